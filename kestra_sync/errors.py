@@ -1,0 +1,73 @@
+"""The exceptions that end a run, each with the exit code it stands for.
+
+Only the command line turns them into messages and exit codes; every other module raises them
+or lets them pass. What the server says is a tree of its own below :class:`KestraSyncError`, in
+:mod:`kestra_sync.kestra.errors`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process says to the shell. Documented in ``docs/exit-codes.md``, and stable."""
+
+    OK = 0
+    FAILURE = 1
+    CHANGES = 2
+    INVALID = 3
+    REFUSED = 4
+    CONFLICT = 5
+    PARTIAL = 6
+    SMOKE_FAILED = 7
+    USAGE = 64
+    UNREACHABLE = 69
+    BUG = 70
+    NOT_ALLOWED = 77
+    INTERRUPTED = 130
+
+
+class KestraSyncError(Exception):
+    """Base of everything kestra-sync raises on purpose.
+
+    :param message: what is wrong, in one sentence, without secrets.
+    :param remedy: what to do about it, if that can be said.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILURE
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(KestraSyncError):
+    """Options, arguments, environment or configuration that make no sense (exit 64)."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InvalidFlowsError(KestraSyncError):
+    """At least one file does not hold what it must (exit 3)."""
+
+    exit_code = ExitCode.INVALID
+
+
+class RefusedError(KestraSyncError):
+    """A guard refuses the plan (exit 4)."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class ConflictError(KestraSyncError):
+    """The server, the files or the plan are not what they were when we looked (exit 5)."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+class PartialApplyError(KestraSyncError):
+    """Something was written and something was not (exit 6)."""
+
+    exit_code = ExitCode.PARTIAL

@@ -1,0 +1,272 @@
+"""What the stages hand to each other: plain, frozen values without behaviour of their own.
+
+The words are those of ``docs/architecture.md``: a *flow* is what a namespace and an id name, its
+*source* is its YAML byte for byte, *desired* is what Git holds, *live* is what the server holds.
+Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+
+class StrEnum(str, Enum):
+    """``enum.StrEnum`` of Python 3.11, for 3.10."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+def sha256(data: bytes) -> str:
+    """The lower-case hex SHA-256 of ``data``, as inventories and plan files carry it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, order=True)
+class FlowId:
+    """The name of a flow. Written ``namespace/id``, since both parts may hold dots."""
+
+    namespace: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.id}"
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in a file; lines and columns count from 1, columns in characters."""
+
+    line: int
+    column: int
+
+
+class Severity(StrEnum):
+    """How much a diagnostic weighs. Only errors change the exit code."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing that is wrong with a file, or worth knowing about it.
+
+    :param path: the file as the user would write it, with ``/``; ``""`` if it is no file's fault.
+    :param position: where in the file; ``None`` for the file as a whole.
+    :param rule: the stable name of the rule, as in ``error[rule]``.
+    :param message: what is wrong, one line, without a full stop.
+    :param remedy: what to do about it.
+    :param flow: the flow concerned, if it could be told.
+    """
+
+    path: str
+    position: Position | None
+    severity: Severity
+    rule: str
+    message: str
+    remedy: str | None = None
+    flow: FlowId | None = None
+
+    @property
+    def sort_key(self) -> tuple[str, Position, str, str, str]:
+        """Files in order, then places in order; stable for equal places."""
+        position = self.position or Position(0, 0)
+        return (self.path, position, str(self.severity), self.rule, self.message)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document of a file: its bytes, and where they begin.
+
+    :param path: the file as the user would write it, with ``/``.
+    :param index: the number of the document in its file, from 0.
+    :param first_line: the line of the file on which ``data`` begins, from 1.
+    """
+
+    path: str
+    index: int
+    first_line: int
+    data: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the file bytes."""
+        return sha256(self.data)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A document that is a flow, and the name that it gives itself."""
+
+    flow_id: FlowId
+    document: Document
+
+    @property
+    def path(self) -> str:
+        """The file it stands in."""
+        return self.document.path
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A document (or file) that was read and is no flow, and why."""
+
+    path: str
+    first_line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Everything that one walk over the files found. Sorted by path and line.
+
+    :param source: the directory or files walked, as the user wrote them.
+    :param files: how many YAML files were read.
+    """
+
+    source: str
+    files: int
+    flows: tuple[Flow, ...]
+    skipped: tuple[Skipped, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A flow as it will be sent: file bytes and sent bytes, equal without an environment.
+
+    :param line_map: for each line of ``sent`` (from 0) the line of the document's data it came
+        from (from 0); ``None`` where they are the same.
+    """
+
+    flow: Flow
+    sent: bytes
+    line_map: tuple[int, ...] | None = None
+
+    @property
+    def flow_id(self) -> FlowId:
+        """The name of the flow."""
+        return self.flow.flow_id
+
+    @property
+    def path(self) -> str:
+        """The file it stands in."""
+        return self.flow.document.path
+
+    @cached_property
+    def sent_sha256(self) -> str:
+        """The hash of the sent bytes."""
+        if self.sent is self.flow.document.data:
+            return self.flow.document.sha256
+        return sha256(self.sent)
+
+    def file_position(self, position: Position) -> Position:
+        """The place in the file that ``position`` (in the sent bytes, from 1) stands for."""
+        line = position.line
+        if self.line_map is not None and self.line_map:
+            line = self.line_map[min(line, len(self.line_map)) - 1] + 1
+        return Position(line + self.flow.document.first_line - 1, position.column)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A flow as the server holds it.
+
+    :param revision: ``None`` where the call that brought it does not tell (the export).
+    """
+
+    flow_id: FlowId
+    source: bytes
+    revision: int | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the source."""
+        return sha256(self.source)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The namespaces a repository manages.
+
+    :param namespaces: each covers itself and, unless ``exact``, everything below it:
+        ``company`` covers ``company.team`` but not ``company2``.
+    :param exact: without a configuration file the scope is just the namespaces in the files.
+    """
+
+    namespaces: tuple[str, ...]
+    exact: bool = False
+
+    def covers(self, namespace: str) -> bool:
+        """Whether ``namespace`` is inside, dot-aware, whatever a server's filter thinks."""
+        if namespace in self.namespaces:
+            return True
+        if self.exact:
+            return False
+        return any(namespace.startswith(f"{entry}.") for entry in self.namespaces)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where flows go: bound into plans and inventories, so that one is never used for another."""
+
+    url: str
+    tenant: str
+    environment: str | None = None
+
+
+class Action(StrEnum):
+    """What a change does to the server."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    MOVE = "move"
+    NONE = "none"
+
+
+class Reason(StrEnum):
+    """Why; stable in the JSON."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    REMOVED = "removed"
+    IN_SYNC = "in-sync"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One flow of a plan: what will be done to it, why, and the sources on both sides.
+
+    :param revision: the live revision the plan was made against; ``None`` if there is none.
+    :param before: the live source; ``None`` if the server has no such flow.
+    :param desired: ``None`` if Git has no such flow.
+    """
+
+    action: Action
+    reason: Reason
+    flow_id: FlowId
+    before: bytes | None = None
+    desired: Desired | None = None
+    revision: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str | None:
+        """The file, if Git has one."""
+        return None if self.desired is None else self.desired.path
+
+    @property
+    def after(self) -> bytes | None:
+        """The source the flow will have; ``None`` if it will be gone."""
+        if self.action is Action.DELETE or self.desired is None:
+            return None
+        return self.desired.sent
