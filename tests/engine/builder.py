@@ -1,0 +1,135 @@
+"""Builds the test engine with Maven, once for every state of its sources."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engine.toolchain import EngineError, find_java, find_maven
+
+_PROJECT = Path(__file__).parent
+_TARGET = _PROJECT / "target"
+_KEEP_OLD_BUILDS_SECONDS = 24 * 3600
+_LOG_TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class Build:
+    """The result of a build."""
+
+    classes: Path
+    """The folder of the compiled classes."""
+    libraries: Path
+    """The folder of the jars: Kestra and what it needs."""
+
+    @property
+    def classpath(self) -> str:
+        """The class path of a JVM that runs the engine."""
+        return os.pathsep.join([str(self.classes), str(self.libraries / "*")])
+
+
+def build() -> Build:
+    """Build the engine, unless these very sources are built already.
+
+    Two processes may call this at once: one builds, the other waits for it.
+    """
+    name = _hash([_PROJECT / "pom.xml", *_files(_PROJECT / "src")])
+    library = "lib-" + _hash([_PROJECT / "pom.xml"])
+    result = Build(_TARGET / name / "classes", _TARGET / library)
+    stamp = _TARGET / name / "BUILT"
+    if stamp.exists():
+        return result
+    _TARGET.mkdir(exist_ok=True)
+    with _locked(_TARGET / ".lock"):
+        if not stamp.exists():
+            _remove_old(keep={name, library})
+            _maven(name, library)
+            stamp.touch()
+    return result
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(_PROJECT).as_posix()}:{len(content)}:".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _maven(name: str, library: str) -> None:
+    java = find_java(compiler=True)
+    maven = find_maven()
+    first = "" if any(_TARGET.glob("lib-*")) else " (the first time it takes a minute or two)"
+    print(f"building the Kestra test engine{first} ...", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    command = [
+        str(maven),
+        "--quiet",
+        "--batch-mode",
+        "-Dmaven.artifact.threads=16",
+        f"-Dengine.build={name}",
+        f"-Dengine.lib={library}",
+        "prepare-package",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=_PROJECT,
+        env={**os.environ, "JAVA_HOME": str(java)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-_LOG_TAIL_LINES:])
+        raise EngineError(
+            f"The Kestra test engine could not be built in {_PROJECT}.\n"
+            "The first build downloads Kestra from Maven Central; behind a mirror or a proxy, say "
+            f"so in Maven's settings.xml.\n{maven} said:\n{tail}"
+        )
+    print(f"built in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def _remove_old(keep: set[str]) -> None:
+    """Remove builds of former sources, if no engine is likely to run from them any more."""
+    for folder in _TARGET.iterdir():
+        if folder.is_dir() and folder.name not in keep:
+            age = time.time() - folder.stat().st_mtime
+            if age > _KEEP_OLD_BUILDS_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes; the system frees it if we die."""
+    with path.open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                file.seek(0)
+                try:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+                except OSError:  # it gives up after ten attempts; a build takes longer
+                    continue
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

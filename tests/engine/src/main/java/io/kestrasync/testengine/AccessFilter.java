@@ -1,0 +1,51 @@
+package io.kestrasync.testengine;
+
+import io.micronaut.context.annotation.Value;
+import io.micronaut.core.annotation.Nullable;
+import io.micronaut.http.HttpHeaders;
+import io.micronaut.http.HttpRequest;
+import io.micronaut.http.HttpResponse;
+import io.micronaut.http.HttpStatus;
+import io.micronaut.http.MutableHttpResponse;
+import io.micronaut.http.annotation.RequestFilter;
+import io.micronaut.http.annotation.ServerFilter;
+import io.micronaut.web.router.RouteAttributes;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.Base64;
+
+/** Basic authentication, then the tenant: the two questions that come before any endpoint. */
+@ServerFilter("/api/v1/**")
+class AccessFilter {
+    private final byte[] expected;
+
+    AccessFilter(
+        @Value("${test-engine.username}") String username,
+        @Value("${test-engine.password}") String password
+    ) {
+        String pair = username + ":" + password;
+        this.expected = bytes("Basic " + Base64.getEncoder().encodeToString(bytes(pair)));
+    }
+
+    @RequestFilter
+    @Nullable
+    MutableHttpResponse<?> filter(HttpRequest<?> request) {
+        if (request.getPath().equals("/api/v1/configs")) {
+            return null;
+        }
+        String given = request.getHeaders().get(HttpHeaders.AUTHORIZATION);
+        if (given == null || !MessageDigest.isEqual(bytes(given), expected)) {
+            return HttpResponse.unauthorized().header(HttpHeaders.WWW_AUTHENTICATE, "Basic");
+        }
+        return RouteAttributes.getRouteMatch(request)
+            .map(route -> route.getVariableValues().get("tenant"))
+            .filter(tenant -> !Api.TENANT.equals(tenant))
+            .map(tenant -> HttpResponse.status(HttpStatus.BAD_REQUEST)
+                .body(Errors.body(request, "Tenant must be 'main' for OSS version", null)))
+            .orElse(null);
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,71 @@
+package io.kestrasync.testengine;
+
+import io.kestra.core.contexts.KestraContext;
+import io.kestra.core.runners.ExecutorInterface;
+import io.kestra.core.runners.Indexer;
+import io.kestra.core.runners.Scheduler;
+import io.kestra.worker.DefaultWorker;
+import io.micronaut.context.ApplicationContext;
+import io.micronaut.runtime.server.EmbeddedServer;
+import java.io.IOException;
+import java.util.UUID;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * The Kestra engine (executor, worker, scheduler, indexer, repository) in one process, behind the controllers of
+ * this package. Prints {@code READY <url>} once it serves; ends on SIGTERM, or when its standard input is closed, so
+ * that it never outlives whoever started it.
+ */
+public final class Main {
+    private static final int WORKER_THREADS = 8;
+
+    private Main() {
+    }
+
+    public static void main(String[] args) throws IOException {
+        Settings settings = Settings.parse(args);
+        ApplicationContext context = ApplicationContext.builder()
+            .mainClass(Main.class)
+            .properties(settings.properties())
+            .banner(false)
+            .start();
+        startServices(context);
+        EmbeddedServer server = context.getBean(EmbeddedServer.class).start();
+        Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
+        System.out.println("READY http://127.0.0.1:" + server.getPort());
+        System.out.flush();
+        endWithStandardInput();
+    }
+
+    private static void startServices(ApplicationContext context) {
+        KestraContext.getContext().injectWorkerConfigs(WORKER_THREADS, null);
+        ExecutorService pool = Executors.newCachedThreadPool(task -> {
+            Thread thread = new Thread(task, "engine");
+            thread.setDaemon(true);
+            return thread;
+        });
+        pool.execute(context.getBean(ExecutorInterface.class));
+        pool.execute(context.createBean(
+            DefaultWorker.class, UUID.randomUUID().toString(), WORKER_THREADS, null));
+        pool.execute(context.getBean(Scheduler.class));
+        pool.execute(context.getBean(Indexer.class));
+    }
+
+    private static void endWithStandardInput() throws IOException {
+        while (System.in.read() != -1) {
+            // Whatever is written to it is of no interest, only that it ends.
+        }
+        Thread patience = new Thread(() -> {
+            try {
+                Thread.sleep(10_000);
+            } catch (InterruptedException ignored) {
+                // Halting is right either way.
+            }
+            Runtime.getRuntime().halt(1);
+        });
+        patience.setDaemon(true);
+        patience.start();
+        System.exit(0);
+    }
+}
