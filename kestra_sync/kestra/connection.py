@@ -1,0 +1,64 @@
+"""What a failed connection means: in words, and whether the request can have arrived."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+# Raised before a single byte of the request was sent.
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that it wraps, by any of the ways ``requests`` and urllib3 wrap."""
+    pending: list[BaseException] = [error]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        linked = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        pending += [link for link in (*linked, *current.args) if isinstance(link, BaseException)]
+
+
+def never_sent(error: requests.RequestException) -> bool:
+    """Whether the request provably did not reach the server."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    return any(isinstance(cause, _NEVER_SENT) for cause in causes(error))
+
+
+def worth_a_retry(error: requests.RequestException) -> bool:
+    """Not for TLS: a certificate does not get better by asking again."""
+    return not any(isinstance(cause, ssl.SSLError) for cause in causes(error)) and isinstance(
+        error,
+        (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError),
+    )
+
+
+def describe(error: requests.RequestException) -> str:
+    """The failure in a few words, without the address (the caller has it)."""
+    found = list(causes(error))
+    for cause in found:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not trusted ({cause.verify_message or 'unknown reason'})"
+    for cause in found:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed ({cause.reason or 'unknown reason'})"
+    if any(isinstance(cause, NameResolutionError) for cause in found):
+        return "the host name is unknown"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
+        return "the connection was refused"
+    if isinstance(error, requests.ConnectTimeout):
+        return "no connection within the time limit"
+    if isinstance(error, requests.Timeout):
+        return "no answer within the time limit"
+    for cause in found:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"the connection broke ({cause.strerror})"
+    return "the connection broke"

@@ -1,0 +1,175 @@
+"""What can go wrong between us and the server.
+
+``except KestraError`` catches all of it. After a failed write, ask
+:attr:`KestraError.may_have_written`: if it is true, read before you try again.
+"""
+
+# ruff: noqa: N818 - the names say what happened; that they are errors, `raise` and `except` say
+
+from __future__ import annotations
+
+from kestra_sync.errors import ExitCode, KestraSyncError
+
+CREDENTIALS_REMEDY = (
+    "check KESTRA_TOKEN, or KESTRA_USERNAME and KESTRA_PASSWORD, for this server and tenant"
+)
+
+
+class KestraError(KestraSyncError):
+    """Base of every failure of a call to Kestra."""
+
+    may_have_written: bool = False
+    """Whether the call may have changed the server although it failed."""
+
+
+class Unreachable(KestraError):
+    """No answer, and nothing was done: name unknown, refused, TLS, timeout, reset (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class UnknownOutcome(KestraError):
+    """A write whose answer was lost: it may have happened. Resolve it by reading.
+
+    :param status: 502, 503 or 504 if a gateway said so, ``None`` if the connection broke.
+    """
+
+    may_have_written = True
+
+    def __init__(self, message: str, *, method: str, path: str, status: int | None = None) -> None:
+        super().__init__(message, remedy="read the object before trying again")
+        self.method = method
+        self.path = path
+        self.status = status
+
+
+class UnexpectedAnswer(KestraError):
+    """An answer that Kestra would not give: HTML for JSON, a cut body, a redirected write."""
+
+    def __init__(
+        self, message: str, *, remedy: str | None = None, may_have_written: bool = False
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.may_have_written = may_have_written
+
+
+class UnsupportedServer(UnexpectedAnswer):
+    """The server is too old, or cannot do what was asked for."""
+
+
+class ApiError(KestraError):
+    """The server answered with an error.
+
+    :param status: the HTTP status.
+    :param server_message: what the server says about it; ``""`` if nothing.
+    """
+
+    default_remedy: str | None = None
+
+    def __init__(
+        self,
+        status: int,
+        method: str,
+        path: str,
+        server_message: str = "",
+        *,
+        may_have_written: bool = False,
+    ) -> None:
+        text = f": {server_message}" if server_message else ""
+        super().__init__(f"{method} {path}: {status}{text}", remedy=self.default_remedy)
+        self.status = status
+        self.method = method
+        self.path = path
+        self.server_message = server_message
+        self.may_have_written = may_have_written
+
+
+class Unauthorized(ApiError):
+    """401: no or wrong credentials (exit 77)."""
+
+    exit_code = ExitCode.NOT_ALLOWED
+    default_remedy = CREDENTIALS_REMEDY
+
+
+class Forbidden(ApiError):
+    """403: these credentials may not do this (exit 77)."""
+
+    exit_code = ExitCode.NOT_ALLOWED
+    default_remedy = "give the account the permission, or use another one"
+
+
+class NotFound(ApiError):
+    """404: no such flow, execution, key or tenant."""
+
+
+class Gone(ApiError):
+    """410: the key was there and has expired."""
+
+
+class ConflictingState(ApiError):
+    """409: the object is not in a state in which this can be done (a disabled flow, …)."""
+
+
+class AlreadyExists(ApiError):
+    """The flow to create is there already (422 in Kestra 1.x, 409 in 2.0)."""
+
+
+class InvalidContent(ApiError):
+    """422: the server refuses the content."""
+
+
+class RequestTooLarge(ApiError):
+    """413, or the 500 that Kestra answers to a body over its limit (10 MiB by default)."""
+
+    default_remedy = "make the content smaller, or raise micronaut.server.max-request-size"
+
+
+class TooManyRequests(ApiError):
+    """429, again after waiting: nothing was done."""
+
+
+class ServerFailure(ApiError):
+    """5xx: the server failed. A write may have happened all the same."""
+
+
+class Unavailable(ServerFailure):
+    """502, 503 or 504 to a read, again after waiting (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: ConflictingState,
+    410: Gone,
+    413: RequestTooLarge,
+    422: InvalidContent,
+    429: TooManyRequests,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+MAX_BODY = 10 * 1024 * 1024
+"""Kestra's default limit for a request body."""
+
+
+def api_error(
+    status: int,
+    method: str,
+    path: str,
+    server_message: str,
+    *,
+    write: bool = False,
+    body_size: int = 0,
+) -> ApiError:
+    """The exception that fits an error status."""
+    kind = _BY_STATUS.get(status, ServerFailure if status >= 500 else ApiError)
+    if status == 500 and body_size > MAX_BODY:
+        kind = RequestTooLarge
+    if status == 422 and "already exists" in server_message.lower():
+        kind = AlreadyExists
+    unsure = write and issubclass(kind, ServerFailure)
+    return kind(status, method, path, server_message, may_have_written=unsure)

@@ -1,0 +1,61 @@
+"""A scope as query filters.
+
+They are there to fetch less, not to decide: the caller filters again with ``Scope.covers``. So
+what is built here may find too much and must never find too little.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kestra_sync.kestra.request import Query, encode
+from kestra_sync.model import Scope
+
+MAX_QUERY = 2000
+"""Longer query strings are refused by some proxies."""
+
+
+def scope_filters(scope: Scope | None, limit: int = MAX_QUERY) -> Query:
+    """One filter that finds at least what the scope covers; none for all of the tenant."""
+    if scope is None:
+        return ()
+    namespaces = tuple(dict.fromkeys(scope.namespaces))
+    if not scope.exact:
+        namespaces = _outermost(namespaces)
+    pairs = _pairs(namespaces, exact=scope.exact)
+    while len(encode(pairs)) > limit:
+        namespaces = _widen(namespaces)
+        if not namespaces:
+            return ()
+        pairs = _pairs(namespaces, exact=False)
+    return pairs
+
+
+def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:
+    """One regular expression for several namespaces: two filters would be ANDed."""
+    alternatives = "|".join(re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", name) for name in namespaces)
+    return f"^({alternatives})$" if exact else f"^({alternatives})(\\..*)?$"
+
+
+def _pairs(namespaces: tuple[str, ...], *, exact: bool) -> Query:
+    if len(namespaces) == 1:
+        return ((f"filters[namespace][{'EQUALS' if exact else 'PREFIX'}]", namespaces[0]),)
+    return (("filters[namespace][REGEX]", namespace_regex(namespaces, exact=exact)),)
+
+
+def _outermost(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that another one covers."""
+    return tuple(
+        name for name in namespaces if not any(name.startswith(f"{other}.") for other in namespaces)
+    )
+
+
+def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """The deepest ones replaced by their parents; nothing once a root would be."""
+    deepest = max(name.count(".") for name in namespaces)
+    if deepest == 0:
+        return ()
+    parents = (
+        name.rpartition(".")[0] if name.count(".") == deepest else name for name in namespaces
+    )
+    return _outermost(tuple(dict.fromkeys(parents)))

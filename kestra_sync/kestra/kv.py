@@ -1,0 +1,108 @@
+"""The key-value store of a namespace."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kestra_sync.errors import UsageError
+from kestra_sync.kestra.errors import NotFound, UnexpectedAnswer
+from kestra_sync.kestra.paging import pages
+from kestra_sync.kestra.request import TEXT, Request, query, segments
+from kestra_sync.kestra.transport import Transport
+from kestra_sync.kestra.values import KvEntry, KvKey, int_of
+
+_TYPES = frozenset(
+    {"STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON", "NULL", "OBJECT"}
+)
+
+
+class Kv:
+    """``client.kv``. There is no compare-and-set: the last writer wins."""
+
+    def __init__(self, transport: Transport, tenant: str) -> None:
+        self._transport = transport
+        self._base = f"/api/v1/{segments(tenant)}"
+
+    def get(self, namespace: str, key: str) -> Any:
+        """The value of a key.
+
+        :raises NotFound: there is no such key.
+        :raises Gone: it has expired.
+        """
+        return self.entry(namespace, key).value
+
+    def entry(self, namespace: str, key: str) -> KvEntry:
+        """The value with its revision and time, where the server tells them.
+
+        :raises NotFound: there is no such key.
+        :raises Gone: it has expired.
+        """
+        data = self._transport.send(Request("GET", self._path(namespace, key))).json()
+        if isinstance(data, dict) and "value" in data and data.get("type") in _TYPES:
+            return KvEntry(
+                value=data["value"],
+                type=str(data["type"]),
+                revision=int_of(data.get("revision")),
+                updated=data.get("updated") if isinstance(data.get("updated"), str) else None,
+            )
+        return KvEntry(value=data)  # Kestra 2.0 may give the bare value
+
+    def put(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        ttl: str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Store a JSON value. Members that are ``None`` are dropped by the server.
+
+        :param ttl: how long to keep it, an ISO 8601 duration such as ``PT10M``.
+        :raises UnknownOutcome: it may have been stored or not.
+        """
+        headers = {}
+        for name, text in (("ttl", ttl), ("description", description)):
+            if text is not None:
+                headers[name] = _header(name, text)
+        # The server reads JSON here, and half of anything else. ASCII needs no charset.
+        body = json.dumps(value, allow_nan=False).encode("ascii")
+        path = self._path(namespace, key)
+        self._transport.send(Request("PUT", path, body=body, content_type=TEXT, headers=headers))
+
+    def delete(self, namespace: str, key: str) -> bool:
+        """Delete a key. Whether there was one.
+
+        :raises UnknownOutcome: it may have been deleted or not.
+        """
+        try:
+            answer = self._transport.send(Request("DELETE", self._path(namespace, key)))
+        except NotFound:
+            return False
+        return answer.json() is not False
+
+    def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
+        """The keys of the whole tenant that the server finds for ``text``, sorted.
+
+        It matches generously (anywhere in the key): look at the keys yourself.
+        """
+        filters = query(("filters[q][EQUALS]", text))
+        found = pages(self._transport, f"{self._base}/kv", filters, _key, page_size)
+        return tuple(sorted(found))
+
+    def _path(self, namespace: str, key: str) -> str:
+        return f"{self._base}/namespaces/{segments(namespace)}/kv/{segments(key)}"
+
+
+def _header(name: str, text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"the {name} of a key must be printable ASCII")
+    return text
+
+
+def _key(item: dict[str, Any]) -> KvKey:
+    namespace, key = item.get("namespace"), item.get("key")
+    if not (isinstance(namespace, str) and isinstance(key, str)):
+        raise UnexpectedAnswer("the search brought something that is not a key")
+    return KvKey(namespace, key)

@@ -1,0 +1,43 @@
+"""Walks through pages until there are no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar
+
+from kestra_sync.kestra.request import Query, Request, query
+from kestra_sync.kestra.transport import Transport
+from kestra_sync.kestra.values import int_of
+
+T = TypeVar("T", bound=Hashable)
+
+
+def pages(
+    transport: Transport,
+    path: str,
+    filters: Query,
+    convert: Callable[[dict[str, Any]], T],
+    page_size: int,
+) -> Iterator[T]:
+    """Every result once, in the server's order.
+
+    :raises UnexpectedAnswer: a page that is none, or one that only repeats, while more is due.
+    """
+    seen: set[T] = set()
+    page = 1
+    while True:
+        asked = (*filters, *query(("page", page), ("size", page_size)))
+        answer = transport.send(Request("GET", path, query=asked))
+        data = answer.object()
+        results, total = data.get("results"), int_of(data.get("total"))
+        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
+            raise answer.unexpected("JSON without results")
+        items = [convert(item) for item in results]
+        new = [item for item in dict.fromkeys(items) if item not in seen]
+        if items and not new:
+            raise answer.unexpected(f"page {page} the same as one before")
+        seen.update(new)
+        yield from new
+        if not items or (total is not None and page * page_size >= total):
+            return
+        page += 1

@@ -1,0 +1,66 @@
+"""A call, before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from kestra_sync.errors import UsageError
+
+Query = tuple[tuple[str, str], ...]
+JSON, YAML, TEXT = "application/json", "application/x-yaml", "text/plain"
+
+
+def segments(*parts: str) -> str:
+    """Path segments, each encoded whole: ``a/b`` stays one segment.
+
+    :raises UsageError: empty, or ``.`` or ``..``, which every HTTP library resolves away.
+    """
+    for part in parts:
+        if part in {"", ".", ".."}:
+            raise UsageError(f"{part!r} cannot be the name of anything in Kestra")
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+def query(*pairs: tuple[str, object]) -> Query:
+    """Parameters as strings; those that are ``None`` are left out."""
+    return tuple((name, _text(value)) for name, value in pairs if value is not None)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Method, path below the base URL, and what goes with it.
+
+    :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
+    :param read_timeout: seconds, where the usual time limit does not fit.
+    """
+
+    method: str
+    path: str
+    query: Query = ()
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    safe: bool = False
+    accept: str = JSON
+    read_timeout: float | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again when nobody knows what became of it."""
+        return self.safe or self.method in {"GET", "HEAD"}
+
+    @property
+    def target(self) -> str:
+        """Path and query, encoded."""
+        return f"{self.path}?{encode(self.query)}" if self.query else self.path
+
+
+def encode(pairs: Iterable[tuple[str, str]]) -> str:
+    """The query string. Brackets are encoded too: some proxies refuse them."""
+    return urlencode(list(pairs), quote_via=quote, safe="")

@@ -1,0 +1,263 @@
+"""Sends requests, and decides what becomes of those that fail.
+
+Reads are repeated when the connection or a gateway fails. Writes are repeated only if they
+provably were not carried out: never sent, or turned away with 429 and a time to come back. A
+write whose answer is lost is an :class:`~kestra_sync.kestra.errors.UnknownOutcome`, for the
+caller to resolve by reading.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from kestra_sync.kestra.address import without_userinfo
+from kestra_sync.kestra.answer import Answer
+from kestra_sync.kestra.auth import KestraAuth, same_origin
+from kestra_sync.kestra.backoff import Backoff
+from kestra_sync.kestra.body import MAX_ANSWER, BodyTooLargeError, read_body
+from kestra_sync.kestra.connection import describe, never_sent, worth_a_retry
+from kestra_sync.kestra.credentials import Credentials
+from kestra_sync.kestra.errors import (
+    KestraError,
+    UnexpectedAnswer,
+    UnknownOutcome,
+    Unreachable,
+    api_error,
+)
+from kestra_sync.kestra.problems import clean, message_of
+from kestra_sync.kestra.request import Request
+from kestra_sync.kestra.sessions import SessionPool
+
+LOG = logging.getLogger("kestra_sync.http")
+GATEWAY = frozenset({502, 503, 504})
+MAX_REDIRECTS = 5
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to connect, and between two packets of an answer."""
+
+    connect: float = 10.0
+    read: float = 60.0
+
+
+class Transport:
+    """One server, one login, many sessions."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        user_agent: str,
+        timeouts: Timeouts = Timeouts(),
+        backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+        verify: bool | str = True,
+        max_answer: int = MAX_ANSWER,
+    ) -> None:
+        self.url = credentials.url
+        self.backoff = backoff
+        self._auth = KestraAuth(credentials)
+        self._timeouts = timeouts
+        self._verify = verify
+        self._max_answer = max_answer
+        self._user_agent = user_agent
+        self._sessions = SessionPool(self._new_session)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sessions.close()
+
+    def send(self, request: Request) -> Answer:
+        """The answer to ``request``, if it is not an error.
+
+        :raises KestraError: whatever went wrong, see :mod:`kestra_sync.kestra.errors`.
+        """
+        attempt = 0
+        while True:
+            retry = _Retry(possible=attempt < self.backoff.retries)
+            answer = self._attempt(request, retry)
+            if answer is not None:
+                return answer
+            self.backoff.wait(attempt, retry.after)
+            attempt += 1
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
+        """The body of the answer as it arrives, once, without another attempt.
+
+        :raises KestraError: before or while it is read; a broken stream is ``Unreachable``.
+        """
+        with self._sessions.lend() as session:
+            try:
+                response = self._exchange(session, request)
+            except requests.RequestException as error:
+                raise self._unreachable(error) from error
+            with response:
+                if response.status_code >= 400:
+                    raise self._api_error(request, response, self._body(request, response))
+                yield self._chunks(response)
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        # Chunks as they come; a stream without them would otherwise be read to its end first.
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        try:
+            yield from response.iter_content(None if chunked else 1)
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.headers["User-Agent"] = self._user_agent
+        return session
+
+    def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
+        """One attempt: an answer, ``None`` for another attempt, or the exception."""
+        started = time.monotonic()
+        try:
+            with self._sessions.lend() as session:
+                response = self._exchange(session, request)
+                status: int | str = response.status_code
+                body = self._body(request, response)
+        except requests.RequestException as error:
+            self._log(request, describe(error), started)
+            if retry.possible and worth_a_retry(error) and self._may_repeat(request, error):
+                return None
+            raise self._broken(request, error) from error
+        self._log(request, status, started)
+        return self._judge(request, response, body, retry)
+
+    def _judge(
+        self, request: Request, response: requests.Response, body: bytes, retry: _Retry
+    ) -> Answer | None:
+        status = response.status_code
+        if status < 400:
+            return Answer(
+                method=request.method,
+                path=request.path,
+                status=status,
+                content_type=response.headers.get("Content-Type", ""),
+                body=body,
+                write=not request.repeatable,
+            )
+        if status == 429 or status in GATEWAY:
+            retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
+            turned_away = status == 429 and retry.after is not None
+            if retry.possible and (request.repeatable or turned_away):
+                return None
+        raise self._api_error(request, response, body)
+
+    def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
+        """Send, and follow redirects of reads; the body is not read yet."""
+        url = self.url + request.target
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send_once(session, request, url)
+            location = response.headers.get("Location")
+            if response.status_code not in {301, 302, 303, 307, 308} or location is None:
+                return response
+            response.close()
+            url = urljoin(url, location)
+            self._check_redirect(request, url)
+        raise UnexpectedAnswer(f"{request.method} {request.path}: redirected in circles")
+
+    def _send_once(
+        self, session: requests.Session, request: Request, url: str
+    ) -> requests.Response:
+        headers = {"Accept": request.accept, **request.headers}
+        if request.content_type is not None:
+            headers["Content-Type"] = request.content_type
+        read = self._timeouts.read if request.read_timeout is None else request.read_timeout
+        try:
+            return session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                auth=self._auth,
+                timeout=(self._timeouts.connect, read),
+                allow_redirects=False,
+                stream=True,
+                verify=self._verify,
+            )
+        except (requests.exceptions.InvalidURL, UnicodeError) as error:
+            # What only the resolver finds out, such as a label that is too long.
+            raise Unreachable(f"{self.url}: this cannot be the address of a server") from error
+
+    def _check_redirect(self, request: Request, url: str) -> None:
+        """Only GET is followed: elsewhere ``requests`` would make a GET of a POST."""
+        parts = urlsplit(url)
+        if request.method != "GET" or parts.scheme not in {"http", "https"}:
+            base = without_userinfo(url).split("?", 1)[0].removesuffix(request.path)
+            raise UnexpectedAnswer(
+                f"{request.method} {request.path}: the server sends us to {clean(base)}",
+                remedy="give the URL to which it redirects as the Kestra URL",
+            )
+        if not same_origin(url, self.url):
+            LOG.debug("redirected to another server, without credentials")
+
+    def _body(self, request: Request, response: requests.Response) -> bytes:
+        try:
+            return read_body(response, self._max_answer)
+        except BodyTooLargeError:
+            raise UnexpectedAnswer(
+                f"{request.method} {request.path}: the answer is over {self._max_answer} bytes",
+                may_have_written=not request.repeatable,
+            ) from None
+
+    def _may_repeat(self, request: Request, error: requests.RequestException) -> bool:
+        return request.repeatable or never_sent(error)
+
+    def _broken(self, request: Request, error: requests.RequestException) -> KestraError:
+        if not request.repeatable and not never_sent(error):
+            return UnknownOutcome(
+                f"{request.method} {request.path}: {describe(error)} before the answer was there",
+                method=request.method,
+                path=request.path,
+            )
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            return UnexpectedAnswer(f"{request.method} {request.path}: the answer was cut off")
+        return self._unreachable(error)
+
+    def _unreachable(self, error: requests.RequestException) -> Unreachable:
+        return Unreachable(
+            f"{self.url}: {describe(error)}", remedy="check the URL, and that Kestra is running"
+        )
+
+    def _api_error(self, request: Request, response: requests.Response, body: bytes) -> KestraError:
+        status = response.status_code
+        message = self._auth.redact(message_of(body, response.headers.get("Content-Type", "")))
+        if status in GATEWAY and not request.repeatable:
+            text = f": {message}" if message else ""
+            return UnknownOutcome(
+                f"{request.method} {request.path}: {status}{text}",
+                method=request.method,
+                path=request.path,
+                status=status,
+            )
+        return api_error(
+            status,
+            request.method,
+            request.path,
+            message,
+            write=not request.repeatable,
+            body_size=len(request.body or b""),
+        )
+
+    def _log(self, request: Request, outcome: object, started: float) -> None:
+        # Neither query nor headers nor bodies: they may hold what is not for a log.
+        milliseconds = (time.monotonic() - started) * 1000
+        LOG.debug("%s %s %s %.0f ms", request.method, request.path, outcome, milliseconds)
+
+
+@dataclass
+class _Retry:
+    """Whether there may be another attempt, and when the server wants it."""
+
+    possible: bool
+    after: float | None = None

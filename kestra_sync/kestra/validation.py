@@ -1,0 +1,171 @@
+"""Validates many sources in few requests, and puts the answers into the order of the sources."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kestra_sync.kestra.answer import Answer
+from kestra_sync.kestra.errors import ApiError, ServerFailure
+from kestra_sync.kestra.multipart import Part, encode_multipart
+from kestra_sync.kestra.request import YAML, Request
+from kestra_sync.kestra.transport import Transport
+from kestra_sync.kestra.values import Validation, flow_id_of, texts_of
+from kestra_sync.model import FlowId
+
+LOG = logging.getLogger("kestra_sync.kestra")
+BATCH = 100
+"""129 parts in one form are a 500."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""A body over 10 MiB is a 500."""
+PARALLEL = 4
+_FILENAME = re.compile(r"^(\d+)\.ya?ml$")
+
+Indexed = tuple[int, bytes]
+
+
+class Validator:
+    """Remembers whether the server takes several flows at once."""
+
+    def __init__(
+        self, transport: Transport, path: str, multipart_expected: Callable[[], bool]
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._multipart_expected = multipart_expected
+        self._one_by_one = False
+
+    def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
+        """One result per source, in their order."""
+        work = batches(list(enumerate(sources)))
+        if len(work) == 1:
+            return tuple(self._batch(work[0]))
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="kestra-validate") as pool:
+            return tuple(result for results in pool.map(self._batch, work) for result in results)
+
+    def _batch(self, batch: list[Indexed]) -> list[Validation]:
+        if not self._one_by_one and len(batch) > 1:
+            results = self._together(batch)
+            if results is not None:
+                return results
+        return [self._alone(index, source) for index, source in batch]
+
+    def _together(self, batch: list[Indexed]) -> list[Validation] | None:
+        """One request for all; ``None`` if the server cannot do that."""
+        # The file name brings the answer back to its source, whatever order it comes in.
+        body, content_type = encode_multipart(
+            Part("flows", source, f"{index}.yaml", YAML) for index, source in batch
+        )
+        request = Request("POST", self._path, body=body, content_type=content_type, safe=True)
+        try:
+            answer = self._transport.send(request)
+        except ServerFailure as error:
+            if error.status != 500:
+                raise
+            if not self._multipart_expected():
+                self._remember(f"it answers {error.status}")
+            else:
+                LOG.info("a batch failed with 500, its flows are validated one by one")
+            return None
+        except ApiError as error:
+            if error.status not in {400, 404, 405, 406, 415, 422}:
+                raise
+            self._remember(f"it answers {error.status}")
+            return None
+        results = _assign(answer.list(), [index for index, _ in batch])
+        if results is None:
+            self._remember("its answer does not fit the question")
+        return results
+
+    def _alone(self, index: int, source: bytes) -> Validation:
+        request = Request("POST", self._path, body=source, content_type=YAML, safe=True)
+        answer = self._transport.send(request)
+        # A comment before a `---` may count as a document of its own: the flow comes last.
+        return _validation(index, _last(answer))
+
+    def _remember(self, why: str) -> None:
+        LOG.info("the server does not validate several flows at once (%s): one by one", why)
+        self._one_by_one = True
+
+
+def batches(sources: list[Indexed]) -> list[list[Indexed]]:
+    """Cut so that no batch is too many or too large, if that is possible."""
+    found: list[list[Indexed]] = [[]]
+    size = 0
+    for index, source in sources:
+        full = len(found[-1]) >= BATCH or size + len(source) > BATCH_BYTES
+        if found[-1] and full:
+            found.append([])
+            size = 0
+        found[-1].append((index, source))
+        size += len(source)
+    return found
+
+
+def _last(answer: Answer) -> dict[str, Any]:
+    results = answer.list()
+    if not results or not isinstance(results[-1], dict):
+        raise answer.unexpected("no validation")
+    return results[-1]
+
+
+def _assign(answers: list[Any], indexes: list[int]) -> list[Validation] | None:
+    """Each answer to its source by file name, else by its number; ``None`` if one is missing."""
+    by_index: dict[int, dict[str, Any]] = {}
+    for answer in answers:
+        if not isinstance(answer, dict):
+            return None
+        index = _index_of(answer, indexes)
+        if index is None or index in by_index:
+            return None
+        by_index[index] = answer
+    if sorted(by_index) != sorted(indexes):
+        return None
+    return [_validation(index, by_index[index]) for index in indexes]
+
+
+def _index_of(answer: dict[str, Any], indexes: list[int]) -> int | None:
+    match = _FILENAME.match(str(answer.get("filename") or ""))
+    if match is not None:
+        return int(match.group(1))
+    position = answer.get("index")
+    if isinstance(position, int) and 0 <= position < len(indexes):
+        return indexes[position]
+    return None
+
+
+def _validation(index: int, data: dict[str, Any]) -> Validation:
+    raw = data.get("constraints")
+    raw = raw if isinstance(raw, str) else ""
+    constraints = split_constraints(raw)
+    if "constraints" in data and data["constraints"] is not None and not constraints:
+        # It is there, so the flow is invalid, whatever it says.
+        constraints = ("invalid, for a reason that the server does not tell",)
+    named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
+    flow_id: FlowId | None = named
+    return Validation(
+        index=index,
+        constraints=constraints,
+        raw_constraints=raw,
+        warnings=texts_of(data.get("warnings")),
+        infos=texts_of(data.get("infos")),
+        deprecations=texts_of(data.get("deprecationPaths")),
+        outdated=data.get("outdated") is True,
+        flow_id=flow_id,
+    )
+
+
+def split_constraints(raw: str) -> tuple[str, ...]:
+    """One message per line; an indented line goes on with the one before."""
+    messages: list[str] = []
+    for line in raw.splitlines():
+        if not line.strip():
+            continue
+        if messages and line[0] in " \t":
+            messages[-1] += f"\n{line.rstrip()}"
+        else:
+            messages.append(line.rstrip())
+    return tuple(messages)
