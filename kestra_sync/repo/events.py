@@ -1,0 +1,45 @@
+"""YAML events from ruamel.yaml: its C parser where it is installed, its Python parser else.
+
+Imported only when something must be parsed: a run in which every flow is in sync does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+
+__all__ = [
+    "HAVE_C_PARSER",
+    "EventSource",
+    "MarkedYAMLError",
+    "YAMLError",
+    "YAMLStreamError",
+    "event_source",
+]
+
+try:
+    from _ruamel_yaml import CParser  # type: ignore[import-not-found]
+except ImportError:
+    CParser = None
+
+HAVE_C_PARSER: bool = CParser is not None
+
+# Gives the next event, ``None`` after the last one; raises YAMLError.
+EventSource = Callable[[], Any]
+
+
+def event_source(text: str, *, pure: bool = False) -> EventSource:
+    """A function that gives the events of ``text`` one by one.
+
+    :param pure: the Python parser even if the C parser is there.
+    """
+    if CParser is not None and not pure:
+        get_event: EventSource = CParser(text).get_event
+        return get_event
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = "1.1"
+    _constructor, parser = yaml.get_constructor_parser(text)
+    return parser.get_event  # type: ignore[no-any-return]

@@ -1,0 +1,170 @@
+"""From a document to its flow: by the scan alone while that is enough, parsed when it is not.
+
+Parsed documents are kept by the hash of their bytes, so that checks, references and diffs of one
+run parse each source once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from kestra_sync.model import Diagnostic, Document, Flow, FlowId, Position, Severity, Skipped
+from kestra_sync.repo.document import ParsedDocument, Problem
+from kestra_sync.repo.identify import NotAFlow, missing_keys, scan
+from kestra_sync.repo.parse import parse
+
+Parsed = ParsedDocument | tuple[Problem, ...]
+
+
+class ParseCache:
+    """The last ``size`` parsed sources, shared by threads."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._parsed: OrderedDict[str, Parsed] = OrderedDict()
+
+    def get(self, key: str, data: bytes) -> Parsed:
+        """The parse of ``data``, whose SHA-256 is ``key``."""
+        with self._lock:
+            parsed = self._parsed.get(key)
+            if parsed is not None:
+                self._parsed.move_to_end(key)
+                return parsed
+        # Outside the lock: two threads may parse the same bytes, neither waits for the other.
+        parsed = parse(data)
+        with self._lock:
+            self._parsed[key] = parsed
+            while len(self._parsed) > self._size:
+                self._parsed.popitem(last=False)
+        return parsed
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._parsed.clear()
+
+
+CACHE = ParseCache()
+
+
+def parse_document(document: Document) -> ParsedDocument | tuple[Diagnostic, ...]:
+    """Parse a document; values know their place in the document, diagnostics that in the file."""
+    parsed = CACHE.get(document.sha256, document.data)
+    if isinstance(parsed, ParsedDocument):
+        return parsed
+    return tuple(diagnostic(document, problem) for problem in parsed)
+
+
+def parse_flow(flow: Flow) -> ParsedDocument | tuple[Diagnostic, ...]:
+    """Parse the document of a flow. ``flow_id`` of the result is the true name."""
+    parsed = parse_document(flow.document)
+    if isinstance(parsed, ParsedDocument):
+        return parsed
+    return tuple(_with_flow(found, flow.flow_id) for found in parsed)
+
+
+def parse_source(data: bytes) -> Parsed:
+    """Parse bytes that come from no file, such as a live or a rendered source."""
+    from kestra_sync.model import sha256
+
+    return CACHE.get(sha256(data), data)
+
+
+def identify(document: Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
+    """The flow of a document, parsed only if the scan is in doubt."""
+    found = scan(document.data)
+    if isinstance(found, FlowId):
+        return Flow(found, document)
+    if isinstance(found, NotAFlow):
+        return Skipped(document.path, document.first_line, found.reason)
+    return confirm(document)
+
+
+def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
+    """What a full parse says the document is, whatever the scan thought."""
+    document = flow.document if isinstance(flow, Flow) else flow
+    parsed = parse_document(document)
+    if not isinstance(parsed, ParsedDocument):
+        return parsed
+    value = parsed.value
+    if not isinstance(value, dict):
+        return Skipped(document.path, document.first_line, "not a mapping")
+    missing = [key for key in ("id", "namespace", "tasks") if key not in value]
+    if missing:
+        return Skipped(document.path, document.first_line, missing_keys(missing))
+    flow_id = parsed.flow_id
+    if flow_id is not None:
+        return (
+            flow if isinstance(flow, Flow) and flow.flow_id == flow_id else Flow(flow_id, document)
+        )
+    return tuple(
+        diagnostic(
+            document,
+            Problem(
+                f"flow-{key}",
+                f"`{key}` must be text",
+                parsed.position_of((key,)),
+                "put quotes around it",
+            ),
+        )
+        for key in ("id", "namespace")
+        if not isinstance(value[key], str)
+    )
+
+
+def file_position(document: Document, position: Position) -> Position:
+    """The place in the file of a place in the document."""
+    return Position(position.line + document.first_line - 1, position.column)
+
+
+def diagnostic(document: Document, problem: Problem, flow: FlowId | None = None) -> Diagnostic:
+    """A problem of a document, as an error at its place in the file."""
+    position = problem.position
+    return Diagnostic(
+        document.path,
+        None if position is None else file_position(document, position),
+        Severity.ERROR,
+        problem.rule,
+        problem.message,
+        problem.remedy,
+        flow,
+    )
+
+
+def duplicates(flows: Iterable[Flow]) -> list[Diagnostic]:
+    """An error at each further place of a flow that is there more than once."""
+    first: dict[FlowId, Flow] = {}
+    found = []
+    for flow in flows:
+        other = first.setdefault(flow.flow_id, flow)
+        if other is not flow:
+            for here, there in ((flow, other), (other, flow)):
+                found.append(_duplicate(here, there))
+    return found
+
+
+def _duplicate(here: Flow, there: Flow) -> Diagnostic:
+    return Diagnostic(
+        here.path,
+        Position(here.document.first_line, 1),
+        Severity.ERROR,
+        "duplicate-flow",
+        f"{here.flow_id} is also in {there.path}:{there.document.first_line}",
+        "rename or remove one of them",
+        here.flow_id,
+    )
+
+
+def _with_flow(found: Diagnostic, flow_id: FlowId) -> Diagnostic:
+    return Diagnostic(
+        found.path,
+        found.position,
+        found.severity,
+        found.rule,
+        found.message,
+        found.remedy,
+        flow_id,
+    )

@@ -1,0 +1,149 @@
+"""The name of a flow, without parsing it: a scan for its top-level ``id`` and ``namespace``.
+
+A run in which everything is in sync must know the name of every flow, and parsing is what costs
+most. The scan answers only where it is certain; any doubt means a full parse. Certain means: the
+top level is a block mapping in column 0 with simple keys, and no quote or bracket is open across
+a line break outside block scalars, so that a line ``id: x`` in column 0 can only be the key.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kestra_sync.model import FlowId
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.parse import parse
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class NotAFlow:
+    """No flow, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The scan cannot tell; only a full parse can."""
+
+    reason: str
+
+
+# ``key: |`` and ``- >-``: what follows deeper indented is text and of no interest.
+_BLOCK_SCALAR = re.compile(
+    rb"^(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n",
+    re.MULTILINE,
+)
+_COLUMN_0 = re.compile(rb"^(?!(?:[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|[ #\r\n]|-[ ]|\Z))", re.MULTILINE)
+_FIRST_LINE = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*[A-Za-z_]")
+_MARKER = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
+_OPEN_QUOTE = re.compile(
+    rb"""(?<![^\s\[{,:])(?:"(?!(?:[^"\\\n]|\\[^\n])*")|'(?!(?:[^'\n]|'')*'(?!')))"""
+)
+_OPEN_FLOW = re.compile(rb"^[^\n]*(?:(?<![^\s\[{,:])[\[{])[^\n]*$", re.MULTILINE)
+_QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
+_COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
+_KEY = re.compile(rb"^(id|namespace|tasks):[^\n]*$", re.MULTILINE)
+_NAME = re.compile(
+    rb"""(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
+    rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""
+)
+# A name that goes on in the next line would be one value with it.
+_CONTINUED = re.compile(rb"(?:\n[ ]*(?:#[^\n]*)?\r?)*\n[ \t]")
+_NOT_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off", b"inf", b"nan"))
+
+
+def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
+    """Tell the name of the flow in a document by its top-level lines alone."""
+    data = data.removeprefix(BOM)
+    marker = _MARKER.match(data)
+    if marker is not None:
+        data = data[marker.end() :]
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        return Doubt("line breaks of old")
+    if b"\t" in data or b"\xc2\x85" in data or b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data:
+        return Doubt("white space that is not what it seems")
+    data = _without_block_scalars(data)
+    if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
+        return Doubt("the top level is not a plain block mapping")
+    if _OPEN_QUOTE.search(data) is not None or _has_open_flow(data):
+        return Doubt("quotes or brackets over several lines")
+    return _name(data)
+
+
+def identify_source(data: bytes) -> FlowId | None:
+    """The name of a flow that a server holds; ``None`` if it cannot be told.
+
+    As lenient as Kestra was when it stored the source: of two ``id`` lines the last one wins, of
+    two documents the first one counts.
+    """
+    found = scan(data)
+    if isinstance(found, FlowId):
+        return found
+    parsed = parse(data, lenient=True)
+    return parsed.flow_id if isinstance(parsed, ParsedDocument) else None
+
+
+def _name(data: bytes) -> FlowId | NotAFlow | Doubt:
+    found: dict[bytes, re.Match[bytes]] = {}
+    for line in _KEY.finditer(data):
+        if line[1] in found:
+            return Doubt(f"two keys '{line[1].decode()}'")
+        found[line[1]] = line
+    missing = [key for key in ("id", "namespace", "tasks") if key.encode() not in found]
+    if missing:
+        return NotAFlow(missing_keys(missing))
+    flow_id = _text_of(data, found[b"id"])
+    namespace = _text_of(data, found[b"namespace"])
+    if flow_id is None or namespace is None:
+        return Doubt("id or namespace is not a simple name")
+    return FlowId(namespace, flow_id)
+
+
+def missing_keys(keys: list[str]) -> str:
+    """Why a document without these keys is no flow."""
+    return f"no {' and no '.join(f'`{key}`' for key in keys)}"
+
+
+def _text_of(data: bytes, line: re.Match[bytes]) -> str | None:
+    name = _NAME.match(line[0])
+    if name is None or _CONTINUED.match(data, line.end()) is not None:
+        return None
+    text = name[1] or name[2] or name[3]
+    if name[3] is not None and text.lower() in _NOT_TEXT:
+        return None
+    return text.decode("ascii")
+
+
+def _without_block_scalars(data: bytes) -> bytes:
+    parts = []
+    start = 0
+    while (header := _BLOCK_SCALAR.search(data, start)) is not None:
+        parts.append(data[start : header.end()])
+        start = _body(len(header["indent"])).match(data, header.end()).end()  # type: ignore[union-attr]
+    parts.append(data[start:])
+    return b"".join(parts)
+
+
+_BODIES: dict[int, re.Pattern[bytes]] = {}
+
+
+def _body(indent: int) -> re.Pattern[bytes]:
+    """The lines of a block scalar whose parent is indented by ``indent``."""
+    pattern = _BODIES.get(indent)
+    if pattern is None:
+        pattern = re.compile(rb"(?:[ ]{%d,}[^\n]*(?:\n|\Z)|[ \r]*\n)*" % (indent + 1))
+        _BODIES[indent] = pattern
+    return pattern
+
+
+def _has_open_flow(data: bytes) -> bool:
+    """Whether a ``[`` or ``{`` is not closed on its line."""
+    for line in _OPEN_FLOW.finditer(data):
+        text = _COMMENT.sub(b"", _QUOTED.sub(b"", line[0]))
+        if text.count(b"[") + text.count(b"{") != text.count(b"]") + text.count(b"}"):
+            return True
+    return False

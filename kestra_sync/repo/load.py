@@ -1,0 +1,83 @@
+"""Load a repository: walk, read, split, identify. Nothing is parsed unless it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kestra_sync.model import Diagnostic, Document, Flow, Position, Repository, Severity, Skipped
+from kestra_sync.repo.flows import diagnostic, duplicates, identify
+from kestra_sync.repo.split import split
+from kestra_sync.repo.text import MAX_BYTES, too_large
+from kestra_sync.repo.walk import FoundFile, unreadable, walk
+
+
+def load(
+    paths: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    strict: bool = False,
+    base: Path | None = None,
+) -> Repository:
+    """Everything below ``paths``.
+
+    :param ignore: more ignore patterns, relative to ``base``.
+    :param strict: a document that is no flow is an error.
+    :param base: the directory of the configuration; by default the working directory.
+    :raises UsageError: for a path that does not exist.
+    """
+    found = walk(paths, ignore=ignore, base=base)
+    flows: list[Flow] = []
+    skipped = list(found.skipped)
+    diagnostics = list(found.diagnostics)
+    for file in found.files:
+        data = read(file)
+        if isinstance(data, Diagnostic):
+            diagnostics.append(data)
+            continue
+        documents = split(file.path, data)
+        if not documents:
+            skipped.append(Skipped(file.path, 1, "empty"))
+        for document in documents:
+            result = identify(document)
+            if isinstance(result, Flow):
+                flows.append(result)
+            elif isinstance(result, Skipped):
+                skipped.append(result)
+            else:
+                diagnostics.extend(result)
+    diagnostics.extend(duplicates(flows))
+    if strict:
+        diagnostics.extend(_not_a_flow(entry) for entry in skipped)
+    return Repository(
+        source=", ".join(paths),
+        files=len(found.files),
+        flows=tuple(flows),
+        skipped=tuple(sorted(skipped, key=lambda s: (s.path, s.first_line))),
+        diagnostics=tuple(sorted(diagnostics, key=lambda d: d.sort_key)),
+    )
+
+
+def read(file: FoundFile) -> bytes | Diagnostic:
+    """The bytes of a file, unless it is too large to be a flow or cannot be read."""
+    try:
+        with file.file.open("rb") as stream:
+            # One more than allowed: a file that grows, or a pipe, does not fill the memory.
+            data = stream.read(MAX_BYTES + 1)
+            size = max(len(data), file.file.stat().st_size)
+    except OSError as error:
+        return unreadable(file.path, error)
+    if len(data) > MAX_BYTES:
+        return diagnostic(Document(file.path, 0, 1, b""), too_large(size))
+    return data
+
+
+def _not_a_flow(entry: Skipped) -> Diagnostic:
+    return Diagnostic(
+        entry.path,
+        Position(entry.first_line, 1),
+        Severity.ERROR,
+        "not-a-flow",
+        f"not a flow: {entry.reason}",
+        "ignore it in .kestraignore",
+    )

@@ -1,0 +1,251 @@
+"""Parse one document into plain values with positions, as Kestra's Jackson would see them.
+
+A small builder on ruamel.yaml's events instead of its constructors: positions for every node, no
+recursion, limits on depth and on what aliases expand to, and scalars as Jackson reads them. What
+cannot be parsed is a value, not an exception, so that one bad document hides no other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kestra_sync.model import Position
+from kestra_sync.repo.document import ParsedDocument, Problem
+from kestra_sync.repo.scalars import is_not_finite, plain, tagged
+from kestra_sync.repo.syntax import syntax_problem, unquoted_expression
+from kestra_sync.repo.text import decode
+
+MAX_DEPTH = 100
+# How many nodes all aliases of a document may stand for together.
+MAX_ALIASED = 100_000
+
+
+def parse(
+    data: bytes, *, lenient: bool = False, pure: bool = False
+) -> ParsedDocument | tuple[Problem, ...]:
+    """Parse the (only) document of ``data``.
+
+    :param lenient: of a duplicate key the last one wins, of several documents the first counts;
+        as Kestra stores what it was sent.
+    :param pure: use the Python parser even if the C parser is there.
+    """
+    text = decode(data)
+    if isinstance(text, Problem):
+        return (text,)
+    from kestra_sync.repo.events import (
+        MarkedYAMLError,
+        YAMLError,
+        YAMLStreamError,
+        event_source,
+    )
+
+    builder = _Builder(text, lenient)
+    try:
+        builder.run(event_source(text, pure=pure))
+    except _StopParsing as stop:
+        builder.problems.append(stop.problem)
+    except MarkedYAMLError as error:
+        builder.problems.append(syntax_problem(error, text))
+    except (YAMLError, YAMLStreamError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        builder.problems.append(Problem("yaml-syntax", first_line, None))
+    if builder.problems:
+        return tuple(builder.problems)
+    return builder.document()
+
+
+class _StopParsing(Exception):  # noqa: N818  control flow inside this module
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
+@dataclass
+class _Frame:
+    """A container that is not finished yet."""
+
+    node: Any
+    marks: Any
+    anchor: str | None
+    start: Any
+    before: int  # nodes counted when it began, to know its size at its end
+    key: str | None = None
+    key_mark: Any = None
+
+
+@dataclass
+class _Builder:
+    text: str
+    lenient: bool
+    problems: list[Problem] = field(default_factory=list)
+    value: Any = None
+    root: Any = None
+    marks: dict[int, Any] = field(default_factory=dict)
+    aliases: list[tuple[Position, str]] = field(default_factory=list)
+    # anchor → node and its size in nodes, aliases expanded
+    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    open_anchors: set[str] = field(default_factory=set)
+    nodes: int = 0
+    aliased: int = 0
+
+    def document(self) -> ParsedDocument:
+        root = self.root
+        return ParsedDocument(
+            self.value,
+            Position(root.line + 1, root.column + 1) if root else Position(1, 1),
+            tuple(self.aliases),
+            self.marks,
+        )
+
+    def run(self, next_event: Any) -> None:
+        """Consume the events of one document."""
+        from ruamel.yaml import events as kinds
+
+        scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
+        mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
+        ends = (kinds.MappingEndEvent, kinds.SequenceEndEvent)
+        stack: list[_Frame] = []
+        frame: _Frame | None = None
+        documents = 0
+        while (event := next_event()) is not None:
+            kind = type(event)
+            if kind is scalar:
+                if frame is not None and frame.marks.__class__ is dict and frame.key is None:
+                    self._key(frame, event)
+                    continue
+                node = self._scalar(event)
+                self.nodes += 1
+                if event.anchor:
+                    self.anchors[event.anchor] = (node, 1)
+            elif kind is mapping or kind is sequence:
+                if frame is not None and frame.marks.__class__ is dict and frame.key is None:
+                    raise _StopParsing(self._complex_key(event))
+                if len(stack) >= MAX_DEPTH:
+                    raise _StopParsing(
+                        Problem(
+                            "yaml-depth",
+                            f"nested more than {MAX_DEPTH} levels deep",
+                            _position(event.start_mark),
+                        )
+                    )
+                self.nodes += 1
+                node = {} if kind is mapping else []
+                marks: Any = {} if kind is mapping else []
+                self.marks[id(node)] = marks
+                self._attach(frame, node, event.start_mark)
+                frame = _Frame(node, marks, event.anchor, event.start_mark, self.nodes)
+                if event.anchor:
+                    self.open_anchors.add(event.anchor)
+                stack.append(frame)
+                continue
+            elif kind in ends:
+                done = stack.pop()
+                if done.anchor:
+                    self.open_anchors.discard(done.anchor)
+                    self.anchors[done.anchor] = (done.node, self.nodes - done.before + 1)
+                frame = stack[-1] if stack else None
+                continue
+            elif kind is alias:
+                node = self._alias(frame, event)
+            elif kind is kinds.DocumentStartEvent:
+                documents += 1
+                if documents > 1:
+                    if self.lenient:
+                        return
+                    raise _StopParsing(
+                        Problem(
+                            "yaml-syntax",
+                            "a second document",
+                            _position(event.start_mark),
+                        )
+                    )
+                continue
+            else:
+                continue
+            self._attach(frame, node, event.start_mark)
+
+    def _attach(self, frame: _Frame | None, node: Any, mark: Any) -> None:
+        if frame is None:
+            self.value, self.root = node, mark
+        elif frame.key is not None:
+            frame.node[frame.key] = node
+            frame.marks[frame.key] = (frame.key_mark, mark)
+            frame.key = None
+        else:
+            frame.node.append(node)
+            frame.marks.append(mark)
+
+    def _key(self, frame: _Frame, event: Any) -> None:
+        """Take a key: its text, whatever it looks like, as Jackson does."""
+        key: str = event.value
+        if key in frame.node and not self.lenient:
+            first = _position(frame.marks[key][0])
+            self.problems.append(
+                Problem(
+                    "yaml-duplicate-key",
+                    f"the key '{_short(key)}' is there twice, first on line {first.line}",
+                    _position(event.start_mark),
+                    "remove one of them",
+                )
+            )
+        frame.key, frame.key_mark = key, event.start_mark
+
+    def _scalar(self, event: Any) -> Any:
+        tag = event.tag
+        text: str = event.value
+        if tag and tag != "!":
+            return tagged(tag, text)
+        # The C parser has '' for a plain scalar, the Python parser ''/None by version.
+        if event.style and event.style != " ":
+            return text
+        if text.startswith((".", "+.", "-.")) and is_not_finite(text):
+            self.problems.append(
+                Problem(
+                    "yaml-syntax",
+                    f"Kestra does not know the number {text}",
+                    _position(event.start_mark),
+                    "put quotes around it",
+                )
+            )
+        return plain(text)
+
+    def _alias(self, frame: _Frame | None, event: Any) -> Any:
+        position = _position(event.start_mark)
+        name = event.anchor
+        if frame is not None and frame.marks.__class__ is dict and frame.key is None:
+            raise _StopParsing(Problem("yaml-syntax", "a key cannot be an alias", position))
+        if name in self.open_anchors:
+            raise _StopParsing(
+                Problem("yaml-alias-bomb", f"the alias '*{name}' contains itself", position)
+            )
+        if name not in self.anchors:
+            raise _StopParsing(Problem("yaml-syntax", f"no anchor '&{name}' before", position))
+        node, size = self.anchors[name]
+        self.nodes += size
+        self.aliased += size
+        if self.aliased > MAX_ALIASED:
+            raise _StopParsing(
+                Problem(
+                    "yaml-alias-bomb",
+                    f"the aliases stand for more than {MAX_ALIASED:,} nodes",
+                    position,
+                )
+            )
+        self.aliases.append((position, name))
+        return node
+
+    def _complex_key(self, event: Any) -> Problem:
+        position = _position(event.start_mark)
+        line = self.text.splitlines()[position.line - 1]
+        before = line[max(position.column - 2, 0) : position.column]
+        if before == "{{":
+            return unquoted_expression(Position(position.line, position.column - 1))
+        return Problem("yaml-syntax", "a key must be text", position)
+
+
+def _position(mark: Any) -> Position:
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,81 @@
+"""What a YAML parser complains about, said for people, and the same for both parsers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kestra_sync.model import Position
+from kestra_sync.repo.document import Problem
+
+# A value that begins with a Pebble expression and is not quoted.
+UNQUOTED = re.compile(r"(?:^|[:\-?,\[{][ \t]+)[ \t]*(?P<at>\{[{%#])")
+
+# Words in the parser's problem → what we say, and whether the context (where it began) is the
+# better place to point at than where the parser gave up.
+_SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
+    ("", "mapping values are not allowed", "a ': ' inside a value that is not quoted", False),
+    ("simple key", "could not find expected ':'", "a key without ':'", True),
+    ("quoted scalar", "found unexpected end of stream", "the quote is never closed", True),
+    ("quoted scalar", "found unexpected document", "the quote is never closed", True),
+    ("quoted scalar", "unknown escape", "an unknown escape in double quotes", False),
+    ("quoted scalar", "expected escape sequence", "a broken escape in double quotes", False),
+    ("quoted scalar", "hexdecimal", "a broken escape in double quotes", False),
+    ("flow sequence", "", "the '[' is never closed, or a ',' is missing", True),
+    ("flow mapping", "", "the '{' is never closed, or a ',' is missing", True),
+    ("block collection", "", "expected '- ' here: the indentation does not fit the list", False),
+    ("block mapping", "", "expected a key here: the indentation does not fit", False),
+    ("", "undefined tag handle", "an unknown tag", False),
+    ("", "tab character", "a tab in the indentation", False),
+    ("block scalar", "indentation indicator", "a broken block scalar header", False),
+    ("block scalar", "comment or line break", "text after a block scalar header", False),
+    ("", "expected <document start>", "something after the end of the document", False),
+    ("", "sequence entries are not allowed", "a '- ' is not allowed here", False),
+    ("", "block sequence entries", "a '- ' is not allowed here", False),
+)
+
+
+def syntax_problem(error: Any, text: str) -> Problem:
+    """The problem that ``error``, raised by ruamel.yaml for ``text``, stands for."""
+    problem, context = str(error.problem or ""), str(error.context or "")
+    mark = error.problem_mark or error.context_mark
+    message = re.sub(r"\s+", " ", problem)
+    for of_context, of_problem, saying, at_context in _SAYINGS:
+        if of_context in context and of_problem in problem:
+            message = saying
+            if at_context and error.context_mark is not None:
+                mark = error.context_mark
+            break
+    if mark is None:
+        return Problem("yaml-syntax", message, None)
+    position = Position(mark.line + 1, mark.column + 1)
+    lines = text.splitlines()
+    for candidate in (error.problem_mark, error.context_mark):
+        line = lines[candidate.line] if candidate and candidate.line < len(lines) else ""
+        unquoted = UNQUOTED.search(line)
+        if unquoted is not None:
+            return unquoted_expression(Position(candidate.line + 1, unquoted.start("at") + 1))
+    if "cannot start any token" in problem:
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        character = line[mark.column : mark.column + 1]
+        if character == "\t" or not line[: mark.column + 1].strip():
+            return Problem(
+                "yaml-syntax", "a tab in the indentation", position, "indent with spaces"
+            )
+        return Problem(
+            "yaml-syntax",
+            f"a value cannot begin with '{character}'",
+            position,
+            "put quotes around it",
+        )
+    return Problem("yaml-syntax", message, position)
+
+
+def unquoted_expression(position: Position) -> Problem:
+    """``{{ … }}`` without quotes is a mapping to YAML, and refused by Kestra."""
+    return Problem(
+        "yaml-unquoted-expression",
+        "an expression that is not quoted: YAML takes the '{' for a mapping",
+        position,
+        "put quotes around it",
+    )

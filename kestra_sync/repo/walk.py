@@ -1,0 +1,192 @@
+"""Which files a run looks at: the YAML files below the given paths, in a stable order.
+
+Hidden files and folders, smoke specifications and the configuration are no flows and are left
+out, as is what ``.kestraignore`` files (the rules of ``.gitignore``) and the configuration name.
+A path that the user names is loaded even if it is ignored: explicit wins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kestra_sync.errors import UsageError
+from kestra_sync.model import Diagnostic, Severity, Skipped
+from kestra_sync.repo.ignore import IgnoreRules
+
+YAML_SUFFIXES = (".yml", ".yaml")
+SMOKE_SUFFIXES = (".smoke.yml", ".smoke.yaml")
+CONFIG_NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file to read.
+
+    :param path: as the user would write it, with ``/``.
+    :param file: where it really is, symlinks resolved.
+    """
+
+    path: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What the walk found, sorted by path."""
+
+    files: tuple[FoundFile, ...]
+    skipped: tuple[Skipped, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def walk(paths: Sequence[str], *, ignore: Sequence[str] = (), base: Path | None = None) -> Walk:
+    """Find the files below ``paths``.
+
+    :param ignore: more ignore patterns, relative to ``base``.
+    :param base: the directory of the configuration; by default the working directory.
+    :raises UsageError: for a path that does not exist.
+    """
+    walker = _Walker(IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve()))
+    for path in paths:
+        walker.add(path)
+    return walker.result()
+
+
+def is_flow_file(name: str) -> bool:
+    """Whether a file of that name may hold flows."""
+    lower = name.lower()
+    return lower.endswith(YAML_SUFFIXES) and not is_other_file(name) and not name.startswith(".")
+
+
+def is_other_file(name: str) -> bool:
+    """Whether a file of that name belongs to kestra-sync itself: smoke tests, configuration."""
+    lower = name.lower()
+    return lower.endswith(SMOKE_SUFFIXES) or lower in CONFIG_NAMES
+
+
+@dataclass
+class _Walker:
+    rules: IgnoreRules
+    files: dict[Path, FoundFile] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    # Symlinks wait until everything that is really there has been seen, so that a file and a
+    # link to it are one file, shown under its own name.
+    links: list[tuple[str, Path, Path, IgnoreRules]] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
+
+    def add(self, given: str) -> None:
+        """Take one path of the user's."""
+        shown = given.replace(os.sep, "/")
+        path = Path(given)
+        if not os.path.lexists(path):
+            raise UsageError(f"no such file or directory: {given}")
+        if path.is_dir():
+            root = path.resolve()
+            self._directory(
+                "" if shown in (".", "./") else shown.rstrip("/") or "/",
+                root,
+                root,
+                self.rules.above(root),
+            )
+        else:
+            self._named(shown, path)
+        while self.links:
+            self._link(*self.links.pop(0))
+
+    def _named(self, shown: str, path: Path) -> None:
+        if is_other_file(path.name):
+            self.skipped.append(Skipped(shown, 1, "a file of kestra-sync itself, not a flow"))
+            return
+        parent = path.parent.resolve()
+        here = Path.cwd().resolve()
+        root = here if parent.is_relative_to(here) else parent
+        target = self._target(shown, path, root)
+        if target is not None:
+            self._found(shown, target)
+
+    def _directory(self, shown: str, directory: Path, root: Path, rules: IgnoreRules) -> None:
+        """Walk without recursion: nothing that is on a disk may exhaust the stack."""
+        pending = [(shown, directory, rules)]
+        while pending:
+            shown, directory, rules = pending.pop()
+            if directory in self.seen:
+                continue
+            self.seen.add(directory)
+            rules = rules.enter(directory, self._unreadable)
+            for name, entry in self._entries(shown, directory):
+                child = f"{shown.rstrip('/')}/{name}" if shown else name
+                path = directory / name
+                if entry.is_symlink():
+                    self.links.append((child, path, root, rules))
+                elif entry.is_dir():
+                    if not rules.ignored(path, directory=True):
+                        pending.append((child, path, rules))
+                elif is_flow_file(name) and not rules.ignored(path, directory=False):
+                    self._found(child, path)
+
+    def _entries(self, shown: str, directory: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted((e.name, e) for e in entries if not e.name.startswith("."))
+        except OSError as error:
+            self._unreadable(shown or ".", error)
+            return
+        yield from found
+
+    def _link(self, shown: str, path: Path, root: Path, rules: IgnoreRules) -> None:
+        is_directory = path.is_dir()
+        if not is_directory and not is_flow_file(path.name):
+            return
+        if rules.ignored(path, directory=is_directory):
+            return
+        target = self._target(shown, path, root)
+        if target is None:
+            return
+        if is_directory:
+            self._directory(shown, target, root, rules)
+        else:
+            self._found(shown, target)
+
+    def _target(self, shown: str, path: Path, root: Path) -> Path | None:
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:  # gone, or (Python < 3.13) a loop of links
+            self._unreadable(shown, error)
+            return None
+        if target.is_relative_to(root):
+            return target
+        self.diagnostics.append(
+            Diagnostic(
+                shown,
+                None,
+                Severity.ERROR,
+                "symlink-outside",
+                "the symbolic link leaves the source directory",
+                "put the file itself there, or ignore it in .kestraignore",
+            )
+        )
+        return None
+
+    def _found(self, shown: str, file: Path) -> None:
+        self.files.setdefault(file, FoundFile(shown, file))
+
+    def _unreadable(self, shown: str, error: Exception) -> None:
+        self.diagnostics.append(unreadable(shown, error))
+
+    def result(self) -> Walk:
+        """Everything found so far, sorted."""
+        return Walk(
+            tuple(sorted(self.files.values(), key=lambda f: f.path)),
+            tuple(sorted(self.skipped, key=lambda s: s.path)),
+            tuple(sorted(self.diagnostics, key=lambda d: d.sort_key)),
+        )
+
+
+def unreadable(shown: str, error: Exception) -> Diagnostic:
+    """The diagnostic for what the operating system refuses to give."""
+    reason = getattr(error, "strerror", None) or "a loop of symbolic links"
+    return Diagnostic(shown, None, Severity.ERROR, "file-unreadable", f"cannot be read: {reason}")
