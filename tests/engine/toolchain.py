@@ -107,7 +107,7 @@ def _candidates() -> Iterator[Path]:
         yield from sorted(folder.glob("*"))
     for prefix in ("/opt/homebrew/opt", "/usr/local/opt"):
         yield from sorted(Path(prefix).glob("openjdk*"))
-    if programs := os.environ.get("ProgramFiles"):
+    if programs := os.environ.get("PROGRAMFILES"):
         for vendor in ("Java", "Eclipse Adoptium", "Microsoft"):
             yield from sorted(Path(programs).glob(f"{vendor}/*"))
 

@@ -1,0 +1,58 @@
+"""Fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.engine import Engine
+from tests.support.cleanup import remove_namespace
+from tests.support.server import Http, Server
+
+EngineFactory = Callable[..., Engine]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder ``e2e``, and those with engines of their own."""
+    for item in items:
+        if _HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.e2e)
+        if "engine_factory" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.embedded_only)
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Iterator[Http]:
+    """Raw calls to the server, with credentials: ``http.get("/flows/search")``."""
+    with Http(server) as session:
+        yield session
+
+
+@pytest.fixture
+def namespace(http: Http) -> Iterator[str]:
+    """A namespace that nobody else uses; it and all below it is emptied after the test."""
+    name = f"kstest.{uuid.uuid4().hex[:10]}"
+    yield name
+    remove_namespace(http, name)
+
+
+@pytest.fixture
+def engine_factory(tmp_path: Path) -> Iterator[EngineFactory]:
+    """Starts engines of the test's own, to be killed and restarted at will.
+
+    ``engine_factory()`` keeps its data on disk, in the test's temporary folder;
+    ``engine_factory(data=None)`` in memory.
+    """
+    with ExitStack() as stack:
+
+        def start(data: Path | None = tmp_path / "engine", port: int | None = None) -> Engine:
+            return stack.enter_context(Engine.start(data=data, port=port))
+
+        yield start

@@ -1,0 +1,84 @@
+"""Leaves a server as it was found: empties the namespaces that a test has used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.server import Http
+
+_PAGE = 100
+_KINDS = ("NORMAL", "TEST", "PLAYGROUND")
+_FINAL = frozenset(
+    ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED")
+)
+_PATIENCE_SECONDS = 20.0
+
+
+def remove_namespace(http: Http, namespace: str) -> None:
+    """Remove flows, executions, KV entries and files of ``namespace`` and of all below it."""
+    used = {namespace}
+    # Flows first: without them no trigger starts another execution.
+    for flow in _below(http, "/flows/search", namespace):
+        used.add(flow["namespace"])
+        http.delete(f"/flows/{flow['namespace']}/{flow['id']}")
+    for execution in executions_below(http, namespace):
+        used.add(execution["namespace"])
+        _remove_execution(http, execution)
+    for entry in _below(http, "/kv", namespace):
+        used.add(entry["namespace"])
+        http.delete(f"/namespaces/{entry['namespace']}/kv/{entry['key']}")
+    for name in used:
+        _remove_files(http, name)
+
+
+def executions_below(http: Http, namespace: str) -> Iterator[dict[str, Any]]:
+    """The executions of all kinds in ``namespace`` and below it."""
+    seen: set[str] = set()
+    for kind in _KINDS:
+        for execution in _below(
+            http, "/executions/search", namespace, {"filters[kind][EQUALS]": kind}
+        ):
+            if execution["id"] not in seen:
+                seen.add(execution["id"])
+                yield execution
+
+
+def _below(
+    http: Http, path: str, namespace: str, more: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        query: dict[str, str | int] = {"filters[namespace][PREFIX]": namespace, **(more or {})}
+        answer = http.get(path, params={**query, "page": page, "size": _PAGE})
+        answer.raise_for_status()
+        results = answer.json()["results"]
+        # Never trust a filter with what is to be deleted.
+        found += [it for it in results if f"{it['namespace']}.".startswith(f"{namespace}.")]
+        if len(results) < _PAGE:
+            return found
+        page += 1
+
+
+def _remove_execution(http: Http, execution: dict[str, Any]) -> None:
+    path = f"/executions/{execution['id']}"
+    if execution["state"]["current"] not in _FINAL:
+        action = "/actions/kill" if http.server.release >= (2, 0) else "/kill"
+        http.delete(path + action)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            answer = http.get(path)
+            if answer.status_code == 404 or answer.json()["state"]["current"] in _FINAL:
+                break
+            time.sleep(0.1)
+    http.delete(path)
+
+
+def _remove_files(http: Http, namespace: str) -> None:
+    files = f"/namespaces/{namespace}/files"
+    answer = http.get(f"{files}/directory", params={"path": "/"})
+    if answer.ok:
+        for file in answer.json():
+            http.delete(files, params={"path": f"/{file['fileName']}"})

@@ -1,0 +1,443 @@
+"""A proxy in front of a server that does what networks and gateways do on bad days.
+
+It relays plain HTTP to one server. Rules say which requests go wrong and how:
+
+>>> with FaultProxy("http://127.0.0.1:8080") as proxy:  # doctest: +SKIP
+...     proxy.add(Rule(drop_answer, method="PUT", path=r"/flows/", nth=2))
+...     ...  # talk to proxy.url
+...     assert proxy.count("PUT") == 3
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import urlsplit
+
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+_CHUNK = 65536
+_SERVER_SECONDS = 300
+_POLL_SECONDS = 0.01
+
+
+@dataclass
+class Seen:
+    """One request that came to the proxy."""
+
+    method: str
+    path: str
+    """Without the query."""
+    query: str
+    body: bytes
+    headers: Mapping[str, str]
+    status: int | None = None
+    """What the client was told; None if it was not told anything."""
+
+
+class Exchange:
+    """One request on its way, for a fault to act upon."""
+
+    def __init__(self, seen: Seen, handler: _Handler, server: str) -> None:
+        self.seen = seen
+        self.query = seen.query
+        """The query that the server will get."""
+        self._handler = handler
+        self._server = urlsplit(server)
+
+    def forward(self) -> contextlib.closing[Answer]:
+        """Send the request to the server."""
+        connection = http.client.HTTPConnection(
+            self._server.hostname or "", self._server.port or 80, timeout=_SERVER_SECONDS
+        )
+        target = self.seen.path + (f"?{self.query}" if self.query else "")
+        headers = {
+            name: value
+            for name, value in self.seen.headers.items()
+            if name.lower() not in _HOP_BY_HOP | {"accept-encoding"}
+        }
+        headers["Connection"] = "close"
+        connection.request(self.seen.method, target, self.seen.body or None, headers)
+        return contextlib.closing(Answer(connection, connection.getresponse()))
+
+    def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Send the head of the answer; the body then ends with the connection."""
+        self.seen.status = status
+        handler = self._handler
+        handler.send_response_only(status)
+        for name, value in headers:
+            handler.send_header(name, value)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+        self._handler.wfile.write(data)
+        self._handler.wfile.flush()
+
+    def reset(self) -> None:
+        """Break the connection so that the client sees a reset."""
+        connection = self._handler.connection
+        with contextlib.suppress(OSError):
+            # With a linger time of zero, closing sends RST instead of an orderly end.
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._handler.abandon()
+
+
+class Answer:
+    """What the server said."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse):
+        self._connection = connection
+        self._response = response
+        self.status = response.status
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers that concern the client."""
+        return [it for it in self._response.getheaders() if it[0].lower() not in _HOP_BY_HOP]
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is a stream of events."""
+        return self._response.getheader("Content-Type", "").startswith("text/event-stream")
+
+    def parts(self) -> Iterator[bytes]:
+        """The body, as it comes."""
+        while part := self._response.read1(_CHUNK):
+            yield part
+
+    def events(self) -> Iterator[bytes]:
+        """The body as server-sent events, each with its blank line."""
+        event = b""
+        while line := self._response.readline():
+            event += line
+            if line in (b"\n", b"\r\n"):
+                yield event
+                event = b""
+        if event:
+            yield event
+
+    def read(self) -> bytes:
+        """The whole body."""
+        return self._response.read()
+
+    def close(self) -> None:
+        """End the connection to the server."""
+        self._response.close()
+        self._connection.close()
+
+
+Fault = Callable[[Exchange], None]
+"""What happens to a request instead of a plain relay."""
+
+
+def relay(exchange: Exchange) -> None:
+    """Pass the request on and the answer back: no fault at all."""
+    with exchange.forward() as answer:
+        if answer.streams:
+            exchange.begin(answer.status, answer.headers)
+            for part in answer.parts():
+                exchange.write(part)
+        else:
+            body = answer.read()
+            exchange.begin(answer.status, _with_length(answer.headers, len(body)))
+            exchange.write(body)
+
+
+def reset_request(exchange: Exchange) -> None:
+    """Break the connection before the server has heard of the request."""
+    exchange.reset()
+
+
+def drop_answer(exchange: Exchange) -> None:
+    """Let the server do the work, then break the connection: the answer is lost."""
+    with exchange.forward() as answer:
+        answer.read()
+    exchange.reset()
+
+
+def cut_body(exchange: Exchange) -> None:
+    """Announce the whole body, send half of it."""
+    with exchange.forward() as answer:
+        body = answer.read()
+        exchange.begin(answer.status, _with_length(answer.headers, len(body)))
+        exchange.write(body[: len(body) // 2])
+
+
+def delay(seconds: float, then: Fault = relay) -> Fault:
+    """Wait before the request goes on."""
+
+    def fault(exchange: Exchange) -> None:
+        time.sleep(seconds)
+        then(exchange)
+
+    return fault
+
+
+def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes | str = b"") -> Fault:
+    """Answer in the server's place; it never hears of the request."""
+    data = body.encode() if isinstance(body, str) else body
+
+    def fault(exchange: Exchange) -> None:
+        exchange.begin(status, _with_length(list((headers or {}).items()), len(data)))
+        exchange.write(data)
+
+    return fault
+
+
+def replace_answer(
+    status: int, headers: Mapping[str, str] | None = None, body: bytes | str = b""
+) -> Fault:
+    """Let the server do the work, but answer something else (a gateway that lost patience)."""
+
+    def fault(exchange: Exchange) -> None:
+        with exchange.forward() as answer:
+            answer.read()
+        reply(status, headers, body)(exchange)
+
+    return fault
+
+
+def too_many_requests(retry_after: int | str = 1) -> Fault:
+    """429, with the time to wait."""
+    return reply(429, {"Retry-After": str(retry_after)})
+
+
+def bad_gateway(exchange: Exchange) -> None:
+    """502, with HTML, as gateways do."""
+    html = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+    reply(502, {"Content-Type": "text/html"}, html)(exchange)
+
+
+def strip_query(exchange: Exchange) -> None:
+    """Lose the query string on the way."""
+    exchange.query = ""
+    relay(exchange)
+
+
+def buffer_events(exchange: Exchange) -> None:
+    """Hold a stream of events back until it has ended, then send all at once."""
+    with exchange.forward() as answer:
+        body = answer.read()
+        exchange.begin(answer.status, answer.headers)
+        exchange.write(body)
+
+
+def cut_events(after: int) -> Fault:
+    """Break a stream after so many events."""
+
+    def fault(exchange: Exchange) -> None:
+        with exchange.forward() as answer:
+            exchange.begin(answer.status, answer.headers)
+            for number, event in enumerate(answer.events(), start=1):
+                if number > after:
+                    break
+                exchange.write(event)
+        exchange.reset()
+
+    return fault
+
+
+def call_first(action: Callable[[], object], then: Fault = relay) -> Fault:
+    """Run ``action`` before the request goes on: a second writer who comes in between."""
+
+    def fault(exchange: Exchange) -> None:
+        action()
+        then(exchange)
+
+    return fault
+
+
+def call_after(action: Callable[[], object]) -> Fault:
+    """Run ``action`` when the server has done the work, before the client hears of it."""
+
+    def fault(exchange: Exchange) -> None:
+        with exchange.forward() as answer:
+            body = answer.read()
+            action()
+            exchange.begin(answer.status, _with_length(answer.headers, len(body)))
+            exchange.write(body)
+
+    return fault
+
+
+@dataclass
+class Rule:
+    """Which requests a fault strikes: those that match, from the ``nth`` on, ``times`` times."""
+
+    fault: Fault
+    method: str | None = None
+    """None: any."""
+    path: str = ""
+    """A regular expression, searched in the path (without the query)."""
+    nth: int = 1
+    """The first matching request that it strikes, counted from 1."""
+    times: int | None = 1
+    """How often it strikes; None: for ever."""
+    seen: int = field(default=0, init=False)
+    """How many requests have matched so far."""
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Count the request if it matches; whether it is one to strike."""
+        if self.method not in (None, method) or not re.search(self.path, path):
+            return False
+        self.seen += 1
+        past = self.seen - self.nth
+        return past >= 0 and (self.times is None or past < self.times)
+
+
+class FaultProxy:
+    """Listens on a free port of 127.0.0.1 and relays to ``server``."""
+
+    def __init__(self, server: str) -> None:
+        self._rules: list[Rule] = []
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+        self._server = server
+        self._listener = _Listener(self)
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, args=(_POLL_SECONDS,), daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The address to use instead of the server's."""
+        return f"http://127.0.0.1:{self._listener.server_port}"
+
+    @property
+    def requests(self) -> list[Seen]:
+        """The requests so far, in the order in which they came."""
+        with self._lock:
+            return list(self._seen)
+
+    def count(self, method: str | None = None, path: str = "") -> int:
+        """How many requests have come with this method and a path that matches."""
+        return sum(
+            1 for it in self.requests if method in (None, it.method) and re.search(path, it.path)
+        )
+
+    def forget(self) -> None:
+        """Empty the log of requests; the rules stay."""
+        with self._lock:
+            self._seen.clear()
+
+    def add(self, rule: Rule) -> Rule:
+        """Add a rule; the first one that strikes decides."""
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Remove all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.shutdown()
+        self._listener.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> FaultProxy:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def handle(self, seen: Seen, handler: _Handler) -> None:
+        """Record one request and let the first rule that strikes, or nothing, happen to it."""
+        with self._lock:
+            self._seen.append(seen)
+            struck = [rule for rule in self._rules if rule.strikes(seen.method, seen.path)]
+        fault = struck[0].fault if struck else relay
+        exchange = Exchange(seen, handler, self._server)
+        try:
+            fault(exchange)
+        except ConnectionRefusedError:
+            bad_gateway(exchange)
+        except (OSError, http.client.HTTPException):
+            exchange.reset()  # one of the two sides has gone; the other one notices
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.proxy = proxy
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Listener
+
+    def handle_one_request(self) -> None:
+        try:
+            self.raw_requestline = self.rfile.readline(65537)
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
+            path, _, query = self.path.partition("?")
+            seen = Seen(self.command, path, query, self._body(), dict(self.headers.items()))
+            self.server.proxy.handle(seen, self)
+        except OSError:
+            self.close_connection = True
+
+    def abandon(self) -> None:
+        """Close the socket at once, without the orderly end that the base class would make."""
+        self.close_connection = True
+        # The files on the socket keep it open; they go first, then the close is a real one.
+        for file in (self.rfile, self.wfile):
+            with contextlib.suppress(OSError):
+                file.close()
+        self.connection.close()
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().finish()
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            body = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the proxy keeps its own log."""
+
+
+def _with_length(headers: list[tuple[str, str]], length: int) -> list[tuple[str, str]]:
+    others = [it for it in headers if it[0].lower() != "content-length"]
+    return [*others, ("Content-Length", str(length))]
