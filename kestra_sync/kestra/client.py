@@ -10,8 +10,12 @@ from typing import ClassVar
 from kestra_sync import __version__
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.credentials import resolve
+from kestra_sync.kestra.executions import Executions
+from kestra_sync.kestra.files import Files
 from kestra_sync.kestra.flows import Flows
+from kestra_sync.kestra.follow import Pace
 from kestra_sync.kestra.kv import Kv
+from kestra_sync.kestra.logs import Logs
 from kestra_sync.kestra.server import ServerInfo, read_server_info
 from kestra_sync.kestra.transport import Timeouts, Transport
 
@@ -74,7 +78,11 @@ class KestraClient:
         self._info: ServerInfo | None = None
         self._info_lock = threading.Lock()
         self.flows = Flows(self._transport, self.tenant, self.server_info)
+        pace = Pace(sleep=self._transport.backoff.sleep)
+        self.executions = Executions(self._transport, self.tenant, self.server_info, pace)
+        self.logs = Logs(self._transport, self.tenant)
         self.kv = Kv(self._transport, self.tenant)
+        self.files = Files(self._transport, self.tenant)
 
     @classmethod
     def shared(cls) -> KestraClient:

@@ -1,0 +1,22 @@
+"""The states of an execution, and which of them are the last."""
+
+from __future__ import annotations
+
+FINAL = frozenset(
+    {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED"}
+)
+GOING_ON = frozenset(
+    {
+        "CREATED",
+        "SUBMITTED",
+        "RUNNING",
+        "PAUSED",
+        "RESTARTED",
+        "KILLING",
+        "QUEUED",
+        "RETRYING",
+        "BREAKPOINT",
+    }
+)
+WAITING_FOR_SOMEBODY = frozenset({"PAUSED", "BREAKPOINT"})
+"""It may go on for ever unless a person acts."""
