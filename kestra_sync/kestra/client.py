@@ -80,7 +80,9 @@ class KestraClient:
         self.flows = Flows(self._transport, self.tenant, self.server_info)
         pace = Pace(sleep=self._transport.backoff.sleep)
         self.executions = Executions(self._transport, self.tenant, self.server_info, pace)
-        self.logs = Logs(self._transport, self.tenant)
+        self.logs = Logs(
+            self._transport, self.tenant, lambda known: self.executions.get(known).is_final, pace
+        )
         self.kv = Kv(self._transport, self.tenant)
         self.files = Files(self._transport, self.tenant)
 

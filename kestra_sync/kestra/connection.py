@@ -22,7 +22,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        linked = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        # Not `__context__`: it may be an exception that our caller was handling.
+        linked = (current.__cause__, getattr(current, "reason", None))
         pending += [link for link in (*linked, *current.args) if isinstance(link, BaseException)]
 
 

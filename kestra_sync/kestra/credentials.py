@@ -147,3 +147,15 @@ def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"{os.fspath(path)} cannot be read: {reason}") from None
+
+
+def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:
+    """Whether any of the three places names a server.
+
+    :raises UsageError: an unreadable ``env_file``.
+    """
+    return bool(
+        (url or "").strip()
+        or os.environ.get(URL, "").strip()
+        or (_env_file(env_file).get(URL) or "").strip()
+    )

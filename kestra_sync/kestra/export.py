@@ -10,9 +10,11 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.archive import read_archive
 from kestra_sync.kestra.errors import NotFound, ServerFailure
 from kestra_sync.kestra.filters import scope_filters
+from kestra_sync.kestra.problems import describe_html, looks_like_html
 from kestra_sync.kestra.request import Request
 from kestra_sync.kestra.transport import Transport
 from kestra_sync.kestra.values import FlowSummary
@@ -20,7 +22,8 @@ from kestra_sync.model import FlowId, Live, Scope
 
 LOG = logging.getLogger("kestra_sync.kestra")
 PARALLEL = 8
-ZIP = "application/octet-stream"
+# An error comes as JSON where a zip was asked for, so nothing is ruled out.
+ZIP = "application/octet-stream, */*;q=0.5"
 
 
 class Exporter:
@@ -87,6 +90,14 @@ class Exporter:
             if error.status == 500 and "duplicate entry" in error.server_message.lower():
                 return None
             raise
-        if not answer.body:
-            return ()
-        return read_archive(answer.body)
+        return read_export(answer)
+
+
+def read_export(answer: Answer) -> tuple[bytes, ...]:
+    """The sources in an answer.
+
+    :raises UnexpectedAnswer: it is no zip.
+    """
+    if looks_like_html(answer.body, answer.content_type):
+        raise answer.unexpected(describe_html(answer.body))
+    return read_archive(answer.body) if answer.body else ()

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from kestra_sync.kestra.archive import read_archive
 from kestra_sync.kestra.errors import AlreadyExists, ConflictingState, UnexpectedAnswer
-from kestra_sync.kestra.export import ZIP, Exporter
+from kestra_sync.kestra.export import ZIP, Exporter, read_export
 from kestra_sync.kestra.filters import scope_filters
 from kestra_sync.kestra.paging import pages
 from kestra_sync.kestra.request import JSON, YAML, Request, query, segments
@@ -150,7 +149,7 @@ class Flows:
             accept=ZIP,
             safe=True,
         )
-        return read_archive(self._transport.send(request).body)
+        return read_export(self._transport.send(request))
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces of the tenant that hold flows, sorted."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.events import read_events
-from kestra_sync.kestra.follow import STREAM
+from kestra_sync.kestra.follow import DEFAULT_PACE, STREAM, Pace
 from kestra_sync.kestra.request import Request, query, segments
-from kestra_sync.kestra.transport import Transport
+from kestra_sync.kestra.transport import LOG, Transport
 from kestra_sync.kestra.values import int_of
+
+SILENCE = 3.0
+"""Seconds without a message after which we look whether the execution is over."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,25 @@ class LogEntry:
     task_run_id: str | None = None
     attempt: int | None = None
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells messages apart: streams give more digits of a time than reads do."""
+        return (self.timestamp[:23], self.level, self.task_run_id, self.attempt, self.message)
+
 
 class Logs:
     """``client.logs``."""
 
-    def __init__(self, transport: Transport, tenant: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        tenant: str,
+        is_over: Callable[[str], bool],
+        pace: Pace = DEFAULT_PACE,
+    ) -> None:
         self._transport = transport
+        self._is_over = is_over
+        self._pace = pace
         self._base = f"/api/v1/{segments(tenant)}/logs"
 
     def get(self, execution_id: str, min_level: str | None = None) -> tuple[LogEntry, ...]:
@@ -49,25 +66,50 @@ class Logs:
         return tuple(sorted(found, key=lambda entry: entry.timestamp))
 
     def follow(self, execution_id: str, min_level: str | None = None) -> Iterator[LogEntry]:
-        """What is being logged, until the server ends the stream.
+        """All that was and will be logged, each once, until the execution is over.
 
-        :raises Unreachable: the stream broke; what came until then has been given.
+        The server does not end its stream with the execution; so silence makes us look. What a
+        broken stream has missed is read after.
+
+        :raises NotFound: there is no such execution.
         """
+        seen: set[tuple[object, ...]] = set()
+
+        def new(entries: Iterator[LogEntry]) -> Iterator[LogEntry]:
+            for entry in entries:
+                if entry.key not in seen:
+                    seen.add(entry.key)
+                    yield entry
+
+        over = False
+        while not over:
+            over = self._is_over(execution_id)
+            if over:
+                self._pace.sleep(self._pace.first)  # messages may come after the state
+            yield from new(iter(self.get(execution_id, min_level)))
+            if not over:
+                yield from new(self._streamed(execution_id, min_level))
+                self._pace.sleep(self._pace.first)
+
+    def _streamed(self, execution_id: str, min_level: str | None) -> Iterator[LogEntry]:
         request = Request(
             "GET",
             f"{self._base}/{segments(execution_id)}/follow",
             query=query(("minLevel", min_level)),
             accept=STREAM,
             headers={"Accept-Encoding": "identity"},
+            read_timeout=SILENCE,
         )
-        with self._transport.stream(request) as chunks:
-            for event in read_events(chunks):
-                if event.data:
+        try:
+            with self._transport.stream(request) as chunks:
+                for event in read_events(chunks):
                     entry = _parsed(event.data)
                     if entry is not None:
                         yield entry
-                if event.id == "end":
-                    return
+                    if event.id == "end":
+                        return
+        except KestraError as error:
+            LOG.debug("the stream of %s ended: %s", request.path, error)
 
 
 def log_entry_of(data: Any) -> LogEntry | None:

@@ -31,7 +31,7 @@ from kestra_sync.kestra.errors import (
     Unreachable,
     api_error,
 )
-from kestra_sync.kestra.problems import clean, message_of
+from kestra_sync.kestra.problems import clean, describe_html, looks_like_html, message_of
 from kestra_sync.kestra.request import Request
 from kestra_sync.kestra.sessions import SessionPool
 
@@ -138,7 +138,7 @@ class Transport:
     ) -> Answer | None:
         status = response.status_code
         if status < 400:
-            return Answer(
+            answer = Answer(
                 method=request.method,
                 path=request.path,
                 status=status,
@@ -146,6 +146,12 @@ class Transport:
                 body=body,
                 write=not request.repeatable,
             )
+            if status >= 300:
+                raise answer.unexpected("nowhere to go")
+            if answer.write and looks_like_html(body, answer.content_type):
+                # A login form, most likely: "200" says nothing about the write.
+                raise answer.unexpected(describe_html(body))
+            return answer
         if status == 429 or status in GATEWAY:
             retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
             turned_away = status == 429 and retry.after is not None

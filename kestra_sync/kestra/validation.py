@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kestra_sync.kestra.answer import Answer
-from kestra_sync.kestra.errors import ApiError, ServerFailure
+from kestra_sync.kestra.errors import ApiError, InvalidContent, ServerFailure
 from kestra_sync.kestra.multipart import Part, encode_multipart
 from kestra_sync.kestra.request import YAML, Request
 from kestra_sync.kestra.transport import Transport
@@ -47,7 +47,7 @@ class Validator:
             return tuple(result for results in pool.map(self._batch, work) for result in results)
 
     def _batch(self, batch: list[Indexed]) -> list[Validation]:
-        if not self._one_by_one and len(batch) > 1:
+        if not self._one_by_one:
             results = self._together(batch)
             if results is not None:
                 return results
@@ -75,16 +75,22 @@ class Validator:
                 raise
             self._remember(f"it answers {error.status}")
             return None
-        results = _assign(answer.list(), [index for index, _ in batch])
+        answers = answer.list()
+        results = _assign(answers, [index for index, _ in batch])
+        if not any(_named(item) for item in answers) and not self._multipart_expected():
+            results = None  # an old server that took the form itself for a flow
         if results is None:
             self._remember("its answer does not fit the question")
         return results
 
     def _alone(self, index: int, source: bytes) -> Validation:
         request = Request("POST", self._path, body=source, content_type=YAML, safe=True)
-        answer = self._transport.send(request)
-        # A comment before a `---` may count as a document of its own: the flow comes last.
-        return _validation(index, _last(answer))
+        try:
+            answer = self._transport.send(request)
+        except InvalidContent as error:
+            # So it says to an empty body, instead of calling it invalid.
+            return _validation(index, {"constraints": error.server_message})
+        return _validation(index, _best(answer))
 
     def _remember(self, why: str) -> None:
         LOG.info("the server does not validate several flows at once (%s): one by one", why)
@@ -105,11 +111,18 @@ def batches(sources: list[Indexed]) -> list[list[Indexed]]:
     return found
 
 
-def _last(answer: Answer) -> dict[str, Any]:
-    results = answer.list()
-    if not results or not isinstance(results[-1], dict):
+def _best(answer: Answer) -> dict[str, Any]:
+    """The answer for the flow, where nothing or a comment beside a ``---`` has got one too."""
+    results = [item for item in answer.list() if isinstance(item, dict)]
+    if not results:
         raise answer.unexpected("no validation")
-    return results[-1]
+    named = [item for item in results if item.get("flow")]
+    telling = [item for item in results if "No content to map" not in str(item.get("constraints"))]
+    return (named or telling or results)[0]
+
+
+def _named(answer: Any) -> bool:
+    return isinstance(answer, dict) and bool(answer.get("filename"))
 
 
 def _assign(answers: list[Any], indexes: list[int]) -> list[Validation] | None:
