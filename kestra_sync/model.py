@@ -8,11 +8,9 @@ Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
 
 
 class StrEnum(str, Enum):
@@ -233,40 +231,109 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why; stable in the JSON."""
+    """Why; stable in the JSON. The rows of the three-way table in ``docs/architecture.md``."""
 
     NEW = "new"
+    RECREATED = "recreated"
     CHANGED = "changed"
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+    TAKE_OVER = "take-over"
     REMOVED = "removed"
+    PRUNED = "pruned"
+    MOVED = "moved"
     IN_SYNC = "in-sync"
+    REFRESHED = "refreshed"
+    ADOPT = "adopt"
+    KEPT_OFF = "kept-off"
+    RE_ENABLED = "re-enabled"
+    DRIFT_KEPT = "drift-kept"
+    PROTECTED = "protected"
+    DROPPED = "dropped"
     FOREIGN = "foreign"
+    UNTOUCHED = "untouched"
+
+
+@dataclass(frozen=True)
+class Base:
+    """What we applied last, as the inventory remembers it.
+
+    :param path: the file the flow came from.
+    :param file_sha256: the hash of its bytes in Git.
+    :param live_hashes: the hashes under which a live source counts as ours: the one recorded,
+        and, after a run that was killed, the one it was about to write.
+    :param revision: the server's revision of that source, where it is known.
+    :param kept_off: the recorded source is Git's plus the line that switches the flow off.
+    """
+
+    path: str
+    file_sha256: str
+    live_hashes: frozenset[str]
+    revision: int | None = None
+    kept_off: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
-    """One flow of a plan: what will be done to it, why, and the sources on both sides.
+    """One flow of a plan: what will be done to it, why, and the sources on all sides.
 
-    :param revision: the live revision the plan was made against; ``None`` if there is none.
+    :param path: the file in Git; for a flow that Git no longer has, the one it came from.
     :param before: the live source; ``None`` if the server has no such flow.
-    :param desired: ``None`` if Git has no such flow.
+    :param after: the source it will have; ``None`` if there will be no such flow.
+    :param desired: what Git holds; ``None`` if Git has no such flow. Its bytes differ from
+        ``after`` only for a flow that is kept switched off.
+    :param base: the source we applied last, where it is known and differs from ``before``.
+    :param revision: the live revision the plan was made against; ``None`` if there is none.
+    :param moved_from: for a move, the flow whose place this one takes.
     """
 
     action: Action
     reason: Reason
     flow_id: FlowId
+    path: str | None = None
     before: bytes | None = None
+    after: bytes | None = None
     desired: Desired | None = None
+    base: bytes | None = None
     revision: int | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    moved_from: FlowId | None = None
 
     @property
-    def path(self) -> str | None:
-        """The file, if Git has one."""
-        return None if self.desired is None else self.desired.path
+    def writes(self) -> bool:
+        """Whether it changes anything on the server."""
+        return self.action is not Action.NONE
 
-    @property
-    def after(self) -> bytes | None:
-        """The source the flow will have; ``None`` if it will be gone."""
-        if self.action is Action.DELETE or self.desired is None:
-            return None
-        return self.desired.sent
+
+@dataclass(frozen=True)
+class Plan:
+    """What an apply would do, and what it would leave alone. Sorted by flow.
+
+    :param server_version: Kestra's own, such as ``1.3.25``.
+    :param source: the paths the flows came from, as the user wrote them.
+    :param flows: how many flows Git holds there.
+    :param changes: every flow that is not simply in sync.
+    :param unchanged: how many are.
+    :param partial: paths or filters left part of the repository out: nothing is deleted.
+    """
+
+    target: Target
+    server_version: str
+    source: str
+    scope: Scope
+    flows: int
+    changes: tuple[Change, ...]
+    unchanged: int
+    partial: bool = False
+
+    @cached_property
+    def writes(self) -> tuple[Change, ...]:
+        """The changes that alter the server."""
+        return tuple(change for change in self.changes if change.writes)
+
+    def count(self, *actions: Action) -> int:
+        """How many changes have one of these actions."""
+        return sum(change.action in actions for change in self.changes)
+
+    def because(self, *reasons: Reason) -> tuple[Change, ...]:
+        """The changes that have one of these reasons."""
+        return tuple(change for change in self.changes if change.reason in reasons)

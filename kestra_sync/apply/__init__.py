@@ -1,0 +1,1 @@
+"""Carries a plan out: the only stage, beside smoke, that changes anything on the server."""

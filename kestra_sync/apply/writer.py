@@ -1,0 +1,156 @@
+"""Writes one flow: looks before, compares after, and reads where an answer was lost.
+
+Kestra has no precondition for writes (``docs/kestra-api.md``, "no etag"), so whoever else writes
+at the same moment cannot be locked out. What can be done is done here: the flow is read again just
+before it is written and must be the planned one, and the revision that comes back must be the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.kestra.errors import AlreadyExists, KestraError, NotFound
+from kestra_sync.model import Action, Change, FlowId, Live
+
+
+class FlowWrites(Protocol):
+    """The calls of :class:`kestra_sync.kestra.flows.Flows` that this module needs."""
+
+    def get(self, flow_id: FlowId) -> Live: ...
+
+    def create(self, source: bytes) -> Live: ...
+
+    def update(self, flow_id: FlowId, source: bytes) -> Live: ...
+
+    def delete(self, flow_id: FlowId) -> None: ...
+
+
+#: Seconds between losing an answer and asking what became of the write.
+_SETTLE = 0.5
+
+
+class Writer:
+    """Carries out single changes. Safe to use from several threads."""
+
+    def __init__(self, flows: FlowWrites, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._flows = flows
+        self._sleep = sleep
+
+    def write(self, change: Change) -> Outcome:
+        """Carry out one change. Failures are outcomes, not exceptions."""
+        try:
+            if change.action is Action.CREATE:
+                return self._create(change)
+            if change.action is Action.DELETE:
+                return self._delete(change)
+            return self._update(change)
+        except KestraError as error:
+            unsure = error.may_have_written
+            return Outcome(change, Status.FAILED, message=str(error), error=error, unsure=unsure)
+
+    def _create(self, change: Change) -> Outcome:
+        source = _source(change)
+        try:
+            written = self._flows.create(source)
+        except AlreadyExists:
+            live = self._read(change.flow_id)
+            if live is not None and live.source == source:
+                return Outcome(
+                    change, Status.APPLIED, live.revision, "somebody else created the same flow"
+                )
+            return _conflict(change, live, "was created on the server since the plan was made")
+        except KestraError as error:
+            live = self._after_lost_answer(change, error)
+            if live is not None and live.source == source:
+                return Outcome(change, Status.APPLIED, live.revision)
+            if live is not None:
+                return _conflict(change, live, "was created on the server in the meantime")
+            written = self._flows.create(source)
+        return self._confirm(change, written, expected=None)
+
+    def _update(self, change: Change) -> Outcome:
+        source = _source(change)
+        before = self._read(change.flow_id)
+        if before is None:
+            return _conflict(change, None, "was deleted on the server since the plan was made")
+        if before.source != change.before or (
+            change.revision is not None and before.revision != change.revision
+        ):
+            return _conflict(change, before, "was edited on the server since the plan was made")
+        expected = None if before.revision is None else before.revision + 1
+        try:
+            written = self._flows.update(change.flow_id, source)
+        except NotFound:
+            return _conflict(change, None, "was deleted on the server in the meantime")
+        except KestraError as error:
+            live = self._after_lost_answer(change, error)
+            if live is not None and live.source == before.source:
+                # It did not arrive. A repetition is harmless even if it still does: the same
+                # source makes no second revision.
+                live = self._flows.update(change.flow_id, source)
+            if live is None:
+                return _conflict(change, None, "was deleted on the server in the meantime")
+            written = live
+        return self._confirm(change, written, expected)
+
+    def _delete(self, change: Change) -> Outcome:
+        before = self._read(change.flow_id)
+        if before is None:
+            return Outcome(change, Status.APPLIED, message="was gone already")
+        if before.source != change.before:
+            return _conflict(change, before, "was edited on the server since the plan was made")
+        try:
+            self._flows.delete(change.flow_id)
+        except NotFound:
+            return Outcome(change, Status.APPLIED, message="was gone already")
+        except KestraError as error:
+            live = self._after_lost_answer(change, error)
+            if live is None:
+                return Outcome(change, Status.APPLIED)
+            if live.source != change.before:
+                return _conflict(change, live, "was edited on the server in the meantime")
+            self._flows.delete(change.flow_id)
+        return Outcome(change, Status.APPLIED)
+
+    def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
+        """The answer must show our source and the next revision; else somebody was in between."""
+        if written.source != change.after:
+            return _conflict(change, written, "was overwritten on the server in the meantime")
+        if expected is not None and written.revision not in (None, expected):
+            return Outcome(
+                change,
+                Status.CONFLICT,
+                written.revision,
+                f"somebody else wrote revision {expected} just before ours; it is "
+                f"overwritten by revision {written.revision} and still readable",
+            )
+        return Outcome(change, Status.APPLIED, written.revision)
+
+    def _after_lost_answer(self, change: Change, error: KestraError) -> Live | None:
+        """What the server has after a write whose answer was lost; else raises ``error`` again."""
+        if not error.may_have_written:
+            raise error
+        # The request may still be on its way through a proxy: give it time to land.
+        self._sleep(_SETTLE)
+        return self._read(change.flow_id)
+
+    def _read(self, flow_id: FlowId) -> Live | None:
+        try:
+            return self._flows.get(flow_id)
+        except NotFound:
+            return None
+
+
+def _source(change: Change) -> bytes:
+    if change.after is None:
+        raise AssertionError(f"{change.action} of {change.flow_id} without a source")
+    return change.after
+
+
+def _conflict(change: Change, live: Live | None, words: str) -> Outcome:
+    revision = live.revision if live is not None else None
+    at = f" (revision {revision} is there now)" if revision is not None else ""
+    return Outcome(change, Status.CONFLICT, revision, f"{words}{at}")

@@ -1,0 +1,1 @@
+"""Verdicts on flows, as diagnostics: structure, server, references, policy."""

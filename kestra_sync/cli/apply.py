@@ -1,0 +1,98 @@
+"""``kestra-sync apply``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kestra_sync.cli.options import (
+    connection_options,
+    diff_options,
+    option,
+    output_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.show import show_plan
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.report.wording import plural
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.plan import PlanResult
+
+
+@click.command("apply")
+@source_options
+@option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+@diff_options
+@connection_options
+@output_options
+def command(
+    *,
+    yes: bool,
+    context: int,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Make the server hold the flows in PATHS (default: flows).
+
+    Everything is validated before anything is written; the plan is shown, and on a terminal you
+    are asked before it is carried out.
+    """
+    from kestra_sync.commands.apply import apply
+    from kestra_sync.report.apply_text import outcome_lines
+    from kestra_sync.report.as_json import outcomes_json
+    from kestra_sync.report.plan_document import plan_document
+
+    output = Output.of("apply", output_format=output_format, color=color, verbose=verbose)
+    observer = output.observer()
+
+    def confirm(planned: PlanResult) -> bool:
+        observer.end()
+        show_plan(output, planned, context=context)
+        if planned.plan is None or not planned.plan.writes:
+            return True
+        return yes or _ask(planned)
+
+    try:
+        result = apply(settings_from(**settings), confirm, observer=observer)
+    finally:
+        observer.end()
+    if result.planned.invalid:
+        show_plan(output, result.planned, context=context)
+    elif result.declined:
+        output.text(outcome_lines(()))
+    elif result.outcomes:
+        output.text(outcome_lines(result.outcomes, interrupted=result.interrupted))
+    code = result.exit_code
+    if output.json:
+        output.result(
+            code,
+            {
+                **plan_document(result.planned, context=context),
+                "declined": result.declined,
+                "interrupted": result.interrupted,
+                "outcomes": outcomes_json(result.outcomes),
+            },
+        )
+    return code
+
+
+def _ask(planned: PlanResult) -> bool:
+    """Ask the person at the terminal.
+
+    :raises UsageError: there is none.
+    """
+    assert planned.plan is not None
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask on", remedy="pass --yes to apply without being asked"
+        )
+    plan = planned.plan
+    question = f"Apply {plural(len(plan.writes), 'change')} to {plan.target.url}?"
+    return click.confirm(question, default=False, err=True)

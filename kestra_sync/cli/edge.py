@@ -1,0 +1,114 @@
+"""The edge of the process: turns exceptions into messages and exit codes, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import click
+
+from kestra_sync.cli.main import main
+from kestra_sync.cli.redact import redact
+from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.report.sanitize import visible
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line with ``args``; returns the exit code, never raises.
+
+    Whatever goes wrong, with ``--format json`` there is a whole JSON document on stdout, and in
+    any case a message on stderr that says what to do.
+    """
+    try:
+        with suppress(ValueError):  # not in the main thread: somebody else handles signals
+            signal.signal(signal.SIGTERM, _terminate)
+        code = main.main(args=list(args), prog_name="kestra-sync", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or ExitCode.OK)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        return _fail(args, error, ExitCode.USAGE, error.format_message(), _usage_remedy(error))
+    except KestraSyncError as error:
+        return _fail(args, error, error.exit_code, error.message, error.remedy)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(args, error, ExitCode.INTERRUPTED, "interrupted", None)
+    except BrokenPipeError:
+        # Whoever read stdout (head, less) has seen enough. Keep Python from complaining at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.FAILURE)
+    except Exception as error:
+        log = _write_log()
+        return _fail(
+            args,
+            error,
+            ExitCode.BUG,
+            f"{type(error).__name__}: {error}",
+            f"this is a bug in kestra-sync; please report it with the log in {log}",
+        )
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # A job that CI cancels gets SIGTERM: end it as ^C would, finishing the writes under way.
+    raise KeyboardInterrupt
+
+
+def _fail(
+    args: Sequence[str],
+    error: BaseException,
+    code: ExitCode,
+    message: str,
+    remedy: str | None,
+) -> int:
+    message = redact(message)
+    if wants_json(args):
+        from kestra_sync.report.envelope import dump, envelope
+
+        wrapped = KestraSyncError(message, remedy=remedy)
+        document: dict[str, Any] = envelope(_command(args), code, error=wrapped)
+        document["error"]["kind"] = type(error).__name__
+        sys.stdout.write(dump(document))
+        sys.stdout.flush()
+    lines = "\n".join(visible(each) for each in message.splitlines())
+    sys.stderr.write(f"kestra-sync: error: {lines}\n")
+    if remedy:
+        sys.stderr.write(f"  {remedy}\n")
+    return int(code)
+
+
+def _usage_remedy(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"see '{context.command_path} --help'" if context is not None else None
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Whether JSON was asked for, told even where the command line could not be parsed."""
+    formats = [os.environ.get("KESTRA_SYNC_FORMAT", "")]
+    for index, arg in enumerate(args):
+        if arg == "--format" and index + 1 < len(args):
+            formats.append(args[index + 1])
+        elif arg.startswith("--format="):
+            formats.append(arg.partition("=")[2])
+    return formats[-1] == "json"
+
+
+def _command(args: Sequence[str]) -> str:
+    known = main.list_commands(click.Context(main))
+    return next((arg for arg in args if arg in known), "")
+
+
+def _write_log() -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="kestra-sync-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        # Without local variables: they may hold secrets.
+        file.write(redact(traceback.format_exc()))
+        return file.name

@@ -1,0 +1,53 @@
+"""``kestra-sync plan``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    connection_options,
+    diff_options,
+    option,
+    output_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.show import show_plan
+from kestra_sync.errors import ExitCode
+
+
+@click.command("plan")
+@source_options
+@option("--detailed-exitcode", is_flag=True, help="Exit code 2 if there are changes.")
+@diff_options
+@connection_options
+@output_options
+def command(
+    *,
+    detailed_exitcode: bool,
+    context: int,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Show what apply would do to the server with the flows in PATHS (default: flows).
+
+    Nothing is written. Exit code 3 if a flow that would be written is invalid.
+    """
+    from kestra_sync.commands.plan import plan
+    from kestra_sync.report.plan_document import plan_document
+
+    output = Output.of("plan", output_format=output_format, color=color, verbose=verbose)
+    observer = output.observer()
+    try:
+        result = plan(settings_from(**settings), observer=observer)
+    finally:
+        observer.end()
+    show_plan(output, result, context=context)
+    code = result.exit_code(detailed=detailed_exitcode)
+    output.result(code, plan_document(result, context=context) if output.json else {})
+    return code

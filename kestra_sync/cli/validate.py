@@ -1,0 +1,56 @@
+"""``kestra-sync validate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    connection_options,
+    option,
+    output_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.errors import ExitCode
+
+
+@click.command("validate")
+@source_options
+@option("--offline", is_flag=True, help="Do not ask the server.")
+@connection_options
+@output_options
+def command(
+    *, offline: bool, output_format: str, color: str, verbose: bool, **settings: Any
+) -> ExitCode:
+    """Check every flow in PATHS (default: flows), offline and with the server.
+
+    The server is asked whenever there is a URL for it. Exit code 3 if any flow is invalid.
+    """
+    from kestra_sync.commands.validate import validate
+    from kestra_sync.kestra.credentials import has_url
+    from kestra_sync.report.as_json import diagnostics_json, repository_json, severity_counts
+    from kestra_sync.report.validate_text import validate_lines
+
+    output = Output.of("validate", output_format=output_format, color=color, verbose=verbose)
+    asked = settings_from(**settings)
+    offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
+    observer = output.observer()
+    try:
+        result = validate(asked, offline=offline, observer=observer)
+    finally:
+        observer.end()
+    valid = result.exit_code is ExitCode.OK
+    output.text(validate_lines(result.repository, result.diagnostics, result.server, valid=valid))
+    output.result(
+        result.exit_code,
+        {
+            "server": result.server,
+            **repository_json(result.repository),
+            "summary": severity_counts(result.diagnostics),
+            "diagnostics": diagnostics_json(result.diagnostics),
+        },
+    )
+    return result.exit_code

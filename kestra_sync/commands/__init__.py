@@ -1,0 +1,1 @@
+"""What each command does, from settings to a result; all of it can be run without click."""

@@ -1,0 +1,32 @@
+"""From connection settings to the one client of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kestra_sync.model import Target
+from kestra_sync.settings import Connection
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.client import KestraClient
+
+
+def connect(connection: Connection) -> KestraClient:
+    """A client for the server of ``connection``; nothing is sent yet.
+
+    :raises UsageError: without a URL, or with credentials that make no sense.
+    """
+    from kestra_sync.kestra.client import KestraClient
+
+    return KestraClient(
+        connection.url,
+        tenant=connection.tenant,
+        username=connection.username,
+        env_file=connection.env_file,
+        timeout=connection.timeout,
+    )
+
+
+def target_of(client: KestraClient, environment: str | None = None) -> Target:
+    """What plans and inventories are bound to."""
+    return Target(client.url, client.tenant, environment)

@@ -1,0 +1,1 @@
+"""What the server holds, read in as few requests as it allows. Reads only."""

@@ -1,0 +1,1 @@
+"""From desired and live to what has to change. Plain values in, plain values out."""

@@ -1,0 +1,103 @@
+"""Unified text diffs of two sources, each hunk headed by its place inside the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import Enum
+
+
+class Mark(str, Enum):
+    """What a line of a diff is."""
+
+    SAME = " "
+    ADDED = "+"
+    REMOVED = "-"
+    NOTE = "\\"
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """A run of changed lines with some lines around it.
+
+    :param heading: where in the flow, such as ``tasks › send``; ``line 12`` if that is unknown.
+    :param old_start: first line of the hunk in the old source, from 1; likewise ``new_start``.
+    :param lines: the mark and the text of each line, without its line end.
+    """
+
+    heading: str
+    old_start: int
+    new_start: int
+    lines: tuple[tuple[Mark, str], ...]
+
+
+#: Tells the place inside a flow of a line (from 1) of its source; ``None`` if it cannot.
+Outline = Callable[[int], "str | None"]
+
+_NO_END = "No newline at end of file"
+
+
+def unified(
+    before: bytes,
+    after: bytes,
+    *,
+    context: int = 2,
+    old_outline: Outline | None = None,
+    new_outline: Outline | None = None,
+) -> tuple[Hunk, ...]:
+    """The hunks that lead from ``before`` to ``after``; empty if they are equal.
+
+    :param context: how many unchanged lines to show around each change.
+    """
+    old, new = _lines(before), _lines(after)
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    hunks = []
+    for group in matcher.get_grouped_opcodes(context):
+        lines: list[tuple[Mark, str]] = []
+        heading: str | None = None
+        for tag, old_from, old_to, new_from, new_to in group:
+            if tag == "equal":
+                lines.extend(_show(Mark.SAME, line) for line in old[old_from:old_to])
+                continue
+            if heading is None:
+                heading = _heading(tag, old_from, new_from, old_outline, new_outline)
+            for mark, changed in (
+                (Mark.REMOVED, old[old_from:old_to]),
+                (Mark.ADDED, new[new_from:new_to]),
+            ):
+                for line in changed:
+                    lines.append(_show(mark, line))
+                    if not line.endswith("\n"):
+                        lines.append((Mark.NOTE, _NO_END))
+        first = group[0]
+        hunks.append(Hunk(heading or "", first[1] + 1, first[3] + 1, tuple(lines)))
+    return tuple(hunks)
+
+
+def _lines(source: bytes) -> list[str]:
+    # Only \n ends a line in a diff; str.splitlines would also cut at form feeds and the like.
+    text = source.decode("utf-8", errors="backslashreplace")
+    lines = text.split("\n")
+    last = lines.pop()
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
+
+
+def _show(mark: Mark, line: str) -> tuple[Mark, str]:
+    bare = line.removesuffix("\n")
+    if bare.endswith("\r"):
+        # A carriage return is the whole difference sometimes; unseen it looks like a bug of ours.
+        bare = bare[:-1] + ("␍" if mark is not Mark.SAME else "")
+    return mark, bare
+
+
+def _heading(
+    tag: str,
+    old_from: int,
+    new_from: int,
+    old_outline: Outline | None,
+    new_outline: Outline | None,
+) -> str:
+    outline, line = (old_outline, old_from + 1) if tag == "delete" else (new_outline, new_from + 1)
+    place = outline(line) if outline is not None else None
+    return place or f"line {line}"

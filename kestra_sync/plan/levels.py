@@ -1,0 +1,45 @@
+"""Sorts the writes of a plan into levels, by what the new sources call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kestra_sync.model import Action, Change, FlowId
+from kestra_sync.plan.order import order
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.references import references
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The writes, level by level: creations and updates first, deletions last.
+
+    :param cycles: flows that call each other; no order fits, so they go in one level.
+    """
+
+    levels: tuple[tuple[Change, ...], ...]
+    cycles: tuple[tuple[FlowId, ...], ...]
+
+
+def levels(changes: Iterable[Change]) -> Levels:
+    """What is called is written before what calls it; what calls is deleted before its callee."""
+    writes = {each.flow_id: each for each in changes if each.writes}
+    deletes = [flow_id for flow_id, each in writes.items() if each.action is Action.DELETE]
+    others = [flow_id for flow_id in writes if writes[flow_id].action is not Action.DELETE]
+    up = order(others, {each: calls(writes[each].after) for each in others})
+    down = order(deletes, {each: calls(writes[each].before) for each in deletes})
+    sorted_levels = [*up.levels, *reversed(down.levels)]
+    return Levels(
+        tuple(tuple(writes[flow_id] for flow_id in level) for level in sorted_levels),
+        (*up.cycles, *down.cycles),
+    )
+
+
+def calls(source: bytes | None) -> tuple[FlowId, ...]:
+    """The flows that ``source`` names, as far as they can be told before it runs."""
+    parsed = parse_source(source) if source is not None else None
+    if not isinstance(parsed, ParsedDocument):
+        return ()
+    return tuple(each.target for each in references(parsed) if each.resolvable)

@@ -1,0 +1,64 @@
+"""What became of an apply, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.model import Action
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+
+_WORDS = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.MOVE: "moved",
+    Action.DELETE: "deleted",
+}
+
+
+def outcome_lines(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> Iterator[Line]:
+    """The lists of what went wrong or was not attempted, then one line that counts everything."""
+    for status, words, style in (
+        (Status.FAILED, "Failed", Style.ERROR),
+        (Status.CONFLICT, "In conflict with somebody else's writes", Style.ALERT),
+        (Status.NOT_ATTEMPTED, "Not attempted", Style.DIM),
+    ):
+        found = [each for each in outcomes if each.status is status]
+        if not found:
+            continue
+        yield line(Span(f"{words}:", style))
+        for each in found:
+            yield line(f"  {each.change.flow_id}", f": {each.message}" if each.message else "")
+            remedy = getattr(each.error, "remedy", None)
+            if remedy:
+                yield line(Span(f"      {remedy}", Style.DIM))
+        yield BLANK
+    good = all(each.status is Status.APPLIED for each in outcomes) and not interrupted
+    yield line(Span(applied_summary(outcomes, interrupted=interrupted), _verdict(good)))
+    if not good:
+        yield line("Run the same command again: it goes on with what is left.")
+
+
+def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> str:
+    """``Applied: 2 created, 1 updated.`` and, after a failure, the other counts."""
+    parts = []
+    for action, words in _WORDS.items():
+        number = sum(
+            each.status is Status.APPLIED and each.change.action is action for each in outcomes
+        )
+        if number:
+            parts.append(f"{number:,} {words}")
+    for status, words in (
+        (Status.FAILED, "failed"),
+        (Status.CONFLICT, "in conflict"),
+        (Status.NOT_ATTEMPTED, "not attempted"),
+    ):
+        number = sum(each.status is status for each in outcomes)
+        if number:
+            parts.append(f"{number:,} {words}")
+    lead = "Interrupted" if interrupted else "Applied"
+    return f"{lead}: {', '.join(parts) or 'nothing'}."
+
+
+def _verdict(good: bool) -> Style:
+    return Style.GOOD if good else Style.ERROR

@@ -1,0 +1,147 @@
+"""The members of each command's JSON result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kestra_sync.model import (
+    Action,
+    Change,
+    Diagnostic,
+    Plan,
+    Repository,
+    Severity,
+    sha256,
+)
+from kestra_sync.plan.diff import Hunk
+from kestra_sync.report.wording import is_alert, note
+
+if TYPE_CHECKING:
+    from kestra_sync.apply.outcome import Outcome
+
+
+def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
+    """Each diagnostic with its place; sorted by file and line."""
+    return [
+        {
+            "path": each.path or None,
+            "line": each.position.line if each.position else None,
+            "column": each.position.column if each.position else None,
+            "severity": str(each.severity),
+            "rule": each.rule,
+            "message": each.message,
+            "remedy": each.remedy,
+            "flow": str(each.flow) if each.flow else None,
+        }
+        for each in sorted(diagnostics, key=lambda each: each.sort_key)
+    ]
+
+
+def repository_json(repository: Repository) -> dict[str, Any]:
+    """What the walk over the files found."""
+    return {
+        "source": repository.source,
+        "files": repository.files,
+        "flows": len(repository.flows),
+        "skipped": [
+            {"path": each.path, "line": each.first_line, "reason": each.reason}
+            for each in repository.skipped
+        ],
+    }
+
+
+def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
+    """The plan with every change and its diffs, text and structure."""
+    return {
+        "target": {
+            "url": plan.target.url,
+            "tenant": plan.target.tenant,
+            "environment": plan.target.environment,
+            "version": plan.server_version,
+        },
+        "scope": {"namespaces": list(plan.scope.namespaces), "exact": plan.scope.exact},
+        "partial": plan.partial,
+        "summary": {
+            "create": plan.count(Action.CREATE),
+            "update": plan.count(Action.UPDATE),
+            "move": plan.count(Action.MOVE),
+            "delete": plan.count(Action.DELETE),
+            "drifted": sum(each.writes and is_alert(each) for each in plan.changes),
+            "unchanged": plan.unchanged,
+            "flows": plan.flows,
+        },
+        "changes": [change_json(each, context=context) for each in plan.changes],
+    }
+
+
+def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
+    """One change. Sources stand for themselves by their hashes; diffs are whole."""
+    from kestra_sync.plan.diffs import diff_of
+
+    document = change.desired.flow.document if change.desired else None
+    return {
+        "flow": {"namespace": change.flow_id.namespace, "id": change.flow_id.id},
+        "action": str(change.action),
+        "reason": str(change.reason),
+        "note": note(change) or None,
+        "path": change.path,
+        "line": document.first_line if document else None,
+        "revision": change.revision,
+        "before_sha256": None if change.before is None else sha256(change.before),
+        "after_sha256": None if change.after is None else sha256(change.after),
+        "file_sha256": document.sha256 if document else None,
+        "moved_from": str(change.moved_from) if change.moved_from else None,
+        "diff": [hunk_json(hunk) for hunk in diff_of(change, context=context)],
+        "structured": _structured(change),
+    }
+
+
+def hunk_json(hunk: Hunk) -> dict[str, Any]:
+    """A hunk of a text diff."""
+    return {
+        "heading": hunk.heading,
+        "old_start": hunk.old_start,
+        "new_start": hunk.new_start,
+        "lines": [f"{mark.value}{text}" for mark, text in hunk.lines],
+    }
+
+
+def _structured(change: Change) -> list[dict[str, Any]] | None:
+    """``None`` where there are no two sources, or one of them cannot be parsed."""
+    if change.before is None or change.after is None or not change.writes:
+        return None
+    from kestra_sync.plan.structured import structured_changes
+    from kestra_sync.repo.document import ParsedDocument
+    from kestra_sync.repo.flows import parse_source
+
+    before, after = parse_source(change.before), parse_source(change.after)
+    if not (isinstance(before, ParsedDocument) and isinstance(after, ParsedDocument)):
+        return None
+    return structured_changes(before.value, after.value)
+
+
+def outcomes_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """What became of each write."""
+    return [
+        {
+            "flow": {
+                "namespace": each.change.flow_id.namespace,
+                "id": each.change.flow_id.id,
+            },
+            "action": str(each.change.action),
+            "status": str(each.status),
+            "revision": each.revision,
+            "message": each.message or None,
+            "unsure": each.unsure,
+        }
+        for each in outcomes
+    ]
+
+
+def severity_counts(diagnostics: Sequence[Diagnostic]) -> dict[str, int]:
+    """How many errors and warnings there are."""
+    return {
+        "errors": sum(each.severity is Severity.ERROR for each in diagnostics),
+        "warnings": sum(each.severity is Severity.WARNING for each in diagnostics),
+    }

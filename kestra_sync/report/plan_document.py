@@ -1,0 +1,19 @@
+"""The JSON of a plan as a whole: files, plan, diagnostics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kestra_sync.report.as_json import diagnostics_json, plan_json, repository_json
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.plan import PlanResult
+
+
+def plan_document(result: PlanResult, *, context: int = 2) -> dict[str, Any]:
+    """``repository``, ``plan`` (``null`` if none could be made) and ``diagnostics``."""
+    return {
+        "repository": repository_json(result.repository),
+        "plan": None if result.plan is None else plan_json(result.plan, context=context),
+        "diagnostics": diagnostics_json(result.diagnostics),
+    }

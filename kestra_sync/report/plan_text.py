@@ -1,0 +1,133 @@
+"""The plan as a person reads it, on a terminal or in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason
+from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import is_alert, note, plural, sign, summary
+
+_STYLES = {
+    Action.CREATE: Style.CREATE,
+    Action.UPDATE: Style.UPDATE,
+    Action.MOVE: Style.UPDATE,
+    Action.DELETE: Style.DELETE,
+    Action.NONE: Style.DIM,
+}
+_MARKS = {
+    Mark.SAME: Style.DIM,
+    Mark.ADDED: Style.CREATE,
+    Mark.REMOVED: Style.DELETE,
+    Mark.NOTE: Style.DIM,
+}
+
+#: Flows that are listed by name among those left alone; more are counted.
+_LISTED = 10
+#: Lines of one flow's diff that are shown; the JSON has all of it.
+_DIFF_LINES = 200
+
+
+def header(plan: Plan) -> Line:
+    """The line that says what is compared with what."""
+    return line(
+        Span("kestra-sync plan", Style.HEADING),
+        f" · {plan.target.url} (Kestra {plan.server_version}, tenant {plan.target.tenant})"
+        f" · {plural(plan.flows, 'flow')} in {plan.source}",
+    )
+
+
+def plan_lines(
+    plan: Plan, diffs: Mapping[FlowId, Sequence[Hunk]], *, verbose: bool = False
+) -> Iterator[Line]:
+    """The whole plan: header, a line for each change with its diff, what is left alone, summary.
+
+    :param diffs: the hunks of each change that has any.
+    :param verbose: list every flow that is left alone, not only the first few.
+    """
+    yield header(plan)
+    shown = [change for change in plan.changes if change.writes or is_alert(change)]
+    if shown:
+        yield BLANK
+        names = max(len(str(change.flow_id)) for change in shown)
+        revisions = max(len(_revision(change)) for change in shown)
+        paths = max(len(change.path or "") for change in shown if _shows_path(change) or True)
+        for change in shown:
+            yield _change_line(change, names, revisions, paths)
+            yield from diff_lines(diffs.get(change.flow_id, ()), indent=6)
+    yield from _left_alone(plan, verbose)
+    if plan.partial:
+        yield BLANK
+        yield line(
+            Span("Partial: ", Style.WARNING),
+            "only part of the repository was looked at, so nothing is deleted.",
+        )
+    yield BLANK
+    yield line(Span(summary(plan), Style.HEADING))
+
+
+def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line:
+    style = Style.ALERT if is_alert(change) else _STYLES[change.action]
+    columns = [f"{change.flow_id!s:<{names}}"]
+    if revisions:
+        columns.append(f"{_revision(change):<{revisions}}")
+    why = note(change)
+    if _shows_path(change):
+        columns.append(f"{change.path or '':<{paths}}" if why else change.path or "")
+    if why:
+        columns.append(why)
+    return line("  ", Span(sign(change), style), " ", Span("   ".join(columns), Style.PLAIN))
+
+
+def _shows_path(change: Change) -> bool:
+    # The path of a deletion names a file that is no longer there.
+    return change.action is not Action.DELETE
+
+
+def _revision(change: Change) -> str:
+    if change.revision is None:
+        return ""
+    if change.action in (Action.UPDATE, Action.MOVE):
+        return f"rev {change.revision} → {change.revision + 1}"
+    return f"rev {change.revision}"
+
+
+def diff_lines(hunks: Sequence[Hunk], *, indent: int) -> Iterator[Line]:
+    """The hunks of one flow, cut where they get too long to be read, and saying so."""
+    pad = " " * indent
+    left = _DIFF_LINES
+    total = sum(len(hunk.lines) for hunk in hunks)
+    for hunk in hunks:
+        if left <= 0:
+            break
+        yield line(pad, Span(f"@@ {hunk.heading} @@", Style.DIM))
+        for mark, text in hunk.lines[:left]:
+            yield line(pad, Span(f"{mark.value} {text}", _MARKS[mark]))
+        left -= len(hunk.lines)
+    if left < 0:
+        yield line(
+            pad, Span(f"… {-left if total else 0:,} more lines of this diff: see --format json")
+        )
+
+
+def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
+    """What the plan noticed and does not touch: by name while they are few."""
+    for reason, words in (
+        (Reason.ADOPT, "in sync, will be recorded as ours"),
+        (Reason.KEPT_OFF, "switched off on the server, kept off"),
+        (Reason.PROTECTED, "no longer in Git, kept because of '# kestra-sync: keep'"),
+        (Reason.UNTOUCHED, "no longer in Git, left alone"),
+        (Reason.DROPPED, "gone on both sides, the record will be dropped"),
+        (Reason.FOREIGN, "on the server but not in Git, not ours, left alone"),
+    ):
+        changes = [each for each in plan.because(reason) if not each.writes]
+        if not changes:
+            continue
+        yield BLANK
+        yield line(Span(f"  {plural(len(changes), 'flow')} {words}:", Style.DIM))
+        limit = len(changes) if verbose else _LISTED
+        for change in changes[:limit]:
+            yield line(Span(f"    {change.flow_id}", Style.DIM))
+        if len(changes) > limit:
+            yield line(Span(f"    … and {len(changes) - limit:,} more (-v lists all)", Style.DIM))

@@ -1,0 +1,32 @@
+"""The result of ``validate``, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kestra_sync.model import Diagnostic, Repository
+from kestra_sync.report.diagnostics import counts, diagnostic_lines
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import plural
+
+
+def validate_lines(
+    repository: Repository, diagnostics: Sequence[Diagnostic], server: str | None, *, valid: bool
+) -> Iterator[Line]:
+    """Every diagnostic, what was skipped and why, and one line with the verdict."""
+    if diagnostics:
+        yield from diagnostic_lines(diagnostics)
+        yield BLANK
+    yield from skipped_lines(repository)
+    by = f"by {server}" if server else "offline"
+    found = counts(diagnostics)
+    checked = f"{plural(len(repository.flows), 'flow')} in {repository.source} checked {by}"
+    verdict = found or "all valid"
+    yield line(Span(f"{checked}: {verdict}.", Style.GOOD if valid else Style.ERROR))
+
+
+def skipped_lines(repository: Repository) -> Iterator[Line]:
+    """What was read and is no flow: never in silence."""
+    for each in repository.skipped:
+        place = each.path if each.first_line == 1 else f"{each.path}:{each.first_line}"
+        yield line(Span(f"skipped {place}: {each.reason}", Style.DIM))

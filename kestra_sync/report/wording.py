@@ -1,0 +1,85 @@
+"""The words for each kind of change, shared by every format that people read."""
+
+from __future__ import annotations
+
+from kestra_sync.model import Action, Change, Plan, Reason
+
+#: The sign before a change. ``!`` is for what somebody else did on the server.
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.DELETE: "-",
+    Action.MOVE: ">",
+    Action.NONE: "=",
+}
+_ALERTS = frozenset({Reason.DRIFT, Reason.CONFLICT, Reason.RE_ENABLED, Reason.DRIFT_KEPT})
+
+_NOTES = {
+    Reason.RECREATED: "deleted on the server, will be created again",
+    Reason.DRIFT: "drift: edited on the server, will be reverted",
+    Reason.CONFLICT: "conflict: changed in Git and edited on the server",
+    Reason.TAKE_OVER: "not ours yet, will be taken over",
+    Reason.REMOVED: "no longer in Git",
+    Reason.PRUNED: "not in Git (prune: scope)",
+    Reason.ADOPT: "in sync, will be recorded as ours",
+    Reason.KEPT_OFF: "switched off on the server, kept off",
+    Reason.RE_ENABLED: "switched off on the server, will be switched on again",
+    Reason.DRIFT_KEPT: "drift: edited on the server, left alone",
+    Reason.PROTECTED: "no longer in Git, kept: it says '# kestra-sync: keep'",
+    Reason.DROPPED: "gone on both sides, the record will be dropped",
+    Reason.FOREIGN: "not in Git and not ours, left alone",
+    Reason.UNTOUCHED: "no longer in Git, left alone",
+}
+
+
+def sign(change: Change) -> str:
+    """One character that tells the kind of change at a glance."""
+    return "!" if change.reason in _ALERTS else _SIGNS[change.action]
+
+
+def is_alert(change: Change) -> bool:
+    """Whether somebody else changed the flow on the server."""
+    return change.reason in _ALERTS
+
+
+def note(change: Change) -> str:
+    """Why, in words; empty where the sign says it all."""
+    if change.reason is Reason.MOVED:
+        return f"moved from {change.moved_from}; executions and trigger state stay there"
+    if change.reason is Reason.CONFLICT and change.action is Action.DELETE:
+        return "conflict: no longer in Git, but edited on the server"
+    return _NOTES.get(change.reason, "")
+
+
+def plural(number: int, singular: str, many: str | None = None) -> str:
+    """``1 flow``, ``2 flows``."""
+    return f"{number:,} {singular if number == 1 else many or singular + 's'}"
+
+
+def summary(plan: Plan) -> str:
+    """``Plan: 1 to create, 1 to update, 1 drifted, 1 to delete, 210 unchanged.``"""
+    drifted = sum(each.writes and is_alert(each) for each in plan.changes)
+    updates = plan.count(Action.UPDATE) - sum(
+        each.action is Action.UPDATE and is_alert(each) for each in plan.changes
+    )
+    deletes = plan.count(Action.DELETE) - sum(
+        each.action is Action.DELETE and is_alert(each) for each in plan.changes
+    )
+    parts = [
+        f"{number:,} {words}"
+        for number, words in (
+            (plan.count(Action.CREATE), "to create"),
+            (updates, "to update"),
+            (plan.count(Action.MOVE), "to move"),
+            (drifted, "drifted"),
+            (deletes, "to delete"),
+        )
+        if number
+    ]
+    if not parts:
+        return "No changes. " + (
+            f"{plural(plan.flows, 'flow')} in Git, all as on the server."
+            if plan.flows
+            else "No flows in Git."
+        )
+    return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
