@@ -24,19 +24,13 @@ from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.body import MAX_ANSWER, BodyTooLargeError, read_body
 from kestra_sync.kestra.connection import describe, never_sent, worth_a_retry
 from kestra_sync.kestra.credentials import Credentials
-from kestra_sync.kestra.errors import (
-    KestraError,
-    UnexpectedAnswer,
-    UnknownOutcome,
-    Unreachable,
-    api_error,
-)
-from kestra_sync.kestra.problems import clean, describe_html, looks_like_html, message_of
+from kestra_sync.kestra.errors import UnexpectedAnswer, Unreachable
+from kestra_sync.kestra.failures import GATEWAY, Failures
+from kestra_sync.kestra.problems import clean, describe_html, looks_like_html
 from kestra_sync.kestra.request import Request
 from kestra_sync.kestra.sessions import SessionPool
 
 LOG = logging.getLogger("kestra_sync.http")
-GATEWAY = frozenset({502, 503, 504})
 MAX_REDIRECTS = 5
 
 
@@ -64,6 +58,7 @@ class Transport:
         self.url = credentials.url
         self.backoff = backoff
         self._auth = KestraAuth(credentials)
+        self._failures = Failures(credentials.url, self._auth.redact)
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer
@@ -98,10 +93,15 @@ class Transport:
             try:
                 response = self._exchange(session, request)
             except requests.RequestException as error:
-                raise self._unreachable(error) from error
+                raise self._failures.unreachable(error) from error
             with response:
                 if response.status_code >= 400:
-                    raise self._api_error(request, response, self._body(request, response))
+                    raise self._failures.answered(
+                        request,
+                        response.status_code,
+                        response.headers.get("Content-Type", ""),
+                        self._body(request, response),
+                    )
                 yield self._chunks(response)
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
@@ -110,7 +110,7 @@ class Transport:
         try:
             yield from response.iter_content(None if chunked else 1)
         except requests.RequestException as error:
-            raise self._unreachable(error) from error
+            raise self._failures.unreachable(error) from error
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
@@ -127,9 +127,13 @@ class Transport:
                 body = self._body(request, response)
         except requests.RequestException as error:
             self._log(request, describe(error), started)
-            if retry.possible and worth_a_retry(error) and self._may_repeat(request, error):
+            if (
+                retry.possible
+                and worth_a_retry(error)
+                and (request.repeatable or never_sent(error))
+            ):
                 return None
-            raise self._broken(request, error) from error
+            raise self._failures.broken(request, error) from error
         self._log(request, status, started)
         return self._judge(request, response, body, retry)
 
@@ -137,18 +141,19 @@ class Transport:
         self, request: Request, response: requests.Response, body: bytes, retry: _Retry
     ) -> Answer | None:
         status = response.status_code
+        content_type = response.headers.get("Content-Type", "")
         if status < 400:
             answer = Answer(
                 method=request.method,
                 path=request.path,
                 status=status,
-                content_type=response.headers.get("Content-Type", ""),
+                content_type=content_type,
                 body=body,
                 write=not request.repeatable,
             )
             if status >= 300:
                 raise answer.unexpected("nowhere to go")
-            if answer.write and looks_like_html(body, answer.content_type):
+            if answer.write and looks_like_html(body, content_type):
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
             return answer
@@ -157,7 +162,7 @@ class Transport:
             turned_away = status == 429 and retry.after is not None
             if retry.possible and (request.repeatable or turned_away):
                 return None
-        raise self._api_error(request, response, body)
+        raise self._failures.answered(request, status, content_type, body)
 
     def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
@@ -215,45 +220,6 @@ class Transport:
                 f"{request.method} {request.path}: the answer is over {self._max_answer} bytes",
                 may_have_written=not request.repeatable,
             ) from None
-
-    def _may_repeat(self, request: Request, error: requests.RequestException) -> bool:
-        return request.repeatable or never_sent(error)
-
-    def _broken(self, request: Request, error: requests.RequestException) -> KestraError:
-        if not request.repeatable and not never_sent(error):
-            return UnknownOutcome(
-                f"{request.method} {request.path}: {describe(error)} before the answer was there",
-                method=request.method,
-                path=request.path,
-            )
-        if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return UnexpectedAnswer(f"{request.method} {request.path}: the answer was cut off")
-        return self._unreachable(error)
-
-    def _unreachable(self, error: requests.RequestException) -> Unreachable:
-        return Unreachable(
-            f"{self.url}: {describe(error)}", remedy="check the URL, and that Kestra is running"
-        )
-
-    def _api_error(self, request: Request, response: requests.Response, body: bytes) -> KestraError:
-        status = response.status_code
-        message = self._auth.redact(message_of(body, response.headers.get("Content-Type", "")))
-        if status in GATEWAY and not request.repeatable:
-            text = f": {message}" if message else ""
-            return UnknownOutcome(
-                f"{request.method} {request.path}: {status}{text}",
-                method=request.method,
-                path=request.path,
-                status=status,
-            )
-        return api_error(
-            status,
-            request.method,
-            request.path,
-            message,
-            write=not request.repeatable,
-            body_size=len(request.body or b""),
-        )
 
     def _log(self, request: Request, outcome: object, started: float) -> None:
         # Neither query nor headers nor bodies: they may hold what is not for a log.

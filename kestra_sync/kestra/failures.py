@@ -1,0 +1,75 @@
+"""Which exception a failed call is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import requests
+
+from kestra_sync.kestra.connection import describe, never_sent
+from kestra_sync.kestra.errors import (
+    MAX_BODY,
+    KestraError,
+    UnexpectedAnswer,
+    UnknownOutcome,
+    Unreachable,
+    api_error,
+)
+from kestra_sync.kestra.problems import message_of
+from kestra_sync.kestra.request import Request
+
+GATEWAY = frozenset({502, 503, 504})
+"""Something in between has no answer from Kestra; what Kestra did, it does not know."""
+
+
+class Failures:
+    """Makes exceptions, with the secrets taken out.
+
+    :param redact: takes our secrets out of a text.
+    """
+
+    def __init__(self, url: str, redact: Callable[[str], str]) -> None:
+        self._url = url
+        self._redact = redact
+
+    def broken(self, request: Request, error: requests.RequestException) -> KestraError:
+        """For a connection that failed before the answer was complete."""
+        where = f"{request.method} {request.path}"
+        if not request.repeatable and not never_sent(error):
+            text = f"{where}: {describe(error)} before the answer was there"
+            if len(request.body or b"") > MAX_BODY:
+                text += "; the content may be too large for the server"
+            return UnknownOutcome(text, method=request.method, path=request.path)
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return UnexpectedAnswer(f"{where}: the answer is damaged")
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            return UnexpectedAnswer(f"{where}: the answer was cut off")
+        return self.unreachable(error)
+
+    def unreachable(self, error: requests.RequestException) -> Unreachable:
+        """For a server that cannot be talked to."""
+        return Unreachable(
+            f"{self._url}: {describe(error)}", remedy="check the URL, and that Kestra is running"
+        )
+
+    def answered(
+        self, request: Request, status: int, content_type: str, body: bytes
+    ) -> KestraError:
+        """For an error status."""
+        message = self._redact(message_of(body, content_type))
+        if status in GATEWAY and not request.repeatable:
+            text = f": {message}" if message else ""
+            return UnknownOutcome(
+                f"{request.method} {request.path}: {status}{text}",
+                method=request.method,
+                path=request.path,
+                status=status,
+            )
+        return api_error(
+            status,
+            request.method,
+            request.path,
+            message,
+            write=not request.repeatable,
+            body_size=len(request.body or b""),
+        )
