@@ -28,7 +28,8 @@ class ParsedDocument:
     :param value: dicts, lists, strings, numbers, booleans and ``None``. Not to be changed: parsed
         documents are cached and shared.
     :param root: where the root node begins.
-    :param aliases: the places of aliases (``*name``), with the names.
+    :param aliases: the places of aliases (``*name``), with the names. Kestra does not resolve
+        them: its parser reads the name as text, and so does ``value``.
     """
 
     value: Any
@@ -40,11 +41,14 @@ class ParsedDocument:
 
     @property
     def flow_id(self) -> FlowId | None:
-        """The name the document gives itself; ``None`` if it has no (textual) id or namespace."""
+        """The name the document gives itself; ``None`` if it has no (usable) id or namespace.
+
+        Kestra takes a number or a boolean for an id, as text, but not for a namespace.
+        """
         if not isinstance(self.value, dict):
             return None
-        namespace, flow_id = self.value.get("namespace"), self.value.get("id")
-        if isinstance(namespace, str) and isinstance(flow_id, str):
+        namespace, flow_id = self.value.get("namespace"), as_text(self.value.get("id"))
+        if isinstance(namespace, str) and flow_id is not None:
             return FlowId(namespace, flow_id)
         return None
 
@@ -66,3 +70,12 @@ class ParsedDocument:
             position = Position(mark.line + 1, mark.column + 1)
             node = node[step]
         return position
+
+
+def as_text(value: Any) -> str | None:
+    """What Jackson makes of a scalar where it wants text; ``None`` for what it refuses."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return None

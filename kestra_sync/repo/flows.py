@@ -10,7 +10,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from kestra_sync.model import Diagnostic, Document, Flow, FlowId, Position, Severity, Skipped
+from kestra_sync.model import (
+    Diagnostic,
+    Document,
+    Flow,
+    FlowId,
+    Position,
+    Severity,
+    Skipped,
+    sha256,
+)
 from kestra_sync.repo.document import ParsedDocument, Problem
 from kestra_sync.repo.identify import NotAFlow, missing_keys, scan
 from kestra_sync.repo.parse import parse
@@ -66,11 +75,12 @@ def parse_flow(flow: Flow) -> ParsedDocument | tuple[Diagnostic, ...]:
     return tuple(_with_flow(found, flow.flow_id) for found in parsed)
 
 
-def parse_source(data: bytes) -> Parsed:
-    """Parse bytes that come from no file, such as a live or a rendered source."""
-    from kestra_sync.model import sha256
+def parse_source(data: bytes, digest: str | None = None) -> Parsed:
+    """Parse bytes that come from no file, such as a live or a rendered source.
 
-    return CACHE.get(sha256(data), data)
+    :param digest: the SHA-256 of ``data``, where it is known.
+    """
+    return CACHE.get(digest or sha256(data), data)
 
 
 def identify(document: Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
@@ -111,7 +121,8 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
             ),
         )
         for key in ("id", "namespace")
-        if not isinstance(value[key], str)
+        if (value[key] is None if key == "id" else not isinstance(value[key], str))
+        or isinstance(value[key], (dict, list))
     )
 
 

@@ -1,7 +1,8 @@
 """Parse one document into plain values with positions, as Kestra's Jackson would see them.
 
 A small builder on ruamel.yaml's events instead of its constructors: positions for every node, no
-recursion, limits on depth and on what aliases expand to, and scalars as Jackson reads them. What
+recursion, a limit on depth, and scalars as Jackson reads them. An alias (``*name``) is the text
+``name``, since Jackson resolves none: there is nothing that could expand and fill the memory. What
 cannot be parsed is a value, not an exception, so that one bad document hides no other.
 """
 
@@ -17,8 +18,6 @@ from kestra_sync.repo.syntax import syntax_problem, unquoted_expression
 from kestra_sync.repo.text import decode
 
 MAX_DEPTH = 100
-# How many nodes all aliases of a document may stand for together.
-MAX_ALIASED = 100_000
 
 
 def parse(
@@ -66,9 +65,6 @@ class _Frame:
 
     node: Any
     marks: Any
-    anchor: str | None
-    start: Any
-    before: int  # nodes counted when it began, to know its size at its end
     key: str | None = None
     key_mark: Any = None
 
@@ -82,11 +78,6 @@ class _Builder:
     root: Any = None
     marks: dict[int, Any] = field(default_factory=dict)
     aliases: list[tuple[Position, str]] = field(default_factory=list)
-    # anchor → node and its size in nodes, aliases expanded
-    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
-    open_anchors: set[str] = field(default_factory=set)
-    nodes: int = 0
-    aliased: int = 0
 
     def document(self) -> ParsedDocument:
         root = self.root
@@ -114,9 +105,6 @@ class _Builder:
                     self._key(frame, event)
                     continue
                 node = self._scalar(event)
-                self.nodes += 1
-                if event.anchor:
-                    self.anchors[event.anchor] = (node, 1)
             elif kind is mapping or kind is sequence:
                 if frame is not None and frame.marks.__class__ is dict and frame.key is None:
                     raise _StopParsing(self._complex_key(event))
@@ -128,21 +116,15 @@ class _Builder:
                             _position(event.start_mark),
                         )
                     )
-                self.nodes += 1
                 node = {} if kind is mapping else []
                 marks: Any = {} if kind is mapping else []
                 self.marks[id(node)] = marks
                 self._attach(frame, node, event.start_mark)
-                frame = _Frame(node, marks, event.anchor, event.start_mark, self.nodes)
-                if event.anchor:
-                    self.open_anchors.add(event.anchor)
+                frame = _Frame(node, marks)
                 stack.append(frame)
                 continue
             elif kind in ends:
-                done = stack.pop()
-                if done.anchor:
-                    self.open_anchors.discard(done.anchor)
-                    self.anchors[done.anchor] = (done.node, self.nodes - done.before + 1)
+                stack.pop()
                 frame = stack[-1] if stack else None
                 continue
             elif kind is alias:
@@ -209,30 +191,13 @@ class _Builder:
             )
         return plain(text)
 
-    def _alias(self, frame: _Frame | None, event: Any) -> Any:
+    def _alias(self, frame: _Frame | None, event: Any) -> str:
         position = _position(event.start_mark)
-        name = event.anchor
+        name: str = event.anchor
         if frame is not None and frame.marks.__class__ is dict and frame.key is None:
             raise _StopParsing(Problem("yaml-syntax", "a key cannot be an alias", position))
-        if name in self.open_anchors:
-            raise _StopParsing(
-                Problem("yaml-alias-bomb", f"the alias '*{name}' contains itself", position)
-            )
-        if name not in self.anchors:
-            raise _StopParsing(Problem("yaml-syntax", f"no anchor '&{name}' before", position))
-        node, size = self.anchors[name]
-        self.nodes += size
-        self.aliased += size
-        if self.aliased > MAX_ALIASED:
-            raise _StopParsing(
-                Problem(
-                    "yaml-alias-bomb",
-                    f"the aliases stand for more than {MAX_ALIASED:,} nodes",
-                    position,
-                )
-            )
         self.aliases.append((position, name))
-        return node
+        return name
 
     def _complex_key(self, event: Any) -> Problem:
         position = _position(event.start_mark)

@@ -50,7 +50,7 @@ def tagged(tag: str, text: str) -> Scalar:
         case "float":
             number = text.replace("_", "")
             return float(number) if _INT.match(text) or _FLOAT.match(text) else text
-        case "null" if text in _NULLS:
+        case "null" if text:
             return None
     return text
 

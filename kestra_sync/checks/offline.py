@@ -1,0 +1,77 @@
+"""All that can be said about a flow without a server.
+
+Never stricter than Kestra about the structure: an error here is one that Kestra 1.3 refuses the
+flow for, or a file that cannot be what its author means (a key that is there twice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kestra_sync.checks.advice import check_advice
+from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.ids import check_ids
+from kestra_sync.checks.inputs import check_inputs
+from kestra_sync.checks.rules import RULES
+from kestra_sync.checks.schema import check_schema, quoted
+from kestra_sync.model import Desired, Diagnostic, Position
+from kestra_sync.repo.document import ParsedDocument, Path
+from kestra_sync.repo.flows import parse_source
+
+
+def check_offline(desired: Desired) -> tuple[Diagnostic, ...]:
+    """Check what will be sent; the diagnostics point into the file it came from."""
+    parsed = parse_source(desired.sent, desired.sent_sha256)
+    if not isinstance(parsed, ParsedDocument):
+        return tuple(
+            _diagnostic(desired, found.rule, found.position, found.message, found.remedy)
+            for found in parsed
+        )
+
+    def line_of(path: Path) -> int:
+        return desired.file_position(parsed.position_of(path)).line
+
+    found = [
+        _diagnostic(
+            desired,
+            finding.rule,
+            parsed.position_of(finding.path, key=finding.at_key),
+            finding.message,
+            finding.remedy,
+        )
+        for finding in _findings(parsed.value, line_of)
+    ]
+    found.extend(
+        _diagnostic(
+            desired,
+            "yaml-alias",
+            position,
+            f"Kestra does not resolve `*{quoted(name)}`: it reads the text `{quoted(name)}`",
+            "repeat the value, or use an expression such as `{{ vars.name }}`",
+        )
+        for position, name in parsed.aliases
+    )
+    return tuple(sorted(found, key=lambda diagnostic: diagnostic.sort_key))
+
+
+def _findings(value: Any, line_of: Any) -> Iterator[Finding]:
+    yield from check_schema(value)
+    if isinstance(value, dict):
+        yield from check_ids(value, line_of)
+        yield from check_inputs(value)
+        yield from check_advice(value)
+
+
+def _diagnostic(
+    desired: Desired, rule: str, position: Position | None, message: str, remedy: str | None
+) -> Diagnostic:
+    return Diagnostic(
+        desired.path,
+        None if position is None else desired.file_position(position),
+        RULES[rule].severity,
+        rule,
+        message,
+        remedy,
+        desired.flow_id,
+    )

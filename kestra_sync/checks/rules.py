@@ -1,0 +1,77 @@
+"""Every rule that a diagnostic can name, with its weight and what it means.
+
+The rules are Kestra's own wherever it has one: each was seen on Kestra 1.3, and
+``tests/e2e/test_cases_agree.py`` holds them against a running server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kestra_sync.model import Severity
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check with a stable name.
+
+    :param id: as in ``error[id]``.
+    :param description: one line, without a full stop.
+    """
+
+    id: str
+    severity: Severity
+    description: str
+
+
+def _rules(severity: Severity, **descriptions: str) -> dict[str, Rule]:
+    names = {name.replace("_", "-"): text for name, text in descriptions.items()}
+    return {name: Rule(name, severity, text) for name, text in names.items()}
+
+
+# Files and YAML, raised while loading and parsing
+_FILES = _rules(
+    Severity.ERROR,
+    file_unreadable="The file or directory cannot be read",
+    file_too_large="The file is larger than the 10 MiB that Kestra takes",
+    symlink_outside="A symbolic link leaves the source directory",
+    duplicate_flow="The same flow is there twice",
+    not_a_flow="A file holds no flow (with `--strict` only)",
+    yaml_syntax="The file is not YAML that Kestra can read",
+    yaml_encoding="The file is not UTF-8, or holds control characters",
+    yaml_duplicate_key="A key is there twice in one mapping; Kestra would take the last one",
+    yaml_unquoted_expression="An expression `{{ … }}` is not quoted",
+    yaml_depth="The YAML is nested more than 100 levels deep",
+)
+
+_STRUCTURE = _rules(
+    Severity.ERROR,
+    flow_id="The id of the flow is missing or breaks Kestra's rules",
+    flow_namespace="The namespace of the flow is missing or breaks Kestra's rules",
+    flow_tasks="The flow has no tasks",
+    flow_label="A label's key or value breaks Kestra's rules",
+    flow_duration="A duration is not an ISO 8601 duration",
+    flow_missing_property="A property that Kestra requires is missing",
+    flow_unknown_property="A property that Kestra does not know",
+    flow_schema="A value that Kestra does not take in this place",
+    task_id="The id of a task breaks Kestra's rules",
+    trigger_id="The id of a trigger breaks Kestra's rules",
+    input_id="The id of an input or output breaks Kestra's rules",
+    input_defaults="An input with a default is optional or has a prefill as well",
+    input_depends_on="An input depends on one that is not there, or on itself",
+    plugin_type="The type of a task or trigger is not the full name of a plugin",
+    duplicate_task_id="Two tasks of the flow, at whatever depth, have the same id",
+    duplicate_trigger_id="Two triggers of the flow have the same id",
+    duplicate_input_id="Two inputs of the flow have the same id",
+    duplicate_output_id="Two outputs of the flow have the same id",
+)
+
+_WARNINGS = _rules(
+    Severity.WARNING,
+    yaml_alias="Kestra does not resolve YAML aliases: it reads the name as text",
+    not_a_task="Kestra leaves out what is no mapping in a list of tasks or triggers",
+    deprecated="A property or type that Kestra will drop",
+    server_property="A property that the server sets by itself",
+)
+
+RULES: dict[str, Rule] = {**_FILES, **_STRUCTURE, **_WARNINGS}
