@@ -284,7 +284,7 @@ class Change:
         ``after`` only for a flow that is kept switched off.
     :param base: the source we applied last, where it is known and differs from ``before``.
     :param revision: the live revision the plan was made against; ``None`` if there is none.
-    :param moved_from: for a move, the flow whose place this one takes.
+    :param moved_from: for a move, the deletion that is the other half of it.
     """
 
     action: Action
@@ -296,7 +296,7 @@ class Change:
     desired: Desired | None = None
     base: bytes | None = None
     revision: int | None = None
-    moved_from: FlowId | None = None
+    moved_from: Change | None = None
 
     @property
     def writes(self) -> bool:

@@ -7,6 +7,7 @@ from enum import Enum
 
 from kestra_sync.model import Scope
 from kestra_sync.plan.compare import OnDrift
+from kestra_sync.plan.guards import Limit
 
 
 class Prune(str, Enum):
@@ -38,17 +39,38 @@ class Settings:
     """Everything the commands need beyond the connection.
 
     :param paths: the directories and files to read.
+    :param name: the name of the inventory; ``None`` works without one, in two ways: nothing is
+        owned, so nothing is pruned.
+    :param inventory_namespace: whose KV store holds the inventory; by default the first
+        namespace of the scope.
     :param scope: ``None`` takes exactly the namespaces that the files name.
+    :param partial: ``paths`` are only part of the source that the configuration names.
+    :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
+    :param exclude: patterns of flows not to look at.
     :param strict: YAML files that are no flows are errors.
     :param parallelism: how many requests are under way at once.
+    :param protect: namespaces that nothing is done to, unless the scope names them.
+    :param take_over: an inventory, or flows, of another repository are ours from now on.
     """
 
     paths: tuple[str, ...] = ("flows",)
+    name: str | None = None
+    environment: str | None = None
+    inventory_namespace: str | None = None
     scope: Scope | None = None
+    partial: bool = False
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     strict: bool = False
     parallelism: int = 8
     prune: Prune = Prune.OWNED
     on_drift: OnDrift = OnDrift.REVERT
     re_enable: bool = False
     ignore: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    delete_limit: Limit = Limit(30)
+    update_limit: Limit = Limit(50)
+    allow_large: bool = False
+    allow_skipped_delete: bool = False
+    take_over: bool = False
     connection: Connection = field(default_factory=Connection)

@@ -91,7 +91,7 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
         "before_sha256": None if change.before is None else sha256(change.before),
         "after_sha256": None if change.after is None else sha256(change.after),
         "file_sha256": document.sha256 if document else None,
-        "moved_from": str(change.moved_from) if change.moved_from else None,
+        "moved_from": str(change.moved_from.flow_id) if change.moved_from else None,
         "diff": [hunk_json(hunk) for hunk in diff_of(change, context=context)],
         "structured": _structured(change),
     }

@@ -44,8 +44,8 @@ def is_alert(change: Change) -> bool:
 
 def note(change: Change) -> str:
     """Why, in words; empty where the sign says it all."""
-    if change.reason is Reason.MOVED:
-        return f"moved from {change.moved_from}; executions and trigger state stay there"
+    if change.moved_from is not None:
+        return f"moved from {change.moved_from.flow_id}; executions and trigger state stay there"
     if change.reason is Reason.CONFLICT and change.action is Action.DELETE:
         return "conflict: no longer in Git, but edited on the server"
     return _NOTES.get(change.reason, "")

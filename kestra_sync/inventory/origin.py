@@ -1,0 +1,75 @@
+"""Which commit of which repository this is, as CI or the Git checkout tells it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the files come from.
+
+    :param repository: host and path, such as ``github.com/acme/flows``; ``""`` if unknown.
+    """
+
+    repository: str = ""
+    commit: str | None = None
+    branch: str | None = None
+
+
+def origin(directory: str = ".", environ: Mapping[str, str] | None = None) -> Origin:
+    """What the variables of GitHub Actions or GitLab CI say, else what ``git`` says.
+
+    Never fails: without Git and CI nothing is known, which is an answer too.
+    """
+    env = os.environ if environ is None else environ
+    if env.get("GITHUB_ACTIONS") == "true":
+        server = env.get("GITHUB_SERVER_URL", "")
+        return Origin(
+            _repository(f"{server}/{env.get('GITHUB_REPOSITORY', '')}"),
+            env.get("GITHUB_SHA") or None,
+            env.get("GITHUB_HEAD_REF") or env.get("GITHUB_REF_NAME") or None,
+        )
+    if env.get("GITLAB_CI") == "true":
+        return Origin(
+            _repository(env.get("CI_PROJECT_URL", "")),
+            env.get("CI_COMMIT_SHA") or None,
+            env.get("CI_COMMIT_REF_NAME") or None,
+        )
+    branch = _git(directory, "rev-parse", "--abbrev-ref", "HEAD")
+    return Origin(
+        _repository(_git(directory, "config", "--get", "remote.origin.url") or ""),
+        _git(directory, "rev-parse", "HEAD"),
+        None if branch == "HEAD" else branch,
+    )
+
+
+def _git(directory: str, *args: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", directory, *args],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+_SCP = re.compile(r"^(?:[^@/]+@)?(?P<host>[^:/]+):(?P<path>(?!/).+)$")
+_URL = re.compile(r"^[a-z+]+://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+)$")
+
+
+def _repository(url: str) -> str:
+    """``github.com/acme/flows`` for every way to write it; credentials are dropped."""
+    match = _URL.match(url) or _SCP.match(url)
+    if match is None:
+        return ""
+    path = match["path"].strip("/").removesuffix(".git")
+    return f"{match['host']}/{path}".lower()

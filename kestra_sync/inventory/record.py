@@ -1,0 +1,103 @@
+"""What an inventory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kestra_sync.model import Base, FlowId, Scope, Target
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A flow that we applied.
+
+    :param path: the file it came from.
+    :param file_sha256: the hash of the file bytes.
+    :param sent_sha256: the hash of the source on the server; differs from ``file_sha256`` for a
+        flow that is kept switched off.
+    :param revision: the server's number for that source, where it is known.
+    :param kept_off: the source on the server is Git's plus the line that switches it off.
+    """
+
+    flow_id: FlowId
+    path: str
+    file_sha256: str
+    sent_sha256: str
+    revision: int | None = None
+    kept_off: bool = False
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a run was about to do: stored before its first write, dropped after its last.
+
+    :param writes: what each flow was about to become; ``None`` for a deletion.
+    """
+
+    time: str
+    commit: str | None
+    writes: Mapping[FlowId, Resource | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of the history.
+
+    :param result: ``applied``, ``partial``, ``failed``, ``interrupted``, ``rolled-back``,
+        ``adopted``.
+    """
+
+    generation: int
+    time: str
+    commit: str | None
+    branch: str | None
+    result: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The whole record.
+
+    :param repository: where the files come from, such as ``github.com/acme/flows``; ``""`` if
+        that could not be told.
+    :param generation: counts up with every write of the record.
+    :param time: when it was written, ISO 8601 in UTC.
+    :param history: the last runs that changed something, the newest last.
+    """
+
+    name: str
+    target: Target
+    repository: str
+    scope: Scope
+    generation: int = 0
+    commit: str | None = None
+    branch: str | None = None
+    time: str = ""
+    intent: Intent | None = None
+    resources: Mapping[FlowId, Resource] = field(default_factory=dict)
+    history: tuple[Run, ...] = ()
+
+    def bases(self) -> dict[FlowId, Base]:
+        """For each flow we own, what counts as ours on the server.
+
+        That is the source recorded, and the one a run meant to write that did not come to its
+        end: it was killed, or an answer was lost for good.
+        """
+        meant = self.intent.writes if self.intent is not None else {}
+        found = {}
+        for flow_id in {*self.resources, *meant}:
+            recorded, intended = self.resources.get(flow_id), meant.get(flow_id)
+            sides = [each for each in (recorded, intended) if each is not None]
+            if not sides:
+                continue
+            first = sides[0]
+            found[flow_id] = Base(
+                path=first.path,
+                file_sha256=first.file_sha256,
+                live_hashes=frozenset(each.sent_sha256 for each in sides),
+                revision=recorded.revision if recorded is not None else None,
+                kept_off=any(each.kept_off for each in sides),
+            )
+        return found

@@ -1,0 +1,238 @@
+"""Rules that refuse a plan. Each names n of m and the remedy; the plan is shown first.
+
+Taken from octoDNS, which refuses updates and deletions beyond a share of what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason
+from kestra_sync.plan.compare import OnDrift
+
+#: Shares only mean something from here on.
+_ENOUGH = 10
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many flows of how many one run may change.
+
+    :param value: a share in percent, or a number of flows.
+    """
+
+    value: float
+    percent: bool = True
+
+    def exceeded(self, number: int, total: int) -> bool:
+        """Whether ``number`` of ``total`` is too many."""
+        return number * 100 > self.value * total if self.percent else number > self.value
+
+    def __str__(self) -> str:
+        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a plan is not carried out.
+
+    :param rule: the stable name of the guard.
+    """
+
+    rule: str
+    message: str
+    remedy: str
+    exit_code: ExitCode = ExitCode.REFUSED
+
+
+@dataclass(frozen=True)
+class GuardInput:
+    """What the guards look at, beside the plan.
+
+    :param owned: how many flows of the scope the inventory says are ours.
+    :param live: how many live flows the scope holds.
+    :param prune_scope: whatever the scope holds beside Git is deleted.
+    :param silent_paths: tells whether a recorded path still exists and yields no flow any more.
+    :param owners: flows of other inventories, and their names.
+    :param protected: namespaces that nothing is done to, dot-aware.
+    :param callers: for each flow that would be deleted, the remaining flows that call it.
+    :param tracked: there is an inventory, or will be.
+    """
+
+    owned: int
+    live: int
+    prune_scope: bool = False
+    silent_paths: Callable[[str], bool] = lambda _path: False
+    owners: Mapping[FlowId, str] | None = None
+    protected: Collection[str] = ()
+    callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
+    delete_limit: Limit = Limit(30)
+    update_limit: Limit = Limit(50)
+    allow_large: bool = False
+    allow_skipped_delete: bool = False
+    on_drift: OnDrift = OnDrift.REVERT
+
+
+def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
+    """Everything that speaks against carrying out ``plan``; empty if nothing does."""
+    if not plan.writes:
+        return ()
+    return tuple(refusal for guard in _GUARDS for refusal in guard(plan, given))
+
+
+def deleted(plan: Plan) -> tuple[Change, ...]:
+    """What goes away, the old places of moves included."""
+    gone = [each for each in plan.changes if each.action is Action.DELETE]
+    gone += [each.moved_from for each in plan.changes if each.moved_from is not None]
+    return tuple(gone)
+
+
+def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    found = plan.because(Reason.CONFLICT)
+    if found and given.on_drift is not OnDrift.OVERWRITE:
+        yield Refusal(
+            "conflict",
+            f"{_flows(found)} changed both in Git and on the server",
+            "take the server's edit into Git (kestra-sync pull), or pass --on-drift overwrite",
+            ExitCode.CONFLICT,
+        )
+    drifted = plan.because(Reason.DRIFT)
+    if drifted and given.on_drift is OnDrift.FAIL:
+        yield Refusal(
+            "drift",
+            f"{_flows(drifted)} edited on the server (--on-drift fail)",
+            "take the server's edit into Git (kestra-sync pull), or pass --on-drift revert",
+            ExitCode.CONFLICT,
+        )
+
+
+def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    if plan.flows == 0 and deleted(plan) and not given.allow_large:
+        yield Refusal(
+            "empty-repository",
+            f"there are no flows in {plan.source}, and {given.owned} of {given.owned} owned flows"
+            " would be deleted",
+            "check the paths and the checkout; if all should go, pass --allow-large",
+        )
+
+
+def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    if given.allow_skipped_delete:
+        return
+    silent = [each for each in deleted(plan) if each.path and given.silent_paths(each.path)]
+    if silent:
+        yield Refusal(
+            "skipped-file",
+            f"{len(silent)} of {len(deleted(plan))} deletions are of flows whose file is still"
+            f" there but yields no flow any more: {_named(silent)}",
+            "mend the file, or delete it; if the flow should go, pass --allow-skipped-delete",
+        )
+
+
+def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    number = len(deleted(plan))
+    total = given.live if given.prune_scope else given.owned
+    if given.allow_large or not number:
+        return
+    of = "live" if given.prune_scope else "owned"
+    small = total < _ENOUGH and number >= total
+    if small or (total >= _ENOUGH and given.delete_limit.exceeded(number, total)):
+        limit = "all of them" if small else f"the limit is {given.delete_limit}"
+        yield Refusal(
+            "too-many-deletions",
+            f"{number} of {total} {of} flows would be deleted ({limit})",
+            "if that is meant, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
+        )
+
+
+def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    updates = plan.count(Action.UPDATE)
+    total = plan.unchanged + updates
+    if given.allow_large or total < _ENOUGH or not given.update_limit.exceeded(updates, total):
+        return
+    yield Refusal(
+        "too-many-updates",
+        f"{updates} of {total} flows would be updated (the limit is {given.update_limit})",
+        "if that is meant, pass --allow-large, or raise limits.update in kestra-sync.yaml",
+    )
+
+
+def _outside_scope(plan: Plan, _given: GuardInput) -> Iterator[Refusal]:
+    outside = [each for each in plan.changes if not plan.scope.covers(each.flow_id.namespace)]
+    outside = [each for each in outside if each.desired is not None]
+    if outside:
+        yield Refusal(
+            "outside-scope",
+            f"{len(outside)} of {plan.flows} flows are outside the scope"
+            f" ({', '.join(plan.scope.namespaces)}): {_named(outside)}",
+            "move the flows, or add their namespace to the scope in kestra-sync.yaml",
+        )
+
+
+def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    owners = given.owners or {}
+    taken = [each for each in (*plan.writes, *deleted(plan)) if each.flow_id in owners]
+    if taken:
+        names = ", ".join(sorted({owners[each.flow_id] for each in taken}))
+        yield Refusal(
+            "other-owner",
+            f"{len(taken)} of {len(plan.writes)} changes are to flows that another inventory owns"
+            f" ({names}): {_named(taken)}",
+            "remove them from one of the two repositories, or pass --take-over",
+        )
+
+
+def _protected(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    touched = [
+        each
+        for each in (*plan.writes, *deleted(plan))
+        if any(
+            each.flow_id.namespace == name or each.flow_id.namespace.startswith(f"{name}.")
+            for name in given.protected
+        )
+    ]
+    if touched:
+        yield Refusal(
+            "protected-namespace",
+            f"{len(touched)} of {len(plan.writes)} changes are in a protected namespace:"
+            f" {_named(touched)}",
+            "name the namespace in the scope in so many words, or take it out of protect",
+        )
+
+
+def _still_called(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    callers = given.callers or {}
+    called = [each for each in deleted(plan) if callers.get(each.flow_id)]
+    for each in called:
+        names = ", ".join(map(str, callers[each.flow_id][:5]))
+        yield Refusal(
+            "still-called",
+            f"{each.flow_id} would be deleted, but is still called by {names}",
+            "remove the call first, or keep the flow",
+        )
+
+
+_GUARDS = (
+    _conflicts,
+    _empty,
+    _skipped,
+    _too_many_deletions,
+    _too_many_updates,
+    _outside_scope,
+    _other_owner,
+    _protected,
+    _still_called,
+)
+
+
+def _flows(changes: tuple[Change, ...]) -> str:
+    many = f"{len(changes)} flows were" if len(changes) > 1 else "1 flow was"
+    return f"{many} ({_named(changes)})"
+
+
+def _named(changes: Collection[Change]) -> str:
+    names = [str(each.flow_id) for each in list(changes)[:5]]
+    more = len(changes) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
