@@ -14,7 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Base64;
 
-/** Basic authentication, then the tenant: the two questions that come before any endpoint. */
+/** Basic authentication, the tenant, a body's type: what is asked before any endpoint. */
 @ServerFilter("/api/v1/**")
 class AccessFilter {
     private final byte[] expected;
@@ -36,6 +36,11 @@ class AccessFilter {
         String given = request.getHeaders().get(HttpHeaders.AUTHORIZATION);
         if (given == null || !MessageDigest.isEqual(bytes(given), expected)) {
             return HttpResponse.unauthorized().header(HttpHeaders.WWW_AUTHENTICATE, "Basic");
+        }
+        if (request.getContentType().isEmpty() && request.getContentLength() > 0) {
+            // Which of several handlers gets a body without a type is a matter of chance in Kestra.
+            return HttpResponse.status(HttpStatus.UNSUPPORTED_MEDIA_TYPE)
+                .body(Errors.body(request, "Content Type is missing", null));
         }
         return RouteAttributes.getRouteMatch(request)
             .map(route -> route.getVariableValues().get("tenant"))
