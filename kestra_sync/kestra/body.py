@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import ReadTimeoutError
 
 MAX_ANSWER = 512 * 1024 * 1024
 _CHUNK = 256 * 1024
@@ -35,8 +35,6 @@ def read_body(response: requests.Response, limit: int = MAX_ANSWER) -> bytes:
         if any(isinstance(arg, ReadTimeoutError) for arg in error.args):
             raise requests.ReadTimeout(error) from error
         raise
-    except HTTPError as error:  # pragma: no cover - requests wraps those that it knows
-        raise requests.exceptions.ChunkedEncodingError(error) from error
     finally:
         response.close()
     return b"".join(chunks)

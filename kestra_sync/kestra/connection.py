@@ -60,6 +60,7 @@ def describe(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer within the time limit"
     for cause in found:
-        if isinstance(cause, OSError) and cause.strerror:
+        # The errors of `requests` are OSErrors too, without anything to say as such.
+        if isinstance(cause, OSError) and isinstance(cause.strerror, str):
             return f"the connection broke ({cause.strerror})"
     return "the connection broke"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import LocationParseError
 
 from kestra_sync.kestra.address import without_userinfo
 from kestra_sync.kestra.answer import Answer
@@ -196,7 +197,7 @@ class Transport:
                 stream=True,
                 verify=self._verify,
             )
-        except (requests.exceptions.InvalidURL, UnicodeError) as error:
+        except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
             # What only the resolver finds out, such as a label that is too long.
             raise Unreachable(f"{self.url}: this cannot be the address of a server") from error
 

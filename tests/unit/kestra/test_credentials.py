@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.errors import UsageError
+from kestra_sync.kestra.address import parse_address
+from kestra_sync.kestra.auth import KestraAuth, same_origin
+from kestra_sync.kestra.credentials import Credentials, has_url, resolve
+
+URL = "http://kestra:8080"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://localhost:8080", "http://localhost:8080"),
+        (" http://localhost:8080/ ", "http://localhost:8080"),
+        ("HTTPS://Kestra.Acme.IO/api/v1/", "https://kestra.acme.io"),
+        ("https://acme.io/kestra/api/v1/main/flows", "https://acme.io/kestra"),
+        ("https://acme.io/kestra/api", "https://acme.io/kestra"),
+        ("https://acme.io/ui", "https://acme.io"),
+        ("https://acme.io/ui/main/flows?page=1#x", "https://acme.io"),
+        ("https://acme.io/uikit", "https://acme.io/uikit"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_base_url(text: str, url: str) -> None:
+    assert parse_address(text).url == url
+
+
+def test_credentials_leave_the_url() -> None:
+    address = parse_address("https://me%40acme:p%3Aw@acme.io/")
+    assert address.url == "https://acme.io"
+    assert (address.username, address.password) == ("me@acme", "p:w")
+    assert "p:w" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("localhost:8080", "no scheme: localhost:8080"),
+        ("me:secret@localhost", "no scheme: localhost"),
+        ("ftp://me:secret@localhost", "must begin with"),
+        ("http://me:secret@host:port", "cannot be understood: http://host:port"),
+        ("http://", "cannot be understood"),
+        ("http://me:secret@a b", "cannot be understood"),
+        ("http://[::1", "cannot be understood"),
+    ],
+)
+def test_bad_urls_do_not_show_secrets(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_address(text)
+    assert words in caught.value.message
+    assert "secret" not in f"{caught.value.message} {caught.value.remedy}"
+
+
+def test_arguments_over_environment_over_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("KESTRA_API_URL=http://file\nKESTRA_TENANT=file\nKESTRA_TOKEN=file$x\n")
+    before = dict(os.environ)
+    found = resolve(env_file=env_file, environ={})
+    assert found == Credentials("http://file", "file", "file$x")
+    found = resolve(env_file=env_file, environ={"KESTRA_API_URL": "http://env"})
+    assert (found.url, found.tenant) == ("http://env", "file")
+    found = resolve(url=URL, token="arg", env_file=env_file, environ={"KESTRA_TOKEN": "env"})
+    assert (found.url, found.token) == (URL, "arg")
+    assert dict(os.environ) == before
+
+
+def test_the_token_goes_first_within_a_place() -> None:
+    environ = {"KESTRA_TOKEN": "t", "KESTRA_USERNAME": "me", "KESTRA_PASSWORD": "pw"}
+    assert resolve(url=URL, environ=environ).username is None
+    explicit = resolve(url=URL, username="you", password=" pw ", environ=environ)
+    assert (explicit.token, explicit.username, explicit.password) == (None, "you", " pw ")
+
+
+def test_user_and_password_may_come_from_two_places(tmp_path: Path) -> None:
+    env_file = tmp_path / "x.env"
+    env_file.write_text("KESTRA_PASSWORD=pw\n")
+    found = resolve(url=URL, env_file=env_file, environ={"KESTRA_USERNAME": "me"})
+    assert (found.username, found.password) == ("me", "pw")
+
+
+def test_credentials_of_the_url_are_used() -> None:
+    found = resolve(environ={"KESTRA_API_URL": "http://me:pw@kestra"})
+    assert (found.url, found.username, found.password) == ("http://kestra", "me", "pw")
+    found = resolve(environ={"KESTRA_API_URL": "http://me@kestra"})
+    assert found.username is None
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n")
+    assert resolve(url=URL, environ={"KESTRA_TOKEN_FILE": str(secret)}).token == "s3cret"
+    environ = {"KESTRA_USERNAME": "me", "KESTRA_PASSWORD_FILE": str(secret)}
+    assert resolve(url=URL, environ=environ).password == "s3cret"
+    both = {"KESTRA_TOKEN": "direct", "KESTRA_TOKEN_FILE": str(tmp_path / "absent")}
+    assert resolve(url=URL, environ=both).token == "direct"
+
+
+def test_secret_files_that_cannot_be_used(tmp_path: Path) -> None:
+    empty, binary = tmp_path / "empty", tmp_path / "binary"
+    empty.write_text("\n")
+    binary.write_bytes(b"\xff\xfe")
+    for path, words in (
+        (tmp_path / "absent", "No such file"),
+        (empty, "is empty"),
+        (binary, "not text"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            resolve(url=URL, environ={"KESTRA_TOKEN_FILE": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "no Kestra URL"),
+        ({"KESTRA_API_URL": " "}, "no Kestra URL"),
+        ({"KESTRA_API_URL": URL, "KESTRA_USERNAME": "me"}, "KESTRA_PASSWORD is not"),
+        ({"KESTRA_API_URL": URL, "KESTRA_PASSWORD": "pw"}, "KESTRA_USERNAME is not"),
+        ({"KESTRA_API_URL": URL, "KESTRA_TOKEN": "secret\nx"}, "characters that no token has"),
+        (
+            {"KESTRA_API_URL": URL, "KESTRA_USERNAME": "a:b", "KESTRA_PASSWORD": "secret"},
+            "must not hold a colon",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        resolve(env_file=None, environ=environ)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_credentials_at_all() -> None:
+    assert resolve(url=URL, environ={"KESTRA_TOKEN": ""}).secrets == ()
+
+
+def test_unreadable_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"KESTRA_TOKEN=\xff\xfe")
+    with pytest.raises(UsageError, match="cannot be read: not text"):
+        resolve(url=URL, env_file=env_file, environ={})
+
+
+def test_has_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert not has_url(None)
+    assert has_url(URL)
+    (tmp_path / ".env").write_text("KESTRA_API_URL=http://x\n")
+    assert has_url(None)
+    assert not has_url(None, None)
+    monkeypatch.setenv("KESTRA_API_URL", URL)
+    assert has_url(None, None)
+
+
+def test_secrets_are_in_no_repr() -> None:
+    both = Credentials(URL, token="tok-secret", username="me", password="pw-secret")
+    assert "secret" not in f"{both!r} {both} {KestraAuth(both)!r}"
+    assert repr(KestraAuth(Credentials(URL))) == "<KestraAuth none>"
+
+
+def test_redaction() -> None:
+    auth = KestraAuth(Credentials(URL, username="me", password="geheim"))
+    assert auth.redact("geheim bWU6Z2VoZWlt") == "*** ***"
+    assert KestraAuth(Credentials(URL, token="abc")).redact("abcdef") == "abcdef"
+    assert KestraAuth(Credentials(URL)).redact("x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("there", "ours", "same"),
+    [
+        ("http://a/x", "http://a", True),
+        ("http://a:80/x", "http://a", True),
+        ("https://a/x", "http://a", True),
+        ("https://a:8443/x", "http://a", False),
+        ("http://a/x", "https://a", False),
+        ("http://b/x", "http://a", False),
+        ("http://a:81/x", "http://a", False),
+        ("https://a:443/x", "https://a", True),
+    ],
+)
+def test_same_origin(there: str, ours: str, same: bool) -> None:
+    assert same_origin(there, ours) is same

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+import kestra_sync
+from kestra_sync.errors import UsageError
+from kestra_sync.kestra import errors
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.kestra.server import ServerInfo, parse_version
+from kestra_sync.kestra.values import KvEntry, KvKey
+
+from .conftest import TOKEN, ClientFactory
+from .scripted import Reply, ScriptedServer, as_json
+
+KEY = "/api/v1/main/namespaces/a.b/kv/k"
+FILES = "/api/v1/main/namespaces/a.b/files"
+
+
+# Key-value store
+
+
+def test_put(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("PUT", KEY, Reply(200))
+    client.kv.put("a.b", "k", {"ä": "😀"}, ttl="PT1M", description="a lock")
+    seen = scripted.seen[0]
+    assert seen.body.isascii()
+    assert json.loads(seen.body) == {"ä": "😀"}
+    assert seen.headers["Content-Type"] == "text/plain"
+    assert (seen.headers["ttl"], seen.headers["description"]) == ("PT1M", "a lock")
+
+
+def test_put_of_what_cannot_be_sent(client: KestraClient) -> None:
+    with pytest.raises(UsageError, match="description"):
+        client.kv.put("a.b", "k", 1, description="a\r\nb: c")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        client.kv.put("a.b", "k", float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "entry"),
+    [
+        (
+            {"type": "JSON", "value": {"a": 1}, "revision": 3, "updated": "2026"},
+            KvEntry({"a": 1}, "JSON", 3, "2026"),
+        ),
+        ({"type": "STRING", "value": "x"}, KvEntry("x", "STRING")),
+        ({"type": "mine", "value": "x"}, KvEntry({"type": "mine", "value": "x"})),
+        ("scalar", KvEntry("scalar")),
+        (5, KvEntry(5)),
+    ],
+)
+def test_get(
+    scripted: ScriptedServer, client: KestraClient, answer: object, entry: KvEntry
+) -> None:
+    scripted.on("GET", KEY, as_json(answer))
+    assert client.kv.entry("a.b", "k") == entry
+    assert client.kv.get("a.b", "k") == entry.value
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, errors.NotFound), (410, errors.Gone)])
+def test_get_of_what_is_not_there(
+    scripted: ScriptedServer, client: KestraClient, status: int, kind: type[Exception]
+) -> None:
+    scripted.on("GET", KEY, Reply(status))
+    with pytest.raises(kind):
+        client.kv.get("a.b", "k")
+
+
+def test_delete(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("DELETE", KEY, as_json(True), as_json(False), Reply(404), Reply(204))
+    assert [client.kv.delete("a.b", "k") for _ in range(4)] == [True, False, False, True]
+
+
+def test_search(scripted: ScriptedServer, client: KestraClient) -> None:
+    page = [{"namespace": "b", "key": "k2"}, {"namespace": "a", "key": "k1"}]
+    scripted.on("GET", "/api/v1/main/kv", as_json({"results": page, "total": 2}))
+    assert client.kv.search("k") == (KvKey("a", "k1"), KvKey("b", "k2"))
+    assert scripted.seen[0].params["filters[q][EQUALS]"] == "k"
+    scripted.on("GET", "/api/v1/main/kv", as_json({"results": [{"key": 1}], "total": 1}))
+    with pytest.raises(errors.UnexpectedAnswer, match="not a key"):
+        client.kv.search("k")
+
+
+# Files
+
+
+def test_files(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("POST", FILES, Reply(200))
+    client.files.put("a.b", "d/x.py", b"\0")
+    assert scripted.seen[0].params == {"path": "/d/x.py"}
+    assert b'name="fileContent"; filename="x.py"' in scripted.seen[0].body
+    scripted.on("GET", FILES, Reply(200, b"<html>", {"Content-Type": "text/html"}))
+    assert client.files.get("a.b", "/x.html") == b"<html>"
+    scripted.on("DELETE", FILES, Reply(200))
+    client.files.delete("a.b", "/d")
+    items = [
+        {"fileName": "x.py", "type": "File"},
+        {"fileName": "d", "type": "Directory"},
+        {"fileName": None},
+        "?",
+    ]
+    scripted.on("GET", f"{FILES}/directory", as_json(items), Reply(404))
+    assert client.files.list("a.b") == ("d/", "x.py")
+    assert client.files.list("a.b", "/none") == ()
+
+
+@pytest.mark.parametrize("path", ["", "/", "_flows/x.yml", "/_flows/x.yml", "/a/../b"])
+def test_paths_that_are_refused(client: KestraClient, path: str) -> None:
+    with pytest.raises(UsageError):
+        client.files.put("a.b", path, b"")
+
+
+# Server and client
+
+
+def test_server_info(scripted: ScriptedServer, client: KestraClient) -> None:
+    config = {"version": "1.3.25", "edition": "EE", "systemNamespace": "sys"}
+    scripted.on("GET", "/api/v1/configs", as_json(config))
+    info = client.server_info()
+    assert client.server_info() is info
+    assert len(scripted.seen) == 1
+    assert (info.version, info.version_tuple) == ("1.3.25", (1, 3, 25))
+    assert (info.edition, info.system_namespace) == ("EE", "sys")
+    assert info.multipart_validate
+    assert not info.actions_paths
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("1.3.25", (1, 3, 25)), ("v2.0.0-SNAPSHOT", (2, 0, 0)), ("0.23", (0, 23)), ("develop", ())],
+)
+def test_version(text: str, version: tuple[int, ...]) -> None:
+    assert parse_version(text) == version
+
+
+def test_an_unnumbered_version_is_a_new_one() -> None:
+    info = ServerInfo("develop", (), "OSS", "system")
+    assert info.multipart_validate
+    assert info.actions_paths
+    assert not ServerInfo("1.2.9", (1, 2, 9), "OSS", "system").multipart_validate
+
+
+def test_servers_that_will_not_do(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("GET", "/api/v1/configs", as_json({"version": "0.22.7"}))
+    with pytest.raises(errors.UnsupportedServer, match=r"runs Kestra 0\.22\.7.*needs 0\.23"):
+        client.server_info()
+    scripted.on("GET", "/api/v1/configs", Reply(404))
+    with pytest.raises(errors.UnexpectedAnswer, match="no Kestra at"):
+        client.server_info()
+    scripted.on("GET", "/api/v1/configs", as_json({}))
+    with pytest.raises(errors.UnexpectedAnswer, match="tells no version"):
+        client.server_info()
+
+
+def test_the_client_shows_no_secrets(client: KestraClient, scripted: ScriptedServer) -> None:
+    assert repr(client) == f"<KestraClient {scripted.url} tenant=main>"
+    assert (client.url, client.tenant) == (scripted.url, "main")
+    for part in (client, client.flows, client.executions, client.logs, client.kv, client.files):
+        assert TOKEN not in repr(part) + str(part)
+
+
+def test_shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(KestraClient, "_shared", None)
+    (tmp_path / ".env").write_text("KESTRA_API_URL=http://kestra:8080/ui\n")
+    found: list[KestraClient] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(KestraClient.shared())) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(client) for client in found}) == 1
+    assert found[0].url == "http://kestra:8080"
+    assert kestra_sync.KestraClient is KestraClient
+
+
+def test_a_closed_client_opens_again(scripted: ScriptedServer, make_client: ClientFactory) -> None:
+    with make_client(timeout=5.0) as client:
+        client.server_info()
+    scripted.on("GET", KEY, as_json(1))
+    assert client.kv.get("a.b", "k") == 1
