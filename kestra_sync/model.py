@@ -264,6 +264,8 @@ class Base:
         and, after a run that was killed, the one it was about to write.
     :param revision: the server's revision of that source, where it is known.
     :param kept_off: the recorded source is Git's plus the line that switches the flow off.
+    :param only_intended: a run that did not come to its end meant to create it; nothing more is
+        known.
     """
 
     path: str
@@ -271,6 +273,7 @@ class Base:
     live_hashes: frozenset[str]
     revision: int | None = None
     kept_off: bool = False
+    only_intended: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from enum import Enum
 
 from kestra_sync.model import Scope
 from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.guards import Limit
+from kestra_sync.plan.guards import DELETE_LIMIT, UPDATE_LIMIT, Limit
 
 
 class Prune(str, Enum):
@@ -68,8 +68,8 @@ class Settings:
     re_enable: bool = False
     ignore: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
-    delete_limit: Limit = Limit(30)
-    update_limit: Limit = Limit(50)
+    delete_limit: Limit = DELETE_LIMIT
+    update_limit: Limit = UPDATE_LIMIT
     allow_large: bool = False
     allow_skipped_delete: bool = False
     take_over: bool = False

@@ -25,6 +25,7 @@ class Outcome:
     :param message: what went wrong, or what else there is to say; ``""`` if nothing.
     :param error: the exception behind a failure.
     :param unsure: the write may have happened although it could not be confirmed.
+    :param written: our write went through, whatever somebody else did before or after it.
     """
 
     change: Change
@@ -33,6 +34,7 @@ class Outcome:
     message: str = ""
     error: Exception | None = None
     unsure: bool = False
+    written: bool = False
 
 
 def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:

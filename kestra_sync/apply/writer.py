@@ -58,14 +58,12 @@ class Writer:
         except AlreadyExists:
             live = self._read(change.flow_id)
             if live is not None and live.source == source:
-                return Outcome(
-                    change, Status.APPLIED, live.revision, "somebody else created the same flow"
-                )
+                return _applied(change, live.revision, "somebody else created the same flow")
             return _conflict(change, live, "was created on the server since the plan was made")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
             if live is not None and live.source == source:
-                return Outcome(change, Status.APPLIED, live.revision)
+                return _applied(change, live.revision)
             if live is not None:
                 return _conflict(change, live, "was created on the server in the meantime")
             written = self._flows.create(source)
@@ -99,21 +97,21 @@ class Writer:
     def _delete(self, change: Change) -> Outcome:
         before = self._read(change.flow_id)
         if before is None:
-            return Outcome(change, Status.APPLIED, message="was gone already")
+            return _applied(change, None, "was gone already")
         if before.source != change.before:
             return _conflict(change, before, "was edited on the server since the plan was made")
         try:
             self._flows.delete(change.flow_id)
         except NotFound:
-            return Outcome(change, Status.APPLIED, message="was gone already")
+            return _applied(change, None, "was gone already")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
             if live is None:
-                return Outcome(change, Status.APPLIED)
+                return _applied(change, None)
             if live.source != change.before:
                 return _conflict(change, live, "was edited on the server in the meantime")
             self._flows.delete(change.flow_id)
-        return Outcome(change, Status.APPLIED)
+        return _applied(change, None)
 
     def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
         """The answer must show our source and the next revision; else somebody was in between."""
@@ -126,8 +124,9 @@ class Writer:
                 written.revision,
                 f"somebody else wrote revision {expected} just before ours; it is "
                 f"overwritten by revision {written.revision} and still readable",
+                written=True,
             )
-        return Outcome(change, Status.APPLIED, written.revision)
+        return _applied(change, written.revision)
 
     def _after_lost_answer(self, change: Change, error: KestraError) -> Live | None:
         """What the server has after a write whose answer was lost; else raises ``error`` again."""
@@ -148,6 +147,10 @@ def _source(change: Change) -> bytes:
     if change.after is None:
         raise AssertionError(f"{change.action} of {change.flow_id} without a source")
     return change.after
+
+
+def _applied(change: Change, revision: int | None, message: str = "") -> Outcome:
+    return Outcome(change, Status.APPLIED, revision, message, written=True)
 
 
 def _conflict(change: Change, live: Live | None, words: str) -> Outcome:

@@ -26,7 +26,7 @@ class Dangling:
 
 def dangling(desired: Iterable[Desired], known: Collection[FlowId]) -> tuple[Dangling, ...]:
     """The references of ``desired`` to flows that are not ``known``."""
-    found = []
+    found: list[Dangling] = []
     for each in desired:
         parsed = parse_flow(each.flow)
         if not isinstance(parsed, ParsedDocument):

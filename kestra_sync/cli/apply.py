@@ -18,6 +18,7 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.show import show_plan
 from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.report.lines import Span, Style, line
 from kestra_sync.report.wording import plural
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def command(
     def confirm(planned: PlanResult) -> bool:
         observer.end()
         show_plan(output, planned, context=context)
-        if planned.plan is None or not planned.plan.writes:
+        if planned.exit_code(detailed=True) is not ExitCode.CHANGES:
             return True
         return yes or _ask(planned)
 
@@ -63,12 +64,14 @@ def command(
         result = apply(settings_from(**settings), confirm, observer=observer)
     finally:
         observer.end()
-    if result.planned.invalid:
+    if result.planned.plan is None:
         show_plan(output, result.planned, context=context)
     elif result.declined:
         output.text(outcome_lines(()))
     elif result.outcomes:
         output.text(outcome_lines(result.outcomes, interrupted=result.interrupted))
+    for note in result.notes:
+        output.message([line(Span("warning: ", Style.WARNING), note)])
     code = result.exit_code
     if output.json:
         output.result(
@@ -78,6 +81,7 @@ def command(
                 "declined": result.declined,
                 "interrupted": result.interrupted,
                 "outcomes": outcomes_json(result.outcomes),
+                "notes": list(result.notes),
             },
         )
     return code

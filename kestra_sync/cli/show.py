@@ -18,7 +18,7 @@ def show_plan(output: Output, result: PlanResult, *, context: int) -> None:
     The plan comes first and the errors last, where a person finds them.
     """
     from kestra_sync.plan.diffs import diff_of
-    from kestra_sync.report.plan_text import plan_lines
+    from kestra_sync.report.plan_text import plan_lines, refusal_lines
     from kestra_sync.report.validate_text import skipped_lines
 
     if output.json:
@@ -32,3 +32,4 @@ def show_plan(output: Output, result: PlanResult, *, context: int) -> None:
     if result.invalid:
         found = counts(result.diagnostics)
         output.message([line(Span(f"Nothing can be applied: {found} in the files.", Style.ERROR))])
+    output.message(refusal_lines(result.refusals))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.validate import check_flows, sound
 from kestra_sync.model import (
+    Action,
     Base,
     Change,
     Desired,
@@ -15,27 +16,38 @@ from kestra_sync.model import (
     Flow,
     FlowId,
     Live,
+    Reason,
     Repository,
     Scope,
     Severity,
     Skipped,
 )
 from kestra_sync.observer import Observer
-from kestra_sync.plan.build import build_changes, needs_reading
+from kestra_sync.plan.build import build_changes, needs_reading, only_desired
 from kestra_sync.plan.compare import Rules
+from kestra_sync.plan.keep import without_kept
+from kestra_sync.plan.moves import with_moves
 from kestra_sync.repo.flows import confirm
+from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
+    from kestra_sync.commands.ownership import Ownership
     from kestra_sync.kestra.client import KestraClient
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Everything that the three-way comparison takes, and what the checks said."""
+    """Everything that was compared, the outcome, and what the checks said.
+
+    :param live: how many flows the scope holds on the server.
+    :param owners: flows among the changes that other inventories own, and their names.
+    """
 
     desired: Mapping[FlowId, Desired]
     changes: tuple[Change, ...]
     diagnostics: tuple[Diagnostic, ...]
+    live: int
+    owners: Mapping[FlowId, str] = field(default_factory=dict)
 
 
 def scope_of(repository: Repository, configured: Scope | None) -> Scope:
@@ -49,10 +61,11 @@ def gather(
     client: KestraClient,
     repository: Repository,
     scope: Scope,
-    bases: Mapping[FlowId, Base],
+    ownership: Ownership | None,
     rules: Rules,
     *,
-    parallelism: int,
+    settings: Settings,
+    partial: bool,
     observer: Observer,
 ) -> Sides:
     """Read the server, match it with the files, check what will be written.
@@ -62,40 +75,33 @@ def gather(
 
     :raises KestraError: if the server cannot be read.
     """
-    from kestra_sync.live.revisions import base_sources, with_revisions
     from kestra_sync.live.snapshot import snapshot
     from kestra_sync.render.identity import render
 
     observer.stage("reading the server")
-    desired = {flow.flow_id: render(flow) for flow in repository.flows}
+    desired: dict[FlowId, Desired] = {flow.flow_id: render(flow) for flow in repository.flows}
+    bases = ownership.bases if ownership is not None else {}
+    # Entries outside the scope are kept, and are none of this run's business.
+    bases = {key: base for key, base in bases.items() if scope.covers(key.namespace)}
     known = {each.sent_sha256: flow_id for flow_id, each in desired.items()}
-    live = snapshot(client.flows, scope, known, parallelism=parallelism)
+    live = snapshot(client.flows, scope, known, parallelism=settings.parallelism)
 
     observer.stage("comparing")
-    diagnostics: list[Diagnostic] = []
     desired, problems = _confirmed(desired, live)
-    diagnostics.extend(problems)
     changes = build_changes(desired, live, bases, rules)
-    to_read = needs_reading(changes)
-    if to_read:
-        fresh = with_revisions(
-            client.flows, [live[flow_id] for flow_id in to_read], parallelism=parallelism
+    if needs_reading(changes):
+        changes, live = _read_again(
+            client, changes, desired, live, bases, rules, settings.parallelism
         )
-        live = {**live, **fresh}
-        for flow_id in to_read:
-            if flow_id not in fresh:
-                del live[flow_id]
-        edited = {
-            flow_id: bases[flow_id]
-            for flow_id in to_read
-            if flow_id in bases
-            and flow_id in live
-            and live[flow_id].sha256 not in bases[flow_id].live_hashes
-        }
-        texts = base_sources(client.flows, edited, parallelism=parallelism)
-        changes = build_changes(desired, live, bases, rules, texts)
-    diagnostics.extend(_check_writes(client, changes, observer))
-    return Sides(desired, changes, tuple(diagnostics))
+    changes = without_kept(changes)
+    owners: dict[FlowId, str] = {}
+    if ownership is not None and not settings.take_over:
+        changes, owners = _respecting_others(client, changes, ownership)
+    if partial:
+        changes = only_desired(changes)
+    changes = with_moves(changes)
+    problems.extend(_check_writes(client, changes, scope, settings, observer))
+    return Sides(desired, changes, tuple(problems), len(live), owners)
 
 
 def _confirmed(
@@ -118,8 +124,55 @@ def _confirmed(
     return confirmed, problems
 
 
+def _read_again(
+    client: KestraClient,
+    changes: tuple[Change, ...],
+    desired: Mapping[FlowId, Desired],
+    live: Mapping[FlowId, Live],
+    bases: Mapping[FlowId, Base],
+    rules: Rules,
+    parallelism: int,
+) -> tuple[tuple[Change, ...], dict[FlowId, Live]]:
+    """The changes once more, with revisions, and with our last texts where somebody edited."""
+    from kestra_sync.live.revisions import base_sources, with_revisions
+
+    wanted = needs_reading(changes)
+    fresh = with_revisions(client.flows, [live[each] for each in wanted], parallelism=parallelism)
+    now = {key: each for key, each in live.items() if key not in wanted or key in fresh}
+    now.update(fresh)
+    edited = {
+        key: bases[key]
+        for key in wanted
+        if key in bases and key in now and now[key].sha256 not in bases[key].live_hashes
+    }
+    texts = base_sources(client.flows, edited, parallelism=parallelism)
+    return build_changes(desired, now, bases, rules, texts), now
+
+
+def _respecting_others(
+    client: KestraClient, changes: tuple[Change, ...], ownership: Ownership
+) -> tuple[tuple[Change, ...], dict[FlowId, str]]:
+    """Other inventories are only read where something may be theirs."""
+    from kestra_sync.inventory.read import owned_by_others
+
+    if not any(each.reason in (Reason.TAKE_OVER, Reason.ADOPT, Reason.PRUNED) for each in changes):
+        return changes, {}
+    owners = owned_by_others(client.kv, ownership.place)
+    spared = tuple(
+        replace(each, action=Action.NONE, reason=Reason.FOREIGN, after=each.before)
+        if each.reason is Reason.PRUNED and each.flow_id in owners
+        else each
+        for each in changes
+    )
+    return spared, owners
+
+
 def _check_writes(
-    client: KestraClient, changes: Iterable[Change], observer: Observer
+    client: KestraClient,
+    changes: Collection[Change],
+    scope: Scope,
+    settings: Settings,
+    observer: Observer,
 ) -> list[Diagnostic]:
     """Everything that is wrong with what would be written, as said offline and by the server."""
     from kestra_sync.checks.server import check_on_server
@@ -129,8 +182,37 @@ def _check_writes(
         return []
     observer.stage("checking what will be written")
     desired, diagnostics = check_flows(written)
-    diagnostics.extend(check_on_server(client.flows, sound(desired, diagnostics)))
+    fine = sound(desired, diagnostics)
+    diagnostics.extend(check_on_server(client.flows, fine))
+    staying = {
+        each.flow_id for each in changes if each.after is not None or each.before is not None
+    }
+    gone = {each.flow_id for each in changes if each.writes and each.after is None}
+    diagnostics.extend(find_dangling(client, fine, staying - gone, scope, gone=gone))
     return diagnostics
+
+
+def find_dangling(
+    client: KestraClient,
+    desired: Collection[Desired],
+    known: Collection[FlowId],
+    scope: Scope,
+    *,
+    gone: Collection[FlowId] = (),
+) -> tuple[Diagnostic, ...]:
+    """References to flows that are nowhere, asking the server about those we do not know.
+
+    :param gone: flows that are there still and will not be.
+    """
+    from kestra_sync.checks.references import check_dangling, dangling
+
+    found = dangling(desired, known)
+    targets = {each.reference.target for each in found}
+    if not targets:
+        return ()
+    namespaces = tuple(sorted({each.namespace for each in targets}))
+    elsewhere = {each.flow_id for each in client.flows.search(Scope(namespaces, exact=True))}
+    return check_dangling(found, elsewhere.difference(gone), scope)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

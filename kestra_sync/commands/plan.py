@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect, target_of
-from kestra_sync.commands.gather import gather, has_errors, scope_of
+from kestra_sync.commands.gather import Sides, gather, has_errors, scope_of
+from kestra_sync.commands.ownership import Ownership, read_ownership
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Base, Desired, Diagnostic, FlowId, Plan, Reason, Repository
+from kestra_sync.model import (
+    Change,
+    Desired,
+    Diagnostic,
+    FlowId,
+    Plan,
+    Reason,
+    Repository,
+    Scope,
+)
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import Rules
+from kestra_sync.plan.guards import GuardInput, Refusal, check_guards
+from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
@@ -25,12 +37,16 @@ class PlanResult:
     :param plan: ``None`` if files could not be understood: what they hold is not known, so
         neither is what would have to change.
     :param desired: every flow that Git holds, by name.
+    :param refusals: the guards that speak against carrying it out.
+    :param in_sync: the flows that are as recorded, which ``plan`` only counts.
     """
 
     repository: Repository
     plan: Plan | None
     diagnostics: tuple[Diagnostic, ...]
     desired: Mapping[FlowId, Desired]
+    refusals: tuple[Refusal, ...] = ()
+    ownership: Ownership | None = None
 
     @property
     def invalid(self) -> bool:
@@ -38,9 +54,11 @@ class PlanResult:
         return has_errors(self.diagnostics)
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
-        """3 with errors in the files; 2 with changes if ``detailed``; else 0."""
+        """3 with errors in the files; 5 and 4 if refused; 2 with changes if ``detailed``."""
         if self.invalid:
             return ExitCode.INVALID
+        if self.refusals:
+            return max(each.exit_code for each in self.refusals)
         if detailed and self.plan is not None and self.plan.writes:
             return ExitCode.CHANGES
         return ExitCode.OK
@@ -50,6 +68,7 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
     """Make a plan with a client of its own.
 
     :raises UsageError: for paths or connection settings that make no sense.
+    :raises RefusedError: if the inventory is another repository's, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
     with connect(settings.connection) as client:
@@ -67,35 +86,106 @@ def make_plan(
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})
     scope = scope_of(repository, settings.scope)
-    bases: dict[FlowId, Base] = {}
-    rules = Rules(
-        tracked=False,
+    partial = settings.partial or bool(settings.only or settings.exclude)
+    if settings.only or settings.exclude:
+        repository = replace(
+            repository,
+            flows=tuple(
+                flow
+                for flow in repository.flows
+                if selected(flow.flow_id, settings.only, settings.exclude)
+            ),
+        )
+    ownership = read_ownership(client.kv, settings, scope) if settings.name else None
+    info = client.server_info()
+    sides = gather(
+        client,
+        repository,
+        scope,
+        ownership,
+        rules_of(settings),
+        settings=settings,
+        partial=partial,
+        observer=observer,
+    )
+    made = Plan(
+        target=target_of(client, settings.environment),
+        server_version=info.version,
+        source=repository.source,
+        scope=scope,
+        flows=len(sides.desired),
+        changes=tuple(each for each in sides.changes if each.reason is not Reason.IN_SYNC),
+        unchanged=sum(each.desired is not None and not each.writes for each in sides.changes),
+        partial=partial,
+    )
+    diagnostics = sorted(
+        [*repository.diagnostics, *sides.diagnostics], key=lambda each: each.sort_key
+    )
+    given = _guard_input(settings, repository, sides, ownership, scope, info.system_namespace)
+    return PlanResult(
+        repository,
+        made,
+        tuple(diagnostics),
+        sides.desired,
+        check_guards(made, given),
+        ownership,
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The part of the settings that the comparison looks at."""
+    return Rules(
+        tracked=settings.name is not None,
         prune_owned=settings.prune is not Prune.NONE,
         prune_all=settings.prune is Prune.SCOPE,
         re_enable=settings.re_enable,
         on_drift=settings.on_drift,
     )
-    version = client.server_info().version
-    sides = gather(
-        client,
-        repository,
-        scope,
-        bases,
-        rules,
-        parallelism=settings.parallelism,
-        observer=observer,
+
+
+def _guard_input(
+    settings: Settings,
+    repository: Repository,
+    sides: Sides,
+    ownership: Ownership | None,
+    scope: Scope,
+    system_namespace: str,
+) -> GuardInput:
+    from kestra_sync.plan.callers import callers
+    from kestra_sync.repo.silent import SilentPaths
+
+    doomed = _deleted(sides.changes)
+    return GuardInput(
+        owned=sum(scope.covers(key.namespace) for key in ownership.bases) if ownership else 0,
+        live=sides.live,
+        prune_scope=settings.prune is Prune.SCOPE,
+        silent_paths=SilentPaths(repository),
+        owners=sides.owners,
+        protected=tuple(
+            name
+            for name in dict.fromkeys((*settings.protect, system_namespace))
+            if name not in scope.namespaces
+        ),
+        callers=callers(doomed, _remaining(sides.changes)) if doomed else {},
+        delete_limit=settings.delete_limit,
+        update_limit=settings.update_limit,
+        allow_large=settings.allow_large,
+        allow_skipped_delete=settings.allow_skipped_delete,
+        on_drift=settings.on_drift,
     )
-    changes = tuple(each for each in sides.changes if each.reason is not Reason.IN_SYNC)
-    made = Plan(
-        target=target_of(client),
-        server_version=version,
-        source=repository.source,
-        scope=scope,
-        flows=len(sides.desired),
-        changes=changes,
-        unchanged=sum(each.desired is not None and not each.writes for each in sides.changes),
-    )
-    diagnostics = sorted(
-        [*repository.diagnostics, *sides.diagnostics], key=lambda each: each.sort_key
-    )
-    return PlanResult(repository, made, tuple(diagnostics), sides.desired)
+
+
+def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
+    plan_ = [each for each in changes if each.writes and each.after is None]
+    moved = [each.moved_from for each in changes if each.moved_from is not None]
+    return tuple(each.flow_id for each in (*plan_, *moved))
+
+
+def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
+    """Every flow that stays, with the source it will have."""
+    found = []
+    for each in changes:
+        source = each.after if each.writes else each.before
+        if source is not None:
+            found.append((each.flow_id, source))
+    return found

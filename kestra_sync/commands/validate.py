@@ -50,11 +50,16 @@ def validate(
     server = None
     if not offline:
         from kestra_sync.checks.server import check_on_server
+        from kestra_sync.commands.gather import find_dangling, scope_of
 
         with connect(settings.connection) as client:
             observer.stage("asking the server")
             server = f"{client.url} (Kestra {client.server_info().version})"
-            diagnostics.extend(check_on_server(client.flows, sound(desired, diagnostics)))
+            fine = sound(desired, diagnostics)
+            diagnostics.extend(check_on_server(client.flows, fine))
+            known = {each.flow_id for each in desired}
+            scope = scope_of(repository, settings.scope)
+            diagnostics.extend(find_dangling(client, fine, known, scope))
     return ValidateResult(
         repository, tuple(sorted(diagnostics, key=lambda each: each.sort_key)), server
     )
@@ -65,7 +70,8 @@ def check_flows(flows: Sequence[Flow]) -> tuple[list[Desired], list[Diagnostic]]
     from kestra_sync.checks.offline import check_offline
     from kestra_sync.render.identity import render
 
-    desired, diagnostics = [], []
+    desired: list[Desired] = []
+    diagnostics: list[Diagnostic] = []
     for flow in flows:
         each = render(flow)
         desired.append(each)

@@ -99,5 +99,6 @@ class Inventory:
                 live_hashes=frozenset(each.sent_sha256 for each in sides),
                 revision=recorded.revision if recorded is not None else None,
                 kept_off=any(each.kept_off for each in sides),
+                only_intended=recorded is None,
             )
         return found

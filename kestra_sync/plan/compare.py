@@ -62,7 +62,8 @@ def compare(
     if desired is None:
         return _not_in_git(live, base, rules, base_source)
     if live is None:
-        return Verdict(Action.CREATE, Reason.RECREATED if base else Reason.NEW, desired.sent)
+        again = base is not None and not base.only_intended
+        return Verdict(Action.CREATE, Reason.RECREATED if again else Reason.NEW, desired.sent)
     if desired.sent_sha256 == live.sha256:
         return _equal(desired, live, base, rules)
     return _different(desired, live, base, rules, base_source)
@@ -73,10 +74,13 @@ def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Ver
         return Verdict(Action.NONE, Reason.IN_SYNC, desired.sent)
     if base is None:
         return Verdict(Action.NONE, Reason.ADOPT, desired.sent)
-    recorded = live.sha256 in base.live_hashes and (
-        base.file_sha256 == desired.flow.document.sha256
+    recorded = (
+        base.live_hashes == {live.sha256}
+        and base.file_sha256 == desired.flow.document.sha256
+        and base.path == desired.path
+        and not base.only_intended
     )
-    reason = Reason.IN_SYNC if recorded and len(base.live_hashes) == 1 else Reason.REFRESHED
+    reason = Reason.IN_SYNC if recorded else Reason.REFRESHED
     return Verdict(Action.NONE, reason, desired.sent)
 
 

@@ -34,6 +34,10 @@ class Limit:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
 
 
+DELETE_LIMIT = Limit(30)
+UPDATE_LIMIT = Limit(50)
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why a plan is not carried out.
@@ -68,8 +72,8 @@ class GuardInput:
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
-    delete_limit: Limit = Limit(30)
-    update_limit: Limit = Limit(50)
+    delete_limit: Limit = DELETE_LIMIT
+    update_limit: Limit = UPDATE_LIMIT
     allow_large: bool = False
     allow_skipped_delete: bool = False
     on_drift: OnDrift = OnDrift.REVERT
@@ -77,8 +81,6 @@ class GuardInput:
 
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
     """Everything that speaks against carrying out ``plan``; empty if nothing does."""
-    if not plan.writes:
-        return ()
     return tuple(refusal for guard in _GUARDS for refusal in guard(plan, given))
 
 
@@ -173,12 +175,15 @@ def _outside_scope(plan: Plan, _given: GuardInput) -> Iterator[Refusal]:
 
 def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     owners = given.owners or {}
-    taken = [each for each in (*plan.writes, *deleted(plan)) if each.flow_id in owners]
+    touched = {*plan.writes, *deleted(plan), *plan.because(Reason.ADOPT)}
+    taken = sorted(
+        (each for each in touched if each.flow_id in owners), key=lambda each: each.flow_id
+    )
     if taken:
         names = ", ".join(sorted({owners[each.flow_id] for each in taken}))
         yield Refusal(
             "other-owner",
-            f"{len(taken)} of {len(plan.writes)} changes are to flows that another inventory owns"
+            f"{len(taken)} of {len(touched)} flows are owned by another inventory"
             f" ({names}): {_named(taken)}",
             "remove them from one of the two repositories, or pass --take-over",
         )

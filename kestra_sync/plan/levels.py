@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.plan.order import order
@@ -25,7 +25,7 @@ class Levels:
 
 def levels(changes: Iterable[Change]) -> Levels:
     """What is called is written before what calls it; what calls is deleted before its callee."""
-    writes = {each.flow_id: each for each in changes if each.writes}
+    writes = {each.flow_id: each for each in single_writes(changes)}
     deletes = [flow_id for flow_id, each in writes.items() if each.action is Action.DELETE]
     others = [flow_id for flow_id in writes if writes[flow_id].action is not Action.DELETE]
     up = order(others, {each: calls(writes[each].after) for each in others})
@@ -35,6 +35,16 @@ def levels(changes: Iterable[Change]) -> Levels:
         tuple(tuple(writes[flow_id] for flow_id in level) for level in sorted_levels),
         (*up.cycles, *down.cycles),
     )
+
+
+def single_writes(changes: Iterable[Change]) -> Iterator[Change]:
+    """The writes one by one: a move is a creation, and later a deletion."""
+    for each in changes:
+        if each.moved_from is not None:
+            yield replace(each, action=Action.CREATE, moved_from=None)
+            yield each.moved_from
+        elif each.writes:
+            yield each
 
 
 def calls(source: bytes | None) -> tuple[FlowId, ...]:

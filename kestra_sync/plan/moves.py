@@ -31,9 +31,7 @@ def with_moves(changes: Iterable[Change]) -> tuple[Change, ...]:
                     new, action=Action.MOVE, reason=Reason.MOVED, moved_from=old
                 )
                 gone.add(theirs[0])
-    return tuple(
-        moved.get(index, each) for index, each in enumerate(changes) if index not in gone
-    )
+    return tuple(moved.get(index, each) for index, each in enumerate(changes) if index not in gone)
 
 
 def _by_body(changes: tuple[Change, ...], action: Action) -> dict[bytes, list[int]]:

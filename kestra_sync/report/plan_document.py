@@ -16,4 +16,8 @@ def plan_document(result: PlanResult, *, context: int = 2) -> dict[str, Any]:
         "repository": repository_json(result.repository),
         "plan": None if result.plan is None else plan_json(result.plan, context=context),
         "diagnostics": diagnostics_json(result.diagnostics),
+        "refusals": [
+            {"rule": each.rule, "message": each.message, "remedy": each.remedy}
+            for each in result.refusals
+        ],
     }

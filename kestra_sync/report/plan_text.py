@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason
 from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import is_alert, note, plural, sign, summary
 
@@ -131,3 +132,10 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
             yield line(Span(f"    {change.flow_id}", Style.DIM))
         if len(changes) > limit:
             yield line(Span(f"    … and {len(changes) - limit:,} more (-v lists all)", Style.DIM))
+
+
+def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:
+    """Why the plan is not carried out: each guard with its numbers and the remedy."""
+    for each in refusals:
+        yield line(Span(f"refused[{each.rule}]", Style.ERROR), f" {each.message}")
+        yield line(Span(f"    {each.remedy}", Style.DIM))

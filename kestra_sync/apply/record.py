@@ -1,0 +1,171 @@
+"""Writes the inventory: what we mean to do before the first write, what came of it after the last.
+
+A run that is killed in between leaves the intent behind; whatever the server then holds of it
+counts as ours, so that the next run can go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.inventory.codec import to_json
+from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, sha256
+
+#: Runs that the history keeps.
+_HISTORY = 50
+
+_DESCRIPTION = "What kestra-sync applied. Deleting it loses ownership, not flows."
+
+
+class KvWrites(Protocol):
+    """The one write of :class:`kestra_sync.kestra.kv.Kv` that this module needs."""
+
+    def put(
+        self, namespace: str, key: str, value: Any, *, description: str | None = None
+    ) -> None: ...
+
+
+def now() -> str:
+    """The time as inventories carry it: ISO 8601, UTC, seconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Recorder:
+    """The inventory of one run."""
+
+    def __init__(
+        self,
+        kv: KvWrites,
+        place: Place,
+        inventory: Inventory | None,
+        plan: Plan,
+        origin: Origin,
+        clock: Callable[[], str] = now,
+    ) -> None:
+        self._kv = kv
+        self._place = place
+        self._plan = plan
+        self._clock = clock
+        self._before = inventory
+        current = inventory or Inventory(
+            name=place.name, target=plan.target, repository="", scope=plan.scope
+        )
+        self._current = replace(
+            current,
+            target=plan.target,
+            repository=origin.repository or current.repository,
+            scope=plan.scope,
+            commit=origin.commit,
+            branch=origin.branch,
+        )
+
+    @property
+    def inventory(self) -> Inventory:
+        """The record as it was last stored, or would be."""
+        return self._current
+
+    def intend(self) -> None:
+        """Store what the plan is about to write.
+
+        :raises KestraError: it could not be stored; then nothing may be written.
+        """
+        meant: dict[FlowId, Resource | None] = {}
+        for change in self._plan.writes:
+            meant[change.flow_id] = resource_of(change, None)
+            if change.moved_from is not None:
+                meant[change.moved_from.flow_id] = None
+        intent = Intent(self._clock(), self._current.commit, meant)
+        self._store(replace(self._current, intent=intent))
+
+    def finish(self, outcomes: Iterable[Outcome], result: str) -> None:
+        """Store what came of it. Nothing is stored if nothing is different.
+
+        :param result: the word for the history; see :class:`kestra_sync.inventory.record.Run`.
+        :raises KestraError: it could not be stored; the intent is there still.
+        """
+        outcomes = tuple(outcomes)
+        resources = after_plan(self._current.resources, self._plan)
+        counts: Counter[str] = Counter()
+        for outcome in outcomes:
+            counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
+            if outcome.written:
+                apply_outcome(resources, outcome)
+        unsure = {
+            outcome.change.flow_id: resource_of(outcome.change, None)
+            for outcome in outcomes
+            if outcome.unsure
+        }
+        intent = Intent(self._clock(), self._current.commit, unsure) if unsure else None
+        had_intent = self._before is not None and self._before.intent is not None
+        if not outcomes and resources == self._current.resources and not had_intent:
+            return
+        adopted = len(resources.keys() - self._current.resources.keys())
+        if not outcomes:
+            result, counts = "adopted", Counter({"adopt": adopted})
+        run = Run(
+            generation=self._current.generation + 1,
+            time=self._clock(),
+            commit=self._current.commit,
+            branch=self._current.branch,
+            result=result,
+            counts=dict(counts),
+        )
+        history = (*self._current.history, run)[-_HISTORY:]
+        self._store(replace(self._current, resources=resources, intent=intent, history=history))
+
+    def _store(self, inventory: Inventory) -> None:
+        stored = replace(inventory, generation=inventory.generation + 1, time=self._clock())
+        self._kv.put(
+            self._place.namespace, self._place.key, to_json(stored), description=_DESCRIPTION
+        )
+        self._current = stored
+
+
+def after_plan(resources: Mapping[FlowId, Resource], plan: Plan) -> dict[FlowId, Resource]:
+    """The entries once everything that needs no write is recorded: adoptions, refreshes, drops."""
+    found = dict(resources)
+    for change in plan.changes:
+        if change.writes:
+            continue
+        if change.reason is Reason.DROPPED:
+            found.pop(change.flow_id, None)
+        elif change.reason in (Reason.ADOPT, Reason.REFRESHED, Reason.KEPT_OFF):
+            fresh = resource_of(change, change.revision)
+            old = found.get(change.flow_id)
+            if fresh is None or (old is not None and replace(fresh, revision=old.revision) == old):
+                continue  # nothing new but a revision that we know better
+            found[change.flow_id] = fresh
+    return found
+
+
+def apply_outcome(resources: dict[FlowId, Resource], outcome: Outcome) -> None:
+    """Bring ``resources`` up to date with one write that went through."""
+    change = outcome.change
+    if change.action is Action.DELETE:
+        resources.pop(change.flow_id, None)
+        return
+    fresh = resource_of(change, outcome.revision)
+    if fresh is not None:
+        resources[change.flow_id] = fresh
+
+
+def resource_of(change: Change, revision: int | None) -> Resource | None:
+    """The entry of a flow as the change leaves it; ``None`` if it is gone then."""
+    if change.desired is None or change.after is None:
+        return None
+    return Resource(
+        flow_id=change.flow_id,
+        path=change.desired.path,
+        file_sha256=change.desired.flow.document.sha256,
+        sent_sha256=sha256(change.after),
+        revision=revision,
+        kept_off=change.reason is Reason.KEPT_OFF,
+    )

@@ -1,0 +1,24 @@
+"""``--only`` and ``--exclude``: patterns of flows, such as ``acme.sales/*``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from kestra_sync.model import FlowId
+
+
+def selected(flow_id: FlowId, only: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether the flow is to be looked at.
+
+    A pattern without a slash is a namespace and covers all that is below it.
+    """
+    if only and not any(_matches(flow_id, pattern) for pattern in only):
+        return False
+    return not any(_matches(flow_id, pattern) for pattern in exclude)
+
+
+def _matches(flow_id: FlowId, pattern: str) -> bool:
+    if "/" in pattern:
+        return fnmatchcase(str(flow_id), pattern)
+    return fnmatchcase(flow_id.namespace, pattern) or fnmatchcase(flow_id.namespace, f"{pattern}.*")

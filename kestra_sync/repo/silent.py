@@ -1,0 +1,28 @@
+"""Tells recorded files that are still there but yield no flow any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kestra_sync.model import Repository
+
+
+class SilentPaths:
+    """Whether a file that once held a flow is still there and holds none now.
+
+    Such a file lost its ``tasks``, is ignored, or has become a link: reasons to look, not to
+    delete what it deployed.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._skipped = {each.path for each in repository.skipped}
+        self._yielding = {each.path for each in repository.flows}
+
+    def __call__(self, path: str) -> bool:
+        """Ask for one recorded path, as it was shown then."""
+        if path in self._skipped:
+            return True
+        if path in self._yielding:
+            return False
+        file = Path(path)
+        return file.is_symlink() or file.exists()
