@@ -1,0 +1,48 @@
+# What people and CI run. Everything is set up by itself: a Python >= 3.10, and for the tests against
+# the engine a JDK >= 21 and Maven, are all that a machine needs.
+
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test lint typecheck unit e2e oldest format docs clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Create .venv and install everything into it (the other targets do it by themselves)
+	@scripts/setup.sh
+
+demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing is left to do
+	@$(RUN)/python scripts/demo.py
+
+test: lint typecheck ## All checks: lint, types, then every test with its coverage
+	$(RUN)/pytest --cov --cov-report=term
+
+lint: setup ## Check style and formatting
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+typecheck: setup ## Check the types
+	$(RUN)/mypy --strict
+
+unit: setup ## The tests that need no server
+	$(RUN)/pytest -m "not e2e"
+
+e2e: setup ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
+	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
+
+oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
+	@scripts/oldest.sh
+
+format: setup ## Format the code and mend what can be mended
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+docs: setup ## Write docs/cli.md anew from the command line itself
+	$(RUN)/python scripts/docs.py --write
+
+clean: ## Remove what can be made again
+	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* tests/engine/target
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find kestra_sync tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

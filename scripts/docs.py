@@ -1,0 +1,113 @@
+"""Writes ``docs/cli.md`` from the command line itself, so that the two never differ.
+
+``--write`` writes the file; without it the exit code says whether it is up to date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kestra_sync.cli.main import main as group
+
+_PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+
+_INTRODUCTION = """\
+# The command line
+
+<!-- Written by `make docs` from the code. Change the help texts there, not this page. -->
+
+Every option can also be given as an environment variable; what is typed wins. The server and the
+credentials have names of their own, which Kestra's other tools share: `KESTRA_API_URL`,
+`KESTRA_TENANT`, and `KESTRA_TOKEN`, or `KESTRA_USERNAME` and `KESTRA_PASSWORD`. They are read from
+the environment, or from a `.env` file. There is no option for a password or a token: whatever is
+typed can be seen by every user of the machine.
+
+What the exit codes mean is said in [exit-codes.md](exit-codes.md).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    context = click.Context(group, info_name="kestra-sync")
+    parts = [_INTRODUCTION]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        parts.append("\n".join(_command(command, context, name)))
+    return "\n".join(parts)
+
+
+def _command(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent)
+    yield f"## kestra-sync {name}"
+    yield ""
+    if isinstance(command, click.Group):
+        yield inspect.cleandoc(command.help or "")
+        yield ""
+        for each in command.list_commands(context):
+            child = command.get_command(context, each)
+            assert child is not None
+            yield from _command(child, context, each)
+        return
+    yield "```text"
+    yield command.get_usage(context).removeprefix("Usage: ")
+    yield "```"
+    yield ""
+    yield inspect.cleandoc(command.help or "").replace("\b\n", "")
+    yield ""
+    yield "| option | variable | default | |"
+    yield "|---|---|---|---|"
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    for option in options:
+        if not option.hidden:
+            yield f"| {' | '.join(_cell(text) for text in _row(option))} |"
+    yield ""
+
+
+def _row(option: click.Option) -> Iterator[str]:
+    names = [*sorted(option.opts, key=len), *option.secondary_opts]
+    value = "" if option.is_flag or option.count else f" {_metavar(option)}"
+    yield ", ".join([*(f"`{each}`" for each in names[:-1]), f"`{names[-1]}{value}`"])
+    variable = option.envvar
+    yield f"`{variable}`" if isinstance(variable, str) else ""
+    yield f"`{option.default}`" if _has_default(option) else ""
+    yield option.help or ""
+
+
+def _metavar(option: click.Option) -> str:
+    if option.metavar:
+        return option.metavar
+    if isinstance(option.type, click.Choice):
+        return "|".join(str(choice) for choice in option.type.choices)
+    return option.type.name.upper()
+
+
+def _has_default(option: click.Option) -> bool:
+    default: Any = option.default
+    return isinstance(default, str | int | float) and not isinstance(default, bool)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> int:
+    """Write the page or compare it."""
+    wanted = page()
+    if "--write" in sys.argv[1:]:
+        _PAGE.write_text(wanted, encoding="utf-8")
+        return 0
+    if _PAGE.exists() and _PAGE.read_text(encoding="utf-8") == wanted:
+        return 0
+    print("docs/cli.md is not what the command line says: run 'make docs'", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

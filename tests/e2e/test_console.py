@@ -1,0 +1,95 @@
+"""The ``console`` blocks of the documentation, run against an empty Kestra and ``flows/``.
+
+The commands of one page run in order and share the server, so a page can tell a story. Between
+kestra-sync commands there may be some that change the copy of the files (``sed -i``, ``rm``), and
+``echo $?``; whatever else stands there (``git``, ``export``) is not run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine import Engine
+from tests.support.cleanup import remove_namespace
+from tests.support.console import Command, blocks, matches, normalised
+from tests.support.server import Http, server_of
+
+_ROOT = Path(__file__).parent.parent.parent
+_FILES = {"sed", "rm", "mv", "cp", "cat", "mkdir", "echo", "printf"}
+
+pytestmark = pytest.mark.embedded_only
+
+
+def _commands(page: Path) -> list[Command]:
+    return [
+        command
+        for block in blocks(page)
+        if block.language == "console" and block.run
+        for command in block.commands
+    ]
+
+
+_PAGES = [
+    page
+    for page in [*_ROOT.glob("*.md"), *sorted((_ROOT / "docs").glob("**/*.md"))]
+    if any(command.is_ours for command in _commands(page))
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """An engine of our own: the examples deploy to the namespaces of ``flows/``."""
+    with Engine.start() as running:
+        yield running
+
+
+@pytest.fixture
+def environment(engine: Engine) -> Iterator[dict[str, str]]:
+    """What points the examples at the engine, which is emptied afterwards."""
+    server = server_of(engine)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KESTRA_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    yield {**kept, **server.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    with Http(server) as http:
+        for namespace in http.get("/flows/distinct-namespaces").json():
+            remove_namespace(http, namespace)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(
+    page: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Every command, with its output below it."""
+    shutil.copytree(_ROOT / "flows", tmp_path / "flows")
+    for extra in _ROOT.glob("kestra-sync.y*ml"):
+        shutil.copy(extra, tmp_path)
+    code = 0
+    for command in _commands(page):
+        where = f"{page.name}:{command.line}: $ {command.text}"
+        if command.text == "echo $?":
+            assert command.output[:1] == (str(code),), where
+            continue
+        words = command.words
+        if not command.is_ours and words[0] not in _FILES:
+            continue
+        done = subprocess.run(
+            ["bash", "-c", command.text],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        code = done.returncode
+        wanted, got = normalised(command.output), normalised(done.stdout.splitlines())
+        assert matches(wanted, got), f"{where}\n" + "\n".join(got)
+        assert code not in (64, 70, 127), where

@@ -1,0 +1,233 @@
+"""The rules of ``docs/architecture.md`` that a machine can hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_PACKAGE = _ROOT / "kestra_sync"
+_LONGEST_MODULE = 400
+
+#: What the stages hand to each other; everybody may import it.
+_VALUES = {"errors", "model", "observer", "settings"}
+
+#: Part → the parts that it may import beyond the values. The stages stand in the order of the
+#: line that data takes, and none imports a later one.
+_ALLOWED: dict[str, set[str]] = {
+    "kestra": set(),
+    "repo": set(),
+    "render": set(),
+    "config": {"repo", "checks", "plan"}, # the choices and rules that it names
+    "inventory": {"kestra"},
+    "live": {"kestra", "repo"},
+    "checks": {"repo"},
+    "plan": {"repo"},
+    "apply": {"kestra", "live", "inventory", "plan"},
+    "smoke": {"kestra"},
+    # Renders the values of every stage and the results of the commands.
+    "report": {"repo", "config", "checks", "inventory", "plan", "apply", "smoke", "commands"},
+    # Everything but the rendering.
+    "commands": {
+        "kestra", "repo", "render", "inventory", "live", "checks", "plan", "apply", "smoke",
+    },
+    "cli": {"kestra", "config", "commands", "plan", "report"},
+}  # fmt: skip
+
+#: The values themselves import only each other; ``settings`` also names choices of ``plan``.
+_ALLOWED_VALUES: dict[str, set[str]] = {
+    "errors": set(),
+    "model": {"errors"},
+    "observer": {"model"},
+    "settings": {"errors", "model", "plan"},
+}
+
+#: Where Python and the shell come in; they import the rest on first use.
+_ENTRY_POINTS = {"__init__", "__main__"}
+
+#: Library → the only part that knows it.
+_OWNERS = {"click": "cli", "requests": "kestra", "dotenv": "kestra", "ruamel": "repo"}
+
+#: The methods of the client that change a server, and whose they are.
+_WRITES = {"create", "update", "delete", "put", "kill"}
+_RESOURCES = {"flows", "kv", "executions"}
+_WRITERS = {"apply", "smoke", "kestra"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of the package."""
+
+    path: Path
+    tree: ast.Module
+
+    @property
+    def part(self) -> str:
+        """The stage or the top-level module that it belongs to."""
+        return self.path.relative_to(_PACKAGE).with_suffix("").parts[0]
+
+    def __str__(self) -> str:
+        return self.path.relative_to(_ROOT).as_posix()
+
+    def imports(self) -> Iterator[tuple[int, str]]:
+        """Line and full name of every import, those inside functions too."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((node.lineno, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self}:{node.lineno}: write imports out in full"
+                assert node.module is not None
+                yield node.lineno, node.module
+                if node.module == "kestra_sync":
+                    yield from ((node.lineno, f"kestra_sync.{each.name}") for each in node.names)
+
+
+@cache
+def _modules() -> tuple[Module, ...]:
+    return tuple(
+        Module(path, ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(_PACKAGE.rglob("*.py"))
+    )
+
+
+def _parts_imported(module: Module) -> Iterator[tuple[int, str]]:
+    for line, name in module.imports():
+        parts = name.split(".")
+        if parts[0] == "kestra_sync" and len(parts) > 1 and not parts[1].startswith("__"):
+            yield line, parts[1]
+
+
+def test_every_part_has_its_place() -> None:
+    """A new package says here what it may import."""
+    known = {*_ALLOWED, *_ALLOWED_VALUES, *_ENTRY_POINTS}
+    assert {module.part for module in _modules()} <= known
+
+
+def test_data_takes_one_direction() -> None:
+    """No part imports one that comes after it."""
+    wrong = []
+    for module in _modules():
+        if module.part in _ENTRY_POINTS:
+            continue
+        allowed = _ALLOWED_VALUES.get(module.part, _ALLOWED.get(module.part, set()) | _VALUES)
+        wrong += [
+            f"{module}:{line}: {module.part} must not import {part}"
+            for line, part in _parts_imported(module)
+            if part not in {*allowed, module.part}
+        ]
+    assert wrong == []
+
+
+def test_the_allowed_imports_form_no_cycle() -> None:
+    """What this file allows is one direction itself (``report`` and ``commands`` included)."""
+    TopologicalSorter(_ALLOWED).prepare()
+
+
+@pytest.mark.parametrize(("library", "owner"), _OWNERS.items())
+def test_one_part_knows_the_library(library: str, owner: str) -> None:
+    """So that it can be replaced, and the rest can be run without it."""
+    wrong = [
+        f"{module}:{line}"
+        for module in _modules()
+        for line, name in module.imports()
+        if name.split(".")[0] == library and module.part != owner
+    ]
+    assert wrong == []
+
+
+def test_only_apply_and_smoke_write_to_the_server() -> None:
+    """Calls such as ``client.flows.update(…)`` elsewhere would escape guards and plans."""
+    wrong = [
+        f"{module}:{call.lineno}: {ast.unparse(call.func)}"
+        for module in _modules()
+        if module.part not in _WRITERS
+        for call in ast.walk(module.tree)
+        if isinstance(call, ast.Call) and _writes(call.func)
+    ]
+    assert wrong == []
+
+
+def _writes(function: ast.expr) -> bool:
+    if not (isinstance(function, ast.Attribute) and function.attr in _WRITES):
+        return False
+    owner = function.value
+    name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+    return name.lstrip("_") in _RESOURCES
+
+
+def test_the_check_for_writes_sees_them() -> None:
+    """The check above is only as good as this."""
+    calls = ["client.flows.update(a, b)", "self._kv.put(a, b, c)", "flows.delete(a)"]
+    reads = ["client.flows.get(a)", "found.update(b)", "shutil.move(a, b)"]
+    assert all(_writes(_function(text)) for text in calls)
+    assert not any(_writes(_function(text)) for text in reads)
+
+
+def _function(text: str) -> ast.expr:
+    call = ast.parse(text, mode="eval").body
+    assert isinstance(call, ast.Call)
+    return call.func
+
+
+def test_nothing_writes_for_people_but_report_and_cli() -> None:
+    """Everybody else returns values, or tells the observer."""
+    wrong = [
+        f"{module}:{call.lineno}"
+        for module in _modules()
+        if module.part not in {"report", "cli"}
+        for call in ast.walk(module.tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "print"
+    ]
+    assert wrong == []
+
+
+def test_everything_public_is_documented() -> None:
+    """Modules, classes, functions and methods whose names do not start with an underscore."""
+    wrong = [str(module) for module in _modules() if ast.get_docstring(module.tree) is None]
+    for module in _modules():
+        wrong += [f"{module}:{line}: {name}" for line, name in _undocumented(module.tree.body)]
+    assert wrong == []
+
+
+def _undocumented(
+    body: list[ast.stmt], *, inside: ast.ClassDef | None = None
+) -> Iterator[tuple[int, str]]:
+    for node in body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if node.name.startswith("_"):
+            continue
+        # The methods of a protocol or an overload are documented where they are implemented.
+        stub = not isinstance(node, ast.ClassDef) and _is_stub(node)
+        if ast.get_docstring(node) is None and not stub and not _overrides(node, inside):
+            yield node.lineno, node.name
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(node.body, inside=node)
+
+
+def _is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    last = node.body[-1]
+    return (
+        isinstance(last, ast.Expr)
+        and isinstance(last.value, ast.Constant)
+        and last.value.value is Ellipsis
+    )
+
+
+def _overrides(
+    node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, inside: ast.ClassDef | None
+) -> bool:
+    """A method of a class with bases of its own may be documented there."""
+    return inside is not None and bool(inside.bases) and not isinstance(node, ast.ClassDef)
+
+
+def test_modules_stay_small() -> None:
+    """A module has one job; a long one usually has two."""
+    lengths = {str(m): len(m.path.read_text(encoding="utf-8").splitlines()) for m in _modules()}
+    assert {name: n for name, n in lengths.items() if n > _LONGEST_MODULE} == {}
