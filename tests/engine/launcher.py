@@ -116,7 +116,7 @@ class Engine:
         self.stop()
         self._log.unlink(missing_ok=True)
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Engine:  # noqa: PYI034 - Self needs Python 3.11
         return self
 
     def __exit__(

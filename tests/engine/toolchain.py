@@ -63,9 +63,8 @@ def find_maven() -> Path:
     name = "mvn.cmd" if _WINDOWS else "mvn"
     on_path = shutil.which("mvn")
     candidates = [Path(on_path)] if on_path else []
-    for variable in ("MAVEN_HOME", "M2_HOME"):
-        if home := os.environ.get(variable):
-            candidates.append(Path(home) / "bin" / name)
+    homes = [os.environ.get(variable) for variable in ("MAVEN_HOME", "M2_HOME")]
+    candidates += [Path(home) / "bin" / name for home in homes if home]
     candidates += sorted(Path("/opt").glob(f"*maven*/bin/{name}"))
     candidates += sorted((Path.home() / ".sdkman/candidates/maven").glob(f"*/bin/{name}"))
     for candidate in candidates:

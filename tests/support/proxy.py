@@ -360,7 +360,7 @@ class FaultProxy:
         self._listener.server_close()
         self._thread.join()
 
-    def __enter__(self) -> FaultProxy:
+    def __enter__(self) -> FaultProxy:  # noqa: PYI034 - Self needs Python 3.11
         return self
 
     def __exit__(
@@ -434,7 +434,7 @@ class _Handler(BaseHTTPRequestHandler):
             return body
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing: the proxy keeps its own log."""
 
 

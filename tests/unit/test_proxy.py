@@ -53,9 +53,13 @@ def backend() -> Iterator[Backend]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_PUT = do_POST = do_GET
+        def do_PUT(self) -> None:
+            self.do_GET()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *args: object) -> None:
             pass
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -200,13 +204,12 @@ def test_buffered_events_come_all_at_once(
 def test_cut_events(proxy: FaultProxy, backend: Backend, session: requests.Session) -> None:
     backend.rest.set()
     proxy.add(Rule(faults.cut_events(2)))
-    lines = []
+    lines: list[bytes] = []
     with (
         session.get(f"{proxy.url}/events", stream=True) as answer,
         pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)),
     ):
-        for line in answer.iter_lines(chunk_size=1):
-            lines.append(line)
+        lines.extend(answer.iter_lines(chunk_size=1))
     assert [line for line in lines if line.startswith(b"id")] == [b"id: e0", b"id: e1"]
 
 

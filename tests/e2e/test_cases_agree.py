@@ -1,0 +1,39 @@
+"""The offline verdict against the server's: Kestra is the judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kestra_sync.repo import split
+from tests.support.server import Http
+from tests.cases import NEGATIVE, POSITIVE, kestra_accepts
+
+
+def _name(case: Path) -> str:
+    return case.stem
+
+
+def _refusals(http: Http, case: Path) -> list[Any]:
+    """What the server says against the documents of a case."""
+    data = case.read_bytes()
+    sources = [document.data for document in split(case.name, data)] or [data]
+    answers = http.post("/flows/validate", files=[_part(source) for source in sources]).json()
+    assert len(answers) == len(sources)
+    return [answer["constraints"] for answer in answers if answer.get("constraints")]
+
+
+def _part(source: bytes) -> tuple[str, tuple[str, bytes, str]]:
+    return ("flows", ("flow.yaml", source, "application/x-yaml"))
+
+
+@pytest.mark.parametrize("case", POSITIVE, ids=_name)
+def test_kestra_accepts_what_we_accept(http: Http, case: Path) -> None:
+    assert _refusals(http, case) == []
+
+
+@pytest.mark.parametrize("case", [c for c in NEGATIVE if not kestra_accepts(c)], ids=_name)
+def test_kestra_refuses_what_we_refuse(http: Http, case: Path) -> None:
+    assert _refusals(http, case)

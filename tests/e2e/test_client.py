@@ -1,0 +1,397 @@
+"""The client against a real server: every call once, and the traps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from kestra_sync import KestraClient
+from kestra_sync.kestra import errors
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.kestra.follow import FollowTimeout
+from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.model import FlowId, Scope
+from tests.support.server import Server
+
+LOG_TASK = """\
+tasks:
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: "{message}"
+"""
+WAITING = """\
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    delay: PT5M
+"""
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[KestraClient]:
+    with KestraClient(
+        server.url,
+        tenant=server.tenant,
+        token=server.token,
+        username=server.username or None,
+        password=server.password or None,
+        env_file=None,
+    ) as made:
+        yield made
+
+
+def source(flow_id: FlowId, body: str = LOG_TASK, message: str = "hello") -> bytes:
+    head = f"id: {flow_id.id}\nnamespace: {flow_id.namespace}\n"
+    return (head + body.replace("{message}", message)).encode()
+
+
+def finish(client: KestraClient, execution: Execution) -> Execution:
+    return list(client.executions.follow(execution.id, timeout=SECONDS))[-1]
+
+
+def logs_of(client: KestraClient, execution_id: str) -> tuple[LogEntry, ...]:
+    """Messages come a little after the state."""
+    for _ in range(50):
+        entries = client.logs.get(execution_id)
+        if entries:
+            return entries
+        time.sleep(0.1)
+    return ()
+
+
+def test_server(client: KestraClient, server: Server) -> None:
+    info = client.server_info()
+    assert info.version == server.version
+    assert info.at_least(0, 23)
+    assert info.edition in {"OSS", "EE"}
+
+
+# Flows
+
+
+def test_life_of_a_flow(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "life")
+    text = source(flow, message="grüße 😀")
+    created = client.flows.create(text)
+    assert (created.flow_id, created.source, created.revision) == (flow, text, 1)
+    with pytest.raises(errors.AlreadyExists):
+        client.flows.create(text)
+    assert client.flows.update(flow, text).revision == 1
+    changed = text + b"\n"
+    assert client.flows.update(flow, changed).revision == 2
+    assert client.flows.get(flow) == client.flows.update(flow, changed)
+    assert client.flows.get(flow, revision=1).source == text
+    assert [live.revision for live in client.flows.revisions(flow)] == [1, 2]
+    client.flows.delete(flow)
+    for call in (client.flows.get, client.flows.delete):
+        with pytest.raises(errors.NotFound):
+            call(flow)
+    assert client.flows.get(flow, allow_deleted=True).source == changed
+    with pytest.raises(errors.NotFound):
+        client.flows.update(flow, text)
+    assert client.flows.create(text).revision == 4  # the deletion was the third
+
+
+def test_what_the_server_refuses(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "strict")
+    for bad in (
+        source(flow).replace(b"message", b"mesage"),
+        source(flow).partition(b"tasks")[0],
+        b"id: {{ x }}\n",
+    ):
+        with pytest.raises(errors.InvalidContent) as caught:
+            client.flows.create(bad)
+        assert caught.value.server_message
+    client.flows.create(source(flow))
+    with pytest.raises(errors.InvalidContent):
+        client.flows.update(flow, source(FlowId(namespace, "other")))
+
+
+@pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b"# a comment\n---\n", b"\r\n"])
+def test_bytes_stay_as_they_are(client: KestraClient, namespace: str, prefix: bytes) -> None:
+    flow = FlowId(namespace, "bytes")
+    text = prefix + source(flow).replace(b"\n", b"\r\n") + b"\r\n\r\n"
+    client.flows.create(text)
+    assert client.flows.get(flow).source == text
+    assert client.flows.export(Scope((namespace,))) == (text,)
+
+
+def test_validate_many(client: KestraClient, namespace: str) -> None:
+    flows = [FlowId(namespace, f"flow{number}") for number in range(150)]
+    sources = [source(flow) for flow in flows]
+    sources[7] = b"id: {{ x }}\n bad: [\n"
+    sources[70] = b""
+    for number in (0, 99, 100, 149):
+        sources[number] = source(flows[number]).replace(b"message", b"mesage")
+    results = client.flows.validate(sources)
+    assert [result.index for result in results] == list(range(150))
+    wrong = {0, 7, 70, 99, 100, 149}
+    assert {result.index for result in results if not result.valid} == wrong
+    for number in set(range(150)) - wrong:
+        assert results[number].flow_id == flows[number]
+    assert "mesage" in results[149].constraints[0]
+    assert client.flows.search(Scope((namespace,))) == ()
+
+
+def test_validate_one(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "one")
+    (result,) = client.flows.validate([b"# about it\n---\n" + source(flow)])
+    assert result.valid
+    (result,) = client.flows.validate([source(flow).partition(b"tasks")[0]])
+    assert not result.valid
+
+
+def test_search_and_export(client: KestraClient, namespace: str) -> None:
+    flows = [
+        FlowId(namespace, "a"),
+        FlowId(f"{namespace}.below", "b"),
+        FlowId(f"{namespace}.below", "c"),
+        FlowId(f"{namespace}2", "not-below"),
+    ]
+    try:
+        for flow in flows:
+            client.flows.create(source(flow))
+        scope = Scope((namespace,))
+        for size in (1, 2, 1000):
+            found = client.flows.search(scope, page_size=size)
+            assert sorted(item.flow_id for item in found) == flows[:3]
+            assert {item.revision for item in found} == {1}
+        exact = Scope((namespace,), exact=True)
+        assert [item.flow_id for item in client.flows.search(exact)] == flows[:1]
+        assert sorted(client.flows.export(scope)) == sorted(source(flow) for flow in flows[:3])
+        assert client.flows.export(exact) == (source(flows[0]),)
+        several = Scope((f"{namespace}.below", f"{namespace}2"))
+        assert sorted(client.flows.export(several)) == sorted(source(flow) for flow in flows[1:])
+        assert client.flows.export(Scope((f"{namespace}.none",))) == ()
+        assert set(client.flows.namespaces()) >= {flow.namespace for flow in flows}
+        assert client.flows.export_by_ids(flows[:1]) == (source(flows[0]),)
+        with pytest.raises(errors.NotFound):
+            client.flows.export_by_ids([flows[0], FlowId(namespace, "absent")])
+    finally:
+        client.flows.delete(flows[3])  # outside of what is cleaned up
+
+
+def test_export_of_colliding_names(client: KestraClient, namespace: str) -> None:
+    flows = [FlowId(f"{namespace}.co", "team-etl"), FlowId(f"{namespace}.co-team", "etl")]
+    for flow in flows:
+        client.flows.create(source(flow))
+    found = client.flows.export(Scope((namespace,)))
+    assert sorted(found) == sorted(source(flow) for flow in flows)
+
+
+def test_disabled_flows_are_told(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "off")
+    client.flows.create(source(flow, f"disabled: true\n{LOG_TASK}"))
+    assert client.flows.search(Scope((namespace,)))[0].disabled
+    with pytest.raises(errors.ConflictingState):
+        client.executions.create(flow)
+
+
+def test_dependencies(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "alone")
+    client.flows.create(source(flow))
+    assert isinstance(client.flows.dependencies(flow), dict)
+
+
+# Executions and logs
+
+
+@pytest.fixture
+def flow(client: KestraClient, namespace: str) -> FlowId:
+    """A flow that says hello."""
+    flow = FlowId(namespace, "hello")
+    client.flows.create(source(flow))
+    return flow
+
+
+def test_run_and_follow(client: KestraClient, flow: FlowId) -> None:
+    started = client.executions.create(flow, labels={"team": "a:b,c"})
+    assert started.labels["team"] == "a:b,c"
+    assert (started.flow_id, started.revision, started.kind) == (flow, 1, "NORMAL")
+    ended = finish(client, started)
+    assert ended.state == "SUCCESS"
+    assert [run.task_id for run in ended.task_runs] == ["say"]
+    assert client.executions.get(started.id) == ended
+    entries = logs_of(client, started.id)
+    assert [entry.message for entry in entries] == ["hello"]
+    assert client.logs.get(started.id, "WARN") == ()
+    assert [entry.message for entry in client.logs.follow(started.id)] == ["hello"]
+    with pytest.raises(errors.ConflictingState):
+        client.executions.kill(started.id)
+    client.executions.delete(started.id)
+    for call in (client.executions.get, client.executions.delete):
+        with pytest.raises(errors.NotFound):
+            call(started.id)
+
+
+def test_inputs(client: KestraClient, namespace: str, tmp_path: Path) -> None:
+    flow = FlowId(namespace, "inputs")
+    inputs = "inputs:\n" + "".join(
+        f"  - id: {name}\n    type: {kind}\n    required: {required}\n"
+        for name, kind, required in (
+            ("text", "STRING", "true"),
+            ("number", "INT", "false"),
+            ("file", "FILE", "false"),
+        )
+    )
+    body = inputs + LOG_TASK
+    client.flows.create(
+        source(flow, body, "{{ inputs.text }} {{ inputs.number }} {{ read(inputs.file) }}")
+    )
+    path = tmp_path / "data.txt"
+    path.write_text("from a file", encoding="utf-8")
+    started = client.executions.create(
+        flow, inputs={"text": "grüße, 😀", "number": 5, "file": path}
+    )
+    assert finish(client, started).state == "SUCCESS"
+    assert [entry.message for entry in logs_of(client, started.id)] == ["grüße, 😀 5 from a file"]
+    for wrong in (None, {"text": "x", "number": "many"}):
+        with pytest.raises(errors.InvalidContent):
+            client.executions.create(flow, inputs=wrong)
+
+
+def test_wait(client: KestraClient, flow: FlowId) -> None:
+    assert client.executions.create(flow, wait=True).state == "SUCCESS"
+
+
+def test_kind(client: KestraClient, flow: FlowId) -> None:
+    started = client.executions.create(flow, kind="TEST")
+    assert started.kind == "TEST"
+    assert finish(client, started).state == "SUCCESS"
+    with pytest.raises(errors.UnexpectedAnswer, match="of kind NONE and is NORMAL"):
+        client.executions.create(flow, kind="NONE")
+
+
+def test_revision(client: KestraClient, flow: FlowId) -> None:
+    client.flows.update(flow, source(flow, message="again"))
+    assert client.executions.create(flow, revision=1).revision == 1
+    assert client.executions.create(flow).revision == 2
+
+
+def test_schedule_date(client: KestraClient, flow: FlowId) -> None:
+    later = datetime.now(timezone.utc) + timedelta(hours=1)
+    started = client.executions.create(flow, schedule_date=later)
+    time.sleep(0.5)
+    assert client.executions.get(started.id).state == "CREATED"
+    client.executions.delete(started.id)
+
+
+def test_breakpoints(client: KestraClient, flow: FlowId) -> None:
+    started = client.executions.create(flow, breakpoints=["say"])
+    for seen in client.executions.follow(started.id, timeout=SECONDS):
+        if seen.state == "BREAKPOINT":
+            break
+    else:
+        pytest.fail("it did not stop at the breakpoint")
+    client.executions.kill(started.id)
+
+
+def test_kill(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "waiting")
+    client.flows.create(source(flow, WAITING))
+    started = client.executions.create(flow)
+    with pytest.raises(FollowTimeout) as caught:
+        list(client.executions.follow(started.id, timeout=3))
+    assert caught.value.execution.state == "PAUSED"
+    client.executions.kill(started.id)
+    assert finish(client, started).state == "KILLED"
+
+
+def test_resume(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "resumed")
+    client.flows.create(source(flow, WAITING))
+    started = client.executions.create(flow)
+    for seen in client.executions.follow(started.id, timeout=SECONDS):
+        if seen.state == "PAUSED":
+            client.executions.resume(started.id)
+    assert seen.state == "SUCCESS"
+
+
+def test_failure_is_told(client: KestraClient, namespace: str) -> None:
+    flow = FlowId(namespace, "fails")
+    client.flows.create(
+        source(flow, "tasks:\n  - id: no\n    type: io.kestra.plugin.core.execution.Fail\n")
+    )
+    ended = finish(client, client.executions.create(flow))
+    assert ended.state == "FAILED"
+    assert ended.task_runs[0].attempts >= 1
+
+
+def test_executions_that_are_not_there(client: KestraClient, namespace: str) -> None:
+    begin = time.monotonic()
+    for call in (client.executions.get, client.executions.kill, client.executions.delete):
+        with pytest.raises(errors.NotFound):
+            call("doesnotexist")
+    with pytest.raises(errors.NotFound):
+        list(client.executions.follow("doesnotexist"))
+    with pytest.raises(errors.NotFound):
+        client.executions.create(FlowId(namespace, "absent"))
+    assert time.monotonic() - begin < 5
+
+
+# Stores
+
+
+def test_key_value(client: KestraClient, namespace: str) -> None:
+    value = {
+        "format": 1,
+        "text": "grüße 😀\n\t\"'",
+        "list": [1, None, 2.5, True],
+        "in": {"type": "x"},
+    }
+    key = "kestra-sync.e2e"
+    with pytest.raises(errors.NotFound):
+        client.kv.get(namespace, key)
+    client.kv.put(namespace, key, value, description="written by a test")
+    assert client.kv.get(namespace, key) == value
+    client.kv.put(namespace, key, {"none": None, "some": 1})
+    assert client.kv.get(namespace, key) == {"some": 1}
+    assert namespace in {found.namespace for found in client.kv.search("kestra-sync")}
+    assert client.kv.delete(namespace, key)
+    assert not client.kv.delete(namespace, key)
+
+
+@pytest.mark.parametrize("value", ["plain text", "true", 5, 1.5, False, [1, "a"], {}])
+def test_values_of_each_kind(client: KestraClient, namespace: str, value: object) -> None:
+    client.kv.put(namespace, "value", value)
+    assert client.kv.get(namespace, "value") == value
+
+
+def test_a_large_value(client: KestraClient, namespace: str) -> None:
+    value = {f"flow{number}": {"sha256": "0" * 64, "path": "x" * 40} for number in range(8000)}
+    client.kv.put(namespace, "large", value)
+    assert client.kv.get(namespace, "large") == value
+
+
+def test_expiry(client: KestraClient, namespace: str) -> None:
+    client.kv.put(namespace, "short", "x", ttl="PT0.5S")
+    time.sleep(1)
+    with pytest.raises((errors.Gone, errors.NotFound)):
+        client.kv.get(namespace, "short")
+
+
+def test_files(client: KestraClient, namespace: str) -> None:
+    client.files.put(namespace, "dir/a.bin", b"\0\xff")
+    assert client.files.get(namespace, "/dir/a.bin") == b"\0\xff"
+    assert client.files.list(namespace, "/dir") == ("a.bin",)
+    client.files.delete(namespace, "/dir/a.bin")
+    client.files.delete(namespace, "/dir/a.bin")
+    with pytest.raises(errors.NotFound):
+        client.files.get(namespace, "/dir/a.bin")
+
+
+# Who we are
+
+
+def test_wrong_credentials(server: Server, namespace: str) -> None:
+    with (
+        KestraClient(server.url, username="nobody", password="wrong", env_file=None) as stranger,
+        pytest.raises(errors.Unauthorized) as caught,
+    ):
+        stranger.flows.namespaces()
+    assert "wrong" not in str(caught.value)
