@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 # Raised before a single byte of the request was sent.
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
@@ -23,7 +24,9 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         # Not `__context__`: it may be an exception that our caller was handling.
-        linked = (current.__cause__, getattr(current, "reason", None))
+        linked = [current.__cause__, getattr(current, "reason", None)]
+        if isinstance(current, NewConnectionError):
+            linked.append(current.__context__)  # urllib3 before 2.0 does not raise it `from`
         pending += [link for link in (*linked, *current.args) if isinstance(link, BaseException)]
 
 
@@ -51,10 +54,12 @@ def describe(error: requests.RequestException) -> str:
     for cause in found:
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({cause.reason or 'unknown reason'})"
-    if any(isinstance(cause, NameResolutionError) for cause in found):
+    if any(isinstance(cause, socket.gaierror) for cause in found):
         return "the host name is unknown"
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         return "the connection was refused"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not let us through"
     if isinstance(error, requests.ConnectTimeout):
         return "no connection within the time limit"
     if isinstance(error, requests.Timeout):

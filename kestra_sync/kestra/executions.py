@@ -153,6 +153,7 @@ class Executions:
         *,
         flow_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        kind: str | None = None,
         page_size: int = 100,
         limit: int = 1000,
     ) -> tuple[Execution, ...]:
@@ -160,12 +161,13 @@ class Executions:
 
         :param flow_id: only of flows with this id.
         :param labels: only those that carry all of these.
+        :param kind: ``TEST`` or ``PLAYGROUND``, which the server otherwise leaves out.
         """
         asked: Query = (
             *scope_filters(scope),
             *query(("filters[flowId][EQUALS]", flow_id)),
             *query(*((f"filters[labels][EQUALS][{k}]", v) for k, v in (labels or {}).items())),
-            *query(("sort", "state.startDate:desc")),
+            *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
         )
         found: list[Execution] = []
         for item in pages(

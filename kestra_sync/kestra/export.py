@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.archive import read_archive
 from kestra_sync.kestra.errors import NotFound, ServerFailure
 from kestra_sync.kestra.filters import scope_filters
+from kestra_sync.kestra.parallel import in_parallel
 from kestra_sync.kestra.problems import describe_html, looks_like_html
 from kestra_sync.kestra.request import Request
 from kestra_sync.kestra.transport import Transport
@@ -58,8 +58,7 @@ class Exporter:
             "the export fails as two flows have the same file name: %d namespaces one by one",
             len(namespaces),
         )
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="kestra-export") as pool:
-            found = list(pool.map(self._namespace, namespaces))
+        found = in_parallel(self._namespace, namespaces, PARALLEL)
         return tuple(source for sources in found for source in sources)
 
     def _namespace(self, namespace: str) -> tuple[bytes, ...]:
@@ -71,8 +70,7 @@ class Exporter:
         return tuple(self._each(summary.flow_id for summary in self._search(scope)))
 
     def _each(self, flow_ids: Iterable[FlowId]) -> Iterable[bytes]:
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="kestra-get") as pool:
-            found = list(pool.map(self._source, flow_ids))
+        found = in_parallel(self._source, flow_ids, PARALLEL)
         return (source for source in found if source is not None)
 
     def _source(self, flow_id: FlowId) -> bytes | None:

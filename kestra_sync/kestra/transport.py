@@ -90,11 +90,14 @@ class Transport:
 
         :raises KestraError: before or while it is read; a broken stream is ``Unreachable``.
         """
+        started = time.monotonic()
         with self._sessions.lend() as session:
             try:
                 response = self._exchange(session, request)
             except requests.RequestException as error:
+                self._log(request, describe(error), started)
                 raise self._failures.unreachable(error) from error
+            self._log(request, response.status_code, started)
             with response:
                 if response.status_code >= 400:
                     raise self._failures.answered(

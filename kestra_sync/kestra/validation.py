@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.errors import ApiError, InvalidContent, ServerFailure
 from kestra_sync.kestra.multipart import Part, encode_multipart
+from kestra_sync.kestra.parallel import in_parallel
 from kestra_sync.kestra.request import YAML, Request
 from kestra_sync.kestra.transport import Transport
 from kestra_sync.kestra.values import Validation, flow_id_of, texts_of
@@ -41,10 +41,8 @@ class Validator:
     def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
         """One result per source, in their order."""
         work = batches(list(enumerate(sources)))
-        if len(work) == 1:
-            return tuple(self._batch(work[0]))
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="kestra-validate") as pool:
-            return tuple(result for results in pool.map(self._batch, work) for result in results)
+        found = in_parallel(self._batch, work, PARALLEL)
+        return tuple(result for results in found for result in results)
 
     def _batch(self, batch: list[Indexed]) -> list[Validation]:
         if not self._one_by_one:
@@ -93,7 +91,8 @@ class Validator:
         return _validation(index, _best(answer))
 
     def _remember(self, why: str) -> None:
-        LOG.info("the server does not validate several flows at once (%s): one by one", why)
+        if not self._one_by_one:
+            LOG.info("the server does not validate several flows at once (%s): one by one", why)
         self._one_by_one = True
 
 

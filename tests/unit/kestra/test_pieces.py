@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.events import Event, read_events
 from kestra_sync.kestra.filters import scope_filters
 from kestra_sync.kestra.multipart import Part, encode_multipart
+from kestra_sync.kestra.parallel import in_parallel
 from kestra_sync.kestra.request import encode, query, segments
 from kestra_sync.model import Scope
 
@@ -164,3 +166,20 @@ def test_backoff() -> None:
         backoff.wait(attempt)
     assert naps == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
     assert backoff.retry_after(None) is None
+
+
+def test_in_parallel_stops_at_the_first_failure() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 0:
+            raise KeyError(number)
+        time.sleep(0.001)
+        return number * 2
+
+    assert in_parallel(work, [1, 2, 3], 2) == [2, 4, 6]
+    begun.clear()
+    with pytest.raises(KeyError):
+        in_parallel(work, range(500), 1)
+    assert len(begun) < 500

@@ -214,9 +214,10 @@ def test_search(scripted: ScriptedServer, client: KestraClient) -> None:
     ]
     results.append(results[0])  # moved down by a newer one while we read
     scripted.on("GET", f"{BASE}/search", as_json({"results": results, "total": 6}))
-    found = client.executions.search(Scope(("a",)), flow_id="c", labels={"k": "v"})
+    found = client.executions.search(Scope(("a",)), flow_id="c", labels={"k": "v"}, kind="TEST")
     assert [execution.id for execution in found] == ["1", "5"]
     assert scripted.seen[0].params["filters[labels][EQUALS][k]"] == "v"
+    assert scripted.seen[0].params["filters[kind][EQUALS]"] == "TEST"
     assert [item.id for item in client.executions.search(limit=2)] == ["1", "2"]
     assert len(client.executions.search()) == 5
 

@@ -4,6 +4,7 @@ import gzip
 import logging
 import socket
 import ssl
+import traceback
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,7 @@ def test_failures_in_words() -> None:
     assert describe(untrusted) == "the certificate is not trusted (certificate has expired)"
     assert never_sent(untrusted)
     assert not worth_a_retry(untrusted)
+    assert describe(requests.exceptions.ProxyError()) == "the proxy does not let us through"
     assert describe(requests.ConnectTimeout()) == "no connection within the time limit"
     assert never_sent(requests.ConnectTimeout())
     assert describe(requests.ConnectionError("?")) == "the connection broke"
@@ -396,6 +398,22 @@ def test_the_log_holds_no_secrets(
     assert ours[0].getMessage().startswith("PUT /x 200 ")
     assert TOKEN not in caplog.text
     assert "private" not in "".join(line.getMessage() for line in ours)
+
+
+@pytest.mark.parametrize("reply", [Reply(401), Reply(500), Reply(hang_up=True), HTML])
+def test_tracebacks_hold_no_secrets(
+    scripted: ScriptedServer, make_client: ClientFactory, reply: Reply
+) -> None:
+    url = scripted.url.replace("//", "//me:url-secret@")
+    for client in (make_client(), make_client(url, token=None)):
+        scripted.on("PUT", "/x", reply)
+        with pytest.raises(errors.KestraError) as caught:
+            transport_of(client).send(PUT)
+        text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+        assert TOKEN not in text
+        assert "url-secret" not in text
+        assert "bWU6dXJs" not in text
+    assert scripted.seen[-1].headers["Authorization"].startswith("Basic bWU6dXJs")
 
 
 def test_streams(scripted: ScriptedServer, transport: Transport) -> None:
