@@ -30,7 +30,7 @@ _ALLOWED: dict[str, set[str]] = {
     "checks": {"repo"},
     "plan": {"repo"},
     "apply": {"kestra", "live", "inventory", "plan"},
-    "smoke": {"kestra"},
+    "smoke": {"kestra", "repo"},
     # Renders the values of every stage and the results of the commands.
     "report": {"repo", "config", "checks", "inventory", "plan", "apply", "smoke", "commands"},
     # Everything but the rendering.

@@ -31,15 +31,15 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts of an environment that holds the wheel, and borrows its dependencies from us."""
     home = tmp_path_factory.mktemp("installed")
     _run(sys.executable, "-m", "venv", "--without-pip", str(home))
-    base = {"base": str(home), "platbase": str(home)}
-    python = Path(sysconfig.get_path("scripts", "venv", base)) / Path(sys.executable).name
+    scripts = home / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / Path(sys.executable).name
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
     _run(sys.executable, "-m", "pip", "--python", str(python), "install", *options, _wheel(dist))
     # A path in a .pth file is searched, but its own .pth files are not: an editable install of
     # the working tree stays out.
-    site = Path(sysconfig.get_path("purelib", "venv", base))
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python.parent
+    site = _run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    (Path(site.strip()) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return scripts
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
