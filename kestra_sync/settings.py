@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
-from kestra_sync.model import Scope
+from kestra_sync.model import Position, Scope, Severity
 from kestra_sync.plan.compare import OnDrift
 from kestra_sync.plan.guards import DELETE_LIMIT, UPDATE_LIMIT, Limit
 
@@ -35,10 +37,53 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What this repository asks of its flows beyond what Kestra asks. Empty: nothing.
+
+    :param require_labels: labels that every flow has, with a value.
+    :param read_only: every flow has the label ``system.readOnly: "true"``.
+    :param allowed_namespaces: with those below them; empty allows all.
+    :param id_pattern: a regular expression that the whole id matches.
+    :param path: ``namespace``, or a template of the file's path below the source.
+    :param require_description: every flow has a description.
+    :param ignore: patterns (those of ``.gitignore``) of files that policy leaves alone.
+    :param severity: the weight of a rule where it is not the default; ``None`` is off.
+    """
+
+    require_labels: tuple[str, ...] = ()
+    read_only: bool = False
+    allowed_namespaces: tuple[str, ...] = ()
+    id_pattern: str | None = None
+    path: str | None = None
+    require_description: bool = False
+    ignore: tuple[str, ...] = ()
+    severity: Mapping[str, Severity | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the configuration that another module understands: plain values and places.
+
+    :param path: the configuration file, as the user would write it.
+    :param positions: for the path of each node below the section its place in the file; ``()``
+        is the section itself.
+    """
+
+    path: str
+    value: Any
+    positions: Mapping[tuple[str | int, ...], Position]
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the commands need beyond the connection.
 
     :param paths: the directories and files to read.
+    :param source: the paths that the configuration names, of which ``paths`` may be a part;
+        empty means ``paths``.
+    :param config_path: the configuration file; ``None`` if there is none.
+    :param base: the directory that ``ignore`` and the patterns of ``policy`` are relative to; by
+        default the working directory.
     :param name: the name of the inventory; ``None`` works without one, in two ways: nothing is
         owned, so nothing is pruned.
     :param inventory_namespace: whose KV store holds the inventory; by default the first
@@ -50,10 +95,16 @@ class Settings:
     :param strict: YAML files that are no flows are errors.
     :param parallelism: how many requests are under way at once.
     :param protect: namespaces that nothing is done to, unless the scope names them.
+    :param lock_timeout: seconds to wait for another run to end.
+    :param policy: what the repository asks of its flows.
+    :param smoke: the smoke tests in the configuration, not validated yet.
     :param take_over: an inventory, or flows, of another repository are ours from now on.
     """
 
     paths: tuple[str, ...] = ("flows",)
+    source: tuple[str, ...] = ()
+    config_path: str | None = None
+    base: str | None = None
     name: str | None = None
     environment: str | None = None
     inventory_namespace: str | None = None
@@ -73,4 +124,7 @@ class Settings:
     allow_large: bool = False
     allow_skipped_delete: bool = False
     take_over: bool = False
+    lock_timeout: float = 60.0
+    policy: Policy = field(default_factory=Policy)
+    smoke: Section | None = None
     connection: Connection = field(default_factory=Connection)

@@ -72,6 +72,18 @@ _WARNINGS = _rules(
     not_a_task="Kestra leaves out what is no mapping in a list of tasks or triggers",
     deprecated="A property or type that Kestra will drop",
     server_property="A property that the server sets by itself",
+    unused_ignore="A comment `# kestra-sync: ignore[…]` that nothing comes of",
 )
 
-RULES: dict[str, Rule] = {**_FILES, **_STRUCTURE, **_WARNINGS}
+# Only what the configuration asks for, and with the weight that it gives
+_POLICY = _rules(
+    Severity.ERROR,
+    policy_required_label="A label that the policy requires is missing or empty",
+    policy_read_only="The flow can be edited in Kestra's editor",
+    policy_namespace="The namespace is none of those that the policy allows",
+    policy_id_pattern="The id does not match the policy's pattern",
+    policy_path="The file is not where the policy wants it",
+    policy_description="The flow has no description",
+)
+
+RULES: dict[str, Rule] = {**_FILES, **_STRUCTURE, **_WARNINGS, **_POLICY}

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kestra_sync.cli.options import (
+    config_options,
     connection_options,
     diff_options,
     option,
     output_options,
+    rule_options,
     settings_from,
     source_options,
 )
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 @click.command("apply")
 @source_options
+@config_options
+@rule_options
 @option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
 @diff_options
 @connection_options

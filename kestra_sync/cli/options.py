@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kestra_sync.model import Scope
-from kestra_sync.settings import Connection, Settings
+from kestra_sync.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +45,51 @@ def source_options(function: F) -> F:
     )(function)
 
 
+def config_options(function: F) -> F:
+    """Where the settings come from that are not given here."""
+    return _stack(
+        option(
+            "--config",
+            "config_path",
+            metavar="FILE",
+            help="The configuration. Default: kestra-sync.yaml, if it is there.",
+        ),
+        option(
+            "-e",
+            "--environment",
+            metavar="NAME",
+            help="The environment of the configuration to work with.",
+        ),
+        option(
+            "--name",
+            metavar="NAME",
+            help="The name under which the server remembers what was applied.",
+        ),
+    )(function)
+
+
+def rule_options(function: F) -> F:
+    """What to make of what the server has and Git has not."""
+    return _stack(
+        option(
+            "--prune",
+            type=click.Choice(["none", "owned", "scope"]),
+            help="Which flows that Git does not have are deleted: none, those we deployed, or "
+            "whatever the scope holds. Default: owned.",
+        ),
+        option(
+            "--on-drift",
+            type=click.Choice(["revert", "overwrite", "keep", "fail"]),
+            help="What becomes of edits made on the server. Default: revert.",
+        ),
+        option(
+            "--re-enable",
+            is_flag=True,
+            help="Switch flows back on that were switched off on the server.",
+        ),
+    )(function)
+
+
 def connection_options(function: F) -> F:
     """Where the server is."""
     return _stack(
@@ -72,10 +116,8 @@ def connection_options(function: F) -> F:
         option(
             "--parallelism",
             type=click.IntRange(1, 64),
-            default=8,
-            show_default=True,
             metavar="N",
-            help="How many requests may be under way at once.",
+            help="How many requests may be under way at once. Default: 8.",
         ),
     )(function)
 
@@ -116,23 +158,22 @@ def diff_options(function: F) -> F:
 
 def settings_from(
     *,
-    paths: tuple[str, ...],
-    strict: bool = False,
-    namespaces: tuple[str, ...] = (),
-    url: str | None = None,
-    tenant: str | None = None,
-    username: str | None = None,
+    config_path: str | None = None,
+    environment: str | None = None,
     env_file: str | None = None,
-    timeout: float = 60.0,
-    parallelism: int = 8,
+    **options: Any,
 ) -> Settings:
-    """The settings that the shared options add up to."""
-    return Settings(
-        paths=paths or ("flows",),
-        scope=Scope(namespaces) if namespaces else None,
-        strict=strict,
-        parallelism=parallelism,
-        connection=Connection(
-            url=url, tenant=tenant, username=username, env_file=env_file, timeout=timeout
-        ),
+    """The settings that the shared options and the configuration add up to.
+
+    :raises UsageError: the configuration cannot be used, or does not fit the options.
+    """
+    from kestra_sync.config.config import load_config
+    from kestra_sync.config.merge import settings_from_config
+    from kestra_sync.kestra.credentials import from_environment
+
+    return settings_from_config(
+        load_config(config_path, environment),
+        environ=from_environment(env_file),
+        env_file=env_file,
+        **options,
     )

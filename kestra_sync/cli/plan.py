@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
+    config_options,
     connection_options,
     diff_options,
     option,
     output_options,
+    rule_options,
     settings_from,
     source_options,
 )
@@ -21,6 +23,8 @@ from kestra_sync.errors import ExitCode
 
 @click.command("plan")
 @source_options
+@config_options
+@rule_options
 @option("--detailed-exitcode", is_flag=True, help="Exit code 2 if there are changes.")
 @diff_options
 @connection_options

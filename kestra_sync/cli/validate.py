@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
+    config_options,
     connection_options,
     option,
     output_options,
@@ -19,6 +20,7 @@ from kestra_sync.errors import ExitCode
 
 @click.command("validate")
 @source_options
+@config_options
 @option("--offline", is_flag=True, help="Do not ask the server.")
 @connection_options
 @output_options

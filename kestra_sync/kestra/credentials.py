@@ -149,13 +149,22 @@ def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
         raise UsageError(f"{os.fspath(path)} cannot be read: {reason}") from None
 
 
+def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
+    """The URL and the tenant that the environment or the ``.env`` file names, by variable.
+
+    :raises UsageError: an unreadable ``env_file``.
+    """
+    layers = (os.environ, _env_file(env_file))
+    return {
+        name: value
+        for name in (URL, TENANT)
+        if (value := next((v for each in layers if (v := (each.get(name) or "").strip())), ""))
+    }
+
+
 def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:
     """Whether any of the three places names a server.
 
     :raises UsageError: an unreadable ``env_file``.
     """
-    return bool(
-        (url or "").strip()
-        or os.environ.get(URL, "").strip()
-        or (_env_file(env_file).get(URL) or "").strip()
-    )
+    return bool((url or "").strip() or URL in from_environment(env_file))

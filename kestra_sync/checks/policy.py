@@ -1,0 +1,141 @@
+"""What a repository asks of its flows beyond what Kestra asks.
+
+Silent where the configuration asks for nothing. Each rule has a case file that breaks it and one
+that keeps it, below ``tests/cases/policy``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.policy_rules import labels, names, path
+from kestra_sync.checks.policy_rules.given import Check, Given
+from kestra_sync.checks.rules import RULES
+from kestra_sync.model import Desired, Diagnostic, Scope, Severity
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.settings import Policy
+
+#: Rule → its check, and whether the policy asks for it.
+CHECKS: dict[str, tuple[Check, Callable[[Policy], bool]]] = {
+    "policy-required-label": (labels.required_label, lambda policy: bool(policy.require_labels)),
+    "policy-read-only": (labels.read_only, lambda policy: policy.read_only),
+    "policy-namespace": (names.namespace, lambda policy: bool(policy.allowed_namespaces)),
+    "policy-id-pattern": (names.id_pattern, lambda policy: policy.id_pattern is not None),
+    "policy-path": (path.path, lambda policy: policy.path is not None),
+    "policy-description": (names.description, lambda policy: policy.require_description),
+}
+
+
+def adjustable_rules() -> frozenset[str]:
+    """The rules that can be given another weight, or be ignored: policy and warnings.
+
+    What Kestra refuses, or what no one can have meant, stays an error.
+    """
+    warnings = {name for name, rule in RULES.items() if rule.severity is Severity.WARNING}
+    return frozenset({*CHECKS, *warnings})
+
+
+def active_rules(policy: Policy) -> frozenset[str]:
+    """The rules that the policy asks for and has not switched off."""
+    return frozenset(
+        name
+        for name, (_, asked) in CHECKS.items()
+        if asked(policy) and policy.severity.get(name, Severity.ERROR) is not None
+    )
+
+
+def check_policy(
+    desired: Sequence[Desired],
+    policy: Policy,
+    *,
+    source: Sequence[str] = (),
+    scope: Scope | None = None,
+    base: str | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Hold every flow against the policy; flows that cannot be parsed are left to other checks.
+
+    :param source: the paths that the files are below, for ``policy-path``.
+    :param base: the directory that ``policy.ignore`` is relative to.
+    """
+    rules = active_rules(policy)
+    if not rules:
+        return ()
+    spared = ignored_paths([each.path for each in desired], policy, base)
+    found: list[Diagnostic] = []
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        if each.path in spared or not isinstance(parsed, ParsedDocument):
+            continue
+        if not isinstance(parsed.value, dict):
+            continue
+        given = Given(each.flow_id, parsed.value, below(each.path, source), policy, scope)
+        for rule in sorted(rules):
+            found.extend(
+                _diagnostic(each, parsed, finding, policy) for finding in CHECKS[rule][0](given)
+            )
+    return tuple(found)
+
+
+def weighed(diagnostics: Iterable[Diagnostic], policy: Policy) -> list[Diagnostic]:
+    """The diagnostics with the weights that the policy gives to warnings; ``off`` drops one."""
+    found = []
+    for each in diagnostics:
+        severity = policy.severity.get(each.rule, each.severity)
+        if severity is not None:
+            found.append(each if severity is each.severity else replace(each, severity=severity))
+    return found
+
+
+def below(file: str, source: Sequence[str]) -> str:
+    """The path of a file below the innermost source that holds it; else the path itself."""
+    inside = [
+        relative
+        for root in source
+        if not (relative := os.path.relpath(file, root).replace(os.sep, "/")).startswith("../")
+    ]
+    shortest = min(inside, key=len, default=file)
+    return Path(file).name if shortest == "." else shortest
+
+
+def ignored_paths(
+    paths: Collection[str], policy: Policy, base: str | None = None
+) -> frozenset[str]:
+    """Those of ``paths`` that the policy leaves alone."""
+    if not policy.ignore:
+        return frozenset()
+    root = Path(base or ".").resolve()
+    rules = IgnoreRules.of(policy.ignore, root)
+    return frozenset(path for path in paths if _ignored(rules, root, Path(path).resolve()))
+
+
+def _ignored(rules: IgnoreRules, root: Path, file: Path) -> bool:
+    """As in Git, whatever is below an ignored folder is ignored."""
+    if not file.is_relative_to(root):
+        return False
+    parents = [parent for parent in file.parents if parent != root and parent.is_relative_to(root)]
+    return rules.ignored(file, directory=False) or any(
+        rules.ignored(parent, directory=True) for parent in parents
+    )
+
+
+def _diagnostic(
+    desired: Desired, parsed: ParsedDocument, finding: Finding, policy: Policy
+) -> Diagnostic:
+    severity = policy.severity.get(finding.rule, RULES[finding.rule].severity)
+    assert severity is not None, "a rule that is off was run"
+    position = parsed.position_of(finding.path, key=finding.at_key)
+    return Diagnostic(
+        desired.path,
+        desired.file_position(position),
+        severity,
+        finding.rule,
+        finding.message,
+        finding.remedy,
+        desired.flow_id,
+    )

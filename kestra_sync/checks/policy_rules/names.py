@@ -1,0 +1,50 @@
+"""``policy-namespace``, ``policy-id-pattern`` and ``policy-description``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.policy_rules.given import Given
+from kestra_sync.model import Scope
+
+
+def namespace(given: Given) -> Iterator[Finding]:
+    """The namespace is one of those allowed, or below one."""
+    allowed = given.policy.allowed_namespaces
+    if allowed and not Scope(allowed).covers(given.flow_id.namespace):
+        yield Finding(
+            "policy-namespace",
+            ("namespace",),
+            f"the namespace `{given.flow_id.namespace}` is not allowed",
+            f"allowed, with what is below: {', '.join(allowed)}",
+        )
+
+
+def id_pattern(given: Given) -> Iterator[Finding]:
+    """The whole id matches the pattern."""
+    pattern = given.policy.id_pattern
+    if pattern is not None and re.fullmatch(pattern, given.flow_id.id) is None:
+        yield Finding(
+            "policy-id-pattern",
+            ("id",),
+            f"the id `{given.flow_id.id}` does not match `{pattern}`",
+            "rename the flow; its executions stay under the old name",
+        )
+
+
+def description(given: Given) -> Iterator[Finding]:
+    """There is a description, with something in it."""
+    if not given.policy.require_description:
+        return
+    text = given.value.get("description")
+    if not (isinstance(text, str) and text.strip()):
+        key = "description" if "description" in given.value else "id"
+        yield Finding(
+            "policy-description",
+            (key,),
+            "the flow has no description",
+            "add `description:` and say what the flow is for",
+            at_key=True,
+        )

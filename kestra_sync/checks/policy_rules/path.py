@@ -1,0 +1,86 @@
+"""``policy-path``: where the file of a flow must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.policy_rules.given import Given
+from kestra_sync.model import FlowId, Scope
+
+PLACEHOLDERS = ("namespace", "folders", "id")
+
+_TOKEN = re.compile(r"\{[^{}]*\}|\*|[{}]")
+
+
+def path(given: Given) -> Iterator[Finding]:
+    """The file is where the template says, or in the folders of its namespace."""
+    wanted = given.policy.path
+    if wanted is None:
+        return
+    if wanted == "namespace":
+        expected = folders(given.flow_id.namespace, given.scope)
+        actual = given.path.rpartition("/")[0]
+        if actual not in expected:
+            yield Finding(
+                "policy-path",
+                ("namespace",),
+                f"a flow of `{given.flow_id.namespace}` belongs into the folder "
+                f"{' or '.join(expected)}, not {actual or 'the source itself'}",
+                "move the file, or correct the namespace",
+            )
+    elif not _matches(wanted, given.flow_id, given.path):
+        yield Finding(
+            "policy-path",
+            ("id",),
+            f"the file of this flow must be {expand(wanted, given.flow_id)}, not {given.path}",
+            "move or rename the file, or correct the namespace and the id",
+        )
+
+
+def folders(namespace: str, scope: Scope | None) -> list[str]:
+    """Where the files of a namespace may be: its segments, or those below the scope's."""
+    entries = scope.namespaces if scope is not None else ()
+    inner = [
+        namespace.removeprefix(f"{entry}.")
+        for entry in entries
+        if namespace.startswith(f"{entry}.")
+    ]
+    return [each.replace(".", "/") for each in dict.fromkeys((namespace, *inner))]
+
+
+def template_problem(template: str) -> str | None:
+    """What is wrong with a template; ``None`` if nothing is."""
+    parts = _TOKEN.findall(template)
+    for part in parts:
+        if part in "{}":
+            return f"a '{part}' without its other half"
+        if part != "*" and part[1:-1] not in PLACEHOLDERS:
+            return f"unknown placeholder '{part}'"
+    if set(parts) <= {"*"}:
+        return f"'{template}' names no part of a flow: every file would have the same place"
+    return None
+
+
+def expand(template: str, flow_id: FlowId) -> str:
+    """The path that ``template`` stands for, its ``*`` left as they are."""
+    return _TOKEN.sub(lambda found: _value(found[0], flow_id), template)
+
+
+def _value(token: str, flow_id: FlowId) -> str:
+    return {
+        "{namespace}": flow_id.namespace,
+        "{folders}": flow_id.namespace.replace(".", "/"),
+        "{id}": flow_id.id,
+    }.get(token, token)
+
+
+def _matches(template: str, flow_id: FlowId, path: str) -> bool:
+    """Whether ``path`` is what the template stands for; ``*`` is anything but a ``/``."""
+    pattern, end = "", 0
+    for found in _TOKEN.finditer(template):
+        pattern += re.escape(template[end : found.start()])
+        pattern += "[^/]*" if found[0] == "*" else re.escape(_value(found[0], flow_id))
+        end = found.end()
+    return re.fullmatch(pattern + re.escape(template[end:]), path) is not None

@@ -1,0 +1,1 @@
+"""``kestra-sync.yaml``: found, validated with positions, laid under flags and environment."""

@@ -1,0 +1,189 @@
+"""The configuration as typed values, with the chosen environment laid over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from kestra_sync.config.file import ConfigFile, check_environment, find, read
+from kestra_sync.config.schema import Path
+from kestra_sync.errors import UsageError
+from kestra_sync.model import Position, Scope, Severity
+from kestra_sync.plan.compare import OnDrift
+from kestra_sync.plan.guards import Limit
+from kestra_sync.settings import Policy, Prune, Section
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """What the file says; ``None`` where it says nothing.
+
+    :param path: the file, as the user would write it.
+    :param base: the directory that paths and patterns in it are relative to.
+    :param environments: the names of all environments of the file.
+    :param environment: the one laid over it.
+    :param source: the paths of the flows, relative to the working directory.
+    """
+
+    path: str
+    base: str
+    environments: tuple[str, ...] = ()
+    environment: str | None = None
+    name: str | None = None
+    source: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    scope: Scope | None = None
+    prune: Prune | None = None
+    on_drift: OnDrift | None = None
+    protect: tuple[str, ...] = ()
+    delete_limit: Limit | None = None
+    update_limit: Limit | None = None
+    inventory_namespace: str | None = None
+    lock_timeout: float | None = None
+    policy: Policy = field(default_factory=Policy)
+    smoke: Section | None = None
+    parallelism: int | None = None
+    url: str | None = None
+    tenant: str | None = None
+
+
+def load_config(path: str | None = None, environment: str | None = None) -> Config | None:
+    """The configuration at ``path``, by default the one in the working directory.
+
+    :param environment: lay this environment over it.
+    :return: ``None`` if there is no file.
+    :raises ConfigError: the file holds errors, all of which are reported.
+    :raises UsageError: the file cannot be read; there is no such environment.
+    """
+    found = find(path)
+    if found is None:
+        if environment:
+            raise UsageError(
+                f"there is no environment '{environment}' without a configuration",
+                remedy="write a kestra-sync.yaml with `environments:`, or pass --config",
+            )
+        return None
+    file = read(found)
+    return _config(file, _overlay(file, environment), environment or None)
+
+
+def _overlay(file: ConfigFile, environment: str | None) -> Mapping[str, Any]:
+    if not environment:
+        return {}
+    known = file.value.get("environments", {})
+    if environment not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise UsageError(
+            f"{file.path} has no environment '{environment}'", remedy=f"it has: {names}"
+        )
+    check_environment(file, environment)
+    return known[environment] or {}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are merged key by key; of anything else the one above counts."""
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        if isinstance(under, dict) and isinstance(value, dict):
+            result[key] = merged(under, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | None) -> Config:
+    value = merged(file.value, overlay)
+    base = FilePath(file.path).parent
+    scope = value.get("scope")
+    prune, on_drift = value.get("prune"), value.get("on_drift")
+    source = value.get("source")
+    limits = value.get("limits", {})
+    above: Path = ("environments", environment or "") if "smoke" in overlay else ()
+    return Config(
+        path=file.path,
+        base=str(base),
+        environments=tuple(file.value.get("environments", {})),
+        environment=environment,
+        name=value.get("name"),
+        source=None if source is None else tuple(shown(base, each) for each in _listed(source)),
+        ignore=tuple(value.get("ignore", ())),
+        scope=None if scope is None else Scope(_unique(_listed(scope))),
+        prune=None if prune is None else Prune(prune),
+        on_drift=None if on_drift is None else OnDrift(on_drift),
+        protect=_unique(value.get("protect", ())),
+        delete_limit=_limit(limits.get("delete")),
+        update_limit=_limit(limits.get("update")),
+        inventory_namespace=value.get("inventory", {}).get("namespace"),
+        lock_timeout=_seconds(value.get("lock", {}).get("timeout")),
+        policy=_policy(value.get("policy", {})),
+        smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
+        parallelism=value.get("parallelism"),
+        url=value.get("url"),
+        tenant=value.get("tenant"),
+    )
+
+
+def shown(base: FilePath, given: str) -> str:
+    """``given``, relative to ``base``, as one would write it in the working directory."""
+    path = FilePath(os.path.normpath(base / given))
+    here = FilePath.cwd()
+    if path.is_absolute() and not FilePath(given).is_absolute() and path.is_relative_to(here):
+        path = path.relative_to(here)
+    return path.as_posix()
+
+
+def _policy(value: Mapping[str, Any]) -> Policy:
+    severity = {
+        rule: None if weight in ("off", False) else Severity(weight)
+        for rule, weight in value.get("severity", {}).items()
+    }
+    return Policy(
+        require_labels=_unique(value.get("require_labels", ())),
+        read_only=value.get("read_only", False),
+        allowed_namespaces=_unique(value.get("allowed_namespaces", ())),
+        id_pattern=value.get("id_pattern"),
+        path=value.get("path"),
+        require_description=value.get("require_description", False),
+        ignore=tuple(value.get("ignore", ())),
+        severity=severity,
+    )
+
+
+def _section(file: ConfigFile, at: Path, value: Any) -> Section:
+    positions: dict[Path, Position] = {}
+    pending: list[tuple[Path, Any]] = [((), value)]
+    while pending:
+        path, node = pending.pop()
+        positions[path] = file.document.position_of((*at, *path))
+        items: Iterable[tuple[str | int, Any]] = ()
+        if isinstance(node, (dict, list)):
+            items = node.items() if isinstance(node, dict) else enumerate(node)
+        pending.extend(((*path, step), below) for step, below in items)
+    return Section(file.path, value, positions)
+
+
+def _limit(value: str | int | None) -> Limit | None:
+    """A percentage is text, a number of flows is a number."""
+    if isinstance(value, str):
+        return Limit(int(value.removesuffix("%")))
+    return None if value is None else Limit(value, percent=False)
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _seconds(value: str | int | None) -> float | None:
+    if isinstance(value, str):
+        return float(int(value[:-1]) * _SECONDS[value[-1]])
+    return None if value is None else float(value)

@@ -1,0 +1,137 @@
+"""Find the configuration file, parse it, and say all that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kestra_sync.config.errors import ConfigError
+from kestra_sync.config.schema import Fault, faults
+from kestra_sync.config.semantics import mapped_faults, more_faults, version_fault
+from kestra_sync.errors import UsageError
+from kestra_sync.model import Diagnostic, Position, Severity
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.parse import parse
+
+NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
+#: No configuration is that large; a flow repository named by mistake may be.
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, eq=False)
+class ConfigFile:
+    """A configuration without errors, as it stands in its file.
+
+    :param path: as the user would write it, with ``/``.
+    """
+
+    path: str
+    document: ParsedDocument
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The mapping that the file holds."""
+        value: dict[str, Any] = self.document.value
+        return value
+
+
+def find(given: str | None = None) -> str | None:
+    """The path of the configuration: ``given``, or the one in the working directory, or ``None``.
+
+    :raises UsageError: the working directory has it under both names.
+    """
+    if given:
+        return given
+    found = [name for name in NAMES if Path(name).is_file()]
+    if len(found) > 1:
+        raise UsageError(
+            f"there are both {found[0]} and {found[1]}", remedy="remove one, or pass --config"
+        )
+    return found[0] if found else None
+
+
+def read(path: str) -> ConfigFile:
+    """Parse and validate the file at ``path``.
+
+    :raises UsageError: it cannot be read.
+    :raises ConfigError: it holds errors, all of which are reported.
+    """
+    shown = path.replace(os.sep, "/")
+    # The Python parser: of a file this small it takes no time, and it takes `{url: https://…}`.
+    document = parse(_bytes(path, shown), pure=True)
+    if not isinstance(document, ParsedDocument):
+        raise ConfigError(
+            shown,
+            [
+                _diagnostic(shown, each.position, "config-yaml", each.message, each.remedy)
+                for each in document
+            ],
+        )
+    file = ConfigFile(shown, document)
+    found = _faults(document.value)
+    aliases = [
+        _diagnostic(
+            shown,
+            position,
+            "config-yaml",
+            f"the alias '*{name}' is not resolved here, as it is not in flows",
+            "write the value out",
+        )
+        for position, name in document.aliases
+    ]
+    if found or aliases:
+        raise ConfigError(shown, [*aliases, *_located(file, found)])
+    return file
+
+
+def check_environment(file: ConfigFile, environment: str) -> None:
+    """Refuse what only matters when ``environment`` is used.
+
+    :raises ConfigError: it asks for something that cannot be done.
+    """
+    found = list(mapped_faults(file.value, environment))
+    if found:
+        raise ConfigError(file.path, _located(file, found))
+
+
+def _faults(value: Any) -> list[Fault]:
+    if value is None:
+        return [Fault("config-missing-key", (), "the file is empty", "begin with `version: 1`")]
+    other_version = version_fault(value)
+    if other_version is not None:
+        return [other_version]
+    return [*faults(value), *more_faults(value)]
+
+
+def _located(file: ConfigFile, found: Iterable[Fault]) -> list[Diagnostic]:
+    return [
+        _diagnostic(
+            file.path,
+            file.document.position_of(each.path, key=each.at_key),
+            each.rule,
+            each.message,
+            each.remedy,
+        )
+        for each in found
+    ]
+
+
+def _diagnostic(
+    path: str, position: Position | None, rule: str, message: str, remedy: str | None
+) -> Diagnostic:
+    return Diagnostic(path, position, Severity.ERROR, rule, message, remedy)
+
+
+def _bytes(path: str, shown: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise UsageError(f"the configuration {shown} cannot be read: {reason}") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the configuration {shown} is larger than {MAX_BYTES:,} bytes")
+    return data

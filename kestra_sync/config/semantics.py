@@ -1,0 +1,104 @@
+"""What a schema cannot say about a configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kestra_sync.config.schema import Fault, Path
+from kestra_sync.config.suggest import closest
+
+VERSION = 1
+
+
+def version_fault(value: Any) -> Fault | None:
+    """What to say of a file in another format: its other keys may mean something else there."""
+    version = value.get("version") if isinstance(value, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version == VERSION:
+        return None
+    return Fault(
+        "config-version",
+        ("version",),
+        f"this kestra-sync knows version {VERSION} of the file, not {version}",
+        "use the kestra-sync that this file was written for",
+    )
+
+
+def more_faults(value: Any) -> Iterator[Fault]:
+    """Everything else that is wrong; what the schema does not allow is passed over."""
+    yield from _part(value, ())
+    for name, overlay in _mapping(_mapping(value).get("environments")).items():
+        yield from _part(overlay, ("environments", name))
+
+
+def mapped_faults(value: Mapping[str, Any], environment: str) -> Iterator[Fault]:
+    """Namespaces that really change, which nothing carries out so far."""
+    overlay = value["environments"][environment] or {}
+    for before, after in overlay.get("namespaces", {}).items():
+        if before != after:
+            yield Fault(
+                "config-unsupported",
+                ("environments", environment, "namespaces", before),
+                f"namespaces cannot be changed for an environment yet: {before} to {after}",
+                "keep the flows of each environment in folders of their own, and set `source`",
+            )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _part(value: Any, at: Path) -> Iterator[Fault]:
+    url = _text(_mapping(value).get("url"))
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        yield Fault(
+            "config-secret",
+            (*at, "url"),
+            "credentials in the URL do not belong into the configuration",
+            "set KESTRA_USERNAME and KESTRA_PASSWORD in the environment",
+        )
+    policy = _mapping(_mapping(value).get("policy"))
+    yield from _pattern(_text(policy.get("id_pattern")), (*at, "policy", "id_pattern"))
+    yield from _path(_text(policy.get("path")), (*at, "policy", "path"))
+    yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
+
+
+def _pattern(pattern: str, at: Path) -> Iterator[Fault]:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        yield Fault("config-value", at, f"`{pattern}` is not a regular expression: {error}")
+
+
+def _path(path: str, at: Path) -> Iterator[Fault]:
+    from kestra_sync.checks.policy_rules.path import PLACEHOLDERS, template_problem
+
+    if path in ("", "namespace"):
+        return
+    problem = template_problem(path)
+    if problem is not None:
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        yield Fault("config-value", at, problem, f"known: {known} and *")
+
+
+def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Fault]:
+    from kestra_sync.checks.policy import adjustable_rules
+
+    known = adjustable_rules()
+    for rule in severity:
+        if rule in known:
+            continue
+        meant = closest(rule, known)
+        yield Fault(
+            "config-unknown-rule",
+            (*at, rule),
+            f"no rule '{rule}' whose weight could be set"
+            + (f", did you mean '{meant}'?" if meant else ""),
+            None if meant else "docs/policy.md lists them",
+            at_key=True,
+        )
