@@ -13,6 +13,7 @@ import pytest
 
 from kestra_sync.cli.main import main as group
 from kestra_sync.errors import ExitCode
+from kestra_sync.model import Reason
 from tests.support.console import Block, blocks, matches, normalised
 
 _ROOT = Path(__file__).parent.parent
@@ -31,6 +32,16 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
     text = (_ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
     assert [(int(number), name) for number, name in rows] == [(c.value, c.name) for c in ExitCode]
+
+
+def test_the_architecture_knows_every_part_and_every_reason() -> None:
+    """A package, or a reason for a change, that appears in the code is explained on the page."""
+    text = (_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    parts = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    package = _ROOT / "kestra_sync"
+    real = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "py."))}
+    assert real <= parts
+    assert {reason.value for reason in Reason} <= set(re.findall(r"`([a-z-]+)`", text))
 
 
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
