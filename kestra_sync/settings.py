@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from kestra_sync.model import Position, Scope, Severity
@@ -128,3 +129,8 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None
     connection: Connection = field(default_factory=Connection)
+
+    @property
+    def base_path(self) -> Path | None:
+        """``base`` as a path."""
+        return Path(self.base) if self.base is not None else None

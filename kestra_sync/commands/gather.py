@@ -175,21 +175,22 @@ def _check_writes(
     observer: Observer,
 ) -> list[Diagnostic]:
     """Everything that is wrong with what would be written, as said offline and by the server."""
+    from kestra_sync.checks.ignores import drop_ignored
     from kestra_sync.checks.server import check_on_server
 
     written = [each.desired.flow for each in changes if each.writes and each.desired is not None]
     if not written:
         return []
     observer.stage("checking what will be written")
-    desired, diagnostics = check_flows(written)
+    desired, diagnostics = check_flows(written, settings)
     fine = sound(desired, diagnostics)
-    diagnostics.extend(check_on_server(client.flows, fine))
+    asked = list(check_on_server(client.flows, fine))
     staying = {
         each.flow_id for each in changes if each.after is not None or each.before is not None
     }
     gone = {each.flow_id for each in changes if each.writes and each.after is None}
-    diagnostics.extend(find_dangling(client, fine, staying - gone, scope, gone=gone))
-    return diagnostics
+    asked.extend(find_dangling(client, fine, staying - gone, scope, gone=gone))
+    return [*diagnostics, *drop_ignored(fine, asked)]
 
 
 def find_dangling(

@@ -44,11 +44,14 @@ def validate(
     from kestra_sync.repo.load import load
 
     observer.stage("reading the files")
-    repository = load(settings.paths, ignore=settings.ignore, strict=settings.strict)
-    desired, diagnostics = check_flows(repository.flows)
+    repository = load(
+        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+    )
+    desired, diagnostics = check_flows(repository.flows, settings)
     diagnostics = [*repository.diagnostics, *diagnostics]
     server = None
     if not offline:
+        from kestra_sync.checks.ignores import drop_ignored
         from kestra_sync.checks.server import check_on_server
         from kestra_sync.commands.gather import find_dangling, scope_of
 
@@ -56,18 +59,26 @@ def validate(
             observer.stage("asking the server")
             server = f"{client.url} (Kestra {client.server_info().version})"
             fine = sound(desired, diagnostics)
-            diagnostics.extend(check_on_server(client.flows, fine))
+            asked = list(check_on_server(client.flows, fine))
             known = {each.flow_id for each in desired}
             scope = scope_of(repository, settings.scope)
-            diagnostics.extend(find_dangling(client, fine, known, scope))
+            asked.extend(find_dangling(client, fine, known, scope))
+            diagnostics.extend(drop_ignored(fine, asked))
     return ValidateResult(
         repository, tuple(sorted(diagnostics, key=lambda each: each.sort_key)), server
     )
 
 
-def check_flows(flows: Sequence[Flow]) -> tuple[list[Desired], list[Diagnostic]]:
-    """Render and check flows offline. The desired flows include those that have errors."""
+def check_flows(
+    flows: Sequence[Flow], settings: Settings
+) -> tuple[list[Desired], list[Diagnostic]]:
+    """Render and check flows offline, the policy of ``settings`` included.
+
+    The desired flows include those that have errors.
+    """
+    from kestra_sync.checks.ignores import apply_ignores
     from kestra_sync.checks.offline import check_offline
+    from kestra_sync.checks.policy import check_policy, weighed
     from kestra_sync.render.identity import render
 
     desired: list[Desired] = []
@@ -76,7 +87,12 @@ def check_flows(flows: Sequence[Flow]) -> tuple[list[Desired], list[Diagnostic]]
         each = render(flow)
         desired.append(each)
         diagnostics.extend(check_offline(each))
-    return desired, diagnostics
+    policy, base = settings.policy, settings.base
+    source = settings.source or settings.paths
+    diagnostics.extend(
+        check_policy(desired, policy, source=source, scope=settings.scope, base=base)
+    )
+    return desired, weighed(apply_ignores(desired, diagnostics, policy, base=base), policy)
 
 
 def sound(desired: Sequence[Desired], diagnostics: Sequence[Diagnostic]) -> list[Desired]:

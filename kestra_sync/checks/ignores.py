@@ -1,0 +1,167 @@
+"""``# kestra-sync: ignore[rule]`` in a flow: policy and warnings that its author has answered.
+
+At the start of a line, or before the first key, it holds for the whole flow; after a value for
+that line; on an indented line of its own for the next line. An ignore that nothing comes of is a
+warning itself, or it would outlive its reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from kestra_sync.checks.policy import CHECKS, active_rules, adjustable_rules, ignored_paths
+from kestra_sync.checks.rules import RULES
+from kestra_sync.model import Desired, Diagnostic, Position, Severity
+from kestra_sync.repo.comments import comments
+from kestra_sync.settings import Policy
+
+#: Warnings of checks that know the server: whether they come up cannot be told here.
+SERVER_RULES = frozenset({"kestra-warning", "kestra-deprecated", "reference-missing"})
+
+_DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class _Ignore:
+    """One rule named in one comment.
+
+    :param position: the place of the comment in the file.
+    :param line: the line of the file that it is about; ``None`` is the whole flow.
+    """
+
+    rule: str
+    position: Position
+    line: int | None
+
+    def covers(self, diagnostic: Diagnostic) -> bool:
+        """Whether it answers ``diagnostic``, which is one of the same flow."""
+        if diagnostic.rule != self.rule or not _can_be_ignored(diagnostic):
+            return False
+        at = diagnostic.position.line if diagnostic.position is not None else None
+        return self.line is None or self.line == at
+
+
+def apply_ignores(
+    desired: Sequence[Desired],
+    diagnostics: Sequence[Diagnostic],
+    policy: Policy | None = None,
+    *,
+    base: str | None = None,
+) -> tuple[Diagnostic, ...]:
+    """What is left of ``diagnostics``, and a warning for each ignore without an effect.
+
+    :param diagnostics: all that the offline checks and the policy said of ``desired``.
+    :param base: the directory that ``policy.ignore`` is relative to.
+    """
+    policy = policy or Policy()
+    left = list(diagnostics)
+    for each in desired:
+        ignores, problems = _ignores(each)
+        if not ignores and not problems:
+            continue
+        used = {one for one in ignores for d in left if _of(d, each) and one.covers(d)}
+        left = [d for d in left if not (_of(d, each) and any(one.covers(d) for one in used))]
+        idle = _idle_rules(each, policy, base)
+        left.extend(problems)
+        left.extend(
+            _warning(each, one.position, f"there is no {one.rule} here to ignore")
+            for one in ignores
+            if one not in used and one.rule not in idle
+        )
+    return tuple(left)
+
+
+def drop_ignored(
+    desired: Sequence[Desired], diagnostics: Sequence[Diagnostic]
+) -> tuple[Diagnostic, ...]:
+    """What is left of ``diagnostics``, of whatever check; for those that come after the others."""
+    left = list(diagnostics)
+    for each in desired:
+        ignores = _ignores(each)[0] if left else []
+        if not ignores:
+            continue
+        left = [d for d in left if not (_of(d, each) and any(one.covers(d) for one in ignores))]
+    return tuple(left)
+
+
+def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
+    """The rules that the flow wants ignored, and what is wrong with how it says so."""
+    ignores: list[_Ignore] = []
+    problems: list[Diagnostic] = []
+    for comment in comments(desired.sent):
+        place = desired.file_position(comment.position)
+        directive = _DIRECTIVE.match(comment.text)
+        if directive is None:
+            continue
+        if directive["word"] != "ignore":
+            # Prose may follow the colon, and there are other directives without brackets.
+            if directive["rules"] is not None:
+                message = f"kestra-sync does not know '{directive['word']}[…]', only ignore[…]"
+                problems.append(_warning(desired, place, message))
+            continue
+        rules = [each.strip() for each in (directive["rules"] or "").split(",") if each.strip()]
+        if not rules:
+            message = "the ignore names no rule: write ignore[rule]"
+            problems.append(_warning(desired, place, message))
+        line = None
+        if comment.line is not None:
+            line = desired.file_position(Position(comment.line, 1)).line
+        for rule in dict.fromkeys(rules):
+            message = _not_ignorable(rule)
+            if message:
+                problems.append(_warning(desired, place, message))
+            else:
+                ignores.append(_Ignore(rule, place, line))
+    return ignores, problems
+
+
+def _ignorable() -> frozenset[str]:
+    return (adjustable_rules() | SERVER_RULES) - {"unused-ignore"}
+
+
+def _can_be_ignored(diagnostic: Diagnostic) -> bool:
+    if diagnostic.rule in SERVER_RULES:
+        return diagnostic.severity is not Severity.ERROR
+    return diagnostic.rule in _ignorable()
+
+
+def _not_ignorable(rule: str) -> str:
+    if rule in _ignorable():
+        return ""
+    if rule in RULES or rule == "kestra-invalid":
+        return f"{rule} cannot be ignored"
+    meant = get_close_matches(rule, sorted(_ignorable()), n=1)
+    return f"there is no rule {rule}" + (f", did you mean {meant[0]}?" if meant else "")
+
+
+def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:
+    """The rules that nobody looked for in this flow, so that an ignore may be right elsewhere."""
+    idle = {rule for rule, weight in policy.severity.items() if weight is None}
+    if ignored_paths([desired.path], policy, base):
+        return frozenset({*idle, *CHECKS, *SERVER_RULES})
+    return frozenset({*idle, *SERVER_RULES, *(CHECKS.keys() - active_rules(policy))})
+
+
+def _of(diagnostic: Diagnostic, desired: Desired) -> bool:
+    """Whether it is about this very document: a file may hold the same flow twice."""
+    if diagnostic.path != desired.path or diagnostic.flow != desired.flow_id:
+        return False
+    if diagnostic.position is None:
+        return True
+    first = desired.flow.document.first_line
+    return 0 <= diagnostic.position.line - first <= desired.flow.document.data.count(b"\n")
+
+
+def _warning(desired: Desired, position: Position, message: str) -> Diagnostic:
+    return Diagnostic(
+        desired.path,
+        position,
+        RULES["unused-ignore"].severity,
+        "unused-ignore",
+        message,
+        "correct the comment or take it out",
+        desired.flow_id,
+    )

@@ -1,0 +1,99 @@
+"""The comments of a document that speak to kestra-sync: ``# kestra-sync: ignore[rule] why``.
+
+What looks like one inside a text, such as a script in a task, is part of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from kestra_sync.model import Position
+from kestra_sync.repo.text import decode
+
+_MARK = b"kestra-sync:"
+_COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[ \t]*kestra-sync:[ \t]*(?P<text>.*)")
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment for kestra-sync.
+
+    :param position: where its ``#`` is, in the document.
+    :param text: what follows the colon.
+    :param line: the line it is about: its own, or, if there is nothing else on that, the next
+        one that holds anything; ``None`` if it is about the whole document.
+    """
+
+    position: Position
+    text: str
+    line: int | None
+
+
+def comments(data: bytes) -> tuple[Comment, ...]:
+    """The comments for kestra-sync in ``data``; none if it cannot be parsed."""
+    if _MARK not in data:
+        return ()
+    text = decode(data)
+    if not isinstance(text, str):
+        return ()
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    found = [(number, match) for number, line in enumerate(lines) if (match := _find(line))]
+    texts = _scalars(text) if found else None
+    if texts is None:
+        return ()
+    first = min((start[0] for start, _ in texts), default=len(lines))
+    return tuple(
+        Comment(
+            Position(number + 1, match.start() + 1),
+            match["text"].strip(),
+            _about(number, match.start(), lines, first),
+        )
+        for number, match in found
+        if not _inside((number, match.start()), texts)
+    )
+
+
+def _find(line: str) -> re.Match[str] | None:
+    return _COMMENT.search(line)
+
+
+def _about(number: int, column: int, lines: list[str], first: int) -> int | None:
+    if lines[number][:column].strip():
+        return number + 1
+    if column == 0 or number < first:
+        return None
+    following = range(number + 1, len(lines))
+    return next(
+        (n + 1 for n in following if (line := lines[n].strip()) and not line.startswith("#")), None
+    )
+
+
+_Place = tuple[int, int]
+
+
+def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
+    """Where texts begin and end, in order; lines and columns from 0. ``None`` if not YAML."""
+    from ruamel.yaml.events import ScalarEvent
+
+    from kestra_sync.repo.events import YAMLError, YAMLStreamError, event_source
+
+    found: list[tuple[_Place, _Place]] = []
+    try:
+        next_event = event_source(text, pure=True)
+        while (event := next_event()) is not None:
+            if isinstance(event, ScalarEvent):
+                start, end = event.start_mark, event.end_mark
+                begin = (start.line, start.column)
+                if event.style in ("|", ">"):
+                    begin = (start.line + 1, 0)  # a comment may follow the `|`
+                found.append((begin, (end.line, end.column)))
+    except (YAMLError, YAMLStreamError):
+        return None
+    return found
+
+
+def _inside(place: _Place, texts: list[tuple[_Place, _Place]]) -> bool:
+    index = bisect_right(texts, (place, (1 << 60, 0))) - 1
+    return index >= 0 and place < texts[index][1]
