@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place
@@ -85,8 +86,12 @@ class Recorder:
         intent = Intent(self._clock(), self._current.commit, meant)
         self._store(replace(self._current, intent=intent))
 
-    def finish(self, outcomes: Iterable[Outcome], result: str) -> None:
+    def finish(
+        self, outcomes: Iterable[Outcome], result: str, restored: Iterable[Restored] = ()
+    ) -> None:
         """Store what came of it. Nothing is stored if nothing is different.
+
+        :param restored: what was taken back: those flows get their entries of before again.
 
         :param result: the word for the history; see :class:`kestra_sync.inventory.record.Run`.
         :raises KestraError: it could not be stored; the intent is there still.
@@ -98,10 +103,15 @@ class Recorder:
             counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
             if outcome.written:
                 apply_outcome(resources, outcome)
+        back = [each for each in restored if each.undo is Undo.RESTORED]
+        for undone in back:
+            self._restore(resources, undone)
+        if back:
+            counts["rolled-back"] = len(back)
         unsure = {
             outcome.change.flow_id: resource_of(outcome.change, None)
             for outcome in outcomes
-            if outcome.unsure
+            if outcome.unsure and outcome.change not in {each.change for each in back}
         }
         intent = Intent(self._clock(), self._current.commit, unsure) if unsure else None
         had_intent = self._before is not None and self._before.intent is not None
@@ -120,6 +130,16 @@ class Recorder:
         )
         history = (*self._current.history, run)[-_HISTORY:]
         self._store(replace(self._current, resources=resources, intent=intent, history=history))
+
+    def _restore(self, resources: dict[FlowId, Resource], undone: Restored) -> None:
+        flow_id = undone.change.flow_id
+        old = self._current.resources.get(flow_id)
+        if old is None:
+            resources.pop(flow_id, None)
+        elif undone.change.before is not None and old.sent_sha256 == sha256(undone.change.before):
+            resources[flow_id] = replace(old, revision=undone.revision)
+        else:  # it was edited by somebody before we came, and is that again
+            resources[flow_id] = old
 
     def _store(self, inventory: Inventory) -> None:
         stored = replace(inventory, generation=inventory.generation + 1, time=self._clock())

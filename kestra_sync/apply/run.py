@@ -14,7 +14,6 @@ _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.DELETE: "deleted",
-    Action.MOVE: "moved",
 }
 
 
@@ -24,6 +23,7 @@ def run(
     *,
     parallelism: int,
     observer: Observer,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> tuple[tuple[Outcome, ...], bool]:
     """Carry out all changes, those of a level before those of the next.
 
@@ -31,6 +31,7 @@ def run(
     on ``^C``.
 
     :param write: carries out one change; called from several threads.
+    :param go_on: asked before each level; false keeps it and the rest from being attempted.
     :returns: an outcome for each change, in order, and whether the run was interrupted.
     """
     stop = threading.Event()
@@ -49,6 +50,8 @@ def run(
     observer.begin(sum(len(level) for level in levels))
     with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
         for level in levels:
+            if not stop.is_set() and not go_on():
+                stop.set()
             futures = [pool.submit(guarded, change) for change in level]
             interrupted = _wait(futures, stop) or interrupted
             outcomes.extend(future.result() for future in futures)

@@ -11,9 +11,11 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
+    guard_options,
     option,
     output_options,
     rule_options,
+    selection_options,
     settings_from,
     source_options,
 )
@@ -30,14 +32,32 @@ if TYPE_CHECKING:
 @click.command("apply")
 @source_options
 @config_options
+@selection_options
 @rule_options
+@guard_options
 @option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+@option("--plan", "saved_plan", metavar="FILE", help="Apply this saved plan, or nothing.")
+@option("--expect-digest", metavar="SHA256", help="Apply the plan with this digest, or nothing.")
+@option("--rollback", is_flag=True, help="If a write fails, take back what was written.")
+@option("--refresh-only", is_flag=True, help="Only record what is in sync; write no flow.")
+@option("--journal", metavar="FILE", help="Append a line to FILE for each write.")
+@option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to wait for another apply of the same name. Default: 60.",
+)
 @diff_options
 @connection_options
 @output_options
 def command(
     *,
     yes: bool,
+    saved_plan: str | None,
+    expect_digest: str | None,
+    rollback: bool,
+    refresh_only: bool,
+    journal: str | None,
     context: int,
     output_format: str,
     color: str,
@@ -49,9 +69,9 @@ def command(
     Everything is validated before anything is written; the plan is shown, and on a terminal you
     are asked before it is carried out.
     """
-    from kestra_sync.commands.apply import apply
+    from kestra_sync.commands.apply import ApplyOptions, apply
     from kestra_sync.report.apply_text import outcome_lines
-    from kestra_sync.report.as_json import outcomes_json
+    from kestra_sync.report.as_json import outcomes_json, restored_json
     from kestra_sync.report.plan_document import plan_document
 
     output = Output.of("apply", output_format=output_format, color=color, verbose=verbose)
@@ -62,10 +82,21 @@ def command(
         show_plan(output, planned, context=context)
         if planned.exit_code(detailed=True) is not ExitCode.CHANGES:
             return True
-        return yes or _ask(planned)
+        return yes or refresh_only or saved_plan is not None or _ask(planned)
 
     try:
-        result = apply(settings_from(**settings), confirm, observer=observer)
+        result = apply(
+            settings_from(**settings),
+            confirm,
+            options=ApplyOptions(
+                saved_plan=saved_plan,
+                expect_digest=expect_digest,
+                rollback=rollback,
+                refresh_only=refresh_only,
+                journal=journal,
+            ),
+            observer=observer,
+        )
     finally:
         observer.end()
     if result.planned.plan is None:
@@ -73,7 +104,7 @@ def command(
     elif result.declined:
         output.text(outcome_lines(()))
     elif result.outcomes:
-        output.text(outcome_lines(result.outcomes, interrupted=result.interrupted))
+        output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
     for note in result.notes:
         output.message([line(Span("warning: ", Style.WARNING), note)])
     code = result.exit_code
@@ -85,6 +116,7 @@ def command(
                 "declined": result.declined,
                 "interrupted": result.interrupted,
                 "outcomes": outcomes_json(result.outcomes),
+                "restored": restored_json(result.restored),
                 "notes": list(result.notes),
             },
         )

@@ -90,6 +90,42 @@ def rule_options(function: F) -> F:
     )(function)
 
 
+def selection_options(function: F) -> F:
+    """Which of the flows to look at."""
+    return _stack(
+        option(
+            "--only",
+            multiple=True,
+            metavar="PATTERN",
+            help="Look only at these flows, such as acme.sales/* or acme.sales; repeat for "
+            "several. Nothing is deleted then.",
+        ),
+        option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Do not look at these flows. Nothing is deleted then.",
+        ),
+    )(function)
+
+
+def guard_options(function: F) -> F:
+    """What a guard would refuse."""
+    return _stack(
+        option("--allow-large", is_flag=True, help="Delete or update more than the limits allow."),
+        option(
+            "--allow-skipped-delete",
+            is_flag=True,
+            help="Delete flows whose file is still there but yields no flow any more.",
+        ),
+        option(
+            "--take-over",
+            is_flag=True,
+            help="Take over the inventory or the flows of another repository.",
+        ),
+    )(function)
+
+
 def connection_options(function: F) -> F:
     """Where the server is."""
     return _stack(

@@ -10,27 +10,34 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
+    guard_options,
     option,
     output_options,
     rule_options,
+    selection_options,
     settings_from,
     source_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.show import show_plan
 from kestra_sync.errors import ExitCode
+from kestra_sync.report.lines import line
 
 
 @click.command("plan")
 @source_options
 @config_options
+@selection_options
 @rule_options
+@guard_options
+@option("--out", metavar="FILE", help="Save the plan, for 'apply --plan FILE'.")
 @option("--detailed-exitcode", is_flag=True, help="Exit code 2 if there are changes.")
 @diff_options
 @connection_options
 @output_options
 def command(
     *,
+    out: str | None,
     detailed_exitcode: bool,
     context: int,
     output_format: str,
@@ -42,7 +49,7 @@ def command(
 
     Nothing is written. Exit code 3 if a flow that would be written is invalid.
     """
-    from kestra_sync.commands.plan import plan
+    from kestra_sync.commands.plan import plan, save_plan
     from kestra_sync.report.plan_document import plan_document
 
     output = Output.of("plan", output_format=output_format, color=color, verbose=verbose)
@@ -52,6 +59,8 @@ def command(
     finally:
         observer.end()
     show_plan(output, result, context=context)
+    if out is not None:
+        output.message([line(save_plan(result, out))])
     code = result.exit_code(detailed=detailed_exitcode)
     output.result(code, plan_document(result, context=context) if output.json else {})
     return code

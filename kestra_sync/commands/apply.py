@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.commands.plan import PlanResult, make_plan
-from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.errors import KestraError
+from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
-    from kestra_sync.apply.record import Recorder
-    from kestra_sync.kestra.client import KestraClient
-    from kestra_sync.model import Plan
+    from kestra_sync.apply.rollback import Restored
 
 #: Shown the plan before anything is written; false keeps it from being carried out.
 Confirm = Callable[[PlanResult], bool]
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How to carry a plan out.
+
+    :param saved_plan: a plan file; the fresh plan must be the same one.
+    :param expect_digest: the digest that the fresh plan must have.
+    :param rollback: take back what was written if not everything could be.
+    :param refresh_only: only bring the record up to date; write no flow.
+    :param journal: a file that gets a line for each write.
+    """
+
+    saved_plan: str | None = None
+    expect_digest: str | None = None
+    rollback: bool = False
+    refresh_only: bool = False
+    journal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,21 +43,27 @@ class ApplyResult:
     """A plan and what became of it.
 
     :param outcomes: one for each write of the plan; empty if nothing was attempted.
+    :param restored: what was taken back after a failure, and what could not be.
     :param declined: whoever was asked said no.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: what else has to be said, such as a record that could not be stored.
+    :param incomplete: something other than a flow could not be written: the record.
     """
 
     planned: PlanResult
     outcomes: tuple[Outcome, ...] = ()
+    restored: tuple[Restored, ...] = ()
     declined: bool = False
     interrupted: bool = False
     notes: tuple[str, ...] = ()
-    record_failed: bool = False
+    incomplete: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
         """As documented in ``docs/exit-codes.md``."""
+        from kestra_sync.apply.outcome import exit_code
+        from kestra_sync.apply.rollback import rollback_code
+
         if self.interrupted:
             return ExitCode.INTERRUPTED
         refused = self.planned.exit_code(detailed=False)
@@ -50,22 +71,34 @@ class ApplyResult:
             return refused
         if self.declined:
             return ExitCode.FAILURE
-        from kestra_sync.apply.outcome import exit_code
+        if self.restored:
+            code = rollback_code(self.restored, ExitCode.FAILURE)
+        else:
+            code = exit_code(self.outcomes)
+        return ExitCode.PARTIAL if code is ExitCode.OK and self.incomplete else code
 
-        code = exit_code(self.outcomes)
-        return ExitCode.PARTIAL if code is ExitCode.OK and self.record_failed else code
 
-
-def apply(settings: Settings, confirm: Confirm, *, observer: Observer = SILENT) -> ApplyResult:
+def apply(
+    settings: Settings,
+    confirm: Confirm,
+    *,
+    options: ApplyOptions | None = None,
+    observer: Observer = SILENT,
+) -> ApplyResult:
     """Make a plan and carry it out.
 
     Nothing is written if any file is invalid, if a guard refuses, or if ``confirm`` says no.
 
-    :raises UsageError: for paths or connection settings that make no sense.
+    :raises UsageError: for paths, options or connection settings that make no sense.
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises ConflictError: if the plan is not the saved one, or another apply is under way.
     :raises KestraError: if the server cannot be read, or the intent cannot be recorded. Failed
         writes are outcomes, not exceptions.
     """
+    from kestra_sync.plan.saved import load_saved
+
+    options = options or ApplyOptions()
+    saved = load_saved(options.saved_plan) if options.saved_plan else None
     with connect(settings.connection) as client:
         planned = make_plan(settings, client, observer=observer)
         if planned.plan is None:
@@ -73,71 +106,40 @@ def apply(settings: Settings, confirm: Confirm, *, observer: Observer = SILENT) 
         confirmed = confirm(planned)
         if planned.exit_code(detailed=False) is not ExitCode.OK:
             return ApplyResult(planned)
-        if planned.plan.writes and not confirmed:
+        if saved is not None or options.expect_digest:
+            _same_plan(planned, saved, options.expect_digest)
+        if planned.plan.writes and not confirmed and not options.refresh_only:
             return ApplyResult(planned, declined=True)
-        return _carry_out(planned, planned.plan, settings, client, observer)
+        from kestra_sync.apply.carry_out import carry_out
+
+        done = carry_out(client, planned.plan, planned.ownership, settings, options, observer)
+        return ApplyResult(
+            planned,
+            done.outcomes,
+            done.restored,
+            interrupted=done.interrupted,
+            notes=done.notes,
+            incomplete=done.incomplete,
+        )
 
 
-def _carry_out(
-    planned: PlanResult, plan: Plan, settings: Settings, client: KestraClient, observer: Observer
-) -> ApplyResult:
-    recorder = _recorder(planned, plan, client)
-    if not plan.writes:
-        if recorder is not None:
-            recorder.finish((), "adopted")
-        return ApplyResult(planned)
-    if recorder is not None:
-        recorder.intend()
-    outcomes, interrupted = _write(plan, settings, client, observer)
-    result = ApplyResult(planned, outcomes, interrupted=interrupted)
-    if recorder is None:
-        return result
-    try:
-        recorder.finish(outcomes, result_word(outcomes, interrupted=interrupted))
-    except KestraError as error:
-        note = f"the inventory could not be written ({error}); run apply again to mend it"
-        return replace(result, notes=(note,), record_failed=True)
-    return result
+def _same_plan(planned: PlanResult, saved: object, expected: str | None) -> None:
+    """Refuse a plan that is not the one that was reviewed.
 
+    :raises ConflictError: with what moved, as far as that can be told.
+    """
+    from kestra_sync.plan.saved import SavedPlan, differences, freeze
 
-def _recorder(planned: PlanResult, plan: Plan, client: KestraClient) -> Recorder | None:
-    if planned.ownership is None:
-        return None
-    from kestra_sync.apply.record import Recorder
-
-    owned = planned.ownership
-    return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin)
-
-
-def _write(
-    plan: Plan, settings: Settings, client: KestraClient, observer: Observer
-) -> tuple[tuple[Outcome, ...], bool]:
-    from kestra_sync.apply.run import run
-    from kestra_sync.apply.verify import verify
-    from kestra_sync.apply.writer import Writer
-    from kestra_sync.plan.levels import levels
-
-    order = levels(plan.changes)
-    for cycle in order.cycles:
-        observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
-    outcomes, interrupted = run(
-        order.levels,
-        Writer(client.flows).write,
-        parallelism=settings.parallelism,
-        observer=observer,
-    )
-    if not interrupted:
-        observer.stage("looking at the result")
-        outcomes = verify(client.flows, outcomes)
-    return outcomes, interrupted
-
-
-def result_word(outcomes: tuple[Outcome, ...], *, interrupted: bool) -> str:
-    """How the history names the result of a run."""
-    from kestra_sync.apply.outcome import Status
-
-    if interrupted:
-        return "interrupted"
-    if all(each.status is Status.APPLIED for each in outcomes):
-        return "applied"
-    return "partial" if any(each.written for each in outcomes) else "failed"
+    assert planned.plan is not None
+    fresh = freeze(planned.plan)
+    if isinstance(saved, SavedPlan) and saved.digest != fresh.digest:
+        moved = "\n".join(f"  {each}" for each in differences(saved, fresh))
+        raise ConflictError(
+            f"the saved plan is stale:\n{moved}", remedy="make the plan again, and review it"
+        )
+    if expected and expected != fresh.digest:
+        raise ConflictError(
+            f"the plan is not the one that was reviewed: its digest is {fresh.digest},"
+            f" expected was {expected}",
+            remedy="look at the plan above, and review it again",
+        )

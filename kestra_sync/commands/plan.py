@@ -82,7 +82,9 @@ def make_plan(
     from kestra_sync.repo.load import load
 
     observer.stage("reading the files")
-    repository = load(settings.paths, ignore=settings.ignore, strict=settings.strict)
+    repository = load(
+        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+    )
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})
     scope = scope_of(repository, settings.scope)
@@ -189,3 +191,17 @@ def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
         if source is not None:
             found.append((each.flow_id, source))
     return found
+
+
+def save_plan(result: PlanResult, path: str) -> str:
+    """Save a plan that can be applied; returns a line that says so, or why not.
+
+    :raises UsageError: the file cannot be written.
+    """
+    from kestra_sync.plan.saved import freeze, save
+
+    if result.plan is None or result.exit_code(detailed=False) is not ExitCode.OK:
+        return f"not saved to {path}: this plan cannot be applied"
+    saved = freeze(result.plan)
+    save(saved, path)
+    return f"saved to {path} ({saved.digest})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.model import Action
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 
@@ -16,7 +17,12 @@ _WORDS = {
 }
 
 
-def outcome_lines(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> Iterator[Line]:
+def outcome_lines(
+    outcomes: Sequence[Outcome],
+    restored: Sequence[Restored] = (),
+    *,
+    interrupted: bool = False,
+) -> Iterator[Line]:
     """The lists of what went wrong or was not attempted, then one line that counts everything."""
     for status, words, style in (
         (Status.FAILED, "Failed", Style.ERROR),
@@ -35,8 +41,22 @@ def outcome_lines(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> 
         yield BLANK
     good = all(each.status is Status.APPLIED for each in outcomes) and not interrupted
     yield line(Span(applied_summary(outcomes, interrupted=interrupted), _verdict(good)))
-    if not good:
+    if restored:
+        yield from _restored_lines(restored)
+    elif not good:
         yield line("Run the same command again: it goes on with what is left.")
+
+
+def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
+    left = [each for each in restored if each.undo is not Undo.RESTORED]
+    if left:
+        yield BLANK
+        yield line(Span("Not rolled back:", Style.ERROR))
+        for each in left:
+            yield line(f"  {each.change.flow_id}: {each.message}")
+        yield BLANK
+    words = f"Rolled back: {len(restored) - len(left):,} of {len(restored):,} writes."
+    yield line(Span(words, _verdict(not left)))
 
 
 def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> str:

@@ -19,6 +19,7 @@ from kestra_sync.report.wording import is_alert, note
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
+    from kestra_sync.apply.rollback import Restored
 
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
@@ -136,6 +137,19 @@ def outcomes_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             "unsure": each.unsure,
         }
         for each in outcomes
+    ]
+
+
+def restored_json(restored: Sequence[Restored]) -> list[dict[str, Any]]:
+    """What was taken back, and what could not be."""
+    return [
+        {
+            "flow": {"namespace": each.change.flow_id.namespace, "id": each.change.flow_id.id},
+            "result": str(each.undo),
+            "revision": each.revision,
+            "message": each.message or None,
+        }
+        for each in restored
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.plan.saved import freeze
 from kestra_sync.report.as_json import diagnostics_json, plan_json, repository_json
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ def plan_document(result: PlanResult, *, context: int = 2) -> dict[str, Any]:
     return {
         "repository": repository_json(result.repository),
         "plan": None if result.plan is None else plan_json(result.plan, context=context),
+        "digest": None if result.plan is None else freeze(result.plan).digest,
         "diagnostics": diagnostics_json(result.diagnostics),
         "refusals": [
             {"rule": each.rule, "message": each.message, "remedy": each.remedy}

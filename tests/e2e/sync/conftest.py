@@ -12,7 +12,7 @@ import pytest
 
 from kestra_sync.cli.edge import run
 from kestra_sync.kestra.client import KestraClient
-from kestra_sync.model import FlowId
+from kestra_sync.model import FlowId, Scope
 from tests.support.server import Server
 
 
@@ -91,6 +91,11 @@ class Repo:
         """The name of the inventory: one for each test."""
         return self.namespace.replace("kstest.", "kstest-")
 
+    @property
+    def scope(self) -> Scope:
+        """The namespace of this test, and below."""
+        return Scope((self.namespace,))
+
     def id(self, name: str) -> FlowId:
         """The full name of a flow of this namespace."""
         return FlowId(self.namespace, name)
@@ -139,5 +144,7 @@ def repo(
         monkeypatch.setenv(name, value)
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
+    # The wait is there for others who lock at the same moment; here is nobody else.
+    monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.01)
     client = KestraClient(env_file=None)
     return Repo(root, namespace, client, capsys)

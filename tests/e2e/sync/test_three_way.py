@@ -114,7 +114,7 @@ def test_removed_from_git_is_deleted(repo: Repo) -> None:
     repo.remove("a")
     assert repo.plan().reasons() == {"a": "delete removed"}
     assert repo.apply().code == 0
-    assert {each.flow_id.id for each in repo.client.flows.search(None)} >= {"b"}
+    assert {each.flow_id.id for each in repo.client.flows.search(repo.scope)} == {"b"}
     assert repo.plan().reasons() == {}
     assert [each["id"] for each in repo.inventory()["resources"]] == ["b"]
 
@@ -168,9 +168,16 @@ def test_foreign_flows_are_reported_and_never_touched(repo: Repo) -> None:
 
 def test_prune_scope_deletes_foreign_flows(repo: Repo) -> None:
     repo.config("prune: scope\n")
-    repo.client.flows.create(repo.source("theirs"))
-    repo.flow("ours")
-    assert repo.plan().reasons() == {"ours": "create new", "theirs": "delete pruned"}
+    repo.client.flows.create(repo.source("theirs", "not in Git"))
+    for number in range(2):
+        repo.client.flows.create(repo.flow(f"both{number}"))
+    assert repo.plan().reasons() == {
+        "both0": "none adopt",
+        "both1": "none adopt",
+        "theirs": "delete pruned",
+    }
+    assert repo.apply().code == 0
+    assert {each.flow_id.id for each in repo.client.flows.search(repo.scope)} == {"both0", "both1"}
 
 
 def test_prune_none_only_reports(repo: Repo) -> None:

@@ -1,0 +1,84 @@
+"""An append-only file with a line for each write, so that a killed run can be explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.record import now
+from kestra_sync.errors import UsageError
+from kestra_sync.model import Change, sha256
+
+
+class Journal:
+    """A journal file, open for the length of a run. Safe to use from several threads.
+
+    Each line is a JSON object with ``time``, ``run``, ``event`` (``begin``, ``intend``, the
+    status of an outcome, ``rolling-back``, the result of a rollback, ``end``) and, for a write,
+    ``flow``, ``action``, ``before_sha256``, ``after_sha256`` and ``revision``.
+
+    :raises UsageError: the file cannot be opened for appending.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the journal {path}: {error.strerror}",
+                remedy="give --journal a file in a directory that exists and is writable",
+            ) from error
+        self._lock = threading.Lock()
+        self._run = uuid.uuid4().hex
+
+    def event(self, event: str, **members: Any) -> None:
+        """Append a line and have it on disk before going on."""
+        text = json.dumps({"time": now(), "run": self._run, "event": event, **members})
+        with self._lock:
+            self._file.write(f"{text}\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def change(self, change: Change, event: str, **members: Any) -> None:
+        """Append a line about one flow."""
+        self.event(
+            event,
+            flow=str(change.flow_id),
+            action=str(change.action),
+            before_sha256=None if change.before is None else sha256(change.before),
+            after_sha256=None if change.after is None else sha256(change.after),
+            **members,
+        )
+
+    def around(self, write: Callable[[Change], Outcome]) -> Callable[[Change], Outcome]:
+        """``write`` with a line before and a line after each write."""
+
+        def journaled(change: Change) -> Outcome:
+            self.change(change, "intend")
+            outcome = write(change)
+            self.change(
+                change, str(outcome.status), revision=outcome.revision, message=outcome.message
+            )
+            return outcome
+
+        return journaled
+
+    def __enter__(self) -> Journal:  # noqa: PYI034 - Self is of Python 3.11
+        self.event("begin", pid=os.getpid())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.event("end", error=None if error is None else type(error).__name__)
+        self._file.close()

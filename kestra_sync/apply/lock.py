@@ -1,0 +1,169 @@
+"""Keeps two applies of the same name apart, as well as that can be done.
+
+Kestra's KV store has no compare-and-set, so this is best effort: write our nonce, wait, read it
+back. Whoever needs more uses the concurrency groups of the CI, which ``docs/safety.md`` recommends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kestra_sync.apply.record import now
+from kestra_sync.errors import ConflictError
+from kestra_sync.inventory.read import Place
+from kestra_sync.kestra.errors import Gone, KestraError, NotFound
+
+#: Seconds after which a lock that nobody renews is gone; its server keeps the time.
+TTL = 120
+#: Seconds between writing the nonce and reading it back.
+_SETTLE = 0.4
+#: Seconds between two looks at somebody else's lock.
+_POLL = 1.0
+
+
+class LockedError(ConflictError):
+    """Somebody else holds the lock (exit 5)."""
+
+
+class KvLocks(Protocol):
+    """The calls of :class:`kestra_sync.kestra.kv.Kv` that the lock needs."""
+
+    def get(self, namespace: str, key: str) -> Any: ...
+
+    def put(self, namespace: str, key: str, value: Any, *, ttl: str | None = None) -> None: ...
+
+    def delete(self, namespace: str, key: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    :param who: a person or a job, for messages.
+    :param since: ISO 8601, UTC.
+    """
+
+    nonce: str
+    who: str
+    since: str
+
+
+class Lock:
+    """One attempt to be the only apply of a name.
+
+    :param timeout: seconds to wait for somebody else to finish.
+    """
+
+    def __init__(
+        self,
+        kv: KvLocks,
+        place: Place,
+        *,
+        timeout: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kv = kv
+        self._place = place
+        self._timeout = timeout
+        self._sleep = sleep
+        self._clock = clock
+        self._holder = Holder(uuid.uuid4().hex, whoami(), now())
+        self._renewed = 0.0
+
+    def acquire(self) -> None:
+        """Take the lock, or wait for it.
+
+        :raises LockedError: somebody else holds it all that time.
+        :raises KestraError: the KV store cannot be read or written.
+        """
+        deadline = self._clock() + self._timeout
+        while True:
+            other = read_holder(self._kv, self._place)
+            if other is None:
+                self._put()
+                self._sleep(_SETTLE)
+                other = read_holder(self._kv, self._place)
+                if other is not None and other.nonce == self._holder.nonce:
+                    return
+            if self._clock() >= deadline:
+                raise _locked(other, self._place)
+            self._sleep(_POLL)
+
+    def check(self) -> bool:
+        """Whether the lock is ours still; renews it when a third of its time is over.
+
+        A failure to read is not taken for a loss: the writes look at each flow anyway.
+        """
+        try:
+            other = read_holder(self._kv, self._place)
+            if other is None or other.nonce != self._holder.nonce:
+                return False
+            if self._clock() - self._renewed > TTL / 3:
+                self._put()
+        except KestraError:
+            return True
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, if it is ours still. Never fails: it expires by itself."""
+        try:
+            other = read_holder(self._kv, self._place)
+            if other is not None and other.nonce == self._holder.nonce:
+                self._kv.delete(self._place.namespace, self._place.lock_key)
+        except KestraError:
+            return
+
+    def _put(self) -> None:
+        self._kv.put(
+            self._place.namespace, self._place.lock_key, vars(self._holder), ttl=f"PT{TTL}S"
+        )
+        self._renewed = self._clock()
+
+
+def read_holder(kv: KvLocks, place: Place) -> Holder | None:
+    """Who holds the lock now; ``None`` if nobody does."""
+    try:
+        value = kv.get(place.namespace, place.lock_key)
+    except (NotFound, Gone):
+        return None
+    if not isinstance(value, dict):
+        return None
+    return Holder(
+        str(value.get("nonce")), str(value.get("who", "somebody")), str(value.get("since", ""))
+    )
+
+
+def unlock(kv: KvLocks, place: Place) -> Holder | None:
+    """Take the lock away from whoever holds it; returns who that was."""
+    holder = read_holder(kv, place)
+    if holder is not None:
+        kv.delete(place.namespace, place.lock_key)
+    return holder
+
+
+def whoami() -> str:
+    """A name for messages: the CI job, or user, host and process."""
+    if os.environ.get("GITHUB_RUN_ID"):
+        repository = os.environ.get("GITHUB_REPOSITORY", "")
+        return f"GitHub run {os.environ['GITHUB_RUN_ID']} of {repository}"
+    if os.environ.get("CI_JOB_URL"):
+        return f"GitLab job {os.environ['CI_JOB_URL']}"
+    user = os.environ.get("USER") or os.environ.get("USERNAME") or "somebody"
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
+
+
+def _locked(other: Holder | None, place: Place) -> LockedError:
+    who = f"{other.who} since {other.since}" if other is not None else "somebody"
+    return LockedError(
+        f"another apply of {place.name!r} is under way: {who}",
+        remedy="wait for it, raise --lock-timeout, or take the lock away with"
+        " 'kestra-sync unlock' if that run is dead; it expires by itself within"
+        f" {TTL} seconds",
+    )

@@ -1,0 +1,146 @@
+"""A plan as a file: what was reviewed is what is applied, or nothing is.
+
+It holds names, hashes and revisions but no sources, so no secrets; an apply makes the plan anew
+from the files and the server and refuses if it is not the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kestra_sync.errors import ConflictError, UsageError
+from kestra_sync.model import Change, Plan, Reason, sha256
+
+#: The first number changes when an older reader would misunderstand the file.
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """What a plan file says.
+
+    :param content: everything that the digest covers.
+    """
+
+    content: dict[str, Any]
+    digest: str
+
+
+def freeze(plan: Plan) -> SavedPlan:
+    """The plan as it will be compared.
+
+    Applies of other changes in between do not matter; what this plan would do, and to what, does.
+    """
+    content = {
+        "target": {
+            "url": plan.target.url,
+            "tenant": plan.target.tenant,
+            "environment": plan.target.environment,
+        },
+        "scope": {"namespaces": sorted(plan.scope.namespaces), "exact": plan.scope.exact},
+        "partial": plan.partial,
+        "changes": [_frozen(each) for each in plan.changes if each.reason is not Reason.FOREIGN],
+    }
+    return SavedPlan(content, digest_of(content))
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """The SHA-256 of the canonical JSON of ``content``, as ``sha256:…``."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def save(saved: SavedPlan, path: str) -> None:
+    """Write the file.
+
+    :raises UsageError: it cannot be written.
+    """
+    document = {"format_version": FORMAT_VERSION, "digest": saved.digest, "plan": saved.content}
+    try:
+        Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the plan {path}: {error.strerror}") from error
+
+
+def load_saved(path: str) -> SavedPlan:
+    """Read the file.
+
+    :raises UsageError: it cannot be read, or is no plan.
+    :raises ConflictError: another version of the format, or the content is not what was saved.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is not a saved plan: {error}", remedy="make one with 'plan --out'"
+        ) from error
+    if not isinstance(document, dict) or not isinstance(document.get("plan"), dict):
+        raise UsageError(f"{path} is not a saved plan", remedy="make one with 'plan --out'")
+    version = str(document.get("format_version"))
+    if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
+        raise ConflictError(
+            f"{path} has format version {version}, and this kestra-sync reads {FORMAT_VERSION}",
+            remedy="make the plan and apply it with the same version of kestra-sync",
+        )
+    if digest_of(document["plan"]) != document.get("digest"):
+        raise ConflictError(
+            f"{path} was changed after it was saved: its digest does not fit",
+            remedy="make the plan again",
+        )
+    return SavedPlan(document["plan"], str(document["digest"]))
+
+
+def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
+    """What moved between the two plans, a line each; empty if they are the same."""
+    found = [
+        f"{name} was {saved.content.get(name)} and is {fresh.content[name]}"
+        for name in ("target", "scope", "partial")
+        if saved.content.get(name) != fresh.content[name]
+    ]
+    before = {each["flow"]: each for each in saved.content.get("changes", ())}
+    after = {each["flow"]: each for each in fresh.content["changes"]}
+    for flow in sorted({*before, *after}):
+        words = _moved(before.get(flow), after.get(flow))
+        if words:
+            found.append(f"{flow}: {words}")
+    return tuple(found)
+
+
+def _moved(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    if before == after:
+        return ""
+    if before is None and after is not None:
+        return f"was not in the plan, now {after['action']} ({after['reason']})"
+    if before is not None and after is None:
+        return f"was to be {before['action']} ({before['reason']}), is in sync or gone now"
+    assert before is not None
+    assert after is not None
+    if before["before_sha256"] != after["before_sha256"] or before["revision"] != after["revision"]:
+        return (
+            f"the server's source changed (revision {before['revision']} then,"
+            f" {after['revision']} now)"
+        )
+    if before["file_sha256"] != after["file_sha256"]:
+        return f"the file {after['path'] or before['path']} changed"
+    return f"was {before['action']} ({before['reason']}), now {after['action']} ({after['reason']})"
+
+
+def _frozen(change: Change) -> dict[str, Any]:
+    document = change.desired.flow.document if change.desired is not None else None
+    return {
+        "flow": str(change.flow_id),
+        "action": str(change.action),
+        "reason": str(change.reason),
+        "path": change.path,
+        "revision": change.revision,
+        "before_sha256": None if change.before is None else sha256(change.before),
+        "after_sha256": None if change.after is None else sha256(change.after),
+        "file_sha256": None if document is None else document.sha256,
+        "moved_from": None if change.moved_from is None else str(change.moved_from.flow_id),
+    }

@@ -1,0 +1,57 @@
+"""The verdict of smoke tests, as machines read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kestra_sync.smoke.result import GOOD, SmokeResult, SmokeRun, Verdict
+
+
+def smoke_json(result: SmokeResult) -> dict[str, Any]:
+    """``run_id``, ``commit``, ``summary`` and ``runs``, each of them complete."""
+    return {
+        "run_id": result.run_id,
+        "commit": result.commit,
+        "interrupted": result.interrupted,
+        "passed": not result.red and not result.interrupted,
+        "seconds": round(result.seconds, 3),
+        "summary": {str(verdict).replace("-", "_"): result.count(verdict) for verdict in Verdict},
+        "runs": [run_json(each) for each in result.runs],
+    }
+
+
+def run_json(run: SmokeRun) -> dict[str, Any]:
+    """One test. What the execution says is masked and cut to size."""
+    spec = run.spec
+    return {
+        "flow": {"namespace": spec.flow.namespace, "id": spec.flow.id},
+        "name": spec.name,
+        "path": spec.path or None,
+        "line": spec.position.line if spec.position else None,
+        "verdict": str(run.verdict),
+        "passed": run.verdict in GOOD,
+        "execution": run.execution_id,
+        "url": run.url,
+        "revision": run.revision,
+        "state": run.state,
+        "seconds": None if run.seconds is None else round(run.seconds, 3),
+        "failures": [{"kind": str(each.kind), "message": each.message} for each in run.failures],
+        "culprit": None
+        if run.culprit is None
+        else {
+            "chain": list(run.culprit.chain),
+            "state": run.culprit.state,
+            "error": run.culprit.error or None,
+        },
+        "log": [
+            {"time": each.time, "level": each.level, "task": each.task, "text": each.text}
+            for each in run.log
+        ],
+        "cleanup": None
+        if run.cleanup is None
+        else {
+            "kept": run.cleanup.kept,
+            "deleted": run.cleanup.deleted,
+            "problems": list(run.cleanup.problems),
+        },
+    }

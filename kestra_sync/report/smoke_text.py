@@ -1,0 +1,116 @@
+"""The verdict of smoke tests, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.smoke.duration import format_duration
+from kestra_sync.smoke.result import Culprit, LogLine, SmokeResult, SmokeRun, Verdict
+
+_SIGNS = {
+    Verdict.PASSED: ("ok", Style.GOOD),
+    Verdict.FAILED: ("FAIL", Style.ERROR),
+    Verdict.TIMED_OUT: ("TIME", Style.ERROR),
+    Verdict.ERROR: ("ERROR", Style.ERROR),
+    Verdict.SKIPPED: ("skip", Style.DIM),
+    Verdict.INTERRUPTED: ("stop", Style.WARNING),
+}
+_WORDS = {
+    Verdict.PASSED: "passed",
+    Verdict.FAILED: "failed",
+    Verdict.TIMED_OUT: "out of time",
+    Verdict.ERROR: "could not be run",
+    Verdict.INTERRUPTED: "interrupted",
+    Verdict.SKIPPED: "skipped",
+}
+_PAD = " " * 9
+
+
+def smoke_header(result: SmokeResult, server: str) -> Line:
+    """The line that says what was run where."""
+    parts = [f" · {server}", f" · run {result.run_id}"]
+    if result.commit:
+        parts.append(f" · commit {result.commit[:12]}")
+    return line(Span("kestra-sync smoke", Style.HEADING), *parts)
+
+
+def smoke_lines(result: SmokeResult) -> Iterator[Line]:
+    """A line for each test, what is wrong with it below, and one line that counts everything."""
+    if result.runs:
+        titles = max(len(each.spec.title) for each in result.runs)
+        revisions = max(len(_revision(each)) for each in result.runs)
+        states = max(len(_state(each)) for each in result.runs)
+        for each in result.runs:
+            yield _run_line(each, titles, revisions, states)
+            yield from _evidence(each)
+        yield BLANK
+    style = Style.ERROR if result.red or result.interrupted else Style.GOOD
+    yield line(Span(smoke_summary(result), style))
+
+
+def smoke_summary(result: SmokeResult) -> str:
+    """``Smoke: 3 passed, 1 failed, 2 skipped in 4.2 s.``"""
+    parts = [
+        f"{result.count(verdict):,} {words}"
+        for verdict, words in _WORDS.items()
+        if result.count(verdict)
+    ]
+    lead = "Smoke interrupted" if result.interrupted else "Smoke"
+    return f"{lead}: {', '.join(parts) or 'no tests'} in {format_duration(result.seconds)}."
+
+
+def _run_line(run: SmokeRun, titles: int, revisions: int, states: int) -> Line:
+    sign, style = _SIGNS[run.verdict]
+    if run.verdict is Verdict.SKIPPED:
+        columns = [f"{run.spec.title:<{titles}}", "nothing it runs was written"]
+        return line("  ", Span(f"{sign:<7}{'   '.join(columns)}", style))
+    seconds = "" if run.seconds is None else format_duration(run.seconds)
+    columns = [f"{run.spec.title:<{titles}}"]
+    if revisions:
+        columns.append(f"{_revision(run):<{revisions}}")
+    if states:
+        columns.append(f"{_state(run):<{states}}")
+    columns.append(f"{seconds:>8}")
+    if run.url is not None and run.cleanup is not None and run.cleanup.kept:
+        columns.append(run.url)
+    return line("  ", Span(f"{sign:<7}", style), "   ".join(columns))
+
+
+def _revision(run: SmokeRun) -> str:
+    return "" if run.revision is None else f"rev {run.revision}"
+
+
+def _state(run: SmokeRun) -> str:
+    return run.state or ""
+
+
+def _evidence(run: SmokeRun) -> Iterator[Line]:
+    for failure in run.failures:
+        for text in failure.message.splitlines():
+            yield line(_PAD, Span(text, Style.ERROR))
+    if run.culprit is not None:
+        yield from _culprit(run.culprit)
+    for each in run.log:
+        yield _log_line(each)
+    for problem in run.cleanup.problems if run.cleanup is not None else ():
+        yield line(_PAD, Span(problem, Style.WARNING))
+    if run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR) and run.spec.path:
+        at = f":{run.spec.position.line}" if run.spec.position else ""
+        yield line(_PAD, Span(f"as written in {run.spec.path}{at}", Style.DIM))
+
+
+def _culprit(culprit: Culprit) -> Iterator[Line]:
+    first, *more = culprit.error.splitlines() or [""]
+    if culprit.chain:
+        way = " › ".join(culprit.chain)
+        yield line(_PAD, f"task {way} {culprit.state}", f": {first}" if first else "")
+    else:
+        yield line(_PAD, f"error: {first}")
+    for each in more:
+        yield line(_PAD, f"  {each}")
+
+
+def _log_line(each: LogLine) -> Line:
+    head = f"{each.time} {each.level:<5} {each.task or '-'}  " if each.time else "  "
+    return line(_PAD, Span(f"│ {head}{each.text}", Style.DIM))
