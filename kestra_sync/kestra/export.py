@@ -92,10 +92,10 @@ class Exporter:
 
 
 def read_export(answer: Answer) -> tuple[bytes, ...]:
-    """The sources in an answer.
+    """The sources in an answer. Where there are none, there is an empty zip, never nothing.
 
     :raises UnexpectedAnswer: it is no zip.
     """
     if looks_like_html(answer.body, answer.content_type):
         raise answer.unexpected(describe_html(answer.body))
-    return read_archive(answer.body) if answer.body else ()
+    return read_archive(answer.body)
