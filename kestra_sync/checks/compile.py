@@ -46,6 +46,17 @@ _TYPES: dict[str, Check] = {
     "null": lambda value: value is None,
 }
 
+# The classes for a quick look; a whole float is an integer to JSON Schema, hence both.
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int, float),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
 
 class _Compiler:
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -77,12 +88,12 @@ class _Compiler:
         if keyword == "additionalProperties":
             known = frozenset(schema.get("properties", ()))
             return self._additional(known, argument)
+        if keyword == "if":
+            return self._if(argument, schema.get("then", True))
         name = keyword.removeprefix("$")
         build: Callable[[Any], Check] | None = getattr(self, f"_of_{name}", None)
         if build is None:
             raise ValueError(f"unknown keyword: {keyword}")
-        if keyword == "if":
-            return self._if(argument, schema.get("then", True))
         return build(argument)
 
     def _of_ref(self, reference: str) -> Check:
@@ -102,6 +113,11 @@ class _Compiler:
     def _of_type(self, names: str | list[str]) -> Check:
         if isinstance(names, str):
             return _TYPES[names]
+        classes = tuple({found for name in names for found in _CLASSES[name]})
+        if "boolean" not in names and "number" in names:
+            return lambda value: isinstance(value, classes) and not isinstance(value, bool)
+        if "integer" not in names or "number" in names:
+            return lambda value: isinstance(value, classes)
         checks = [_TYPES[name] for name in names]
         return lambda value: any(check(value) for check in checks)
 
@@ -163,6 +179,13 @@ class _Compiler:
         return lambda value: not isinstance(value, list) or all(check(item) for item in value)
 
     def _of_allOf(self, schemas: list[Any]) -> Check:  # noqa: N802
+        key = _switch(schemas)
+        if key is not None:
+            cases = {
+                schema["if"]["properties"][key]["const"]: self.check(schema["then"])
+                for schema in schemas
+            }
+            return lambda value: _by_case(value, key, cases)
         checks = [self.check(schema) for schema in schemas]
         return lambda value: all(check(value) for check in checks)
 
@@ -174,9 +197,28 @@ class _Compiler:
         check = self.check(schema)
         return lambda value: not check(value)
 
-    def _of_if(self, _schema: Any) -> Check:
-        raise NotImplementedError  # handled by _if, which needs `then`
-
     def _if(self, condition: Any, then: Any) -> Check:
         test, check = self.check(condition), self.check(then)
         return lambda value: not test(value) or check(value)
+
+
+def _switch(schemas: list[Any]) -> str | None:
+    """The property by whose value each of ``schemas`` is chosen, if that is how they are built."""
+    keys: set[str] = set()
+    for schema in schemas:
+        match schema:
+            case {"if": {"properties": properties, "required": [key], **rest}, "then": _}:
+                if rest != {"type": "object"} or set(properties[key]) != {"const"}:
+                    return None
+                keys.add(key)
+            case _:
+                return None
+    return keys.pop() if len(keys) == 1 else None
+
+
+def _by_case(value: Any, key: str, cases: Mapping[str, Check]) -> bool:
+    if not isinstance(value, dict):
+        return True
+    case = value.get(key)
+    check = cases.get(case) if isinstance(case, str) else None
+    return check is None or check(value)

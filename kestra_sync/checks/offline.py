@@ -14,10 +14,11 @@ from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.ids import check_ids
 from kestra_sync.checks.inputs import check_inputs
 from kestra_sync.checks.rules import RULES
-from kestra_sync.checks.schema import check_schema, quoted
+from kestra_sync.checks.schema import check_schema
 from kestra_sync.model import Desired, Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument, Path
 from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.quote import quoted
 
 
 def check_offline(desired: Desired) -> tuple[Diagnostic, ...]:

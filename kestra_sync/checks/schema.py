@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kestra_sync.checks.compile import Check, compile_schema
 from kestra_sync.checks.finding import Finding
 from kestra_sync.repo.document import Path
+from kestra_sync.repo.quote import quoted
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -22,12 +23,12 @@ def check_schema(flow: Any) -> Iterator[Finding]:
     """What the schema finds in a parsed flow."""
     if is_valid()(flow):
         return
-    seen: set[tuple[str, Path]] = set()
+    seen: set[Finding] = set()
     for error in _validator().iter_errors(flow):
         for finding in _findings(error):
             # Two keywords (a pattern and a length) may refuse one value; one word is enough.
-            if (finding.rule, finding.path) not in seen:
-                seen.add((finding.rule, finding.path))
+            if finding not in seen:
+                seen.add(finding)
                 yield finding
 
 
@@ -129,7 +130,7 @@ def shown(value: Any) -> str:
     """A value as it may stand in a message: short, and on one line."""
     match value:
         case None:
-            return "empty"
+            return "null"
         case dict():
             return "a mapping"
         case list():
@@ -137,9 +138,3 @@ def shown(value: Any) -> str:
         case str():
             return f"`{quoted(value)}`" if value else "empty text"
     return f"`{quoted(json.dumps(value))}`"
-
-
-def quoted(text: str) -> str:
-    """Text of others without what would break a line, and not too much of it."""
-    short = text if len(text) <= 60 else f"{text[:57]}..."
-    return json.dumps(short, ensure_ascii=False)[1:-1].replace('\\"', '"')

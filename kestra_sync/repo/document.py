@@ -10,6 +10,9 @@ from kestra_sync.model import FlowId, Position
 
 Path = tuple[str | int, ...]
 
+# More than a line can have columns, files being limited to 10 MiB.
+PLACE_LINE = 1 << 24
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -35,9 +38,10 @@ class ParsedDocument:
     value: Any
     root: Position
     aliases: tuple[tuple[Position, str], ...] = ()
-    # By identity of the container: for each key the marks of key and value, for each index the
-    # mark of the item. The containers live as long as ``value`` does, so identities hold.
-    marks: dict[int, Any] = field(default_factory=dict, repr=False)
+    # By identity of the container (they live as long as ``value`` does): for a mapping the places
+    # of key and value in turn, in the order of the mapping; for a list those of its items. A place
+    # is ``line * PLACE_LINE + column``, both from 0.
+    marks: dict[int, list[int]] = field(default_factory=dict, repr=False)
 
     @property
     def flow_id(self) -> FlowId | None:
@@ -58,16 +62,16 @@ class ParsedDocument:
         Lines and columns count from 1, in the document (not in its file).
         """
         node, position = self.value, self.root
-        for step in path:
-            marks = self.marks.get(id(node))
-            if isinstance(node, dict) and step in node and marks is not None:
-                key_mark, value_mark = marks[step]
-                mark = key_mark if key and step is path[-1] else value_mark
+        for index, step in enumerate(path):
+            at_end = index == len(path) - 1
+            if isinstance(node, dict) and step in node:
+                at_value = 2 * list(node).index(step) + 1
+                place = self.marks[id(node)][at_value - (key and at_end)]
             elif isinstance(node, list) and isinstance(step, int) and 0 <= step < len(node):
-                mark = marks[step] if marks is not None else None
+                place = self.marks[id(node)][step]
             else:
                 break
-            position = Position(mark.line + 1, mark.column + 1)
+            position = position_at(place)
             node = node[step]
         return position
 
@@ -79,3 +83,9 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, (str, int, float)):
         return str(value)
     return None
+
+
+def position_at(place: int) -> Position:
+    """The position that a place, one number for line and column, stands for."""
+    line, column = divmod(place, PLACE_LINE)
+    return Position(line + 1, column + 1)

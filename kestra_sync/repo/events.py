@@ -6,6 +6,8 @@ Imported only when something must be parsed: a run in which every flow is in syn
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -20,10 +22,15 @@ __all__ = [
     "event_source",
 ]
 
-try:
-    from _ruamel_yaml import CParser  # type: ignore[import-not-found]
-except ImportError:
-    CParser = None
+
+def _c_parser() -> Any:
+    for name in ("_ruamel_yaml", "_ruamel_yaml_clibz"):  # ruamel.yaml.clib, ruamel.yaml.clibz
+        with suppress(ImportError):
+            return import_module(name).CParser
+    return None
+
+
+CParser = _c_parser()
 
 HAVE_C_PARSER: bool = CParser is not None
 

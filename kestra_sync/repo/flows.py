@@ -146,24 +146,26 @@ def diagnostic(document: Document, problem: Problem, flow: FlowId | None = None)
 
 
 def duplicates(flows: Iterable[Flow]) -> list[Diagnostic]:
-    """An error at each further place of a flow that is there more than once."""
-    first: dict[FlowId, Flow] = {}
-    found = []
+    """An error at each place of a flow that is there more than once, naming the others."""
+    places: dict[FlowId, list[Flow]] = {}
     for flow in flows:
-        other = first.setdefault(flow.flow_id, flow)
-        if other is not flow:
-            for here, there in ((flow, other), (other, flow)):
-                found.append(_duplicate(here, there))
-    return found
+        places.setdefault(flow.flow_id, []).append(flow)
+    return [
+        _duplicate(flow, [other for other in same if other is not flow])
+        for same in places.values()
+        if len(same) > 1
+        for flow in same
+    ]
 
 
-def _duplicate(here: Flow, there: Flow) -> Diagnostic:
+def _duplicate(here: Flow, others: list[Flow]) -> Diagnostic:
+    there = " and ".join(f"{flow.path}:{flow.document.first_line}" for flow in others)
     return Diagnostic(
         here.path,
         Position(here.document.first_line, 1),
         Severity.ERROR,
         "duplicate-flow",
-        f"{here.flow_id} is also in {there.path}:{there.document.first_line}",
+        f"{here.flow_id} is also in {there}",
         "rename or remove one of them",
         here.flow_id,
     )

@@ -32,23 +32,25 @@ class Doubt:
     reason: str
 
 
-# ``key: |`` and ``- >-``: what follows deeper indented is text and of no interest.
-_BLOCK_SCALAR = re.compile(
-    rb"^(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n",
-    re.MULTILINE,
-)
-_COLUMN_0 = re.compile(rb"^(?!(?:[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|[ #\r\n]|-[ ]|\Z))", re.MULTILINE)
-_FIRST_LINE = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*[A-Za-z_]")
+# The lines are matched by the line break before them, which is a literal that ``re`` finds fast.
+# The end of ``key: |`` or ``- >-``, and what may stand before it; what follows deeper indented is
+# text and of no interest.
+_BLOCK_HEADER_END = re.compile(rb"[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n")
+_BLOCK_HEADER = re.compile(rb"(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?\Z")
+_COLUMN_0 = re.compile(rb"\n(?!(?:[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|[ #\r\n]|-[ ]|\Z))")
+_FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\n]*)?\r?(?=\n))*\n[A-Za-z_]")
 _MARKER = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
+# A quote or bracket begins a value only after white space, an indicator or a ':'.
 _OPEN_QUOTE = re.compile(
-    rb"""(?<![^\s\[{,:])(?:"(?!(?:[^"\\\n]|\\[^\n])*")|'(?!(?:[^'\n]|'')*'(?!')))"""
+    rb"""(?:"(?<![^\s\[{,:]")(?!(?:[^"\\\n]|\\[^\n])*")|'(?<![^\s\[{,:]')(?!(?:[^'\n]|'')*'(?!')))"""
 )
-_OPEN_FLOW = re.compile(rb"^[^\n]*(?:(?<![^\s\[{,:])[\[{])[^\n]*$", re.MULTILINE)
+# One that follows another is on its line, and need not be found for itself.
+_OPEN_FLOW = re.compile(rb"[\[{](?<!\S.)")
 _QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
 _COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
-_KEY = re.compile(rb"^(id|namespace|tasks):[^\n]*$", re.MULTILINE)
+_KEY = re.compile(rb"\n(id|namespace|tasks):[^\n]*")
 _NAME = re.compile(
-    rb"""(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
+    rb"""\n(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
     rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""
 )
 # A name that goes on in the next line would be one value with it.
@@ -66,7 +68,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
         return Doubt("line breaks of old")
     if b"\t" in data or b"\xc2\x85" in data or b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data:
         return Doubt("white space that is not what it seems")
-    data = _without_block_scalars(data)
+    data = _without_block_scalars(b"\n" + data)
     if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
         return Doubt("the top level is not a plain block mapping")
     if _OPEN_QUOTE.search(data) is not None or _has_open_flow(data):
@@ -120,10 +122,15 @@ def _text_of(data: bytes, line: re.Match[bytes]) -> str | None:
 
 def _without_block_scalars(data: bytes) -> bytes:
     parts = []
-    start = 0
-    while (header := _BLOCK_SCALAR.search(data, start)) is not None:
-        parts.append(data[start : header.end()])
-        start = _body(len(header["indent"])).match(data, header.end()).end()  # type: ignore[union-attr]
+    start = position = 0
+    while (end := _BLOCK_HEADER_END.search(data, position)) is not None:
+        position = end.end()
+        line = data.rfind(b"\n", start, end.start()) + 1
+        header = _BLOCK_HEADER.match(data[line : end.start()])
+        if header is not None:
+            parts.append(data[start:position])
+            body = _body(len(header["indent"])).match(data, position)
+            start = position = position if body is None else body.end()
     parts.append(data[start:])
     return b"".join(parts)
 
@@ -142,8 +149,15 @@ def _body(indent: int) -> re.Pattern[bytes]:
 
 def _has_open_flow(data: bytes) -> bool:
     """Whether a ``[`` or ``{`` is not closed on its line."""
-    for line in _OPEN_FLOW.finditer(data):
-        text = _COMMENT.sub(b"", _QUOTED.sub(b"", line[0]))
+    seen = 0
+    for found in _OPEN_FLOW.finditer(data):
+        if found.start() < seen:
+            continue
+        line = data.rfind(b"\n", 0, found.start()) + 1
+        seen = data.find(b"\n", line)
+        if seen < 0:
+            seen = len(data)
+        text = _COMMENT.sub(b"", _QUOTED.sub(b"", data[line:seen]))
         if text.count(b"[") + text.count(b"{") != text.count(b"]") + text.count(b"}"):
             return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,13 +62,16 @@ def load(
 def read(file: FoundFile) -> bytes | Diagnostic:
     """The bytes of a file, unless it is too large to be a flow or cannot be read."""
     try:
+        status = file.file.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait for ever
+            return unreadable(file.path, OSError(0, "not a regular file"))
         with file.file.open("rb") as stream:
-            # One more than allowed: a file that grows, or a pipe, does not fill the memory.
-            data = stream.read(MAX_BYTES + 1)
-            size = max(len(data), file.file.stat().st_size)
+            # One more than allowed: a file that grows meanwhile does not fill the memory.
+            data = stream.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else b""
     except OSError as error:
         return unreadable(file.path, error)
-    if len(data) > MAX_BYTES:
+    size = max(len(data), status.st_size)
+    if size > MAX_BYTES:
         return diagnostic(Document(file.path, 0, 1, b""), too_large(size))
     return data
 

@@ -41,8 +41,6 @@ def plain(text: str) -> Scalar:
 def tagged(tag: str, text: str) -> Scalar:
     """The value of a scalar with an explicit tag."""
     match tag.removeprefix("tag:yaml.org,2002:"):
-        case "!":
-            return plain(text)
         case "bool":
             return _BOOLEANS.get(text, text)
         case "int":

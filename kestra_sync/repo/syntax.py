@@ -29,7 +29,8 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
     ("", "tab character", "a tab in the indentation", False),
     ("block scalar", "indentation indicator", "a broken block scalar header", False),
     ("block scalar", "comment or line break", "text after a block scalar header", False),
-    ("", "expected <document start>", "something after the end of the document", False),
+    ("", "document start", "something after the end of the document", False),
+    ("", "node content", "a value is missing here", False),
     ("", "sequence entries are not allowed", "a '- ' is not allowed here", False),
     ("", "block sequence entries", "a '- ' is not allowed here", False),
 )
@@ -50,6 +51,8 @@ def syntax_problem(error: Any, text: str) -> Problem:
         return Problem("yaml-syntax", message, None)
     position = Position(mark.line + 1, mark.column + 1)
     lines = text.splitlines()
+    if "escape" in message and lines[mark.line][mark.column - 1 : mark.column] == "\\":
+        position = Position(mark.line + 1, mark.column)  # one parser points behind the backslash
     for candidate in (error.problem_mark, error.context_mark):
         line = lines[candidate.line] if candidate and candidate.line < len(lines) else ""
         unquoted = UNQUOTED.search(line)

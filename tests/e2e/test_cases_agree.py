@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kestra_sync.repo import split
-from tests.support.server import Http
 from tests.cases import NEGATIVE, POSITIVE, kestra_accepts
+from tests.support.server import Http
 
 
 def _name(case: Path) -> str:

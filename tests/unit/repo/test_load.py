@@ -1,0 +1,188 @@
+"""From paths to a repository."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kestra_sync.model import Diagnostic, Document, Flow, FlowId, Position, Repository
+from kestra_sync.render import render, render_all
+from kestra_sync.repo import (
+    ParsedDocument,
+    file_position,
+    flows,
+    load,
+    parse_document,
+    parse_flow,
+    parse_source,
+    walk,
+)
+from kestra_sync.repo.load import read
+from kestra_sync.repo.text import MAX_BYTES
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _flow(name: str, rest: str = "") -> str:
+    return f"id: {name}\nnamespace: x.y\ntasks:\n  - id: t\n    type: a.b\n{rest}"
+
+
+def _load(files: dict[str, str | bytes], *, strict: bool = False) -> Repository:
+    for name, content in files.items():
+        path = Path("f", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load(["f"], strict=strict)
+
+
+def _said(repository: Repository) -> list[str]:
+    return [
+        f"{d.path}:{d.position.line if d.position else 0} {d.rule}" for d in repository.diagnostics
+    ]
+
+
+def test_one_bad_file_hides_no_other() -> None:
+    found = _load(
+        {
+            "a.yaml": _flow("a"),
+            "b.yaml": "id: [\n",
+            "c.yaml": _flow("c1") + "---\nid: {\n---\n" + _flow("c2"),
+            "d.yaml": b"id: \xff\nx\n",
+            "e.yaml": "some: thing\n",
+            "f.yaml": "",
+        }
+    )
+    assert [str(flow.flow_id) for flow in found.flows] == ["x.y/a", "x.y/c1", "x.y/c2"]
+    assert [flow.document.first_line for flow in found.flows] == [1, 1, 9]
+    assert _said(found) == [
+        "f/b.yaml:2 yaml-syntax",
+        "f/c.yaml:8 yaml-syntax",
+        "f/d.yaml:1 yaml-encoding",
+    ]
+    assert [(entry.path, entry.reason) for entry in found.skipped] == [
+        ("f/e.yaml", "no `id` and no `namespace` and no `tasks`"),
+        ("f/f.yaml", "empty"),
+    ]
+    assert (found.files, found.source) == (6, "f")
+
+
+def test_strict() -> None:
+    found = _load({"a.yaml": _flow("a") + "---\nsome: thing\n", "b.yaml": ""}, strict=True)
+    assert _said(found) == ["f/a.yaml:7 not-a-flow", "f/b.yaml:1 not-a-flow"]
+    assert len(found.skipped) == 2
+
+
+def test_the_same_flow_twice_names_all_places() -> None:
+    found = _load(
+        {"a.yaml": _flow("a"), "b.yaml": "x: 1\n---\n" + _flow("a"), "c.yaml": _flow("a")}
+    )
+    assert [(d.path, d.rule, d.message) for d in found.diagnostics] == [
+        ("f/a.yaml", "duplicate-flow", "x.y/a is also in f/b.yaml:3 and f/c.yaml:1"),
+        ("f/b.yaml", "duplicate-flow", "x.y/a is also in f/a.yaml:1 and f/c.yaml:1"),
+        ("f/c.yaml", "duplicate-flow", "x.y/a is also in f/a.yaml:1 and f/b.yaml:3"),
+    ]
+    assert len(found.flows) == 3
+
+
+def test_too_large_and_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def refusing(path: Path, mode: str = "r", **options: Any) -> Any:
+        if path.name == "no.yaml" and mode == "rb":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    Path("f").mkdir()
+    with opened(Path("f/large.yaml"), "wb") as stream:
+        stream.truncate(MAX_BYTES + 5)
+    found = _load({"no.yaml": ""})
+    assert [(d.rule, d.position) for d in found.diagnostics] == [
+        ("file-too-large", None),
+        ("file-unreadable", None),
+    ]
+    assert found.diagnostics[0].message.startswith("10,485,765 bytes")
+
+
+def test_special_files_are_not_opened() -> None:
+    Path("f").mkdir()
+    os.mkfifo("f/pipe.yaml")
+    found = load(["f/pipe.yaml"])
+    assert [d.message for d in found.diagnostics] == ["cannot be read: not a regular file"]
+
+
+def test_parse_flow_knows_the_file() -> None:
+    found = _load({"a.yaml": _flow("a") + "---\n" + _flow("b", "    c: 1\n    c: 2\n")})
+    good, bad = found.flows
+    parsed = parse_flow(good)
+    assert isinstance(parsed, ParsedDocument)
+    assert parsed.flow_id == FlowId("x.y", "a")
+    assert parse_document(good.document) is parsed
+    assert parse_source(good.document.data) is parsed
+    problems = parse_flow(bad)
+    assert isinstance(problems, tuple)
+    assert [(d.path, d.position, d.flow) for d in problems] == [
+        ("f/a.yaml", Position(13, 5), FlowId("x.y", "b"))
+    ]
+    assert file_position(bad.document, Position(1, 2)) == Position(7, 2)
+
+
+def test_the_cache_forgets() -> None:
+    cache = flows.ParseCache(size=2)
+    first = cache.get("1", b"a: 1")
+    second = cache.get("2", b"a: 2")
+    assert cache.get("1", b"a: 1") is first
+    cache.get("3", b"a: 3")
+    assert cache.get("1", b"a: 1") is first
+    assert cache.get("2", b"a: 2") is not second
+    cache.clear()
+    assert cache.get("1", b"a: 1") is not first
+
+
+def test_the_cache_is_shared_by_threads() -> None:
+    cache = flows.ParseCache(size=8)
+    wrong: list[object] = []
+
+    def work() -> None:
+        for number in range(200):
+            value = number % 16
+            parsed = cache.get(str(value), f"a: {value}".encode())
+            if not isinstance(parsed, ParsedDocument) or parsed.value != {"a": value}:
+                wrong.append(parsed)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_render_is_the_identity() -> None:
+    flow = Flow(FlowId("x", "a"), Document("f", 0, 3, b"id: a"))
+    desired = render(flow)
+    assert desired.sent is flow.document.data
+    assert desired.file_position(Position(1, 1)) == Position(3, 1)
+    assert render_all([flow, flow]) == (desired, desired)
+
+
+def test_diagnostics_are_sorted() -> None:
+    found = _load({"b.yaml": "id: [\n", "a.yaml": "id: {\n"})
+    assert all(isinstance(entry, Diagnostic) for entry in found.diagnostics)
+    assert [d.path for d in found.diagnostics] == ["f/a.yaml", "f/b.yaml"]
+
+
+def test_a_file_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.yaml").write_text("")
+    found = walk(["a.yaml"]).files[0]
+    Path("a.yaml").unlink()
+    said = read(found)
+    assert isinstance(said, Diagnostic)
+    assert said.message == "cannot be read: No such file or directory"
