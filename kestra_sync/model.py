@@ -302,6 +302,13 @@ class Change:
     moved_from: Change | None = None
 
     @property
+    def applied(self) -> bytes | None:
+        """What we applied last, as far as that is known: its text, or Git's where that is it."""
+        if self.base is not None:
+            return self.base
+        return None if self.desired is None else self.desired.sent
+
+    @property
     def writes(self) -> bool:
         """Whether it changes anything on the server."""
         return self.action is not Action.NONE

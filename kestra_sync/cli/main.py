@@ -13,6 +13,10 @@ _COMMANDS = {
     "validate": "Check every flow, offline and with the server.",
     "plan": "Show what apply would do.",
     "apply": "Make the server hold what Git holds.",
+    "drift": "Show what others changed on the server.",
+    "history": "Show the last applies.",
+    "inventory": "Show the flows that we own.",
+    "unlock": "Take the lock away from a dead apply.",
 }
 
 

@@ -34,14 +34,19 @@ def source_options(function: F) -> F:
     return _stack(
         click.argument("paths", nargs=-1, type=str),
         option("--strict", is_flag=True, help="YAML files that are no flows are errors."),
-        option(
-            "--namespace",
-            "namespaces",
-            multiple=True,
-            metavar="NS",
-            help="The scope: this namespace and those below it; repeat for several. "
-            "Default: exactly the namespaces that the files name.",
-        ),
+        scope_options,
+    )(function)
+
+
+def scope_options(function: F) -> F:
+    """Which namespaces are ours."""
+    return option(
+        "--namespace",
+        "namespaces",
+        multiple=True,
+        metavar="NS",
+        help="The scope: this namespace and those below it; repeat for several. "
+        "Default: exactly the namespaces that the files name.",
     )(function)
 
 

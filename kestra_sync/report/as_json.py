@@ -98,6 +98,28 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
     }
 
 
+def drift_json(change: Change, *, context: int = 2) -> dict[str, Any]:
+    """One flow that others changed: the diff leads from what we applied to what is there."""
+    from kestra_sync.plan.diffs import diff_sources
+
+    applied = change.applied
+    shown = applied is not None and change.before is not None
+    return {
+        "flow": {"namespace": change.flow_id.namespace, "id": change.flow_id.id},
+        "reason": str(change.reason),
+        "deleted": change.before is None,
+        "path": change.path,
+        "revision": change.revision,
+        "live_sha256": None if change.before is None else sha256(change.before),
+        "diff": [
+            hunk_json(hunk)
+            for hunk in diff_sources(applied or b"", change.before or b"", context=context)
+        ]
+        if shown
+        else [],
+    }
+
+
 def hunk_json(hunk: Hunk) -> dict[str, Any]:
     """A hunk of a text diff."""
     return {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from xml.etree import ElementTree as ET  # noqa: S405 - to write XML, not to read any
-
-from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from xml.etree import ElementTree as ET
 
 # What XML 1.0 has no way to write, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+_WRITTEN = "<?xml version='1.0' encoding='us-ascii'?>\n"
 
 
 class Status(str, Enum):
@@ -60,11 +62,8 @@ def junit_xml(suite: str, cases: Sequence[Case], *, seconds: float | None = None
     for case in cases:
         _add(element, case)
     ET.indent(root)
-    text = ET.tostring(root, encoding="us-ascii", xml_declaration=True).decode("ascii")
-    return text.replace("<?xml version='1.0' encoding='us-ascii'?>", _DECLARATION) + "\n"
-
-
-_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+    body: bytes = ET.tostring(root, encoding="us-ascii")
+    return f"{_DECLARATION}\n{body.decode('ascii').removeprefix(_WRITTEN)}\n"
 
 
 def _add(suite: ET.Element, case: Case) -> None:
@@ -89,51 +88,3 @@ def _legal(text: str) -> str:
 
 def _time(seconds: float) -> str:
     return f"{seconds:.3f}"
-
-
-_STATUS = {
-    Verdict.PASSED: Status.PASSED,
-    Verdict.FAILED: Status.FAILED,
-    Verdict.TIMED_OUT: Status.FAILED,
-    Verdict.ERROR: Status.ERROR,
-    Verdict.INTERRUPTED: Status.ERROR,
-    Verdict.SKIPPED: Status.SKIPPED,
-}
-
-
-def smoke_junit(result: SmokeResult) -> str:
-    """The verdict of smoke tests."""
-    cases = [_case(each) for each in result.runs]
-    return junit_xml("kestra-sync smoke", cases, seconds=result.seconds)
-
-
-def _case(run: SmokeRun) -> Case:
-    messages = [each.message for each in run.failures]
-    if run.verdict is Verdict.SKIPPED:
-        messages = ["nothing it runs was written"]
-    elif run.verdict is Verdict.INTERRUPTED and not messages:
-        messages = ["interrupted"]
-    return Case(
-        name=run.spec.title,
-        group=run.flow.namespace,
-        status=_STATUS[run.verdict],
-        seconds=run.seconds or 0.0,
-        message=messages[0].splitlines()[0] if messages else "",
-        detail="\n".join(_detail(run, messages)) if run.failures else "",
-        output="\n".join(
-            f"{each.time} {each.level} {each.task or '-'} {each.text}" if each.time else each.text
-            for each in run.log
-        ),
-        file=run.spec.path or None,
-        line=run.spec.position.line if run.spec.position else None,
-    )
-
-
-def _detail(run: SmokeRun, messages: Iterable[str]) -> Iterable[str]:
-    yield from messages
-    if run.culprit is not None:
-        way = " › ".join(run.culprit.chain)
-        error = f": {run.culprit.error}" if run.culprit.error else ""
-        yield f"task {way} {run.culprit.state}{error}" if way else f"error{error}"
-    if run.url and run.cleanup is not None and run.cleanup.kept:
-        yield run.url

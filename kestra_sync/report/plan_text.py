@@ -30,10 +30,10 @@ _LISTED = 10
 _DIFF_LINES = 200
 
 
-def header(plan: Plan) -> Line:
+def header(plan: Plan, command: str = "plan") -> Line:
     """The line that says what is compared with what."""
     return line(
-        Span("kestra-sync plan", Style.HEADING),
+        Span(f"kestra-sync {command}", Style.HEADING),
         f" · {plan.target.url} (Kestra {plan.server_version}, tenant {plan.target.tenant})"
         f" · {plural(plan.flows, 'flow')} in {plan.source}",
     )

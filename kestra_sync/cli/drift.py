@@ -1,0 +1,67 @@
+"""``kestra-sync drift``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    config_options,
+    connection_options,
+    diff_options,
+    output_options,
+    selection_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.show import show_plan
+from kestra_sync.errors import ExitCode
+
+
+@click.command("drift")
+@source_options
+@config_options
+@selection_options
+@diff_options
+@connection_options
+@output_options
+def command(
+    *, context: int, output_format: str, color: str, verbose: bool, **settings: Any
+) -> ExitCode:
+    """Show what others changed on the server since our last apply.
+
+    Exit code 2 if anything drifted. Nothing is written.
+    """
+    from kestra_sync.commands.drift import drift
+    from kestra_sync.plan.diffs import diff_sources
+    from kestra_sync.report.as_json import diagnostics_json, drift_json
+    from kestra_sync.report.drift_text import drift_lines
+
+    output = Output.of("drift", output_format=output_format, color=color, verbose=verbose)
+    observer = output.observer()
+    try:
+        result = drift(settings_from(**settings), observer=observer)
+    finally:
+        observer.end()
+    plan = result.planned.plan
+    if plan is None:
+        show_plan(output, result.planned, context=context)
+    else:
+        diffs = {
+            each.flow_id: diff_sources(applied, each.before, context=context)
+            for each in result.drifted
+            if each.before is not None and (applied := each.applied) is not None
+        }
+        output.text(drift_lines(plan, result.drifted, diffs))
+    output.result(
+        result.exit_code,
+        {
+            "drifted": [drift_json(each, context=context) for each in result.drifted],
+            "diagnostics": diagnostics_json(result.planned.diagnostics),
+        }
+        if output.json
+        else {},
+    )
+    return result.exit_code

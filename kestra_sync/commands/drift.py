@@ -1,0 +1,72 @@
+"""``drift``: what others changed on the server since our last apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from kestra_sync.commands.connect import connect
+from kestra_sync.commands.ownership import place_of
+from kestra_sync.commands.plan import PlanResult, make_plan
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Base, Change, FlowId, Reason, Scope, sha256
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.plan.compare import OnDrift
+from kestra_sync.settings import Settings
+
+_EDITED = frozenset(
+    {Reason.DRIFT, Reason.CONFLICT, Reason.DRIFT_KEPT, Reason.KEPT_OFF, Reason.REFRESHED}
+)
+_DELETED = frozenset({Reason.RECREATED, Reason.DROPPED})
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """What was found.
+
+    :param drifted: the flows that others changed, deleted, or switched off; each with its live
+        source as ``before`` and, where the server still has it, what we applied as ``base``.
+    """
+
+    planned: PlanResult
+    drifted: tuple[Change, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """2 if anything drifted, 3 if the files could not be read."""
+        if self.planned.plan is None:
+            return ExitCode.INVALID
+        return ExitCode.CHANGES if self.drifted else ExitCode.OK
+
+
+def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
+    """Compare the server with what we applied last. Nothing is written.
+
+    :raises UsageError: without a name there is no record to compare with.
+    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises KestraError: if the server cannot be read.
+    """
+    place_of(settings, settings.scope or Scope(("",)))
+    with connect(settings.connection) as client:
+        # Whatever the settings do about edits, here they are only to be seen.
+        looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, take_over=True)
+        planned = make_plan(looking, client, observer=observer)
+    if planned.plan is None or planned.ownership is None:
+        return DriftResult(planned, ())
+    bases = planned.ownership.bases
+    return DriftResult(planned, tuple(drifted(planned.plan.changes, bases)))
+
+
+def drifted(changes: Iterable[Change], bases: dict[FlowId, Base]) -> Iterable[Change]:
+    """The changes that come from the server's side: its source is not the one we recorded."""
+    for each in changes:
+        base = bases.get(each.flow_id)
+        if base is None or base.only_intended:
+            continue
+        edited = (
+            each.reason in _EDITED
+            and each.before is not None
+            and sha256(each.before) not in base.live_hashes
+        )
+        if edited or each.reason in _DELETED:
+            yield each

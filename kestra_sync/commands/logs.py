@@ -1,0 +1,33 @@
+"""``logs``: what an execution has logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kestra_sync.commands.connect import connect
+from kestra_sync.settings import Settings
+from kestra_sync.smoke.logs import shown_entry
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import LogLine
+
+
+def log_lines(
+    settings: Settings, execution_id: str, *, follow: bool = False, min_level: str | None = None
+) -> Iterator[LogLine]:
+    """The lines of the log, with secrets masked; with ``follow`` until the execution is over.
+
+    :param min_level: leave out what is below, such as ``WARN``.
+    :raises NotFound: there is no such execution.
+    :raises KestraError: the server cannot be reached.
+    """
+    masker = Masker()
+    with connect(settings.connection) as client:
+        # The server has an empty log for an execution that it does not know.
+        client.executions.get(execution_id)
+        entries = (
+            client.logs.follow(execution_id, min_level)
+            if follow
+            else client.logs.get(execution_id, min_level)
+        )
+        for entry in entries:
+            yield from shown_entry(entry, masker)

@@ -1,0 +1,191 @@
+"""``run``: execute one flow, and follow it to its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kestra_sync.commands.connect import connect
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.kestra.errors import KestraError
+from kestra_sync.model import FlowId
+from kestra_sync.settings import Settings
+from kestra_sync.smoke.by_hand import Order, parse_inputs, parse_pairs, start, wait
+from kestra_sync.smoke.duration import parse_duration
+from kestra_sync.smoke.follow import LOG
+from kestra_sync.smoke.logs import shown_entry, tail
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import Culprit, LogLine
+from kestra_sync.smoke.server import page_of
+from kestra_sync.smoke.start import look_at
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.kestra.execution import Execution
+
+GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
+
+
+@dataclass(frozen=True)
+class Hears:
+    """Whoever wants to know how the execution goes on. Called from several threads.
+
+    :param started: it has been started, with its page in the UI.
+    :param changed: it has changed: ``RUNNING, task load``.
+    :param logged: it has logged something; ``None`` if nobody wants to know.
+    """
+
+    started: Callable[[Execution, str], None] = lambda _execution, _url: None
+    changed: Callable[[str], None] = lambda _words: None
+    logged: Callable[[LogLine], None] | None = None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An execution that a person has started, and what became of it.
+
+    :param waited: whether we waited for its end at all.
+    :param culprit: the task at which it failed, or, if it goes on, the one at which it is.
+    :param log: the last lines of a failed one.
+    """
+
+    execution: Execution
+    url: str
+    masker: Masker
+    waited: bool
+    culprit: Culprit | None = None
+    log: tuple[LogLine, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 if it ended well, or if nobody waited for that; else 1."""
+        if not self.waited or self.execution.state in GOOD_STATES:
+            return ExitCode.OK
+        return ExitCode.FAILURE
+
+
+def order_from(
+    flow: str,
+    *,
+    inputs: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    revision: int | None = None,
+    schedule_date: str | None = None,
+    breakpoints: Sequence[str] = (),
+    kind: str | None = None,
+) -> Order:
+    """What to run, from how it is typed.
+
+    :raises UsageError: something in it makes no sense.
+    """
+    namespace, slash, flow_id = flow.partition("/")
+    if not (namespace and slash and flow_id) or "/" in flow_id:
+        raise UsageError(
+            f"not a flow: {flow}", remedy="write namespace/id, such as company.team/flow"
+        )
+    return Order(
+        FlowId(namespace, flow_id),
+        parse_inputs(inputs),
+        parse_pairs(labels, "--label"),
+        revision,
+        schedule_date,
+        tuple(breakpoints),
+        kind,
+    )
+
+
+def run_flow(
+    settings: Settings,
+    order: Order,
+    *,
+    waits: bool = True,
+    timeout: str | None = None,
+    hears: Hears | None = None,
+) -> Ran:
+    """Start a flow, and wait for its end unless ``waits`` is false.
+
+    :param timeout: how long to wait, such as ``5m``; the execution goes on after that.
+    :raises UsageError: the timeout or an input makes no sense.
+    :raises KestraError: it could not be started, or the server cannot be reached.
+    """
+    seconds = _seconds(timeout)
+    hears = hears or Hears()
+    with connect(settings.connection) as client:
+        masker = Masker(_secrets(client, order))
+        started = start(client, order)
+        url = page_of(client, started)
+        hears.started(started, url)
+        if not waits:
+            return Ran(started, url, masker, waited=False)
+        ended = _follow(client, started, seconds, hears, masker)
+        ran = Ran(ended, url, masker, waited=True)
+        return ran if ended.state in GOOD_STATES else _explained(client, ran)
+
+
+def _seconds(timeout: str | None) -> float | None:
+    if timeout is None:
+        return None
+    try:
+        return parse_duration(timeout)
+    except ValueError:
+        raise UsageError(
+            f"not a duration: {timeout}", remedy="write it as 20s, 5m or 1h30m"
+        ) from None
+
+
+def _secrets(client: KestraClient, order: Order) -> tuple[str, ...]:
+    try:
+        return look_at(client, order.flow, order.inputs, order.revision).secrets
+    except KestraError as error:
+        # Whoever may run a flow may not be allowed to read it. What is wrong with it, starting
+        # it will tell.
+        LOG.debug("reading %s: %s", order.flow, error)
+        return ()
+
+
+def _follow(
+    client: KestraClient,
+    started: Execution,
+    seconds: float | None,
+    hears: Hears,
+    masker: Masker,
+) -> Execution:
+    from kestra_sync.smoke.one import in_short
+
+    listener: threading.Thread | None = None
+
+    def changed(execution: Execution) -> None:
+        nonlocal listener
+        hears.changed(in_short(execution))
+        # The log of an execution that the server cannot find yet would be none.
+        if listener is None and hears.logged is not None:
+            listener = threading.Thread(
+                target=_listen, args=(client, execution.id, hears.logged, masker), daemon=True
+            )
+            listener.start()
+
+    ended = wait(client, started, timeout=seconds, on_change=changed)
+    if listener is not None and ended.is_final:
+        listener.join(10.0)
+    return ended
+
+
+def _listen(
+    client: KestraClient, known: str, logged: Callable[[LogLine], None], masker: Masker
+) -> None:
+    try:
+        for entry in client.logs.follow(known):
+            for each in shown_entry(entry, masker):
+                logged(each)
+    except KestraError as error:
+        LOG.debug("the log of %s: %s", known, error)
+
+
+def _explained(client: KestraClient, ran: Ran) -> Ran:
+    from kestra_sync.smoke.culprit import find_culprit
+
+    found = find_culprit(client, ran.execution, ran.masker)
+    log = tail(found.entries, ran.masker)
+    return Ran(ran.execution, ran.url, ran.masker, ran.waited, found.culprit, log)

@@ -1,0 +1,95 @@
+"""``smoke``: run the smoke tests against what is on the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kestra_sync.commands.connect import connect
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.inventory.origin import origin
+from kestra_sync.model import Diagnostic, Severity
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.plan.selection import selected
+from kestra_sync.settings import Settings
+from kestra_sync.smoke.find import find_spec_files
+from kestra_sync.smoke.settings import SmokeSettings
+from kestra_sync.smoke.spec import Keep
+from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
+
+if TYPE_CHECKING:
+    from kestra_sync.smoke.result import SmokeResult
+
+
+@dataclass(frozen=True)
+class SmokeReport:
+    """What the command has to show.
+
+    :param result: ``None`` if the tests could not be understood; then none was run.
+    :param server: URL, version and tenant; ``""`` if it was not asked.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    result: SmokeResult | None = None
+    server: str = ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """3 if the tests could not be understood, else what they say."""
+        return ExitCode.INVALID if self.result is None else self.result.exit_code
+
+
+def smoke(
+    settings: Settings,
+    *,
+    keep: str | None = None,
+    observer: Observer = SILENT,
+) -> SmokeReport:
+    """Run all smoke tests of ``settings.paths`` and of the configuration, changed flows or not.
+
+    :param keep: ``never``, ``on-failure`` or ``always``, whatever the tests say.
+    :raises UsageError: there is no test to run.
+    :raises KestraError: the server cannot be reached.
+    """
+    observer.stage("reading the smoke tests")
+    loaded = load_specs(settings)
+    if any(each.severity is Severity.ERROR for each in loaded.diagnostics):
+        return SmokeReport(loaded.diagnostics)
+    specs = [spec for spec in loaded.specs if selected(spec.flow, settings.only, settings.exclude)]
+    if not specs:
+        # Green without having looked at anything would be a lie.
+        raise UsageError(
+            "there are no smoke tests to run" + (" for these flows" if loaded.specs else ""),
+            remedy="write one in a *.smoke.yaml file beside the flow, see docs/smoke.md",
+        )
+    from kestra_sync.smoke.runner import run_smoke
+
+    with connect(settings.connection) as client:
+        version = client.server_info().version
+        result = run_smoke(
+            client,
+            specs,
+            None,
+            {},
+            settings=smoke_settings(settings, keep=keep),
+            observer=observer,
+        )
+        server = f"{client.url} (Kestra {version}, tenant {client.tenant})"
+    return SmokeReport(loaded.diagnostics, result, server)
+
+
+def load_specs(settings: Settings) -> Loaded:
+    """The tests beside the flows, then those of the configuration.
+
+    :raises UsageError: for a path that does not exist.
+    """
+    files = find_spec_files(settings.paths, ignore=settings.ignore, base=settings.base_path)
+    loaded = load_spec_files(files)
+    return loaded if settings.smoke is None else loaded + specs_of(settings.smoke)
+
+
+def smoke_settings(settings: Settings, *, keep: str | None = None) -> SmokeSettings:
+    """How tests are run in a run with these settings, from this checkout."""
+    return SmokeSettings(
+        parallelism=settings.parallelism, keep=Keep(keep) if keep else None, commit=origin().commit
+    )

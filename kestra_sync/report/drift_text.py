@@ -1,0 +1,47 @@
+"""Drift as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kestra_sync.model import Change, FlowId, Plan
+from kestra_sync.plan.diff import Hunk
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.plan_text import diff_lines, header
+from kestra_sync.report.wording import plural
+
+
+def drift_lines(
+    plan: Plan, drifted: Sequence[Change], diffs: Mapping[FlowId, Sequence[Hunk]]
+) -> Iterator[Line]:
+    """Each flow that others changed, with what they did to it, then one line that counts."""
+    yield header(plan, "drift")
+    if drifted:
+        yield BLANK
+        names = max(len(str(each.flow_id)) for each in drifted)
+        for each in drifted:
+            revision = f"rev {each.revision}" if each.revision is not None else ""
+            yield line(
+                "  ",
+                Span("!", Style.ALERT),
+                f" {each.flow_id!s:<{names}}   {revision:<8}  {words(each)}",
+            )
+            yield from diff_lines(diffs.get(each.flow_id, ()), indent=6)
+    yield BLANK
+    verdict = (
+        f"Drift: {plural(len(drifted), 'flow')} changed on the server since the last apply."
+        if drifted
+        else "No drift: the server holds what was applied last."
+    )
+    yield line(Span(verdict, Style.ALERT if drifted else Style.GOOD))
+
+
+def words(change: Change) -> str:
+    """What was done to the flow."""
+    if change.before is None:
+        return "deleted on the server"
+    if change.reason.value == "kept-off":
+        return "switched off on the server"
+    if change.base is None and change.desired is None:
+        return "edited on the server (no longer in Git)"
+    return "edited on the server"

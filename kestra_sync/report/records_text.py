@@ -1,0 +1,62 @@
+"""Histories and inventories, as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Inventory
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import plural
+
+
+def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
+    """The runs, the newest first."""
+    runs = list(reversed(inventory.history)) if inventory is not None else []
+    if not runs:
+        yield line(f"No apply of {place.name!r} is recorded in {place.namespace}.")
+        return
+    rows = [("when", "commit", "branch", "result", "changes")]
+    for run in runs:
+        counts = ", ".join(f"{number} {name}" for name, number in sorted(run.counts.items()))
+        rows.append(
+            (run.time, (run.commit or "-")[:10], run.branch or "-", run.result, counts or "-")
+        )
+    yield from table(rows)
+
+
+def inventory_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
+    """The flows we own, with where they came from."""
+    if inventory is None:
+        yield line(f"There is no inventory {place.name!r} in {place.namespace} yet.")
+        return
+    yield line(
+        Span(inventory.name, Style.HEADING),
+        f" · {plural(len(inventory.resources), 'flow')}"
+        f" · scope {', '.join(inventory.scope.namespaces)}"
+        f" · commit {(inventory.commit or 'unknown')[:10]} · {inventory.time}",
+    )
+    if inventory.intent is not None:
+        count = plural(len(inventory.intent.writes), "write")
+        yield line(
+            Span("unfinished: ", Style.WARNING),
+            f"a run of {inventory.intent.time} meant to do {count} and did not come to its end;"
+            " run apply again",
+        )
+    if not inventory.resources:
+        return
+    yield BLANK
+    rows = [("flow", "revision", "file", "")]
+    for key in sorted(inventory.resources):
+        each = inventory.resources[key]
+        revision = "-" if each.revision is None else str(each.revision)
+        rows.append((str(key), revision, each.path, "kept off" if each.kept_off else ""))
+    yield from table(rows)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[Line]:
+    """Aligned columns under a heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        text = "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield line(Span(text.rstrip(), Style.DIM if number == 0 else Style.PLAIN))

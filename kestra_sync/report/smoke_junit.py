@@ -1,0 +1,55 @@
+"""The verdict of smoke tests as JUnit XML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kestra_sync.report.junit import Case, Status, junit_xml
+from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+
+_STATUS = {
+    Verdict.PASSED: Status.PASSED,
+    Verdict.FAILED: Status.FAILED,
+    Verdict.TIMED_OUT: Status.FAILED,
+    Verdict.ERROR: Status.ERROR,
+    Verdict.INTERRUPTED: Status.ERROR,
+    Verdict.SKIPPED: Status.SKIPPED,
+}
+
+
+def smoke_junit(result: SmokeResult) -> str:
+    """The verdict of smoke tests."""
+    cases = [_case(each) for each in result.runs]
+    return junit_xml("kestra-sync smoke", cases, seconds=result.seconds)
+
+
+def _case(run: SmokeRun) -> Case:
+    messages = [each.message for each in run.failures]
+    if run.verdict is Verdict.SKIPPED:
+        messages = ["nothing it runs was written"]
+    elif run.verdict is Verdict.INTERRUPTED and not messages:
+        messages = ["interrupted"]
+    return Case(
+        name=run.spec.title,
+        group=run.flow.namespace,
+        status=_STATUS[run.verdict],
+        seconds=run.seconds or 0.0,
+        message=messages[0].splitlines()[0] if messages else "",
+        detail="\n".join(_detail(run, messages)) if run.failures else "",
+        output="\n".join(
+            f"{each.time} {each.level} {each.task or '-'} {each.text}" if each.time else each.text
+            for each in run.log
+        ),
+        file=run.spec.path or None,
+        line=run.spec.position.line if run.spec.position else None,
+    )
+
+
+def _detail(run: SmokeRun, messages: Iterable[str]) -> Iterable[str]:
+    yield from messages
+    if run.culprit is not None:
+        way = " › ".join(run.culprit.chain)
+        error = f": {run.culprit.error}" if run.culprit.error else ""
+        yield f"task {way} {run.culprit.state}{error}" if way else f"error{error}"
+    if run.url and run.cleanup is not None and run.cleanup.kept:
+        yield run.url
