@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.server import Server, running_server
+
+_SLOW = Path(__file__).parent / "e2e"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,6 +18,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "embedded_only: starts the embedded engine even if KESTRA_TEST_URL is set"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs no server first: a slip is told at once, not after a minute."""
+    items.sort(key=lambda item: _SLOW in item.path.parents)
 
 
 @pytest.fixture(scope="session")

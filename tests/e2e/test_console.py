@@ -19,7 +19,7 @@ import pytest
 from tests.engine import Engine
 from tests.support.cleanup import remove_namespace
 from tests.support.console import Command, blocks, matches, normalised
-from tests.support.server import Http, server_of
+from tests.support.server import Http, Server, server_of
 
 _ROOT = Path(__file__).parent.parent.parent
 _FILES = {"sed", "rm", "mv", "cp", "cat", "mkdir", "echo", "printf"}
@@ -44,21 +44,24 @@ _PAGES = [
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """An engine of our own: the examples deploy to the namespaces of ``flows/``."""
-    with Engine.start() as running:
-        yield running
+def kestra(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """An embedded engine: the examples deploy to the namespaces of ``flows/``."""
+    if "KESTRA_TEST_URL" in os.environ:
+        with Engine.start() as engine:
+            yield server_of(engine)
+    else:
+        yield request.getfixturevalue("server")
 
 
 @pytest.fixture
-def environment(engine: Engine) -> Iterator[dict[str, str]]:
-    """What points the examples at the engine, which is emptied afterwards."""
-    server = server_of(engine)
+def environment(kestra: Server) -> Iterator[dict[str, str]]:
+    """What points the examples at the engine, which is afterwards as it was."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KESTRA_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    yield {**kept, **server.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
-    with Http(server) as http:
-        for namespace in http.get("/flows/distinct-namespaces").json():
+    with Http(kestra) as http:
+        before = set(http.get("/flows/distinct-namespaces").json())
+        yield {**kept, **kestra.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+        for namespace in set(http.get("/flows/distinct-namespaces").json()) - before:
             remove_namespace(http, namespace)
 
 
