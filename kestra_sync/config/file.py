@@ -82,8 +82,11 @@ def read(path: str) -> ConfigFile:
         )
         for position, name in document.aliases
     ]
-    if found or aliases:
-        raise ConfigError(shown, [*aliases, *_located(file, found)])
+    # The text that an alias is read as makes no sense where it stands: say one thing of it.
+    places = {each.position for each in aliases}
+    wrong = [each for each in _located(file, found) if each.position not in places]
+    if wrong or aliases:
+        raise ConfigError(shown, [*aliases, *wrong])
     return file
 
 

@@ -57,7 +57,9 @@ def _faults(value: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Fault
     schema = resolve(schema)
     if not _fits(value, schema):
         yield Fault(
-            "config-value", path, f"{_name(path)} must be {schema['x-expected']}{_shown(value)}"
+            "config-value",
+            path,
+            f"{_name(path)} must be {schema['x-expected']}{_shown(value, schema)}",
         )
     elif isinstance(value, dict):
         yield from _members(value, schema, path)
@@ -86,7 +88,7 @@ def _members(value: dict[str, Any], schema: Mapping[str, Any], path: Path) -> It
                 yield Fault(
                     "config-value",
                     here,
-                    f"a name below {_name(path)} must be {expected}{_shown(key)}",
+                    f"a name below {_name(path)} must be {expected}{_shown(key, {})}",
                     at_key=True,
                 )
             if others is not True:
@@ -136,15 +138,22 @@ def _name(path: Path) -> str:
     return f"`{text.removeprefix('.')}`" if text else "the file"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, schema: Mapping[str, Any]) -> str:
     """The value that is not right; nothing if it is no simple one."""
     if value is None:
         return ", and there is nothing"
     if isinstance(value, bool):
         return f", not {'true' if value else 'false'}"
     if isinstance(value, (int, float)):
-        return f", not {value}"
+        return f", not the number {value}"
     if isinstance(value, str):
         text = re.sub(r"//[^/\s]*@", "//", value)  # no credentials of a URL
-        return f", not '{text if len(text) <= 60 else text[:57] + '...'}'"
-    return f", not a {'list' if isinstance(value, list) else 'mapping'}"
+        quoted = f"'{text if len(text) <= 60 else text[:57] + '...'}'"
+        return (
+            f", not {quoted}"
+            if "string" in schema.get("type", "string")
+            else (f", not the text {quoted}")
+        )
+    if isinstance(value, list):
+        return ", not a list" if value else ", not an empty list"
+    return ", not a mapping"

@@ -48,6 +48,8 @@ def unknown_key(
     if meant is not None:
         return "config-unknown-key", f"{message}, did you mean '{meant}'?", None
     elsewhere = _elsewhere(key, root, resolve)
+    if elsewhere is not None and _plain(elsewhere) == _plain(key):
+        return "config-unknown-key", f"'{elsewhere}' belongs to the top of the file", None
     if elsewhere is not None:
         return "config-unknown-key", f"{message}, did you mean '{elsewhere}'?", None
     return "config-unknown-key", message, f"known here: {', '.join(known)}"

@@ -28,7 +28,7 @@ class Given:
 
 
 class Check(Protocol):
-    """A rule: silent if the policy does not ask for it, or the flow is as it should be."""
+    """A rule: silent if the flow is as it should be. Run only if the policy asks for it."""
 
     def __call__(self, given: Given) -> Iterator[Finding]:
         """What is wrong with the flow."""

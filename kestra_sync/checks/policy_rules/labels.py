@@ -27,8 +27,6 @@ def required_label(given: Given) -> Iterator[Finding]:
 
 def read_only(given: Given) -> Iterator[Finding]:
     """The label that makes Kestra's editor read-only is there, and on."""
-    if not given.policy.read_only:
-        return
     if as_text(labels(given.value).get(READ_ONLY)) != "true":
         yield at_labels(
             given.value,

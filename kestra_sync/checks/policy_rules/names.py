@@ -13,7 +13,7 @@ from kestra_sync.model import Scope
 def namespace(given: Given) -> Iterator[Finding]:
     """The namespace is one of those allowed, or below one."""
     allowed = given.policy.allowed_namespaces
-    if allowed and not Scope(allowed).covers(given.flow_id.namespace):
+    if not Scope(allowed).covers(given.flow_id.namespace):
         yield Finding(
             "policy-namespace",
             ("namespace",),
@@ -25,7 +25,8 @@ def namespace(given: Given) -> Iterator[Finding]:
 def id_pattern(given: Given) -> Iterator[Finding]:
     """The whole id matches the pattern."""
     pattern = given.policy.id_pattern
-    if pattern is not None and re.fullmatch(pattern, given.flow_id.id) is None:
+    assert pattern is not None
+    if re.fullmatch(pattern, given.flow_id.id) is None:
         yield Finding(
             "policy-id-pattern",
             ("id",),
@@ -36,8 +37,6 @@ def id_pattern(given: Given) -> Iterator[Finding]:
 
 def description(given: Given) -> Iterator[Finding]:
     """There is a description, with something in it."""
-    if not given.policy.require_description:
-        return
     text = given.value.get("description")
     if not (isinstance(text, str) and text.strip()):
         key = "description" if "description" in given.value else "id"

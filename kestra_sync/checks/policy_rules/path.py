@@ -17,8 +17,7 @@ _TOKEN = re.compile(r"\{[^{}]*\}|\*|[{}]")
 def path(given: Given) -> Iterator[Finding]:
     """The file is where the template says, or in the folders of its namespace."""
     wanted = given.policy.path
-    if wanted is None:
-        return
+    assert wanted is not None
     if wanted == "namespace":
         expected = folders(given.flow_id.namespace, given.scope)
         actual = given.path.rpartition("/")[0]
@@ -54,7 +53,7 @@ def template_problem(template: str) -> str | None:
     """What is wrong with a template; ``None`` if nothing is."""
     parts = _TOKEN.findall(template)
     for part in parts:
-        if part in "{}":
+        if part in ("{", "}"):
             return f"a '{part}' without its other half"
         if part != "*" and part[1:-1] not in PLACEHOLDERS:
             return f"unknown placeholder '{part}'"

@@ -1,0 +1,120 @@
+"""Which diagnostics an ignore answers, and which ignores are warnings themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kestra_sync.checks.ignores import apply_ignores, drop_ignored
+from kestra_sync.checks.policy import weighed
+from kestra_sync.model import (
+    Desired,
+    Diagnostic,
+    Document,
+    Flow,
+    FlowId,
+    Position,
+    Severity,
+)
+from kestra_sync.settings import Policy
+
+LABELS = Policy(require_labels=("team",))
+
+
+def desired(source: str, *, path: str = "a.yaml", first_line: int = 1) -> Desired:
+    """The flow ``company/report`` with these bytes."""
+    data = source.encode()
+    return Desired(Flow(FlowId("company", "report"), Document(path, 0, first_line, data)), data)
+
+
+def warning(
+    rule: str, line: int | None = 1, severity: Severity = Severity.WARNING, path: str = "a.yaml"
+) -> Diagnostic:
+    """Something that a check said of that flow."""
+    position = None if line is None else Position(line, 1)
+    return Diagnostic(path, position, severity, rule, "it is so", flow=FlowId("company", "report"))
+
+
+def test_without_ignores_nothing_changes() -> None:
+    said = [warning("deprecated")]
+    assert apply_ignores([desired("id: a\n")], said) == tuple(said)
+    assert drop_ignored([desired("id: a\n")], said) == tuple(said)
+    assert drop_ignored([desired("id: a\n")], []) == ()
+
+
+def test_a_line_answers_for_itself_alone() -> None:
+    each = desired("id: a # kestra-sync: ignore[deprecated]\nb: 1\n")
+    said = [warning("deprecated", 1), warning("deprecated", 2), warning("deprecated", None)]
+    assert apply_ignores([each], said) == tuple(said[1:])
+
+
+def test_lines_count_in_the_file() -> None:
+    each = desired("id: a # kestra-sync: ignore[deprecated]\nb: 1\n", first_line=11)
+    said = [warning("deprecated", 11), warning("deprecated", 12)]
+    assert apply_ignores([each], said) == (said[1],)
+
+
+def test_lines_are_mapped_back_from_what_is_sent() -> None:
+    each = desired("# new\nid: a # kestra-sync: ignore[deprecated]\n")
+    each = replace(each, line_map=(0, 0))
+    assert apply_ignores([each], [warning("deprecated", 1)]) == ()
+
+
+def test_the_same_flow_in_another_place_is_another_matter() -> None:
+    first = desired("# kestra-sync: ignore[deprecated]\nid: a\n")
+    second = desired("id: a\n", first_line=4)
+    third = desired("id: a\n", path="b.yaml")
+    said = [warning("deprecated", 2), warning("deprecated", 4), warning("deprecated", 1, path="b")]
+    assert apply_ignores([first, second, third], said) == tuple(said[1:])
+
+
+def test_what_the_server_refuses_cannot_be_ignored() -> None:
+    each = desired("# kestra-sync: ignore[kestra-invalid, reference-missing]\nid: a\n")
+    said = [
+        warning("kestra-invalid", severity=Severity.ERROR),
+        warning("reference-missing", severity=Severity.ERROR),
+    ]
+    assert drop_ignored([each], said) == tuple(said)
+    (found,) = apply_ignores([each], [])
+    assert found.message == "kestra-invalid cannot be ignored"
+
+
+def test_what_the_server_warns_of_can() -> None:
+    each = desired("# kestra-sync: ignore[kestra-warning, reference-missing]\nid: a\n")
+    assert drop_ignored([each], [warning("kestra-warning"), warning("reference-missing")]) == ()
+    # Whether the server will say so cannot be known offline.
+    assert apply_ignores([each], []) == ()
+
+
+def test_the_warning_about_ignores_cannot_be_ignored() -> None:
+    each = desired("# kestra-sync: ignore[unused-ignore]\nid: a\n")
+    (found,) = apply_ignores([each], [])
+    assert found.message == "unused-ignore cannot be ignored"
+    assert found.position == Position(1, 1)
+
+
+def test_an_error_by_configuration_can_be_ignored() -> None:
+    each = desired("# kestra-sync: ignore[deprecated]\nid: a\n")
+    assert apply_ignores([each], [warning("deprecated", severity=Severity.ERROR)]) == ()
+
+
+def test_one_of_two_rules_may_be_unused() -> None:
+    each = desired("# kestra-sync: ignore[deprecated, policy-required-label]\nid: a\n")
+    (found,) = apply_ignores([each], [warning("deprecated")], LABELS)
+    assert found.message == "there is no policy-required-label here to ignore"
+    assert apply_ignores([each], [warning("deprecated")]) == ()
+
+
+def test_words_that_are_no_directive() -> None:
+    each = desired("# kestra-sync: keep\n# kestra-sync: 'x'\n# kestra-sync: see the docs\nid: a\n")
+    assert apply_ignores([each], []) == ()
+
+
+def test_weights() -> None:
+    policy = Policy(
+        severity={"deprecated": Severity.ERROR, "yaml-alias": None, "server-property": None}
+    )
+    said = [warning("deprecated"), warning("yaml-alias"), warning("not-a-task")]
+    assert weighed(said, policy) == [
+        warning("deprecated", severity=Severity.ERROR),
+        warning("not-a-task"),
+    ]

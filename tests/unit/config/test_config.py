@@ -1,0 +1,248 @@
+"""Find, read and type a configuration, with an environment over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.config.config import Config, load_config
+from kestra_sync.config.errors import ConfigError
+from kestra_sync.config.file import MAX_BYTES, find
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.model import Diagnostic, Position, Scope, Severity
+from kestra_sync.plan.compare import OnDrift
+from kestra_sync.plan.guards import Limit
+from kestra_sync.settings import Policy, Prune
+from tests.cases.config import POSITIVE
+
+EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a configuration."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(text: str, path: str = "kestra-sync.yaml") -> str:
+    """A configuration of version 1 that also says ``text``."""
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"version: 1\n{text}", encoding="utf-8")
+    return path
+
+
+def loaded(path: str | None = None, environment: str | None = None) -> Config:
+    """The configuration, which must be there."""
+    config = load_config(path, environment)
+    assert config is not None
+    return config
+
+
+def test_there_need_not_be_a_file() -> None:
+    assert load_config() is None
+    assert load_config("") is None
+
+
+@pytest.mark.parametrize("name", ["kestra-sync.yaml", "kestra-sync.yml"])
+def test_the_file_in_the_working_directory_is_found(name: str) -> None:
+    write("name: acme", name)
+    assert loaded().path == name
+    assert loaded().name == "acme"
+
+
+def test_two_files_are_one_too_many() -> None:
+    write("")
+    write("", "kestra-sync.yml")
+    with pytest.raises(UsageError, match=r"both kestra-sync\.yaml and kestra-sync\.yml"):
+        load_config()
+    assert find("kestra-sync.yml") == "kestra-sync.yml"
+
+
+@pytest.mark.parametrize("path", ["absent.yaml", ".", "a\0b"])
+def test_a_file_that_is_named_must_be_readable(path: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read") as error:
+        load_config(path)
+    assert error.value.exit_code is ExitCode.USAGE
+
+
+def test_a_large_file_is_no_configuration() -> None:
+    path = write("#" * MAX_BYTES)
+    with pytest.raises(UsageError, match="larger than"):
+        load_config(path)
+
+
+def test_every_error_is_reported_at_once() -> None:
+    write("prunne: none\nurl: x\n")
+    with pytest.raises(ConfigError) as error:
+        load_config()
+    assert error.value.exit_code is ExitCode.USAGE
+    assert [each.position for each in error.value.diagnostics] == [Position(2, 1), Position(3, 6)]
+    assert error.value.message.splitlines() == [
+        "kestra-sync.yaml cannot be used: 2 errors",
+        "kestra-sync.yaml:2:1: error[config-unknown-key] "
+        + "unknown key 'prunne', did you mean 'prune'?",
+        "kestra-sync.yaml:3:6: error[config-value] "
+        + "`url` must be a URL that begins with http:// or https://, not 'x'",
+    ]
+
+
+def test_an_error_of_the_file_as_a_whole_has_no_line() -> None:
+    whole = Diagnostic("c.yaml", None, Severity.ERROR, "config-yaml", "it is broken")
+    message = ConfigError("c.yaml", [whole]).message
+    assert message == "c.yaml cannot be used: 1 error\nc.yaml: error[config-yaml] it is broken"
+
+
+def test_a_remedy_stands_below_its_error() -> None:
+    Path("kestra-sync.yaml").write_text("name: a\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_config()
+    assert error.value.message.splitlines()[-1] == "    add `version:`"
+
+
+def test_bytes_that_are_no_text_have_no_place() -> None:
+    Path("kestra-sync.yaml").write_bytes(b"\xff\xfev\0")
+    with pytest.raises(ConfigError, match="UTF-16"):
+        load_config()
+
+
+def test_a_minimal_file_says_nothing() -> None:
+    write("")
+    config = loaded()
+    assert config.scope is None
+    assert config.prune is None
+    assert config.on_drift is None
+    assert config.source is None
+    assert config.delete_limit is None
+    assert config.lock_timeout is None
+    assert config.smoke is None
+    assert config.policy == Policy()
+    assert config.environments == ()
+
+
+def test_everything_is_typed() -> None:
+    config = loaded(EVERYTHING)
+    assert config.name == "acme-flows"
+    assert config.scope == Scope(("company", "shared.jobs"))
+    assert config.prune is Prune.OWNED
+    assert config.on_drift is OnDrift.KEEP
+    assert config.protect == ("company.vault",)
+    assert config.inventory_namespace == "company"
+    assert config.delete_limit == Limit(30)
+    assert config.update_limit == Limit(100, percent=False)
+    assert config.lock_timeout == 300
+    assert config.parallelism == 4
+    assert config.url == "https://kestra.acme.io/kestra"
+    assert config.tenant == "main"
+    assert config.ignore == ("drafts/**",)
+    assert config.environments == ("prod", "dev")
+    assert config.environment is None
+    assert config.policy == Policy(
+        require_labels=("team",),
+        read_only=True,
+        allowed_namespaces=("company",),
+        id_pattern="[a-z_]+",
+        path="{folders}/{id}.yaml",
+        require_description=True,
+        ignore=("flows/drafts/**",),
+        severity={
+            "policy-description": Severity.WARNING,
+            "policy-path": None,
+            "deprecated": Severity.ERROR,
+        },
+    )
+
+
+def test_an_environment_lies_over_the_file() -> None:
+    config = loaded(EVERYTHING, "prod")
+    assert config.environment == "prod"
+    assert config.name == "acme-flows"
+    assert config.scope == Scope(("prod",))
+    assert config.prune is Prune.NONE
+    assert config.on_drift is OnDrift.FAIL
+    assert config.url == "https://kestra.acme.io"
+    assert config.tenant == "prod"
+    assert config.delete_limit == Limit(0, percent=False)
+    assert config.update_limit == Limit(0)
+    assert config.lock_timeout == 30
+    assert config.protect == ()
+    # Mappings are merged key by key.
+    assert config.policy.read_only is False
+    assert config.policy.require_labels == ("team",)
+
+
+def test_an_environment_may_be_empty() -> None:
+    config = loaded(EVERYTHING, "dev")
+    assert config.environment == "dev"
+    assert config.scope == Scope(("company", "shared.jobs"))
+
+
+def test_an_unknown_environment_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="has no environment 'pord'") as error:
+        load_config(EVERYTHING, "pord")
+    assert error.value.remedy == "it has: dev, prod"
+    write("")
+    with pytest.raises(UsageError) as error:
+        load_config(None, "prod")
+    assert error.value.remedy == "it has: none"
+
+
+def test_an_environment_needs_a_file() -> None:
+    with pytest.raises(UsageError, match="without a configuration"):
+        load_config(None, "prod")
+
+
+def test_changing_namespaces_is_refused_where_it_would_be_used() -> None:
+    write("environments: {prod: {namespaces: {a: a, company: prod}}, dev: {}}")
+    assert loaded(environment="dev").environment == "dev"
+    with pytest.raises(ConfigError, match="company to prod") as error:
+        load_config(None, "prod")
+    (found,) = error.value.diagnostics
+    assert found.rule == "config-unsupported"
+    assert found.position == Position(2, 51)
+
+
+def test_paths_are_relative_to_the_file_and_shown_from_here(here: Path) -> None:
+    write("source: [flows, ../more, /abs/flows]", "sub/conf/kestra-sync.yaml")
+    relative = loaded("sub/conf/kestra-sync.yaml")
+    assert relative.base == "sub/conf"
+    assert relative.source == ("sub/conf/flows", "sub/more", "/abs/flows")
+    absolute = loaded(str(here / "sub/conf/kestra-sync.yaml"))
+    assert absolute.source == relative.source
+
+
+def test_paths_outside_the_working_directory_stay_absolute(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("source: flows", "sub/kestra-sync.yaml")
+    (here / "other").mkdir()
+    monkeypatch.chdir(here / "other")
+    assert loaded("../sub/kestra-sync.yaml").source == ("../sub/flows",)
+    assert loaded(str(here / "sub/kestra-sync.yaml")).source == (f"{here}/sub/flows",)
+
+
+def test_smoke_tests_keep_their_places() -> None:
+    write(
+        "smoke:\n- flow: a/b\n  inputs: {x: [1, 2]}\n"
+        "environments:\n  prod:\n    smoke: [{flow: c/d}]\n  dev: {}\n"
+    )
+    smoke = loaded(environment="dev").smoke
+    assert smoke is not None
+    assert smoke.value == [{"flow": "a/b", "inputs": {"x": [1, 2]}}]
+    assert smoke.positions[()] == Position(3, 1)
+    assert smoke.positions[0, "flow"] == Position(3, 9)
+    assert smoke.positions[0, "inputs", "x", 1] == Position(4, 19)
+    above = loaded(environment="prod").smoke
+    assert above is not None
+    assert above.value == [{"flow": "c/d"}]
+    assert above.positions[0, "flow"] == Position(7, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("90s", 90), ("2m", 120), ("1h", 3600), ("45", 45)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    write(f"lock: {{timeout: {text}}}")
+    assert loaded().lock_timeout == seconds

@@ -1,0 +1,177 @@
+"""Flags over environment over file over defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kestra_sync.cli.main import main
+from kestra_sync.cli.options import settings_from
+from kestra_sync.config.config import Config
+from kestra_sync.config.merge import settings_from_config
+from kestra_sync.errors import UsageError
+from kestra_sync.model import Scope
+from kestra_sync.plan.compare import OnDrift
+from kestra_sync.plan.guards import Limit
+from kestra_sync.settings import Policy, Prune, Settings
+
+CONFIG = Config(
+    path="conf/kestra-sync.yaml",
+    base="conf",
+    environment="prod",
+    name="acme",
+    source=("conf/flows",),
+    ignore=("drafts",),
+    scope=Scope(("company",)),
+    prune=Prune.NONE,
+    on_drift=OnDrift.KEEP,
+    protect=("vault",),
+    delete_limit=Limit(5),
+    inventory_namespace="company.sync",
+    lock_timeout=5.0,
+    policy=Policy(read_only=True),
+    parallelism=2,
+    url="http://file",
+    tenant="file",
+)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a configuration, an environment without a server."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KESTRA_API_URL", "KESTRA_TENANT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_without_anything_there_are_the_defaults() -> None:
+    settings = settings_from_config(None)
+    assert settings.base_path is None
+    assert settings.paths == Settings().paths
+    assert settings.prune is Settings().prune
+    assert settings.on_drift is Settings().on_drift
+    assert settings.parallelism == Settings().parallelism
+    assert settings.delete_limit == Settings().delete_limit
+    assert settings.scope is None
+    assert not settings.partial
+
+
+def test_the_file_goes_before_the_defaults() -> None:
+    settings = settings_from_config(CONFIG)
+    assert settings.config_path == "conf/kestra-sync.yaml"
+    assert settings.base_path == Path("conf")
+    assert settings.paths == settings.source == ("conf/flows",)
+    assert settings.name == "acme"
+    assert settings.environment == "prod"
+    assert settings.scope == Scope(("company",))
+    assert settings.prune is Prune.NONE
+    assert settings.on_drift is OnDrift.KEEP
+    assert settings.ignore == ("drafts",)
+    assert settings.protect == ("vault",)
+    assert settings.delete_limit == Limit(5)
+    assert settings.update_limit == Settings().update_limit
+    assert settings.inventory_namespace == "company.sync"
+    assert settings.lock_timeout == 5
+    assert settings.policy.read_only
+    assert settings.parallelism == 2
+    assert (settings.connection.url, settings.connection.tenant) == ("http://file", "file")
+
+
+def test_flags_go_before_the_file() -> None:
+    settings = settings_from_config(
+        CONFIG,
+        paths=("conf",),
+        namespaces=("a", "b"),
+        name="other",
+        prune="scope",
+        on_drift="fail",
+        re_enable=True,
+        url="http://flag",
+        tenant="flag",
+        parallelism=3,
+        lock_timeout=7.0,
+        strict=True,
+        allow_large=True,
+    )
+    assert settings.paths == ("conf",)
+    assert settings.scope == Scope(("a", "b"))
+    assert settings.name == "other"
+    assert settings.prune is Prune.SCOPE
+    assert settings.on_drift is OnDrift.FAIL
+    assert settings.re_enable
+    assert settings.strict
+    assert settings.allow_large
+    assert settings.parallelism == 3
+    assert settings.lock_timeout == 7
+    assert (settings.connection.url, settings.connection.tenant) == ("http://flag", "flag")
+
+
+def test_the_environment_goes_before_the_file() -> None:
+    environ = {"KESTRA_API_URL": "http://environment"}
+    connection = settings_from_config(CONFIG, environ=environ).connection
+    # The client reads the environment by itself, with the credentials that belong to it.
+    assert connection.url is None
+    assert connection.tenant == "file"
+    environ = {"KESTRA_TENANT": "environment"}
+    assert settings_from_config(CONFIG, environ=environ).connection.tenant is None
+
+
+def test_a_name_needs_a_scope() -> None:
+    with pytest.raises(UsageError, match="a name needs a scope"):
+        settings_from_config(None, name="acme")
+    with pytest.raises(UsageError, match="a name needs a scope"):
+        settings_from_config(Config(path="c", base=".", name="acme"))
+    assert settings_from_config(None, name="acme", namespaces=("a",)).name == "acme"
+
+
+def test_without_a_source_the_flows_are_beside_the_file() -> None:
+    config = Config(path="conf/kestra-sync.yaml", base="conf")
+    assert settings_from_config(config).paths == ("conf/flows",)
+    # Then paths are simply the source: there is nothing they could be a part of.
+    assert not settings_from_config(config, paths=("elsewhere",)).partial
+
+
+@pytest.mark.parametrize(
+    ("paths", "partial"),
+    [
+        (("conf/flows",), False),
+        (("conf/flows/",), False),
+        (("conf",), False),
+        ((".",), False),
+        (("other", "conf/flows"), False),
+        (("conf/flows/sales",), True),
+        (("conf/flows/sales", "conf/flows/ops"), True),
+        (("conf/flows2",), True),
+        (("other",), True),
+    ],
+)
+def test_narrower_paths_make_a_run_partial(paths: tuple[str, ...], partial: bool) -> None:
+    assert settings_from_config(CONFIG, paths=paths).partial is partial
+
+
+def test_the_command_line_reads_the_file_and_the_env_file(here: Path) -> None:
+    Path("kestra-sync.yaml").write_text("version: 1\nurl: http://file\ntenant: file\n")
+    Path(".env").write_text("KESTRA_API_URL=http://env\n")
+    connection = settings_from(env_file=".env", paths=()).connection
+    assert (connection.url, connection.tenant) == (None, "file")
+    assert settings_from(env_file=None, paths=()).connection.url == "http://file"
+
+
+def test_variables_stand_for_options(here: Path) -> None:
+    Path("other.yaml").write_text(
+        "version: 1\nsource: jobs\nenvironments: {prod: {source: prod}}\n"
+    )
+    for folder in ("jobs", "prod"):
+        (here / folder).mkdir()
+    run = CliRunner().invoke(
+        main, ["validate", "--offline"], env={"KESTRA_SYNC_CONFIG": "other.yaml"}
+    )
+    assert "0 flows in jobs" in run.output
+    env = {"KESTRA_SYNC_CONFIG": "other.yaml", "KESTRA_SYNC_ENVIRONMENT": "prod"}
+    run = CliRunner().invoke(main, ["validate", "--offline"], env=env)
+    assert "0 flows in prod" in run.output
+    run = CliRunner().invoke(main, ["validate", "--offline", "-e", "dev"], env=env)
+    assert isinstance(run.exception, UsageError)
