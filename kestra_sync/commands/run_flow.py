@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.kestra.errors import KestraError
+from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.by_hand import Order, parse_inputs, parse_pairs, start, wait
@@ -23,7 +24,6 @@ from kestra_sync.smoke.start import look_at
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
-    from kestra_sync.kestra.execution import Execution
 
 GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
 

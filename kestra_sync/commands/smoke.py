@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
@@ -13,12 +12,24 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.find import find_spec_files
+from kestra_sync.smoke.progress import SmokeObserver
+from kestra_sync.smoke.result import SmokeResult, SmokeRun
+from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import Keep
+from kestra_sync.smoke.spec import Keep, SmokeSpec
 from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
 
-if TYPE_CHECKING:
-    from kestra_sync.smoke.result import SmokeResult
+#: For the command line, which shows the progress of each execution.
+__all__ = [
+    "SmokeObserver",
+    "SmokeReport",
+    "SmokeResult",
+    "SmokeRun",
+    "SmokeSpec",
+    "load_specs",
+    "smoke",
+    "smoke_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -62,8 +73,6 @@ def smoke(
             "there are no smoke tests to run" + (" for these flows" if loaded.specs else ""),
             remedy="write one in a *.smoke.yaml file beside the flow, see docs/smoke.md",
         )
-    from kestra_sync.smoke.runner import run_smoke
-
     with connect(settings.connection) as client:
         version = client.server_info().version
         result = run_smoke(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kestra_sync.smoke.result import GOOD, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import GOOD, Culprit, SmokeResult, SmokeRun, Verdict
 
 
 def smoke_json(result: SmokeResult) -> dict[str, Any]:
@@ -36,15 +36,9 @@ def run_json(run: SmokeRun) -> dict[str, Any]:
         "state": run.state,
         "seconds": None if run.seconds is None else round(run.seconds, 3),
         "failures": [{"kind": str(each.kind), "message": each.message} for each in run.failures],
-        "culprit": None
-        if run.culprit is None
-        else {
-            "chain": list(run.culprit.chain),
-            "state": run.culprit.state,
-            "error": run.culprit.error or None,
-        },
+        "culprit": culprit_json(run.culprit),
         "log": [
-            {"time": each.time, "level": each.level, "task": each.task, "text": each.text}
+            {"time": each.time or None, "level": each.level, "task": each.task, "text": each.text}
             for each in run.log
         ],
         "cleanup": None
@@ -54,4 +48,15 @@ def run_json(run: SmokeRun) -> dict[str, Any]:
             "deleted": run.cleanup.deleted,
             "problems": list(run.cleanup.problems),
         },
+    }
+
+
+def culprit_json(culprit: Culprit | None) -> dict[str, Any] | None:
+    """The way to the task that failed, and its error."""
+    if culprit is None:
+        return None
+    return {
+        "chain": list(culprit.chain),
+        "state": culprit.state,
+        "error": culprit.error or None,
     }

@@ -89,10 +89,7 @@ def _evidence(run: SmokeRun) -> Iterator[Line]:
     for failure in run.failures:
         for text in failure.message.splitlines():
             yield line(_PAD, Span(text, Style.ERROR))
-    if run.culprit is not None:
-        yield from _culprit(run.culprit)
-    for each in run.log:
-        yield _log_line(each)
+    yield from evidence_lines(run.culprit, run.log, indent=len(_PAD))
     for problem in run.cleanup.problems if run.cleanup is not None else ():
         yield line(_PAD, Span(problem, Style.WARNING))
     if run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR) and run.spec.path:
@@ -100,17 +97,19 @@ def _evidence(run: SmokeRun) -> Iterator[Line]:
         yield line(_PAD, Span(f"as written in {run.spec.path}{at}", Style.DIM))
 
 
-def _culprit(culprit: Culprit) -> Iterator[Line]:
-    first, *more = culprit.error.splitlines() or [""]
-    if culprit.chain:
+def evidence_lines(
+    culprit: Culprit | None, log: tuple[LogLine, ...], *, indent: int
+) -> Iterator[Line]:
+    """The task that failed with its error, and the last lines of the log."""
+    pad = " " * indent
+    if culprit is not None:
+        first, *more = culprit.error.splitlines() or [""]
         way = " › ".join(culprit.chain)
-        yield line(_PAD, f"task {way} {culprit.state}", f": {first}" if first else "")
-    else:
-        yield line(_PAD, f"error: {first}")
-    for each in more:
-        yield line(_PAD, f"  {each}")
-
-
-def _log_line(each: LogLine) -> Line:
-    head = f"{each.time} {each.level:<5} {each.task or '-'}  " if each.time else "  "
-    return line(_PAD, Span(f"│ {head}{each.text}", Style.DIM))
+        at = f"task {way} {culprit.state}" if way else "error"
+        yield line(pad, at, f": {first}" if first else "")
+        for text in more:
+            yield line(pad, f"  {text}")
+    for each in log:
+        head = f"{each.time} {each.level:<5} {each.task or '-'}" if each.time else ""
+        # The bar keeps CI from taking the begin of a line for a command.
+        yield line(pad, Span(f"│ {head}  {each.text}", Style.DIM))

@@ -1,0 +1,52 @@
+"""``kestra-sync logs``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import option, output_options, settings_from
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.server_options import server_options
+from kestra_sync.errors import ExitCode
+
+
+@click.command("logs")
+@click.argument("execution", metavar="ID")
+@option("--follow", is_flag=True, help="Go on until the execution is over.")
+@option(
+    "--min-level",
+    type=click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]),
+    help="Leave out what is below.",
+)
+@server_options()
+@output_options
+def command(
+    *,
+    execution: str,
+    follow: bool,
+    min_level: str | None,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Show what the execution ID has logged, with secrets masked."""
+    from kestra_sync.commands.logs import log_lines
+    from kestra_sync.report.execution_json import log_json
+    from kestra_sync.report.execution_text import log_line_text
+
+    output = Output.of("logs", output_format=output_format, color=color, verbose=verbose)
+    found = log_lines(settings_from(**settings), execution, follow=follow, min_level=min_level)
+    if output.json:
+        lines = log_json(found)
+        output.result(ExitCode.OK, {"execution": execution, "log": lines})
+        return ExitCode.OK
+    coloured = output.coloured(sys.stdout)
+    for each in found:
+        output.text([log_line_text(each, colour=coloured)])
+        if follow:
+            sys.stdout.flush()
+    return ExitCode.OK

@@ -1,0 +1,75 @@
+"""``kestra-sync smoke``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    config_options,
+    connection_options,
+    option,
+    output_options,
+    settings_from,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.smoke_output import smoke_progress, write_junit
+from kestra_sync.errors import ExitCode
+
+
+@click.command("smoke")
+@click.argument("paths", nargs=-1, type=str)
+@config_options
+@option("--only", multiple=True, metavar="PATTERN", help="Only the tests of these flows.")
+@option("--exclude", multiple=True, metavar="PATTERN", help="Not the tests of these flows.")
+@option(
+    "--keep",
+    type=click.Choice(["never", "on-failure", "always"]),
+    help="Which executions stay on the server, whatever the tests say.",
+)
+@option("--junit", metavar="FILE", help="Write the verdict as JUnit XML, too.")
+@connection_options
+@output_options
+def command(
+    *,
+    keep: str | None,
+    junit: str | None,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Run the smoke tests beside the flows in PATHS (default: flows), changed or not.
+
+    Tests stand in *.smoke.yaml files and in the `smoke` list of the configuration. Exit code 7 if
+    any of them fails.
+    """
+    from kestra_sync.commands.smoke import smoke
+    from kestra_sync.report.as_json import diagnostics_json
+    from kestra_sync.report.diagnostics import diagnostic_lines
+    from kestra_sync.report.smoke_json import smoke_json
+    from kestra_sync.report.smoke_text import smoke_header, smoke_lines
+
+    output = Output.of("smoke", output_format=output_format, color=color, verbose=verbose)
+    observer = smoke_progress(output)
+    try:
+        report = smoke(settings_from(**settings), keep=keep, observer=observer)
+    finally:
+        observer.end()
+    result = report.result
+    if not output.json:
+        output.message(diagnostic_lines(report.diagnostics))
+    if result is not None:
+        output.text([smoke_header(result, report.server), *smoke_lines(result)])
+        if junit:
+            write_junit(result, junit)
+    output.result(
+        report.exit_code,
+        {
+            "server": report.server or None,
+            "diagnostics": diagnostics_json(report.diagnostics),
+            "smoke": None if result is None else smoke_json(result),
+        },
+    )
+    return report.exit_code

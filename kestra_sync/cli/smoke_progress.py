@@ -1,0 +1,80 @@
+"""A row for each execution under way, on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from kestra_sync.commands.smoke import SmokeObserver, SmokeRun, SmokeSpec
+from kestra_sync.report.sanitize import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class TerminalSmokeProgress(SmokeObserver):
+    """Rows that come and go; the verdict is printed when all are gone."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._specs: tuple[SmokeSpec, ...] = ()
+        self._rows: dict[int, TaskID] = {}
+        self._total: TaskID | None = None
+
+    def smoke_begin(self, specs: tuple[SmokeSpec, ...]) -> None:
+        """A row that counts, above those of the executions."""
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(
+            file=sys.stderr, force_terminal=True, no_color=not self._colour, highlight=False
+        )
+        with self._lock:
+            self._specs = specs
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                TextColumn("{task.fields[words]}", markup=False),
+                TimeElapsedColumn(),
+                console=console,
+                transient=True,
+            )
+            self._total = self._progress.add_task("smoke tests", words=f"0 of {len(specs)}")
+            self._progress.start()
+
+    def smoke_running(self, index: int, words: str) -> None:
+        """The row of an execution, from its first change on."""
+        with self._lock:
+            if self._progress is None:
+                return
+            if index not in self._rows:
+                title = visible(self._specs[index].title)
+                self._rows[index] = self._progress.add_task(f"  {title}", words="")
+            self._progress.update(self._rows[index], words=visible(words))
+
+    def smoke_done(self, index: int, run: SmokeRun) -> None:  # noqa: ARG002 - for the table
+        """Its row goes."""
+        with self._lock:
+            if self._progress is None or self._total is None:
+                return
+            row = self._rows.pop(index, None)
+            if row is not None:
+                self._progress.remove_task(row)
+            self._progress.advance(self._total)
+            done = int(self._progress.tasks[0].completed)
+            self._progress.update(self._total, words=f"{done} of {len(self._specs)}")
+
+    def smoke_end(self) -> None:
+        """Take the rows away."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.stop()
+            self._progress = None
+            self._rows.clear()
+
+    def note(self, message: str) -> None:
+        """One line above the rows."""
+        sys.stderr.write(f"note: {visible(message)}\n")

@@ -1,0 +1,133 @@
+"""Executions that a person starts or deletes, outside any smoke test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kestra_sync.errors import UsageError
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.model import FlowId
+from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, and how.
+
+    :param inputs: a ``Path`` is sent as a file.
+    :param schedule_date: ISO 8601; when to start it.
+    """
+
+    flow: FlowId
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    revision: int | None = None
+    schedule_date: str | None = None
+    breakpoints: tuple[str, ...] = ()
+    kind: str | None = None
+
+
+def start(client: KestraClient, order: Order) -> Execution:
+    """Start an execution.
+
+    :raises NotFound: there is no such flow.
+    :raises ConflictingState: the flow is disabled.
+    :raises InvalidContent: an input is missing or wrong.
+    :raises UnknownOutcome: it may have been started or not.
+    """
+    return client.executions.create(
+        order.flow,
+        inputs=order.inputs,
+        labels=order.labels,
+        revision=order.revision,
+        schedule_date=order.schedule_date,
+        breakpoints=order.breakpoints,
+        kind=order.kind,
+    )
+
+
+def wait(
+    client: KestraClient,
+    started: Execution,
+    *,
+    timeout: float | None,
+    on_change: Callable[[Execution], None],
+) -> Execution:
+    """The execution in its final state, or as it is after ``timeout`` seconds: it goes on then.
+
+    :raises NotFound: somebody has deleted it.
+    :raises KestraError: these credentials may not read executions.
+    """
+    deadline = float("inf") if timeout is None else CLOCK.now() + timeout
+    try:
+        return follow_to_end(client.executions, started, deadline=deadline, on_change=on_change)
+    except StillGoing as going:
+        return going.execution
+
+
+def delete(
+    client: KestraClient,
+    execution_ids: Iterable[str],
+    *,
+    logs: bool,
+    metrics: bool,
+    storage: bool,
+) -> dict[str, str | None]:
+    """Delete executions, one after the other; a failure does not stop the others.
+
+    :returns: for each id why it could not be deleted; ``None`` if it is gone.
+    :raises KestraError: these credentials may not delete executions.
+    """
+    results: dict[str, str | None] = {}
+    for known in execution_ids:
+        try:
+            client.executions.delete(known, logs=logs, metrics=metrics, storage=storage)
+            results[known] = None
+        except NotFound:
+            results[known] = "there is no such execution"
+        except (Unauthorized, Forbidden):
+            raise
+        except KestraError as error:
+            results[known] = str(error)
+    return results
+
+
+def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
+    """Inputs as they are typed: ``name=value``, ``name=@path`` for a file, ``@@`` for an ``@``.
+
+    :raises UsageError: there is no ``=``, or no such file.
+    """
+    inputs: dict[str, Any] = {}
+    for name, value in parse_pairs(pairs, "-i").items():
+        if value.startswith("@@"):
+            inputs[name] = value[1:]
+        elif value.startswith("@"):
+            path = Path(value[1:])
+            if not path.is_file():
+                raise UsageError(
+                    f"input {name}: no such file: {value[1:]}",
+                    remedy="text that begins with @ names a file; write @@ for a plain @",
+                )
+            inputs[name] = path
+        else:
+            inputs[name] = value
+    return inputs
+
+
+def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """``name=value`` pairs; of a name given twice the last one wins.
+
+    :raises UsageError: there is no ``=``, or nothing before it.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {pair}: expected NAME=VALUE")
+        found[name] = value
+    return found

@@ -1,0 +1,149 @@
+"""Removes the executions of a smoke test, with those of its subflows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import Cleanup
+from kestra_sync.smoke.server import SmokeServer
+
+CORRELATION = "system.correlationId"
+"""Kestra's label that an execution shares with all that it has started."""
+
+_LINK = re.compile(r'\[\[link execution="([A-Za-z0-9_-]{1,64})"')
+_MOST = 1000
+_FIRE_AND_FORGET = 5.0
+
+
+def kill(
+    server: SmokeServer, execution: Execution, *, seconds: float, clock: Clock = CLOCK
+) -> tuple[Execution, str]:
+    """End an execution, and wait until it has ended.
+
+    Never raises: returns it as it is afterwards, and how that went, in words.
+    """
+    deadline = clock.now() + seconds
+    while True:
+        try:
+            server.executions.kill(execution.id)
+            break
+        except ConflictingState:
+            break  # it was over a moment before
+        except NotFound as error:
+            # It may be so new that it cannot be seen yet.
+            problem = str(error)
+        except KestraError as error:
+            problem = str(error)
+        if clock.now() >= deadline:
+            return execution, f"could not be killed: {problem}"
+        clock.sleep(0.5)
+    after = await_end(
+        server.executions, execution, seconds=max(1.0, deadline - clock.now()), clock=clock
+    )
+    if after.state == "KILLED":
+        return after, "killed"
+    if after.is_final:
+        return after, f"ended as {after.state} while it was being killed"
+    return after, f"was told to end, and is still {after.state}"
+
+
+def remove(
+    server: SmokeServer,
+    execution: Execution,
+    masker: Masker,
+    *,
+    subflows: bool,
+    kill_seconds: float,
+    clock: Clock = CLOCK,
+) -> Cleanup:
+    """Delete an execution with its logs, metrics and files, and all that it has started.
+
+    Never raises: what cannot be deleted is said in the result.
+
+    :param subflows: whether the flow calls others at all; looking for nothing costs requests.
+    """
+    found = {execution.id: execution}
+    if subflows:
+        _add_subflows(server, execution, found)
+    deleted = 0
+    problems = []
+    # Those that were started last go first: nothing then refers to what is gone.
+    for each in reversed(found.values()):
+        problem = _delete(server, each, kill_seconds, clock)
+        if problem is None:
+            deleted += 1
+        else:
+            problems.append(masker.clean(f"execution {each.id} could not be deleted: {problem}"))
+    return Cleanup(kept=bool(problems), deleted=deleted, problems=tuple(problems))
+
+
+def _delete(
+    server: SmokeServer, execution: Execution, kill_seconds: float, clock: Clock
+) -> str | None:
+    """What kept it from being deleted; ``None`` if it is gone."""
+    if not execution.is_final:
+        # What a subflow task does not wait for may still run. It gets a moment to end by itself.
+        execution = await_end(server.executions, execution, seconds=_FIRE_AND_FORGET, clock=clock)
+        if not execution.is_final:
+            execution, _ = kill(server, execution, seconds=kill_seconds, clock=clock)
+    return _twice(lambda: server.executions.delete(execution.id), clock)
+
+
+def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
+    problem = ""
+    for pause in (1.0, 0.0):
+        try:
+            delete()
+        except NotFound:
+            return None  # also after an answer that was lost
+        except KestraError as error:
+            problem = str(error)
+        else:
+            return None
+        clock.sleep(pause)
+    return problem
+
+
+def _add_subflows(server: SmokeServer, root: Execution, found: dict[str, Execution]) -> None:
+    """Add what ``root`` has started, directly or not.
+
+    A task run tells the execution it has started, but a loop over files tells its own only in
+    the log. What a log says is not to be trusted: only the server's own label makes an execution
+    one of ours.
+    """
+    ours = root.labels.get(CORRELATION, root.id)
+    pending = [root]
+    seen = {root.id}
+    while pending and len(found) < _MOST:
+        for known in _mentioned(server, pending.pop()):
+            if known in seen:
+                continue
+            seen.add(known)
+            try:
+                execution = server.executions.get(known)
+            except KestraError as error:
+                LOG.debug("subflow execution %s: %s", known, error)
+                continue
+            if execution.labels.get(CORRELATION) == ours:
+                found[known] = execution
+                pending.append(execution)
+
+
+def _mentioned(server: SmokeServer, execution: Execution) -> Iterator[str]:
+    for run in execution.task_runs:
+        started = run.outputs.get("executionId")
+        if isinstance(started, str):
+            yield started
+    if any("iterations" in run.outputs for run in execution.task_runs):
+        try:
+            entries = server.logs.get(execution.id)
+        except KestraError as error:
+            LOG.debug("the log of %s: %s", execution.id, error)
+            return
+        for entry in entries:
+            yield from _LINK.findall(entry.message)

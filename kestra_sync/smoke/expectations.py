@@ -1,0 +1,96 @@
+"""Compares what came out with what was expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.smoke.logs import Entries, found_in
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import Failure, FailureKind
+from kestra_sync.smoke.spec import NOT_RUN, Expectation
+
+_SHOWN = 200
+_ABSENT = object()
+
+
+def judge(
+    expect: Expectation, execution: Execution, entries: Entries, masker: Masker
+) -> tuple[Failure, ...]:
+    """What was not as expected; nothing if the test has passed."""
+    return tuple(
+        Failure(kind, masker.clean(message))
+        for kind, message in (
+            *_state(expect, execution),
+            *_outputs(expect.outputs, execution),
+            *_tasks(expect.tasks, execution),
+            *_logs(expect, entries),
+        )
+    )
+
+
+Found = Iterator[tuple[FailureKind, str]]
+
+
+def _state(expect: Expectation, execution: Execution) -> Found:
+    if execution.state not in expect.states:
+        yield FailureKind.STATE, f"expected {' or '.join(expect.states)}, got {execution.state}"
+
+
+def _outputs(expected: Mapping[str, Any], execution: Execution) -> Found:
+    for name, value in expected.items():
+        actual = execution.outputs.get(name, _ABSENT)
+        if value is None and actual is _ABSENT:
+            continue
+        if not same(value, actual):
+            got = "there is none" if actual is _ABSENT else f"got {shown(actual)}"
+            yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
+
+
+def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Found:
+    for task, states in expected.items():
+        runs = [run for run in execution.task_runs if run.task_id == task]
+        allowed = " or ".join(states)
+        if not runs and NOT_RUN not in states:
+            yield FailureKind.TASK, f"task {task}: expected {allowed}, but it did not run"
+        wrong = [run for run in runs if run.state not in states]
+        if wrong:
+            of = f" ({len(wrong)} of {len(runs)} runs)" if len(runs) > 1 else ""
+            got = ", ".join(sorted({run.state for run in wrong}))
+            yield FailureKind.TASK, f"task {task}: expected {allowed}, got {got}{of}"
+
+
+def _logs(expect: Expectation, entries: Entries) -> Found:
+    for pattern in expect.logs_match:
+        if found_in(pattern, entries) is None:
+            yield FailureKind.LOG, f"no log message matches {pattern}"
+    for pattern in expect.logs_no_match:
+        entry = found_in(pattern, entries)
+        if entry is not None:
+            text = " ".join(entry.message.split())
+            at = f" of task {entry.task_id}" if entry.task_id else ""
+            yield FailureKind.LOG, f"a log message{at} matches {pattern}: {_short(text)}"
+
+
+def same(expected: Any, actual: Any) -> bool:
+    """Equal as JSON: 3 and 3.0 are one number, ``true`` and 1 are not the same."""
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return expected.keys() == actual.keys() and all(
+            same(value, actual[key]) for key, value in expected.items()
+        )
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(same, expected, actual))
+    return bool(expected == actual)
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, cut where it gets long."""
+    return _short(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

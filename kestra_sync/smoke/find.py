@@ -1,0 +1,72 @@
+"""Which files hold smoke tests: ``*.smoke.yaml`` beside the flows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kestra_sync.errors import UsageError
+from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.walk import SMOKE_SUFFIXES
+
+
+def find_spec_files(
+    paths: Sequence[str], *, ignore: Sequence[str] = (), base: Path | None = None
+) -> list[str]:
+    """The files with smoke tests for what ``paths`` name, sorted, as the user would write them.
+
+    A directory stands for all below it, a flow file for the tests of the same name beside it.
+    What is ignored as a flow is ignored here too. Symbolic links are not followed.
+
+    :param base: the directory of the configuration, to which ``ignore`` is relative.
+    :raises UsageError: for a path that does not exist.
+    """
+    rules = IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve())
+    found: dict[Path, str] = {}
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            for file in _below(path, rules):
+                found.setdefault(file.resolve(), file.as_posix())
+        elif path.is_file():
+            for file in [path] if is_spec_file(path.name) else _beside(path):
+                found.setdefault(file.resolve(), file.as_posix())
+        else:
+            raise UsageError(f"no such file or directory: {given}")
+    return sorted(found.values())
+
+
+def is_spec_file(name: str) -> bool:
+    """Whether a file of that name holds smoke tests."""
+    return name.lower().endswith(SMOKE_SUFFIXES) and not name.startswith(".")
+
+
+def _beside(flow_file: Path) -> Iterator[Path]:
+    for suffix in SMOKE_SUFFIXES:
+        candidate = flow_file.with_name(flow_file.stem + suffix)
+        if candidate.is_file():
+            yield candidate
+
+
+def _below(root: Path, rules: IgnoreRules) -> Iterator[Path]:
+    # The rules know real paths; people want to see the ones they gave.
+    real = root.resolve()
+    rules_of = {root: rules.above(real)}
+    for folder, directories, files in os.walk(root):
+        here = Path(folder)
+        inside = real / here.relative_to(root)
+        current = rules_of.pop(here).enter(inside, lambda _shown, _error: None)
+        directories[:] = [
+            name
+            for name in sorted(directories)
+            if not name.startswith(".")
+            and not (here / name).is_symlink()
+            and not current.ignored(inside / name, directory=True)
+        ]
+        rules_of.update((here / name, current) for name in directories)
+        for name in files:
+            if not is_spec_file(name) or (here / name).is_symlink():
+                continue
+            if not current.ignored(inside / name, directory=False):
+                yield here / name

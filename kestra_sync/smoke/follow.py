@@ -1,0 +1,116 @@
+"""Follows an execution to its end or to its deadline, also while the server is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.kestra.follow import FollowTimeout
+from kestra_sync.smoke.server import ExecutionCalls
+
+LOG = logging.getLogger(__name__)
+
+#: A new execution is in the server's queue first, and can be read a moment later.
+_APPEARS_WITHIN = 15.0
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 3.0
+
+
+class StillGoing(Exception):  # noqa: N818 - an ending among others
+    """The deadline has come, or we are asked to stop, and the execution goes on.
+
+    :param execution: as it was last seen.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__(execution.id)
+        self.execution = execution
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, to be replaced in tests."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+CLOCK = Clock()
+
+
+def follow_to_end(
+    executions: ExecutionCalls,
+    started: Execution,
+    *,
+    deadline: float,
+    on_change: Callable[[Execution], None],
+    stop: threading.Event | None = None,
+    clock: Clock = CLOCK,
+) -> Execution:
+    """The execution in its final state.
+
+    A server that cannot be reached may be about to come back, with the execution still running:
+    only the deadline ends the waiting for it.
+
+    :param stop: when set, do not go on waiting.
+    :raises StillGoing: the deadline has passed, or ``stop`` is set.
+    :raises NotFound: the execution has been deleted by somebody.
+    :raises KestraError: these credentials may not read executions.
+    """
+    last = started
+    begun = clock.now()
+    pause = _FIRST_PAUSE
+    found = False
+    while True:
+        left = deadline - clock.now()
+        if left <= 0 or (stop is not None and stop.is_set() and not last.is_final):
+            raise StillGoing(last)
+        try:
+            for seen in executions.follow(started.id, timeout=left):
+                last, found, pause = seen, True, _FIRST_PAUSE
+                on_change(seen)
+                if stop is not None and stop.is_set():
+                    break
+            if last.is_final:
+                return last
+            continue
+        except FollowTimeout as timeout:
+            raise StillGoing(timeout.execution) from None
+        except NotFound:
+            if found or clock.now() - begun > _APPEARS_WITHIN:
+                raise
+        except (Unauthorized, Forbidden):
+            raise
+        except KestraError as error:
+            LOG.debug("following %s: %s", started.id, error)
+        clock.sleep(max(0.0, min(pause, deadline - clock.now())))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def await_end(
+    executions: ExecutionCalls, execution: Execution, *, seconds: float, clock: Clock = CLOCK
+) -> Execution:
+    """The execution once it is over, or as it is after ``seconds``. Never raises.
+
+    By plain reads: this is for executions that end at once or not at all.
+    """
+    last = execution
+    deadline = clock.now() + seconds
+    pause = 0.05
+    while True:
+        try:
+            last = executions.get(execution.id)
+        except NotFound:
+            return last
+        except KestraError as error:
+            LOG.debug("waiting for %s: %s", execution.id, error)
+        left = deadline - clock.now()
+        if last.is_final or left <= 0:
+            return last
+        clock.sleep(min(pause, left))
+        pause = min(pause * 1.5, 1.0)

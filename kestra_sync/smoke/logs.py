@@ -1,0 +1,98 @@
+"""Reads what an execution has logged, which is complete only a moment after its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from kestra_sync.kestra.errors import KestraError
+from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.smoke.follow import CLOCK, LOG, Clock
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import LogLine
+from kestra_sync.smoke.server import LogCalls
+
+PATIENCE = 3.0
+"""Seconds to wait for messages that are still on their way."""
+LINES = 12
+"""How many of the last lines are shown."""
+LINE_LENGTH = 400
+_SEARCHED = 20_000
+_LOUD = frozenset({"INFO", "WARN", "ERROR"})
+
+Entries = Sequence[LogEntry]
+
+
+def read_logs(
+    logs: LogCalls,
+    execution_id: str,
+    *,
+    enough: Callable[[Entries], bool],
+    settled: bool = False,
+    clock: Clock = CLOCK,
+) -> Entries:
+    """What was logged; read again until ``enough`` is there, for a few seconds at most.
+
+    Never raises: without its log a test can still be judged.
+
+    :param settled: read until two readings are equal, for whoever wants to know what is not there.
+    """
+    deadline = clock.now() + PATIENCE
+    entries: Entries = ()
+    before = -1
+    pause = 0.1
+    while True:
+        try:
+            entries = logs.get(execution_id)
+        except KestraError as error:
+            LOG.debug("the log of %s: %s", execution_id, error)
+        if enough(entries) and not (settled and before != len(entries)):
+            return entries
+        before = len(entries)
+        if clock.now() >= deadline:
+            return entries
+        clock.sleep(max(pause, 0.4) if settled else pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def found_in(pattern: str, entries: Entries) -> LogEntry | None:
+    """The first message in which the regular expression is found."""
+    compiled = re.compile(pattern)
+    for entry in entries:
+        if compiled.search(entry.message[:_SEARCHED]):
+            return entry
+    return None
+
+
+def last_error(entries: Entries, task_run_id: str | None = None) -> str:
+    """The last error message (of one task run, if it has any); ``""`` if there is none."""
+    errors = [entry for entry in entries if entry.level == "ERROR"]
+    own = [entry for entry in errors if task_run_id and entry.task_run_id == task_run_id]
+    return (own or errors)[-1].message if errors else ""
+
+
+def tail(entries: Entries, masker: Masker) -> tuple[LogLine, ...]:
+    """The last lines. Debug output and stack traces only where there is nothing else."""
+    loud = [entry for entry in entries if entry.level in _LOUD]
+    found: list[LogLine] = []
+    for entry in (loud or list(entries))[-LINES:]:
+        found += [replace(each, text=_short(each.text)) for each in shown_entry(entry, masker)]
+    return tuple(found[-LINES:])
+
+
+def shown_entry(entry: LogEntry, masker: Masker) -> Iterator[LogLine]:
+    """The lines of one message, as they may be shown; only the first one says when and where."""
+    first, *more = masker.clean(entry.message).splitlines() or [""]
+    yield LogLine(time_of(entry), entry.level, entry.task_id, first)
+    for each in more:
+        yield LogLine("", entry.level, entry.task_id, each)
+
+
+def time_of(entry: LogEntry) -> str:
+    """``12:30:01.250`` of the server's time stamp."""
+    return entry.timestamp[11:23].rstrip("Z")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LINE_LENGTH else f"{text[:LINE_LENGTH]}…"

@@ -1,0 +1,201 @@
+"""One smoke test, from its start to the removal of its execution."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kestra_sync.errors import KestraSyncError
+from kestra_sync.kestra.errors import ApiError, KestraError, NotFound
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.smoke.cleanup import kill, remove
+from kestra_sync.smoke.culprit import find_culprit, guilty
+from kestra_sync.smoke.duration import format_duration, iso_seconds
+from kestra_sync.smoke.expectations import judge
+from kestra_sync.smoke.follow import CLOCK, Clock, StillGoing, follow_to_end
+from kestra_sync.smoke.logs import Entries, found_in, read_logs, tail
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import Cleanup, Failure, FailureKind, SmokeRun, Verdict
+from kestra_sync.smoke.server import SmokeServer, page_of
+from kestra_sync.smoke.settings import SmokeSettings
+from kestra_sync.smoke.spec import Keep, SmokeSpec
+from kestra_sync.smoke.start import RUN_LABEL, Subject, look_at, start
+
+_AT_TIMEOUT = {
+    "PAUSED": "PAUSED until somebody resumes it",
+    "BREAKPOINT": "halted at a breakpoint until somebody resumes it",
+    "QUEUED": "QUEUED behind other executions of its flow",
+}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who hears of a test while it runs.
+
+    :param started: an execution has been started; from now on somebody must end it.
+    :param changed: it has changed: ``RUNNING, task load``.
+    :param stop: set when tests are to end early.
+    """
+
+    started: Callable[[Execution], None]
+    changed: Callable[[str], None]
+    stop: threading.Event
+
+
+def run_one(
+    server: SmokeServer,
+    spec: SmokeSpec,
+    *,
+    revision: int | None,
+    settings: SmokeSettings,
+    watch: Watch,
+    clock: Clock = CLOCK,
+) -> SmokeRun:
+    """Run one test. Whatever goes wrong is in the result, not an exception.
+
+    :param revision: of the flow, as it was just deployed; ``None`` takes the one that is there.
+    """
+    masker = Masker()
+    subject: Subject | None = None
+    try:
+        subject = look_at(server, spec.flow, spec.inputs, revision)
+        masker = Masker(subject.secrets)
+        deadline = clock.now() + spec.timeout
+        started = start(server, spec, subject, settings, deadline, clock)
+    except NotFound:
+        at = "" if revision is None else f" in revision {revision}"
+        return _not_started(spec, subject, f"there is no such flow on the server{at}", masker)
+    except KestraSyncError as error:
+        words = error.server_message if isinstance(error, ApiError) else ""
+        words = f"could not be started: {words or error.message}"
+        if isinstance(error, KestraError) and error.may_have_written:
+            words += f"; if it was, it has the label {RUN_LABEL}: {settings.run_id}"
+        return _not_started(spec, subject, words, masker)
+    watch.started(started)
+    return _Test(server, spec, subject, settings, watch, clock, masker).finish(started, deadline)
+
+
+def _not_started(spec: SmokeSpec, subject: Subject | None, words: str, masker: Masker) -> SmokeRun:
+    failure = Failure(FailureKind.START, masker.clean(words))
+    revision = subject.revision if subject is not None else None
+    return SmokeRun(spec, Verdict.ERROR, revision=revision, failures=(failure,))
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A test whose execution has been started."""
+
+    server: SmokeServer
+    spec: SmokeSpec
+    subject: Subject
+    settings: SmokeSettings
+    watch: Watch
+    clock: Clock
+    masker: Masker
+
+    def finish(self, started: Execution, deadline: float) -> SmokeRun:
+        """Follow the execution to its end, judge it, remove it."""
+        begun = self.clock.now()
+        try:
+            ended = follow_to_end(
+                self.server.executions,
+                started,
+                deadline=deadline,
+                on_change=lambda seen: self.watch.changed(in_short(seen)),
+                stop=self.watch.stop,
+                clock=self.clock,
+            )
+            run = self._judged(ended)
+        except StillGoing as going:
+            ended, run = self._still_going(going.execution)
+        except KestraError as error:
+            ended = started
+            gone = isinstance(error, NotFound)
+            words = "somebody has deleted the execution" if gone else str(error)
+            run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
+        seconds = iso_seconds(ended.duration) if ended.is_final else None
+        run = replace(
+            run,
+            url=page_of(self.server, started),
+            seconds=self.clock.now() - begun if seconds is None else seconds,
+        )
+        return replace(run, cleanup=self._clean_up(run, ended))
+
+    def _judged(self, ended: Execution) -> SmokeRun:
+        expect = self.spec.expect
+        entries: Entries | None = None
+        if expect.logs_match or expect.logs_no_match:
+            entries = read_logs(
+                self.server.logs,
+                ended.id,
+                enough=lambda seen: all(found_in(each, seen) for each in expect.logs_match),
+                settled=bool(expect.logs_no_match),
+                clock=self.clock,
+            )
+        failures = judge(expect, ended, entries or (), self.masker)
+        if self.subject.revision is not None and ended.revision not in (
+            None,
+            self.subject.revision,
+        ):
+            words = f"revision {ended.revision} was run instead of {self.subject.revision}"
+            failures = (*failures, self._failure(FailureKind.START, words))
+        if not failures:
+            return self._run(ended, Verdict.PASSED)
+        if self.watch.stop.is_set():
+            return self._run(ended, Verdict.INTERRUPTED)
+        return self._with_evidence(self._run(ended, Verdict.FAILED, *failures), ended, entries)
+
+    def _still_going(self, execution: Execution) -> tuple[Execution, SmokeRun]:
+        if self.watch.stop.is_set():
+            ended, _ = self._kill(execution)
+            return ended, self._run(ended, Verdict.INTERRUPTED)
+        # What it waits for can be seen only while it waits.
+        run = self._with_evidence(self._run(execution, Verdict.TIMED_OUT), execution, None)
+        self.watch.changed("out of time")
+        ended, how = self._kill(execution)
+        state = _AT_TIMEOUT.get(execution.state, f"still {execution.state or 'waiting to start'}")
+        words = f"not over after {format_duration(self.spec.timeout)}, {state}: {how}"
+        return ended, replace(run, failures=(self._failure(FailureKind.TIMEOUT, words),))
+
+    def _kill(self, execution: Execution) -> tuple[Execution, str]:
+        return kill(self.server, execution, seconds=self.settings.kill_seconds, clock=self.clock)
+
+    def _with_evidence(
+        self, run: SmokeRun, execution: Execution, entries: Entries | None
+    ) -> SmokeRun:
+        found = find_culprit(self.server, execution, self.masker, entries=entries, clock=self.clock)
+        return replace(run, culprit=found.culprit, log=tail(found.entries, self.masker))
+
+    def _run(self, execution: Execution, verdict: Verdict, *failures: Failure) -> SmokeRun:
+        return SmokeRun(
+            self.spec,
+            verdict,
+            execution_id=execution.id,
+            revision=execution.revision or self.subject.revision,
+            state=execution.state or None,
+            failures=failures,
+        )
+
+    def _failure(self, kind: FailureKind, words: str) -> Failure:
+        return Failure(kind, self.masker.clean(words))
+
+    def _clean_up(self, run: SmokeRun, ended: Execution) -> Cleanup:
+        keep = self.settings.keep or self.spec.keep
+        bad = run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR)
+        if keep is Keep.ALWAYS or (keep is Keep.ON_FAILURE and bad):
+            return Cleanup(kept=True)
+        return remove(
+            self.server,
+            ended,
+            self.masker,
+            subflows=self.subject.calls_others,
+            kill_seconds=self.settings.kill_seconds,
+            clock=self.clock,
+        )
+
+
+def in_short(execution: Execution) -> str:
+    """``RUNNING, task load``."""
+    run = None if execution.is_final else guilty(execution)
+    return execution.state if run is None else f"{execution.state}, task {run.task_id}"

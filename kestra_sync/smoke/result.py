@@ -1,0 +1,140 @@
+"""What became of the smoke tests: plain values. Every text in here is safe to be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import FlowId, StrEnum
+from kestra_sync.smoke.spec import SmokeSpec
+
+
+class Verdict(StrEnum):
+    """How a test ended; stable in the JSON."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+GOOD = frozenset({Verdict.PASSED, Verdict.SKIPPED})
+
+
+class FailureKind(StrEnum):
+    """What was not as expected; stable in the JSON."""
+
+    START = "start"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    STATE = "state"
+    OUTPUT = "output"
+    TASK = "task"
+    LOG = "log"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that was not as expected."""
+
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that an execution has logged."""
+
+    time: str
+    level: str
+    task: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The task at which an execution failed, or at which it hangs.
+
+    :param chain: the way to it through subflows: task, flow, task, …
+    :param error: its last error message; ``""`` if it has logged none.
+    """
+
+    chain: tuple[str, ...]
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """What became of the execution afterwards.
+
+    :param deleted: how many executions are gone, those of subflows included.
+    :param problems: what could not be deleted, and why.
+    """
+
+    kept: bool
+    deleted: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SmokeRun:
+    """One test and how it ended.
+
+    :param execution_id: ``None`` if nothing was started.
+    :param url: the page of the execution in the UI.
+    :param revision: of the flow that was run.
+    :param state: the last one seen.
+    :param seconds: from the start of the execution to its end, as we saw it.
+    :param log: the last lines of the execution that failed, which may be one of a subflow.
+    """
+
+    spec: SmokeSpec
+    verdict: Verdict
+    execution_id: str | None = None
+    url: str | None = None
+    revision: int | None = None
+    state: str | None = None
+    seconds: float | None = None
+    failures: tuple[Failure, ...] = ()
+    culprit: Culprit | None = None
+    log: tuple[LogLine, ...] = ()
+    cleanup: Cleanup | None = None
+
+    @property
+    def flow(self) -> FlowId:
+        """The flow that was run."""
+        return self.spec.flow
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """All tests of one run, in the order in which they were given.
+
+    :param run_id: what all executions of this run have in their label ``kestra-sync.run``.
+    :param interrupted: ``^C`` or SIGTERM ended the run early.
+    """
+
+    runs: tuple[SmokeRun, ...]
+    run_id: str
+    commit: str | None
+    seconds: float
+    interrupted: bool = False
+
+    @property
+    def red(self) -> bool:
+        """Whether any test has not passed."""
+        return any(each.verdict not in GOOD for each in self.runs)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """130 if interrupted, 7 if red, else 0."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        return ExitCode.SMOKE_FAILED if self.red else ExitCode.OK
+
+    def count(self, *verdicts: Verdict) -> int:
+        """How many tests ended so."""
+        return sum(each.verdict in verdicts for each in self.runs)

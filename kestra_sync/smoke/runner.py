@@ -1,0 +1,163 @@
+"""Runs smoke tests in parallel, and cleans up behind them whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kestra_sync.kestra.errors import KestraError
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.model import FlowId
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.smoke.follow import LOG
+from kestra_sync.smoke.one import Watch, run_one
+from kestra_sync.smoke.progress import SmokeObserver, smoke_observer
+from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.selection import Calls, is_due
+from kestra_sync.smoke.server import SmokeServer
+from kestra_sync.smoke.settings import SmokeSettings
+from kestra_sync.smoke.spec import SmokeSpec
+
+
+def run_smoke(
+    client: SmokeServer,
+    specs: Sequence[SmokeSpec],
+    written: Mapping[FlowId, int | None] | None,
+    calls: Calls,
+    *,
+    settings: SmokeSettings,
+    observer: Observer = SILENT,
+) -> SmokeResult:
+    """Run the tests that are due.
+
+    On ``^C`` no further test begins; those under way are killed and their executions deleted, and
+    the result says ``interrupted``. A second ``^C`` gives up on that, too.
+
+    :param written: the flows that this apply has written, with their new revisions where they are
+        known; ``None`` runs all tests.
+    :param calls: which flows each flow calls (see :func:`kestra_sync.smoke.selection.calls_of`).
+    """
+    run = _Run(client, tuple(specs), written, settings, smoke_observer(observer))
+    for index, spec in enumerate(specs):
+        if written is None or is_due(spec, written, calls):
+            run.waiting.append(index)
+        else:
+            run.done[index] = SmokeRun(spec, Verdict.SKIPPED)
+    begun = time.monotonic()
+    run.observer.smoke_begin(tuple(specs[index] for index in run.waiting))
+    run.names = {index: number for number, index in enumerate(run.waiting)}
+    try:
+        interrupted = run.work()
+    finally:
+        run.observer.smoke_end()
+    if run.bugs:
+        raise run.bugs[0]
+    return SmokeResult(
+        runs=tuple(run.done.get(index) or run.unfinished(index) for index in range(len(specs))),
+        run_id=settings.run_id,
+        commit=settings.commit,
+        seconds=time.monotonic() - begun,
+        interrupted=interrupted,
+    )
+
+
+@dataclass
+class _Run:
+    """The tests of one run, shared by the threads that work on them.
+
+    :param names: for each test its number among those that run, as observers count.
+    """
+
+    server: SmokeServer
+    specs: tuple[SmokeSpec, ...]
+    written: Mapping[FlowId, int | None] | None
+    settings: SmokeSettings
+    observer: SmokeObserver
+    waiting: deque[int] = field(default_factory=deque)
+    names: dict[int, int] = field(default_factory=dict)
+    done: dict[int, SmokeRun] = field(default_factory=dict)
+    live: dict[int, Execution] = field(default_factory=dict)
+    bugs: list[BaseException] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def work(self) -> bool:
+        """Start the threads and wait for them; whether ``^C`` was pressed."""
+        # Daemons: after a second ^C the process must not wait for a server that does not answer.
+        threads = [
+            threading.Thread(target=self._worker, name=f"smoke-{number}", daemon=True)
+            for number in range(min(max(1, self.settings.parallelism), len(self.waiting)))
+        ]
+        interrupted = False
+        try:
+            for thread in threads:
+                thread.start()
+            _join(threads)
+        except KeyboardInterrupt:
+            interrupted = True
+            self.stop.set()
+            self.observer.note("interrupted: ending the executions under way")
+            try:
+                self._kill_all()
+                _join(threads)
+            except KeyboardInterrupt:
+                self.observer.note("interrupted again: executions may be left behind")
+        return interrupted
+
+    def unfinished(self, index: int) -> SmokeRun:
+        """A test that never began, or that was given up."""
+        execution = self.live.get(index)
+        if execution is None:
+            return SmokeRun(self.specs[index], Verdict.INTERRUPTED)
+        words = "given up: the execution may still be running, and is not deleted"
+        return SmokeRun(
+            self.specs[index],
+            Verdict.INTERRUPTED,
+            execution_id=execution.id,
+            revision=execution.revision,
+            failures=(Failure(FailureKind.SERVER, words),),
+        )
+
+    def _worker(self) -> None:
+        while not self.stop.is_set():
+            try:
+                index = self.waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self.done[index] = self._one(index)
+            except BaseException as bug:
+                # In a thread nobody would hear of it.
+                self.bugs.append(bug)
+                return
+            self.observer.smoke_done(self.names[index], self.done[index])
+
+    def _one(self, index: int) -> SmokeRun:
+        spec = self.specs[index]
+        number = self.names[index]
+        watch = Watch(
+            started=lambda execution: self.live.update({index: execution}),
+            changed=lambda words: self.observer.smoke_running(number, words),
+            stop=self.stop,
+        )
+        revision = (self.written or {}).get(spec.flow)
+        return run_one(self.server, spec, revision=revision, settings=self.settings, watch=watch)
+
+    def _kill_all(self) -> None:
+        """Wake the threads that wait for an execution, by ending it."""
+        for index, execution in list(self.live.items()):
+            if index not in self.done:
+                try:
+                    self.server.executions.kill(execution.id)
+                except KestraError as error:
+                    # Its own thread tries again, and says what came of it.
+                    LOG.debug("killing %s: %s", execution.id, error)
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        # With a time limit, since a wait without one cannot be interrupted on Windows.
+        while thread.is_alive():
+            thread.join(0.2)

@@ -1,0 +1,71 @@
+"""The calls of :class:`kestra_sync.kestra.client.KestraClient` that smoke tests need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from kestra_sync.kestra.execution import Execution
+from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.model import FlowId, Live
+
+
+class FlowCalls(Protocol):
+    """``client.flows``."""
+
+    def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
+
+
+class ExecutionCalls(Protocol):
+    """``client.executions``."""
+
+    def create(
+        self,
+        flow_id: FlowId,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        revision: int | None = None,
+        kind: str | None = None,
+    ) -> Execution: ...
+
+    def get(self, execution_id: str) -> Execution: ...
+
+    def delete(self, execution_id: str) -> None: ...
+
+    def kill(self, execution_id: str) -> None: ...
+
+    def follow(self, execution_id: str, *, timeout: float | None = None) -> Iterator[Execution]: ...
+
+
+class LogCalls(Protocol):
+    """``client.logs``."""
+
+    def get(self, execution_id: str, min_level: str | None = None) -> tuple[LogEntry, ...]: ...
+
+
+class SmokeServer(Protocol):
+    """The client as a whole."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def tenant(self) -> str: ...
+
+    @property
+    def flows(self) -> FlowCalls: ...
+
+    @property
+    def executions(self) -> ExecutionCalls: ...
+
+    @property
+    def logs(self) -> LogCalls: ...
+
+
+def page_of(server: SmokeServer, execution: Execution) -> str:
+    """The page of an execution in the UI: as the server says, else as it is by default."""
+    flow = execution.flow_id
+    return execution.url or (
+        f"{server.url}/ui/{server.tenant}/executions/{flow.namespace}/{flow.id}/{execution.id}"
+    )

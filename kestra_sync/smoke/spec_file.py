@@ -1,0 +1,178 @@
+"""From YAML to smoke tests. What is wrong is a diagnostic with its line, not an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from kestra_sync.model import Diagnostic, Document, FlowId, Position, Severity
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import diagnostic
+from kestra_sync.repo.load import read
+from kestra_sync.repo.parse import parse
+from kestra_sync.repo.walk import FoundFile
+from kestra_sync.settings import Section
+from kestra_sync.smoke.duration import parse_duration
+from kestra_sync.smoke.schema import Path, Violation, violations
+from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The smoke tests that could be understood, and what is wrong with the others."""
+
+    specs: tuple[SmokeSpec, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def __add__(self, other: Loaded) -> Loaded:
+        return Loaded(self.specs + other.specs, self.diagnostics + other.diagnostics)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where parsed YAML stands.
+
+    :param locate: the place in the file of the node at a path, or of its key.
+    """
+
+    path: str
+    locate: Callable[[Path, bool], Position]
+
+
+def load_spec_files(paths: Sequence[str]) -> Loaded:
+    """The tests of these files, in their order; a bad file never hides the others."""
+    loaded = Loaded()
+    for path in paths:
+        data = read(FoundFile(path, FilePath(path)))
+        if isinstance(data, Diagnostic):
+            loaded += Loaded(diagnostics=(data,))
+            continue
+        parsed = parse(data)
+        if isinstance(parsed, ParsedDocument):
+            loaded += _tests(_Place(path, _locator(parsed)), parsed.value)
+        else:
+            document = Document(path, 0, 1, b"")
+            loaded += Loaded(diagnostics=tuple(diagnostic(document, each) for each in parsed))
+    return loaded
+
+
+def _locator(parsed: ParsedDocument) -> Callable[[Path, bool], Position]:
+    return lambda at, key: parsed.position_of(at, key=key)
+
+
+def specs_of(section: Section) -> Loaded:
+    """The tests of the ``smoke`` list of the configuration."""
+    positions = section.positions
+
+    def locate(at: Path, _key: bool) -> Position:
+        while at and at not in positions:
+            at = at[:-1]
+        return positions[at]
+
+    return _tests(_Place(section.path, locate), section.value)
+
+
+def _tests(place: _Place, value: Any) -> Loaded:
+    """One mapping, or a list of them. Nothing at all is no test."""
+    if value is None:
+        return Loaded()
+    tests = list(enumerate(value)) if isinstance(value, list) else [((), value)]
+    loaded = Loaded()
+    for index, test in tests:
+        at: Path = (index,) if isinstance(index, int) else ()
+        loaded += _test(place, at, test)
+    return loaded
+
+
+def _test(place: _Place, at: Path, test: Any) -> Loaded:
+    problems = violations(test)
+    if not problems:
+        problems = list(_beyond_the_schema(place, test))
+    if problems:
+        return Loaded(
+            diagnostics=tuple(
+                Diagnostic(
+                    place.path,
+                    place.locate((*at, *each.path), each.key),
+                    Severity.ERROR,
+                    each.rule,
+                    each.message,
+                    each.remedy,
+                )
+                for each in problems
+            )
+        )
+    return Loaded((_spec(place, at, test),))
+
+
+def _spec(place: _Place, at: Path, test: Mapping[str, Any]) -> SmokeSpec:
+    namespace, _, flow = test["flow"].partition("/")
+    expect = test.get("expect") or {}
+    logs = expect.get("logs") or {}
+    return SmokeSpec(
+        flow=FlowId(namespace, flow),
+        name=test.get("name"),
+        inputs={name: _input(place.path, value) for name, value in test.get("inputs", {}).items()},
+        labels=test.get("labels", {}),
+        timeout=parse_duration(test["timeout"]) if "timeout" in test else DEFAULT_TIMEOUT,
+        expect=Expectation(
+            states=_several(expect.get("state", "SUCCESS")),
+            outputs=expect.get("outputs", {}),
+            tasks={task: _several(states) for task, states in expect.get("tasks", {}).items()},
+            logs_match=_several(logs.get("match", ())),
+            logs_no_match=_several(logs.get("no_match", ())),
+        ),
+        when=When(test.get("when", When.CHANGED)),
+        keep=Keep(test.get("keep", Keep.ON_FAILURE)),
+        path=place.path,
+        position=place.locate(at, False),
+    )
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _input(spec_path: str, value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith("@"):
+        return value
+    return value[1:] if value.startswith("@@") else _file(spec_path, value)
+
+
+def _file(spec_path: str, value: str) -> FilePath:
+    return FilePath(spec_path).parent / value[1:]
+
+
+def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Violation]:
+    """Files that must be there, expressions that must compile."""
+    for name, value in test.get("inputs", {}).items():
+        if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):
+            problem = _file_problem(place.path, value)
+            if problem:
+                yield Violation(("inputs", name), "smoke-file", problem)
+    logs = test.get("expect", {}).get("logs", {})
+    for key in ("match", "no_match"):
+        for index, pattern in enumerate(_several(logs.get(key, ()))):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                at = () if isinstance(logs[key], str) else (index,)
+                yield Violation(
+                    ("expect", "logs", key, *at),
+                    "smoke-pattern",
+                    f"not a regular expression: {error}",
+                )
+
+
+def _file_problem(spec_path: str, value: str) -> str | None:
+    file = _file(spec_path, value)
+    # A test that comes with a pull request must not send the runner's own files to the server.
+    homes = (FilePath.cwd().resolve(), FilePath(spec_path).parent.resolve())
+    if not any(file.resolve().is_relative_to(home) for home in homes):
+        return f"the file {value[1:]} is outside the repository"
+    if not file.is_file():
+        return f"no such file: {value[1:]}"
+    return None
