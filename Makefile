@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint typecheck unit e2e oldest format docs clean
+.PHONY: help setup demo test lint typecheck unit e2e oldest format docs clean engine
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ setup: ## Create .venv and install everything into it (the other targets do it b
 demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing is left to do
 	@$(RUN)/python scripts/demo.py
 
-test: lint typecheck ## All checks: lint, types, then every test with its coverage
+test: lint typecheck engine ## All checks: lint, types, then every test with its coverage
 	$(RUN)/pytest --cov --cov-report=term
 
 lint: setup ## Check style and formatting
@@ -29,8 +29,11 @@ typecheck: setup ## Check the types
 unit: setup ## The tests that need no server
 	$(RUN)/pytest -m "not e2e"
 
-e2e: setup ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
+e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
 	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
+
+engine: setup ## Build the embedded Kestra engine, unless it is built already
+	@$(RUN)/python -m tests.engine --build-only
 
 oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
 	@scripts/oldest.sh

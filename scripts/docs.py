@@ -45,7 +45,7 @@ def page() -> str:
 
 def _command(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
     context = click.Context(command, info_name=name, parent=parent)
-    yield f"## kestra-sync {name}"
+    yield f"## {context.command_path}"
     yield ""
     if isinstance(command, click.Group):
         yield inspect.cleandoc(command.help or "")

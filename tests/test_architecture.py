@@ -37,7 +37,7 @@ _ALLOWED: dict[str, set[str]] = {
     "commands": {
         "kestra", "repo", "render", "inventory", "live", "checks", "plan", "apply", "smoke",
     },
-    "cli": {"kestra", "config", "commands", "plan", "report"},
+    "cli": {"kestra", "config", "inventory", "commands", "plan", "report"},
 }  # fmt: skip
 
 #: The values themselves import only each other; ``settings`` also names choices of ``plan``.
