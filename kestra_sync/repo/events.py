@@ -5,13 +5,14 @@ Imported only when something must be parsed: a run in which every flow is in syn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+from ruamel.yaml.events import StreamEndEvent
 
 __all__ = [
     "HAVE_C_PARSER",
@@ -49,4 +50,14 @@ def event_source(text: str, *, pure: bool = False) -> EventSource:
     yaml = YAML(typ="safe", pure=True)
     yaml.version = "1.1"
     _constructor, parser = yaml.get_constructor_parser(text)
-    return parser.get_event  # type: ignore[no-any-return]
+    events = _until_the_end(parser)
+    return lambda: next(events, None)
+
+
+def _until_the_end(parser: Any) -> Iterator[Any]:
+    """The events of the Python parser, which in older versions fails after the last one."""
+    while True:
+        event = parser.get_event()
+        yield event
+        if isinstance(event, StreamEndEvent):
+            return
