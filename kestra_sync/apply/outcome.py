@@ -47,7 +47,7 @@ def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
     if by_status[Status.CONFLICT] and not failed:
         return ExitCode.CONFLICT
     if failed:
-        if by_status[Status.APPLIED] or any(each.unsure for each in failed):
+        if by_status[Status.APPLIED] or any(each.written or each.unsure for each in outcomes):
             return ExitCode.PARTIAL
         codes = {getattr(each.error, "exit_code", ExitCode.FAILURE) for each in failed}
         return codes.pop() if len(codes) == 1 else ExitCode.FAILURE

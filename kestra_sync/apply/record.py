@@ -7,7 +7,7 @@ counts as ours, so that the next run can go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
@@ -84,7 +84,10 @@ class Recorder:
             if change.moved_from is not None:
                 meant[change.moved_from.flow_id] = None
         intent = Intent(self._clock(), self._current.commit, meant)
-        self._store(replace(self._current, intent=intent))
+        # What is true already is recorded already: should this run be killed as well, the next one
+        # still knows what the runs before it have written.
+        resources = settled(self._current, self._plan)
+        self._store(replace(self._current, resources=resources, intent=intent))
 
     def finish(
         self, outcomes: Iterable[Outcome], result: str, restored: Iterable[Restored] = ()
@@ -97,7 +100,7 @@ class Recorder:
         :raises KestraError: it could not be stored; the intent is there still.
         """
         outcomes = tuple(outcomes)
-        resources = after_plan(self._current.resources, self._plan)
+        resources = settled(self._current, self._plan)
         counts: Counter[str] = Counter()
         for outcome in outcomes:
             counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
@@ -114,12 +117,14 @@ class Recorder:
             if outcome.unsure and outcome.change not in {each.change for each in back}
         }
         intent = Intent(self._clock(), self._current.commit, unsure) if unsure else None
+        adopted = len(self._plan.because(Reason.ADOPT))
+        if adopted:
+            counts["adopt"] = adopted
         had_intent = self._before is not None and self._before.intent is not None
         if not outcomes and resources == self._current.resources and not had_intent:
             return
-        adopted = len(resources.keys() - self._current.resources.keys())
         if not outcomes:
-            result, counts = "adopted", Counter({"adopt": adopted})
+            result = "adopted"
         run = Run(
             generation=self._current.generation + 1,
             time=self._clock(),
@@ -149,11 +154,19 @@ class Recorder:
         self._current = stored
 
 
-def after_plan(resources: Mapping[FlowId, Resource], plan: Plan) -> dict[FlowId, Resource]:
-    """The entries once everything that needs no write is recorded: adoptions, refreshes, drops."""
-    found = dict(resources)
+def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
+    """The entries once everything that needs no write is recorded: adoptions, refreshes, drops.
+
+    Of a run that did not come to its end, the writes that the server shows are recorded too.
+    """
+    found = dict(inventory.resources)
+    meant = inventory.intent.writes if inventory.intent is not None else {}
     for change in plan.changes:
         if change.writes:
+            done = meant.get(change.flow_id)
+            there = None if change.before is None else sha256(change.before)
+            if done is not None and done.sent_sha256 == there:
+                found[change.flow_id] = done
             continue
         if change.reason is Reason.DROPPED:
             found.pop(change.flow_id, None)

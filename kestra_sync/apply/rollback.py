@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from kestra_sync.apply.outcome import Outcome
-from kestra_sync.apply.writer import FlowWrites
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.writer import FlowWrites, Writer
 from kestra_sync.errors import ExitCode
 from kestra_sync.kestra.errors import InvalidContent, KestraError, NotFound
-from kestra_sync.model import Change, FlowId, Live, StrEnum
+from kestra_sync.model import Action, Change, FlowId, Live, StrEnum
 from kestra_sync.observer import Observer
 
 
@@ -26,7 +28,7 @@ class Restored:
     """One write that was to be taken back.
 
     :param revision: the server's revision of the restored source, where there is one.
-    :param message: why it could not be taken back; ``""`` if it was.
+    :param message: why it could not be taken back, or what else there is to say.
     """
 
     change: Change
@@ -41,6 +43,7 @@ def roll_back(
     observer: Observer,
     *,
     journal: Callable[[Change, str], None] = lambda _change, _event: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Restored, ...]:
     """Give every flow that was written its previous source; delete what was created.
 
@@ -49,13 +52,15 @@ def roll_back(
 
     :param journal: told of each write before and after it.
     """
-    written = [each.change for each in outcomes if each.written or each.unsure]
+    written = [each for each in outcomes if each.written or each.unsure]
+    undo = _Undo(flows, Writer(flows, sleep=sleep))
     observer.begin(len(written))
     results = []
-    for change in reversed(written):
+    for outcome in reversed(written):
+        change = outcome.change
         journal(change, "rolling-back")
         try:
-            result = _undo(flows, change)
+            result = undo.take_back(outcome)
         except KestraError as error:
             result = Restored(change, Undo.FAILED, message=str(error))
         journal(change, str(result.undo))
@@ -75,37 +80,88 @@ def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
     return red if complete else ExitCode.PARTIAL
 
 
-def _undo(flows: FlowWrites, change: Change) -> Restored:
-    live = _read(flows, change.flow_id)
-    source = None if live is None else live.source
-    if source == change.before:
-        return Restored(change, Undo.RESTORED, None if live is None else live.revision)
-    if source != change.after:
-        revision = "gone" if live is None else f"revision {live.revision}"
-        return Restored(
-            change, Undo.LEFT, message=f"somebody edited it since ({revision} is there now)"
+class _Undo:
+    """Takes back single writes, with the care of the writer: it looks before and after."""
+
+    def __init__(self, flows: FlowWrites, writer: Writer) -> None:
+        self._flows = flows
+        self._writer = writer
+
+    def take_back(self, outcome: Outcome) -> Restored:
+        """Undo one write.
+
+        :raises KestraError: it could not be done.
+        """
+        change = outcome.change
+        live = self._read(change.flow_id)
+        source = None if live is None else live.source
+        revision = None if live is None else live.revision
+        if source == change.before:
+            return Restored(change, Undo.RESTORED, revision)
+        if source != change.after:
+            there = "gone" if live is None else f"revision {revision}"
+            return Restored(
+                change, Undo.LEFT, message=f"somebody edited it since ({there} is there now)"
+            )
+        previous, words = self._previous(outcome)
+        back = Change(
+            _BACK[change.action, previous is None],
+            change.reason,
+            change.flow_id,
+            change.path,
+            before=source,
+            after=previous,
+            revision=revision,
         )
-    if change.before is None:
-        flows.delete(change.flow_id)
-        return Restored(change, Undo.RESTORED)
-    if live is None:
-        back = _recreate(flows, change.flow_id, change.before)
-    else:
-        back = flows.update(change.flow_id, change.before)
-    return Restored(change, Undo.RESTORED, back.revision)
+        done = self._writer.write(back)
+        if back.action is Action.CREATE and isinstance(done.error, InvalidContent):
+            done = self._through_a_stub(back)
+        if done.status is Status.APPLIED or done.written:
+            return Restored(change, Undo.RESTORED, done.revision, done.message or words)
+        undo = Undo.LEFT if done.status is Status.CONFLICT else Undo.FAILED
+        return Restored(change, undo, message=done.message)
+
+    def _previous(self, outcome: Outcome) -> tuple[bytes | None, str]:
+        """The source before our write: the planned one, unless somebody came in just before us."""
+        change, revision = outcome.change, outcome.revision
+        theirs = outcome.status is Status.CONFLICT and change.action is Action.UPDATE
+        if not theirs or revision is None:
+            return change.before, ""
+        with suppress(NotFound):
+            found = self._flows.get(change.flow_id, revision=revision - 1)
+            if found.source != change.before:
+                return found.source, f"to revision {revision - 1}, which somebody else wrote"
+        return change.before, ""
+
+    def _through_a_stub(self, change: Change) -> Outcome:
+        """Create a flow again that Kestra once stored, and now refuses.
+
+        A source that came to the server by PUT, which is not strict, may be one that POST refuses
+        (``docs/kestra-api.md``, "PUT is not strict"). A disabled stub opens the door for it.
+        """
+        stub = _stub(change.flow_id)
+        revision = self._flows.create(stub).revision
+        done = self._writer.write(
+            replace(change, action=Action.UPDATE, before=stub, revision=revision)
+        )
+        if done.status is Status.FAILED and not done.unsure:
+            with suppress(KestraError):
+                self._flows.delete(change.flow_id)
+        return done
+
+    def _read(self, flow_id: FlowId) -> Live | None:
+        try:
+            return self._flows.get(flow_id)
+        except NotFound:
+            return None
 
 
-def _recreate(flows: FlowWrites, flow_id: FlowId, source: bytes) -> Live:
-    """Create a flow again that Kestra once stored.
-
-    A source that came to the server by PUT, which is not strict, may be one that POST refuses
-    (``docs/kestra-api.md``, "PUT is not strict"). A disabled stub opens the door for it.
-    """
-    try:
-        return flows.create(source)
-    except InvalidContent:
-        flows.create(_stub(flow_id))
-        return flows.update(flow_id, source)
+#: What undoes an action; whether there was nothing before it.
+_BACK = {
+    (Action.CREATE, True): Action.DELETE,
+    (Action.UPDATE, False): Action.UPDATE,
+    (Action.DELETE, False): Action.CREATE,
+}
 
 
 def _stub(flow_id: FlowId) -> bytes:
@@ -113,10 +169,3 @@ def _stub(flow_id: FlowId) -> bytes:
         f"id: {flow_id.id}\nnamespace: {flow_id.namespace}\ndisabled: true\n"
         "tasks:\n  - id: stub\n    type: io.kestra.plugin.core.log.Log\n    message: stub\n"
     ).encode()
-
-
-def _read(flows: FlowWrites, flow_id: FlowId) -> Live | None:
-    try:
-        return flows.get(flow_id)
-    except NotFound:
-        return None

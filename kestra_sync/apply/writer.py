@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
@@ -19,7 +20,7 @@ from kestra_sync.model import Action, Change, FlowId, Live
 class FlowWrites(Protocol):
     """The calls of :class:`kestra_sync.kestra.flows.Flows` that this module needs."""
 
-    def get(self, flow_id: FlowId) -> Live: ...
+    def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
 
     def create(self, source: bytes) -> Live: ...
 
@@ -58,15 +59,18 @@ class Writer:
         except AlreadyExists:
             live = self._read(change.flow_id)
             if live is not None and live.source == source:
-                return _applied(change, live.revision, "somebody else created the same flow")
+                return _agreed(change, live.revision, "somebody else created the same flow")
             return _conflict(change, live, "was created on the server since the plan was made")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is not None and live.source == source:
-                return _applied(change, live.revision)
-            if live is not None:
+            if live is None:
+                try:
+                    live = self._flows.create(source)
+                except AlreadyExists:  # the first one was only late
+                    live = self._read(change.flow_id)
+            if live is None or live.source != source:
                 return _conflict(change, live, "was created on the server in the meantime")
-            written = self._flows.create(source)
+            written = live
         return self._confirm(change, written, expected=None)
 
     def _update(self, change: Change) -> Outcome:
@@ -80,37 +84,41 @@ class Writer:
             return _conflict(change, before, "was edited on the server since the plan was made")
         expected = None if before.revision is None else before.revision + 1
         try:
-            written = self._flows.update(change.flow_id, source)
+            written = self._put(change, before, source)
         except NotFound:
+            written = None
+        if written is None:
             return _conflict(change, None, "was deleted on the server in the meantime")
+        return self._confirm(change, written, expected)
+
+    def _put(self, change: Change, before: Live, source: bytes) -> Live | None:
+        try:
+            return self._flows.update(change.flow_id, source)
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is not None and live.source == before.source:
-                # It did not arrive. A repetition is harmless even if it still does: the same
-                # source makes no second revision.
-                live = self._flows.update(change.flow_id, source)
-            if live is None:
-                return _conflict(change, None, "was deleted on the server in the meantime")
-            written = live
-        return self._confirm(change, written, expected)
+        if live is not None and live.source == before.source:
+            # It did not arrive. A repetition is harmless even if it still does: the same source
+            # makes no second revision.
+            return self._flows.update(change.flow_id, source)
+        return live
 
     def _delete(self, change: Change) -> Outcome:
         before = self._read(change.flow_id)
         if before is None:
-            return _applied(change, None, "was gone already")
+            return _agreed(change, None, "was gone already")
         if before.source != change.before:
             return _conflict(change, before, "was edited on the server since the plan was made")
         try:
             self._flows.delete(change.flow_id)
         except NotFound:
-            return _applied(change, None, "was gone already")
+            return _agreed(change, None, "was gone already")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is None:
-                return _applied(change, None)
-            if live.source != change.before:
+            if live is not None and live.source != change.before:
                 return _conflict(change, live, "was edited on the server in the meantime")
-            self._flows.delete(change.flow_id)
+            if live is not None:
+                with suppress(NotFound):  # the first one was only late
+                    self._flows.delete(change.flow_id)
         return _applied(change, None)
 
     def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
@@ -149,8 +157,13 @@ def _source(change: Change) -> bytes:
     return change.after
 
 
-def _applied(change: Change, revision: int | None, message: str = "") -> Outcome:
-    return Outcome(change, Status.APPLIED, revision, message, written=True)
+def _applied(change: Change, revision: int | None) -> Outcome:
+    return Outcome(change, Status.APPLIED, revision, written=True)
+
+
+def _agreed(change: Change, revision: int | None, message: str) -> Outcome:
+    """The server is as it should be, by somebody else's hand: not ours to take back."""
+    return Outcome(change, Status.APPLIED, revision, message)
 
 
 def _conflict(change: Change, live: Live | None, words: str) -> Outcome:

@@ -12,7 +12,9 @@ from kestra_sync.plan.levels import calls
 def callers(
     doomed: Iterable[FlowId], remaining: Iterable[tuple[FlowId, bytes]]
 ) -> dict[FlowId, tuple[FlowId, ...]]:
-    """For each of ``doomed`` the remaining flows that name it, sorted.
+    """For each of ``doomed`` the remaining flows that run it, sorted.
+
+    A flow that only waits for it by a trigger goes on working: it is not fired any more.
 
     :param remaining: every flow that stays, with the source it will have.
     """
@@ -23,7 +25,7 @@ def callers(
         # Parsing is dear, and a source that does not hold the name cannot call it.
         if flow_id in targets or not any(name in source for name in names):
             continue
-        for target in calls(source):
+        for target in calls(source, triggers=False):
             if target in targets:
                 found[target].add(flow_id)
     return {target: tuple(sorted(by)) for target, by in found.items()}

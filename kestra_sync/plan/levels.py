@@ -9,7 +9,7 @@ from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.plan.order import order
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.references import references
+from kestra_sync.repo.references import ReferenceKind, references
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,16 @@ def single_writes(changes: Iterable[Change]) -> Iterator[Change]:
             yield each
 
 
-def calls(source: bytes | None) -> tuple[FlowId, ...]:
-    """The flows that ``source`` names, as far as they can be told before it runs."""
+def calls(source: bytes | None, *, triggers: bool = True) -> tuple[FlowId, ...]:
+    """The flows that ``source`` names, as far as they can be told before it runs.
+
+    :param triggers: those it waits for by a Flow trigger as well, not only those it runs.
+    """
     parsed = parse_source(source) if source is not None else None
     if not isinstance(parsed, ParsedDocument):
         return ()
-    return tuple(each.target for each in references(parsed) if each.resolvable)
+    return tuple(
+        each.target
+        for each in references(parsed)
+        if each.resolvable and (triggers or each.kind is not ReferenceKind.FLOW_TRIGGER)
+    )
