@@ -82,10 +82,14 @@ def test_every_error_is_reported_at_once() -> None:
     assert [each.position for each in error.value.diagnostics] == [Position(2, 1), Position(3, 6)]
     assert error.value.message.splitlines() == [
         "kestra-sync.yaml cannot be used: 2 errors",
-        "kestra-sync.yaml:2:1: error[config-unknown-key] "
-        + "unknown key 'prunne', did you mean 'prune'?",
-        "kestra-sync.yaml:3:6: error[config-value] "
-        + "`url` must be a URL that begins with http:// or https://, not 'x'",
+        (
+            "kestra-sync.yaml:2:1: error[config-unknown-key] "
+            "unknown key 'prunne', did you mean 'prune'?"
+        ),
+        (
+            "kestra-sync.yaml:3:6: error[config-value] "
+            "`url` must be a URL that begins with http:// or https://, not 'x'"
+        ),
     ]
 
 

@@ -1,0 +1,48 @@
+"""``docs/policy.md`` explains every rule, and its examples say what it shows."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.checks.policy import CHECKS, adjustable_rules
+from kestra_sync.checks.rules import RULES
+from kestra_sync.commands.validate import validate
+from kestra_sync.config.config import load_config
+from kestra_sync.config.merge import settings_from_config
+from kestra_sync.report.diagnostics import diagnostic_lines
+from kestra_sync.report.lines import write
+
+_PAGE = (Path(__file__).resolve().parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+_SECTIONS = dict(re.findall(r"^### (\S+)\n(.*?)(?=^###? |\Z)", _PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_every_rule_has_a_section_that_begins_with_its_description() -> None:
+    assert list(_SECTIONS) == [*CHECKS, "unused-ignore"]
+    for rule, text in _SECTIONS.items():
+        paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+        assert paragraph.startswith(f"{RULES[rule].description}.")
+
+
+@pytest.mark.parametrize("rule", _SECTIONS)
+def test_examples_say_what_is_shown(
+    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = _SECTIONS[rule].partition("```text\n")
+    for block in re.findall(r"```yaml\n(# (\S+)\n.*?)```", text[0], re.DOTALL):
+        path = Path(block[1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block[0], encoding="utf-8")
+    found = validate(settings_from_config(load_config()), offline=True).diagnostics
+    said = StringIO()
+    write(diagnostic_lines(found), said, colour=False)
+    assert said.getvalue() == text[2].partition("```")[0]
+
+
+def test_the_warnings_that_can_be_weighed_are_named() -> None:
+    for rule in adjustable_rules() - set(CHECKS):
+        assert f"`{rule}`" in _PAGE
