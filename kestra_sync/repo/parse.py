@@ -46,6 +46,9 @@ def parse(
     except _StopParsing as stop:
         builder.problems.append(stop.problem)
     except MarkedYAMLError as error:
+        if not pure and "unexpected ':'" in str(error.problem):
+            # The C parser refuses `[http://x]` and `{image: python:3}`; Kestra does not.
+            return parse(data, lenient=lenient, pure=True)
         builder.problems.append(syntax_problem(error, text))
     except (YAMLError, YAMLStreamError) as error:
         first_line = str(error).strip().partition("\n")[0]
