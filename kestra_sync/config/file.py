@@ -60,8 +60,7 @@ def read(path: str) -> ConfigFile:
     :raises ConfigError: it holds errors, all of which are reported.
     """
     shown = path.replace(os.sep, "/")
-    # The Python parser: of a file this small it takes no time, and it takes `{url: https://…}`.
-    document = parse(_bytes(path, shown), pure=True)
+    document = parse(_bytes(path, shown))
     if not isinstance(document, ParsedDocument):
         raise ConfigError(
             shown,
@@ -125,6 +124,8 @@ def _located(file: ConfigFile, found: Iterable[Fault]) -> list[Diagnostic]:
 def _diagnostic(
     path: str, position: Position | None, rule: str, message: str, remedy: str | None
 ) -> Diagnostic:
+    # A key or a value may hold line breaks, which would pass for further messages.
+    message = " ".join(message.split())
     return Diagnostic(path, position, Severity.ERROR, rule, message, remedy)
 
 

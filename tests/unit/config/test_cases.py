@@ -41,7 +41,7 @@ def test_no_case_shows_a_secret(case: Path) -> None:
 
 @pytest.mark.parametrize("case", [*POSITIVE, *NEGATIVE], ids=_name)
 def test_we_read_the_schema_as_jsonschema_does(case: Path) -> None:
-    document = parse(case.read_bytes(), pure=True)
+    document = parse(case.read_bytes())
     if isinstance(document, ParsedDocument):
         assert _faulty(document.value) == _faulty_to_jsonschema(document.value)
 
