@@ -47,6 +47,8 @@ def _error(error: BaseException) -> dict[str, Any]:
 def dump(document: Mapping[str, Any]) -> str:
     """The text of a result, with a newline at its end.
 
-    Plain ASCII: it survives any terminal and encoding, and holds no escape sequences.
+    Plain ASCII: it survives any terminal and encoding, and holds no escape sequences, nor what
+    GitHub's runner would take for a command (``##[…]`` stands in a string, if at all).
     """
-    return json.dumps(document, indent=2, ensure_ascii=True, default=str) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=True, default=str)
+    return text.replace("##[", "#\\u0023[") + "\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
 
-from kestra_sync.report.sanitize import visible
+from kestra_sync.report.sanitize import no_command, visible
 
 
 class Style(str, Enum):
@@ -44,8 +44,8 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The line without colours."""
-        return "".join(span.text for span in self.spans).rstrip()
+        """The line without colours, safe for a log of CI."""
+        return no_command("".join(span.text for span in self.spans).rstrip())
 
 
 def line(*parts: str | Span) -> Line:
