@@ -41,6 +41,7 @@ STEPS = (
     Step("Check every flow, with Kestra's own validation", ("validate", "flows/")),
     Step("See what would change", ("plan", "flows/")),
     Step("Make it so", ("apply", "--yes", "flows/")),
+    Step("Run what was deployed", ("smoke", "flows/")),
     Step("Nothing is left to do", ("plan", "--detailed-exitcode", "flows/")),
 )
 

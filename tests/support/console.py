@@ -22,6 +22,8 @@ _VOLATILE = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s|min)\b"), "<duration>"),
     (re.compile(r"\b[0-9A-Za-z]{20,22}\b"), "<execution>"),
+    (re.compile(r"\brun [0-9a-f]{12}\b"), "run <id>"),
+    (re.compile(r" · commit [0-9a-f]{7,40}\b"), ""),  # the copy that examples run in has none
 )
 
 
