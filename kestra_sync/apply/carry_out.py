@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from kestra_sync.apply.interrupt import held_back
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Outcome, Status
@@ -99,17 +101,18 @@ def carry_out(
     """
     if not plan.writes or how.refresh_only:
         if owned is not None:
-            _recorder(client, owned, plan).finish((), "adopted")
+            _record_only(client, plan, owned, pace)
         return Done()
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(how.journal)) if how.journal else None
         lock = None
         if owned is not None:
             lock = stack.enter_context(_locked(client, owned, pace.lock_timeout))
+        stop = stack.enter_context(held_back())
         recorder = _recorder(client, owned, plan) if owned is not None else None
         if recorder is not None:
             recorder.intend()
-        done = _write(client, plan, pace, observer, journal, lock)
+        done = _write(client, plan, pace, observer, journal, lock, stop)
         failed = any(each.status is not Status.APPLIED for each in done.outcomes)
         if how.rollback and failed and not done.interrupted:
             observer.stage("rolling back")
@@ -117,7 +120,16 @@ def carry_out(
             done = replace(
                 done, restored=roll_back(client.flows, done.outcomes, observer, journal=tell)
             )
-        return _recorded(recorder, done)
+        done = _recorded(recorder, done)
+        return replace(done, interrupted=stop.is_set())
+
+
+def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> None:
+    """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
+    recorder = _recorder(client, owned, plan)
+    if recorder.stale:
+        with _locked(client, owned, pace.lock_timeout):
+            recorder.finish((), "adopted")
 
 
 @contextmanager
@@ -127,8 +139,8 @@ def _locked(client: Client, owned: Owned, timeout: float) -> Iterator[Lock]:
     :raises ConflictError: somebody holds it, or somebody did apply.
     """
     lock = Lock(client.kv, owned.place, timeout=timeout)
-    lock.acquire()
     try:
+        lock.acquire()
         now = read_inventory(client.kv, owned.place)
         then = owned.inventory
         if (now.generation if now else 0) != (then.generation if then else 0):
@@ -152,6 +164,7 @@ def _write(
     observer: Observer,
     journal: Journal | None,
     lock: Lock | None,
+    stop: threading.Event,
 ) -> Done:
     order = levels(plan.changes)
     for cycle in order.cycles:
@@ -160,15 +173,16 @@ def _write(
     if there:
         return Done(_not_begun(order.levels, there))
     write = Writer(client.flows).write
-    outcomes, interrupted = run(
+    outcomes = run(
         order.levels,
         journal.around(write) if journal is not None else write,
         parallelism=pace.parallelism,
         observer=observer,
+        stop=stop,
         go_on=lock.check if lock is not None else lambda: True,
     )
     notes = () if lock is None or lock.check() else (_LOST_LOCK,)
-    if interrupted:
+    if stop.is_set():
         return Done(outcomes, interrupted=True, notes=notes)
     observer.stage("looking at the result")
     try:

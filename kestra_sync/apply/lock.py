@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import Place
 from kestra_sync.kestra.errors import Gone, KestraError, NotFound
 
-#: Seconds after which a lock that nobody renews is gone; its server keeps the time.
-TTL = 120
+#: Seconds after which a lock that nobody renews is gone; its server keeps the time. Less than the
+#: default of ``--lock-timeout``, so that the run after one that was killed need only wait.
+TTL = 45
 #: Seconds between writing the nonce and reading it back.
 _SETTLE = 0.4
 #: Seconds between two looks at somebody else's lock.
@@ -76,9 +78,11 @@ class Lock:
         self._clock = clock
         self._holder = Holder(uuid.uuid4().hex, whoami(), now())
         self._renewed = 0.0
+        self._over = threading.Event()
+        self._heartbeat: threading.Thread | None = None
 
     def acquire(self) -> None:
-        """Take the lock, or wait for it.
+        """Take the lock, or wait for it; it is renewed from now on until it is released.
 
         :raises LockedError: somebody else holds it all that time.
         :raises KestraError: the KV store cannot be read or written.
@@ -87,17 +91,18 @@ class Lock:
         while True:
             other = read_holder(self._kv, self._place)
             if other is None:
-                self._put()
+                self._claim()
                 self._sleep(_SETTLE)
                 other = read_holder(self._kv, self._place)
                 if other is not None and other.nonce == self._holder.nonce:
+                    self._keep()
                     return
             if self._clock() >= deadline:
                 raise _locked(other, self._place)
             self._sleep(_POLL)
 
     def check(self) -> bool:
-        """Whether the lock is ours still; renews it when a third of its time is over.
+        """Whether the lock is ours still; renews it when a quarter of its time is over.
 
         A failure to read is not taken for a loss: the writes look at each flow anyway.
         """
@@ -105,7 +110,7 @@ class Lock:
             other = read_holder(self._kv, self._place)
             if other is None or other.nonce != self._holder.nonce:
                 return False
-            if self._clock() - self._renewed > TTL / 3:
+            if self._clock() - self._renewed > TTL / 4:
                 self._put()
         except KestraError:
             return True
@@ -113,12 +118,34 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock back, if it is ours still. Never fails: it expires by itself."""
-        try:
-            other = read_holder(self._kv, self._place)
-            if other is not None and other.nonce == self._holder.nonce:
-                self._kv.delete(self._place.namespace, self._place.lock_key)
-        except KestraError:
+        self._over.set()
+        if self._heartbeat is not None:
+            self._heartbeat.join()
+        for _ in range(2):  # a lost answer is asked for again
+            try:
+                other = read_holder(self._kv, self._place)
+                if other is not None and other.nonce == self._holder.nonce:
+                    self._kv.delete(self._place.namespace, self._place.lock_key)
+            except KestraError:
+                continue
             return
+
+    def _keep(self) -> None:
+        """Renew it in the background: a level of many writes may take longer than it lives."""
+        self._heartbeat = threading.Thread(target=self._beat, name="lock", daemon=True)
+        self._heartbeat.start()
+
+    def _beat(self) -> None:
+        while not self._over.wait(TTL / 3):
+            if not self.check():
+                return
+
+    def _claim(self) -> None:
+        try:
+            self._put()
+        except KestraError as error:
+            if not error.may_have_written:
+                raise  # else reading it back tells
 
     def _put(self) -> None:
         self._kv.put(

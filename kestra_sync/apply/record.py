@@ -12,12 +12,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, sha256
 
 #: Runs that the history keeps.
@@ -55,7 +56,8 @@ class Recorder:
         self._place = place
         self._plan = plan
         self._clock = clock
-        self._before = inventory
+        self._left_open = _left_open(inventory, plan) if inventory is not None else {}
+        self._had_intent = inventory is not None and inventory.intent is not None
         current = inventory or Inventory(
             name=place.name, target=plan.target, repository="", scope=plan.scope
         )
@@ -73,12 +75,18 @@ class Recorder:
         """The record as it was last stored, or would be."""
         return self._current
 
+    @property
+    def stale(self) -> bool:
+        """Whether there is something to record even if nothing is written."""
+        closed = self._had_intent and not self._left_open
+        return closed or settled(self._current, self._plan) != self._current.resources
+
     def intend(self) -> None:
         """Store what the plan is about to write.
 
         :raises KestraError: it could not be stored; then nothing may be written.
         """
-        meant: dict[FlowId, Resource | None] = {}
+        meant: dict[FlowId, Resource | None] = {**self._left_open}
         for change in self._plan.writes:
             meant[change.flow_id] = resource_of(change, None)
             if change.moved_from is not None:
@@ -104,24 +112,24 @@ class Recorder:
         counts: Counter[str] = Counter()
         for outcome in outcomes:
             counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
-            if outcome.written:
+            if outcome.written or outcome.status is Status.APPLIED:
                 apply_outcome(resources, outcome)
         back = [each for each in restored if each.undo is Undo.RESTORED]
         for undone in back:
             self._restore(resources, undone)
         if back:
             counts["rolled-back"] = len(back)
-        unsure = {
+        unsure: dict[FlowId, Resource | None] = {
             outcome.change.flow_id: resource_of(outcome.change, None)
             for outcome in outcomes
             if outcome.unsure and outcome.change not in {each.change for each in back}
         }
-        intent = Intent(self._clock(), self._current.commit, unsure) if unsure else None
+        left_open = {**self._left_open, **unsure}
+        intent = Intent(self._clock(), self._current.commit, left_open) if left_open else None
         adopted = len(self._plan.because(Reason.ADOPT))
         if adopted:
             counts["adopt"] = adopted
-        had_intent = self._before is not None and self._before.intent is not None
-        if not outcomes and resources == self._current.resources and not had_intent:
+        if not outcomes and not self.stale:
             return
         if not outcomes:
             result = "adopted"
@@ -148,10 +156,17 @@ class Recorder:
 
     def _store(self, inventory: Inventory) -> None:
         stored = replace(inventory, generation=inventory.generation + 1, time=self._clock())
-        self._kv.put(
-            self._place.namespace, self._place.key, to_json(stored), description=_DESCRIPTION
-        )
+        value = to_json(stored)
+        try:
+            self._put(value)
+        except KestraError as error:
+            if not error.may_have_written:
+                raise
+            self._put(value)  # whole, and under our lock: storing it twice is storing it once
         self._current = stored
+
+    def _put(self, value: Any) -> None:
+        self._kv.put(self._place.namespace, self._place.key, value, description=_DESCRIPTION)
 
 
 def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
@@ -168,7 +183,7 @@ def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
             if done is not None and done.sent_sha256 == there:
                 found[change.flow_id] = done
             continue
-        if change.reason is Reason.DROPPED:
+        if change.reason in (Reason.DROPPED, Reason.FOREIGN):
             found.pop(change.flow_id, None)
         elif change.reason in (Reason.ADOPT, Reason.REFRESHED, Reason.KEPT_OFF):
             fresh = resource_of(change, change.revision)
@@ -177,6 +192,23 @@ def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
                 continue  # nothing new but a revision that we know better
             found[change.flow_id] = fresh
     return found
+
+
+def _left_open(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource | None]:
+    """What a run that was killed meant to write, as far as this plan has not looked at it."""
+    seen = {change.flow_id for change in plan.changes}
+    meant = inventory.intent.writes if inventory.intent is not None else {}
+    return {
+        flow_id: resource
+        for flow_id, resource in meant.items()
+        if resource is not None
+        and flow_id not in seen
+        and not _recorded(inventory.resources.get(flow_id), resource)
+    }
+
+
+def _recorded(recorded: Resource | None, meant: Resource) -> bool:
+    return recorded is not None and recorded.sent_sha256 == meant.sent_sha256
 
 
 def apply_outcome(resources: dict[FlowId, Resource], outcome: Outcome) -> None:

@@ -23,26 +23,31 @@ def run(
     *,
     parallelism: int,
     observer: Observer,
+    stop: threading.Event | None = None,
     go_on: Callable[[], bool] = lambda: True,
-) -> tuple[tuple[Outcome, ...], bool]:
+) -> tuple[Outcome, ...]:
     """Carry out all changes, those of a level before those of the next.
 
     After the first failure nothing more is begun; what is under way is finished. The same happens
-    on ``^C``.
+    once ``stop`` is set.
 
     :param write: carries out one change; called from several threads.
+    :param stop: set from outside to end the run; see :mod:`kestra_sync.apply.interrupt`.
     :param go_on: asked before each level; false keeps it and the rest from being attempted.
-    :returns: an outcome for each change, in order, and whether the run was interrupted.
+    :returns: an outcome for each change, in order.
     """
-    stop = threading.Event()
-    interrupted = False
+    failed = threading.Event()
+    stop = stop if stop is not None else threading.Event()
+
+    def stopped() -> bool:
+        return failed.is_set() or stop.is_set()
 
     def guarded(change: Change) -> Outcome:
-        if stop.is_set():
+        if stopped():
             return Outcome(change, Status.NOT_ATTEMPTED)
-        outcome = write(change)
+        outcome = _survived(write, change)
         if outcome.status is not Status.APPLIED:
-            stop.set()
+            failed.set()
         observer.done(change.flow_id, describe(outcome), ok=outcome.status is Status.APPLIED)
         return outcome
 
@@ -50,26 +55,33 @@ def run(
     observer.begin(sum(len(level) for level in levels))
     with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
         for level in levels:
-            if not stop.is_set() and not go_on():
+            if not stopped() and not go_on():
+                failed.set()
+            try:
+                futures = [pool.submit(guarded, change) for change in level]
+                _wait(futures)
+            except KeyboardInterrupt:  # a second ^C: nothing more is begun, nothing recorded
                 stop.set()
-            futures = [pool.submit(guarded, change) for change in level]
-            interrupted = _wait(futures, stop) or interrupted
+                raise
             outcomes.extend(future.result() for future in futures)
     observer.end()
-    return tuple(outcomes), interrupted
+    return tuple(outcomes)
 
 
-def _wait(futures: Iterable[Future[Outcome]], stop: threading.Event) -> bool:
-    """Wait for all; on ``^C`` let nothing new begin, but finish what is under way."""
-    interrupted = False
+def _survived(write: Callable[[Change], Outcome], change: Change) -> Outcome:
+    """The outcome even of a bug: it must not cost the report and the record of all the others."""
+    try:
+        return write(change)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(change, Status.FAILED, message=message, error=error, unsure=True)
+
+
+def _wait(futures: Iterable[Future[Outcome]]) -> None:
+    """Wait for all, and wake up now and then: on Windows signals are only heard in between."""
     pending = set(futures)
     while pending:
-        try:
-            _, pending = wait(pending)
-        except KeyboardInterrupt:
-            stop.set()
-            interrupted = True
-    return interrupted
+        _, pending = wait(pending, timeout=0.5)
 
 
 def describe(outcome: Outcome) -> str:

@@ -75,7 +75,8 @@ class ApplyResult:
             code = rollback_code(self.restored, ExitCode.FAILURE)
         else:
             code = exit_code(self.outcomes)
-        return ExitCode.PARTIAL if code is ExitCode.OK and self.incomplete else code
+        half = code is ExitCode.OK or bool(self.restored)
+        return ExitCode.PARTIAL if half and self.incomplete else code
 
 
 def apply(

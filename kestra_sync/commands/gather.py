@@ -152,19 +152,34 @@ def _read_again(
 def _respecting_others(
     client: KestraClient, changes: tuple[Change, ...], ownership: Ownership
 ) -> tuple[tuple[Change, ...], dict[FlowId, str]]:
-    """Other inventories are only read where something may be theirs."""
+    """Other inventories are only read where something may be theirs.
+
+    What we own may have been taken over by another repository since: it is not ours to delete.
+    """
     from kestra_sync.inventory.read import owned_by_others
 
-    if not any(each.reason in (Reason.TAKE_OVER, Reason.ADOPT, Reason.PRUNED) for each in changes):
+    if not any(each.reason in _PERHAPS_THEIRS for each in changes):
         return changes, {}
     owners = owned_by_others(client.kv, ownership.place)
     spared = tuple(
         replace(each, action=Action.NONE, reason=Reason.FOREIGN, after=each.before)
-        if each.reason is Reason.PRUNED and each.flow_id in owners
+        if each.action is Action.DELETE and each.flow_id in owners
         else each
         for each in changes
     )
     return spared, owners
+
+
+_PERHAPS_THEIRS = frozenset(
+    {
+        Reason.TAKE_OVER,
+        Reason.ADOPT,
+        Reason.PRUNED,
+        Reason.REMOVED,
+        Reason.DRIFT,
+        Reason.CONFLICT,
+    }
+)
 
 
 def _check_writes(

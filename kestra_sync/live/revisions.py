@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from kestra_sync.kestra.errors import NotFound
 from kestra_sync.live.snapshot import FlowReads
@@ -50,17 +51,24 @@ def base_sources(
     """The texts behind ``bases``, as far as the server still has them.
 
     A recorded revision counts only if its source still has the recorded hash: revisions can be
-    deleted, and a restored server numbers anew.
+    deleted, and a restored server numbers anew. Where it does not, or none is recorded (a flow
+    that was adopted, or written by a run that was killed), the hash is looked for in all of them.
     """
 
     def read(item: tuple[FlowId, Base]) -> tuple[FlowId, bytes] | None:
         flow_id, base = item
-        try:
-            live = flows.get(flow_id, revision=base.revision)
-        except NotFound:
-            return None
-        return (flow_id, live.source) if sha256(live.source) in base.live_hashes else None
+        for source in _candidates(flows, flow_id, base.revision):
+            if sha256(source) in base.live_hashes:
+                return flow_id, source
+        return None
 
-    known = [(flow_id, base) for flow_id, base in bases.items() if base.revision is not None]
     with ThreadPoolExecutor(max_workers=parallelism) as pool:
-        return dict(found for found in pool.map(read, known) if found is not None)
+        return dict(found for found in pool.map(read, bases.items()) if found is not None)
+
+
+def _candidates(flows: FlowReads, flow_id: FlowId, revision: int | None) -> Iterator[bytes]:
+    if revision is not None:
+        with suppress(NotFound):
+            yield flows.get(flow_id, revision=revision).source
+    with suppress(NotFound):
+        yield from (each.source for each in reversed(flows.revisions(flow_id)))

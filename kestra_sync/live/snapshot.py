@@ -25,6 +25,8 @@ class FlowReads(Protocol):
 
     def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
 
+    def revisions(self, flow_id: FlowId) -> tuple[Live, ...]: ...
+
 
 def snapshot(
     flows: FlowReads, scope: Scope, known: Mapping[str, FlowId], *, parallelism: int = 8

@@ -91,7 +91,7 @@ def _different(
         if rules.re_enable:
             return Verdict(Action.UPDATE, Reason.RE_ENABLED, desired.sent)
         return Verdict(Action.NONE, Reason.KEPT_OFF, live.source)
-    if base is None:
+    if base is None or _never_ours(live, base):
         reason = Reason.TAKE_OVER if rules.tracked else Reason.CHANGED
         return Verdict(Action.UPDATE, reason, desired.sent)
     ours = live.sha256 in base.live_hashes
@@ -115,7 +115,7 @@ def _not_in_git(
 ) -> Verdict:
     if live is None:
         return Verdict(Action.NONE, Reason.DROPPED)
-    if base is None:
+    if base is None or _never_ours(live, base):
         if rules.prune_all:
             return Verdict(Action.DELETE, Reason.PRUNED)
         return Verdict(Action.NONE, Reason.FOREIGN, live.source)
@@ -128,3 +128,8 @@ def _not_in_git(
     if rules.on_drift is OnDrift.KEEP:
         return Verdict(Action.NONE, Reason.DRIFT_KEPT, live.source)
     return Verdict(Action.DELETE, Reason.CONFLICT)
+
+
+def _never_ours(live: Live, base: Base) -> bool:
+    """We only meant to create it, and what is there is somebody else's."""
+    return base.only_intended and live.sha256 not in base.live_hashes

@@ -114,8 +114,8 @@ def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     if plan.flows == 0 and deleted(plan) and not given.allow_large:
         yield Refusal(
             "empty-repository",
-            f"there are no flows in {plan.source}, and {given.owned} of {given.owned} owned flows"
-            " would be deleted",
+            f"there are no flows in {plan.source}, and {_deletions(plan, given)} flows would be"
+            " deleted",
             "check the paths and the checkout; if all should go, pass --allow-large",
         )
 
@@ -138,13 +138,12 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     total = given.live if given.prune_scope else given.owned
     if given.allow_large or not number:
         return
-    of = "live" if given.prune_scope else "owned"
     small = total < _ENOUGH and number >= total
     if small or (total >= _ENOUGH and given.delete_limit.exceeded(number, total)):
         limit = "all of them" if small else f"the limit is {given.delete_limit}"
         yield Refusal(
             "too-many-deletions",
-            f"{number} of {total} {of} flows would be deleted ({limit})",
+            f"{_deletions(plan, given)} flows would be deleted ({limit})",
             "if that is meant, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
         )
 
@@ -230,6 +229,12 @@ _GUARDS = (
     _protected,
     _still_called,
 )
+
+
+def _deletions(plan: Plan, given: GuardInput) -> str:
+    """``3 of 10 owned``."""
+    total, of = (given.live, "live") if given.prune_scope else (given.owned, "owned")
+    return f"{len(deleted(plan))} of {total} {of}"
 
 
 def _flows(changes: tuple[Change, ...]) -> str:
