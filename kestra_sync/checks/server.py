@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Protocol
 
-from kestra_sync.model import Desired, Diagnostic, Position, Severity
+from kestra_sync.checks.locate import locate
+from kestra_sync.model import Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_flow
+from kestra_sync.repo.flows import parse_source
 
 
 class Verdict(Protocol):
@@ -52,53 +54,43 @@ def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagn
 
 
 def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -> Diagnostic:
-    parsed = parse_flow(desired.flow)
+    parsed = parse_source(desired.sent, desired.sent_sha256)
     document = parsed if isinstance(parsed, ParsedDocument) else None
-    if rule == "kestra-deprecated":
-        message = f"{message} is deprecated"
+    place = locate(message, document, desired.sent)
+    words, remedy = _reworded(message)
     return Diagnostic(
         path=desired.path,
-        position=desired.file_position(locate(message, document)),
+        position=desired.file_position(place),
         severity=severity,
         rule=rule,
-        message=" ".join(message.split()),
+        message=f"{words} is deprecated" if rule == "kestra-deprecated" else words,
+        remedy=remedy,
         flow=desired.flow_id,
     )
 
 
 _MISSING_SUBFLOW = re.compile(r"The subflow '[^']*' not found in namespace")
 
-# The server names places in three ways: "tasks[0].message: must not be null" (Bean Validation),
-# "… (through reference chain: …["tasks"]->java.util.ArrayList[0]->…["x"])" (Jackson), and
-# "at [Source: (String)…; line: 7, column: 3]" (the YAML parser).
-_LINE_COLUMN = re.compile(r"line:? (?P<line>\d+), column:? (?P<column>\d+)")
-_CHAIN = re.compile(r'\["(?P<key>[^"\]]+)"\]|\[(?P<index>\d+)\]')
-_DOTTED = re.compile(r"^\s*(?P<path>[A-Za-z_$][\w$-]*(?:\[\d+\]|\.[\w$<> -]+)*)(?=\s*:|\s|$)")
-_STEP = re.compile(r"(?P<key>[\w$-]+)|\[(?P<index>\d+)\]")
+# What stands around the message proper, and says nothing once there are line and column.
+_NOISE = re.compile(
+    r"^\s*Validation error:|Illegal \w+ source:|YAML parsing error:"
+    r"|\(through reference chain: [^)]*\)|\(at line -?\d+\)|at \[Source: [^\]]*\]"
+)
+_KNOWN = re.compile(
+    r'^(?P<words>Unrecognized field "(?P<field>[^"]+)" \(class [^)]*\)), not marked as ignorable'
+    r" \(\d+ known properties: (?P<known>[^)]*)\)"
+)
 
 
-def locate(message: str, document: ParsedDocument | None) -> Position:
-    """The place that a message of the server speaks of, as near as it can be told.
-
-    Falls back to the first line of the document, never to nothing.
-    """
-    place = _LINE_COLUMN.search(message)
-    if place is not None:
-        return Position(max(int(place["line"]), 1), max(int(place["column"]), 1))
-    if document is None:
-        return Position(1, 1)
-    if "reference chain:" in message:
-        chain = message.split("reference chain:", 1)[1]
-        steps = [
-            m["key"] if m["key"] is not None else int(m["index"]) for m in _CHAIN.finditer(chain)
-        ]
-        return document.position_of(steps, key=isinstance(steps[-1] if steps else 0, str))
-    dotted = _DOTTED.match(message)
-    if dotted is not None:
-        path: list[str | int] = [
-            int(m["index"]) if m["index"] is not None else m["key"]
-            for m in _STEP.finditer(dotted["path"])
-        ]
-        if isinstance(document.value, dict) and path[0] in document.value:
-            return document.position_of(path, key=isinstance(path[-1], str))
-    return document.position_of(())
+def _reworded(message: str) -> tuple[str, str | None]:
+    """The server's own words in one line, and what can be done where they tell."""
+    words = " ".join(_NOISE.sub(" ", message).split()) or " ".join(message.split())
+    if words == "Invalid type: <null>":
+        return words, "add a `type` that is text"
+    match = _KNOWN.match(words)
+    if match is None:
+        return words, None
+    known = sorted(re.findall(r'"([^"]+)"', match["known"]))
+    near = get_close_matches(match["field"], known, n=1, cutoff=0.7)
+    remedy = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+    return match["words"], remedy
