@@ -18,6 +18,7 @@ _COMMANDS = {
     "executions": "Delete executions.",
     "logs": "Show what an execution has logged.",
     "drift": "Show what others changed on the server.",
+    "pull": "Bring the server's sources into the files.",
     "history": "Show the last applies.",
     "inventory": "Show the flows that we own.",
     "unlock": "Take the lock away from a dead apply.",

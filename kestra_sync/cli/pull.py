@@ -1,0 +1,74 @@
+"""``kestra-sync pull``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    config_options,
+    connection_options,
+    option,
+    output_options,
+    selection_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.show import show_plan
+from kestra_sync.errors import ExitCode
+
+
+@click.command("pull")
+@source_options
+@config_options
+@selection_options
+@option("--new", is_flag=True, help="Also write flows of the scope that Git does not have yet.")
+@option("--dry-run", is_flag=True, help="Only say what would be written.")
+@connection_options
+@output_options
+def command(
+    *,
+    new: bool,
+    dry_run: bool,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Bring the server's sources into the files in PATHS (default: flows).
+
+    Each flow that differs gets the server's source, byte for byte: an edit made in the UI becomes
+    a change to review in Git. With --new the flows that only the server has are written too,
+    which turns a server into a repository. Nothing is written to the server, and no file is
+    deleted.
+    """
+    from kestra_sync.commands.pull import pull
+    from kestra_sync.report.pull_text import pull_lines
+
+    output = Output.of("pull", output_format=output_format, color=color, verbose=verbose)
+    observer = output.observer()
+    try:
+        result = pull(settings_from(**settings), new=new, dry_run=dry_run, observer=observer)
+    finally:
+        observer.end()
+    if result.planned.plan is None:
+        show_plan(output, result.planned, context=2)
+    else:
+        output.text(pull_lines(result.flows, dry_run=dry_run))
+    output.result(
+        result.exit_code,
+        {
+            "dry_run": dry_run,
+            "flows": [
+                {
+                    "flow": {"namespace": each.flow_id.namespace, "id": each.flow_id.id},
+                    "path": each.path,
+                    "result": str(each.pulled),
+                }
+                for each in result.flows
+            ],
+        },
+    )
+    return result.exit_code
