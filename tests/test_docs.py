@@ -125,3 +125,20 @@ def test_outputs_are_compared_as_they_should_be() -> None:
     new = ["plan · http://127.0.0.1:41000 (Kestra 1.3.0, tenant main)", "took 320 ms"]
     assert normalised(old) == normalised(new)
     assert normalised(["rev 7 → 8"]) != normalised(["rev 7 → 9"])
+
+
+def test_a_session_is_told_from_a_list_of_commands(tmp_path: Path) -> None:
+    """Only what shows its output can be checked."""
+    page = tmp_path / "page.md"
+    parts = [
+        "```console\n$ kestra-sync plan\n$ kestra-sync apply  # at last\n```",
+        "```console\n$ kestra-sync plan\nNo changes.\n$ echo $?\n0\n```",
+        "<!-- not run -->\n```console\n$ kestra-sync plan\nNo changes.\n```",
+        "```console\n$ rm flows/a.yaml\n```",
+        "```bash\nkestra-sync plan\n```",
+    ]
+    page.write_text("\n\n".join(parts))
+    assert [block.is_session for block in blocks(page)] == [False, True, False, True, False]
+    plan, echo = list(blocks(page))[1].commands
+    assert (plan.text, plan.output, plan.is_ours) == ("kestra-sync plan", ("No changes.",), True)
+    assert (echo.text, echo.output, echo.is_ours) == ("echo $?", ("0",), False)

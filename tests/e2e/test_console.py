@@ -28,12 +28,7 @@ pytestmark = pytest.mark.embedded_only
 
 
 def _commands(page: Path) -> list[Command]:
-    return [
-        command
-        for block in blocks(page)
-        if block.language == "console" and block.run
-        for command in block.commands
-    ]
+    return [command for block in blocks(page) if block.is_session for command in block.commands]
 
 
 _PAGES = [

@@ -1,7 +1,8 @@
 """Reads the ``console`` blocks of the documentation, and compares what they say with what happens.
 
 A block holds commands after ``$`` and, below each, what it prints. A line ``...`` stands for any
-number of lines. ``<!-- not run -->`` above a block exempts it from being run.
+number of lines. A block that shows no output is a list of commands, and is not run; no more is one
+below ``<!-- not run -->``.
 """
 
 from __future__ import annotations
@@ -60,6 +61,12 @@ class Block:
     language: str
     lines: tuple[str, ...]
     run: bool
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it shows what commands print, and may be run to see if they do."""
+        shows = any(not command.is_ours or command.output for command in self.commands)
+        return self.language == "console" and self.run and shows
 
     @property
     def commands(self) -> tuple[Command, ...]:
