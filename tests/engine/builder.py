@@ -8,16 +8,21 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.toolchain import EngineError, find_java, find_maven
+from tests.engine.toolchain import EngineError, find_java, find_maven, java_command
 
+_MAIN = "io.kestrasync.testengine.Main"
+_JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PROJECT = Path(__file__).parent
 _TARGET = _PROJECT / "target"
 _KEEP_OLD_BUILDS_SECONDS = 24 * 3600
+_ARCHIVE_SECONDS = 120
 _LOG_TAIL_LINES = 40
 
 
@@ -25,15 +30,26 @@ _LOG_TAIL_LINES = 40
 class Build:
     """The result of a build."""
 
-    classes: Path
-    """The folder of the compiled classes."""
+    folder: Path
+    """The folder of our own classes."""
     libraries: Path
     """The folder of the jars: Kestra and what it needs."""
 
     @property
-    def classpath(self) -> str:
-        """The class path of a JVM that runs the engine."""
-        return os.pathsep.join([str(self.classes), str(self.libraries / "*")])
+    def jar(self) -> Path:
+        """Our own classes."""
+        return self.folder / "engine.jar"
+
+    @property
+    def archive(self) -> Path:
+        """All classes as the JVM wants them in memory: nearly halves the time to start."""
+        return self.folder / "classes.jsa"
+
+    def command(self, java: Path, *options: str) -> list[str]:
+        """The command that runs the engine, but for its own arguments."""
+        jars = [self.jar, *sorted(self.libraries.glob("*.jar"))]
+        classpath = os.pathsep.join(map(str, jars))
+        return [str(java), *_JVM_OPTIONS, *options, "-cp", classpath, _MAIN]
 
 
 def build() -> Build:
@@ -41,18 +57,23 @@ def build() -> Build:
 
     Two processes may call this at once: one builds, the other waits for it.
     """
-    name = _hash([_PROJECT / "pom.xml", *_files(_PROJECT / "src")])
+    name = _hash([_PROJECT / "pom.xml", _PROJECT / "builder.py", *_files(_PROJECT / "src")])
     library = "lib-" + _hash([_PROJECT / "pom.xml"])
-    result = Build(_TARGET / name / "classes", _TARGET / library)
-    stamp = _TARGET / name / "BUILT"
+    result = Build(_TARGET / name, _TARGET / library)
+    stamp = result.folder / "COMPLETE"
     if stamp.exists():
         return result
     _TARGET.mkdir(exist_ok=True)
     with _locked(_TARGET / ".lock"):
         if not stamp.exists():
             _remove_old(keep={name, library})
-            _maven(name, library)
+            start = time.monotonic()
+            java = find_java(compiler=True)
+            _maven(java, name, library)
+            _jar(result)
+            _archive(result, java_command(java))
             stamp.touch()
+            print(f"built in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     return result
 
 
@@ -69,12 +90,10 @@ def _hash(files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _maven(name: str, library: str) -> None:
-    java = find_java(compiler=True)
+def _maven(java: Path, name: str, library: str) -> None:
     maven = find_maven()
     first = "" if any(_TARGET.glob("lib-*")) else " (the first time it takes a minute or two)"
     print(f"building the Kestra test engine{first} ...", file=sys.stderr, flush=True)
-    start = time.monotonic()
     command = [
         str(maven),
         "--quiet",
@@ -102,7 +121,37 @@ def _maven(name: str, library: str) -> None:
             "The first build downloads Kestra from Maven Central; behind a mirror or a proxy, say "
             f"so in Maven's settings.xml.\n{maven} said:\n{tail}"
         )
-    print(f"built in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def _jar(result: Build) -> None:
+    classes = result.folder / "classes"
+    with zipfile.ZipFile(result.jar, "w") as jar:
+        # With the folders: Micronaut finds its beans by listing them.
+        for path in sorted(classes.rglob("*")):
+            jar.write(path, path.relative_to(classes).as_posix())
+
+
+def _archive(result: Build, java: Path) -> None:
+    """Start the engine once, for its classes; without the archive it only starts slower."""
+    part = result.archive.with_suffix(".part")
+    options = ("-Xlog:disable", "-Xlog:all=off", f"-XX:ArchiveClassesAtExit={part}")
+    with subprocess.Popen(
+        result.command(java, *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        watchdog = threading.Timer(_ARCHIVE_SECONDS, process.kill)
+        watchdog.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(b"READY"):
+                break
+        process.communicate()  # closes its standard input, and it ends
+        watchdog.cancel()
+    if process.returncode == 0 and part.exists():
+        part.replace(result.archive)
+    part.unlink(missing_ok=True)
 
 
 def _remove_old(keep: set[str]) -> None:

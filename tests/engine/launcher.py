@@ -23,8 +23,6 @@ __all__ = ["PASSWORD", "USERNAME", "Engine", "EngineError"]
 USERNAME = "admin@kestra.io"
 PASSWORD = "Engine-Pass1"
 
-_MAIN = "io.kestrasync.testengine.Main"
-_JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 _LOG_TAIL_LINES = 40
@@ -130,7 +128,8 @@ class Engine:
     def _launch(self) -> None:
         built = build()
         java = java_command(find_java(compiler=False))
-        command = [str(java), *_JVM_OPTIONS, "-cp", built.classpath, _MAIN]
+        shared = [f"-XX:SharedArchiveFile={built.archive}"] if built.archive.exists() else []
+        command = built.command(java, *shared)
         command += ["--username", self.username, "--password", self.password]
         if self._data is not None:
             command += ["--data", str(self._data.resolve())]
@@ -177,6 +176,8 @@ class Engine:
             try:
                 direct.open(request, timeout=30).close()
                 return
+            except urllib.error.HTTPError as error:
+                raise self._failed(f"answers {error.code} {error.reason}") from error
             except (urllib.error.URLError, OSError) as error:
                 if time.monotonic() > deadline:
                     raise self._failed(f"does not answer: {error}") from error
