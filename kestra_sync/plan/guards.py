@@ -27,8 +27,10 @@ class Limit:
     percent: bool = True
 
     def exceeded(self, number: int, total: int) -> bool:
-        """Whether ``number`` of ``total`` is too many."""
-        return number * 100 > self.value * total if self.percent else number > self.value
+        """Whether ``number`` of ``total`` is too many. A share of a few flows says nothing."""
+        if self.percent:
+            return total >= _ENOUGH and number * 100 > self.value * total
+        return number > self.value
 
     def __str__(self) -> str:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
@@ -138,9 +140,10 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     total = given.live if given.prune_scope else given.owned
     if given.allow_large or not number:
         return
-    small = total < _ENOUGH and number >= total
-    if small or (total >= _ENOUGH and given.delete_limit.exceeded(number, total)):
-        limit = "all of them" if small else f"the limit is {given.delete_limit}"
+    everything = total < _ENOUGH and number >= total
+    exceeded = given.delete_limit.exceeded(number, total)
+    if everything or exceeded:
+        limit = f"the limit is {given.delete_limit}" if exceeded else "all of them"
         yield Refusal(
             "too-many-deletions",
             f"{_deletions(plan, given)} flows would be deleted ({limit})",
@@ -151,7 +154,7 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     updates = plan.count(Action.UPDATE)
     total = plan.unchanged + updates
-    if given.allow_large or total < _ENOUGH or not given.update_limit.exceeded(updates, total):
+    if given.allow_large or not given.update_limit.exceeded(updates, total):
         return
     yield Refusal(
         "too-many-updates",
