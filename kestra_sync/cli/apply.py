@@ -102,7 +102,7 @@ def command(
     if result.planned.plan is None:
         show_plan(output, result.planned, context=context)
     elif result.declined:
-        output.text(outcome_lines(()))
+        output.text([line("Nothing was applied.")])
     elif result.outcomes:
         output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
     for note in result.notes:
@@ -135,4 +135,8 @@ def _ask(planned: PlanResult) -> bool:
         )
     plan = planned.plan
     question = f"Apply {plural(len(plan.writes), 'change')} to {plan.target.url}?"
-    return click.confirm(question, default=False, err=True)
+    try:
+        return click.confirm(question, default=False, err=True)
+    except click.Abort:
+        click.echo(err=True)  # ^C leaves the cursor behind the question
+        raise

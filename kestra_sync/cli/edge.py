@@ -27,11 +27,25 @@ def run(args: Sequence[str]) -> int:
     any case a message on stderr that says what to do.
     """
     try:
+        return _run(args)
+    except (BrokenPipeError, SystemExit):  # the latter is what some versions of click make of it
+        # Whoever read our output (head, less) has seen enough. Keep Python from complaining about
+        # what is left to be flushed at exit.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return int(ExitCode.FAILURE)
+
+
+def _run(args: Sequence[str]) -> int:
+    try:
         with suppress(ValueError):  # not in the main thread: somebody else handles signals
             signal.signal(signal.SIGTERM, _terminate)
         code = main.main(args=list(args), prog_name="kestra-sync", standalone_mode=False)
         sys.stdout.flush()
         return int(code or ExitCode.OK)
+    except BrokenPipeError:
+        raise
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -40,13 +54,8 @@ def run(args: Sequence[str]) -> int:
         return _fail(args, error, error.exit_code, error.message, error.remedy)
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(args, error, ExitCode.INTERRUPTED, "interrupted", None)
-    except BrokenPipeError:
-        # Whoever read stdout (head, less) has seen enough. Keep Python from complaining at exit.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.FAILURE)
     except Exception as error:
-        log = _write_log()
+        log = _write_log(_env_file(args))
         return _fail(
             args,
             error,
@@ -68,7 +77,7 @@ def _fail(
     message: str,
     remedy: str | None,
 ) -> int:
-    message = redact(message)
+    message = redact(message, env_file=_env_file(args))
     if wants_json(args):
         from kestra_sync.report.envelope import dump, envelope
 
@@ -91,13 +100,22 @@ def _usage_remedy(error: click.ClickException) -> str | None:
 
 def wants_json(args: Sequence[str]) -> bool:
     """Whether JSON was asked for, told even where the command line could not be parsed."""
-    formats = [os.environ.get("KESTRA_SYNC_FORMAT", "")]
+    return _given(args, "--format", os.environ.get("KESTRA_SYNC_FORMAT", "")) == "json"
+
+
+def _env_file(args: Sequence[str]) -> str:
+    return _given(args, "--env-file", os.environ.get("KESTRA_SYNC_ENV_FILE", ".env"))
+
+
+def _given(args: Sequence[str], option: str, otherwise: str) -> str:
+    """The last value of an option, without click: it may be click that failed."""
+    found = [otherwise]
     for index, arg in enumerate(args):
-        if arg == "--format" and index + 1 < len(args):
-            formats.append(args[index + 1])
-        elif arg.startswith("--format="):
-            formats.append(arg.partition("=")[2])
-    return formats[-1] == "json"
+        if arg == option and index + 1 < len(args):
+            found.append(args[index + 1])
+        elif arg.startswith(f"{option}="):
+            found.append(arg.partition("=")[2])
+    return found[-1]
 
 
 def _command(args: Sequence[str]) -> str:
@@ -105,10 +123,10 @@ def _command(args: Sequence[str]) -> str:
     return next((arg for arg in args if arg in known), "")
 
 
-def _write_log() -> str:
+def _write_log(env_file: str) -> str:
     with tempfile.NamedTemporaryFile(
         "w", prefix="kestra-sync-", suffix=".log", delete=False, encoding="utf-8"
     ) as file:
         # Without local variables: they may hold secrets.
-        file.write(redact(traceback.format_exc()))
+        file.write(redact(traceback.format_exc(), env_file=env_file))
         return file.name

@@ -39,6 +39,8 @@ class Output:
         """A result for people, on stdout; nothing if JSON was asked for."""
         if not self.json:
             write(lines, sys.stdout, colour=self.coloured(sys.stdout))
+            # Where both streams end in one log, what is said next on stderr belongs after this.
+            sys.stdout.flush()
 
     def message(self, lines: Iterable[Line]) -> None:
         """What is no result, on stderr."""

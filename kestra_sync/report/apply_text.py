@@ -16,6 +16,9 @@ _WORDS = {
     Action.DELETE: "deleted",
 }
 
+#: Flows that are listed by name among those that were not attempted; more are counted.
+_LISTED = 10
+
 
 def outcome_lines(
     outcomes: Sequence[Outcome],
@@ -33,11 +36,15 @@ def outcome_lines(
         if not found:
             continue
         yield line(Span(f"{words}:", style))
-        for each in found:
+        # What failed is named to the last; what was just not reached may be most of the plan.
+        shown = found[:_LISTED] if status is Status.NOT_ATTEMPTED else found
+        for each in shown:
             yield line(f"  {each.change.flow_id}", f": {each.message}" if each.message else "")
             remedy = getattr(each.error, "remedy", None)
             if remedy:
                 yield line(Span(f"      {remedy}", Style.DIM))
+        if len(found) > len(shown):
+            yield line(Span(f"  … and {len(found) - len(shown):,} more", Style.DIM))
         yield BLANK
     good = all(each.status is Status.APPLIED for each in outcomes) and not interrupted
     yield line(Span(applied_summary(outcomes, interrupted=interrupted), _verdict(good)))
@@ -60,7 +67,7 @@ def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
 
 
 def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> str:
-    """``Applied: 2 created, 1 updated.`` and, after a failure, the other counts."""
+    """``Applied: 2 created, 1 updated.``; after a failure ``Applied in part`` and what was not."""
     parts = []
     for action, words in _WORDS.items():
         number = sum(
@@ -76,7 +83,13 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
         number = sum(each.status is status for each in outcomes)
         if number:
             parts.append(f"{number:,} {words}")
-    lead = "Interrupted" if interrupted else "Applied"
+    applied = sum(each.status is Status.APPLIED for each in outcomes)
+    if interrupted:
+        lead = "Interrupted"
+    elif applied == len(outcomes):
+        lead = "Applied"
+    else:
+        lead = "Applied in part" if applied else "Nothing applied"
     return f"{lead}: {', '.join(parts) or 'nothing'}."
 
 

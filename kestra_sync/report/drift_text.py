@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Change, FlowId, Plan
 from kestra_sync.plan.diff import Hunk
+from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.plan_text import diff_lines, header
 from kestra_sync.report.wording import plural
@@ -18,14 +19,14 @@ def drift_lines(
     yield header(plan, "drift")
     if drifted:
         yield BLANK
-        names = max(len(str(each.flow_id)) for each in drifted)
+        names = width_of(str(each.flow_id) for each in drifted)
+        revisions = width_of(_revision(each) for each in drifted)
         for each in drifted:
-            revision = f"rev {each.revision}" if each.revision is not None else ""
-            yield line(
-                "  ",
-                Span("!", Style.ALERT),
-                f" {each.flow_id!s:<{names}}   {revision:<8}  {words(each)}",
-            )
+            columns = [padded(str(each.flow_id), names)]
+            if revisions:
+                columns.append(padded(_revision(each), revisions))
+            columns.append(words(each))
+            yield line("  ", Span("!", Style.ALERT), " ", "   ".join(columns))
             yield from diff_lines(diffs.get(each.flow_id, ()), indent=6)
     yield BLANK
     verdict = (
@@ -34,6 +35,10 @@ def drift_lines(
         else "No drift: the server holds what was applied last."
     )
     yield line(Span(verdict, Style.ALERT if drifted else Style.GOOD))
+
+
+def _revision(change: Change) -> str:
+    return f"rev {change.revision}" if change.revision is not None else ""
 
 
 def words(change: Change) -> str:

@@ -65,7 +65,16 @@ def write(lines: Iterable[Line], stream: TextIO, *, colour: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, force_terminal=True, soft_wrap=True, highlight=False)
+    # Whether there is colour was decided; rich must not look at NO_COLOR and TERM once more.
+    console = Console(
+        file=stream,
+        force_terminal=True,
+        color_system="standard",
+        no_color=False,
+        legacy_windows=False,
+        soft_wrap=True,
+        highlight=False,
+    )
     for each in lines:
         text = Text()
         for span in each.spans:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason
 from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.plan.guards import Refusal
+from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import is_alert, note, plural, sign, summary
+from kestra_sync.report.wording import folders, is_alert, note, plural, sign, summary
 
 _STYLES = {
     Action.CREATE: Style.CREATE,
@@ -32,10 +34,12 @@ _DIFF_LINES = 200
 
 def header(plan: Plan, command: str = "plan") -> Line:
     """The line that says what is compared with what."""
+    target = plan.target
+    environment = f", environment {target.environment}" if target.environment else ""
     return line(
         Span(f"kestra-sync {command}", Style.HEADING),
-        f" · {plan.target.url} (Kestra {plan.server_version}, tenant {plan.target.tenant})"
-        f" · {plural(plan.flows, 'flow')} in {plan.source}",
+        f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
+        f" · {plural(plan.flows, 'flow')} in {folders(plan.source)}",
     )
 
 
@@ -51,12 +55,13 @@ def plan_lines(
     shown = [change for change in plan.changes if change.writes or is_alert(change)]
     if shown:
         yield BLANK
-        names = max(len(str(change.flow_id)) for change in shown)
-        revisions = max(len(_revision(change)) for change in shown)
-        paths = max(len(change.path or "") for change in shown if _shows_path(change) or True)
+        names = width_of(str(change.flow_id) for change in shown)
+        revisions = width_of(_revision(change) for change in shown)
+        paths = width_of(change.path or "" for change in shown if _shows_path(change))
         for change in shown:
             yield _change_line(change, names, revisions, paths)
             yield from diff_lines(diffs.get(change.flow_id, ()), indent=6)
+            yield from _edited_on_the_server(change)
     yield from _left_alone(plan, verbose)
     if plan.partial:
         yield BLANK
@@ -70,15 +75,23 @@ def plan_lines(
 
 def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line:
     style = Style.ALERT if is_alert(change) else _STYLES[change.action]
-    columns = [f"{change.flow_id!s:<{names}}"]
+    columns = [padded(str(change.flow_id), names)]
     if revisions:
-        columns.append(f"{_revision(change):<{revisions}}")
+        columns.append(padded(_revision(change), revisions))
     why = note(change)
     if _shows_path(change):
-        columns.append(f"{change.path or '':<{paths}}" if why else change.path or "")
+        columns.append(padded(change.path or "", paths if why else 0))
     if why:
         columns.append(why)
     return line("  ", Span(sign(change), style), " ", Span("   ".join(columns), Style.PLAIN))
+
+
+def _edited_on_the_server(change: Change) -> Iterator[Line]:
+    """The other side of a conflict: what somebody would lose."""
+    if change.reason is Reason.CONFLICT and change.base is not None and change.before is not None:
+        pad = " " * 6
+        yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))
+        yield from diff_lines(diff_sources(change.base, change.before), indent=6)
 
 
 def _shows_path(change: Change) -> bool:
@@ -97,19 +110,18 @@ def _revision(change: Change) -> str:
 def diff_lines(hunks: Sequence[Hunk], *, indent: int) -> Iterator[Line]:
     """The hunks of one flow, cut where they get too long to be read, and saying so."""
     pad = " " * indent
-    left = _DIFF_LINES
-    total = sum(len(hunk.lines) for hunk in hunks)
+    room = _DIFF_LINES
+    hidden = 0
     for hunk in hunks:
-        if left <= 0:
-            break
-        yield line(pad, Span(f"@@ {hunk.heading} @@", Style.DIM))
-        for mark, text in hunk.lines[:left]:
+        if room:
+            yield line(pad, Span(f"@@ {hunk.heading} @@", Style.DIM))
+        for mark, text in hunk.lines[:room]:
             yield line(pad, Span(f"{mark.value} {text}", _MARKS[mark]))
-        left -= len(hunk.lines)
-    if left < 0:
-        yield line(
-            pad, Span(f"… {-left if total else 0:,} more lines of this diff: see --format json")
-        )
+        hidden += max(len(hunk.lines) - room, 0)
+        room = max(room - len(hunk.lines), 0)
+    if hidden:
+        more = plural(hidden, "more line")
+        yield line(pad, Span(f"… {more} of this diff: see --format json", Style.DIM))
 
 
 def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:

@@ -6,8 +6,27 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory
+from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
+
+#: What a run did, in the order in which it is told.
+_COUNTED = {
+    "create": "created",
+    "update": "updated",
+    "move": "moved",
+    "delete": "deleted",
+    "adopt": "adopted",
+    "failed": "failed",
+    "conflict": "in conflict",
+    "not-attempted": "not attempted",
+    "rolled-back": "rolled back",
+}
+
+
+def _rank(name: str) -> tuple[int, str]:
+    known = list(_COUNTED)
+    return (known.index(name) if name in known else len(known), name)
 
 
 def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
@@ -18,7 +37,10 @@ def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
         return
     rows = [("when", "commit", "branch", "result", "changes")]
     for run in runs:
-        counts = ", ".join(f"{number} {name}" for name, number in sorted(run.counts.items()))
+        counts = ", ".join(
+            f"{run.counts[name]:,} {_COUNTED.get(name, name)}"
+            for name in sorted(run.counts, key=_rank)
+        )
         rows.append(
             (run.time, (run.commit or "-")[:10], run.branch or "-", run.result, counts or "-")
         )
@@ -56,7 +78,7 @@ def inventory_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]
 
 def table(rows: Sequence[tuple[str, ...]]) -> Iterator[Line]:
     """Aligned columns under a heading."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [width_of(row[column] for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
-        text = "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        text = "   ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True))
         yield line(Span(text.rstrip(), Style.DIM if number == 0 else Style.PLAIN))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kestra_sync.model import Diagnostic, Repository
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import plural
+from kestra_sync.report.wording import folders, plural
 
 
 def validate_lines(
@@ -20,9 +20,9 @@ def validate_lines(
     yield from skipped_lines(repository)
     by = f"by {server}" if server else "offline"
     found = counts(diagnostics)
-    checked = f"{plural(len(repository.flows), 'flow')} in {repository.source} checked {by}"
+    flows = f"{plural(len(repository.flows), 'flow')} in {folders(repository.source)}"
     verdict = found or "all valid"
-    yield line(Span(f"{checked}: {verdict}.", Style.GOOD if valid else Style.ERROR))
+    yield line(Span(f"{flows} checked {by}: {verdict}.", Style.GOOD if valid else Style.ERROR))
 
 
 def skipped_lines(repository: Repository) -> Iterator[Line]:

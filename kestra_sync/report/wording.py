@@ -56,9 +56,19 @@ def plural(number: int, singular: str, many: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else many or singular + 's'}"
 
 
+def folders(source: str) -> str:
+    """Paths as people write them: with a slash after what is no file, ``flows/``."""
+    paths = source.split(", ")
+    return ", ".join(
+        path if path.endswith(("/", ".yaml", ".yml", "\\")) or not path else f"{path}/"
+        for path in paths
+    )
+
+
 def summary(plan: Plan) -> str:
     """``Plan: 1 to create, 1 to update, 1 drifted, 1 to delete, 210 unchanged.``"""
-    drifted = sum(each.writes and is_alert(each) for each in plan.changes)
+    conflicts = sum(each.writes for each in plan.because(Reason.CONFLICT))
+    drifted = sum(each.writes and is_alert(each) for each in plan.changes) - conflicts
     updates = plan.count(Action.UPDATE) - sum(
         each.action is Action.UPDATE and is_alert(each) for each in plan.changes
     )
@@ -72,14 +82,31 @@ def summary(plan: Plan) -> str:
             (updates, "to update"),
             (plan.count(Action.MOVE), "to move"),
             (drifted, "drifted"),
+            (conflicts, "in conflict"),
             (deletes, "to delete"),
         )
         if number
     ]
     if not parts:
-        return "No changes. " + (
-            f"{plural(plan.flows, 'flow')} in Git, all as on the server."
-            if plan.flows
-            else "No flows in Git."
-        )
+        return f"No changes. {_nothing_to_do(plan)}"
     return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
+
+
+def _nothing_to_do(plan: Plan) -> str:
+    where = "looked at" if plan.partial else "in Git"
+    if not plan.flows:
+        return f"No flows {where}."
+    others = {
+        words: number
+        for reason, words in (
+            (Reason.KEPT_OFF, "kept off"),
+            (Reason.DRIFT_KEPT, "edited there and left so"),
+        )
+        if (number := sum(each.desired is not None for each in plan.because(reason)))
+    }
+    flows = f"{plural(plan.flows, 'flow')} {where}"
+    if not others:
+        return f"{flows}, all as on the server."
+    same = plan.flows - sum(others.values())
+    differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
+    return f"{flows}: {same:,} as on the server, {differ}."

@@ -1,0 +1,24 @@
+"""Compares what people and machines read with files that were looked at: ``tests/golden/``.
+
+``UPDATE_GOLDEN=1 pytest tests/unit/report`` writes them anew; look at the difference before you
+commit it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent.parent / "golden"
+
+
+def check_golden(name: str, text: str) -> None:
+    """Fail unless ``text`` is what ``tests/golden/<name>`` holds."""
+    path = _FOLDER / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+        return
+    assert path.exists(), f"{path} is missing: run with UPDATE_GOLDEN=1, and look at it"
+    # Bytes, so that carriage returns and the newline at the end count.
+    assert text.encode() == path.read_bytes(), f"{name} differs: UPDATE_GOLDEN=1 writes it anew"
