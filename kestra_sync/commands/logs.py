@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.settings import Settings
-from kestra_sync.smoke.logs import shown_entry
+from kestra_sync.smoke.logs import in_order, shown_entry
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import LogLine
 
@@ -27,7 +27,7 @@ def log_lines(
         entries = (
             client.logs.follow(execution_id, min_level)
             if follow
-            else client.logs.get(execution_id, min_level)
+            else in_order(client.logs.get(execution_id, min_level))
         )
         for entry in entries:
             yield from shown_entry(entry, masker)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
+from kestra_sync.kestra.states import FINAL
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Cleanup
@@ -18,6 +19,7 @@ CORRELATION = "system.correlationId"
 _LINK = re.compile(r'\[\[link execution="([A-Za-z0-9_-]{1,64})"')
 _MOST = 1000
 _FIRE_AND_FORGET = 5.0
+_REST = 0.4
 
 
 def kill(
@@ -58,6 +60,7 @@ def remove(
     masker: Masker,
     *,
     subflows: bool,
+    restless: bool,
     kill_seconds: float,
     clock: Clock = CLOCK,
 ) -> Cleanup:
@@ -66,8 +69,13 @@ def remove(
     Never raises: what cannot be deleted is said in the result.
 
     :param subflows: whether the flow calls others at all; looking for nothing costs requests.
+    :param restless: whether the server may still be busy with an execution that is over, because
+        it was killed or has tasks that run after its end. Whatever then comes in brings an
+        execution back that was deleted too early.
     """
     found = {execution.id: execution}
+    if restless:
+        _await_rest(server, execution, clock)
     if subflows:
         _add_subflows(server, execution, found)
     deleted = 0
@@ -79,7 +87,38 @@ def remove(
             deleted += 1
         else:
             problems.append(masker.clean(f"execution {each.id} could not be deleted: {problem}"))
+    if restless or len(found) > 1:
+        clock.sleep(_REST)
+        for known in reversed(found):
+            _delete_again(server, known, clock)
     return Cleanup(kept=bool(problems), deleted=deleted, problems=tuple(problems))
+
+
+def _await_rest(server: SmokeServer, execution: Execution, clock: Clock) -> None:
+    """Wait until nothing changes any more, for a few seconds at most."""
+    before: object = None
+    for _ in range(10):
+        try:
+            now = server.executions.get(execution.id)
+        except KestraError as error:
+            LOG.debug("waiting for %s to rest: %s", execution.id, error)
+            return
+        runs = [(run.id, run.state) for run in now.task_runs]
+        if runs == before and all(state in FINAL for _id, state in runs):
+            return
+        before = runs
+        clock.sleep(_REST)
+
+
+def _delete_again(server: SmokeServer, known: str, clock: Clock) -> None:
+    """Delete what has come back; look again whether it stays away."""
+    for _ in range(3):
+        try:
+            server.executions.get(known)
+            server.executions.delete(known)
+        except KestraError:
+            return  # it is not there, as it should be
+        clock.sleep(_REST)
 
 
 def _delete(

@@ -14,11 +14,14 @@ from kestra_sync.smoke.result import LogLine
 from kestra_sync.smoke.server import LogCalls
 
 PATIENCE = 3.0
-"""Seconds to wait for messages that are still on their way."""
+"""Seconds to wait for a message that may still be on its way, after the last one that came."""
+LONGEST = 30.0
+"""Seconds to wait for all of them: a server may take its time with thousands."""
 LINES = 12
 """How many of the last lines are shown."""
 LINE_LENGTH = 400
 _SEARCHED = 20_000
+_SETTLE = 0.5
 _LOUD = frozenset({"INFO", "WARN", "ERROR"})
 
 Entries = Sequence[LogEntry]
@@ -32,28 +35,35 @@ def read_logs(
     settled: bool = False,
     clock: Clock = CLOCK,
 ) -> Entries:
-    """What was logged; read again until ``enough`` is there, for a few seconds at most.
+    """What was logged; read again until ``enough`` is there, for as long as more of it comes.
 
     Never raises: without its log a test can still be judged.
 
     :param settled: read until two readings are equal, for whoever wants to know what is not there.
     """
-    deadline = clock.now() + PATIENCE
+    begun = changed = clock.now()
     entries: Entries = ()
     before = -1
     pause = 0.1
     while True:
         try:
-            entries = logs.get(execution_id)
+            entries = in_order(logs.get(execution_id))
         except KestraError as error:
             LOG.debug("the log of %s: %s", execution_id, error)
         if enough(entries) and not (settled and before != len(entries)):
             return entries
-        before = len(entries)
-        if clock.now() >= deadline:
+        now = clock.now()
+        if before != len(entries):
+            before, changed = len(entries), now
+        if now - changed >= PATIENCE or now - begun >= LONGEST:
             return entries
-        clock.sleep(max(pause, 0.4) if settled else pause)
+        clock.sleep(max(pause, _SETTLE) if settled else pause)
         pause = min(pause * 1.5, 1.0)
+
+
+def in_order(entries: Entries) -> Entries:
+    """Sorted by time. The server leaves zeros at the end out: ``.5Z`` comes before ``.51Z``."""
+    return sorted(entries, key=lambda entry: entry.timestamp.rstrip("Z"))
 
 
 def found_in(pattern: str, entries: Entries) -> LogEntry | None:

@@ -190,6 +190,7 @@ class _Test:
             ended,
             self.masker,
             subflows=self.subject.calls_others,
+            restless=self.subject.after_end or ended.state in ("KILLED", "KILLING"),
             kill_seconds=self.settings.kill_seconds,
             clock=self.clock,
         )

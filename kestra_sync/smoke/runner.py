@@ -69,6 +69,7 @@ class _Run:
     """The tests of one run, shared by the threads that work on them.
 
     :param names: for each test its number among those that run, as observers count.
+    :param over: for each thread, set when it has nothing left to do.
     """
 
     server: SmokeServer
@@ -80,28 +81,28 @@ class _Run:
     names: dict[int, int] = field(default_factory=dict)
     done: dict[int, SmokeRun] = field(default_factory=dict)
     live: dict[int, Execution] = field(default_factory=dict)
+    over: list[threading.Event] = field(default_factory=list)
     bugs: list[BaseException] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def work(self) -> bool:
         """Start the threads and wait for them; whether ``^C`` was pressed."""
-        # Daemons: after a second ^C the process must not wait for a server that does not answer.
-        threads = [
-            threading.Thread(target=self._worker, name=f"smoke-{number}", daemon=True)
-            for number in range(min(max(1, self.settings.parallelism), len(self.waiting)))
-        ]
+        number = min(max(1, self.settings.parallelism), len(self.waiting))
         interrupted = False
         try:
-            for thread in threads:
-                thread.start()
-            _join(threads)
+            for _ in range(number):
+                over = threading.Event()
+                # Daemons: after a second ^C nothing may wait for a server that does not answer.
+                threading.Thread(target=self._work_on, args=(over,), daemon=True).start()
+                self.over.append(over)
+            self._wait()
         except KeyboardInterrupt:
             interrupted = True
             self.stop.set()
             self.observer.note("interrupted: ending the executions under way")
             try:
                 self._kill_all()
-                _join(threads)
+                self._wait()
             except KeyboardInterrupt:
                 self.observer.note("interrupted again: executions may be left behind")
         return interrupted
@@ -120,7 +121,20 @@ class _Run:
             failures=(Failure(FailureKind.SERVER, words),),
         )
 
-    def _worker(self) -> None:
+    def _wait(self) -> None:
+        # Not by joining the threads: in Python 3.10 and 3.11 a join that ^C interrupts takes the
+        # thread for finished. With a time limit, since Windows interrupts no wait without one.
+        for over in self.over:
+            while not over.wait(0.2):
+                pass
+
+    def _work_on(self, over: threading.Event) -> None:
+        try:
+            self._work()
+        finally:
+            over.set()
+
+    def _work(self) -> None:
         while not self.stop.is_set():
             try:
                 index = self.waiting.popleft()
@@ -154,10 +168,3 @@ class _Run:
                 except KestraError as error:
                     # Its own thread tries again, and says what came of it.
                     LOG.debug("killing %s: %s", execution.id, error)
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    for thread in threads:
-        # With a time limit, since a wait without one cannot be interrupted on Windows.
-        while thread.is_alive():
-            thread.join(0.2)

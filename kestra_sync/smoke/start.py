@@ -29,11 +29,13 @@ class Subject:
 
     :param secrets: the values of its SECRET inputs.
     :param calls_others: whether it starts executions of other flows.
+    :param after_end: whether it has tasks that run after its end.
     """
 
     revision: int | None
     secrets: tuple[str, ...] = ()
     calls_others: bool = True
+    after_end: bool = True
 
 
 def look_at(
@@ -57,7 +59,10 @@ def look_at(
             secrets += _texts((inputs.get(str(each.get("id"))), each.get("defaults")))
     kinds = {each.kind for each in references(parsed)}
     return Subject(
-        revision or live.revision, tuple(secrets), bool(kinds - {ReferenceKind.FLOW_TRIGGER})
+        revision or live.revision,
+        tuple(secrets),
+        calls_others=bool(kinds - {ReferenceKind.FLOW_TRIGGER}),
+        after_end=bool(parsed.value.get("afterExecution")),
     )
 
 

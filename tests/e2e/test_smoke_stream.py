@@ -1,0 +1,163 @@
+"""Smoke tests behind networks and servers that have a bad day."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.smoke.result import Verdict
+from kestra_sync.smoke.spec import Expectation, SmokeSpec
+from tests.e2e.conftest import EngineFactory
+from tests.support.proxy import (
+    FaultProxy,
+    Rule,
+    buffer_events,
+    cut_events,
+    drop_answer,
+    reply,
+)
+from tests.support.server import Http, Server, server_of
+from tests.support.smoke import LOG, PAUSE, SLEEP, Bench, WhenRunning
+
+BUSY = f"""\
+tasks:
+  - {{id: one, type: {LOG}, message: one}}
+  - {{id: nap, type: {SLEEP}, duration: PT0.3S}}
+  - {{id: two, type: {LOG}, message: two}}
+"""
+FOLLOW = r"/executions/[^/]+/follow$"
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[FaultProxy]:
+    with FaultProxy(server.url) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(
+    server: Server,
+    http: Http,
+    namespace: str,
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Bench]:
+    """Its client talks to the proxy."""
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    with KestraClient(proxy.url, env_file=None) as client:
+        yield Bench(client, namespace, http)
+
+
+def test_a_stream_that_is_cut_at_any_event(bench: Bench, proxy: FaultProxy) -> None:
+    """After none, one, two, …: once for each test of a run."""
+    flow = bench.flow("busy", BUSY)
+    for after in range(6):
+        proxy.add(Rule(cut_events(after), method="GET", path=FOLLOW, nth=after + 1))
+    result = bench.run(*(SmokeSpec(flow, name=str(number)) for number in range(6)))
+    assert not result.red
+    assert proxy.count("GET", FOLLOW) > 6
+    assert bench.left() == []
+
+
+def test_a_proxy_that_always_cuts_after_the_first_event(bench: Bench, proxy: FaultProxy) -> None:
+    proxy.add(Rule(cut_events(1), method="GET", path=FOLLOW, times=None))
+    assert bench.one(bench.flow("busy", BUSY)).verdict is Verdict.PASSED
+
+
+def test_a_proxy_that_buffers_the_stream(bench: Bench, proxy: FaultProxy) -> None:
+    proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
+    run = bench.one(bench.flow("busy", BUSY), expect=Expectation(tasks={"two": ("SUCCESS",)}))
+    assert run.verdict is Verdict.PASSED
+
+
+def test_a_buffered_stream_does_not_put_off_the_timeout(bench: Bench, proxy: FaultProxy) -> None:
+    proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
+    result = bench.run(
+        SmokeSpec(bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n"), timeout=1.5)
+    )
+    assert result.runs[0].verdict is Verdict.TIMED_OUT
+    assert result.seconds < 8
+
+
+def test_a_server_without_streams_is_asked_instead(bench: Bench, proxy: FaultProxy) -> None:
+    proxy.add(Rule(reply(404), method="GET", path=FOLLOW, times=None))
+    assert bench.one(bench.flow("busy", BUSY)).verdict is Verdict.PASSED
+
+
+def test_a_lost_answer_to_the_start_is_red_and_says_how_to_look(
+    bench: Bench, proxy: FaultProxy
+) -> None:
+    flow = bench.flow("lost", BUSY)
+    proxy.add(Rule(drop_answer, method="POST", path=r"/lost$"))
+    run = bench.one(flow)
+    assert run.verdict is Verdict.ERROR
+    assert f"kestra-sync.run: {bench.settings.run_id}" in run.failures[0].message
+    assert proxy.count("POST", r"/lost$") == 1
+
+
+def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench, proxy: FaultProxy) -> None:
+    flow = bench.flow("quick", BUSY)
+    proxy.add(Rule(drop_answer, method="DELETE", path=r"/executions/", nth=1))
+    run = bench.one(flow)
+    assert run.cleanup is not None
+    assert (run.cleanup.deleted, run.cleanup.problems) == (1, ())
+    assert bench.left() == []
+
+
+def test_what_cannot_be_deleted_is_said(bench: Bench, proxy: FaultProxy) -> None:
+    flow = bench.flow("sticky", BUSY)
+    proxy.add(Rule(reply(500), method="DELETE", path=r"/executions/", times=None))
+    run = bench.one(flow)
+    assert run.verdict is Verdict.PASSED
+    assert run.cleanup is not None
+    assert run.cleanup.kept
+    assert "could not be deleted" in run.cleanup.problems[0]
+
+
+def test_a_kind_that_the_server_ignores_is_no_smoke_test(bench: Bench, proxy: FaultProxy) -> None:
+    """Servers that do not know the kind start a normal execution and say nothing."""
+
+    def forget_the_kind(exchange: Any) -> None:
+        from tests.support.proxy import relay
+
+        exchange.query = exchange.query.replace("kind=TEST", "kind=OTHER")
+        relay(exchange)
+
+    proxy.add(Rule(forget_the_kind, method="POST", path=r"/normal$"))
+    run = bench.one(bench.flow("normal", BUSY))
+    assert run.verdict is Verdict.ERROR
+    assert "was to be of kind TEST" in run.failures[0].message
+
+
+def test_a_server_that_restarts_while_an_execution_runs(
+    engine_factory: EngineFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_factory()
+    server = server_of(engine)
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    with KestraClient(server.url, env_file=None) as client, Http(server) as http:
+        bench = Bench(client, "kstest.restart", http)
+        flow = bench.flow(
+            "survivor",
+            f"tasks:\n  - {{id: wait, type: {PAUSE}, pauseDuration: PT3S}}\n"
+            f"  - {{id: say, type: {LOG}, message: still here}}\n",
+        )
+
+        def power_cut() -> None:
+            engine.kill()
+            engine.restart()
+
+        cut = WhenRunning("PAUSED", lambda: threading.Thread(target=power_cut).start())
+        result = bench.run(
+            SmokeSpec(flow, timeout=90, expect=Expectation(logs_match=("still here",))),
+            observer=cut,
+        )
+        assert cut.done
+        assert [run.failures for run in result.runs] == [()]
+        assert bench.left() == []
