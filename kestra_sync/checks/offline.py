@@ -15,6 +15,7 @@ from kestra_sync.checks.ids import check_ids
 from kestra_sync.checks.inputs import check_inputs
 from kestra_sync.checks.rules import RULES
 from kestra_sync.checks.schema import check_schema
+from kestra_sync.checks.traps import check_traps
 from kestra_sync.model import Desired, Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument, Path
 from kestra_sync.repo.flows import parse_source
@@ -41,7 +42,10 @@ def check_offline(desired: Desired) -> tuple[Diagnostic, ...]:
             finding.message,
             finding.remedy,
         )
-        for finding in _findings(parsed.value, line_of)
+        for finding in (
+            *_findings(parsed.value, line_of),
+            *check_traps(parsed, desired.sent),
+        )
     ]
     found.extend(
         _diagnostic(

@@ -47,6 +47,8 @@ _FILES = _rules(
 _STRUCTURE = _rules(
     Severity.ERROR,
     flow_id="The id of the flow is missing or breaks Kestra's rules",
+    flow_id_reading="Kestra reads the unquoted id as something else than it says",
+    flow_deleted="The flow says that it is deleted, and Kestra believes it",
     flow_namespace="The namespace of the flow is missing or breaks Kestra's rules",
     flow_tasks="The flow has no tasks",
     flow_label="A label's key or value breaks Kestra's rules",
