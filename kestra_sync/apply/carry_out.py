@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.renewal import kept_alive
 from kestra_sync.apply.rollback import Restored, roll_back
 from kestra_sync.apply.run import run
 from kestra_sync.apply.verify import verify
@@ -64,6 +65,17 @@ class HowToApply(Protocol):
     def journal(self) -> str | None: ...
 
 
+class Proof(Protocol):
+    """What the smoke tests say; see :class:`kestra_sync.smoke.result.SmokeResult`."""
+
+    @property
+    def red(self) -> bool: ...
+
+
+#: Runs the flows that were written; told to end by the event.
+Prove = Callable[[Sequence[Outcome], threading.Event], Proof | None]
+
+
 class Pace(Protocol):
     """How many writes go at once, and how long to wait for others (seconds)."""
 
@@ -83,6 +95,7 @@ class Done:
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     incomplete: bool = False
+    red: bool = False
 
 
 def carry_out(
@@ -92,9 +105,11 @@ def carry_out(
     pace: Pace,
     how: HowToApply,
     observer: Observer,
+    prove: Prove | None = None,
 ) -> Done:
-    """Lock, record the intent, write, verify, perhaps roll back, record the result, unlock.
+    """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
 
+    :param prove: called if everything could be written, also if there was nothing to write.
     :raises ConflictError: another apply holds the lock, or ran since the plan was made.
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
@@ -102,7 +117,10 @@ def carry_out(
     if not plan.writes or how.refresh_only:
         if owned is not None:
             _record_only(client, plan, owned, pace)
-        return Done()
+        if prove is None or how.refresh_only:
+            return Done()
+        with held_back() as stop:
+            return _proved(Done(), prove, None, stop)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(how.journal)) if how.journal else None
         lock = None
@@ -114,7 +132,10 @@ def carry_out(
             recorder.intend()
         done = _write(client, plan, pace, observer, journal, lock, stop)
         failed = any(each.status is not Status.APPLIED for each in done.outcomes)
-        if how.rollback and failed and not done.interrupted:
+        if prove is not None and not (failed or done.interrupted or done.incomplete):
+            observer.end()
+            done = _proved(done, prove, lock, stop)
+        if how.rollback and (failed or done.red) and not done.interrupted:
             observer.stage("rolling back")
             tell = journal.change if journal is not None else _tell_nobody
             done = replace(
@@ -122,6 +143,17 @@ def carry_out(
             )
         done = _recorded(recorder, done)
         return replace(done, interrupted=stop.is_set())
+
+
+def _proved(done: Done, prove: Prove, lock: Lock | None, stop: threading.Event) -> Done:
+    """Run what was written. It takes its time, so somebody must look after the lock."""
+    with kept_alive(lock):
+        proof = prove(done.outcomes, stop)
+    notes = done.notes
+    if not notes and lock is not None and not lock.check():
+        notes = (_LOST_LOCK,)
+    red = proof is not None and proof.red
+    return replace(done, red=red, interrupted=stop.is_set(), notes=notes)
 
 
 def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> None:

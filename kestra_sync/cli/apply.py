@@ -21,8 +21,9 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.show import show_plan
+from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.report.lines import Span, Style, line
+from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.wording import plural
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ if TYPE_CHECKING:
 @option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
 @option("--plan", "saved_plan", metavar="FILE", help="Apply this saved plan, or nothing.")
 @option("--expect-digest", metavar="SHA256", help="Apply the plan with this digest, or nothing.")
-@option("--rollback", is_flag=True, help="If a write fails, take back what was written.")
+@option("--smoke", is_flag=True, help="Run the smoke tests of what was written; see docs/smoke.md.")
+@option(
+    "--rollback",
+    is_flag=True,
+    help="If a write fails, or a smoke test, take back what was written.",
+)
 @option("--refresh-only", is_flag=True, help="Only record what is in sync; write no flow.")
 @option("--journal", metavar="FILE", help="Append a line to FILE for each write.")
 @option(
@@ -55,6 +61,7 @@ def command(
     yes: bool,
     saved_plan: str | None,
     expect_digest: str | None,
+    smoke: bool,
     rollback: bool,
     refresh_only: bool,
     journal: str | None,
@@ -73,6 +80,8 @@ def command(
     from kestra_sync.report.apply_text import outcome_lines
     from kestra_sync.report.as_json import outcomes_json, restored_json
     from kestra_sync.report.plan_document import plan_document
+    from kestra_sync.report.smoke_json import smoke_json
+    from kestra_sync.report.smoke_text import smoke_lines
 
     output = Output.of("apply", output_format=output_format, color=color, verbose=verbose)
     observer = output.observer()
@@ -94,8 +103,10 @@ def command(
                 rollback=rollback,
                 refresh_only=refresh_only,
                 journal=journal,
+                smoke=smoke,
             ),
             observer=observer,
+            smoke_observer=smoke_progress(output),
         )
     finally:
         observer.end()
@@ -103,7 +114,9 @@ def command(
         show_plan(output, result.planned, context=context)
     elif result.declined:
         output.text([line("Nothing was applied.")])
-    elif result.outcomes:
+    if result.smoke is not None:
+        output.text([*smoke_lines(result.smoke), BLANK])
+    if result.outcomes:
         output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
     for note in result.notes:
         output.message([line(Span("warning: ", Style.WARNING), note)])
@@ -117,6 +130,7 @@ def command(
                 "interrupted": result.interrupted,
                 "outcomes": outcomes_json(result.outcomes),
                 "restored": restored_json(result.restored),
+                "smoke": None if result.smoke is None else smoke_json(result.smoke),
                 "notes": list(result.notes),
             },
         )

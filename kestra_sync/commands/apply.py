@@ -15,6 +15,7 @@ from kestra_sync.settings import Settings
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
     from kestra_sync.apply.rollback import Restored
+    from kestra_sync.smoke.result import SmokeResult
 
 #: Shown the plan before anything is written; false keeps it from being carried out.
 Confirm = Callable[[PlanResult], bool]
@@ -29,6 +30,8 @@ class ApplyOptions:
     :param rollback: take back what was written if not everything could be.
     :param refresh_only: only bring the record up to date; write no flow.
     :param journal: a file that gets a line for each write.
+    :param smoke: run the smoke tests of what was written, and take it back if they fail and
+        ``rollback`` is set.
     """
 
     saved_plan: str | None = None
@@ -36,6 +39,7 @@ class ApplyOptions:
     rollback: bool = False
     refresh_only: bool = False
     journal: str | None = None
+    smoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class ApplyResult:
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: what else has to be said, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
+    :param smoke: what the smoke tests say; ``None`` if none was run.
     """
 
     planned: PlanResult
@@ -57,6 +62,7 @@ class ApplyResult:
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     incomplete: bool = False
+    smoke: SmokeResult | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -71,11 +77,14 @@ class ApplyResult:
             return refused
         if self.declined:
             return ExitCode.FAILURE
+        red = self.smoke is not None and self.smoke.red
         if self.restored:
-            code = rollback_code(self.restored, ExitCode.FAILURE)
+            code = rollback_code(self.restored, ExitCode.SMOKE_FAILED if red else ExitCode.FAILURE)
         else:
             code = exit_code(self.outcomes)
-        half = code is ExitCode.OK or bool(self.restored)
+            if red and code is ExitCode.OK:
+                code = ExitCode.SMOKE_FAILED
+        half = code in (ExitCode.OK, ExitCode.SMOKE_FAILED) or bool(self.restored)
         return ExitCode.PARTIAL if half and self.incomplete else code
 
 
@@ -85,11 +94,13 @@ def apply(
     *,
     options: ApplyOptions | None = None,
     observer: Observer = SILENT,
+    smoke_observer: Observer | None = None,
 ) -> ApplyResult:
     """Make a plan and carry it out.
 
     Nothing is written if any file is invalid, if a guard refuses, or if ``confirm`` says no.
 
+    :param smoke_observer: hears of the smoke tests, in place of ``observer``.
     :raises UsageError: for paths, options or connection settings that make no sense.
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
     :raises ConflictError: if the plan is not the saved one, or another apply is under way.
@@ -102,6 +113,12 @@ def apply(
     saved = load_saved(options.saved_plan) if options.saved_plan else None
     with connect(settings.connection) as client:
         planned = make_plan(settings, client, observer=observer)
+        smoke = None
+        if options.smoke:
+            from kestra_sync.commands.apply_smoke import SmokeAfter
+
+            smoke = SmokeAfter(client, settings, smoke_observer or observer)
+            planned = smoke.checked(planned)
         if planned.plan is None:
             return ApplyResult(planned)
         confirmed = confirm(planned)
@@ -113,7 +130,15 @@ def apply(
             return ApplyResult(planned, declined=True)
         from kestra_sync.apply.carry_out import carry_out
 
-        done = carry_out(client, planned.plan, planned.ownership, settings, options, observer)
+        done = carry_out(
+            client,
+            planned.plan,
+            planned.ownership,
+            settings,
+            options,
+            observer,
+            smoke.prove(planned.desired) if smoke is not None else None,
+        )
         return ApplyResult(
             planned,
             done.outcomes,
@@ -121,6 +146,7 @@ def apply(
             interrupted=done.interrupted,
             notes=done.notes,
             incomplete=done.incomplete,
+            smoke=smoke.result if smoke is not None else None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kestra_sync.apply.interrupt import held_back
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.origin import origin
@@ -73,7 +74,7 @@ def smoke(
             "there are no smoke tests to run" + (" for these flows" if loaded.specs else ""),
             remedy="write one in a *.smoke.yaml file beside the flow, see docs/smoke.md",
         )
-    with connect(settings.connection) as client:
+    with connect(settings.connection) as client, held_back() as stop:
         version = client.server_info().version
         result = run_smoke(
             client,
@@ -82,6 +83,7 @@ def smoke(
             {},
             settings=smoke_settings(settings, keep=keep),
             observer=observer,
+            stop=stop,
         )
         server = f"{client.url} (Kestra {version}, tenant {client.tenant})"
     return SmokeReport(loaded.diagnostics, result, server)

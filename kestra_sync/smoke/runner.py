@@ -30,6 +30,7 @@ def run_smoke(
     *,
     settings: SmokeSettings,
     observer: Observer = SILENT,
+    stop: threading.Event | None = None,
 ) -> SmokeResult:
     """Run the tests that are due.
 
@@ -38,9 +39,17 @@ def run_smoke(
 
     :param written: the flows that this apply has written, with their new revisions where they are
         known; ``None`` runs all tests.
-    :param calls: which flows each flow calls (see :func:`kestra_sync.smoke.selection.calls_of`).
+    :param stop: the same as ``^C``, when it is set, for whoever has other plans for the signal.
+    :param calls: which flows each flow calls (see :func:`kestra_sync.smoke.selection.calls_from`).
     """
-    run = _Run(client, tuple(specs), written, settings, smoke_observer(observer))
+    run = _Run(
+        client,
+        tuple(specs),
+        written,
+        settings,
+        smoke_observer(observer),
+        stop or threading.Event(),
+    )
     for index, spec in enumerate(specs):
         if written is None or is_due(spec, written, calls):
             run.waiting.append(index)
@@ -77,35 +86,43 @@ class _Run:
     written: Mapping[FlowId, int | None] | None
     settings: SmokeSettings
     observer: SmokeObserver
+    stop: threading.Event
     waiting: deque[int] = field(default_factory=deque)
     names: dict[int, int] = field(default_factory=dict)
     done: dict[int, SmokeRun] = field(default_factory=dict)
     live: dict[int, Execution] = field(default_factory=dict)
     over: list[threading.Event] = field(default_factory=list)
     bugs: list[BaseException] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
 
     def work(self) -> bool:
-        """Start the threads and wait for them; whether ``^C`` was pressed."""
-        number = min(max(1, self.settings.parallelism), len(self.waiting))
-        interrupted = False
+        """Start the threads and wait for them; whether somebody wanted the run to end."""
+        told = False
         try:
-            for _ in range(number):
-                over = threading.Event()
-                # Daemons: after a second ^C nothing may wait for a server that does not answer.
-                threading.Thread(target=self._work_on, args=(over,), daemon=True).start()
-                self.over.append(over)
-            self._wait()
+            self._start()
         except KeyboardInterrupt:
-            interrupted = True
             self.stop.set()
-            self.observer.note("interrupted: ending the executions under way")
+        # Not by joining the threads: in Python 3.10 and 3.11 a join that ^C interrupts takes the
+        # thread for finished. With a time limit, since Windows interrupts no wait without one.
+        while waiting_for := [over for over in self.over if not over.is_set()]:
             try:
-                self._kill_all()
-                self._wait()
+                if self.stop.is_set() and not told:
+                    told = True
+                    self.observer.note("interrupted: ending the executions under way")
+                    self._kill_all()
+                waiting_for[0].wait(0.2)
             except KeyboardInterrupt:
-                self.observer.note("interrupted again: executions may be left behind")
-        return interrupted
+                if self.stop.is_set():
+                    self.observer.note("interrupted again: executions may be left behind")
+                    break
+                self.stop.set()
+        return self.stop.is_set()
+
+    def _start(self) -> None:
+        for _ in range(min(max(1, self.settings.parallelism), len(self.waiting))):
+            over = threading.Event()
+            # Daemons: after a second ^C nothing may wait for a server that does not answer.
+            threading.Thread(target=self._work_on, args=(over,), daemon=True).start()
+            self.over.append(over)
 
     def unfinished(self, index: int) -> SmokeRun:
         """A test that never began, or that was given up."""
@@ -120,13 +137,6 @@ class _Run:
             revision=execution.revision,
             failures=(Failure(FailureKind.SERVER, words),),
         )
-
-    def _wait(self) -> None:
-        # Not by joining the threads: in Python 3.10 and 3.11 a join that ^C interrupts takes the
-        # thread for finished. With a time limit, since Windows interrupts no wait without one.
-        for over in self.over:
-            while not over.wait(0.2):
-                pass
 
     def _work_on(self, over: threading.Event) -> None:
         try:

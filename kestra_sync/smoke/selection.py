@@ -29,16 +29,31 @@ def _reached(start: FlowId, calls: Calls) -> set[FlowId]:
     return reached
 
 
-def calls_of(flows: Iterable[Flow]) -> dict[FlowId, tuple[FlowId, ...]]:
-    """Which flows each of these calls; computed targets are not known and left out."""
-    found = {}
-    for flow in flows:
-        parsed = parse_flow(flow)
-        if isinstance(parsed, ParsedDocument):
-            # What a flow waits for in a trigger it does not call.
-            found[flow.flow_id] = tuple(
-                each.target
-                for each in references(parsed)
-                if each.resolvable and each.kind is not ReferenceKind.FLOW_TRIGGER
-            )
+def calls_from(
+    specs: Iterable[SmokeSpec], flows: Mapping[FlowId, Flow]
+) -> dict[FlowId, tuple[FlowId, ...]]:
+    """Which flows call which, as far as the flows of ``specs`` lead; no other flow is parsed.
+
+    Targets that are computed at run time are not known and left out.
+    """
+    found: dict[FlowId, tuple[FlowId, ...]] = {}
+    pending = [spec.flow for spec in specs if spec.when is When.CHANGED]
+    while pending:
+        flow_id = pending.pop()
+        if flow_id not in found:
+            flow = flows.get(flow_id)
+            found[flow_id] = () if flow is None else _called(flow)
+            pending.extend(found[flow_id])
     return found
+
+
+def _called(flow: Flow) -> tuple[FlowId, ...]:
+    parsed = parse_flow(flow)
+    if not isinstance(parsed, ParsedDocument):
+        return ()
+    # What a flow waits for in a trigger it does not call.
+    return tuple(
+        each.target
+        for each in references(parsed)
+        if each.resolvable and each.kind is not ReferenceKind.FLOW_TRIGGER
+    )

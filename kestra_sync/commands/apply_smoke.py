@@ -1,0 +1,80 @@
+"""``apply --smoke``: which tests run after the writes, and on which revisions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.commands.plan import PlanResult
+from kestra_sync.commands.smoke import load_specs, smoke_settings
+from kestra_sync.model import Action, Desired, FlowId
+from kestra_sync.observer import Observer
+from kestra_sync.plan.selection import selected
+from kestra_sync.settings import Settings
+from kestra_sync.smoke.result import SmokeResult
+from kestra_sync.smoke.runner import run_smoke
+from kestra_sync.smoke.selection import calls_from
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.client import KestraClient
+
+
+class SmokeAfter:
+    """The smoke tests of one apply.
+
+    :param observer: hears of the tests; the one that hears of the writes has heard it all then.
+    :raises UsageError: for a path that does not exist.
+    """
+
+    def __init__(self, client: KestraClient, settings: Settings, observer: Observer) -> None:
+        self._client = client
+        self._settings = settings
+        self._observer = observer
+        self._loaded = load_specs(settings)
+        self.result: SmokeResult | None = None
+        """What the tests say, once they have run."""
+
+    def checked(self, planned: PlanResult) -> PlanResult:
+        """The plan with what is wrong with the tests: an error in them stops all writing."""
+        found = (*planned.diagnostics, *self._loaded.diagnostics)
+        ordered = tuple(sorted(found, key=lambda each: each.sort_key))
+        return replace(planned, diagnostics=ordered)
+
+    def prove(
+        self, desired: Mapping[FlowId, Desired]
+    ) -> Callable[[Sequence[Outcome], threading.Event], SmokeResult | None]:
+        """Runs the tests that are due, given what was written."""
+
+        def run(outcomes: Sequence[Outcome], stop: threading.Event) -> SmokeResult | None:
+            specs = [
+                spec
+                for spec in self._loaded.specs
+                if selected(spec.flow, self._settings.only, self._settings.exclude)
+            ]
+            if not specs:
+                self._observer.note("there are no smoke tests, see docs/smoke.md")
+                return None
+            flows = {flow_id: each.flow for flow_id, each in desired.items()}
+            self.result = run_smoke(
+                self._client,
+                specs,
+                _written(outcomes),
+                calls_from(specs, flows),
+                settings=smoke_settings(self._settings),
+                observer=self._observer,
+                stop=stop,
+            )
+            return self.result
+
+        return run
+
+
+def _written(outcomes: Sequence[Outcome]) -> dict[FlowId, int | None]:
+    return {
+        each.change.flow_id: each.revision
+        for each in outcomes
+        if each.status is Status.APPLIED and each.change.action is not Action.DELETE
+    }
