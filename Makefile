@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint typecheck unit e2e oldest format docs clean engine
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,10 +13,13 @@ help: ## Show this list
 setup: ## Create .venv and install everything into it (the other targets do it by themselves)
 	@scripts/setup.sh
 
+chromium: ## Install a Chromium for the test of the HTML report, if there is none (likewise)
+	@scripts/chromium.sh
+
 demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing is left to do
 	@$(RUN)/python scripts/demo.py
 
-test: lint typecheck engine ## All checks: lint, types, then every test with its coverage
+test: lint typecheck chromium engine ## All checks: lint, types, then every test with its coverage
 	$(RUN)/pytest --cov --cov-report=term
 
 lint: setup ## Check style and formatting
@@ -26,7 +29,7 @@ lint: setup ## Check style and formatting
 typecheck: setup ## Check the types
 	$(RUN)/mypy --strict
 
-unit: setup ## The tests that need no server
+unit: setup chromium ## The tests that need no server
 	$(RUN)/pytest -m "not e2e"
 
 e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL

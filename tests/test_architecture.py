@@ -52,7 +52,9 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
 _ENTRY_POINTS = {"__init__", "__main__"}
 
 #: Library → the only part that knows it.
-_OWNERS = {"click": "cli", "requests": "kestra", "dotenv": "kestra", "ruamel": "repo"}
+_OWNERS = {
+    "click": "cli", "requests": "kestra", "dotenv": "kestra", "ruamel": "repo", "jinja2": "report",
+}  # fmt: skip
 
 #: The methods of the client that change a server, and whose they are.
 _WRITES = {"create", "update", "delete", "put", "kill"}

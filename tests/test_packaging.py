@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
     wanted = {
         path.relative_to(_ROOT).as_posix()
         for path in package.rglob("*")
-        if path.suffix in (".py", ".json", ".typed")
+        if path.suffix in (".py", ".json", ".typed", ".html", ".css", ".js")
     }
     assert "kestra_sync/py.typed" in wanted
     assert any(name.startswith("kestra_sync/schemas/") for name in wanted)

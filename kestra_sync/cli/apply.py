@@ -13,7 +13,7 @@ from kestra_sync.cli.options import (
     diff_options,
     guard_options,
     option,
-    output_options,
+    report_options,
     rule_options,
     selection_options,
     settings_from,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 )
 @diff_options
 @connection_options
-@output_options
+@report_options
 def command(
     *,
     yes: bool,
@@ -69,6 +69,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
+    outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
     """Make the server hold the flows in PATHS (default: flows).
@@ -78,12 +79,13 @@ def command(
     """
     from kestra_sync.commands.apply import ApplyOptions, apply
     from kestra_sync.report.apply_text import outcome_lines
-    from kestra_sync.report.as_json import outcomes_json, restored_json
-    from kestra_sync.report.plan_document import plan_document
-    from kestra_sync.report.smoke_json import smoke_json
+    from kestra_sync.report.collect import of_apply
     from kestra_sync.report.smoke_text import smoke_lines
 
-    output = Output.of("apply", output_format=output_format, color=color, verbose=verbose)
+    output = Output.of(
+        "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
+    asked = settings_from(**settings)
     observer = output.observer()
 
     def confirm(planned: PlanResult) -> bool:
@@ -95,7 +97,7 @@ def command(
 
     try:
         result = apply(
-            settings_from(**settings),
+            asked,
             confirm,
             options=ApplyOptions(
                 saved_plan=saved_plan,
@@ -120,21 +122,9 @@ def command(
         output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
     for note in result.notes:
         output.message([line(Span("warning: ", Style.WARNING), note)])
-    code = result.exit_code
-    if output.json:
-        output.result(
-            code,
-            {
-                **plan_document(result.planned, context=context),
-                "declined": result.declined,
-                "interrupted": result.interrupted,
-                "outcomes": outcomes_json(result.outcomes),
-                "restored": restored_json(result.restored),
-                "smoke": None if result.smoke is None else smoke_json(result.smoke),
-                "notes": list(result.notes),
-            },
-        )
-    return code
+    return output.report(
+        of_apply(result, context=context, verbose=verbose, environment=asked.environment)
+    )
 
 
 def _ask(planned: PlanResult) -> bool:

@@ -10,7 +10,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
-    output_options,
+    report_options,
     selection_options,
     settings_from,
     source_options,
@@ -26,9 +26,15 @@ from kestra_sync.errors import ExitCode
 @selection_options
 @diff_options
 @connection_options
-@output_options
+@report_options
 def command(
-    *, context: int, output_format: str, color: str, verbose: bool, **settings: Any
+    *,
+    context: int,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    outputs: tuple[str, ...],
+    **settings: Any,
 ) -> ExitCode:
     """Show what others changed on the server since our last apply.
 
@@ -36,13 +42,16 @@ def command(
     """
     from kestra_sync.commands.drift import drift
     from kestra_sync.plan.diffs import diff_sources
-    from kestra_sync.report.as_json import diagnostics_json, drift_json
+    from kestra_sync.report.collect import of_drift
     from kestra_sync.report.drift_text import drift_lines
 
-    output = Output.of("drift", output_format=output_format, color=color, verbose=verbose)
+    output = Output.of(
+        "drift", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
+    asked = settings_from(**settings)
     observer = output.observer()
     try:
-        result = drift(settings_from(**settings), observer=observer)
+        result = drift(asked, observer=observer)
     finally:
         observer.end()
     plan = result.planned.plan
@@ -55,13 +64,4 @@ def command(
             if each.before is not None and (applied := each.applied) is not None
         }
         output.text(drift_lines(plan, result.drifted, diffs))
-    output.result(
-        result.exit_code,
-        {
-            "drifted": [drift_json(each, context=context) for each in result.drifted],
-            "diagnostics": diagnostics_json(result.planned.diagnostics),
-        }
-        if output.json
-        else {},
-    )
-    return result.exit_code
+    return output.report(of_drift(result, context=context, environment=asked.environment))

@@ -17,7 +17,11 @@ import click
 from kestra_sync.cli.main import main
 from kestra_sync.cli.redact import redact
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.report.sanitize import visible
+from kestra_sync.report.sanitize import no_command, visible
+
+#: Where a report may have been asked for.
+_OPTIONS = ("-o", "--output", "--format")
+_VARIABLES = {"KESTRA_SYNC_OUTPUT", "KESTRA_SYNC_FORMAT"}
 
 
 def run(args: Sequence[str]) -> int:
@@ -86,7 +90,12 @@ def _fail(
         document["error"]["kind"] = type(error).__name__
         sys.stdout.write(dump(document))
         sys.stdout.flush()
-    lines = "\n".join(visible(each) for each in message.splitlines())
+    if any(arg.startswith(_OPTIONS) for arg in args) or _VARIABLES & set(os.environ):
+        from kestra_sync.cli.reports import failed
+        from kestra_sync.report.collect import of_failure
+
+        failed(args, of_failure(_command(args), code, error, message, remedy))
+    lines = "\n".join(no_command(visible(each)) for each in message.splitlines())
     sys.stderr.write(f"kestra-sync: error: {lines}\n")
     if remedy:
         sys.stderr.write(f"  {remedy}\n")

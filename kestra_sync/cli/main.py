@@ -19,6 +19,7 @@ _COMMANDS = {
     "logs": "Show what an execution has logged.",
     "drift": "Show what others changed on the server.",
     "pull": "Bring the server's sources into the files.",
+    "graph": "Draw the flows and what runs what.",
     "history": "Show the last applies.",
     "inventory": "Show the flows that we own.",
     "unlock": "Take the lock away from a dead apply.",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
 from kestra_sync.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -163,6 +164,19 @@ def connection_options(function: F) -> F:
     )(function)
 
 
+def _colour_options(function: F) -> F:
+    return _stack(
+        option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colour. auto: on a terminal, unless NO_COLOR is set.",
+        ),
+        option("-v", "--verbose", is_flag=True, help="Say more: every request, every flow."),
+    )(function)
+
+
 def output_options(function: F) -> F:
     """What to print."""
     return _stack(
@@ -174,14 +188,31 @@ def output_options(function: F) -> F:
             show_default=True,
             help="JSON goes to stdout whole, whatever the exit code; all else goes to stderr.",
         ),
+        _colour_options,
+    )(function)
+
+
+def report_options(function: F) -> F:
+    """What to print, and which reports to write."""
+    return _stack(
         option(
-            "--color",
-            type=click.Choice(["auto", "always", "never"]),
-            default="auto",
+            "--format",
+            "output_format",
+            type=click.Choice(STREAM_FORMATS),
+            default="text",
             show_default=True,
-            help="Colour. auto: on a terminal, unless NO_COLOR is set.",
+            help="What goes to stdout, whole whatever the exit code; all else goes to stderr.",
         ),
-        option("-v", "--verbose", is_flag=True, help="Say more: every request, every flow."),
+        option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help=f"Write a report, too: {', '.join(FORMATS)}. Repeat for several; the path - is "
+            "stdout.",
+        ),
+        _colour_options,
     )(function)
 
 

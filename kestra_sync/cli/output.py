@@ -5,39 +5,74 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
-from kestra_sync.report.lines import Line, write
+from kestra_sync.report.lines import Line, line, write
+
+if TYPE_CHECKING:
+    from kestra_sync.cli.reports import Wanted
+    from kestra_sync.report.report import Report
 
 
 @dataclass(frozen=True)
 class Output:
-    """The streams of one run. Results go to stdout; everything else goes to stderr."""
+    """The streams of one run. Results go to stdout; everything else goes to stderr.
+
+    :param format: what goes to stdout.
+    :param wanted: the reports that go to files.
+    """
 
     command: str
-    json: bool
+    format: str
     color: str
     verbose: bool
+    wanted: tuple[Wanted, ...] = ()
 
     @classmethod
-    def of(cls, command: str, *, output_format: str, color: str, verbose: bool) -> Output:
-        """From the options; turns on the log of requests for ``--verbose``."""
+    def of(
+        cls,
+        command: str,
+        *,
+        output_format: str,
+        color: str,
+        verbose: bool,
+        outputs: Sequence[str] = (),
+    ) -> Output:
+        """From the options; turns on the log of requests for ``--verbose``.
+
+        :raises UsageError: a report that cannot be written.
+        """
         if verbose:
             handler = logging.StreamHandler(sys.stderr)
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger = logging.getLogger("kestra_sync")
             logger.handlers = [handler]
             logger.setLevel(logging.DEBUG)
-        return cls(command, output_format == "json", color, verbose)
+        wanted: tuple[Wanted, ...] = ()
+        if outputs:
+            from kestra_sync.cli.reports import parse_outputs
+
+            wanted = parse_outputs(outputs, output_format)
+        return cls(command, output_format, color, verbose, wanted)
+
+    @property
+    def json(self) -> bool:
+        """Whether JSON goes to stdout."""
+        return self.format == "json"
+
+    @property
+    def readable(self) -> bool:
+        """Whether what goes to stdout is the text for people."""
+        return self.format == "text"
 
     def text(self, lines: Iterable[Line]) -> None:
-        """A result for people, on stdout; nothing if JSON was asked for."""
-        if not self.json:
+        """A result for people, on stdout; nothing if another format was asked for."""
+        if self.readable:
             write(lines, sys.stdout, colour=self.coloured(sys.stdout))
             # Where both streams end in one log, what is said next on stderr belongs after this.
             sys.stdout.flush()
@@ -50,6 +85,23 @@ class Output:
         """The result for machines, on stdout; nothing if text was asked for."""
         if self.json:
             sys.stdout.write(dump(envelope(self.command, exit_code, body)))
+
+    def report(self, report: Report) -> ExitCode:
+        """Write the reports that were asked for; the text is on stdout already.
+
+        :returns: the exit code of the run, or 1 if it was good and a report could not be written.
+        """
+        if self.readable and not self.wanted:
+            return report.exit_code
+        from kestra_sync.cli.reports import placed, worse, write_reports
+        from kestra_sync.report.formats import reporter
+
+        report = placed(report)
+        problems = write_reports(self.wanted, report)
+        if not self.readable:
+            sys.stdout.write(reporter(self.format).render(report))
+        self.message(line(f"kestra-sync: error: {problem}") for problem in problems)
+        return worse(report.exit_code, problems)
 
     def coloured(self, stream: TextIO) -> bool:
         """Whether ``stream`` gets colour."""

@@ -12,7 +12,7 @@ from kestra_sync.cli.options import (
     diff_options,
     guard_options,
     option,
-    output_options,
+    report_options,
     rule_options,
     selection_options,
     settings_from,
@@ -34,7 +34,7 @@ from kestra_sync.report.lines import line
 @option("--detailed-exitcode", is_flag=True, help="Exit code 2 if there are changes.")
 @diff_options
 @connection_options
-@output_options
+@report_options
 def command(
     *,
     out: str | None,
@@ -43,6 +43,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
+    outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
     """Show what apply would do to the server with the flows in PATHS (default: flows).
@@ -50,17 +51,21 @@ def command(
     Nothing is written. Exit code 3 if a flow that would be written is invalid.
     """
     from kestra_sync.commands.plan import plan, save_plan
-    from kestra_sync.report.plan_document import plan_document
+    from kestra_sync.report.collect import of_plan
 
-    output = Output.of("plan", output_format=output_format, color=color, verbose=verbose)
+    output = Output.of(
+        "plan", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
+    asked = settings_from(**settings)
     observer = output.observer()
     try:
-        result = plan(settings_from(**settings), observer=observer)
+        result = plan(asked, observer=observer)
     finally:
         observer.end()
     show_plan(output, result, context=context)
     if out is not None:
         output.message([line(save_plan(result, out))])
     code = result.exit_code(detailed=detailed_exitcode)
-    output.result(code, plan_document(result, context=context) if output.json else {})
-    return code
+    return output.report(
+        of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)
+    )

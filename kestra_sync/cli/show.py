@@ -21,7 +21,7 @@ def show_plan(output: Output, result: PlanResult, *, context: int) -> None:
     from kestra_sync.report.plan_text import plan_lines, refusal_lines
     from kestra_sync.report.validate_text import skipped_lines
 
-    if output.json:
+    if not output.readable:
         return
     output.message(skipped_lines(result.repository))
     if result.plan is not None:

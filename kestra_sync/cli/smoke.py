@@ -10,7 +10,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     option,
-    output_options,
+    report_options,
     settings_from,
 )
 from kestra_sync.cli.output import Output
@@ -30,7 +30,7 @@ from kestra_sync.errors import ExitCode
 )
 @option("--junit", metavar="FILE", help="Write the verdict as JUnit XML, too.")
 @connection_options
-@output_options
+@report_options
 def command(
     *,
     keep: str | None,
@@ -38,6 +38,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
+    outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
     """Run the smoke tests beside the flows in PATHS (default: flows), changed or not.
@@ -46,30 +47,24 @@ def command(
     any of them fails.
     """
     from kestra_sync.commands.smoke import smoke
-    from kestra_sync.report.as_json import diagnostics_json
+    from kestra_sync.report.collect import of_smoke
     from kestra_sync.report.diagnostics import diagnostic_lines
-    from kestra_sync.report.smoke_json import smoke_json
     from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 
-    output = Output.of("smoke", output_format=output_format, color=color, verbose=verbose)
+    output = Output.of(
+        "smoke", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
+    asked = settings_from(**settings)
     observer = smoke_progress(output)
     try:
-        report = smoke(settings_from(**settings), keep=keep, observer=observer)
+        report = smoke(asked, keep=keep, observer=observer)
     finally:
         observer.end()
     result = report.result
-    if not output.json:
+    if output.readable:
         output.message(diagnostic_lines(report.diagnostics))
     if result is not None:
         output.text([smoke_header(result, report.server), *smoke_lines(result)])
         if junit:
             write_junit(result, junit)
-    output.result(
-        report.exit_code,
-        {
-            "server": report.server or None,
-            "diagnostics": diagnostics_json(report.diagnostics),
-            "smoke": None if result is None else smoke_json(result),
-        },
-    )
-    return report.exit_code
+    return output.report(of_smoke(report, environment=asked.environment))

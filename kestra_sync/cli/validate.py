@@ -10,7 +10,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     option,
-    output_options,
+    report_options,
     settings_from,
     source_options,
 )
@@ -23,9 +23,15 @@ from kestra_sync.errors import ExitCode
 @config_options
 @option("--offline", is_flag=True, help="Do not ask the server.")
 @connection_options
-@output_options
+@report_options
 def command(
-    *, offline: bool, output_format: str, color: str, verbose: bool, **settings: Any
+    *,
+    offline: bool,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    outputs: tuple[str, ...],
+    **settings: Any,
 ) -> ExitCode:
     """Check every flow in PATHS (default: flows), offline and with the server.
 
@@ -33,10 +39,12 @@ def command(
     """
     from kestra_sync.commands.validate import validate
     from kestra_sync.kestra.credentials import has_url
-    from kestra_sync.report.as_json import diagnostics_json, repository_json, severity_counts
+    from kestra_sync.report.collect import of_validate
     from kestra_sync.report.validate_text import validate_lines
 
-    output = Output.of("validate", output_format=output_format, color=color, verbose=verbose)
+    output = Output.of(
+        "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
     asked = settings_from(**settings)
     offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
     observer = output.observer()
@@ -46,13 +54,4 @@ def command(
         observer.end()
     valid = result.exit_code is ExitCode.OK
     output.text(validate_lines(result.repository, result.diagnostics, result.server, valid=valid))
-    output.result(
-        result.exit_code,
-        {
-            "server": result.server,
-            **repository_json(result.repository),
-            "summary": severity_counts(result.diagnostics),
-            "diagnostics": diagnostics_json(result.diagnostics),
-        },
-    )
-    return result.exit_code
+    return output.report(of_validate(result, environment=asked.environment))

@@ -19,8 +19,12 @@ _STATUS = {
 
 def smoke_junit(result: SmokeResult) -> str:
     """The verdict of smoke tests."""
-    cases = [_case(each) for each in result.runs]
-    return junit_xml("kestra-sync smoke", cases, seconds=result.seconds)
+    return junit_xml("kestra-sync smoke", smoke_cases(result), seconds=result.seconds)
+
+
+def smoke_cases(result: SmokeResult) -> list[Case]:
+    """A case for each test."""
+    return [_case(each) for each in result.runs]
 
 
 def _case(run: SmokeRun) -> Case:

@@ -1,0 +1,117 @@
+"""``kestra-sync graph``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kestra_sync.cli.options import (
+    config_options,
+    connection_options,
+    option,
+    selection_options,
+    settings_from,
+    source_options,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.reports import parse_outputs, worse, write_output
+from kestra_sync.errors import ExitCode
+from kestra_sync.report.diagnostics import diagnostic_lines
+from kestra_sync.report.lines import line
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.graph import GraphResult
+
+_FORMATS = ("text", "mermaid", "dot", "svg", "json")
+
+
+@click.command("graph")
+@source_options
+@config_options
+@selection_options
+@option("--offline", is_flag=True, help="Do not ask the server what would change.")
+@option(
+    "--format",
+    "output_format",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="What goes to stdout.",
+)
+@option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Write a drawing to a file, too. Repeat for several.",
+)
+@option("-v", "--verbose", is_flag=True, help="Say more: every request.")
+@connection_options
+def command(
+    *,
+    offline: bool,
+    output_format: str,
+    outputs: tuple[str, ...],
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Draw the flows in PATHS (default: flows), and which of them run which.
+
+    With a server, the flows that an apply would change are marked. Subflow and ForEachItem tasks
+    are lines, flow triggers are dashed ones. --only and --exclude choose flows; those they share a
+    reference with are drawn, too.
+    """
+    from kestra_sync.commands.graph import graph
+    from kestra_sync.kestra.credentials import has_url
+
+    output = Output.of("graph", output_format=output_format, color="auto", verbose=verbose)
+    wanted = parse_outputs(outputs, output_format, _FORMATS)
+    asked = settings_from(**settings)
+    offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
+    observer = output.observer()
+    try:
+        result = graph(asked, offline=offline, observer=observer)
+    finally:
+        observer.end()
+    problems = [
+        problem for each in wanted if (problem := write_output(each, drawing(each.format, result)))
+    ]
+    sys.stdout.write(drawing(output_format, result))
+    sys.stdout.flush()
+    if not output.json:
+        output.message(diagnostic_lines(result.diagnostics))
+    output.message(line(f"kestra-sync: error: {problem}") for problem in problems)
+    return worse(result.exit_code, problems)
+
+
+def drawing(name: str, result: GraphResult) -> str:
+    """The graph in the format of that name."""
+    if name == "mermaid":
+        from kestra_sync.report.graph_mermaid import mermaid
+
+        return mermaid(result.graph)
+    if name == "dot":
+        from kestra_sync.report.graph_dot import dot
+
+        return dot(result.graph)
+    if name == "svg":
+        from kestra_sync.report.graph_svg import svg
+
+        return svg(result.graph)
+    from kestra_sync.report.graph_text import graph_json, graph_lines
+
+    if name == "text":
+        return "".join(f"{each.text}\n" for each in graph_lines(result.graph))
+    from kestra_sync.report.as_json import diagnostics_json, repository_json
+    from kestra_sync.report.envelope import dump, envelope
+
+    body = {
+        "server": result.server,
+        **repository_json(result.repository),
+        **graph_json(result.graph),
+        "diagnostics": diagnostics_json(result.diagnostics),
+    }
+    return dump(envelope("graph", result.exit_code, body))

@@ -1,0 +1,146 @@
+"""Reports as files: ``-o FORMAT=PATH``, whatever becomes of the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.report.formats import FORMATS, STREAM_FORMATS, reporter
+
+if TYPE_CHECKING:
+    from kestra_sync.report.report import Report
+
+#: What stands for stdout in place of a path.
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One report to write."""
+
+    format: str
+    path: str
+
+
+def parse_outputs(
+    given: Sequence[str], stream_format: str, known: Sequence[str] = FORMATS
+) -> tuple[Wanted, ...]:
+    """The reports that ``-o`` asks for; each can be written, as far as that can be told now.
+
+    Told before the run, since an apply cannot be done again for the sake of its report.
+
+    :param stream_format: what goes to stdout already.
+    :raises UsageError: a format that is not known, a path that cannot be or is there twice.
+    """
+    wanted: list[Wanted] = []
+    for each in given:
+        name, _, path = each.partition("=")
+        if name not in known or not path:
+            raise UsageError(
+                f"-o {each}: FORMAT=PATH is needed", remedy=f"formats are {', '.join(known)}"
+            )
+        if any(path == other.path for other in wanted):
+            raise UsageError(f"-o {each}: another report goes to {path} already")
+        if path == STDOUT and stream_format != "text":
+            raise UsageError(f"-o {each}: stdout is taken by --format {stream_format}")
+        if path != STDOUT:
+            _prepare(path)
+        wanted.append(Wanted(name, path))
+    return tuple(wanted)
+
+
+def write_reports(wanted: Sequence[Wanted], report: Report) -> list[str]:
+    """Write them all; what could not be written, a line each."""
+    problems = []
+    for each in wanted:
+        text = reporter(each.format).render(report)
+        problem = write_output(each, text)
+        if problem is not None:
+            problems.append(problem)
+    return problems
+
+
+def write_output(wanted: Wanted, text: str) -> str | None:
+    """Write one; says why if it cannot be."""
+    if wanted.path == STDOUT:
+        sys.stdout.write(text)
+        return None
+    try:
+        with Path(wanted.path).open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        return f"{wanted.path} cannot be written: {error.strerror}"
+    return None
+
+
+def placed(report: Report) -> Report:
+    """``report`` with the place of the run in the checkout, which GitHub names files from."""
+    root = os.environ.get("GITHUB_WORKSPACE", "")
+    if not root:
+        return report
+    here, top = Path.cwd(), Path(root).resolve()
+    if not here.is_relative_to(top) or here == top:
+        return report
+    return replace(report, prefix=here.relative_to(top).as_posix())
+
+
+def failed(args: Sequence[str], report: Report) -> None:
+    """Write the report of a run that an exception ended, wherever ``args`` want it.
+
+    JSON on stdout is left to the caller, and the text is on stderr anyway. The arguments may be
+    those of a command line that makes no sense: what can be read of them counts.
+    """
+    stream_format = asked(args, "--format", "KESTRA_SYNC_FORMAT")[-1:]
+    environment = asked(args, "--environment", "KESTRA_SYNC_ENVIRONMENT", "-e")[-1:]
+    report = replace(placed(report), environment=environment[0] if environment else None)
+    for name in stream_format:
+        if name in STREAM_FORMATS and name not in ("json", "text"):
+            sys.stdout.write(reporter(name).render(report))
+    for each in asked(args, "--output", "KESTRA_SYNC_OUTPUT", "-o"):
+        with suppress(UsageError):
+            write_reports(parse_outputs([each], "text"), report)
+    sys.stdout.flush()
+
+
+def asked(args: Sequence[str], long: str, variable: str, short: str = "") -> list[str]:
+    """The values of an option, told even where the command line could not be parsed."""
+    found = list(_values(args, long, short))
+    return found or os.environ.get(variable, "").split()
+
+
+def _values(args: Sequence[str], long: str, short: str) -> Iterator[str]:
+    following = ""
+    for arg in args:
+        if following:
+            yield arg
+            following = ""
+        elif arg in (long, short):
+            following = arg
+        elif arg.startswith(f"{long}="):
+            yield arg.partition("=")[2]
+        elif short and arg.startswith(short) and not arg.startswith("--"):
+            yield arg.removeprefix(short)
+
+
+def _prepare(path: str) -> None:
+    file = Path(path)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    if file.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a directory")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written: permission denied")
+
+
+def worse(code: ExitCode, problems: Sequence[str]) -> ExitCode:
+    """1 if all went well but a report could not be written."""
+    fine = code in (ExitCode.OK, ExitCode.CHANGES)
+    return ExitCode.FAILURE if problems and fine else code

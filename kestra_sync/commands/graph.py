@@ -1,0 +1,76 @@
+"""``graph``: what runs what, and with a server what is about to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from kestra_sync.commands.plan import plan
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Change, Diagnostic, Repository, Severity
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.plan.graph import Graph, around, build_graph, marks_of, sources_of
+from kestra_sync.plan.selection import selected
+from kestra_sync.settings import Settings
+
+
+@dataclass(frozen=True)
+class GraphResult:
+    """The flows of the files and what they refer to.
+
+    :param diagnostics: what keeps some of the files from being drawn.
+    :param server: the server whose flows were compared; ``None`` if none was asked.
+    """
+
+    repository: Repository
+    graph: Graph
+    diagnostics: tuple[Diagnostic, ...]
+    server: str | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """3 if a file could not be understood: what it refers to is not drawn."""
+        wrong = any(each.severity is Severity.ERROR for each in self.diagnostics)
+        return ExitCode.INVALID if wrong else ExitCode.OK
+
+
+def graph(settings: Settings, *, offline: bool = False, observer: Observer = SILENT) -> GraphResult:
+    """Draw the flows of the files. ``only`` and ``exclude`` choose among them; what they share an
+    edge with stays.
+
+    :param offline: do not ask the server what would change.
+    :raises KestraError: if the server should be asked and cannot be.
+    """
+    everything = replace(settings, only=(), exclude=())
+    changes: Iterable[Change] = ()
+    server = None
+    if offline:
+        repository, diagnostics = _files(everything, observer)
+    else:
+        planned = plan(everything, observer=observer)
+        # Whether the changes are valid is the business of other commands.
+        repository, diagnostics = planned.repository, planned.repository.diagnostics
+        if planned.plan is not None:
+            changes = planned.plan.changes
+            server = f"{planned.plan.target.url} (Kestra {planned.plan.server_version})"
+    observer.stage("drawing")
+    git = [(each.flow_id, each.document.data, each.path) for each in repository.flows]
+    drawn = build_graph(sources_of(git, changes), marks_of(changes))
+    if settings.only or settings.exclude:
+        centres = [
+            node.flow_id
+            for node in drawn.nodes
+            if selected(node.flow_id, settings.only, settings.exclude)
+        ]
+        drawn = around(drawn, centres)
+    return GraphResult(repository, drawn, diagnostics, server)
+
+
+def _files(settings: Settings, observer: Observer) -> tuple[Repository, tuple[Diagnostic, ...]]:
+    from kestra_sync.repo.load import load
+
+    observer.stage("reading the files")
+    repository = load(
+        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+    )
+    return repository, repository.diagnostics

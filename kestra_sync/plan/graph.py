@@ -1,0 +1,163 @@
+"""Flows and what runs what: the values behind every picture of a repository."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from kestra_sync.model import Change, FlowId, Reason, StrEnum
+from kestra_sync.plan.levels import single_writes
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.references import ReferenceKind, references
+
+
+class Place(StrEnum):
+    """Where a flow of the graph is; stable in the JSON."""
+
+    GIT = "git"
+    ELSEWHERE = "elsewhere"
+    COMPUTED = "computed"
+
+
+class Mark(StrEnum):
+    """What happens to a flow; stable in the JSON."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One flow.
+
+    :param place: ``COMPUTED`` if its name is only known at run time (``{{ … }}``).
+    :param path: the file it stands in.
+    :param mark: what the plan does to it; ``None`` for nothing.
+    """
+
+    flow_id: FlowId
+    place: Place = Place.GIT
+    path: str | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """``origin`` makes ``target`` run: by calling it, or, for a flow trigger, by having run."""
+
+    origin: FlowId
+    target: FlowId
+    kind: ReferenceKind
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is the target that asks for it: it waits for the origin."""
+        return self.kind is ReferenceKind.FLOW_TRIGGER
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Flows and edges, each sorted and there once."""
+
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+
+    @property
+    def connected(self) -> tuple[Node, ...]:
+        """The flows that have an edge."""
+        ends = {end for edge in self.edges for end in (edge.origin, edge.target)}
+        return tuple(node for node in self.nodes if node.flow_id in ends)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A flow to draw, with the text that says what it refers to."""
+
+    flow_id: FlowId
+    data: bytes
+    path: str | None = None
+    place: Place = field(default=Place.GIT)
+
+
+def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, Mark] | None = None) -> Graph:
+    """The graph of ``sources`` and of everything that they refer to.
+
+    A source that cannot be parsed is a flow without references.
+    """
+    marks = marks or {}
+    nodes: dict[FlowId, Node] = {}
+    edges: set[Edge] = set()
+    targets: dict[FlowId, Place] = {}
+    for source in sources:
+        flow_id = source.flow_id
+        nodes[flow_id] = Node(flow_id, source.place, source.path, marks.get(flow_id))
+        parsed = parse_source(source.data)
+        if not isinstance(parsed, ParsedDocument):
+            continue
+        for each in references(parsed):
+            ends = (flow_id, each.target)
+            if each.kind is ReferenceKind.FLOW_TRIGGER:
+                ends = (each.target, flow_id)
+            edges.add(Edge(*ends, each.kind))
+            targets[each.target] = Place.ELSEWHERE if each.resolvable else Place.COMPUTED
+    for target, place in targets.items():
+        nodes.setdefault(target, Node(target, place, mark=marks.get(target)))
+    return Graph(tuple(nodes[key] for key in sorted(nodes)), tuple(sorted(edges)))
+
+
+def marks_of(changes: Iterable[Change]) -> dict[FlowId, Mark]:
+    """What a plan does to its flows; both places of a move are marked."""
+    marks = {}
+    for each in single_writes(changes):
+        drifted = each.reason in (Reason.DRIFT, Reason.CONFLICT)
+        marks[each.flow_id] = Mark.DRIFT if drifted else Mark(str(each.action))
+    return marks
+
+
+def sources_of(
+    git: Iterable[tuple[FlowId, bytes, str]], changes: Iterable[Change] = ()
+) -> list[Source]:
+    """The flows of Git, and those that a plan deletes with the sources that the server has."""
+    found = {
+        flow_id: Source(flow_id, data, path)
+        for flow_id, data, path in git
+    }  # fmt: skip
+    for each in single_writes(changes):
+        if each.after is None and each.before is not None:
+            gone = Source(each.flow_id, each.before, place=Place.ELSEWHERE)
+            found.setdefault(each.flow_id, gone)
+    return list(found.values())
+
+
+def around(graph: Graph, centres: Collection[FlowId]) -> Graph:
+    """The part of ``graph`` that holds ``centres`` and what they share an edge with."""
+    wanted = set(centres)
+    edges = tuple(each for each in graph.edges if wanted & {each.origin, each.target})
+    ends = {end for edge in edges for end in (edge.origin, edge.target)}
+    return replace(
+        graph,
+        nodes=tuple(each for each in graph.nodes if each.flow_id in wanted | ends),
+        edges=edges,
+    )
+
+
+def related(sources: Iterable[Source], centres: Collection[FlowId]) -> list[Source]:
+    """Those of ``sources`` that can have an edge with ``centres``; nothing is parsed for it."""
+    names = {each.id.encode() for each in centres}
+    return [
+        each
+        for each in sources
+        if each.flow_id in centres or any(name in each.data for name in names)
+    ]
+
+
+def neighbours(graph: Graph) -> dict[FlowId, tuple[Edge, ...]]:
+    """For each flow the edges that lead from it, sorted."""
+    found: dict[FlowId, list[Edge]] = defaultdict(list)
+    for edge in graph.edges:
+        found[edge.origin].append(edge)
+    return {origin: tuple(edges) for origin, edges in found.items()}

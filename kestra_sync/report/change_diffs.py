@@ -1,0 +1,46 @@
+"""The diffs of a report's changes, whichever way they lead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kestra_sync.model import Change, Reason
+from kestra_sync.plan.diff import Hunk, unified
+from kestra_sync.plan.diffs import diff_of, diff_sources
+from kestra_sync.report.report import Report
+
+
+@dataclass(frozen=True)
+class Diff:
+    """A text diff and what it shows; ``title`` is ``""`` for the change itself."""
+
+    title: str
+    hunks: tuple[Hunk, ...]
+
+
+def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Diff, ...]:
+    """What the change does; for drift, what others did; for a conflict, both.
+
+    :param whole: show the source of flows that come or go, too.
+    """
+    found = []
+    if report.drifted is not None:
+        applied = change.applied
+        if applied is not None and change.before is not None:
+            found.append(Diff("", diff_sources(applied, change.before, context=report.context)))
+    else:
+        found.append(Diff("", _of_plan(report, change, whole)))
+        if change.reason is Reason.CONFLICT and change.base is not None and change.before:
+            hunks = diff_sources(change.base, change.before, context=report.context)
+            found.append(Diff("What was edited on the server since the last apply", hunks))
+    return tuple(each for each in found if each.hunks)
+
+
+def _of_plan(report: Report, change: Change, whole: bool) -> tuple[Hunk, ...]:
+    moved = change.moved_from
+    if moved is not None and moved.before is not None and change.after is not None:
+        return diff_sources(moved.before, change.after, context=report.context)
+    if whole and change.writes and (change.before is None or change.after is None):
+        hunks = unified(change.before or b"", change.after or b"")
+        return tuple(replace(each, heading="") for each in hunks)
+    return diff_of(change, context=report.context)

@@ -1,0 +1,237 @@
+"""From the result of each command to the one report that every format renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.plan.diffs import diff_of, diff_sources
+from kestra_sync.report.as_json import (
+    diagnostics_json,
+    drift_json,
+    outcomes_json,
+    repository_json,
+    restored_json,
+    severity_counts,
+)
+from kestra_sync.report.diagnostics import counts, diagnostic_lines
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.plan_document import plan_document
+from kestra_sync.report.report import Failure, Report
+from kestra_sync.report.validate_text import skipped_lines, validate_lines
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.apply import ApplyResult
+    from kestra_sync.commands.drift import DriftResult
+    from kestra_sync.commands.plan import PlanResult
+    from kestra_sync.commands.smoke import SmokeReport
+    from kestra_sync.commands.validate import ValidateResult
+
+
+def of_validate(result: ValidateResult, *, environment: str | None = None) -> Report:
+    """What ``validate`` found."""
+
+    def body() -> Mapping[str, Any]:
+        return {
+            "server": result.server,
+            **repository_json(result.repository),
+            "summary": severity_counts(result.diagnostics),
+            "diagnostics": diagnostics_json(result.diagnostics),
+        }
+
+    valid = result.exit_code is ExitCode.OK
+    return Report(
+        "validate",
+        result.exit_code,
+        body,
+        lambda: validate_lines(result.repository, result.diagnostics, result.server, valid=valid),
+        repository=result.repository,
+        server=result.server,
+        diagnostics=result.diagnostics,
+        environment=environment,
+    )
+
+
+def of_plan(
+    result: PlanResult,
+    code: ExitCode,
+    *,
+    context: int = 2,
+    verbose: bool = False,
+    environment: str | None = None,
+) -> Report:
+    """What ``plan`` would do."""
+    return Report(
+        "plan",
+        code,
+        lambda: plan_document(result, context=context),
+        lambda: _plan_lines(result, context, verbose),
+        **_planned(result, environment),
+        context=context,
+    )
+
+
+def of_apply(
+    result: ApplyResult,
+    *,
+    context: int = 2,
+    verbose: bool = False,
+    environment: str | None = None,
+) -> Report:
+    """What ``apply`` did, and what the smoke tests said of it."""
+
+    def body() -> Mapping[str, Any]:
+        from kestra_sync.report.smoke_json import smoke_json
+
+        return {
+            **plan_document(result.planned, context=context),
+            "declined": result.declined,
+            "interrupted": result.interrupted,
+            "outcomes": outcomes_json(result.outcomes),
+            "restored": restored_json(result.restored),
+            "smoke": None if result.smoke is None else smoke_json(result.smoke),
+            "notes": list(result.notes),
+        }
+
+    def lines() -> Iterator[Line]:
+        from kestra_sync.report.apply_text import outcome_lines
+        from kestra_sync.report.smoke_text import smoke_lines
+
+        yield from _plan_lines(result.planned, context, verbose)
+        if result.declined:
+            yield line("Nothing was applied.")
+        if result.smoke is not None:
+            yield from smoke_lines(result.smoke)
+            yield BLANK
+        if result.outcomes:
+            yield from outcome_lines(
+                result.outcomes, result.restored, interrupted=result.interrupted
+            )
+        for note in result.notes:
+            yield line(Span("warning: ", Style.WARNING), note)
+
+    return Report(
+        "apply",
+        result.exit_code,
+        body,
+        lines,
+        **_planned(result.planned, environment),
+        outcomes=result.outcomes,
+        restored=result.restored,
+        notes=result.notes,
+        declined=result.declined,
+        interrupted=result.interrupted,
+        smoke=result.smoke,
+        context=context,
+    )
+
+
+def of_drift(result: DriftResult, *, context: int = 2, environment: str | None = None) -> Report:
+    """What others changed."""
+    planned = result.planned
+
+    def body() -> Mapping[str, Any]:
+        return {
+            "drifted": [drift_json(each, context=context) for each in result.drifted],
+            "diagnostics": diagnostics_json(planned.diagnostics),
+        }
+
+    def lines() -> Iterable[Line]:
+        from kestra_sync.report.drift_text import drift_lines
+
+        if planned.plan is None:
+            return _plan_lines(planned, context, verbose=False)
+        diffs = {
+            each.flow_id: diff_sources(applied, each.before, context=context)
+            for each in result.drifted
+            if each.before is not None and (applied := each.applied) is not None
+        }
+        return drift_lines(planned.plan, result.drifted, diffs)
+
+    members = _planned(planned, environment)
+    # What would speak against an apply is nothing to do with the question.
+    members["refusals"] = ()
+    return Report(
+        "drift",
+        result.exit_code,
+        body,
+        lines,
+        **members,
+        drifted=result.drifted,
+        context=context,
+    )
+
+
+def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
+    """What the smoke tests said."""
+
+    def body() -> Mapping[str, Any]:
+        from kestra_sync.report.smoke_json import smoke_json
+
+        return {
+            "server": result.server or None,
+            "diagnostics": diagnostics_json(result.diagnostics),
+            "smoke": None if result.result is None else smoke_json(result.result),
+        }
+
+    def lines() -> Iterator[Line]:
+        from kestra_sync.report.smoke_text import smoke_header, smoke_lines
+
+        yield from diagnostic_lines(result.diagnostics)
+        if result.result is not None:
+            yield smoke_header(result.result, result.server)
+            yield from smoke_lines(result.result)
+
+    return Report(
+        "smoke",
+        result.exit_code,
+        body,
+        lines,
+        server=result.server or None,
+        diagnostics=result.diagnostics,
+        smoke=result.result,
+        interrupted=result.result is not None and result.result.interrupted,
+        environment=environment,
+    )
+
+
+def of_failure(
+    command: str, code: ExitCode, error: BaseException, message: str, remedy: str | None
+) -> Report:
+    """A run that an exception ended: every format says so instead of staying away.
+
+    :param message: what the error says, without secrets.
+    """
+    kind = type(error).__name__
+    if isinstance(error, KestraSyncError):
+        remedy = error.remedy
+    return Report(command, code, failure=Failure(kind, message, remedy))
+
+
+def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:
+    plan = result.plan
+    server = None if plan is None else f"{plan.target.url} (Kestra {plan.server_version})"
+    return {
+        "repository": result.repository,
+        "server": server,
+        "diagnostics": result.diagnostics,
+        "plan": plan,
+        "desired": result.desired,
+        "refusals": result.refusals,
+        "environment": environment or (plan.target.environment if plan else None),
+    }
+
+
+def _plan_lines(result: PlanResult, context: int, verbose: bool) -> Iterator[Line]:
+    from kestra_sync.report.plan_text import plan_lines, refusal_lines
+
+    yield from skipped_lines(result.repository)
+    if result.plan is not None:
+        diffs = {each.flow_id: diff_of(each, context=context) for each in result.plan.changes}
+        yield from plan_lines(result.plan, diffs, verbose=verbose)
+    yield from diagnostic_lines(result.diagnostics)
+    if result.invalid:
+        found = counts(result.diagnostics)
+        yield line(Span(f"Nothing can be applied: {found} in the files.", Style.ERROR))
+    yield from refusal_lines(result.refusals)

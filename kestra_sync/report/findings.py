@@ -1,0 +1,89 @@
+"""Everything that is wrong in a run as one list: what annotations, SARIF and tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kestra_sync.model import Change, Diagnostic, Position, Severity
+from kestra_sync.report.drift_text import words
+from kestra_sync.report.report import Report
+
+_WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+#: The rules of findings that are no diagnostics, and what they mean.
+RULES = {
+    "drift": "Somebody edited the flow on the server",
+    "apply-failed": "The flow could not be written",
+    "rollback-failed": "What was written could not be taken back",
+    "smoke": "A smoke test has failed",
+}
+
+
+def findings(report: Report) -> tuple[Diagnostic, ...]:
+    """The worst first, then in the order of the files."""
+    found = [*report.diagnostics, *_of_plan(report), *_of_apply(report), *_of_smoke(report)]
+    return tuple(sorted(found, key=lambda each: (_WEIGHT[each.severity], each.sort_key)))
+
+
+def _of_plan(report: Report) -> Iterator[Diagnostic]:
+    for refusal in report.refusals:
+        yield Diagnostic(
+            "", None, Severity.ERROR, refusal.rule, refusal.message, refusal.remedy or None
+        )
+    for each in report.drifted or ():
+        yield Diagnostic(
+            each.path or "",
+            _position(each),
+            Severity.WARNING,
+            "drift",
+            f"{each.flow_id}: {words(each)}",
+            flow=each.flow_id,
+        )
+
+
+def _of_apply(report: Report) -> Iterator[Diagnostic]:
+    for outcome in report.outcomes or ():
+        status = outcome.status.value
+        if status in ("failed", "conflict"):
+            said = f": {outcome.message}" if outcome.message else ""
+            yield Diagnostic(
+                outcome.change.path or "",
+                _position(outcome.change),
+                Severity.ERROR,
+                "apply-failed",
+                f"{outcome.change.flow_id}: {status}{said}",
+                getattr(outcome.error, "remedy", None),
+                outcome.change.flow_id,
+            )
+    for each in report.restored:
+        if each.undo.value != "restored":
+            yield Diagnostic(
+                "",
+                None,
+                Severity.ERROR,
+                "rollback-failed",
+                f"{each.change.flow_id} was not rolled back: {each.message}",
+                flow=each.change.flow_id,
+            )
+
+
+def _of_smoke(report: Report) -> Iterator[Diagnostic]:
+    for run in report.smoke.runs if report.smoke is not None else ():
+        said = "; ".join(each.message for each in run.failures)
+        if run.verdict.value in ("passed", "skipped"):
+            continue
+        yield Diagnostic(
+            run.spec.path,
+            run.spec.position,
+            Severity.ERROR,
+            "smoke",
+            f"{run.spec.title}: {said or run.verdict.value}",
+            flow=run.flow,
+        )
+
+
+def _position(change: Change) -> Position | None:
+    """Where the flow begins in its file; of a flow that Git no longer has, nowhere."""
+    if change.desired is None:
+        return None
+    return Position(change.desired.flow.document.first_line, 1)

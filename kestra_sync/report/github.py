@@ -1,0 +1,86 @@
+"""Annotations for GitHub: workflow commands, which the runner reads from the log of a step."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from kestra_sync.model import Diagnostic, Severity
+from kestra_sync.report.findings import findings
+from kestra_sync.report.report import Report
+from kestra_sync.report.sanitize import visible
+from kestra_sync.report.wording import plural
+
+#: GitHub shows this many of each kind for a step, and drops the others in silence.
+LIMIT = 10
+#: Longer messages are cut by GitHub.
+_LONGEST = 4000
+
+
+class GithubReporter:
+    """``--format github``."""
+
+    name = "github"
+
+    def render(self, report: Report) -> str:
+        """A command for each of the worst findings, and one that counts the others."""
+        return "".join(f"{each}\n" for each in workflow_commands(report))
+
+
+def workflow_commands(report: Report) -> Iterator[str]:
+    """The worst first, ten errors and ten warnings at most, then one notice with the rest."""
+    if report.failure is not None:
+        said = [report.failure.message, report.failure.remedy or ""]
+        yield command("error", _message(said), title=f"kestra-sync {report.command}".rstrip())
+    found = findings(report)
+    left = []
+    for severity in (Severity.ERROR, Severity.WARNING):
+        of_kind = [each for each in found if each.severity is severity]
+        for each in of_kind[:LIMIT]:
+            yield _annotation(each, report)
+        if len(of_kind) > LIMIT:
+            left.append(plural(len(of_kind) - LIMIT, str(severity)))
+    if left:
+        yield command(
+            "notice",
+            f"{' and '.join(left)} more, see the log or the report",
+            title=f"kestra-sync {report.command}",
+        )
+
+
+def in_checkout(path: str, prefix: str) -> str:
+    """``path``, which is relative to the directory of the run, from the root of the checkout."""
+    return posixpath.normpath(posixpath.join(prefix, path)) if prefix else path
+
+
+def command(name: str, message: str, **properties: str | int) -> str:
+    """One workflow command; the values may hold anything."""
+    given = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
+    return f"::{name}{' ' if given else ''}{given}::{_data(message)}"
+
+
+def _annotation(each: Diagnostic, report: Report) -> str:
+    place: dict[str, str | int] = {}
+    if each.path:
+        place["file"] = visible(in_checkout(each.path, report.prefix))
+        if each.position is not None:
+            place |= {"line": each.position.line, "col": each.position.column}
+    title = f"kestra-sync {report.command}: {each.rule}"
+    return command(
+        str(each.severity), _message([each.message, each.remedy or ""]), **place, title=title
+    )
+
+
+def _message(parts: list[str]) -> str:
+    lines = [visible(line) for part in parts for line in part.splitlines()]
+    text = "\n".join(line for line in lines if line)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _data(text: str) -> str:
+    # The percent sign first: it begins what the others become.
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

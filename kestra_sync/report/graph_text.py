@@ -1,0 +1,84 @@
+"""A graph in words, and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kestra_sync.model import FlowId
+from kestra_sync.plan.graph import Graph, Mark, Node, Place, neighbours
+from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import plural
+
+_SIGNS = {
+    Mark.CREATE: ("+", Style.CREATE),
+    Mark.UPDATE: ("~", Style.UPDATE),
+    Mark.DELETE: ("-", Style.DELETE),
+    Mark.DRIFT: ("!", Style.ALERT),
+}
+_WORDS = {
+    ReferenceKind.SUBFLOW: "calls",
+    ReferenceKind.FOR_EACH_ITEM: "calls for each item",
+    ReferenceKind.FLOW_TRIGGER: "triggers",
+}
+
+
+def graph_lines(graph: Graph) -> Iterator[Line]:
+    """Each flow that runs others with those below it, then how many are by themselves."""
+    nodes = {node.flow_id: node for node in graph.nodes}
+    for origin, edges in neighbours(graph).items():
+        yield _node_line(nodes[origin], "")
+        for edge in edges:
+            yield _node_line(nodes[edge.target], f"    {_WORDS[edge.kind]} ")
+    connected = {node.flow_id for node in graph.connected}
+    alone = [node for node in graph.nodes if node.flow_id not in connected]
+    marked = [node for node in alone if node.mark is not None]
+    if graph.edges:
+        yield BLANK
+    for node in marked:
+        yield _node_line(node, "")
+    if alone:
+        yield line(Span(f"{plural(len(alone), 'flow')} without references", Style.DIM))
+    yield line(
+        f"{plural(len(graph.nodes), 'flow')}, {plural(len(graph.edges), 'reference')} between them."
+    )
+
+
+def graph_json(graph: Graph) -> dict[str, Any]:
+    """``nodes`` and ``edges``; an edge leads from what runs to what is run by it."""
+    return {
+        "nodes": [
+            {
+                "flow": _flow(node.flow_id),
+                "place": str(node.place),
+                "path": node.path,
+                "change": None if node.mark is None else str(node.mark),
+            }
+            for node in graph.nodes
+        ],
+        "edges": [
+            {
+                "from": _flow(edge.origin),
+                "to": _flow(edge.target),
+                "kind": str(edge.kind),
+            }
+            for edge in graph.edges
+        ],
+    }
+
+
+def _flow(flow_id: FlowId) -> dict[str, str]:
+    return {"namespace": flow_id.namespace, "id": flow_id.id}
+
+
+def _node_line(node: Node, before: str) -> Line:
+    sign, style = _SIGNS[node.mark] if node.mark else ("", Style.PLAIN)
+    where = {Place.GIT: "", Place.ELSEWHERE: "   not in these files", Place.COMPUTED: ""}
+    note = "" if node.mark is Mark.DELETE else where[node.place]
+    return line(
+        Span(before, Style.DIM),
+        Span(f"{sign} " if sign else "", style),
+        str(node.flow_id),
+        Span(note, Style.DIM),
+    )

@@ -1,0 +1,197 @@
+"""A report as one page of HTML that needs nothing else: no server, no network, no other file.
+
+The page comes from ``templates/report.html`` by Jinja with autoescape on, and everything that is
+put into it goes through ``visible`` before. Its own style and script are named by their hashes in a
+content security policy that allows nothing else, so nothing that may ever slip through can run or
+ask for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from kestra_sync.model import Change, FlowId
+from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.report.change_diffs import Diff, diffs_of
+from kestra_sync.report.diagnostics import where
+from kestra_sync.report.findings import findings
+from kestra_sync.report.graph_svg import SHAPES, svg
+from kestra_sync.report.markdown import change_note, change_sign, change_words, verdict
+from kestra_sync.report.next_step import digest, next_step
+from kestra_sync.report.report import Report
+from kestra_sync.report.report_graph import report_graph
+from kestra_sync.report.sanitize import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+#: More flows are drawn only around the changes.
+GRAPH_LIMIT = 250
+#: Lines of one flow's diff; the JSON has all of it.
+_DIFF_LINES = 5_000
+
+_KINDS = {Mark.SAME: "same", Mark.ADDED: "added", Mark.REMOVED: "removed", Mark.NOTE: "note"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a diff: its kind, its numbers on both sides, its text."""
+
+    kind: str
+    old: int | None
+    new: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A flow of the page."""
+
+    anchor: str
+    action: str
+    sign: str
+    namespace: str
+    name: str
+    note: str
+    facts: tuple[tuple[str, str], ...]
+    diffs: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+class HtmlReporter:
+    """``-o html=FILE``."""
+
+    name = "html"
+
+    def render(self, report: Report) -> str:
+        """The whole page."""
+        cards = tuple(_cards(report))
+        style, script = _asset("report.css") + SHAPES, _asset("report.js")
+        return _template().render(
+            report=report,
+            cards=cards,
+            actions=_counted(card.action for card in cards),
+            namespaces=_counted(card.namespace for card in cards),
+            verdict=verdict(report),
+            findings=findings(report),
+            where=where,
+            step=next_step(report),
+            digest=digest(report),
+            drawing=_drawing(report, cards),
+            good=_good(report),
+            style=_trusted(style),
+            script=_trusted(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def harmless(value: Any) -> Any:
+        if isinstance(value, Markup) or not isinstance(value, str):
+            return value
+        return "\n".join(visible(line) for line in value.split("\n"))
+
+    environment = Environment(
+        loader=PackageLoader("kestra_sync.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _asset(name: str) -> str:
+    text = (files("kestra_sync.report") / "templates" / name).read_text(encoding="utf-8")
+    return f"\n{text}"
+
+
+def _trusted(text: str) -> Any:
+    """Markup of our own. Nothing that comes from a flow or a server gets here."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _good(report: Report) -> bool:
+    return report.failure is None and int(report.exit_code) in (0, 2) and not report.drifted
+
+
+def _counted(values: Iterator[str]) -> list[tuple[str, int]]:
+    found: dict[str, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return sorted(found.items())
+
+
+def _cards(report: Report) -> Iterator[Card]:
+    outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
+    for number, change in enumerate(report.changes):
+        facts = [("file", change.path or "")]
+        if change.revision is not None:
+            facts.append(("revision", str(change.revision)))
+        outcome = outcomes.get(change.flow_id)
+        if outcome is not None:
+            facts.append(("result", str(outcome.status).replace("-", " ")))
+            facts.append(("", outcome.message))
+        yield Card(
+            f"flow-{number}",
+            change_words(report, change),
+            change_sign(report, change),
+            change.flow_id.namespace,
+            change.flow_id.id,
+            change_note(report, change),
+            tuple((name, value) for name, value in facts if value),
+            tuple((diff.title, tuple(_rows(diff))) for diff in _diffs(report, change)),
+        )
+
+
+def _diffs(report: Report, change: Change) -> tuple[Diff, ...]:
+    return diffs_of(report, change, whole=True)
+
+
+def _rows(diff: Diff) -> Iterator[Row]:
+    left = _DIFF_LINES
+    for hunk in diff.hunks:
+        if hunk.heading:
+            yield Row("hunk", None, None, hunk.heading)
+        yield from list(_lines(hunk))[: max(left, 0)]
+        left -= len(hunk.lines)
+        if left <= 0:
+            yield Row("hunk", None, None, "… more lines: see --format json")
+            return
+
+
+def _lines(hunk: Hunk) -> Iterator[Row]:
+    old, new = hunk.old_start, hunk.new_start
+    for mark, text in hunk.lines:
+        in_old = mark in (Mark.SAME, Mark.REMOVED)
+        in_new = mark in (Mark.SAME, Mark.ADDED)
+        yield Row(_KINDS[mark], old if in_old else None, new if in_new else None, text)
+        old += in_old
+        new += in_new
+
+
+def _drawing(report: Report, cards: tuple[Card, ...]) -> Any:
+    graph = report_graph(report, GRAPH_LIMIT)
+    if graph is None:
+        return None
+    anchors = {FlowId(card.namespace, card.name): f"#{card.anchor}" for card in cards}
+    # Every name in it is escaped where the drawing is made.
+    return _trusted(svg(graph, standalone=False, address=anchors.get))

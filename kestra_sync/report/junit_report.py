@@ -1,0 +1,145 @@
+"""A report as JUnit XML: a case for each flow, each guard and each smoke test."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.outcome import Status as Ended
+from kestra_sync.model import Diagnostic, Severity
+from kestra_sync.report.diagnostics import where
+from kestra_sync.report.drift_text import words
+from kestra_sync.report.junit import Case, Status, junit_xml
+from kestra_sync.report.report import Report
+from kestra_sync.report.sanitize import visible
+from kestra_sync.report.smoke_junit import smoke_cases
+
+_ENDS = {
+    Ended.APPLIED: Status.PASSED,
+    Ended.FAILED: Status.ERROR,
+    Ended.CONFLICT: Status.FAILED,
+    Ended.NOT_ATTEMPTED: Status.SKIPPED,
+}
+_COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+
+
+class JunitReporter:
+    """``--format junit``."""
+
+    name = "junit"
+
+    def render(self, report: Report) -> str:
+        """One suite, named after the command and the environment."""
+        suite = " ".join(filter(None, ("kestra-sync", report.command, report.environment)))
+        seconds = report.smoke.seconds if report.smoke is not None else None
+        text = junit_xml(suite, list(_cases(report)), seconds=seconds)
+        # Nothing for the runner to obey, should this go to the log.
+        return _COMMAND.sub(r"\1&#58;", text).replace("##[", "#&#35;[")
+
+
+def _cases(report: Report) -> Iterator[Case]:
+    if report.failure is not None:
+        message = report.failure.message
+        detail = "\n".join(filter(None, (message, report.failure.remedy)))
+        yield _case("run", report.failure.kind, Status.ERROR, [message], detail)
+    yield from _flows(report)
+    for refusal in report.refusals:
+        detail = f"{refusal.message}\n{refusal.remedy}"
+        yield _case("guards", refusal.rule, Status.FAILED, [refusal.message], detail)
+    if report.smoke is not None:
+        yield from smoke_cases(report.smoke)
+
+
+def _flows(report: Report) -> Iterator[Case]:
+    """What Git holds or held, then the files that are no flows."""
+    drifted = {each.flow_id: each for each in report.drifted or ()}
+    outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
+    said: dict[str, list[Diagnostic]] = defaultdict(list)
+    repository = report.repository
+    flows = repository.flows if repository is not None else ()
+    here = {each.path: each.flow_id for each in flows}
+    for each in report.diagnostics:
+        flow_id = each.flow or here.get(each.path)
+        said[str(flow_id) if flow_id in here.values() else each.path].append(each)
+    for flow in flows:
+        name = str(flow.flow_id)
+        problems = said.pop(name, [])
+        yield _flow_case(
+            flow.flow_id.namespace,
+            name,
+            problems,
+            outcomes.pop(flow.flow_id, None),
+            edited=words(drifted.pop(flow.flow_id)) if flow.flow_id in drifted else "",
+            file=flow.path,
+            line=flow.document.first_line,
+        )
+    for flow_id, outcome in outcomes.items():
+        yield _flow_case(flow_id.namespace, str(flow_id), [], outcome)
+    for flow_id, change in drifted.items():
+        yield _flow_case(flow_id.namespace, str(flow_id), [], None, edited=words(change))
+    for path, problems in said.items():
+        yield _flow_case("files", path or "files", problems, None, file=path or None)
+    for skipped in repository.skipped if repository is not None else ():
+        yield Case(skipped.path, "files", Status.SKIPPED, message=skipped.reason, file=skipped.path)
+
+
+def _flow_case(
+    group: str,
+    name: str,
+    problems: Sequence[Diagnostic],
+    outcome: Outcome | None,
+    *,
+    edited: str = "",
+    file: str | None = None,
+    line: int | None = None,
+) -> Case:
+    errors = [each for each in problems if each.severity is Severity.ERROR]
+    others = [each for each in problems if each.severity is not Severity.ERROR]
+    messages = [each.message for each in errors]
+    status = Status.FAILED if errors else Status.PASSED
+    if edited:
+        status, messages = Status.FAILED, [edited, *messages]
+    if outcome is not None and not errors:
+        status = _ENDS[outcome.status]
+        default = str(outcome.status).replace("-", " ")
+        messages = [outcome.message or default] if status is not Status.PASSED else []
+    detail = "\n".join([*messages[:1], *(_line(each) for each in errors)]) if messages else ""
+    output = "\n".join(_line(each) for each in others)
+    return _case(group, name, status, messages, detail, output, file, line)
+
+
+def _case(
+    group: str,
+    name: str,
+    status: Status,
+    messages: Sequence[str],
+    detail: str = "",
+    output: str = "",
+    file: str | None = None,
+    line: int | None = None,
+) -> Case:
+    message = visible(messages[0].splitlines()[0]) if messages and messages[0] else ""
+    if len(messages) > 1:
+        message += f" (and {len(messages) - 1} more)"
+    return Case(
+        visible(name),
+        visible(group),
+        status,
+        0.0,
+        message,
+        _text(detail),
+        _text(output),
+        file,
+        line,
+    )
+
+
+def _line(each: Diagnostic) -> str:
+    remedy = f" ({each.remedy})" if each.remedy else ""
+    return f"{where(each)}: {each.severity}[{each.rule}] {each.message}{remedy}"
+
+
+def _text(text: str) -> str:
+    return "\n".join(visible(line) for line in text.splitlines())

@@ -1,0 +1,297 @@
+"""A report as Markdown, in parts, so that it can be cut to the size of a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kestra_sync.apply.outcome import Status
+from kestra_sync.model import Change, Reason, Severity
+from kestra_sync.report.apply_text import applied_summary
+from kestra_sync.report.change_diffs import Diff, diffs_of
+from kestra_sync.report.diagnostics import counts, where
+from kestra_sync.report.drift_text import words
+from kestra_sync.report.findings import findings
+from kestra_sync.report.graph_mermaid import mermaid
+from kestra_sync.report.markdown_escape import code, fenced, link, own_address, prose
+from kestra_sync.report.next_step import digest, next_step
+from kestra_sync.report.report import Report
+from kestra_sync.report.report_graph import report_graph
+from kestra_sync.report.smoke_text import smoke_summary
+from kestra_sync.report.wording import is_alert, note, plural, sign, summary
+
+#: More flows make a drawing that nobody can read in a comment.
+GRAPH_LIMIT = 50
+#: Lines of one flow's diff; the other formats have all of it.
+_DIFF_LINES = 400
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose rows can be cut. Cells are Markdown already."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    what: str
+
+    def text(self, limit: int) -> str:
+        """The first ``limit`` rows, and how many more there are."""
+        lines = [_row(self.head), _row("---" for _ in self.head)]
+        lines += [_row(each) for each in self.rows[:limit]]
+        left = len(self.rows) - limit
+        if left > 0:
+            lines.append(f"\n… and {plural(left, self.what)} more.")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A report in the order in which it is read. Each part is one or more blocks."""
+
+    head: tuple[str, ...]
+    changes: Table
+    diffs: tuple[str, ...]
+    problems: Table
+    tests: Table
+    graph: str
+    tail: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How much of each part is shown."""
+
+    diffs: int
+    graph: bool
+    problems: int
+    tests: int
+    changes: int
+
+
+class MarkdownReporter:
+    """``--format markdown``: all of it."""
+
+    name = "markdown"
+
+    def render(self, report: Report) -> str:
+        """The whole document."""
+        parts = parts_of(report)
+        return assemble(parts, whole(parts))
+
+
+def whole(parts: Parts) -> Cut:
+    """Everything."""
+    return Cut(
+        len(parts.diffs),
+        bool(parts.graph),
+        len(parts.problems.rows),
+        len(parts.tests.rows),
+        len(parts.changes.rows),
+    )
+
+
+def assemble(parts: Parts, cut: Cut) -> str:
+    """The document, with a newline at its end."""
+    blocks = list(parts.head)
+    if parts.changes.rows:
+        blocks.append(parts.changes.text(cut.changes))
+    blocks += parts.diffs[: cut.diffs]
+    left = len(parts.diffs) - cut.diffs
+    if left:
+        blocks.append(
+            f"… {plural(left, 'diff')} left out to keep this within its limit:"
+            " the log, the JSON and the HTML report have them all."
+        )
+    if parts.problems.rows:
+        blocks += ["#### Problems", parts.problems.text(cut.problems)]
+    if parts.tests.rows:
+        blocks += ["#### Smoke tests", parts.tests.text(cut.tests)]
+    if parts.graph and cut.graph:
+        blocks.append(parts.graph)
+    blocks += parts.tail
+    return "\n\n".join(blocks) + "\n"
+
+
+def parts_of(report: Report) -> Parts:
+    """Everything there is to say."""
+    return Parts(
+        tuple(_head(report)),
+        _changes(report),
+        tuple(_diffs(report)),
+        _problems(report),
+        _tests(report),
+        _graph(report),
+        tuple(_tail(report)),
+    )
+
+
+def _head(report: Report) -> Iterator[str]:
+    where_to = f" · {code(report.environment)}" if report.environment else ""
+    yield f"### kestra-sync {report.command}{where_to}"
+    address, _, version = (report.server or "").partition(" ")
+    server = f" · {own_address(address)} {prose(version)}" if address else ""
+    yield f"**{prose(verdict(report))}**{server}"
+    if report.failure is not None:
+        said = [f"**{prose(report.failure.kind)}**: {prose(report.failure.message)}"]
+        yield _alert("CAUTION", said)
+    for refusal in report.refusals:
+        said = [f"**Refused** {code(refusal.rule)}: {prose(refusal.message)}."]
+        if refusal.remedy:
+            said.append(f"{prose(refusal.remedy)}.")
+        yield _alert("CAUTION", said)
+    for text in report.notes:
+        yield _alert("WARNING", [f"{prose(text)}."])
+    edited = [each for each in report.changes if is_alert(each) and each.writes]
+    if edited and report.drifted is None:
+        named = "flow was" if len(edited) == 1 else "flows were"
+        kept = [each for each in edited if each.reason is Reason.CONFLICT]
+        doing = "see the conflict below" if kept else "an apply takes that back"
+        yield _alert("WARNING", [f"{len(edited):,} {named} edited on the server; {doing}."])
+    if report.plan is not None and report.plan.partial:
+        yield _alert("NOTE", ["Only part of the repository was looked at, so nothing is deleted."])
+
+
+def verdict(report: Report) -> str:
+    """One sentence on how it went."""
+    if report.failure is not None:
+        return f"Failed with exit code {int(report.exit_code)}."
+    if report.outcomes:
+        said = applied_summary(report.outcomes, interrupted=report.interrupted)
+        return f"{said} {smoke_summary(report.smoke)}" if report.smoke is not None else said
+    if report.declined:
+        return "Not applied: declined."
+    if report.smoke is not None:
+        return smoke_summary(report.smoke)
+    if report.drifted is not None and report.plan is not None:
+        if not report.drifted:
+            return "No drift: the server holds what was applied last."
+        return f"Drift: {plural(len(report.drifted), 'flow')} changed on the server."
+    if report.plan is not None:
+        return summary(report.plan)
+    found = counts(report.diagnostics) or "all valid"
+    if report.repository is None:
+        return f"{found[:1].upper()}{found[1:]}."
+    return f"{plural(len(report.repository.flows), 'flow')} checked: {found}."
+
+
+def change_words(report: Report, change: Change) -> str:
+    """What is done with the flow, in a word."""
+    if report.drifted is not None or (is_alert(change) and change.writes):
+        return "drift" if change.reason is not Reason.CONFLICT else "conflict"
+    return str(change.reason if not change.writes else change.action)
+
+
+def change_note(report: Report, change: Change) -> str:
+    """Why, in words."""
+    return words(change) if report.drifted is not None else note(change)
+
+
+def change_sign(report: Report, change: Change) -> str:
+    """One character for it."""
+    return "!" if report.drifted is not None else sign(change)
+
+
+def _changes(report: Report) -> Table:
+    outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
+    head = ("", "flow", "revision", "file", "")
+    rows = []
+    for each in report.changes:
+        row = [
+            f"{code(change_sign(report, each))} {change_words(report, each)}",
+            code(str(each.flow_id)),
+            "" if each.revision is None else str(each.revision),
+            code(each.path) if each.path else "",
+            prose(change_note(report, each)),
+        ]
+        if outcomes:
+            outcome = outcomes.get(each.flow_id)
+            row.insert(1, "" if outcome is None else _status(outcome.status))
+        rows.append(tuple(row))
+    return Table((*head[:1], "result", *head[1:]) if outcomes else head, tuple(rows), "flow")
+
+
+def _status(status: Status) -> str:
+    words_of = str(status).replace("-", " ")
+    return words_of if status is Status.APPLIED else f"**{words_of}**"
+
+
+def _diffs(report: Report) -> Iterator[str]:
+    for change in report.changes:
+        for diff in diffs_of(report, change):
+            title = f" · {prose(diff.title)}" if diff.title else ""
+            heading = f"<details><summary>{code(str(change.flow_id))}{title}</summary>"
+            yield f"{heading}\n\n{fenced(_diff_lines(diff), 'diff')}\n\n</details>"
+
+
+def _diff_lines(diff: Diff) -> list[str]:
+    lines = []
+    for hunk in diff.hunks:
+        lines.append(f"@@ {hunk.heading} @@")
+        lines += [f"{mark.value}{text}" for mark, text in hunk.lines]
+    if len(lines) > _DIFF_LINES:
+        left = len(lines) - _DIFF_LINES
+        lines = [*lines[:_DIFF_LINES], f"@@ … {left:,} more lines @@"]
+    return lines
+
+
+def _problems(report: Report) -> Table:
+    # Refusals stand above the table already, drift in it, and failed tests below.
+    ruled_out = {"drift", "smoke", *(each.rule for each in report.refusals)}
+    rows = []
+    for each in findings(report):
+        if each.rule in ruled_out:
+            continue
+        place = where(each) or (str(each.flow) if each.flow else "")
+        severity = f"**{each.severity}**" if each.severity is Severity.ERROR else each.severity
+        said = prose(each.message) + (f"<br>{prose(each.remedy)}" if each.remedy else "")
+        rows.append((str(severity), code(place) if place else "", code(each.rule), said))
+    return Table(("", "where", "rule", ""), tuple(rows), "problem")
+
+
+def _tests(report: Report) -> Table:
+    rows = []
+    for run in report.smoke.runs if report.smoke is not None else ():
+        said = "<br>".join(prose(each.message) for each in run.failures)
+        if run.culprit is not None and run.culprit.error:
+            said += f"<br>{code(' › '.join(run.culprit.chain))} {prose(run.culprit.error)}"
+        verdict_ = str(run.verdict).replace("-", " ")
+        kept = run.url and run.cleanup is not None and run.cleanup.kept
+        rows.append(
+            (
+                verdict_ if run.verdict.value in ("passed", "skipped") else f"**{verdict_}**",
+                code(run.spec.title),
+                "" if run.seconds is None else f"{run.seconds:.1f} s",
+                said + (f" {link('execution', run.url)}" if kept and run.url else ""),
+            )
+        )
+    return Table(("", "test", "time", ""), tuple(rows), "test")
+
+
+def _graph(report: Report) -> str:
+    if not report.changes:
+        return ""
+    graph = report_graph(report, GRAPH_LIMIT, whole=False)
+    if graph is None:
+        return ""
+    drawing = fenced(mermaid(graph).splitlines(), "mermaid")
+    summary_ = "<details><summary>What the changed flows run, and what runs them</summary>"
+    return f"{summary_}\n\n{drawing}\n\n</details>"
+
+
+def _tail(report: Report) -> Iterator[str]:
+    step = next_step(report)
+    if step is not None:
+        yield f"**Next:** {prose(step.words)}"
+        if step.command:
+            yield fenced([step.command], "sh")
+    found = digest(report)
+    if found is not None:
+        yield f"<sub>Plan {code(found)}</sub>"
+
+
+def _alert(kind: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"> [!{kind}]", *(f"> {each}  " for each in lines)]).rstrip()
+
+
+def _row(cells: Sequence[str] | Iterator[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,66 @@
+"""What to do next, as a command where there is one."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.report.report import Report
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A sentence, and the command it speaks of; ``""`` if there is none."""
+
+    words: str
+    command: str = ""
+
+
+def next_step(report: Report) -> NextStep | None:
+    """``None`` if there is nothing left to do."""
+    code = report.exit_code
+    if report.failure is not None:
+        return NextStep(report.failure.remedy) if report.failure.remedy else None
+    if code is ExitCode.INVALID:
+        return NextStep("mend the files, and look at them without a server:", _validate(report))
+    if report.refusals:
+        return NextStep(f"{report.refusals[0].remedy}.")
+    if report.command == "plan" and report.plan is not None and report.plan.writes:
+        return NextStep("carry out exactly this plan:", _apply(report, expect=True))
+    if report.command == "drift" and report.drifted:
+        return NextStep("see what an apply makes of it:", _command("plan", report))
+    if report.smoke is not None and report.smoke.red:
+        return NextStep("look at the tests that have failed, and mend the flows.")
+    left = any(each.status.value != "applied" for each in report.outcomes or ())
+    if left and not report.restored:
+        return NextStep("the same command again goes on with what is left:", _apply(report))
+    return None
+
+
+def digest(report: Report) -> str | None:
+    """The digest of the plan; ``None`` if there is none, or it is not what was asked for."""
+    if report.plan is None or report.command not in ("plan", "apply"):
+        return None
+    from kestra_sync.plan.saved import freeze
+
+    return freeze(report.plan).digest
+
+
+def _validate(report: Report) -> str:
+    return f"{_command('validate', report)} --offline"
+
+
+def _apply(report: Report, *, expect: bool = False) -> str:
+    words = _command("apply", report)
+    return f"{words} --expect-digest {digest(report)}" if expect else words
+
+
+def _command(name: str, report: Report) -> str:
+    words = ["kestra-sync", name]
+    if report.environment:
+        words += ["-e", report.environment]
+    source = report.repository.source if report.repository is not None else "flows"
+    if source != "flows":
+        words += source.split(", ")
+    return shlex.join(words)

@@ -1,0 +1,82 @@
+"""The one value that every format renders: what a run was asked, found, did and failed at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Plan, Repository
+from kestra_sync.plan.guards import Refusal
+from kestra_sync.report.lines import Line
+
+if TYPE_CHECKING:
+    from kestra_sync.apply.outcome import Outcome
+    from kestra_sync.apply.rollback import Restored
+    from kestra_sync.smoke.result import SmokeResult
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended the run early.
+
+    :param kind: the name of the exception.
+    """
+
+    kind: str
+    message: str
+    remedy: str | None = None
+
+
+def _no_lines() -> Iterable[Line]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run and its result. What a command does not have stays empty.
+
+    :param body: makes the members of the command's JSON.
+    :param lines: makes the text, as a person reads it on a terminal.
+    :param server: the server that was asked and its version; ``None`` if none was.
+    :param desired: every flow that Git holds.
+    :param drifted: what others changed on the server; ``None`` if that was not the question.
+    :param outcomes: what became of each write; ``None`` if nothing was to be written.
+    :param prefix: the directory of the run below the root of the checkout, for the formats that
+        name files from there; with ``/``, ``""`` for the root itself.
+    :param context: unchanged lines around each change in a diff.
+    """
+
+    command: str
+    exit_code: ExitCode
+    body: Callable[[], Mapping[str, Any]] = dict
+    lines: Callable[[], Iterable[Line]] = _no_lines
+    repository: Repository | None = None
+    server: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    plan: Plan | None = None
+    desired: Mapping[FlowId, Desired] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    drifted: tuple[Change, ...] | None = None
+    outcomes: tuple[Outcome, ...] | None = None
+    restored: tuple[Restored, ...] = ()
+    notes: tuple[str, ...] = ()
+    declined: bool = False
+    interrupted: bool = False
+    smoke: SmokeResult | None = None
+    failure: Failure | None = None
+    environment: str | None = None
+    prefix: str = ""
+    context: int = 2
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes worth a row of their own: what is written, and what others did."""
+        if self.drifted is not None:
+            return self.drifted
+        if self.plan is None:
+            return ()
+        from kestra_sync.report.wording import is_alert
+
+        return tuple(each for each in self.plan.changes if each.writes or is_alert(each))
