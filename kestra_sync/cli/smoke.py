@@ -14,7 +14,7 @@ from kestra_sync.cli.options import (
     settings_from,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.smoke_output import smoke_progress, write_junit
+from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode
 
 
@@ -28,13 +28,11 @@ from kestra_sync.errors import ExitCode
     type=click.Choice(["never", "on-failure", "always"]),
     help="Which executions stay on the server, whatever the tests say.",
 )
-@option("--junit", metavar="FILE", help="Write the verdict as JUnit XML, too.")
 @connection_options
 @report_options
 def command(
     *,
     keep: str | None,
-    junit: str | None,
     output_format: str,
     color: str,
     verbose: bool,
@@ -65,6 +63,4 @@ def command(
         output.message(diagnostic_lines(report.diagnostics))
     if result is not None:
         output.text([smoke_header(result, report.server), *smoke_lines(result)])
-        if junit:
-            write_junit(result, junit)
     return output.report(of_smoke(report, environment=asked.environment))

@@ -1,10 +1,10 @@
-"""The verdict of smoke tests as JUnit XML."""
+"""The verdict of smoke tests as cases of JUnit XML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kestra_sync.report.junit import Case, Status, junit_xml
+from kestra_sync.report.junit import Case, Status
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
 
 _STATUS = {
@@ -15,11 +15,6 @@ _STATUS = {
     Verdict.INTERRUPTED: Status.ERROR,
     Verdict.SKIPPED: Status.SKIPPED,
 }
-
-
-def smoke_junit(result: SmokeResult) -> str:
-    """The verdict of smoke tests."""
-    return junit_xml("kestra-sync smoke", smoke_cases(result), seconds=result.seconds)
 
 
 def smoke_cases(result: SmokeResult) -> list[Case]:

@@ -41,8 +41,9 @@ def smoke_lines(result: SmokeResult) -> Iterator[Line]:
         titles = max(len(each.spec.title) for each in result.runs)
         revisions = max(len(_revision(each)) for each in result.runs)
         states = max(len(_state(each)) for each in result.runs)
+        times = max(len(_time(each)) for each in result.runs)
         for each in result.runs:
-            yield _run_line(each, titles, revisions, states)
+            yield _run_line(each, titles, revisions, states, times)
             yield from _evidence(each)
         yield BLANK
     style = Style.ERROR if result.red or result.interrupted else Style.GOOD
@@ -60,18 +61,17 @@ def smoke_summary(result: SmokeResult) -> str:
     return f"{lead}: {', '.join(parts) or 'no tests'} in {format_duration(result.seconds)}."
 
 
-def _run_line(run: SmokeRun, titles: int, revisions: int, states: int) -> Line:
+def _run_line(run: SmokeRun, titles: int, revisions: int, states: int, times: int) -> Line:
     sign, style = _SIGNS[run.verdict]
     if run.verdict is Verdict.SKIPPED:
         columns = [f"{run.spec.title:<{titles}}", "nothing it runs was written"]
         return line("  ", Span(f"{sign:<7}{'   '.join(columns)}", style))
-    seconds = "" if run.seconds is None else format_duration(run.seconds)
     columns = [f"{run.spec.title:<{titles}}"]
     if revisions:
         columns.append(f"{_revision(run):<{revisions}}")
     if states:
         columns.append(f"{_state(run):<{states}}")
-    columns.append(f"{seconds:>8}")
+    columns.append(f"{_time(run):>{times}}")
     if run.url is not None and run.cleanup is not None and run.cleanup.kept:
         columns.append(run.url)
     return line("  ", Span(f"{sign:<7}", style), "   ".join(columns))
@@ -83,6 +83,10 @@ def _revision(run: SmokeRun) -> str:
 
 def _state(run: SmokeRun) -> str:
     return run.state or ""
+
+
+def _time(run: SmokeRun) -> str:
+    return "" if run.seconds is None else format_duration(run.seconds)
 
 
 def _evidence(run: SmokeRun) -> Iterator[Line]:

@@ -78,7 +78,7 @@ class _Run:
     """The tests of one run, shared by the threads that work on them.
 
     :param names: for each test its number among those that run, as observers count.
-    :param over: for each thread, set when it has nothing left to do.
+    :param threads: each with what is set when it has nothing left to do.
     """
 
     server: SmokeServer
@@ -91,7 +91,7 @@ class _Run:
     names: dict[int, int] = field(default_factory=dict)
     done: dict[int, SmokeRun] = field(default_factory=dict)
     live: dict[int, Execution] = field(default_factory=dict)
-    over: list[threading.Event] = field(default_factory=list)
+    threads: list[tuple[threading.Thread, threading.Event]] = field(default_factory=list)
     bugs: list[BaseException] = field(default_factory=list)
 
     def work(self) -> bool:
@@ -101,14 +101,14 @@ class _Run:
             self._start()
         except KeyboardInterrupt:
             self.stop.set()
-        # Not by joining the threads: in Python 3.10 and 3.11 a join that ^C interrupts takes the
-        # thread for finished. With a time limit, since Windows interrupts no wait without one.
-        while waiting_for := [over for over in self.over if not over.is_set()]:
+            time.sleep(0.05)  # a thread that has just been started gets to say so
+        while waiting_for := self._at_work():
             try:
                 if self.stop.is_set() and not told:
                     told = True
                     self.observer.note("interrupted: ending the executions under way")
                     self._kill_all()
+                # With a time limit, since Windows interrupts no wait without one.
                 waiting_for[0].wait(0.2)
             except KeyboardInterrupt:
                 if self.stop.is_set():
@@ -121,8 +121,19 @@ class _Run:
         for _ in range(min(max(1, self.settings.parallelism), len(self.waiting))):
             over = threading.Event()
             # Daemons: after a second ^C nothing may wait for a server that does not answer.
-            threading.Thread(target=self._work_on, args=(over,), daemon=True).start()
-            self.over.append(over)
+            thread = threading.Thread(target=self._work_on, args=(over,), daemon=True)
+            self.threads.append((thread, over))
+            thread.start()
+
+    def _at_work(self) -> list[threading.Event]:
+        """What is set when the threads that have been started are done, those that are not yet.
+
+        Not by joining: in Python 3.10 and 3.11 a join that ^C interrupts takes the thread for
+        finished.
+        """
+        return [
+            over for thread, over in self.threads if thread.ident is not None and not over.is_set()
+        ]
 
     def unfinished(self, index: int) -> SmokeRun:
         """A test that never began, or that was given up."""

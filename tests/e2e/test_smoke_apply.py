@@ -108,16 +108,16 @@ def test_smoke_alone(repo: Repo) -> None:  # noqa: F811
     assert repo.run("smoke").code == 64
     assert repo.apply().code == 0
     write(repo, "flows/work.smoke.yaml", "- flow: $NS/work\n- {flow: $NS/work, name: two}\n")
-    ran = repo.run("smoke", "--junit", "smoke.xml")
+    ran = repo.run("smoke", "-o", "junit=smoke.xml")
     assert ran.code == 0, ran.err
     assert "Smoke: 2 passed in" in ran.out
     assert "passed: SUCCESS" in ran.err
     assert Path("smoke.xml").read_text().count("<testcase") == 2
     repo.edit("work", BAD.replace("$NS", repo.namespace).encode())
-    only = ("--only", f"{repo.namespace}/*", "--keep", "never", "--junit", "out/smoke.xml")
+    only = ("--only", f"{repo.namespace}/*", "--keep", "never", "-o", "junit=red.xml")
     red = repo.run("smoke", *only, "flows/work.yaml")
     assert red.code == 7
-    assert "<failure" in Path("out/smoke.xml").read_text()
+    assert "<failure" in Path("red.xml").read_text()
     assert "task say FAILED: version 2 burns" in red.out
     assert repo.run("smoke", "--exclude", repo.namespace).code == 64
 
@@ -127,13 +127,3 @@ def test_a_broken_file_of_tests(repo: Repo) -> None:  # noqa: F811
     ran = repo.run("smoke")
     assert ran.code == 3
     assert "flows/work.smoke.yaml:1:" in ran.err
-
-
-def test_the_verdict_cannot_be_written(repo: Repo) -> None:  # noqa: F811
-    write(repo, "flows/work.yaml", GOOD)
-    write(repo, "flows/work.smoke.yaml", "flow: $NS/work\n")
-    repo.write("file", "")
-    assert repo.apply().code == 0
-    ran = repo.run("smoke", "--junit", "file/smoke.xml")
-    assert ran.code == 64
-    assert "cannot be written" in ran.err

@@ -1,0 +1,321 @@
+"""Following, reading logs, finding the task, cleaning up: against a server in memory."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
+from kestra_sync.smoke.cleanup import kill, remove
+from kestra_sync.smoke.culprit import find_culprit, guilty
+from kestra_sync.smoke.follow import StillGoing, await_end, follow_to_end
+from kestra_sync.smoke.logs import LINE_LENGTH, LINES, found_in, read_logs, tail
+from kestra_sync.smoke.masking import Masker
+from kestra_sync.smoke.result import Culprit
+from kestra_sync.smoke.server import page_of
+from tests.unit.smoke.fake import (
+    FakeClock,
+    FakeServer,
+    entry,
+    execution,
+    not_found,
+    task_run,
+)
+
+MASKER = Masker((), {})
+DOWN = Unreachable("down")
+BROKEN = ServerFailure(500, "GET", "/x", "broken")
+
+
+def follow(server: FakeServer, clock: FakeClock, seconds: float = 60) -> tuple[str, list[str]]:
+    seen: list[str] = []
+    ended = follow_to_end(
+        server.executions,
+        execution("CREATED"),
+        deadline=clock.time + seconds,
+        on_change=lambda each: seen.append(each.state),
+        clock=clock.clock,
+    )
+    return ended.state, seen
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
+    clock = FakeClock()
+    server = FakeServer(
+        [execution("RUNNING"), execution()], failing={"follow": [not_found(), DOWN, BROKEN, DOWN]}
+    )
+    assert follow(server, clock) == ("SUCCESS", ["RUNNING", "SUCCESS"])
+    assert clock.time > 100
+
+
+def test_a_stream_that_ends_too_early_is_begun_again() -> None:
+    clock = FakeClock()
+    server = FakeServer([execution("RUNNING")])
+
+    class Cut(type(server.executions)):  # type: ignore[misc]
+        def follow(self, execution_id: str, *, timeout: float | None = None):  # type: ignore[no-untyped-def]
+            self.server.called("follow", timeout)
+            yield self.server.states[0]
+            self.server.states = [execution()]
+
+    ended = follow_to_end(
+        Cut(server),
+        execution("CREATED"),
+        deadline=clock.time + 9,
+        on_change=lambda _each: None,
+        clock=clock.clock,
+    )
+    assert ended.state == "SUCCESS"
+    assert server.names() == ["follow", "follow"]
+
+
+def test_only_the_deadline_ends_the_waiting_for_a_server() -> None:
+    clock = FakeClock()
+    with pytest.raises(StillGoing):
+        follow(FakeServer(failing={"follow": [DOWN] * 1000}), clock, seconds=30)
+    assert clock.time == pytest.approx(130)
+
+
+def test_an_execution_that_never_appears_or_is_deleted_is_an_error() -> None:
+    with pytest.raises(type(not_found())):
+        follow(FakeServer(failing={"follow": [not_found()] * 1000}), FakeClock())
+
+
+def test_credentials_that_may_not_read_are_an_error_at_once() -> None:
+    with pytest.raises(Forbidden):
+        follow(FakeServer(failing={"follow": [Forbidden(403, "GET", "/x")]}), FakeClock())
+
+
+def test_whoever_wants_the_run_to_end_does_not_wait() -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StillGoing):
+        follow_to_end(
+            FakeServer([execution("RUNNING")]).executions,
+            execution("CREATED"),
+            deadline=1e9,
+            on_change=lambda _each: None,
+            stop=stop,
+        )
+
+
+def test_waiting_for_the_end_never_fails() -> None:
+    clock = FakeClock()
+    server = FakeServer([execution("KILLING")], failing={"get": [DOWN]})
+    assert await_end(
+        server.executions, execution("RUNNING"), seconds=3, clock=clock.clock
+    ).state == ("KILLING")
+    gone = FakeServer(failing={"get": [not_found()]})
+    assert await_end(gone.executions, execution("RUNNING"), seconds=3).state == "RUNNING"
+
+
+def test_logs_are_read_until_nothing_more_comes() -> None:
+    clock = FakeClock()
+    server = FakeServer(failing={"logs": [DOWN]})
+
+    def enough(_entries: object) -> bool:
+        if len(server.log) < 50:
+            server.log.append(entry(f"line {len(server.log)}"))
+        return False
+
+    entries = read_logs(server.logs, "e1", enough=enough, clock=clock.clock)
+    assert len(entries) >= 29  # as long as more came, up to the limit
+    assert clock.time - 100 < 35
+
+
+def test_logs_without_what_is_wanted_are_given_up_soon() -> None:
+    clock = FakeClock()
+    read_logs(FakeServer().logs, "e1", enough=lambda _entries: False, clock=clock.clock)
+    assert 3 <= clock.time - 100 < 5
+
+
+def test_logs_are_sorted_although_the_server_leaves_zeros_out() -> None:
+    server = FakeServer(
+        log=[
+            entry("3", timestamp="2030-01-31T12:30:01.51Z"),
+            entry("1", timestamp="2030-01-31T12:30:01Z"),
+            entry("2", timestamp="2030-01-31T12:30:01.5Z"),
+        ]
+    )
+    entries = read_logs(server.logs, "e1", enough=lambda _entries: True)
+    assert [each.message for each in entries] == ["1", "2", "3"]
+    assert found_in("[23]", entries) == entries[1]
+
+
+def test_the_tail_is_short_and_leaves_debug_output_out() -> None:
+    loud = [entry(f"line {number}") for number in range(20)]
+    lines = tail([*loud, entry("x" * 1000 + "\nsecond"), entry("trace", "TRACE")], MASKER)
+    assert len(lines) == LINES
+    assert lines[-1].text == "second"
+    assert (lines[-1].time, lines[-2].time) == ("", "12:30:01.250")
+    assert len(lines[-2].text) == LINE_LENGTH + 1
+    assert [each.text for each in tail([entry("only", "DEBUG")], MASKER)] == ["only"]
+    assert [each.text for each in tail([entry("")], MASKER)] == [""]
+
+
+def test_the_innermost_first_failure_is_the_guilty_one() -> None:
+    failed = execution(
+        "FAILED",
+        task_runs=(
+            task_run("group", "FAILED"),
+            task_run("later", "FAILED", end="2030-01-31T12:00:02Z"),
+            task_run("first", "FAILED", end="2030-01-31T12:00:01Z"),
+            task_run("fine"),
+        ),
+        raw={"taskRunList": [{"id": "first", "parentTaskRunId": "group"}, "?", {"id": "fine"}]},
+    )
+    found = guilty(failed)
+    assert found is not None
+    assert found.task_id == "first"
+    assert guilty(execution()) is None
+    at = guilty(execution("RUNNING", task_runs=(task_run("done"), task_run("now", "RUNNING"))))
+    assert at is not None
+    assert at.task_id == "now"
+
+
+def test_a_subflow_that_cannot_be_read_ends_the_way() -> None:
+    call = task_run("call", "FAILED", value="item 1", outputs={"executionId": "e2"})
+    server = FakeServer(failing={"get": [DOWN]}, log=[entry("why", "ERROR", task_run_id="call")])
+    found = find_culprit(server, execution("FAILED", task_runs=(call,)), MASKER)
+    assert found.culprit == Culprit(("call[item 1]",), "FAILED", "why")
+
+
+def test_flows_that_call_each_other_without_end_do_not_trap_us() -> None:
+    call = task_run("call", "FAILED", outputs={"executionId": "e1"})
+    bad = execution("FAILED", task_runs=(call,))
+    found = find_culprit(FakeServer([bad], log=[entry("x", "ERROR")]), bad, MASKER)
+    assert found.culprit is not None
+    assert len(found.culprit.chain) < 12
+
+
+def test_a_failure_before_any_task_has_an_error_only() -> None:
+    server = FakeServer(log=[entry("no output", "ERROR")])
+    found = find_culprit(server, execution("FAILED"), MASKER)
+    assert found.culprit == Culprit((), "FAILED", "no output")
+    assert find_culprit(FakeServer(), execution("WARNING"), MASKER).culprit is None
+
+
+def test_killing_is_tried_again_and_says_how_it_went() -> None:
+    clock = FakeClock()
+    running = execution("RUNNING")
+    server = FakeServer([running], failing={"kill": [not_found(), DOWN]})
+    assert kill(server, running, seconds=5, clock=clock.clock)[1] == "killed"
+    over = FakeServer(failing={"kill": [ConflictingState(409, "DELETE", "/x", "over")]})
+    assert kill(over, running, seconds=5, clock=clock.clock)[1] == (
+        "ended as SUCCESS while it was being killed"
+    )
+    away = FakeServer(failing={"kill": [DOWN] * 1000})
+    assert kill(away, running, seconds=5, clock=clock.clock)[1] == "could not be killed: down"
+
+    class Stubborn(FakeServer):
+        @property
+        def executions(self):  # type: ignore[no-untyped-def]
+            calls = super().executions
+            calls.kill = lambda known: self.called("kill", known)
+            return calls
+
+    assert kill(Stubborn([running]), running, seconds=5, clock=clock.clock)[1] == (
+        "was told to end, and is still RUNNING"
+    )
+
+
+LABEL = {"system.correlationId": "e1"}
+
+
+def test_only_executions_of_ours_are_deleted_whatever_a_log_says() -> None:
+    links = [
+        entry('Created new execution [[link execution="e3" flowId="x"'),
+        entry('[[link execution="foreign" flowId="x"'),
+        entry('[[link execution="gone"'),
+    ]
+    server = FakeServer(
+        log=links,
+        others={
+            "e2": execution(known="e2", labels=LABEL),
+            "e3": execution("RUNNING", known="e3", labels=LABEL),
+            "foreign": execution(known="foreign", labels={"system.correlationId": "other"}),
+        },
+    )
+    root = execution(
+        task_runs=(
+            task_run("call", outputs={"executionId": "e2"}),
+            task_run("loop", outputs={"iterations": {}}),
+        )
+    )
+    original = server.executions.get
+
+    class Some(FakeServer):
+        @property
+        def executions(self):  # type: ignore[no-untyped-def]
+            calls = super().executions
+
+            def get(known: str):  # type: ignore[no-untyped-def]
+                if known == "gone":
+                    raise not_found()
+                return original(known)
+
+            calls.get = get
+            return calls
+
+    some = Some(server.states, server.log, others=server.others)
+    done = remove(
+        some, root, MASKER, subflows=True, restless=False, kill_seconds=1, clock=FakeClock().clock
+    )
+    deleted = [of for name, of in some.calls if name == "delete"]
+    assert done.deleted == 3
+    assert set(deleted) == {"e1", "e2", "e3"}
+    assert ("kill", "e3") in some.calls
+
+
+def test_what_cannot_be_deleted_is_said_after_two_attempts() -> None:
+    server = FakeServer(failing={"delete": [BROKEN, BROKEN]})
+    done = remove(
+        server,
+        execution(),
+        MASKER,
+        subflows=False,
+        restless=False,
+        kill_seconds=1,
+        clock=FakeClock().clock,
+    )
+    assert done.kept
+    assert done.problems == ("execution e1 could not be deleted: GET /x: 500: broken",)
+
+
+def test_what_comes_back_is_deleted_again() -> None:
+    server = FakeServer(failing={"get": []})
+    clock = FakeClock()
+    done = remove(
+        server,
+        execution("KILLED"),
+        MASKER,
+        subflows=True,
+        restless=True,
+        kill_seconds=1,
+        clock=clock.clock,
+    )
+    assert done.deleted == 1
+    assert server.names().count("delete") == 4  # it comes back each time
+
+
+def test_a_log_or_an_execution_that_cannot_be_read_stops_no_cleaning() -> None:
+    root = execution(task_runs=(task_run("loop", outputs={"iterations": {}}),))
+    server = FakeServer([root], failing={"logs": [DOWN], "get": [DOWN, not_found()]})
+    done = remove(
+        server,
+        root,
+        MASKER,
+        subflows=True,
+        restless=True,
+        kill_seconds=1,
+        clock=FakeClock().clock,
+    )
+    assert (done.deleted, done.problems) == (1, ())
+
+
+def test_the_page_of_an_execution() -> None:
+    server = FakeServer()
+    assert page_of(server, execution()) == "http://kestra/ui/main/executions/company.team/work/e1"
+    assert page_of(server, replace(execution(), url="http://x")) == "http://x"

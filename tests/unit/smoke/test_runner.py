@@ -1,0 +1,275 @@
+"""Whole runs against a server in memory: what cannot be had from a real one at will."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.kestra.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
+from kestra_sync.model import FlowId
+from kestra_sync.observer import Observer
+from kestra_sync.smoke import one as one_module
+from kestra_sync.smoke import run_smoke
+from kestra_sync.smoke.follow import Clock
+from kestra_sync.smoke.progress import SmokeObserver
+from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.settings import SmokeSettings
+from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec
+from tests.unit.smoke.fake import FLOW, FakeServer, entry, execution, how_created, not_found
+
+SPEC = SmokeSpec(FLOW)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sleeping takes no time, but time goes on."""
+    offset = [0.0]
+
+    def sleep(seconds: float) -> None:
+        offset[0] += seconds
+
+    import time
+
+    clock = Clock(lambda: time.monotonic() + offset[0], sleep)
+    real = one_module.run_one
+
+    def run_one(*args: Any, **how: Any) -> SmokeRun:
+        return real(*args, **how, clock=clock)
+
+    monkeypatch.setattr("kestra_sync.smoke.runner.run_one", run_one)
+
+
+def run(server: FakeServer, *specs: SmokeSpec, **more: Any) -> SmokeResult:
+    settings = more.pop("settings", SmokeSettings(commit="c0ffee", run_id="r1", kill_seconds=1))
+    return run_smoke(
+        server, specs or (SPEC,), more.pop("written", None), {}, settings=settings, **more
+    )
+
+
+def test_how_an_execution_is_started() -> None:
+    server = FakeServer()
+    spec = SmokeSpec(FLOW, inputs={"a": 1}, labels={"kestra-sync.run": "mine", "x": "y"})
+    assert run(server, spec, written={FLOW: 7}).runs[0].verdict is Verdict.FAILED  # 1 is not 7
+    assert how_created(server) == {
+        "inputs": {"a": 1},
+        "labels": {"kestra-sync.run": "r1", "kestra-sync.commit": "c0ffee", "x": "y"},
+        "revision": 7,
+        "kind": "TEST",
+    }
+
+
+def test_another_revision_than_asked_for_is_no_proof() -> None:
+    (ran,) = run(FakeServer(), written={FLOW: 7}).runs
+    assert [each.message for each in ran.failures] == ["revision 1 was run instead of 7"]
+
+
+def test_without_a_commit_there_is_no_label_of_it() -> None:
+    server = FakeServer()
+    run(server, settings=SmokeSettings(run_id="r2"))
+    assert how_created(server)["labels"] == {"kestra-sync.run": "r2"}
+
+
+def test_a_start_that_certainly_did_not_happen_is_tried_again() -> None:
+    busy = TooManyRequests(429, "POST", "/x", "slow down")
+    server = FakeServer(failing={"create": [Unreachable("down"), busy]})
+    assert not run(server).red
+    assert server.names().count("create") == 3
+
+
+def test_a_start_that_may_have_happened_is_not() -> None:
+    lost = UnknownOutcome("reset", method="POST", path="/x")
+    server = FakeServer(failing={"create": [lost]})
+    (ran,) = run(server).runs
+    assert ran.verdict is Verdict.ERROR
+    assert "label kestra-sync.run: r1" in ran.failures[0].message
+    assert server.names().count("create") == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "words"),
+    [
+        ({"flow": [not_found()]}, "there is no such flow on the server"),
+        ({"flow": [Unreachable("down")]}, "could not be started: down"),
+        (
+            {"create": [InvalidContent(422, "POST", "/x", "Missing required input:who")]},
+            "could not be started: Missing required input:who",
+        ),
+        ({"create": [Unreachable("down")] * 99}, "could not be started: down"),
+    ],
+)
+def test_what_cannot_be_started(failing: dict[str, list[Exception]], words: str) -> None:
+    result = run(FakeServer(failing=failing))
+    assert [each.message for each in result.runs[0].failures] == [words]
+    assert result.exit_code is ExitCode.SMOKE_FAILED
+
+
+def test_a_revision_that_is_gone() -> None:
+    (ran,) = run(FakeServer(failing={"flow": [not_found()]}), written={FLOW: 3}).runs
+    assert ran.failures[0].message == "there is no such flow on the server in revision 3"
+
+
+def test_an_execution_that_somebody_deletes() -> None:
+    (ran,) = run(FakeServer([execution("RUNNING")], failing={"follow": [not_found()] * 99})).runs
+    assert (ran.verdict, ran.failures[0].message) == (
+        Verdict.ERROR,
+        "somebody has deleted the execution",
+    )
+
+
+SECRET = b"""\
+id: work
+namespace: company.team
+inputs:
+  - {id: pw, type: SECRET, defaults: fallback-secret}
+  - {id: n, type: INT}
+  - odd
+tasks: [{id: a, type: b}]
+"""
+
+
+def test_values_of_secret_inputs_are_masked_everywhere() -> None:
+    server = FakeServer(
+        [execution("FAILED", outputs={"out": "uses hunter2222"})],
+        log=[entry("got hunter2222 and fallback-secret", "ERROR")],
+        source=SECRET,
+    )
+    spec = SmokeSpec(FLOW, inputs={"pw": "hunter2222"}, expect=Expectation(outputs={"out": 1}))
+    (ran,) = run(server, spec).runs
+    assert "hunter2222" not in repr((ran.failures, ran.culprit, ran.log))
+    assert ran.culprit is not None
+    assert ran.culprit.error == "got *** and ***"
+
+
+def test_a_source_that_cannot_be_parsed_is_run_all_the_same() -> None:
+    assert not run(FakeServer(source=b"{{ not: yaml")).red
+
+
+@pytest.mark.parametrize(
+    ("keep", "state", "kept"),
+    [
+        (Keep.NEVER, "FAILED", False),
+        (Keep.ON_FAILURE, "FAILED", True),
+        (Keep.ON_FAILURE, "SUCCESS", False),
+        (Keep.ALWAYS, "SUCCESS", True),
+    ],
+)
+def test_what_is_kept(keep: Keep, state: str, kept: bool) -> None:
+    server = FakeServer([execution(state)])
+    (ran,) = run(server, SmokeSpec(FLOW, keep=keep)).runs
+    assert ran.cleanup is not None
+    assert ran.cleanup.kept is kept
+    assert ("delete" in server.names()) is not kept
+
+
+def test_a_bug_is_not_taken_for_a_red_test() -> None:
+    server = FakeServer(failing={"create": [ZeroDivisionError("bug")]})
+    with pytest.raises(ZeroDivisionError):
+        run(server)
+
+
+class Interrupting(FakeServer):
+    """Goes on until it is killed; ``^C`` is pressed meanwhile."""
+
+    presses = 1
+    stubborn = False
+
+    @property
+    def executions(self) -> Any:
+        calls = super().executions
+        pressed = threading.Event()
+
+        def follow(execution_id: str, *, timeout: float | None = None) -> Iterator[Any]:
+            yield execution("RUNNING")
+            _thread.interrupt_main()
+            pressed.wait(0.3)
+            while self.stubborn:
+                pressed.wait(0.1)
+            yield self.states[-1]
+
+        def kill(execution_id: str) -> None:
+            self.called("kill", execution_id)
+            if self.stubborn:
+                raise KeyboardInterrupt
+            self.states.append(execution("KILLED"))
+
+        calls.follow, calls.kill = follow, kill
+        return calls
+
+
+def test_an_interrupt_ends_what_runs_and_begins_nothing_more() -> None:
+    notes: list[str] = []
+
+    class Listening(Observer):
+        def note(self, message: str) -> None:
+            notes.append(message)
+
+    server = Interrupting([execution("RUNNING")])
+    result = run(
+        server,
+        SPEC,
+        SmokeSpec(FLOW, "next"),
+        settings=SmokeSettings(parallelism=1),
+        observer=Listening(),
+    )
+    assert result.exit_code is ExitCode.INTERRUPTED
+    assert [each.verdict for each in result.runs] == [Verdict.INTERRUPTED] * 2
+    assert "delete" in server.names()
+    assert notes == ["interrupted: ending the executions under way"]
+
+
+def test_a_second_interrupt_gives_up() -> None:
+    server = Interrupting([execution("RUNNING")])
+    server.stubborn = True
+    (ran,) = run(server).runs
+    server.stubborn = False
+    assert ran.verdict is Verdict.INTERRUPTED
+    assert ran.execution_id == "e1"
+    assert "given up" in ran.failures[0].message
+
+
+def test_somebody_else_may_have_plans_for_the_signal() -> None:
+    stop = threading.Event()
+    server = FakeServer([execution("RUNNING")], on_follow=stop.set)
+    result = run(server, stop=stop)
+    assert result.interrupted
+    assert "kill" in server.names()
+
+
+def test_observers_hear_of_it_as_far_as_they_understand() -> None:
+    heard: list[Any] = []
+
+    class Plain(Observer):
+        def begin(self, total: int) -> None:
+            heard.append(total)
+
+        def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
+            heard.append((str(flow_id), words, ok))
+
+        def end(self) -> None:
+            heard.append("end")
+
+    class Smoke(SmokeObserver):
+        def smoke_running(self, index: int, words: str) -> None:
+            heard.append((index, words))
+
+    specs = (SmokeSpec(FLOW, "one"), SmokeSpec(FLOW, expect=Expectation(("FAILED",))))
+    run(FakeServer(), *specs, settings=SmokeSettings(parallelism=1), observer=Plain())
+    assert heard == [
+        2,
+        ("company.team/work (one)", "passed: SUCCESS", True),
+        ("company.team/work", "failed: expected FAILED, got SUCCESS", False),
+        "end",
+    ]
+    heard.clear()
+    run(FakeServer(), observer=Smoke())
+    assert heard == [(0, "SUCCESS")]
+
+
+def test_no_test_at_all_is_neither_red_nor_slow() -> None:
+    result = run_smoke(FakeServer(), (), None, {}, settings=SmokeSettings())
+    assert (result.runs, result.exit_code) == ((), ExitCode.OK)
