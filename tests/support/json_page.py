@@ -1,0 +1,123 @@
+"""Writes ``docs/json.md`` from the schemas of the results, so that the two never differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.schemas import schema
+
+_INTRODUCTION = """\
+# JSON results
+
+<!-- Written from kestra_sync/schemas by `UPDATE_GOLDEN=1 pytest tests/unit/report`. -->
+
+With `--format json` every command prints one JSON document on standard output, whole, whatever the
+exit code; everything else goes to standard error. The document is plain ASCII, so it survives any
+terminal, and holds no secrets and no sources beyond the lines of diffs.
+
+`format_version` tells what a reader can rely on: additions raise the second number, anything else
+the first. Accept `1.*`, and ignore members that you do not know.
+
+The JSON Schemas (draft 2020-12) are part of the package: `result.json`, `validate.json`,
+`plan.json`, `apply.json` and `drift.json` in `kestra_sync/schemas/`. They allow no other members
+than those below.
+
+```console
+$ kestra-sync plan flows/ --format json > plan.json
+$ jq -r '.plan.changes[] | select(.action == "delete") | .flow | "\\(.namespace)/\\(.id)"' plan.json
+```
+
+When a run does not come to its end, `error` says why, and there are only the members of the frame:
+for usage errors (64), a server out of reach (69), a bug (70), missing permissions (77), `^C` before
+the first write (130), and the like. Otherwise `error` is `null`, also if the exit code is not 0.
+"""
+
+#: Heading, schema, definition.
+_SECTIONS = (
+    ("The frame, and failures", "result", "failure"),
+    ("validate", "validate", "result"),
+    ("plan", "plan", "result"),
+    ("apply", "apply", "result"),
+    ("drift", "drift", "result"),
+    ("history", "result", "history_result"),
+    ("inventory", "result", "inventory_result"),
+    ("unlock", "result", "unlock_result"),
+)
+_FRAME = {"format_version", "tool", "command", "exit_code", "error"}
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION]
+    for heading, name, definition in _SECTIONS:
+        rows = _rows(name, schema(name)["$defs"][definition], "")
+        wanted = [row for row in rows if definition == "failure" or not _is_frame(row)]
+        parts.append("\n".join([f"## {heading}", "", *_table(wanted), ""]))
+    parts.append(
+        "\n".join(["## A plan", "", *_table(_rows("result", _definition("plan"), "plan."))])
+    )
+    parts.append("\n".join(["", "## A diagnostic", "", *_table(_of("diagnostic"))]))
+    parts.append("\n".join(["", "## A hunk", "", *_table(_of("hunk"))]))
+    parts.append("\n".join(["", "## A resource", "", *_table(_of("resource")), ""]))
+    return "\n".join(parts)
+
+
+def _of(name: str) -> list[tuple[str, str, str]]:
+    return list(_rows("result", _definition(name), f"{name}."))
+
+
+def _definition(name: str) -> Any:
+    return schema("result")["$defs"][name]
+
+
+def _is_frame(row: tuple[str, str, str]) -> bool:
+    return row[0].split(".")[0] in _FRAME
+
+
+def _table(rows: Iterator[tuple[str, str, str]] | list[tuple[str, str, str]]) -> Iterator[str]:
+    yield "| member | type | |"
+    yield "|---|---|---|"
+    for path, kind, description in rows:
+        yield f"| `{path}` | {kind} | {description} |"
+
+
+#: These have tables of their own.
+_APART = {"plan", "planned", "diagnostic", "hunk", "resource"}
+
+
+def _rows(name: str, node: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for key, value in node["properties"].items():
+        owner, apart, resolved = _resolved(name, value)
+        optional = "" if key in node["required"] else " (optional)"
+        yield f"{prefix}{key}", _type(resolved) + optional, resolved.get("description", "")
+        if apart:
+            continue
+        inside = [(each, "") for each in resolved.get("oneOf", [resolved])]
+        inside.append((resolved.get("items", {}), "[]"))
+        for below, suffix in inside:
+            whose, apart, each = _resolved(owner, below)
+            if not apart and "properties" in each:
+                yield from _rows(whose, each, f"{prefix}{key}{suffix}.")
+
+
+def _resolved(name: str, node: Any) -> tuple[str, bool, Any]:
+    """The definition behind a reference, whose it is, and whether it has a table of its own."""
+    if "$ref" not in node:
+        return name, False, node
+    target, _, path = node["$ref"].partition("#/$defs/")
+    owner = target.removesuffix(".json") or name
+    found = {**schema(owner)["$defs"][path], **{k: v for k, v in node.items() if k != "$ref"}}
+    return owner, path in _APART, found
+
+
+def _type(node: Any) -> str:
+    if "const" in node:
+        return f"`{str(node['const']).lower() if node['const'] is True else node['const']}`"
+    if "enum" in node:
+        return ", ".join(f"`{each}`" for each in node["enum"])
+    if "oneOf" in node:
+        kinds = [_type(each) if "type" in each else "object" for each in node["oneOf"]]
+        return " or ".join(dict.fromkeys(kinds))
+    kinds = node.get("type", "any")
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)

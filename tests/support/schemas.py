@@ -1,0 +1,46 @@
+"""The JSON Schemas of our own results, as a user's validator would apply them."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry, Resource
+
+#: Command → its schema; the others are in ``result.json``.
+_OWN = {"validate", "plan", "apply", "drift"}
+_SHARED = {"history", "inventory", "unlock"}
+NAMES = ("result", "validate", "plan", "apply", "drift")
+
+
+@cache
+def schema(name: str) -> Any:
+    """A schema of the package."""
+    path = resources.files("kestra_sync").joinpath(f"schemas/{name}.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    registry: Registry[Any] = Registry().with_resources(
+        (schema(each)["$id"], Resource.from_contents(schema(each))) for each in NAMES
+    )
+    return Draft202012Validator(schema(name), registry=registry)
+
+
+def check_result(document: Any) -> None:
+    """Fail unless ``document`` is what the schema of its command promises."""
+    command = document.get("command")
+    assert command in _OWN or command in _SHARED or document.get("error"), command
+    name = command if command in _OWN else "result"
+    error = best_match(_validator(name).iter_errors(document))
+    assert error is None, f"{name}.json: {error.json_path}: {error.message}"
+
+
+def valid(name: str, document: Any) -> bool:
+    """Whether ``document`` is valid by one schema."""
+    return bool(_validator(name).is_valid(document))

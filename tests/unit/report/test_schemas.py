@@ -1,0 +1,253 @@
+"""The JSON results are what their schemas promise, and the page says what the schemas say."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from kestra_sync.apply.lock import Holder
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.commands.plan import PlanResult
+from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
+from kestra_sync.inventory.codec import to_json
+from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.model import Action, FlowId, Reason, Repository, Scope, Target
+from kestra_sync.report.as_json import (
+    diagnostics_json,
+    drift_json,
+    outcomes_json,
+    repository_json,
+    restored_json,
+    severity_counts,
+)
+from kestra_sync.report.envelope import dump, envelope
+from kestra_sync.report.plan_document import plan_document
+from tests.support.json_page import page
+from tests.support.plans import change, source
+from tests.support.schemas import NAMES, check_result, schema, valid
+from tests.unit.report.test_golden import _PLANS, DIAGNOSTICS, REFUSALS, REPOSITORY
+
+_ROOT = Path(__file__).parent.parent.parent.parent
+
+
+def _written(document: dict[str, Any]) -> Any:
+    return json.loads(dump(document))
+
+
+def _planned(name: str) -> dict[str, Any]:
+    result = PlanResult(REPOSITORY, _PLANS[name], DIAGNOSTICS, {}, REFUSALS)
+    return plan_document(result)
+
+
+def _results() -> Iterator[tuple[str, Any]]:
+    for name in _PLANS:
+        yield f"plan {name}", envelope("plan", ExitCode.OK, _planned(name))
+    nothing = PlanResult(Repository("flows", 0, (), (), ()), None, (), {})
+    yield "plan of nothing", envelope("plan", ExitCode.INVALID, plan_document(nothing))
+    writes = list(_PLANS["everything"].writes)
+    outcomes = [
+        Outcome(each, status, revision, message, unsure=bool(message))
+        for each, status, revision, message in zip(
+            writes, [*Status] * 9, [None, 3] * 9, ["", "what", ""] * 9, strict=False
+        )
+    ]
+    restored = [Restored(writes[0], undo, 1, "why") for undo in Undo]
+    yield (
+        "apply",
+        envelope(
+            "apply",
+            ExitCode.PARTIAL,
+            {
+                **_planned("everything"),
+                "declined": False,
+                "interrupted": True,
+                "outcomes": outcomes_json(outcomes),
+                "restored": restored_json(restored),
+                "notes": ["the record could not be stored"],
+            },
+        ),
+    )
+    yield (
+        "validate",
+        envelope(
+            "validate",
+            ExitCode.INVALID,
+            {
+                "server": None,
+                **repository_json(REPOSITORY),
+                "summary": severity_counts(DIAGNOSTICS),
+                "diagnostics": diagnostics_json(DIAGNOSTICS),
+            },
+        ),
+    )
+    drifted = [
+        change(Action.UPDATE, Reason.DRIFT, "a", before=source("a", "x"), after=source("a")),
+        change(Action.CREATE, Reason.RECREATED, "b", after=source("b")),
+        change(Action.NONE, Reason.DROPPED, "c"),
+    ]
+    yield (
+        "drift",
+        envelope(
+            "drift",
+            ExitCode.CHANGES,
+            {"drifted": [drift_json(each) for each in drifted], "diagnostics": []},
+        ),
+    )
+    for name, inventory in (("full", _full()), ("bare", _bare())):
+        record = to_json(inventory)
+        yield f"inventory {name}", envelope("inventory", ExitCode.OK, {"inventory": record})
+        yield f"history {name}", envelope("history", ExitCode.OK, {"runs": record["history"]})
+    yield "no inventory", envelope("inventory", ExitCode.OK, {"inventory": None})
+    holder = vars(Holder("a", "somebody", "2026-01-01T12:00:00Z"))
+    yield "unlock", envelope("unlock", ExitCode.OK, {"holder": holder})
+    yield "not locked", envelope("unlock", ExitCode.OK, {"holder": None})
+    for code in (1, 3, 4, 5, 6, 64, 69, 70, 77, 130):
+        for command in ("plan", "validate", "apply", "drift", "history", "smoke", ""):
+            error = KestraSyncError("what", remedy="how")
+            yield f"{command} {code}", envelope(command, ExitCode(code), error=error)
+    yield "a bare error", envelope("plan", ExitCode.BUG, error=ValueError("x"))
+
+
+def _full() -> Inventory:
+    key = FlowId("acme", "a")
+    resource = Resource(key, "flows/a.yaml", "a" * 64, "b" * 64, 3, kept_off=True)
+    return Inventory(
+        "acme-flows",
+        Target("http://localhost", "main", "prod"),
+        "github.com/acme/flows",
+        Scope(("acme",), exact=True),
+        4,
+        "0123",
+        "main",
+        "2026-01-01T12:00:00Z",
+        Intent("2026-01-01T12:00:00Z", "0123", {key: None, FlowId("acme", "b"): resource}),
+        {key: resource},
+        (Run(3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}),),
+    )
+
+
+def _bare() -> Inventory:
+    key = FlowId("acme", "a")
+    return Inventory(
+        "acme-flows",
+        Target("http://localhost", "main"),
+        "",
+        Scope(("acme",)),
+        resources={key: Resource(key, "flows/a.yaml", "a" * 64, "a" * 64)},
+        history=(Run(1, "2026-01-01T12:00:00Z", None, None, "adopted"),),
+    )
+
+
+_RESULTS = {name: _written(document) for name, document in _results()}
+
+
+@pytest.mark.parametrize("name", _RESULTS)
+def test_a_result_is_what_its_schema_says(name: str) -> None:
+    """Made from the values of the model; those of real runs are checked in ``tests/e2e/cli``."""
+    check_result(_RESULTS[name])
+
+
+@pytest.mark.parametrize("name", ["plan everything", "apply", "validate", "drift", "plan 64"])
+def test_a_new_member_needs_a_new_schema(name: str) -> None:
+    """At every depth: nothing may be added, and nothing left out, without saying so."""
+    document = _RESULTS[name]
+    assert valid(document["command"], document)
+    count = 0
+    for path in _objects(document, ()):
+        if path[-1:] in (("before",), ("after",)):
+            continue  # values of flows
+        extra = copy.deepcopy(document)
+        _at(extra, path)["surprise"] = 1
+        assert not valid(document["command"], extra), path
+        count += 1
+    assert count > 1
+    for key in document:
+        less = {k: v for k, v in document.items() if k != key}
+        assert not valid(document["command"], less), key
+
+
+def _objects(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if isinstance(node, dict):
+        yield path
+        for key, value in node.items():
+            yield from _objects(value, (*path, key))
+    elif isinstance(node, list):
+        # The first of each kind is enough, and quick.
+        for index, value in enumerate(node[:1]):
+            yield from _objects(value, (*path, index))
+
+
+def _at(node: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        node = node[step]
+    return node
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("format_version", "2.0"),
+        ("format_version", "1"),
+        ("exit_code", 99),
+        ("command", "other"),
+        ("error", "text"),
+    ],
+)
+def test_the_frame_is_checked(member: str, value: Any) -> None:
+    """Another major version is another format."""
+    assert not valid("plan", {**_RESULTS["plan sample"], member: value})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schemas_are_schemas(name: str) -> None:
+    """Of draft 2020-12, closed everywhere, with every member described."""
+    Draft202012Validator.check_schema(schema(name))
+    for node in _schemas(schema(name)):
+        if node.get("type") == "object":
+            assert "additionalProperties" in node, node
+            assert set(node.get("required", ())) <= set(node.get("properties", ()))
+
+
+def _schemas(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _schemas(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _schemas(value)
+
+
+def test_the_schemas_know_every_reason_status_and_code() -> None:
+    """What the code can say, the schema allows; and nothing else."""
+    definitions = schema("result")["$defs"]
+    change_ = definitions["change"]["properties"]
+    assert change_["reason"]["enum"] == [each.value for each in Reason]
+    assert change_["action"]["enum"] == [each.value for each in Action]
+    assert definitions["exit_code"]["enum"] == [each.value for each in ExitCode]
+    outcome = schema("apply")["$defs"]["result"]["properties"]["outcomes"]["items"]["properties"]
+    assert outcome["status"]["enum"] == [each.value for each in Status]
+    restored = schema("apply")["$defs"]["result"]["properties"]["restored"]["items"]["properties"]
+    assert restored["result"]["enum"] == [each.value for each in Undo]
+
+
+def test_the_page_is_up_to_date() -> None:
+    """``docs/json.md`` is written from the schemas."""
+    path = _ROOT / "docs" / "json.md"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(page(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == page()
+
+
+def test_an_error_without_a_remedy() -> None:
+    """Any exception can be told of."""
+    document = envelope("plan", ExitCode.USAGE, error=UsageError("x"))
+    assert document["error"] == {"kind": "UsageError", "message": "x", "remedy": None}
