@@ -43,6 +43,7 @@ _SECTIONS = (
     ("history", "result", "history_result"),
     ("inventory", "result", "inventory_result"),
     ("unlock", "result", "unlock_result"),
+    ("smoke", "result", "smoke_result"),
 )
 _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 
@@ -54,12 +55,9 @@ def page() -> str:
         rows = _rows(name, schema(name)["$defs"][definition], "")
         wanted = [row for row in rows if definition == "failure" or not _is_frame(row)]
         parts.append("\n".join([f"## {heading}", "", *_table(wanted), ""]))
-    parts.append(
-        "\n".join(["## A plan", "", *_table(_rows("result", _definition("plan"), "plan."))])
-    )
-    parts.append("\n".join(["", "## A diagnostic", "", *_table(_of("diagnostic"))]))
-    parts.append("\n".join(["", "## A hunk", "", *_table(_of("hunk"))]))
-    parts.append("\n".join(["", "## A resource", "", *_table(_of("resource")), ""]))
+    for name in ("plan", "diagnostic", "hunk", "resource", "smoke"):
+        article = "What smoke tests say" if name == "smoke" else f"A {name}"
+        parts.append("\n".join([f"## {article}", "", *_table(_of(name)), ""]))
     return "\n".join(parts)
 
 
@@ -83,7 +81,7 @@ def _table(rows: Iterator[tuple[str, str, str]] | list[tuple[str, str, str]]) ->
 
 
 #: These have tables of their own.
-_APART = {"plan", "planned", "diagnostic", "hunk", "resource"}
+_APART = {"plan", "planned", "diagnostic", "hunk", "resource", "smoke", "smoked"}
 
 
 def _rows(name: str, node: Any, prefix: str) -> Iterator[tuple[str, str, str]]:

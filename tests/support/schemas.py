@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 #: Command → its schema; the others are in ``result.json``.
 _OWN = {"validate", "plan", "apply", "drift"}
-_SHARED = {"history", "inventory", "unlock"}
+_SHARED = {"history", "inventory", "unlock", "smoke"}
 NAMES = ("result", "validate", "plan", "apply", "drift")
 
 

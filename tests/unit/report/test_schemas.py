@@ -19,7 +19,7 @@ from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.model import Action, FlowId, Reason, Repository, Scope, Target
+from kestra_sync.model import Action, FlowId, Position, Reason, Repository, Scope, Target
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
@@ -30,12 +30,48 @@ from kestra_sync.report.as_json import (
 )
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.plan_document import plan_document
+from kestra_sync.report.smoke_json import smoke_json
+from kestra_sync.smoke.result import (
+    Cleanup,
+    Culprit,
+    Failure,
+    FailureKind,
+    LogLine,
+    SmokeResult,
+    SmokeRun,
+    Verdict,
+)
+from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.json_page import page
 from tests.support.plans import change, source
 from tests.support.schemas import NAMES, check_result, schema, valid
 from tests.unit.report.test_golden import _PLANS, DIAGNOSTICS, REFUSALS, REPOSITORY
 
 _ROOT = Path(__file__).parent.parent.parent.parent
+
+
+_SPEC = SmokeSpec(FlowId("acme", "a"), path="flows/a.smoke.yaml", position=Position(3, 1))
+SMOKE = SmokeResult(
+    (
+        SmokeRun(
+            _SPEC,
+            Verdict.FAILED,
+            "4fq",
+            "http://localhost/ui/4fq",
+            3,
+            "FAILED",
+            1.5,
+            tuple(Failure(kind, "what") for kind in FailureKind),
+            Culprit(("send",), "FAILED"),
+            (LogLine("", "ERROR", None, "boom"),),
+            Cleanup(kept=True, problems=("what",)),
+        ),
+        SmokeRun(_SPEC, Verdict.SKIPPED),
+    ),
+    "run",
+    None,
+    1.5,
+)
 
 
 def _written(document: dict[str, Any]) -> Any:
@@ -71,6 +107,7 @@ def _results() -> Iterator[tuple[str, Any]]:
                 "interrupted": True,
                 "outcomes": outcomes_json(outcomes),
                 "restored": restored_json(restored),
+                "smoke": smoke_json(SMOKE),
                 "notes": ["the record could not be stored"],
             },
         ),
@@ -106,6 +143,9 @@ def _results() -> Iterator[tuple[str, Any]]:
         yield f"inventory {name}", envelope("inventory", ExitCode.OK, {"inventory": record})
         yield f"history {name}", envelope("history", ExitCode.OK, {"runs": record["history"]})
     yield "no inventory", envelope("inventory", ExitCode.OK, {"inventory": None})
+    for smoke in (smoke_json(SMOKE), None):
+        body = {"server": None, "diagnostics": diagnostics_json(DIAGNOSTICS), "smoke": smoke}
+        yield f"smoke {bool(smoke)}", envelope("smoke", ExitCode.SMOKE_FAILED, body)
     holder = vars(Holder("a", "somebody", "2026-01-01T12:00:00Z"))
     yield "unlock", envelope("unlock", ExitCode.OK, {"holder": holder})
     yield "not locked", envelope("unlock", ExitCode.OK, {"holder": None})
@@ -155,23 +195,26 @@ def test_a_result_is_what_its_schema_says(name: str) -> None:
     check_result(_RESULTS[name])
 
 
-@pytest.mark.parametrize("name", ["plan everything", "apply", "validate", "drift", "plan 64"])
+@pytest.mark.parametrize(
+    "name", ["plan everything", "apply", "validate", "drift", "plan 64", "smoke True"]
+)
 def test_a_new_member_needs_a_new_schema(name: str) -> None:
     """At every depth: nothing may be added, and nothing left out, without saying so."""
     document = _RESULTS[name]
-    assert valid(document["command"], document)
+    schema_name = "result" if document["command"] == "smoke" else document["command"]
+    assert valid(schema_name, document)
     count = 0
     for path in _objects(document, ()):
         if path[-1:] in (("before",), ("after",)):
             continue  # values of flows
         extra = copy.deepcopy(document)
         _at(extra, path)["surprise"] = 1
-        assert not valid(document["command"], extra), path
+        assert not valid(schema_name, extra), path
         count += 1
     assert count > 1
     for key in document:
         less = {k: v for k, v in document.items() if k != key}
-        assert not valid(document["command"], less), key
+        assert not valid(schema_name, less), key
 
 
 def _objects(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -237,6 +280,10 @@ def test_the_schemas_know_every_reason_status_and_code() -> None:
     assert outcome["status"]["enum"] == [each.value for each in Status]
     restored = schema("apply")["$defs"]["result"]["properties"]["restored"]["items"]["properties"]
     assert restored["result"]["enum"] == [each.value for each in Undo]
+    smoke = definitions["smoke_run"]["properties"]
+    assert smoke["verdict"]["enum"] == [each.value for each in Verdict]
+    kinds = smoke["failures"]["items"]["properties"]["kind"]["enum"]
+    assert kinds == [each.value for each in FailureKind]
 
 
 def test_the_page_is_up_to_date() -> None:
