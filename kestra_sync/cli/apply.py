@@ -117,7 +117,7 @@ def command(
     elif result.declined:
         output.text([line("Nothing was applied.")])
     if result.smoke is not None:
-        output.text([*smoke_lines(result.smoke), BLANK])
+        output.text([BLANK, *smoke_lines(result.smoke), BLANK])
     if result.outcomes:
         output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
     for note in result.notes:

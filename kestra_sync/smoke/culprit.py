@@ -8,7 +8,7 @@ from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.execution import Execution, TaskRun
 from kestra_sync.kestra.states import FINAL
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
-from kestra_sync.smoke.logs import Entries, last_error, read_logs
+from kestra_sync.smoke.logs import Entries, error_of, read_logs
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit
 from kestra_sync.smoke.server import SmokeServer
@@ -55,10 +55,10 @@ def find_culprit(
         entries = read_logs(
             server.logs,
             execution.id,
-            enough=lambda found: not failed or bool(last_error(found)),
+            enough=lambda found: not failed or bool(error_of(found)),
             clock=clock,
         )
-    error = last_error(entries, run.id if run else None)
+    error = error_of(entries, run.id if run else None)
     if not chain and not error:
         return Found(None, entries)
     state = run.state if run is not None else execution.state

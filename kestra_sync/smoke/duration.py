@@ -35,6 +35,11 @@ def format_duration(seconds: float) -> str:
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
+def format_limit(seconds: float) -> str:
+    """The same for what somebody has written down: ``4 s``, not ``4.0 s``."""
+    return f"{seconds:g} s" if seconds < 60 else format_duration(seconds)
+
+
 _ISO = re.compile(
     r"P(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S)?)?\Z"
 )

@@ -19,6 +19,9 @@ LOG = logging.getLogger(__name__)
 _APPEARS_WITHIN = 15.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
+#: How long to trust a stream before we look ourselves; longer and longer, up to the client's own.
+_FIRST_LOOK = 3.0
+_LONGEST_LOOK = 20.0
 
 
 class StillGoing(Exception):  # noqa: N818 - an ending among others
@@ -64,14 +67,14 @@ def follow_to_end(
     """
     last = started
     begun = clock.now()
-    pause = _FIRST_PAUSE
+    pause, look = _FIRST_PAUSE, _FIRST_LOOK
     found = False
     while True:
         left = deadline - clock.now()
         if left <= 0 or (stop is not None and stop.is_set() and not last.is_final):
             raise StillGoing(last)
         try:
-            for seen in executions.follow(started.id, timeout=left):
+            for seen in executions.follow(started.id, timeout=min(left, look)):
                 last, found, pause = seen, True, _FIRST_PAUSE
                 on_change(seen)
                 if stop is not None and stop.is_set():
@@ -80,7 +83,8 @@ def follow_to_end(
                 return last
             continue
         except FollowTimeout as timeout:
-            raise StillGoing(timeout.execution) from None
+            last, look = timeout.execution, min(look * 1.5, _LONGEST_LOOK)
+            continue
         except NotFound:
             if found or clock.now() - begun > _APPEARS_WITHIN:
                 raise

@@ -22,6 +22,7 @@ LINES = 12
 LINE_LENGTH = 400
 _SEARCHED = 20_000
 _SETTLE = 0.5
+_ERRORS = 3
 _LOUD = frozenset({"INFO", "WARN", "ERROR"})
 
 Entries = Sequence[LogEntry]
@@ -75,11 +76,16 @@ def found_in(pattern: str, entries: Entries) -> LogEntry | None:
     return None
 
 
-def last_error(entries: Entries, task_run_id: str | None = None) -> str:
-    """The last error message (of one task run, if it has any); ``""`` if there is none."""
+def error_of(entries: Entries, task_run_id: str | None = None) -> str:
+    """The error messages of one task run, or, if it has none, the last one of all; else ``""``.
+
+    A task often says what went wrong, and then that it has failed.
+    """
     errors = [entry for entry in entries if entry.level == "ERROR"]
-    own = [entry for entry in errors if task_run_id and entry.task_run_id == task_run_id]
-    return (own or errors)[-1].message if errors else ""
+    own = [entry.message for entry in errors if task_run_id and entry.task_run_id == task_run_id]
+    last = own or [entry.message for entry in errors[-1:]]
+    # Attempts repeat themselves.
+    return "\n".join(list(dict.fromkeys(last))[-_ERRORS:])
 
 
 def tail(entries: Entries, masker: Masker) -> tuple[LogLine, ...]:

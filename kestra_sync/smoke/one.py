@@ -11,7 +11,7 @@ from kestra_sync.kestra.errors import ApiError, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
-from kestra_sync.smoke.duration import format_duration, iso_seconds
+from kestra_sync.smoke.duration import format_limit, iso_seconds
 from kestra_sync.smoke.expectations import judge
 from kestra_sync.smoke.follow import CLOCK, Clock, StillGoing, follow_to_end
 from kestra_sync.smoke.logs import Entries, found_in, read_logs, tail
@@ -155,7 +155,7 @@ class _Test:
         self.watch.changed("out of time")
         ended, how = self._kill(execution)
         state = _AT_TIMEOUT.get(execution.state, f"still {execution.state or 'waiting to start'}")
-        words = f"not over after {format_duration(self.spec.timeout)}, {state}: {how}"
+        words = f"not over after {format_limit(self.spec.timeout)}, {state}: {how}"
         return ended, replace(run, failures=(self._failure(FailureKind.TIMEOUT, words),))
 
     def _kill(self, execution: Execution) -> tuple[Execution, str]:

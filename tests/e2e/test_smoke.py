@@ -218,9 +218,9 @@ def test_what_does_not_end_is_killed_at_its_timeout(bench: Bench) -> None:
     bench.client.executions.delete(first.id)
     assert [run.verdict for run in runs] == [Verdict.TIMED_OUT] * 3
     assert [messages(run) for run in runs] == [
-        ["not over after 2.0 s, PAUSED until somebody resumes it: killed"],
-        ["not over after 2.0 s, still RUNNING: killed"],
-        ["not over after 2.0 s, QUEUED behind other executions of its flow: killed"],
+        ["not over after 2 s, PAUSED until somebody resumes it: killed"],
+        ["not over after 2 s, still RUNNING: killed"],
+        ["not over after 2 s, QUEUED behind other executions of its flow: killed"],
     ]
     assert [run.culprit and run.culprit.chain for run in runs] == [("wait",), ("nap",), None]
     assert set(bench.left()) <= {"crowded"}

@@ -63,6 +63,7 @@ class FakeServer:
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     on_follow: Callable[[], None] = lambda: None
+    clock: FakeClock | None = None
     url: str = "http://kestra"
     tenant: str = "main"
 
@@ -125,6 +126,8 @@ class _Executions:
         for last in list(self.server.states):
             yield last
         if not last.is_final:
+            if self.server.clock is not None:
+                self.server.clock.time += timeout or 0.0
             raise FollowTimeout(last, timeout or 0.0)
 
 

@@ -11,7 +11,7 @@ from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
 from kestra_sync.smoke.follow import StillGoing, await_end, follow_to_end
-from kestra_sync.smoke.logs import LINE_LENGTH, LINES, found_in, read_logs, tail
+from kestra_sync.smoke.logs import LINE_LENGTH, LINES, error_of, found_in, read_logs, tail
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit
 from kestra_sync.smoke.server import page_of
@@ -69,6 +69,17 @@ def test_a_stream_that_ends_too_early_is_begun_again() -> None:
     )
     assert ended.state == "SUCCESS"
     assert server.names() == ["follow", "follow"]
+
+
+def test_a_stream_that_is_silent_is_not_trusted_for_long() -> None:
+    clock = FakeClock()
+    server = FakeServer([execution("PAUSED")], clock=clock)
+    with pytest.raises(StillGoing):
+        follow(server, clock, seconds=100)
+    looks = [of for name, of in server.calls if name == "follow"]
+    assert looks[:3] == [3, 4.5, 6.75]
+    assert max(looks) == 20
+    assert clock.time == pytest.approx(200)
 
 
 def test_only_the_deadline_ends_the_waiting_for_a_server() -> None:
@@ -188,6 +199,14 @@ def test_flows_that_call_each_other_without_end_do_not_trap_us() -> None:
     found = find_culprit(FakeServer([bad], log=[entry("x", "ERROR")]), bad, MASKER)
     assert found.culprit is not None
     assert len(found.culprit.chain) < 12
+
+
+def test_a_task_that_says_more_than_once_what_is_wrong() -> None:
+    says = [entry(each, "ERROR", task_run_id="a") for each in ("why", "why", "failed")]
+    other = entry("something else", "ERROR", task_run_id="b")
+    assert error_of([*says, other], "a") == "why\nfailed"
+    assert error_of([*says, other], "c") == "something else"
+    assert error_of([], "a") == ""
 
 
 def test_a_failure_before_any_task_has_an_error_only() -> None:

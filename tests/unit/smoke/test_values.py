@@ -8,10 +8,12 @@ import pytest
 
 from kestra_sync.model import Document, Flow, FlowId
 from kestra_sync.smoke.by_hand import parse_inputs
-from kestra_sync.smoke.duration import format_duration, iso_seconds, parse_duration
-from kestra_sync.smoke.expectations import same, shown
+from kestra_sync.smoke.duration import format_duration, format_limit, iso_seconds, parse_duration
+from kestra_sync.smoke.expectations import judge, same, shown
+from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.selection import calls_from, is_due
-from kestra_sync.smoke.spec import SmokeSpec, When
+from kestra_sync.smoke.spec import Expectation, SmokeSpec, When
+from tests.unit.smoke.fake import execution, task_run
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,10 @@ def test_what_is_no_duration(text: str) -> None:
 )
 def test_durations_are_written(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+def test_limits_are_written_as_they_were_given() -> None:
+    assert [format_limit(each) for each in (4.0, 1.5, 90)] == ["4 s", "1.5 s", "1 min 30 s"]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,20 @@ def test_durations_of_kestra(text: str | None, seconds: float | None) -> None:
 )
 def test_values_are_compared_as_json(expected: Any, actual: Any, equal: bool) -> None:
     assert same(expected, actual) is equal
+
+
+def test_a_task_with_some_bad_runs() -> None:
+    loop = execution(task_runs=(task_run("a"), task_run("a", "FAILED"), task_run("b")))
+    found = judge(
+        Expectation(outputs={"gone": None}, tasks={"a": ("SUCCESS",), "b": ("NOT_RUN",)}),
+        loop,
+        (),
+        Masker((), {}),
+    )
+    assert [each.message for each in found] == [
+        "task a: expected SUCCESS, got FAILED (1 of 2 runs)",
+        "task b: expected NOT_RUN, got SUCCESS",
+    ]
 
 
 def test_long_values_are_cut() -> None:
