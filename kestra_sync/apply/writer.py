@@ -142,7 +142,10 @@ class Writer:
             raise error
         # The request may still be on its way through a proxy: give it time to land.
         self._sleep(_SETTLE)
-        return self._read(change.flow_id)
+        try:
+            return self._read(change.flow_id)
+        except KestraError as unread:
+            raise error from unread  # what became of the write is what matters, and not known
 
     def _read(self, flow_id: FlowId) -> Live | None:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 
 from kestra_sync.cli.edge import run
 from kestra_sync.kestra.client import KestraClient
-from kestra_sync.model import FlowId, Scope
+from kestra_sync.model import FlowId, Scope, sha256
+from tests.support.proxy import FaultProxy
 from tests.support.server import Server
 
 
@@ -36,6 +39,18 @@ class Ran:
             for each in self.json["plan"]["changes"]
         }
 
+    def refused(self) -> list[str]:
+        """The guards that spoke against the plan."""
+        return [each["rule"] for each in self.json["refusals"]]
+
+    def outcomes(self) -> dict[str, str]:
+        """For each write, how it ended."""
+        return {each["flow"]["id"]: each["status"] for each in self.json["outcomes"]}
+
+    def restored(self) -> dict[str, str]:
+        """For each write that was to be taken back, how that ended."""
+        return {each["flow"]["id"]: each["result"] for each in self.json["restored"]}
+
 
 class Repo:
     """A Git repository's worth of flows below the current directory, and a server's namespace."""
@@ -46,8 +61,10 @@ class Repo:
         namespace: str,
         client: KestraClient,
         capsys: pytest.CaptureFixture[str],
+        label: str = "",
     ) -> None:
         self.root = root
+        self.label = label
         self.namespace = namespace
         self.client = client
         self._capsys = capsys
@@ -89,7 +106,7 @@ class Repo:
     @property
     def name(self) -> str:
         """The name of the inventory: one for each test."""
-        return self.namespace.replace("kstest.", "kstest-")
+        return self.namespace.replace("kstest.", "kstest-") + self.label
 
     @property
     def scope(self) -> Scope:
@@ -100,8 +117,15 @@ class Repo:
         """The full name of a flow of this namespace."""
         return FlowId(self.namespace, name)
 
+    def beside(self, label: str) -> Repo:
+        """Another repository, with a name of its own, for the same namespace."""
+        root = self.root.parent / label
+        (root / "flows").mkdir(parents=True)
+        return Repo(root, self.namespace, self.client, self._capsys, f"-{label}")
+
     def run(self, *args: str) -> Ran:
-        """Run a command, wherever its output goes."""
+        """Run a command in the repository, wherever its output goes."""
+        os.chdir(self.root)
         self._capsys.readouterr()
         code = run(list(args))
         out, err = self._capsys.readouterr()
@@ -123,9 +147,57 @@ class Repo:
         """Somebody edits a flow on the server."""
         self.client.flows.update(self.id(name), source)
 
+    def lives(self) -> dict[str, bytes]:
+        """Every source below the namespace, by id (by full name if it is of another one)."""
+        found = (
+            self.client.flows.get(each.flow_id) for each in self.client.flows.search(self.scope)
+        )
+        return {
+            each.flow_id.id
+            if each.flow_id.namespace == self.namespace
+            else str(each.flow_id): each.source
+            for each in found
+        }
+
+    def revision(self, name: str) -> int | None:
+        """The revision on the server."""
+        return self.client.flows.get(self.id(name)).revision
+
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        return f"kestra-sync.{self.name}"
+
     def inventory(self) -> Any:
         """The record, as JSON."""
-        return self.client.kv.get(self.namespace, f"kestra-sync.{self.name}")
+        return self.client.kv.get(self.namespace, self.key)
+
+    def owned(self) -> dict[str, str]:
+        """What the record says is ours: for each flow the hash of its source on the server."""
+        return {
+            each["id"]: each.get("sent_sha256") or each["file_sha256"]
+            for each in self.inventory()["resources"]
+        }
+
+    def agrees(self) -> bool:
+        """Whether the record claims what is on the server, and nothing else.
+
+        What a run may or may not have written is in its intent, and may be there or not.
+        """
+        lives, record = self.lives(), self.inventory()
+        meant = {each["id"]: each for each in record.get("intent", {}).get("writes", ())}
+
+        def fits(name: str, recorded: str) -> bool:
+            if name not in lives:
+                return bool(meant.get(name, {}).get("delete"))
+            here = sha256(lives[name])
+            return here in (recorded, *_hashes(meant.get(name, {})))
+
+        return all(fits(name, recorded) for name, recorded in self.owned().items())
+
+
+def _hashes(entry: dict[str, Any]) -> list[str]:
+    return [entry[name] for name in ("sent_sha256", "file_sha256") if name in entry][:1]
 
 
 @pytest.fixture
@@ -146,5 +218,18 @@ def repo(
         monkeypatch.delenv(name, raising=False)
     # The wait is there for others who lock at the same moment; here is nobody else.
     monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.01)
+    monkeypatch.setattr("kestra_sync.apply.lock._POLL", 0.05)
+    # The requests of these tests do not come late: an answer that is lost can be asked for at once.
+    monkeypatch.setattr("kestra_sync.apply.writer._SETTLE", 0.01)
     client = KestraClient(env_file=None)
     return Repo(root, namespace, client, capsys)
+
+
+@pytest.fixture
+def proxy(repo: Repo, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """What the commands talk to in place of the server; ``repo.client`` still talks to it."""
+    with FaultProxy(server.url) as proxy:
+        monkeypatch.setenv("KESTRA_API_URL", proxy.url)
+        # How long to wait is tested with the client.
+        monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+        yield proxy

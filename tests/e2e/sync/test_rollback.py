@@ -1,0 +1,183 @@
+"""``--rollback``: after a failure everything is as it was, or it is said what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+from tests.support.proxy import FaultProxy, Rule, call_first, drop_answer, reply
+from tests.support.sources import subflow
+
+REFUSED = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
+FAILED = reply(500, {"Content-Type": "application/json"}, '{"message": "out of order"}')
+
+
+def prepared(repo: Repo) -> tuple[dict[str, bytes], list[object]]:
+    """Ready for a run that creates, updates, deletes, takes over and moves, in a known order.
+
+    ``z_last`` calls all that is created or updated, so it is written after them.
+    """
+    ns = repo.namespace
+    repo.config()
+    for name in ("update", "gone", "stays", "z_last", "old_name"):
+        repo.flow(name, name)
+    assert repo.apply().code == 0
+    repo.client.flows.create(repo.source("taken", "theirs"))
+    before = repo.lives()
+    repo.flow("create", "new")
+    repo.flow("update", "changed")
+    repo.flow("taken", "ours")
+    repo.remove("gone")
+    repo.remove("old_name")
+    repo.flow("new_name", "old_name")
+    repo.write("flows/z_last.yaml", calling(ns, "create", "update", "taken"))
+    return before, repo.inventory()["resources"]
+
+
+def calling(namespace: str, *names: str) -> str:
+    """A flow that calls others, one after another."""
+    first, *others = (subflow(namespace, "z_last", name) for name in names)
+    tasks = [
+        each.partition("tasks:\n")[2].replace("id: main", f"id: t{n}")
+        for n, each in enumerate(others)
+    ]
+    return first + "".join(tasks)
+
+
+def entries(resources: list[object]) -> list[object]:
+    """The entries of the record, without revisions: going back makes new ones."""
+    return [{**each, "revision": 0} for each in resources if isinstance(each, dict)]
+
+
+@pytest.mark.parametrize("answer", [REFUSED, FAILED], ids=["422", "500"])
+def test_everything_comes_back_when_a_write_fails(
+    repo: Repo, proxy: FaultProxy, answer: object
+) -> None:
+    before, recorded = prepared(repo)
+    proxy.add(Rule(answer, "PUT", "/z_last$", times=None))  # type: ignore[arg-type]
+    ran = repo.apply("--rollback")
+    assert ran.code == 1
+    assert ran.outcomes() == {
+        "create": "applied",
+        "update": "applied",
+        "taken": "applied",
+        "new_name": "applied",
+        "z_last": "failed",
+        "gone": "not-attempted",
+        "old_name": "not-attempted",
+    }
+    assert {name for name, result in ran.restored().items() if result == "restored"} >= {
+        "create",
+        "update",
+        "taken",
+        "new_name",
+    }
+    assert set(ran.restored().values()) == {"restored"}
+    assert repo.lives() == before
+    assert entries(repo.inventory()["resources"]) == entries(recorded)
+    assert "intent" not in repo.inventory()
+    assert repo.inventory()["history"][-1]["result"] == "rolled-back"
+    proxy.clear()
+    assert repo.apply().code == 0
+    assert repo.plan().reasons() == {}
+    assert set(repo.lives()) == {"create", "update", "taken", "new_name", "stays", "z_last"}
+
+
+def test_what_was_deleted_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+    before, recorded = prepared(repo)
+    proxy.add(Rule(REFUSED, "DELETE", "/old_name$", times=None))
+    ran = repo.apply("--rollback", "--parallelism", "1")
+    assert ran.code == 1
+    assert ran.outcomes()["gone"] == "applied"
+    assert ran.outcomes()["old_name"] == "failed"
+    assert ran.restored()["gone"] == "restored"
+    assert repo.lives() == before
+    assert entries(repo.inventory()["resources"]) == entries(recorded)
+    text = repo.run("apply", "--yes", "--rollback", "--parallelism", "1")
+    assert "Rolled back: 6 of 6 writes." in text.out
+    assert repo.lives() == before
+
+
+def test_a_flow_that_somebody_edited_since_is_left_and_said(repo: Repo, proxy: FaultProxy) -> None:
+    before, _ = prepared(repo)
+    theirs = repo.source("update", "by hand, just now")
+    proxy.add(Rule(call_first(lambda: repo.edit("update", theirs), REFUSED), "PUT", "/z_last$"))
+    ran = repo.apply("--rollback")
+    assert ran.code == 6
+    assert ran.restored() == {
+        "create": "restored",
+        "new_name": "restored",
+        "taken": "restored",
+        "update": "left",
+    }
+    (left,) = [each for each in ran.json["restored"] if each["result"] == "left"]
+    assert "revision 3 is there now" in left["message"]
+    assert repo.lives() == before | {"update": theirs}
+    # The record says what we wrote, not what somebody else did: the next plan shows their edit.
+    assert repo.plan().reasons()["update"] in ("update conflict", "update drift")
+
+
+def test_a_failure_to_go_back_is_said(repo: Repo, proxy: FaultProxy) -> None:
+    before, _ = prepared(repo)
+    proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
+    proxy.add(Rule(FAILED, "DELETE", "/create$", times=None))
+    ran = repo.apply("--rollback")
+    assert ran.code == 6
+    assert ran.restored()["create"] == "failed"
+    assert repo.lives() == before | {"create": repo.source("create", "new")}
+    assert "create" in repo.owned()
+    assert repo.agrees()
+
+
+def test_lost_answers_of_the_way_back_are_resolved_by_reading(
+    repo: Repo, proxy: FaultProxy
+) -> None:
+    before, _ = prepared(repo)
+    proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
+    proxy.add(Rule(drop_answer, "DELETE", "/create$"))
+    proxy.add(Rule(drop_answer, "PUT", "/update$", nth=2))
+    ran = repo.apply("--rollback")
+    assert (ran.code, set(ran.restored().values())) == (1, {"restored"})
+    assert repo.lives() == before
+
+
+def test_an_edit_just_before_our_write_is_what_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+    before, _ = prepared(repo)
+    theirs = repo.source("update", "by hand, in the last moment")
+    proxy.add(Rule(call_first(lambda: repo.edit("update", theirs)), "PUT", "/update$"))
+    ran = repo.apply("--rollback")
+    assert ran.outcomes()["update"] == "conflict"
+    assert ran.restored()["update"] == "restored"
+    assert repo.lives() == before | {"update": theirs}
+
+
+def test_a_source_that_kestra_would_refuse_now_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+    """PUT is not strict: the server holds flows that a POST refuses."""
+    repo.config()
+    repo.flow("stays")
+    repo.flow("gone")
+    repo.flow("old_name", "x")
+    assert repo.apply().code == 0
+    lax = repo.source("gone") + b"unknownTop: 1\n"
+    repo.edit("gone", lax)
+    repo.remove("gone")
+    repo.remove("old_name")
+    proxy.add(Rule(REFUSED, "DELETE", "/old_name$", times=None))
+    ran = repo.apply("--rollback", "--on-drift", "overwrite", "--parallelism", "1")
+    assert ran.outcomes() == {"gone": "applied", "old_name": "failed"}
+    assert (ran.code, ran.restored()["gone"]) == (1, "restored")
+    assert repo.live("gone") == lax
+
+
+def test_the_record_that_could_not_be_restored_is_said(repo: Repo, proxy: FaultProxy) -> None:
+    before, _ = prepared(repo)
+    proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
+    proxy.add(Rule(reply(403), "PUT", r"/kv/kestra-sync\.", nth=2))
+    ran = repo.apply("--rollback")
+    assert ran.code == 6
+    assert "the inventory could not be written" in ran.json["notes"][0]
+    assert repo.lives() == before
+    proxy.clear()
+    assert repo.apply().code == 0
+    assert repo.plan().reasons() == {}
+    assert repo.agrees()
