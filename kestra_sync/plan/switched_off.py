@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(
-    rb"(?:\A|\n)[ \t\r\n]*?(?P<line>disabled[ \t]*:[ \t]*(?P<value>true|false)[ \t]*(?:#[^\n]*)?)"
-    rb"\r?(?:\n|\Z)"
+    rb"^disabled[ \t]*:[ \t]*(?P<value>true|false)[ \t]*(?:[ \t]#[^\n]*)?\r?$", re.MULTILINE
 )
 _KEY = re.compile(rb"^disabled[ \t]*:", re.MULTILINE)
 
@@ -30,41 +29,35 @@ def says_disabled(source: bytes) -> bool:
     return _KEY.search(source) is not None
 
 
-def without_disabled(source: bytes) -> bytes:
-    """``source`` without its top-level ``disabled`` line and the blank lines beside it."""
-    kept: list[bytes] = []
-    skipping_blank = False
-    for line in source.split(b"\n"):
-        bare = line.strip()
-        if _KEY.match(line):
-            while kept and not kept[-1].strip():
-                kept.pop()
-            skipping_blank = True
-            continue
-        if skipping_blank and not bare:
-            continue
-        skipping_blank = False
-        kept.append(line)
-    while kept and not kept[-1].strip():
-        kept.pop()
-    return b"\n".join(kept)
-
-
 def switched_off(live: bytes, ours: bytes) -> bool:
     """Whether ``live`` is ``ours`` with nothing done to it but switching it off.
 
     Git must say nothing of ``disabled``: where it says ``disabled: false`` in so many words, the
-    server's ``true`` is drift.
+    server's ``true`` is drift. Blank lines count everywhere but beside that line, and at the end.
     """
     if disabled_in(live) is not True or says_disabled(ours):
         return False
-    return _normal(live) == _normal(ours)
+    lines, wanted = live.split(b"\n"), ours.split(b"\n")
+    (at,) = (number for number, line in enumerate(lines) if _KEY.match(line))
+    before, after = _without_end(lines[:at]), _without_end(lines[at + 1 :])
+    while after and not after[0].strip():
+        del after[0]
+    wanted = _without_end(wanted)
+    if before and len(wanted) >= len(before):
+        # Kestra ends the line before its own as it likes.
+        before[-1], wanted[len(before) - 1] = (
+            each.rstrip(b"\r") for each in (before[-1], wanted[len(before) - 1])
+        )
+    between = wanted[len(before) : len(wanted) - len(after)]
+    return wanted == [*before, *between, *after] and not any(line.strip() for line in between)
 
 
-def _normal(source: bytes) -> bytes:
-    """Blank lines around the cut do not count, wherever the line stood."""
-    lines = [line.rstrip(b"\r") for line in without_disabled(source).split(b"\n")]
-    return b"\n".join(line for line in lines if line.strip())
+def _without_end(lines: list[bytes]) -> list[bytes]:
+    """Without the blank lines at the end."""
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return lines[:end]
 
 
 def switch_off(source: bytes) -> bytes:

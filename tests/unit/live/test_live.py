@@ -1,0 +1,182 @@
+"""What the server holds, read from a server that cannot be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from kestra_sync.kestra.errors import NotFound
+from kestra_sync.kestra.values import FlowSummary
+from kestra_sync.live.revisions import base_sources, with_revisions
+from kestra_sync.live.snapshot import snapshot
+from kestra_sync.model import FlowId, Live, Scope, sha256
+from tests.support.plans import base, source
+
+_UNCLEAR = b'{"id": "json", "namespace": "acme"\n'
+"""What neither the scan nor the parser understands."""
+
+
+class FakeFlows:
+    """Flows by name, each with its revisions; counts the calls."""
+
+    def __init__(self, *flows: tuple[str, str, bytes], empty_exports: int = 0) -> None:
+        self.lives = {
+            FlowId(namespace, id_): Live(FlowId(namespace, id_), data, 1)
+            for namespace, id_, data in flows
+        }
+        self.old: dict[FlowId, list[Live]] = {}
+        self.calls: list[str] = []
+        self._empty_exports = empty_exports
+
+    def export(self, scope: Scope | None) -> tuple[bytes, ...]:
+        """Everything, whatever was asked for: so do filters that are not known."""
+        assert scope is not None
+        self.calls.append(f"export {','.join(scope.namespaces)}")
+        if self._empty_exports:
+            self._empty_exports -= 1
+            return ()
+        return tuple(each.source for each in self.lives.values())
+
+    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
+        """As ``export``."""
+        self.calls.append("search")
+        return tuple(FlowSummary(key, each.revision) for key, each in self.lives.items())
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces that hold flows."""
+        self.calls.append("namespaces")
+        return tuple(sorted({key.namespace for key in self.lives}))
+
+    def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live:
+        """A flow, or an old revision of it."""
+        self.calls.append(f"get {flow_id}{'' if revision is None else f' {revision}'}")
+        if revision is None and flow_id in self.lives:
+            return self.lives[flow_id]
+        for each in self.old.get(flow_id, ()):
+            if each.revision == revision:
+                return each
+        raise NotFound(404, "GET", f"/flows/{flow_id}")
+
+    def revisions(self, flow_id: FlowId) -> tuple[Live, ...]:
+        """All that are left."""
+        self.calls.append(f"revisions {flow_id}")
+        if flow_id not in self.old:
+            raise NotFound(404, "GET", f"/flows/{flow_id}/revisions")
+        return tuple(self.old[flow_id])
+
+
+def _acme(*names: str) -> list[tuple[str, str, bytes]]:
+    return [("acme", name, source(name)) for name in names]
+
+
+def _names(found: Iterable[FlowId]) -> list[str]:
+    return sorted(map(str, found))
+
+
+def test_one_export_is_enough() -> None:
+    """Names come from the sources, and equal bytes are not even looked at."""
+    flows = FakeFlows(*_acme("a", "b"))
+    known = {sha256(source("a")): FlowId("acme", "renamed_by_hash")}
+    found = snapshot(flows, Scope(("acme",)), known)
+    assert _names(found) == ["acme/b", "acme/renamed_by_hash"]
+    assert found[FlowId("acme", "b")] == Live(FlowId("acme", "b"), source("b"), None)
+    assert flows.calls == ["export acme"]
+
+
+def test_no_scope_asks_nothing() -> None:
+    """Not even whether there is a server."""
+    flows = FakeFlows(*_acme("a"))
+    assert snapshot(flows, Scope(()), {}) == {}
+    assert flows.calls == []
+
+
+def test_foreign_namespaces_are_dropped() -> None:
+    """Whatever the server's filter did."""
+    flows = FakeFlows(
+        *_acme("a"),
+        ("acme.team", "b", source("b", namespace="acme.team")),
+        ("acme2", "c", source("c", namespace="acme2")),
+    )
+    assert _names(snapshot(flows, Scope(("acme",)), {})) == ["acme.team/b", "acme/a"]
+    assert _names(snapshot(flows, Scope(("acme",), exact=True), {})) == ["acme/a"]
+
+
+def test_an_empty_export_is_confirmed() -> None:
+    """By the list of namespaces; else every flow would look deleted."""
+    flows = FakeFlows(("other", "x", source("x", namespace="other")))
+    assert snapshot(flows, Scope(("acme",)), {}) == {}
+    assert flows.calls == ["export acme", "namespaces"]
+
+
+def test_an_empty_export_is_not_believed() -> None:
+    """Where there are namespaces, each is read by itself."""
+    flows = FakeFlows(
+        *_acme("a"), ("acme.b", "b", source("b", namespace="acme.b")), empty_exports=1
+    )
+    assert _names(snapshot(flows, Scope(("acme",)), {})) == ["acme.b/b", "acme/a"]
+    assert flows.calls == ["export acme", "namespaces", "export acme", "export acme.b"]
+
+
+def test_where_no_export_helps_each_flow_is_read() -> None:
+    """The search names them."""
+    flows = FakeFlows(*_acme("a"), empty_exports=9)
+    assert _names(snapshot(flows, Scope(("acme",)), {})) == ["acme/a"]
+    assert flows.calls[-2:] == ["search", "get acme/a"]
+
+
+def test_a_source_that_does_not_tell_its_name_is_read_by_itself() -> None:
+    """The server knows whose it is."""
+    flows = FakeFlows(
+        *_acme("a"), ("acme", "json", _UNCLEAR), ("other", "x", source("x", namespace="other"))
+    )
+    found = snapshot(flows, Scope(("acme",)), {})
+    assert _names(found) == ["acme/a", "acme/json"]
+    assert found[FlowId("acme", "json")].source == _UNCLEAR
+    assert flows.calls == ["export acme", "search", "get acme/json"]
+
+
+def test_a_few_flows_are_read_again() -> None:
+    """With their newest source; those that are gone are left out."""
+    flows = FakeFlows(*_acme("a"))
+    stale = [Live(FlowId("acme", name), b"old") for name in "ab"]
+    found = with_revisions(flows, stale, parallelism=1)
+    assert found == {FlowId("acme", "a"): Live(FlowId("acme", "a"), source("a"), 1)}
+
+
+def test_many_flows_are_looked_up() -> None:
+    """One search instead of a hundred reads; the source is the exported one."""
+    names = [f"f{number}" for number in range(101)]
+    flows = FakeFlows(*_acme(*names[:-1]))
+    found = with_revisions(flows, [Live(FlowId("acme", name), b"exported") for name in names])
+    assert len(found) == 100
+    assert found[FlowId("acme", "f0")] == Live(FlowId("acme", "f0"), b"exported", 1)
+    assert flows.calls == ["search"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "kept", "wanted", "calls"),
+    [
+        (3, [(3, b"applied")], b"applied", ["get acme/a 3"]),
+        # The server numbers anew, or the revision was deleted: the hash is looked for.
+        (3, [(1, b"applied"), (3, b"edited")], b"applied", ["get acme/a 3", "revisions acme/a"]),
+        (3, [(4, b"applied")], b"applied", ["get acme/a 3", "revisions acme/a"]),
+        (None, [(1, b"applied"), (2, b"edited")], b"applied", ["revisions acme/a"]),
+        (None, [(1, b"edited")], None, ["revisions acme/a"]),
+        (None, None, None, ["revisions acme/a"]),
+    ],
+)
+def test_what_we_applied_last(
+    revision: int | None,
+    kept: list[tuple[int, bytes]] | None,
+    wanted: bytes | None,
+    calls: list[str],
+) -> None:
+    """As far as the server still has it, by its hash."""
+    flow_id = FlowId("acme", "a")
+    flows = FakeFlows()
+    if kept is not None:
+        flows.old[flow_id] = [Live(flow_id, data, number) for number, data in kept]
+    found = base_sources(flows, {flow_id: base(b"applied", revision=revision)})
+    assert found == ({} if wanted is None else {flow_id: wanted})
+    assert flows.calls == calls

@@ -1,0 +1,174 @@
+"""What is called comes before what calls it."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kestra_sync.model import Action, FlowId, Reason
+from kestra_sync.plan.callers import callers
+from kestra_sync.plan.levels import calls, levels, single_writes
+from kestra_sync.plan.moves import with_moves
+from kestra_sync.plan.order import order
+from tests.support.plans import change, source
+
+_NAMES = [FlowId("acme", name) for name in "abcdef"]
+_GRAPHS = st.dictionaries(
+    st.sampled_from(_NAMES), st.lists(st.sampled_from(_NAMES), max_size=4), max_size=6
+)
+
+
+def _reachable(graph: dict[FlowId, list[FlowId]], start: FlowId) -> set[FlowId]:
+    seen: set[FlowId] = set()
+    todo = [start]
+    while todo:
+        for other in graph.get(todo.pop(), ()):
+            if other in graph and other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return seen
+
+
+@given(_GRAPHS)
+def test_a_flow_comes_after_those_it_calls(graph: dict[FlowId, list[FlowId]]) -> None:
+    """Unless they call each other: then they are one cycle, and in one level."""
+    found = order(graph, graph)
+    level_of = {flow: number for number, level in enumerate(found.levels) for flow in level}
+    assert sorted(level_of) == sorted(graph)
+    assert sum(map(len, found.levels)) == len(graph)
+    reach = {flow: _reachable(graph, flow) for flow in graph}
+    cycles = {
+        tuple(sorted(other for other in reach[flow] if flow in reach[other])) for flow in graph
+    }
+    assert set(found.cycles) == {each for each in cycles if len(each) > 1}
+    for flow in graph:
+        for other in graph[flow]:
+            if other in graph and other != flow and flow not in reach[other]:
+                assert level_of[other] < level_of[flow]
+            elif other in graph and other != flow:
+                assert level_of[other] == level_of[flow]
+    # No flow waits longer than it has to.
+    for flow, level in level_of.items():
+        component = {flow, *(other for other in reach[flow] if flow in reach[other])}
+        below = {
+            level_of[other] for each in component for other in graph[each] if other in graph
+        } - {level}
+        assert level == 1 + max(below, default=-1)
+
+
+def test_long_chains_do_not_break_the_stack() -> None:
+    """A thousand flows, each calling the next."""
+    chain = [FlowId("acme", f"f{number:04}") for number in range(3000)]
+    found = order(chain, {one: [two] for one, two in itertools.pairwise(chain)})
+    assert [each for (each,) in found.levels] == chain[::-1]
+
+
+def test_nothing_has_no_order() -> None:
+    """Nothing in, nothing out."""
+    assert order([], {}).levels == ()
+
+
+def _caller(name: str, *targets: str) -> bytes:
+    tasks = "".join(
+        f"  - id: call_{number}\n    type: io.kestra.plugin.core.flow.Subflow\n"
+        f"    namespace: acme\n    flowId: {target}\n"
+        for number, target in enumerate(targets)
+    )
+    return f"id: {name}\nnamespace: acme\ntasks:\n{tasks}".encode()
+
+
+def test_deletions_come_last_and_the_other_way_round() -> None:
+    """What calls goes before what it calls."""
+    found = levels(
+        [
+            change(Action.UPDATE, Reason.CHANGED, "a", before=b"x", after=_caller("a", "b")),
+            change(Action.CREATE, Reason.NEW, "b", after=source("b")),
+            change(Action.DELETE, Reason.REMOVED, "c", before=_caller("c", "d")),
+            change(Action.DELETE, Reason.REMOVED, "d", before=source("d")),
+            change(Action.NONE, Reason.ADOPT, "e", before=b"x", after=b"x"),
+        ]
+    )
+    assert [[each.flow_id.id for each in level] for level in found.levels] == [
+        ["b"],
+        ["a"],
+        ["c"],
+        ["d"],
+    ]
+    assert found.cycles == ()
+
+
+def test_flows_that_call_each_other_go_together() -> None:
+    """Kestra allows it; no order fits."""
+    found = levels(
+        [
+            change(Action.CREATE, Reason.NEW, "a", after=_caller("a", "b")),
+            change(Action.CREATE, Reason.NEW, "b", after=_caller("b", "a")),
+        ]
+    )
+    assert [[each.flow_id.id for each in level] for level in found.levels] == [["a", "b"]]
+    assert found.cycles == ((FlowId("acme", "a"), FlowId("acme", "b")),)
+
+
+def test_calls_are_as_far_as_they_can_be_told() -> None:
+    """Not of what is no YAML, and not before it runs."""
+    assert calls(_caller("a", "b", "c")) == (FlowId("acme", "b"), FlowId("acme", "c"))
+    assert calls(_caller("a", '"{{ inputs.flow }}"')) == ()
+    assert calls(b"a: [\n") == calls(None) == ()
+
+
+def test_a_move_is_a_creation_and_a_deletion() -> None:
+    """In what is done, though not in what is shown."""
+    old = change(Action.DELETE, Reason.REMOVED, "old", before=source("old"))
+    new = change(Action.CREATE, Reason.NEW, "new", after=source("new"))
+    (moved,) = with_moves([new, old])
+    assert (moved.action, moved.reason, moved.moved_from) == (Action.MOVE, Reason.MOVED, old)
+    one, two = single_writes([moved])
+    assert (one.action, one.after, one.moved_from) == (Action.CREATE, new.after, None)
+    assert two is old
+
+
+def test_only_unique_pairs_are_moves() -> None:
+    """And only of what is new here, and was ours or is pruned there."""
+    old = change(Action.DELETE, Reason.PRUNED, "old", before=source("old"))
+    twin = change(Action.DELETE, Reason.REMOVED, "twin", before=source("twin"))
+    edited = change(Action.DELETE, Reason.CONFLICT, "edited", before=source("edited"))
+    new = change(Action.CREATE, Reason.NEW, "new", after=source("new", namespace="acme.b"))
+    newer = change(Action.CREATE, Reason.NEW, "newer", after=source("newer"))
+    again = change(Action.CREATE, Reason.RECREATED, "again", after=source("again"))
+    other = change(Action.CREATE, Reason.NEW, "other", after=source("other", "something else"))
+    (moved,) = with_moves([old, new])
+    assert moved.moved_from is old
+    for group in (
+        [old, twin, new],
+        [old, new, newer],
+        [edited, new],
+        [old, again],
+        [old, other],
+    ):
+        assert with_moves(group) == tuple(group)
+
+
+def test_a_body_that_speaks_of_ids_is_compared() -> None:
+    """Only the top-level lines are taken away."""
+    old = change(Action.DELETE, Reason.REMOVED, "old", before=b"id: old\nx:\n  - id: task\n")
+    new = change(Action.CREATE, Reason.NEW, "new", after=b"id: new\nx:\n  - id: other\n")
+    assert with_moves([old, new]) == (old, new)
+
+
+def test_callers_of_what_goes_away() -> None:
+    """Those that stay, not those that go as well; sorted."""
+    gone = FlowId("acme", "gone")
+    also = FlowId("acme", "also_gone")
+    remaining = [
+        (FlowId("acme", "z"), _caller("z", "gone")),
+        (FlowId("acme", "a"), _caller("a", "gone", "other")),
+        (FlowId("acme", "b"), source("b", "speaks of gone, and calls nothing")),
+        (FlowId("acme", "c"), source("c")),
+        (also, _caller("also_gone", "gone")),
+    ]
+    assert callers([gone, also], remaining) == {
+        gone: (FlowId("acme", "a"), FlowId("acme", "z")),
+    }
+    assert callers([], remaining) == {}

@@ -1,0 +1,134 @@
+"""Saved plans: what was reviewed is what is applied, or nothing is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kestra_sync.errors import ConflictError, UsageError
+from kestra_sync.model import Action, Plan, Reason, Target
+from kestra_sync.plan.saved import differences, freeze, load_saved, save
+from tests.support.plans import change, plan, source
+
+_OLD = change(Action.DELETE, Reason.REMOVED, "old", before=source("old"), revision=3)
+
+
+def _plan(**more: Any) -> Plan:
+    return plan(
+        [
+            change(Action.CREATE, Reason.NEW, "a", after=source("a")),
+            change(
+                Action.UPDATE,
+                Reason.CHANGED,
+                "b",
+                before=source("b", "x"),
+                after=source("b"),
+                revision=7,
+            ),
+            change(Action.MOVE, Reason.MOVED, "c", after=source("c"), moved_from=_OLD),
+            change(Action.NONE, Reason.FOREIGN, "d", before=b"x"),
+        ],
+        **more,
+    )
+
+
+def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
+    """From its file, with its digest; without sources, which may hold secrets."""
+    path = tmp_path / "plan.json"
+    saved = freeze(_plan())
+    save(saved, str(path))
+    assert load_saved(str(path)) == saved
+    text = path.read_text(encoding="utf-8")
+    assert "io.kestra.plugin" not in text
+    assert text.endswith("}\n")
+
+
+def test_the_digest_covers_what_would_be_done() -> None:
+    """And to what; not what others own, and not how many flows there are."""
+    digest = freeze(_plan()).digest
+    made = _plan()
+    assert freeze(replace(made, flows=1, unchanged=2, server_version="9")).digest == digest
+    assert freeze(replace(made, changes=made.changes[:-1])).digest == digest
+    assert freeze(replace(made, changes=made.changes[1:])).digest != digest
+    assert freeze(replace(made, target=Target("http://other", "main"))).digest != digest
+    assert freeze(replace(made, partial=True)).digest != digest
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("{", UsageError, "is not a saved plan"),
+        ("[]", UsageError, "is not a saved plan"),
+        ('{"plan": 1}', UsageError, "is not a saved plan"),
+        ('{"plan": {}, "format_version": "2.0"}', ConflictError, "format version 2.0"),
+        ('{"plan": {}}', ConflictError, "format version None"),
+        ('{"plan": {}, "format_version": "1.7", "digest": "x"}', ConflictError, "was changed"),
+        (None, UsageError, "cannot read"),
+    ],
+)
+def test_what_is_no_plan_is_refused(
+    text: str | None, error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    """With a message that names the file."""
+    path = tmp_path / "plan.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(error, match=words) as raised:
+        load_saved(str(path))
+    assert str(path) in str(raised.value)
+
+
+def test_a_plan_that_cannot_be_written(tmp_path: Path) -> None:
+    """Is told before anything is done with it."""
+    with pytest.raises(UsageError, match="cannot write"):
+        save(freeze(_plan()), str(tmp_path / "no" / "plan.json"))
+
+
+def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
+    """Its digest does not fit any more."""
+    path = tmp_path / "plan.json"
+    save(freeze(_plan()), str(path))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["plan"]["changes"].pop()
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ConflictError, match="was changed after it was saved"):
+        load_saved(str(path))
+
+
+def test_differences_are_named() -> None:
+    """One by one, in words."""
+    before = freeze(_plan())
+    made = _plan()
+    a, b, c, _ = made.changes
+    assert b.desired is not None
+    other_file = replace(
+        b.desired.flow.document,
+        data=b"x",
+    )
+    moved = replace(
+        made,
+        target=Target("http://other", "main"),
+        changes=(
+            replace(a, action=Action.UPDATE, reason=Reason.TAKE_OVER),
+            replace(b, revision=8),
+            change(Action.CREATE, Reason.NEW, "new", after=b"x"),
+        ),
+    )
+    assert differences(before, before) == ()
+    found = differences(before, freeze(moved))
+    assert found[0].startswith("target was {")
+    assert found[1:] == (
+        "acme/a: was create (new), now update (take-over)",
+        "acme/b: the server's source changed (revision 7 then, 8 now)",
+        "acme/c: was to be move (moved), is in sync or gone now",
+        "acme/new: was not in the plan, now create (new)",
+    )
+    edited = replace(
+        b, desired=replace(b.desired, flow=replace(b.desired.flow, document=other_file))
+    )
+    found = differences(before, freeze(replace(made, changes=(a, edited, c))))
+    assert found == ("acme/b: the file flows/b.yaml changed",)
