@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, call_first, drop_answer, reply
-from tests.support.sources import subflow
+from tests.support.proxy import Fault, FaultProxy, Rule, call_first, drop_answer, reply
+from tests.support.sources import SUBFLOW, flow, task
 
 REFUSED = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
 FAILED = reply(500, {"Content-Type": "application/json"}, '{"message": "out of order"}')
@@ -17,7 +17,6 @@ def prepared(repo: Repo) -> tuple[dict[str, bytes], list[object]]:
 
     ``z_last`` calls all that is created or updated, so it is written after them.
     """
-    ns = repo.namespace
     repo.config()
     for name in ("update", "gone", "stays", "z_last", "old_name"):
         repo.flow(name, name)
@@ -30,18 +29,17 @@ def prepared(repo: Repo) -> tuple[dict[str, bytes], list[object]]:
     repo.remove("gone")
     repo.remove("old_name")
     repo.flow("new_name", "old_name")
-    repo.write("flows/z_last.yaml", calling(ns, "create", "update", "taken"))
+    repo.write("flows/z_last.yaml", calling(repo.namespace, "create", "update", "taken"))
     return before, repo.inventory()["resources"]
 
 
 def calling(namespace: str, *names: str) -> str:
     """A flow that calls others, one after another."""
-    first, *others = (subflow(namespace, "z_last", name) for name in names)
-    tasks = [
-        each.partition("tasks:\n")[2].replace("id: main", f"id: t{n}")
-        for n, each in enumerate(others)
-    ]
-    return first + "".join(tasks)
+    calls = (
+        task(SUBFLOW, f"t{number}", namespace=namespace, flowId=name)
+        for number, name in enumerate(names)
+    )
+    return flow(namespace, "z_last", "".join(calls))
 
 
 def entries(resources: list[object]) -> list[object]:
@@ -51,10 +49,10 @@ def entries(resources: list[object]) -> list[object]:
 
 @pytest.mark.parametrize("answer", [REFUSED, FAILED], ids=["422", "500"])
 def test_everything_comes_back_when_a_write_fails(
-    repo: Repo, proxy: FaultProxy, answer: object
+    repo: Repo, proxy: FaultProxy, answer: Fault
 ) -> None:
     before, recorded = prepared(repo)
-    proxy.add(Rule(answer, "PUT", "/z_last$", times=None))  # type: ignore[arg-type]
+    proxy.add(Rule(answer, "PUT", "/z_last$", times=None))
     ran = repo.apply("--rollback")
     assert ran.code == 1
     assert ran.outcomes() == {
@@ -66,12 +64,7 @@ def test_everything_comes_back_when_a_write_fails(
         "gone": "not-attempted",
         "old_name": "not-attempted",
     }
-    assert {name for name, result in ran.restored().items() if result == "restored"} >= {
-        "create",
-        "update",
-        "taken",
-        "new_name",
-    }
+    assert set(ran.restored()) >= {"create", "update", "taken", "new_name"}
     assert set(ran.restored().values()) == {"restored"}
     assert repo.lives() == before
     assert entries(repo.inventory()["resources"]) == entries(recorded)
