@@ -1,7 +1,4 @@
-"""Smoke tests: run what was deployed, and say whether it works."""
+"""Smoke tests: run what was deployed, and say whether it works.
 
-from __future__ import annotations
-
-from kestra_sync.smoke.runner import run_smoke
-
-__all__ = ["run_smoke"]
+:func:`kestra_sync.smoke.runner.run_smoke` is where to begin.
+"""

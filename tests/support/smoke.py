@@ -79,11 +79,11 @@ class WhenRunning(SmokeObserver):
         self._words = words
         self._action = action
         self._lock = threading.Lock()
-        self.done = False
+        self.struck = False
 
     def smoke_running(self, index: int, words: str) -> None:
         with self._lock:
-            if self.done or not words.startswith(self._words):
+            if self.struck or not words.startswith(self._words):
                 return
-            self.done = True
+            self.struck = True
         self._action()

@@ -14,10 +14,10 @@ from kestra_sync.kestra.errors import InvalidContent, TooManyRequests, UnknownOu
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.smoke import one as one_module
-from kestra_sync.smoke import run_smoke
 from kestra_sync.smoke.follow import Clock
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.settings import SmokeSettings
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec
 from tests.unit.smoke.fake import FLOW, FakeServer, entry, execution, how_created, not_found
