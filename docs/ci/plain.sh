@@ -1,0 +1,38 @@
+#!/bin/sh
+# The same for any other CI: plain.sh plan | apply | drift. Explained in docs/ci/README.md.
+#
+# The server and the credentials come from the environment: KESTRA_API_URL, and KESTRA_TOKEN, or
+# KESTRA_USERNAME and KESTRA_PASSWORD. Reports are written to the folder $REPORTS.
+set -eu
+
+reports=${REPORTS:-reports}
+mkdir -p "$reports"
+
+case "${1:-plan}" in
+plan)
+    kestra-sync validate --offline -o "junit=$reports/validate.xml"
+    code=0
+    kestra-sync plan --detailed-exitcode \
+        --out "$reports/plan.json" \
+        -o "html=$reports/plan.html" -o "markdown=$reports/plan.md" || code=$?
+    # 2 says that there are changes: no reason to fail.
+    [ "$code" -eq 2 ] || exit "$code"
+    ;;
+apply)
+    # With the plan of an earlier job: exactly that, or nothing.
+    if [ -f "$reports/plan.json" ]; then
+        set -- --plan "$reports/plan.json"
+    else
+        set --
+    fi
+    kestra-sync apply --yes --smoke --rollback -o "junit=$reports/apply.xml" "$@"
+    ;;
+drift)
+    # Exit code 2 if somebody edited the server.
+    kestra-sync drift -o "html=$reports/drift.html"
+    ;;
+*)
+    echo "usage: $0 plan | apply | drift" >&2
+    exit 64
+    ;;
+esac

@@ -1,0 +1,62 @@
+"""Where a step runs: repository, commit, pull request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Context:
+    """What GitHub's variables and the event say.
+
+    :param pull_request: the number of the pull request that the event is about.
+    :param fork: it comes from another repository, so the token may only read.
+    :param run_url: the page of this run.
+    """
+
+    api_url: str
+    graphql_url: str
+    repository: str
+    sha: str = ""
+    branch: str = ""
+    pull_request: int | None = None
+    fork: bool = False
+    run_url: str = ""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Context:
+        """From the variables that every step has."""
+        event = _event(environ.get("GITHUB_EVENT_PATH", ""))
+        request = event.get("pull_request") or {}
+        repository = environ.get("GITHUB_REPOSITORY", "")
+        head = ((request.get("head") or {}).get("repo") or {}).get("full_name")
+        number = request.get("number")
+        api_url = environ.get("GITHUB_API_URL") or "https://api.github.com"
+        server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
+        run = environ.get("GITHUB_RUN_ID", "")
+        return cls(
+            api_url=api_url,
+            graphql_url=environ.get("GITHUB_GRAPHQL_URL") or f"{api_url}/graphql",
+            repository=repository,
+            # Of a merged pull request, the commit on the branch that it went to.
+            sha=str(request.get("merge_commit_sha") or "")
+            if request.get("merged")
+            else environ.get("GITHUB_SHA", ""),
+            branch=environ.get("GITHUB_REF_NAME", ""),
+            pull_request=number if isinstance(number, int) else None,
+            # A fork that was deleted since has no repository any more.
+            fork=bool(request) and head != repository,
+            run_url=f"{server}/{repository}/actions/runs/{run}" if run else "",
+        )
+
+
+def _event(path: str) -> dict[str, Any]:
+    try:
+        event = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError):
+        return {}
+    return event if isinstance(event, dict) else {}

@@ -1,0 +1,1 @@
+"""Tests of ``action.yml``, of what it runs, and of the workflows to copy."""

@@ -1,0 +1,206 @@
+"""The environment of the action: made once, of pinned wheels, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.ci import install as module
+from kestra_sync.ci.install import REQUIREMENTS, Place, install, main, place
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+
+def wheel(folder: Path, text: str = "answer = 42\n") -> Path:
+    """A wheel with one module, of which nobody else knows."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "kstest_pinned-1.0-py3-none-any.whl"
+    info = "kstest_pinned-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("kstest_pinned.py", text)
+        file.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: kstest-pinned\nVersion: 1.0\n"
+        )
+        file.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def pinned(folder: Path, path: Path) -> Path:
+    requirements = folder / "requirements.txt"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    requirements.write_text(f"kstest-pinned==1.0 --hash=sha256:{digest}\n")
+    return requirements
+
+
+def test_only_what_is_pinned_is_installed(tmp_path: Path) -> None:
+    """A wheel that somebody put into the cache is refused, and nothing half is left."""
+    requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
+    where = place(requirements, {"RUNNER_TOOL_CACHE": str(tmp_path / "tools")})
+    assert not where.ready
+    wheel(tmp_path / "poisoned", "raise SystemExit('poisoned')\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        install(requirements, where, tmp_path / "poisoned")
+    assert not where.folder.exists()
+    assert list(where.folder.parent.iterdir()) == []
+
+    install(requirements, where, tmp_path / "wheels")
+    assert where.ready
+    code = "import kstest_pinned; print(kstest_pinned.answer)"
+    done = subprocess.run(
+        [str(where.python), "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "42\n"
+    assert [each.name for each in where.folder.parent.iterdir()] == [where.key]
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What would be run; a folder with an interpreter is made."""
+    ran: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> None:
+        ran.append(command)
+        if "venv" in command:
+            python = Place("", Path(command[-1])).python
+            python.parent.mkdir(parents=True)
+            python.touch()
+
+    monkeypatch.setattr(module, "_run", run)
+    return ran
+
+
+def test_wheels_are_fetched_if_there_are_none(
+    tmp_path: Path, commands: list[tuple[str, ...]]
+) -> None:
+    requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
+    where = place(requirements, {"RUNNER_TEMP": str(tmp_path)})
+    install(requirements, where, tmp_path / "none")
+    made, fetched, installed = commands
+    assert made[1:4] == ("-I", "-m", "venv")
+    assert {"download", "--require-hashes", "--only-binary"} <= {*fetched}
+    assert {"install", "--require-hashes", "--no-index", "--no-deps"} <= {*installed}
+    # It is there now.
+    install(requirements, where, tmp_path / "none")
+    assert len(commands) == 3
+
+
+def test_another_job_was_quicker(
+    tmp_path: Path, commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment is as good as ours."""
+    requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
+    where = place(requirements, {"RUNNER_TEMP": str(tmp_path)})
+
+    def replace(self: Path, target: Path) -> None:
+        for each in (where.python, where.folder / ".complete"):
+            each.parent.mkdir(parents=True, exist_ok=True)
+            each.touch()
+        raise OSError("not empty")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    install(requirements, where, tmp_path / "wheels")
+    assert where.ready
+    assert [each.name for each in where.folder.parent.iterdir()] == [where.key]
+
+
+def test_a_place_that_cannot_be_taken(
+    tmp_path: Path, commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
+    where = place(requirements, {"RUNNER_TEMP": str(tmp_path)})
+
+    def replace(self: Path, target: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="no space left"):
+        install(requirements, where, tmp_path / "wheels")
+
+
+def test_the_place_depends_on_all_that_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("a==1\n")
+    first = place(requirements, {})
+    assert place(requirements, {}) == first
+    requirements.write_text("a==2\n")
+    second = place(requirements, {})
+    monkeypatch.setattr(sys, "version", "another Python")
+    assert len({first.key, second.key, place(requirements, {}).key}) == 3
+
+
+def test_the_first_folder_that_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    environ = {"RUNNER_TOOL_CACHE": str(file), "RUNNER_TEMP": str(tmp_path)}
+    assert place(REQUIREMENTS, environ).folder.is_relative_to(tmp_path / "kestra-sync")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert not place(REQUIREMENTS, environ).folder.is_relative_to(tmp_path / "kestra-sync")
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.undo()
+
+
+def test_what_the_action_asks(
+    tmp_path: Path, commands: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """First where, for the cache; then the interpreter, made if need be."""
+    environ = {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    assert main(["--locate"], environ) == 0
+    where = place(REQUIREMENTS, environ)
+    said = (tmp_path / "output").read_text().splitlines()
+    wheels = tmp_path / "kestra-sync-wheels"
+    assert said == [f"key={where.key}", "ready=false", f"wheels={wheels}"]
+    assert commands == []
+    assert main([], environ) == 0
+    assert capsys.readouterr().out == f"{where.python}\n"
+    assert main(["--locate"], {"RUNNER_TEMP": str(tmp_path)}) == 0
+    assert "ready=true" in capsys.readouterr().out
+
+
+def test_a_failure_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*command: str) -> None:
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(module, "_run", run)
+    assert main([], {"RUNNER_TEMP": str(tmp_path)}) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "its dependencies cannot be installed" in captured.err
+
+
+def test_the_requirements_are_those_of_the_package() -> None:
+    """``.ci/requirements.sh`` writes them; what pyproject.toml asks for is there, and pinned."""
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    with (REQUIREMENTS.parents[1] / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["fast"]]
+    pins = {
+        name: tuple(map(int, re.findall(r"\d+", version)))
+        for name, version in re.findall(r"^([a-z0-9-]+)==([\w.]+)", text, re.MULTILINE)
+    }
+    for each in wanted:
+        name, _, lowest = each.partition(">=")
+        name = name.replace(".", "-").lower()
+        assert name in pins, f"{name} is missing: run .ci/requirements.sh"
+        assert pins[name] >= tuple(map(int, lowest.split("."))), name
+    blocks = re.split(r"\n(?=[a-z])", text.partition("\n")[2])
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "http" not in text
