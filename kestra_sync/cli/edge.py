@@ -59,13 +59,12 @@ def _run(args: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(args, error, ExitCode.INTERRUPTED, "interrupted", None)
     except Exception as error:
-        log = _write_log(_env_file(args))
         return _fail(
             args,
             error,
             ExitCode.BUG,
             f"{type(error).__name__}: {error}",
-            f"this is a bug in kestra-sync; please report it with the log in {log}",
+            f"this is a bug in kestra-sync; please report it with {_write_log(_env_file(args))}",
         )
 
 
@@ -82,6 +81,7 @@ def _fail(
     remedy: str | None,
 ) -> int:
     message = redact(message, env_file=_env_file(args))
+    remedy = None if remedy is None else redact(remedy, env_file=_env_file(args))
     if wants_json(args):
         from kestra_sync.report.envelope import dump, envelope
 
@@ -98,7 +98,7 @@ def _fail(
     lines = "\n".join(no_command(visible(each)) for each in message.splitlines())
     sys.stderr.write(f"kestra-sync: error: {lines}\n")
     if remedy:
-        sys.stderr.write(f"  {remedy}\n")
+        sys.stderr.write(f"  {no_command(visible(remedy))}\n")
     return int(code)
 
 
@@ -133,9 +133,18 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _write_log(env_file: str) -> str:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="kestra-sync-", suffix=".log", delete=False, encoding="utf-8"
-    ) as file:
-        # Without local variables: they may hold secrets.
-        file.write(redact(traceback.format_exc(), env_file=env_file))
-        return file.name
+    # Without local variables: they may hold secrets.
+    text = redact(traceback.format_exc(), env_file=env_file)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="kestra-sync-",
+            suffix=".log",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as file:
+            file.write(text)
+    except OSError as error:
+        return f"this message (no log could be written: {error.strerror})"
+    return f"the log in {file.name}"

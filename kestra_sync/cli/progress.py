@@ -19,7 +19,7 @@ class PlainProgress(Observer):
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
         """One line on stderr, in one write, since threads share the stream."""
-        sys.stderr.write(f"{'ok  ' if ok else 'FAIL'} {flow_id} {visible(words)}\n")
+        sys.stderr.write(f"{'ok  ' if ok else 'FAIL'} {visible(f'{flow_id} {words}')}\n")
         sys.stderr.flush()
 
     def note(self, message: str) -> None:
@@ -50,7 +50,7 @@ class TerminalProgress(Observer):
             if self._progress is None or self._task is None:
                 return
             if not ok:
-                self._progress.console.print(f"{flow_id} {visible(words)}", markup=False)
+                self._progress.console.print(visible(f"{flow_id} {words}"), markup=False)
             self._progress.advance(self._task)
 
     def end(self) -> None:

@@ -30,13 +30,14 @@ def _secrets(env_file: str | None) -> Iterator[str]:
     """The secrets, and the forms in which requests carry them."""
     found = [value for name in _SECRET_VARIABLES if (value := os.environ.get(name))]
     user = os.environ.get("KESTRA_USERNAME", "")
-    # What cannot be resolved was never used; and this is no place to fail.
-    with suppress(Exception):
-        from kestra_sync.kestra.credentials import resolve
+    for url in (None, "http://localhost"):  # with the credentials of the URL, and without a URL
+        # What cannot be resolved was never used; and this is no place to fail.
+        with suppress(Exception):
+            from kestra_sync.kestra.credentials import resolve
 
-        known = resolve(url="http://localhost", env_file=env_file)
-        found.extend(known.secrets)
-        user = known.username or user
+            known = resolve(url=url, env_file=env_file)
+            found.extend(known.secrets)
+            user = known.username or user
     for secret in found:
         yield secret
         yield quote(secret, safe="")
