@@ -84,7 +84,8 @@ def layout(graph: Graph) -> Layout:
     boxes = {
         node.flow_id: Box(node, *places[node.flow_id], width_of[node.flow_id]) for node in connected
     }
-    ways = tuple(_way(edge, boxes, passing.get(edge, ()), places, widths) for edge in graph.edges)
+    width_at = dict(zip(lefts, widths, strict=True))
+    ways = tuple(_way(edge, boxes, passing[edge], places, width_at) for edge in graph.edges)
     right = max((box.x + box.width for box in boxes.values()), default=0.0)
     bottom = float(_MARGIN + tallest * _ROW)
     alone = [node for node in graph.nodes if node.flow_id not in boxes]
@@ -203,7 +204,7 @@ def _way(
     boxes: Mapping[FlowId, Box],
     passing: Sequence[int],
     places: Mapping[_Item, tuple[float, float]],
-    widths: Sequence[float],
+    widths: Mapping[float, float],
 ) -> Way:
     start, end = boxes[edge.origin], boxes[edge.target]
     back = start.x >= end.x
@@ -211,21 +212,12 @@ def _way(
     for number in passing:
         x, y = places[number]
         # In and out of the column at one height, so that it crosses no box.
-        middles += [(x, y + HEIGHT / 2), (x + _column_width(x, widths), y + HEIGHT / 2)]
+        middles += [(x, y + HEIGHT / 2), (x + widths[x], y + HEIGHT / 2)]
     if back:
         middles.reverse()
     first = (start.x if back else start.x + start.width, start.middle)
     last = (end.x + end.width if back else end.x, end.middle)
     return Way(edge, (first, *middles, last))
-
-
-def _column_width(x: float, widths: Sequence[float]) -> float:
-    left = float(_MARGIN)
-    for width in widths:
-        if abs(left - x) < 1:
-            return width
-        left += width + _GAP
-    return 0.0
 
 
 def _rows(alone: Sequence[Node], room: float, top: float) -> tuple[list[Box], float, float]:

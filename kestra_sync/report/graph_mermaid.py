@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kestra_sync.plan.graph import Edge, Graph, Mark, Node, Place
+from kestra_sync.plan.graph import Edge, Graph, Node, Place
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.report.sanitize import visible
 
-_OTHER = re.compile(r"[^A-Za-z0-9 ._/-]")
+_OTHER = re.compile(r"[^A-Za-z0-9 ._/()-]")
 
 # Readable on white and on black: dark text on light fills, with borders of the same hue.
 _CLASSES = {
@@ -48,8 +48,8 @@ def label(text: str) -> str:
 
 
 def _text(node: Node) -> str:
-    signs = {Mark.CREATE: "+ ", Mark.UPDATE: "~ ", Mark.DELETE: "- ", Mark.DRIFT: "! "}
-    return f"{signs[node.mark] if node.mark else ''}{node.flow_id}"
+    # Not in front of the name: Mermaid takes "- " for the begin of a list, and refuses.
+    return f"{node.flow_id} ({node.mark})" if node.mark else str(node.flow_id)
 
 
 def _class(node: Node) -> str:

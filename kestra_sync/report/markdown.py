@@ -142,7 +142,7 @@ def _head(report: Report) -> Iterator[str]:
     for text in report.notes:
         yield _alert("WARNING", [f"{prose(text)}."])
     edited = [each for each in report.changes if is_alert(each) and each.writes]
-    if edited and report.drifted is None:
+    if edited and report.drifted is None and not report.outcomes:
         named = "flow was" if len(edited) == 1 else "flows were"
         kept = [each for each in edited if each.reason is Reason.CONFLICT]
         doing = "see the conflict below" if kept else "an apply takes that back"

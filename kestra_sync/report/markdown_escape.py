@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from kestra_sync.report.sanitize import visible
+from kestra_sync.report.sanitize import no_command, visible
 
 #: What means something to Markdown in the middle of a line, or makes an entity, or ends a word.
 _SPECIAL = re.compile(r"[!#$&*:<>@\[\\\]^_`|~\t./-]")
@@ -55,7 +55,7 @@ def link(words: str, address: str) -> str:
 
 def fenced(lines: Iterable[str], language: str = "") -> str:
     """``lines`` as a code block."""
-    safe = [visible(each) for each in lines]
+    safe = [no_command(visible(each)) for each in lines]
     longest = max((len(run) for each in safe for run in _RUN.findall(each)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}{language}", *safe, fence])

@@ -25,7 +25,7 @@ def next_step(report: Report) -> NextStep | None:
     if code is ExitCode.INVALID:
         return NextStep("mend the files, and look at them without a server:", _validate(report))
     if report.refusals:
-        return NextStep(f"{report.refusals[0].remedy}.")
+        return None  # each says for itself what to do
     if report.command == "plan" and report.plan is not None and report.plan.writes:
         return NextStep("carry out exactly this plan:", _apply(report, expect=True))
     if report.command == "drift" and report.drifted:

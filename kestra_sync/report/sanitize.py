@@ -14,7 +14,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but tab, DEL, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
     "\u2028\u2029\ufeff\ufff9-\ufffb"  # line separators, byte order mark, annotations
-    "\ud800-\udfff]"  # halves of characters, which no encoding can write
+    "\ud800-\udfff\ufffe\uffff]"  # halves of characters, which no encoding can write, and none
     r"|(?<=##)\["
 )
 _COMMAND = re.compile(r"^(?P<blank>\s*):(?=:)")

@@ -1,0 +1,77 @@
+"""Reports of runs against a real server: several formats of one run, all saying the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree as ET
+
+from tests.e2e.sync.conftest import Repo
+from tests.support.sources import subflow
+
+_ALL = ("json", "text", "github", "markdown", "comment", "summary", "sarif", "junit", "html")
+
+
+def wanted(*formats: str) -> list[str]:
+    """The options for these formats, in files of their names."""
+    return [word for each in formats for word in ("-o", f"{each}=out/{each}")]
+
+
+def test_every_format_tells_of_one_plan(repo: Repo) -> None:
+    """The digest of the comment is the one that apply accepts."""
+    repo.config()
+    repo.flow("kept")
+    repo.flow("changed", "before")
+    assert repo.run("apply", "--yes").code == 0
+    repo.flow("changed", "after")
+    repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "changed"))
+    ran = repo.run("plan", *wanted(*_ALL))
+    assert ran.code == 0, ran.err
+    texts = {each: (repo.root / "out" / each).read_text() for each in _ALL}
+    plan = json.loads(texts["json"])
+    assert texts["text"] == ran.out
+    for name in ("comment", "summary", "markdown", "html"):
+        assert plan["digest"] in texts[name], name
+        assert "1 to create, 1 to update" in texts[name], name
+    assert "```mermaid" in texts["comment"]
+    assert texts["github"] == ""
+    ET.fromstring(texts["junit"])
+    assert json.loads(texts["sarif"])["runs"][0]["results"] == []
+    command = re.search(r"^kestra-sync (apply .*)$", texts["comment"], re.MULTILINE)
+    assert command is not None
+    applied = repo.run(*command[1].split(), "--yes", *wanted("comment", "junit"))
+    assert applied.code == 0, applied.err
+    comment = (repo.root / "out/comment").read_text()
+    assert "Applied: 1 created, 1 updated." in comment
+    assert comment.count("| applied |") == 2
+
+
+def test_drift_and_smoke_have_reports_too(repo: Repo) -> None:
+    """What was edited, and what was run."""
+    repo.config()
+    repo.flow("flow", "ours")
+    repo.write("flows/flow.smoke.yaml", f"flow: {repo.namespace}/flow\nkeep: never\n")
+    applied = repo.run("apply", "--yes", "--smoke", *wanted("markdown"))
+    assert applied.code == 0, applied.err
+    assert "Smoke: 1 passed" in (repo.root / "out/markdown").read_text()
+    repo.edit("flow", repo.source("flow", "theirs"))
+    drift = repo.run("drift", "--format", "github")
+    assert drift.code == 2
+    assert drift.out.startswith("::warning file=flows/flow.yaml,line=1,col=1,title=")
+    smoke = repo.run("smoke", *wanted("junit", "comment", "html"))
+    assert smoke.code == 0, smoke.err
+    assert ET.parse(repo.root / "out/junit").getroot().attrib["tests"] == "1"
+
+
+def test_the_graph_marks_what_would_change(repo: Repo) -> None:
+    """With a server; without, nothing is known."""
+    repo.config()
+    repo.flow("callee")
+    repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "callee"))
+    assert repo.run("apply", "--yes").code == 0
+    repo.flow("callee", "changed")
+    drawn = repo.run("graph", "--format", "mermaid")
+    assert drawn.code == 0, drawn.err
+    assert f'"{repo.namespace}/callee (update)"' in drawn.out
+    assert f'"{repo.namespace}/caller"' in drawn.out
+    assert "(update)" not in repo.run("graph", "--format", "mermaid", "--offline").out
