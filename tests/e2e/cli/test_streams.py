@@ -1,0 +1,294 @@
+"""Exit codes and streams of the real process, and JSON that is complete at each of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from kestra_sync.cli.main import main as group
+from tests.e2e.cli.conftest import HELLO, Shell
+from tests.support.server import Server
+
+
+def test_from_the_first_plan_to_no_changes(shell: Shell) -> None:
+    """Text and JSON, exit codes 0 and 2, and what is where."""
+    planned = shell.run("plan", "--detailed-exitcode")
+    assert (planned.code, planned.err) == (2, "")
+    assert f"+ {shell.namespace}/hello" in planned.out
+    assert planned.out.endswith("Plan: 1 to create, 0 unchanged.\n")
+    assert "\x1b" not in planned.out
+
+    planned = shell.run("plan", "--format", "json", "--detailed-exitcode")
+    assert (planned.code, planned.err) == (2, "")
+    assert planned.json["plan"]["summary"]["create"] == 1
+
+    applied = shell.run("apply", "--yes", "--format", "json")
+    assert applied.code == 0
+    assert [each["status"] for each in applied.json["outcomes"]] == ["applied"]
+    assert applied.err.startswith(f"ok   {shell.namespace}/hello ")
+
+    again = shell.run("plan", "--detailed-exitcode", "--format", "json")
+    assert again.code == 0
+    assert again.json["plan"]["changes"] == []
+    coloured = shell.run("plan", "--color", "always", NO_COLOR="1", TERM="dumb")
+    assert coloured.out.startswith("\x1b[1mkestra-sync plan\x1b[0m · ")
+
+
+def test_a_repository_with_a_name(shell: Shell) -> None:
+    """Its records: drift, history, inventory, unlock; each as its schema says."""
+    shell.write("kestra-sync.yaml", "version: 1\nname: NS\nscope: [NS]\n")
+    assert shell.run("history", "--format", "json").json["runs"] == []
+    assert shell.run("inventory", "--format", "json").json["inventory"] is None
+    assert shell.run("apply", "--yes").code == 0
+    assert len(shell.run("history", "--format", "json").json["runs"]) == 1
+    inventory = shell.run("inventory", "--format", "json").json["inventory"]
+    assert [each["id"] for each in inventory["resources"]] == ["hello"]
+    assert shell.run("unlock", "--format", "json").json["holder"] is None
+    assert shell.run("drift", "--format", "json").json["drifted"] == []
+    # A file that no longer yields the flow it once did is no reason to delete it.
+    shell.write("flows/hello.yaml", "id: hello\n")
+    refused = shell.run("apply", "--yes", "--format", "json")
+    assert refused.code == 4
+    assert "skipped-file" in [each["rule"] for each in refused.json["refusals"]]
+    assert refused.json["outcomes"] == []
+
+
+def test_invalid_files(shell: Shell) -> None:
+    """Exit 3, with line and column; nothing is written."""
+    shell.write("flows/bad.yaml", "id: bad\nnamespace: NS\ntasks:\n  - id: x\n\ttype: y\n")
+    for args in (("plan",), ("validate", "--offline")):
+        ran = shell.run(*args)
+        assert ran.code == 3
+        assert re.search(r"^flows/bad\.yaml:5:1: error\[", ran.out + ran.err, re.MULTILINE), args
+    for args in (("apply", "--yes"), ("validate",)):
+        ran = shell.run(*args, "--format", "json")
+        assert ran.code == 3
+        (found,) = (each for each in ran.json["diagnostics"] if each["severity"] == "error")
+        assert (found["path"], found["line"], found["column"]) == ("flows/bad.yaml", 5, 1)
+
+
+def test_nothing_to_ask_on(shell: Shell) -> None:
+    """``--yes`` is needed where there is no terminal; the plan is shown all the same."""
+    ran = shell.run("apply", stdin="y\n")
+    assert ran.code == 64
+    assert "Plan: 1 to create" in ran.out
+    assert "pass --yes" in ran.err
+    ran = shell.run("apply", "--format", "json")
+    assert (ran.code, ran.json["error"]["kind"]) == (64, "UsageError")
+
+
+def test_usage(shell: Shell) -> None:
+    """64, never 2; told before any server is asked."""
+    for args in (("plan", "--nope"), ("nope",), ("plan", "no/such/folder")):
+        ran = shell.run(*args, "--format", "json", KESTRA_API_URL="http://127.0.0.1:1")
+        assert ran.code == 64
+        assert ran.err.startswith("kestra-sync: error: ")
+        assert ran.json["error"]["message"] in ran.err
+    ran = shell.run("nope")
+    assert (ran.code, ran.out) == (64, "")
+    ran = shell.run("plan", "--format", "json", KESTRA_API_URL="")
+    assert (ran.code, ran.json["error"]["kind"]) == (64, "UsageError")
+
+
+def test_nobody_there(shell: Shell) -> None:
+    """69, after a few tries."""
+    ran = shell.run("plan", "--format", "json", KESTRA_API_URL="http://127.0.0.1:1")
+    assert ran.code == 69
+    assert ran.json["error"]["kind"] == "Unreachable"
+    assert "127.0.0.1:1" in ran.err
+
+
+def test_not_allowed(shell: Shell) -> None:
+    """77, and the password is in no message, log or traceback."""
+    if shell.server.token:
+        wrong = {"KESTRA_TOKEN": "wrong-secret-1"}
+    else:
+        wrong = {"KESTRA_PASSWORD": "wrong-secret-1"}
+    for command in (["plan"], ["validate"]):
+        ran = shell.run(*command, "-v", "--format", "json", **wrong)
+        assert ran.code == 77
+        assert ran.json["error"]["kind"] == "Unauthorized"
+        assert "KESTRA_PASSWORD" in ran.json["error"]["remedy"]
+        assert "wrong-secret-1" not in ran.out + ran.err
+
+
+def test_secrets_are_never_shown(shell: Shell) -> None:
+    """Not with ``-v``, which tells of every request."""
+    ran = shell.run("apply", "--yes", "-v")
+    assert ran.code == 0
+    assert "/flows" in ran.err
+    for secret in (shell.server.password, shell.server.token):
+        assert not secret or secret not in ran.out + ran.err
+    assert "Authorization" not in ran.err
+    assert "Basic " not in ran.err
+
+
+def test_a_report_that_nobody_reads_to_the_end(shell: Shell) -> None:
+    """``kestra-sync plan | head`` is silent."""
+    for number in range(400):
+        shell.write(f"flows/f{number}.yaml", HELLO.replace("hello", f"hello_{number}"))
+    for args in (
+        ["plan"],
+        ["validate", "--offline", "--format", "json", "--strict"],
+        ["plan", "-x"],
+    ):
+        with subprocess.Popen(
+            [sys.executable, "-m", "kestra_sync", *args],
+            cwd=shell.folder,
+            env=shell.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            err = process.stderr.read()
+            assert process.wait(60) in (0, 1, 64)
+        assert "Traceback" not in err
+        assert "BrokenPipe" not in err
+        assert "Exception ignored" not in err
+
+
+_MODULES = "click rich requests jsonschema ruamel.yaml deepdiff dotenv pathspec"
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["plan", "--help"], ["apply", "-h"]])
+def test_help_imports_next_to_nothing(args: list[str], shell: Shell) -> None:
+    """It answers at once, as does the completion of a shell."""
+    script = (
+        "import sys; from kestra_sync.cli.edge import run; code = run(sys.argv[1:]);"
+        f"print([each for each in '{_MODULES}'.split() if each in sys.modules], file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *args],
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "['click']\n")
+
+
+def _options(command: click.Command, name: str) -> Iterator[tuple[str, click.Option]]:
+    if isinstance(command, click.Group):
+        for each in command.list_commands(click.Context(command)):
+            child = command.get_command(click.Context(command), each)
+            assert child is not None
+            yield from _options(child, f"{name} {each}".strip())
+        return
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            yield name, parameter
+
+
+_OPTIONS = list(_options(group, ""))
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), _OPTIONS, ids=[f"{name} {option.name}" for name, option in _OPTIONS]
+)
+def test_every_option_has_a_variable(command: str, option: click.Option) -> None:
+    """Named after it; and no option takes a secret, since every user sees what is typed."""
+    long = next(each for each in option.opts if each.startswith("--"))
+    variable = option.envvar if isinstance(option.envvar, str) else (option.envvar or [""])[0]
+    assert variable.startswith("KESTRA_SYNC_")
+    assert variable.endswith(long.removeprefix("--").replace("-", "_").upper())
+    assert option.help
+    assert not {"password", "token"} & set(long.strip("-").split("-"))
+
+
+def test_variables_work(shell: Shell) -> None:
+    """What is typed wins over them."""
+    given = {"KESTRA_SYNC_FORMAT": "json", "KESTRA_SYNC_DETAILED_EXITCODE": "1"}
+    ran = shell.run("plan", **given)
+    assert (ran.code, ran.json["plan"]["summary"]["create"]) == (2, 1)
+    assert shell.run("plan", "--format", "text", **given).out.startswith("kestra-sync plan")
+
+
+def test_the_env_file(shell: Shell) -> None:
+    """``.env`` in the current folder, or the one that is named; only for what is not set."""
+    lines = "".join(f"{name}={value}\n" for name, value in shell.server.env.items())
+    shell.write(".env", lines)
+    bare = dict.fromkeys(shell.server.env, "")
+    assert shell.run("plan", **bare).code == 0
+    (shell.folder / ".env").rename(shell.folder / "other.env")
+    assert shell.run("plan", **bare).code == 64
+    assert shell.run("plan", "--env-file", "other.env", **bare).code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x03", 130)])
+def test_on_a_terminal_it_asks(answer: str, code: int, shell: Shell) -> None:
+    """And takes a no, nothing and ^C for what they are."""
+    text, ended = _on_a_terminal(shell, answer)
+    assert ended == code
+    assert f"Apply 1 change to {shell.server.url}? [y/N]: " in text
+    plan, _, rest = text.partition("[y/N]: ")
+    assert "\x1b[32m+\x1b[0m" in plan
+    if code == 0:
+        assert "Applied: 1 created." in rest
+    elif code == 1:
+        assert "Nothing was applied." in rest
+    else:
+        assert rest.endswith("\r\nkestra-sync: error: interrupted\r\n")
+    assert ("No changes." in shell.run("plan").out) is (code == 0)
+
+
+def _on_a_terminal(shell: Shell, answer: str) -> tuple[str, int]:
+    import pty
+    import select
+
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "kestra_sync", "apply"],
+        cwd=shell.folder,
+        env={**shell.environment, "TERM": "xterm", "COLUMNS": "80"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+        preexec_fn=_take_terminal,  # so that ^C reaches it
+    ) as process:
+        os.close(follower)
+        text, answered = b"", False
+        while True:
+            ready, _, _ = select.select([leader], [], [], 60)
+            assert ready, text
+            try:
+                some = os.read(leader, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not some:
+                break
+            text += some
+            if not answered and b"[y/N]: " in text:
+                os.write(leader, answer.encode())
+                answered = True
+        code = process.wait(60)
+    os.close(leader)
+    return text.decode(), code
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_the_server_is_named(shell: Shell, server: Server) -> None:
+    """With its version and the tenant."""
+    first = shell.run("plan").out.splitlines()[0]
+    assert first == (
+        f"kestra-sync plan · {server.url} (Kestra {server.version}, tenant {server.tenant})"
+        " · 1 flow in flows/"
+    )
