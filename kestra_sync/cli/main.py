@@ -23,6 +23,8 @@ _COMMANDS = {
     "history": "Show the last applies.",
     "inventory": "Show the flows that we own.",
     "unlock": "Take the lock away from a dead apply.",
+    "doctor": "Ask whether everything is in place.",
+    "init": "Write a configuration to begin with.",
 }
 
 

@@ -1,0 +1,171 @@
+"""``doctor``: whether everything is in place for a plan and an apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kestra_sync.apply.lock import read_holder
+from kestra_sync.commands.connect import connect
+from kestra_sync.commands.gather import scope_of
+from kestra_sync.commands.ownership import place_of
+from kestra_sync.commands.validate import check_flows
+from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.read import check_repository, read_inventory
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.model import Severity, StrEnum
+from kestra_sync.repo.load import load
+from kestra_sync.settings import Settings
+
+
+class Health(StrEnum):
+    """How a question was answered; stable in the JSON."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """One question and its answer.
+
+    :param remedy: what to do about it, where something is to be done.
+    :param exit_code: what a plan would end with because of it.
+    """
+
+    question: str
+    health: Health
+    answer: str
+    remedy: str | None = None
+    exit_code: ExitCode = ExitCode.OK
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All answers, in the order in which they were asked."""
+
+    checkups: tuple[Checkup, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the first question that failed: the others may follow from it."""
+        failed = (each.exit_code for each in self.checkups if each.health is Health.FAILED)
+        return next(failed, ExitCode.OK)
+
+
+def doctor(settings: Settings) -> Diagnosis:
+    """Ask everything that a plan and an apply depend on. Nothing is written.
+
+    :raises UsageError: for connection settings that make no sense.
+    """
+    checkups = [_ask("files", lambda: _files(settings))]
+    with connect(settings.connection) as client:
+        asked: list[tuple[str, Callable[[], Checkup]]] = [
+            ("server", lambda: _server(client)),
+            ("credentials", lambda: _credentials(client)),
+            ("inventory", lambda: _inventory(client, settings)),
+            ("lock", lambda: _lock(client, settings)),
+        ]
+        broken = False
+        for question, answer in asked:
+            if broken:
+                checkups.append(Checkup(question, Health.SKIPPED, "not asked, see above"))
+                continue
+            checkups.append(_ask(question, answer))
+            broken = checkups[-1].health is Health.FAILED
+    return Diagnosis(tuple(checkups))
+
+
+def _ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
+    try:
+        return answer()
+    except KestraSyncError as error:
+        return Checkup(question, Health.FAILED, error.message, error.remedy, error.exit_code)
+
+
+def _files(settings: Settings) -> Checkup:
+    repository = load(
+        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+    )
+    _, diagnostics = check_flows(repository.flows, settings)
+    found = [*repository.diagnostics, *diagnostics]
+    errors = sum(each.severity is Severity.ERROR for each in found)
+    if errors:
+        return Checkup(
+            "files",
+            Health.FAILED,
+            f"{errors} errors in {repository.source}",
+            "see 'kestra-sync validate --offline'",
+            ExitCode.INVALID,
+        )
+    if not repository.flows:
+        return Checkup(
+            "files", Health.WARNING, f"no flows in {repository.source}", "check the paths"
+        )
+    scope = scope_of(repository, settings.scope)
+    return Checkup(
+        "files",
+        Health.OK,
+        f"{len(repository.flows)} flows in {repository.source}, scope"
+        f" {', '.join(scope.namespaces)}{' (exactly)' if scope.exact else ''}",
+    )
+
+
+def _server(client: KestraClient) -> Checkup:
+    info = client.server_info()
+    return Checkup("server", Health.OK, f"Kestra {info.version} ({info.edition}) at {client.url}")
+
+
+def _credentials(client: KestraClient) -> Checkup:
+    namespaces = client.flows.namespaces()
+    return Checkup(
+        "credentials",
+        Health.OK,
+        f"may read the flows of {len(namespaces)} namespaces of tenant {client.tenant}",
+    )
+
+
+def _inventory(client: KestraClient, settings: Settings) -> Checkup:
+    if settings.name is None:
+        return Checkup(
+            "inventory",
+            Health.WARNING,
+            "no name is set: nothing is owned, so nothing is pruned and drift cannot be told",
+            "run 'kestra-sync init', or add name: and scope: to kestra-sync.yaml",
+        )
+    assert settings.scope is not None  # a name needs a scope
+    inventory = read_inventory(client.kv, place_of(settings, settings.scope))
+    if inventory is None:
+        return Checkup(
+            "inventory", Health.OK, f"{settings.name}: none yet, the first apply makes it"
+        )
+    check_repository(inventory, origin().repository, take_over=settings.take_over)
+    if inventory.intent is not None:
+        return Checkup(
+            "inventory",
+            Health.WARNING,
+            f"{settings.name}: a run of {inventory.intent.time} did not come to its end",
+            "run 'kestra-sync apply' again: it goes on with what is left",
+        )
+    return Checkup(
+        "inventory",
+        Health.OK,
+        f"{settings.name}: {len(inventory.resources)} flows, last written {inventory.time}",
+    )
+
+
+def _lock(client: KestraClient, settings: Settings) -> Checkup:
+    if settings.name is None or settings.scope is None:
+        return Checkup("lock", Health.SKIPPED, "there is no lock without an inventory")
+    holder = read_holder(client.kv, place_of(settings, settings.scope))
+    if holder is None:
+        return Checkup("lock", Health.OK, "free")
+    return Checkup(
+        "lock",
+        Health.WARNING,
+        f"held by {holder.who} since {holder.since}",
+        "wait for that run; if it is dead, 'kestra-sync unlock' takes the lock away",
+    )

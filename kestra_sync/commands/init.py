@@ -1,0 +1,73 @@
+"""``init``: a configuration to begin with. Writes one file, and never over another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kestra_sync.config.file import NAMES
+from kestra_sync.errors import KestraSyncError, UsageError
+from kestra_sync.inventory.origin import origin
+from kestra_sync.repo.load import load
+
+_FILE = "kestra-sync.yaml"
+
+
+def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -> str:
+    """Write ``kestra-sync.yaml`` for the flows in ``paths``; returns its text.
+
+    :param name: the name of the inventory; by default that of the repository or directory.
+    :param namespaces: the scope; by default the outermost namespaces that the files name.
+    :raises UsageError: there is a configuration already, or nothing tells the scope.
+    :raises KestraSyncError: the file cannot be written.
+    """
+    there = next((each for each in NAMES if Path(each).exists()), None)
+    if there is not None:
+        raise UsageError(f"{there} is there already", remedy="edit it, or remove it first")
+    scope = list(namespaces) or _outermost(
+        sorted({flow.flow_id.namespace for flow in load(paths).flows})
+    )
+    if not scope:
+        raise UsageError(
+            f"there are no flows in {', '.join(paths)} that could tell the scope",
+            remedy="pass --namespace",
+        )
+    text = _TEXT.format(
+        name=name or _default_name(),
+        source=paths[0] if len(paths) == 1 else f"[{', '.join(paths)}]",
+        scope=", ".join(scope),
+    )
+    try:
+        Path(_FILE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise KestraSyncError(f"cannot write {_FILE}: {error.strerror}") from error
+    return text
+
+
+_TEXT = """\
+# What kestra-sync manages, and how. Every key: docs/configuration.md
+version: 1
+
+# The name under which the server remembers what was applied from here.
+name: {name}
+source: {source}
+
+# The namespaces that this repository manages, with all below them.
+scope: [{scope}]
+
+# Delete what we deployed and Git no longer has. Others: none, scope.
+prune: owned
+"""
+
+
+def _outermost(namespaces: Sequence[str]) -> list[str]:
+    return [
+        each for each in namespaces if not any(each.startswith(f"{other}.") for other in namespaces)
+    ]
+
+
+def _default_name() -> str:
+    repository = origin().repository.rpartition("/")[2]
+    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", repository or Path.cwd().name).strip("._-")
+    return name[:60] or "flows"

@@ -1,0 +1,100 @@
+"""``init`` and ``doctor``: the first minutes with a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+
+
+def _health(repo: Repo, *args: str) -> dict[str, str]:
+    document = repo.run("doctor", "--format", "json", *args).json
+    return {each["question"]: each["health"] for each in document["checkups"]}
+
+
+def test_init_writes_a_configuration_that_works(repo: Repo) -> None:
+    repo.flow("a")
+    repo.flow("b", ns=f"{repo.namespace}.below")
+    ran = repo.run("init", "--name", repo.name)
+    assert ran.code == 0
+    text = Path("kestra-sync.yaml").read_text()
+    assert text in ran.out + "\n"
+    assert f"scope: [{repo.namespace}]\n" in text
+    assert repo.apply().code == 0
+    assert len(repo.inventory()["resources"]) == 2
+
+
+def test_init_never_overwrites(repo: Repo) -> None:
+    repo.config()
+    before = Path("kestra-sync.yaml").read_bytes()
+    ran = repo.run("init", "--namespace", "x")
+    assert ran.code == 64
+    assert "is there already" in ran.err
+    assert Path("kestra-sync.yaml").read_bytes() == before
+
+
+def test_init_needs_something_that_tells_the_scope(repo: Repo) -> None:
+    ran = repo.run("init")
+    assert ran.code == 64
+    assert "--namespace" in ran.err
+    assert not Path("kestra-sync.yaml").exists()
+    assert repo.run("init", "--namespace", repo.namespace).code == 0
+
+
+def test_doctor_finds_everything_in_place(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a")
+    ran = repo.run("doctor")
+    assert ran.code == 0
+    assert "none yet, the first apply makes it" in ran.out
+    assert ran.out.endswith("Ready to plan and apply.\n")
+    repo.apply()
+    assert set(_health(repo).values()) == {"ok"}
+
+
+def test_doctor_says_what_is_missing(repo: Repo) -> None:
+    repo.write("flows/broken.yaml", "id: [\n")
+    ran = repo.run("doctor")
+    assert ran.code == 3
+    assert "see 'kestra-sync validate --offline'" in ran.out
+    health = _health(repo)
+    assert health["files"] == "failed"
+    assert health["inventory"] == "warning"
+    assert health["lock"] == "skipped"
+
+
+def test_doctor_sees_locks_and_unfinished_runs(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a")
+    repo.apply()
+    record = repo.inventory()
+    record["intent"] = {"time": "2026-01-01T00:00:00Z", "writes": []}
+    repo.client.kv.put(repo.namespace, f"kestra-sync.{repo.name}", record)
+    repo.client.kv.put(
+        repo.namespace, f"kestra-sync-lock.{repo.name}", {"nonce": "x", "who": "w", "since": "s"}
+    )
+    health = _health(repo)
+    assert health["inventory"] == "warning"
+    assert health["lock"] == "warning"
+
+
+def test_doctor_stops_asking_a_server_that_is_not_there(repo: Repo) -> None:
+    repo.flow("a")
+    ran = repo.run("doctor", "--url", "http://127.0.0.1:9", "--format", "json")
+    assert ran.code == 69
+    health = {each["question"]: each["health"] for each in ran.json["checkups"]}
+    assert health["server"] == "failed"
+    assert health["credentials"] == health["inventory"] == "skipped"
+
+
+def test_doctor_with_a_wrong_password(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.flow("a")
+    monkeypatch.delenv("KESTRA_TOKEN", raising=False)
+    monkeypatch.setenv("KESTRA_USERNAME", "nobody@example.com")
+    monkeypatch.setenv("KESTRA_PASSWORD", "Wrong-Secret-1")
+    ran = repo.run("doctor")
+    assert ran.code == 77
+    assert "KESTRA_PASSWORD" in ran.out
+    assert "Wrong-Secret-1" not in ran.out + ran.err
