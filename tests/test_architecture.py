@@ -35,7 +35,8 @@ _ALLOWED: dict[str, set[str]] = {
     "report": {"repo", "config", "checks", "inventory", "plan", "apply", "smoke", "commands"},
     # Everything but the rendering.
     "commands": {
-        "kestra", "repo", "render", "inventory", "live", "checks", "plan", "apply", "smoke",
+        "config", "kestra", "repo", "render", "inventory", "live", "checks", "plan", "apply",
+        "smoke",
     },
     "cli": {"kestra", "config", "inventory", "commands", "plan", "report"},
     # Runs the command line inside of CI. Its calls to GitHub and GitLab go by the rules of our HTTP.

@@ -385,6 +385,26 @@ def test_files(client: KestraClient, namespace: str) -> None:
         client.files.get(namespace, "/dir/a.bin")
 
 
+def test_executions_are_found_by_flow_label_and_kind(client: KestraClient, namespace: str) -> None:
+    flow = client.flows.create(
+        f"id: found\nnamespace: {namespace}\ntasks:\n"
+        "  - id: log\n    type: io.kestra.plugin.core.log.Log\n    message: hi\n"
+    ).flow_id
+    first = client.executions.create(flow, wait=True, labels={"number": "one"})
+    second = client.executions.create(flow, wait=True, labels={"number": "two"})
+    test = client.executions.create(flow, wait=True, kind="TEST", labels={"number": "two"})
+    scope = Scope((namespace,))
+    deadline = time.monotonic() + 20
+    while len(client.executions.search(scope)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)  # the list is written behind the execution's back
+    newest_first = [each.id for each in client.executions.search(scope, flow_id=flow.id)]
+    assert newest_first == [second.id, first.id]
+    labelled = client.executions.search(scope, labels={"number": "two"})
+    assert [each.id for each in labelled] == [second.id]
+    tests = client.executions.search(scope, kind="TEST", labels={"number": "two"})
+    assert [each.id for each in tests] == [test.id]
+
+
 # Who we are
 
 

@@ -174,7 +174,9 @@ class ExecutionController {
     @Get("/search")
     Page<Execution> search(HttpRequest<?> request) {
         return Page.of(repository.find(
-            Page.asked(request), Api.TENANT, Filters.of(request, QueryFilter.Resource.EXECUTION)));
+            Page.asked(request, repository.sortMapping()),
+            Api.TENANT,
+            Filters.of(request, QueryFilter.Resource.EXECUTION)));
     }
 
     @Delete("/{executionId}")

@@ -5,6 +5,7 @@ import io.micronaut.data.model.Pageable;
 import io.micronaut.data.model.Sort;
 import io.micronaut.http.HttpRequest;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * One page of a search.
@@ -21,23 +22,29 @@ record Page<T>(List<T> results, long total) {
 
     /** Reads {@code page} (from 1), {@code size} and {@code sort=field:direction}. */
     static Pageable asked(HttpRequest<?> request) {
+        return asked(request, Function.identity());
+    }
+
+    /** The same, with the repository's own names for the fields of the JSON. */
+    static Pageable asked(HttpRequest<?> request, Function<String, String> names) {
         int page = number(request, "page", 1);
         int size = number(request, "size", DEFAULT_SIZE);
         if (page < 1 || size < 1) {
             throw new IllegalArgumentException("page and size must be positive");
         }
         List<Sort.Order> orders = request.getParameters().getAll("sort").stream()
-            .map(Page::order)
+            .map(text -> order(text, names))
             .toList();
         return orders.isEmpty()
             ? Pageable.from(page, size)
             : Pageable.from(page, size, Sort.of(orders));
     }
 
-    private static Sort.Order order(String text) {
+    private static Sort.Order order(String text, Function<String, String> names) {
         String[] parts = text.split(":", 2);
+        String field = names.apply(parts[0]);
         boolean descending = parts.length == 2 && parts[1].equalsIgnoreCase("desc");
-        return descending ? Sort.Order.desc(parts[0]) : Sort.Order.asc(parts[0]);
+        return descending ? Sort.Order.desc(field) : Sort.Order.asc(field);
     }
 
     private static int number(HttpRequest<?> request, String name, int otherwise) {
