@@ -19,7 +19,7 @@ from kestra_sync.apply.rollback import Restored, roll_back
 from kestra_sync.apply.run import run
 from kestra_sync.apply.verify import verify
 from kestra_sync.apply.writer import Writer
-from kestra_sync.errors import ConflictError
+from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place, read_inventory
 from kestra_sync.inventory.record import Inventory
@@ -141,7 +141,8 @@ def carry_out(
             done = replace(
                 done, restored=roll_back(client.flows, done.outcomes, observer, journal=tell)
             )
-        done = _recorded(recorder, done)
+        if recorder is not None:
+            done = _recorded(recorder, done, lambda: _overtaken(client, owned, recorder, lock))
         return replace(done, interrupted=stop.is_set())
 
 
@@ -241,13 +242,27 @@ def _not_begun(
     )
 
 
-def _recorded(recorder: Recorder | None, done: Done) -> Done:
+_OVERTAKEN = (
+    "the inventory was not written: another apply has taken over; run apply again to see what is"
+    " left to do"
+)
+
+
+def _overtaken(client: Client, owned: Owned | None, recorder: Recorder, lock: Lock | None) -> bool:
+    """Whether the lock was lost to an apply that has recorded what it does: ours would hide it."""
+    if owned is None or lock is None or lock.check():
+        return False
+    now = read_inventory(client.kv, owned.place)
+    return now is not None and now.generation != recorder.inventory.generation
+
+
+def _recorded(recorder: Recorder, done: Done, overtaken: Callable[[], bool]) -> Done:
     """Store the result; a failure to do so is part of the result."""
-    if recorder is None:
-        return done
     try:
+        if overtaken():
+            return replace(done, notes=(*done.notes, _OVERTAKEN), incomplete=True)
         recorder.finish(done.outcomes, _word(done), done.restored)
-    except KestraError as error:
+    except (KestraError, RefusedError) as error:
         note = f"the inventory could not be written ({error}); run apply again to mend it"
         return replace(done, notes=(*done.notes, note), incomplete=True)
     return done

@@ -15,6 +15,7 @@ import pytest
 from kestra_sync.cli.edge import run
 from kestra_sync.kestra.client import KestraClient
 from kestra_sync.model import FlowId, Scope, sha256
+from kestra_sync.repo.identify import identify_source
 from tests.support.proxy import FaultProxy
 from tests.support.server import Server
 
@@ -123,6 +124,12 @@ class Repo:
         (root / "flows").mkdir(parents=True)
         return Repo(root, self.namespace, self.client, self._capsys, f"-{label}")
 
+    def again(self, namespace: str) -> Repo:
+        """An empty repository for another namespace."""
+        root = self.root.parent / namespace
+        (root / "flows").mkdir(parents=True)
+        return Repo(root, namespace, self.client, self._capsys)
+
     def run(self, *args: str) -> Ran:
         """Run a command in the repository, wherever its output goes."""
         os.chdir(self.root)
@@ -149,15 +156,14 @@ class Repo:
 
     def lives(self) -> dict[str, bytes]:
         """Every source below the namespace, by id (by full name if it is of another one)."""
-        found = (
-            self.client.flows.get(each.flow_id) for each in self.client.flows.search(self.scope)
-        )
-        return {
-            each.flow_id.id
-            if each.flow_id.namespace == self.namespace
-            else str(each.flow_id): each.source
-            for each in found
-        }
+        found = {}
+        for source in self.client.flows.export(self.scope):
+            flow_id = identify_source(source)
+            assert flow_id is not None, source
+            if self.scope.covers(flow_id.namespace):
+                here = flow_id.namespace == self.namespace
+                found[flow_id.id if here else str(flow_id)] = source
+        return found
 
     def revision(self, name: str) -> int | None:
         """The revision on the server."""

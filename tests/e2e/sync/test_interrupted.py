@@ -1,0 +1,203 @@
+"""Runs that are killed or interrupted, servers that go away: the next run ends what was begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.kestra.client import KestraClient
+from tests.e2e.conftest import EngineFactory
+from tests.e2e.sync.conftest import Repo
+from tests.e2e.sync.processes import Process, await_silence
+from tests.support.proxy import FaultProxy, Rule, call_after, call_first, reset_request
+from tests.support.server import server_of
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+RECORD = r"/kv/kestra-sync\."
+CREATES = 44
+#: The next request after these: the last writes of the run are deletions.
+LAST = ("DELETE", r"/flows/[^/]+/gone\d$")
+
+
+def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
+    """Writes to do, fifty by default: creations, four updates, two deletions. Returns the goal."""
+    repo.config()
+    for name in ("gone0", "gone1", "up0", "up1", "up2", "up3", "same"):
+        repo.flow(name)
+    assert repo.apply().code == 0
+    repo.remove("gone0")
+    repo.remove("gone1")
+    goal = {"same": repo.source("same")}
+    goal |= {f"up{index}": repo.flow(f"up{index}", "changed") for index in range(4)}
+    goal |= {f"new{index:02}": repo.flow(f"new{index:02}", "x") for index in range(creates)}
+    return goal
+
+
+def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
+    """The same command again: nothing lost, nothing doubled, the record complete."""
+    assert repo.run("unlock").code == 0  # or it waits until the lock of the dead run expires
+    ran = repo.apply()
+    assert ran.code == 0, ran.err
+    assert repo.lives() == goal
+    revisions = {each.flow_id.id: each.revision for each in repo.client.flows.search(repo.scope)}
+    assert revisions == {name: 2 if name.startswith("up") else 1 for name in goal}
+    assert set(repo.owned()) == set(goal)
+    assert repo.agrees()
+    assert "intent" not in repo.inventory()
+    assert repo.plan("--detailed-exitcode").code == 0
+
+
+@posix
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(("PUT", RECORD, 1, False), id="before the intent is stored"),
+        pytest.param(("POST", r"/flows$", 1, True), id="in the first creation"),
+        pytest.param(("POST", r"/flows$", 25, True), id="in the middle"),
+        pytest.param((*LAST, 1, True), id="in the first deletion"),
+        pytest.param(("PUT", RECORD, 2, False), id="before the result is stored"),
+    ],
+)
+def test_a_killed_run_is_mended_by_the_next(
+    repo: Repo, proxy: FaultProxy, rule: tuple[str, str, int, bool]
+) -> None:
+    goal = prepared(repo)
+    method, path, nth, arrives = rule
+    process = Process(repo.root)
+    kill = process.send(signal.SIGKILL)
+    fault = call_after(kill) if arrives else call_first(kill, reset_request)
+    struck = proxy.add(Rule(fault, method, path, nth=nth))
+    proxy.forget()
+    process.start("apply", "--yes", "--journal", "journal.jsonl")
+    assert process.end().code == -signal.SIGKILL
+    assert struck.seen >= nth
+    await_silence(proxy, unanswered=0 if arrives else 1)
+    # The journal explains what the run was about when it died.
+    journal = (repo.root / "journal.jsonl").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in journal]
+    assert events[0] == "begin"
+    assert "end" not in events
+    assert ("intend" in events) is (path != RECORD or nth == 2)
+    assert_ends_well(repo, goal)
+
+
+@posix
+def test_two_kills_in_a_row_forget_nothing(repo: Repo, proxy: FaultProxy) -> None:
+    """The second run knows what the first one has written, and the third what both have."""
+    goal = prepared(repo, 30)
+    for nth in (12, 6):
+        process = Process(repo.root)
+        kill = call_after(process.send(signal.SIGKILL))
+        rule = proxy.add(Rule(kill, "POST", r"/flows$", nth=nth))
+        process.start("apply", "--yes")
+        assert process.end().code == -signal.SIGKILL
+        assert rule.seen >= nth
+        await_silence(proxy)
+        assert repo.run("unlock").code == 0
+        # Git moves on in between, away from something that was just created.
+        created = sorted(name for name in repo.lives() if name.startswith("new") and name in goal)
+        repo.remove(created[0])
+        del goal[created[0]]
+    assert_ends_well(repo, goal)
+
+
+@posix
+@pytest.mark.parametrize(
+    "signals",
+    [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM, signal.SIGTERM)],
+    ids=["SIGINT", "SIGTERM", "as CI cancels a job"],
+)
+def test_an_interrupted_run_ends_its_writes_and_says_what_was_done(
+    repo: Repo, proxy: FaultProxy, signals: tuple[int, ...]
+) -> None:
+    goal = prepared(repo, 12)
+    before = repo.lives()
+    process = Process(repo.root)
+    proxy.add(Rule(call_first(process.send(*signals)), "POST", r"/flows$", nth=3))
+    process.start("apply", "--yes", "--format", "json")
+    ran = process.end()
+    assert ran.code == ran.json["exit_code"] == 130
+    assert ran.json["interrupted"] is True
+    outcomes = ran.outcomes()
+    assert len(outcomes) == 12 + 6
+    assert set(outcomes.values()) == {"applied", "not-attempted"}
+    done = {name for name, status in outcomes.items() if status == "applied"}
+    assert {
+        name: source for name, source in repo.lives().items() if before.get(name) != source
+    } == {name: goal[name] for name in done}
+    assert set(repo.owned()) == {*before, *done}
+    assert repo.agrees()
+    assert "intent" not in repo.inventory()
+    assert repo.inventory()["history"][-1]["result"] == "interrupted"
+    assert not repo.client.kv.search(f"kestra-sync-lock.{repo.name}")
+    assert_ends_well(repo, goal)
+
+
+@posix
+def test_an_interrupt_while_the_result_is_recorded_costs_nothing(
+    repo: Repo, proxy: FaultProxy
+) -> None:
+    goal = prepared(repo, 2)
+    process = Process(repo.root)
+    proxy.add(Rule(call_first(process.send(signal.SIGINT)), "PUT", RECORD, nth=2))
+    process.start("apply", "--yes", "--format", "json")
+    ran = process.end()
+    assert (ran.code, set(ran.outcomes().values())) == (130, {"applied"})
+    assert repo.lives() == goal
+    assert set(repo.owned()) == set(goal)
+    assert_ends_well(repo, goal)
+
+
+@posix
+def test_an_interrupt_before_the_writes_writes_nothing(repo: Repo, proxy: FaultProxy) -> None:
+    goal = prepared(repo, 2)
+    before = repo.lives()
+    process = Process(repo.root)
+    proxy.add(Rule(call_first(process.send(signal.SIGTERM)), "GET", "/flows/export"))
+    process.start("apply", "--yes", "--format", "json")
+    ran = process.end()
+    assert ran.code == ran.json["exit_code"] == 130
+    assert repo.lives() == before
+    assert_ends_well(repo, goal)
+
+
+def test_a_server_that_goes_away_in_the_middle_is_no_loss(
+    engine_factory: EngineFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is killed at the tenth creation and comes back at the same address."""
+    engine = engine_factory()
+    root = tmp_path / "repo"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    for name, value in server_of(engine).env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.01)
+    monkeypatch.setattr("kestra_sync.apply.writer._SETTLE", 0.01)
+    repo = Repo(root, "kstest.restart", KestraClient(env_file=None), capsys)
+    goal = prepared(repo, 20)
+    back = threading.Event()
+
+    def restart() -> None:
+        engine.kill()
+        engine.restart()
+        back.set()
+
+    with FaultProxy(engine.url) as proxy:
+        monkeypatch.setenv("KESTRA_API_URL", proxy.url)
+        monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+        proxy.add(Rule(call_first(restart), "POST", r"/flows$", nth=10))
+        ran = repo.apply()
+        assert back.wait(120)
+    assert ran.code == ran.json["exit_code"]
+    assert len(ran.outcomes()) == 20 + 6
+    monkeypatch.setenv("KESTRA_API_URL", engine.url)
+    assert_ends_well(repo, goal)

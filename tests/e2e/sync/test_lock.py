@@ -1,0 +1,143 @@
+"""Two applies of one name at the same time: the second waits, or is refused."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.processes import Process
+from tests.support.proxy import FaultProxy, Rule, call_after, call_first
+from tests.support.server import Server
+from tests.support.sources import subflow
+
+
+def take(repo: Repo, ttl: str = "PT5M") -> str:
+    """Hold the lock as a run that does not end does; returns its key."""
+    key = f"kestra-sync-lock.{repo.name}"
+    holder = {"nonce": "theirs", "who": "job 7", "since": "2020-01-01T00:00:00Z"}
+    repo.client.kv.put(repo.namespace, key, holder, ttl=ttl)
+    return key
+
+
+def test_a_second_apply_is_refused_while_one_is_under_way(
+    repo: Repo, proxy: FaultProxy, server: Server
+) -> None:
+    repo.config()
+    goal = {name: repo.flow(name) for name in ("a", "b")}
+    refused: list[Ran] = []
+
+    def second() -> None:
+        process = Process(repo.root)
+        args = ("--yes", "--format", "json", "--lock-timeout", "0", "--url", server.url)
+        process.start("apply", *args)
+        refused.append(process.end())
+
+    proxy.add(Rule(call_first(second), "POST", r"/flows$"))
+    first = repo.apply("--parallelism", "1")
+    assert first.code == 0
+    (ran,) = refused
+    assert (ran.code, ran.json["exit_code"]) == (5, 5)
+    message = ran.json["error"]["message"]
+    assert f"another apply of {repo.name!r} is under way" in message
+    assert "(process " in message
+    assert "kestra-sync unlock" in ran.json["error"]["remedy"]
+    assert repo.lives() == goal
+    assert {repo.revision(name) for name in goal} == {1}
+    assert repo.agrees()
+
+
+def test_who_planned_before_another_apply_ended_plans_again(repo: Repo, proxy: FaultProxy) -> None:
+    """What it waited for has changed what it planned against."""
+    repo.config()
+    repo.flow("a")
+    other = repo.beside("other")
+    other.label = ""  # another checkout of the same repository
+    other.config()
+    other.flow("b")
+
+    def apply_there() -> None:
+        process = Process(other.root)
+        process.start("apply", "--yes", "--url", repo.client.url)
+        assert process.end().code == 0
+
+    # The plan is made; the look at the lock is the next request.
+    proxy.add(Rule(call_first(apply_there), "GET", r"/kv/kestra-sync-lock\."))
+    ran = repo.apply()
+    assert ran.code == 5
+    assert "ran since the plan was made" in ran.json["error"]["message"]
+    assert set(repo.lives()) == set(repo.owned()) == {"b"}
+    assert not repo.client.kv.search(f"kestra-sync-lock.{repo.name}")
+
+
+def test_an_apply_waits_for_the_lock(repo: Repo, proxy: FaultProxy) -> None:
+    repo.config()
+    repo.flow("a")
+    key = take(repo)
+    gone = threading.Event()
+
+    def release() -> None:
+        repo.client.kv.delete(repo.namespace, key)
+        gone.set()
+
+    proxy.add(Rule(call_after(release), "GET", rf"/kv/{key}$", nth=3))
+    assert repo.apply("--lock-timeout", "120").code == 0
+    assert gone.is_set()
+
+
+def test_a_stale_lock_expires(repo: Repo) -> None:
+    """The server keeps the time: nobody need be there to remove it."""
+    repo.config()
+    repo.flow("a")
+    take(repo, ttl="PT1S")
+    assert repo.apply("--lock-timeout", "120").code == 0
+    assert repo.live("a")
+
+
+def test_a_lock_can_be_taken_away(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a")
+    take(repo)
+    ran = repo.apply("--lock-timeout", "0")
+    assert ran.code == 5
+    assert "job 7 since 2020-01-01T00:00:00Z" in ran.json["error"]["message"]
+    assert repo.lives() == {}
+    assert "held by job 7" in repo.run("unlock").out
+    assert repo.apply("--lock-timeout", "0").code == 0
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["only locked", "recorded as well"])
+def test_a_run_that_lost_its_lock_stops(repo: Repo, proxy: FaultProxy, recorded: bool) -> None:
+    """Before the next level of writes, and without hiding what the other run has recorded."""
+    repo.config()
+    repo.flow("called")
+    repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "called"))
+
+    def overtake() -> None:
+        take(repo)
+        if recorded:
+            theirs = {**repo.inventory(), "generation": 99}
+            repo.client.kv.put(repo.namespace, repo.key, theirs)
+
+    proxy.add(Rule(call_after(overtake), "POST", r"/flows$"))
+    ran = repo.apply()
+    assert ran.code == 6
+    assert ran.outcomes() == {"called": "applied", "caller": "not-attempted"}
+    assert "the lock was taken away" in ran.json["notes"][0]
+    assert ("the inventory was not written" in ran.json["notes"][-1]) is recorded
+    assert repo.inventory()["generation"] == (99 if recorded else 2)
+    assert repo.run("unlock").code == 0
+    assert repo.apply().code == 0
+    assert set(repo.lives()) == set(repo.owned()) == {"called", "caller"}
+
+
+def test_adopting_is_done_under_the_lock_as_well(repo: Repo) -> None:
+    repo.config()
+    repo.client.flows.create(repo.flow("a"))
+    take(repo)
+    assert repo.apply("--lock-timeout", "0").code == 5
+    assert repo.run("unlock").code == 0
+    assert repo.apply().code == 0
+    take(repo)  # nothing to write, nothing to record: nothing to wait for
+    assert repo.apply("--lock-timeout", "0").code == 0
