@@ -140,6 +140,8 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _tell(where: Place, environ: Mapping[str, str]) -> None:
     outputs = {
+        # Not a shim, whose choice depends on files in the working directory.
+        "python": sys.executable,
         "key": where.key,
         "ready": str(where.ready).lower(),
         "wheels": str(wheels_folder(environ)),

@@ -35,14 +35,27 @@ runs:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What act says about one step.
+class Annotation:
+    """A command in the log."""
 
-    :param result: ``success``, ``failure`` or ``skipped``.
-    """
+    kind: str
+    properties: Mapping[str, str]
+    message: str
 
-    name: str
-    result: str
+
+def parse_command(line: str) -> Annotation:
+    """By the rules of GitHub's runner; act's own are lax, and take the last ``::`` for the end."""
+    head, _, message = line.rstrip("\n").removeprefix("::").partition("::")
+    kind, _, given = head.partition(" ")
+    pairs = (each.partition("=") for each in given.split(",") if each)
+    properties = {name: _decoded(value) for name, _, value in pairs}
+    return Annotation(kind, properties, _decoded(message))
+
+
+def _decoded(text: str) -> str:
+    for code, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ",")):
+        text = text.replace(code, character)
+    return text.replace("%25", "%")
 
 
 @dataclass(frozen=True)
@@ -75,9 +88,10 @@ class Run:
         found = [each["content"] for each in self.entries if each.get("command") == "summary"]
         return str(found[-1]) if found else ""
 
-    def annotations(self, kind: str) -> list[dict[str, Any]]:
-        """The ``error``, ``warning`` or ``notice`` commands that the runner took."""
-        return [each for each in self.entries if each.get("command") == kind]
+    def annotations(self, kind: str) -> list[Annotation]:
+        """The ``error``, ``warning`` or ``notice`` commands, as GitHub's runner takes them."""
+        commands = [parse_command(str(each["raw"])) for each in self.entries if "raw" in each]
+        return [each for each in commands if each.kind == kind]
 
     def results(self) -> dict[str, str]:
         """How each job ended."""

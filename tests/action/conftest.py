@@ -1,0 +1,91 @@
+"""A Kestra, a GitHub that is none, and a repository whose workflows act runs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.action.act import Act, copy_action
+from tests.action.github import TOKEN, Github, serving
+from tests.action.gitlab import Gitlab
+from tests.action.gitlab import serving as serving_gitlab
+from tests.support.cleanup import remove_namespace
+from tests.support.server import Http, Server
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever talks to Kestra is marked as such, and runs at the end."""
+    slow = []
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if _HERE in item.path.parents and {"act", "namespace"} & set(names):
+            item.add_marker(pytest.mark.e2e)
+            slow.append(item)
+    items.sort(key=lambda item: item in slow)
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Iterator[Http]:
+    """Raw calls to Kestra."""
+    with Http(server) as session:
+        yield session
+
+
+@pytest.fixture
+def namespace(http: Http) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"kstest.{uuid.uuid4().hex[:10]}"
+    yield name
+    remove_namespace(http, name)
+
+
+@pytest.fixture
+def github() -> Iterator[Github]:
+    """A GitHub with one repository."""
+    with serving(Github()) as running:
+        yield running
+
+
+@pytest.fixture
+def gitlab() -> Iterator[Gitlab]:
+    """A GitLab with one merge request."""
+    with serving_gitlab(Gitlab()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def action(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The action, as a runner fetches it."""
+    return copy_action(tmp_path_factory.mktemp("action"))
+
+
+@pytest.fixture
+def act(server: Server, github: Github, action: Path, tmp_path: Path) -> Act:
+    """A repository with the variables and secrets that the workflows ask for."""
+    (tmp_path / "repository").mkdir()
+    return Act(
+        tmp_path,
+        action,
+        variables={
+            "KESTRA_URL": server.url,
+            "KESTRA_TENANT": server.tenant,
+            "KESTRA_USERNAME": server.username,
+        },
+        secrets={
+            "KESTRA_PASSWORD": server.password,
+            "KESTRA_TOKEN": server.token or "",
+            "GITHUB_TOKEN": TOKEN,
+        },
+        environ={
+            "GITHUB_API_URL": github.url,
+            "GITHUB_GRAPHQL_URL": f"{github.url}/graphql",
+            "GITHUB_REPOSITORY": github.repository,
+            "GITHUB_REF_NAME": "main",
+        },
+    )

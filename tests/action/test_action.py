@@ -1,0 +1,280 @@
+"""``action.yml`` itself, run by act on this machine, against a real Kestra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.action.act import Act, Run
+from tests.action.github import BOT, Github
+from tests.support.server import YAML, Http, Server
+
+CHECKOUT = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd"
+LOG = "io.kestra.plugin.core.log.Log"
+FAIL = "io.kestra.plugin.core.execution.Fail"
+_LOGIN = {
+    "url": "${{ vars.KESTRA_URL }}",
+    "tenant": "${{ vars.KESTRA_TENANT }}",
+    "username": "${{ vars.KESTRA_USERNAME }}",
+    "password": "${{ secrets.KESTRA_PASSWORD }}",
+    "token": "${{ secrets.KESTRA_TOKEN }}",
+}
+
+
+def workflow(**steps: dict[str, str]) -> str:
+    """A workflow with a step of the action for each of ``steps``, which all run."""
+    lines = [
+        "name: test",
+        "on: [push, pull_request, schedule]",
+        "jobs:",
+        "  test:",
+        "    runs-on: ubuntu-latest",
+        "    steps:",
+        f"      - uses: {CHECKOUT}",
+    ]
+    for name, inputs in steps.items():
+        lines += [
+            f"      - id: {name}",
+            "        if: always()",
+            "        continue-on-error: true",
+            "        uses: kestra-sync/kestra-sync@main",
+            "        with:",
+        ]
+        for key, value in {**_LOGIN, **inputs}.items():
+            lines.append(f"          {key}: |-")
+            lines += [f"            {line}" for line in value.splitlines() or [""]]
+    lines += ["      - if: always()", "        shell: bash", "        env:"]
+    for name in steps:
+        lines += [f"          {name.upper()}: ${{{{ toJSON(steps.{name}.outputs) }}}}"]
+        lines += [f"          {name.upper()}_RESULT: ${{{{ steps.{name}.outcome }}}}"]
+    lines.append("        run: |")
+    for name in steps:
+        upper = name.upper()
+        lines.append(f'          printf "%s" "${upper}" > "$CAPTURE/{name}.json"')
+        lines.append(f'          printf "%s" "${upper}_RESULT" > "$CAPTURE/{name}.result"')
+    return "\n".join(lines) + "\n"
+
+
+def result(run: Run, step: str) -> str:
+    """``success`` or ``failure``."""
+    return (run.captured / f"{step}.result").read_text(encoding="utf-8")
+
+
+def flow(namespace: str, name: str, message: str = "hello", task: str = LOG) -> str:
+    """The source of a flow with one task."""
+    said = "message" if task == LOG else "errorMessage"
+    return (
+        f"id: {name}\nnamespace: {namespace}\ntasks:\n"
+        f'  - id: only\n    type: {task}\n    {said}: "{message}"\n'
+    )
+
+
+def config(namespace: str) -> str:
+    """A configuration with a name, so that the server keeps a record."""
+    return f"version: 1\nname: act\nsource: flows\nscope: [{namespace}]\n"
+
+
+def pull_request(number: int = 7, *, head: str = "acme/flows") -> dict[str, object]:
+    """The event of a pull request."""
+    return {"pull_request": {"number": number, "head": {"repo": {"full_name": head}}}}
+
+
+def names(http: Http, namespace: str) -> list[str]:
+    """The flows of a namespace."""
+    answer = http.get(f"/flows/search?filters%5Bnamespace%5D%5BEQUALS%5D={namespace}&size=50")
+    answer.raise_for_status()
+    return sorted(each["id"] for each in answer.json()["results"])
+
+
+def test_from_the_plan_to_drift(
+    act: Act, namespace: str, http: Http, server: Server, github: Github
+) -> None:
+    """Plan, apply of that plan, nothing left to do; then an edit on the server."""
+    act.commit(
+        {
+            "kestra-sync.yaml": config(namespace),
+            "flows/a.yaml": flow(namespace, "a"),
+            "flows/b.yaml": flow(namespace, "b"),
+        }
+    )
+    run = act.run(
+        workflow(
+            plan={"command": "plan"},
+            apply={
+                "command": "apply",
+                "plan-file": "${{ steps.plan.outputs.plan-file }}",
+                "expect-digest": "${{ steps.plan.outputs.plan-digest }}",
+            },
+            again={"command": "plan", "report": "json"},
+        )
+    )
+    assert run.code == 0, run.log
+    planned, applied, again = (run.outputs(name) for name in ("plan", "apply", "again"))
+    assert {name: result(run, name) for name in ("plan", "apply", "again")} == {
+        "plan": "success",
+        "apply": "success",
+        "again": "success",
+    }
+    assert (planned["exit-code"], planned["has-changes"], planned["created"]) == ("2", "true", "2")
+    assert planned["summary"] == "2 to create"
+    assert planned["report-file"].endswith("report.html")
+    assert planned["plan-digest"].startswith("sha256:")
+    assert (applied["exit-code"], applied["created"], applied["failed"]) == ("0", "2", "0")
+    assert applied["summary"] == "2 created"
+    assert (again["exit-code"], again["has-changes"], again["plan-file"] != "") == (
+        "0",
+        "false",
+        True,
+    )
+    assert names(http, namespace) == ["a", "b"]
+    assert run.summary.startswith("### kestra-sync plan")
+    assert not run.annotations("error")
+    # The password is said to the runner once, for it to be masked, and never to anybody.
+    if server.password:
+        assert server.password not in run.log
+
+    edited = flow(namespace, "a", "edited by hand")
+    http.put(f"/flows/{namespace}/a", data=edited, headers=YAML).raise_for_status()
+    run = act.run(
+        workflow(
+            drift={"command": "drift", "issue": "true"},
+            red={"command": "drift", "detailed-exitcode": "true"},
+        ),
+        event="schedule",
+    )
+    drift = run.outputs("drift")
+    assert (drift["exit-code"], drift["drifted"], drift["summary"]) == ("2", "1", "1 flow drifted")
+    assert (result(run, "drift"), result(run, "red")) == ("success", "failure")
+    (issue,) = github.issues
+    assert issue["title"] == "kestra-sync: drift"
+    assert "edited by hand" in issue["body"]
+    assert "flow changed on the server" in run.summary
+
+
+def test_files_that_are_invalid(act: Act, namespace: str, http: Http, github: Github) -> None:
+    """The step fails, the line is marked, the comment is there all the same, nothing is written."""
+    bad = flow(namespace, "bad", "100%\\n::error::forged", task="io.kestra.NoSuchTask")
+    act.commit({"app/flows/bad.yaml": bad, "app/flows/good.yaml": flow(namespace, "good")})
+    run = act.run(
+        workflow(
+            validate={"command": "validate", "working-directory": "app", "offline": "false"},
+            plan={"command": "plan", "working-directory": "app", "comment": "true"},
+            apply={"command": "apply", "working-directory": "app"},
+        ),
+        event="pull_request",
+        payload=pull_request(),
+    )
+    for name in ("validate", "plan", "apply"):
+        outputs = run.outputs(name)
+        assert (outputs["exit-code"], outputs["failure-reason"]) == ("3", "invalid"), name
+        assert outputs["failed"] == "1"
+        assert result(run, name) == "failure"
+    marked = {
+        (each.properties.get("file"), each.properties.get("line"))
+        for each in run.annotations("error")
+    }
+    # From the root of the checkout, as GitHub wants it.
+    assert marked == {("app/flows/bad.yaml", "5")}
+    (comment,) = github.comments[7]
+    assert comment["user"]["login"] == BOT
+    assert comment["body"].startswith("<!-- kestra-sync:default -->\n")
+    assert "NoSuchTask" in comment["body"]
+    assert names(http, namespace) == []
+
+
+def test_failures_have_reasons(act: Act, namespace: str, http: Http) -> None:
+    """Another plan than the expected one, a guard, a server that is not there, a slip."""
+    act.commit({"flows/a.yaml": flow(namespace, "a")})
+    run = act.run(
+        workflow(
+            stale={"command": "apply", "expect-digest": "sha256:" + "0" * 64},
+            unknown={"command": "apply", "expect-digest": "reviewed"},
+            refused={"command": "plan", "namespace": f"{namespace}.other"},
+            lost={"command": "plan", "url": "http://127.0.0.1:9", "timeout": "2"},
+            slip={"command": "plan", "prune": "everything"},
+            useless={"command": "plan", "rollback": "true"},
+        )
+    )
+    reasons = {
+        name: (run.outputs(name)["exit-code"], run.outputs(name)["failure-reason"])
+        for name in ("stale", "unknown", "refused", "lost", "slip", "useless")
+    }
+    assert reasons == {
+        "stale": ("5", "conflict"),
+        "unknown": ("5", "conflict"),
+        "refused": ("4", "refused"),
+        "lost": ("69", "unreachable"),
+        "slip": ("64", "usage"),
+        "useless": ("64", "usage"),
+    }
+    said = "\n".join(each.message for each in run.annotations("error"))
+    assert "no pull request was merged with it" in said
+    assert "'rollback' means nothing to 'plan'" in said
+    assert names(http, namespace) == []
+
+
+def test_smoke_tests_and_rollback(act: Act, namespace: str, http: Http) -> None:
+    """A flow that does not run is taken back."""
+    smoke = f"flow: {namespace}/broken\ntimeout: 30s\n"
+    act.commit(
+        {
+            "kestra-sync.yaml": config(namespace),
+            "flows/broken.yaml": flow(namespace, "broken", "on purpose", task=FAIL),
+            "flows/broken.smoke.yaml": smoke,
+        }
+    )
+    run = act.run(workflow(apply={"command": "apply", "smoke": "true", "rollback": "true"}))
+    outputs = run.outputs("apply")
+    assert (outputs["exit-code"], outputs["failure-reason"]) == ("7", "smoke-failed"), run.log
+    assert "1 smoke test red" in outputs["summary"]
+    assert names(http, namespace) == []
+    assert "Smoke tests" in run.summary
+
+
+def test_inputs_are_text_and_nothing_else(act: Act, namespace: str, tmp_path: Path) -> None:
+    """What a shell, a workflow command or an option would be stays a value."""
+    trap = tmp_path / "trap"
+    folder = f'flows $(touch {trap}) `touch {trap}` "; touch {trap}; #'.replace("/", "_")
+    act.commit({"flows/a.yaml": flow(namespace, "a")})
+    run = act.run(
+        workflow(
+            shell={"command": "plan", "paths": f"flows; touch {trap}\n$(touch {trap})\n{folder}"},
+            option={"command": "plan", "environment": "--allow-large"},
+            forged={"command": "plan", "url": "http://x/\n::error::forged\n"},
+        )
+    )
+    assert not trap.exists()
+    for name in ("shell", "option", "forged"):
+        assert run.outputs(name)["failure-reason"] == "usage", name
+    assert not [each for each in run.annotations("error") if each.message == "forged"]
+
+
+def test_a_pull_request_from_a_fork(act: Act, namespace: str, github: Github) -> None:
+    """The token may only read: the report is in the summary, and the step does not fail for it."""
+    github.read_only = True
+    act.commit({"flows/a.yaml": flow(namespace, "a")})
+    run = act.run(
+        workflow(plan={"command": "validate", "offline": "true", "comment": "true"}),
+        event="pull_request",
+        payload=pull_request(head="mallory/flows"),
+    )
+    assert result(run, "plan") == "success"
+    assert "comes from a fork" in run.summary
+    assert "### kestra-sync validate" in run.summary
+    (warning,) = run.annotations("warning")
+    assert "comes from a fork" in warning.message
+
+
+@pytest.mark.parametrize("version", ["", "3.13"])
+def test_a_python_is_set_up_only_if_asked_for(act: Act, namespace: str, version: str) -> None:
+    """The one that is there will do."""
+    act.commit({"flows/a.yaml": flow(namespace, "a")})
+    run = act.run(
+        workflow(
+            check={"command": "validate", "offline": "true", "python-version": version},
+        )
+    )
+    assert result(run, "check") == "success"
+    steps = [str(each.get("msg")) for each in run.entries]
+    assert any("Run Main Set up Python" in each for each in steps) == bool(version)

@@ -1,0 +1,216 @@
+"""What a machine can say about ``action.yml`` and the workflows without running them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from kestra_sync.ci.inputs import OPTIONS, OTHERS, variable
+from kestra_sync.ci.result import OUTPUTS
+from kestra_sync.errors import ExitCode
+from tests.action import go_tools
+from tests.action.act import ROOT
+from tests.action.go_tools import GoToolError, find_go, go_tool
+
+CI = ROOT / "docs" / "ci"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+COPIES = sorted(path for path in CI.glob("*.yml") if path.name != "gitlab-ci.yml")
+_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+#: Inputs of steps before kestra-sync itself.
+_BEFORE = {"python-version", "cache"}
+
+
+def load(path: Path) -> Any:
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+
+
+ACTION: dict[str, Any] = load(ROOT / "action.yml")
+
+
+def run(*command: str, cwd: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def steps(document: Any) -> Iterator[Any]:
+    """The steps of a workflow or of an action."""
+    for job in document.get("jobs", {}).values():
+        yield from job["steps"]
+    yield from document.get("runs", {}).get("steps", ())
+
+
+def test_actionlint_has_nothing_to_say() -> None:
+    # Without the linters that may or may not be on this machine.
+    plain = ["-no-color", "-shellcheck=", "-pyflakes="]
+    run(str(go_tool("actionlint")), *plain, *map(str, [*WORKFLOWS, *COPIES]))
+
+
+def test_the_copies_use_inputs_and_outputs_that_exist(tmp_path: Path) -> None:
+    """actionlint knows those of a local action, so for once they use it as one."""
+    shutil.copy(ROOT / "action.yml", tmp_path)
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    uses = re.compile(r"uses: kestra-sync/kestra-sync@\S+")
+    for copy in COPIES:
+        text, number = uses.subn("uses: ./", copy.read_text(encoding="utf-8"))
+        assert number, copy
+        text = text.replace("# expect-digest", "expect-digest")
+        (folder / copy.name).write_text(text, encoding="utf-8")
+    actionlint = [str(go_tool("actionlint")), "-no-color", "-shellcheck=", "-pyflakes="]
+    run(*actionlint, cwd=tmp_path)
+    # It does look.
+    wrong = (folder / "main.yml").read_text().replace("rollback:", "roll-back:")
+    (folder / "main.yml").write_text(wrong)
+    with pytest.raises(AssertionError, match='input "roll-back" is not defined'):
+        run(*actionlint, cwd=tmp_path)
+
+
+def test_zizmor_has_nothing_to_say(tmp_path: Path) -> None:
+    zizmor = [str(Path(sysconfig.get_path("scripts")) / "zizmor"), "--offline", "--no-progress"]
+    zizmor += ["--persona=pedantic", "--color=never"]
+    run(*zizmor, str(ROOT / "action.yml"), *map(str, [*WORKFLOWS, *COPIES]))
+    # It does look.
+    bad = (CI / "main.yml").read_text(encoding="utf-8")
+    bad += "      - run: echo ${{ github.event.head_commit.message }}\n"
+    (tmp_path / "bad.yml").write_text(bad)
+    with pytest.raises(AssertionError, match="template-injection"):
+        run(*zizmor, str(tmp_path / "bad.yml"))
+
+
+@pytest.mark.parametrize("path", [ROOT / "action.yml", *WORKFLOWS, *COPIES], ids=lambda p: p.name)
+def test_nothing_reaches_a_shell_as_text(path: Path) -> None:
+    """And every action is pinned by the hash of a commit, its version beside it."""
+    for step in steps(load(path)):
+        assert "${{" not in step.get("run", "")
+    for line in re.findall(r"uses: (.+)", path.read_text(encoding="utf-8")):
+        assert _PINNED.fullmatch(line), line
+
+
+@pytest.mark.parametrize("path", COPIES, ids=lambda path: path.name)
+def test_the_copies_are_careful(path: Path) -> None:
+    """No permission but where it is needed, no run without an end, no two applies at once."""
+    workflow = load(path)
+    assert workflow["permissions"] == {}
+    assert workflow["concurrency"]["group"]
+    assert "pull_request_target" not in path.read_text(encoding="utf-8")
+    applies = False
+    for job in workflow["jobs"].values():
+        assert job["permissions"].get("contents") == "read"
+        assert job["timeout-minutes"] <= 30
+        for step in job["steps"]:
+            given = step.get("with", {})
+            applies = applies or given.get("command") == "apply"
+            if step["uses"].startswith("actions/checkout"):
+                assert given["persist-credentials"] is False
+            if "token" in given:
+                assert job["environment"], "secrets belong to an environment"
+    assert workflow["concurrency"]["cancel-in-progress"] is not applies
+
+
+def test_the_copies_use_one_version_of_us() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in [*COPIES, ROOT / "docs/github-action.md"]]
+    ours = {each for text in texts for each in re.findall(r"kestra-sync/kestra-sync@.+", text)}
+    assert len(ours) == 1
+
+
+def test_every_input_reaches_the_program() -> None:
+    """By a variable of its own, and none is forgotten on either side."""
+    inputs = set(ACTION["inputs"])
+    known = {*(each.name for each in OPTIONS), *OTHERS}
+    assert inputs - _BEFORE == known
+    (step,) = (each for each in ACTION["runs"]["steps"] if each.get("id") == "run")
+    passed = {name: value for name, value in step["env"].items() if name.startswith("INPUT_")}
+    assert passed == {variable(name): f"${{{{ inputs.{name} }}}}" for name in known}
+    assert all(each.get("description") for each in ACTION["inputs"].values())
+
+
+def test_every_output_is_set() -> None:
+    assert tuple(ACTION["outputs"]) == OUTPUTS
+    for name, output in ACTION["outputs"].items():
+        assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
+
+
+def test_the_page_has_every_input_and_output() -> None:
+    """In the order of ``action.yml``, and in its words."""
+    page = (ROOT / "docs" / "github-action.md").read_text(encoding="utf-8")
+
+    def table(heading: str) -> list[str]:
+        part = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        return [line for line in part.splitlines() if line.startswith("| `")]
+
+    def cell(text: object) -> str:
+        return f"`{text}`" if text else ""
+
+    assert table("Inputs") == [
+        f"| `{name}` | {cell(each.get('default'))} | {each['description']} |"
+        for name, each in ACTION["inputs"].items()
+    ]
+    assert table("Outputs") == [
+        f"| `{name}` | {each['description']} |" for name, each in ACTION["outputs"].items()
+    ]
+
+
+def test_without_a_python_the_remedy_is_named(tmp_path: Path) -> None:
+    """The step says which input helps, where people look for it."""
+    script = tmp_path / "scripts" / "python.sh"
+    script.parent.mkdir()
+    script.write_text("echo 'there is none' >&2\nexit 1\n")
+    (step,) = (each for each in ACTION["runs"]["steps"] if each.get("id") == "python")
+    environ = {**os.environ, "GITHUB_ACTION_PATH": str(tmp_path)}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error title=kestra-sync::There is no Python 3.10 or newer")
+    assert "python-version" in done.stdout
+
+
+def test_the_hook_for_pre_commit(tmp_path: Path) -> None:
+    """It checks the whole repository, whichever files were changed, and needs no server."""
+    (hook,) = load(ROOT / ".pre-commit-hooks.yaml")
+    assert (hook["id"], hook["language"], hook["pass_filenames"]) == (
+        "kestra-sync",
+        "python",
+        False,
+    )
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    task = "{id: a, type: io.kestra.plugin.core.log.Log, message: hi}"
+    (flows / "a.yaml").write_text(f"id: a\nnamespace: acme\ntasks: [{task}]\n")
+    name, *args = shlex.split(hook["entry"])
+    command = [str(Path(sys.executable).parent / name), *args]
+    environ = {**os.environ, "KESTRA_API_URL": "http://127.0.0.1:9"}
+    for expected in (ExitCode.OK, ExitCode.INVALID):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == expected, done.stdout + done.stderr
+        (flows / "b.yaml").write_text("id: b\nnamespace: acme\ntasks: 5\n")
+
+
+def test_without_go_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not as a skip."""
+    monkeypatch.setattr(go_tools, "_candidates", lambda: iter(()))
+    with pytest.raises(GoToolError, match="sudo apt install golang-go"):
+        find_go()
+
+
+def test_a_tool_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "go"
+    go.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    go.chmod(0o755)
+    monkeypatch.setattr(go_tools, "_candidates", lambda: iter([go]))
+    monkeypatch.setattr(go_tools, "_BIN", tmp_path / "bin")
+    with pytest.raises(GoToolError, match="no network"):
+        go_tool("actionlint")
