@@ -1,0 +1,167 @@
+"""Taking writes back without harming anybody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.rollback import Restored, Undo, roll_back, rollback_code
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Change
+from kestra_sync.observer import SILENT
+from tests.unit.apply.fakes import DOWN, INVALID, LOST, Flows, change, fail
+
+OLD, NEW, THEIRS = b"old", b"new", b"theirs"
+
+
+def back(flows: Flows, what: Change, **more: object) -> Restored:
+    outcome = Outcome(what, Status.APPLIED, written=True)
+    for name, value in more.items():
+        object.__setattr__(outcome, name, value)
+    (result,) = roll_back(flows, [outcome], SILENT, sleep=lambda _seconds: None)
+    return result
+
+
+def test_an_update_a_creation_and_a_deletion_are_undone() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    assert back(flows, change(OLD, NEW)).undo is Undo.RESTORED
+    assert flows.source("a") == OLD
+    flows = Flows(a=NEW)
+    assert back(flows, change(None, NEW)).undo is Undo.RESTORED
+    assert flows.source("a") is None
+    flows = Flows(a=OLD)
+    flows.put("a", None)
+    result = back(flows, change(OLD, None))
+    assert (result.undo, result.revision) == (Undo.RESTORED, 3)
+    assert flows.source("a") == OLD
+
+
+def test_what_is_as_it_was_is_left_as_it_is() -> None:
+    flows = Flows(a=OLD)
+    assert back(flows, change(OLD, NEW), written=False, unsure=True).undo is Undo.RESTORED
+    assert flows.calls == ["get"]
+    flows = Flows()
+    assert back(flows, change(None, NEW)).undo is Undo.RESTORED
+
+
+@pytest.mark.parametrize("there", [THEIRS, None])
+def test_what_somebody_edited_since_is_left_and_said(there: bytes | None) -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", there)
+    result = back(flows, change(OLD, NEW))
+    assert result.undo is Undo.LEFT
+    assert ("gone" if there is None else "revision 2") in result.message
+    assert flows.source("a") == there
+
+
+def test_somebody_who_comes_while_we_go_back_is_left_too() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    flows.before("get", None, lambda: flows.put("a", THEIRS))
+    assert back(flows, change(OLD, NEW)).undo is Undo.LEFT
+    assert flows.source("a") == THEIRS
+
+
+def test_what_was_not_written_is_not_touched() -> None:
+    flows = Flows(a=OLD)
+    outcomes = [
+        Outcome(change(OLD, NEW), Status.NOT_ATTEMPTED),
+        Outcome(change(None, OLD), Status.APPLIED),  # somebody else created it for us
+    ]
+    assert roll_back(flows, outcomes, SILENT) == ()
+    assert flows.calls == []
+
+
+def test_the_last_write_goes_first() -> None:
+    """It is the one that may call the others."""
+    told: list[tuple[str, str]] = []
+    one, two = change(OLD, NEW), change(NEW, THEIRS)
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    flows.put("a", THEIRS)
+    outcomes = [Outcome(each, Status.APPLIED, written=True) for each in (one, two)]
+    roll_back(
+        flows, outcomes, SILENT, journal=lambda what, event: told.append((str(what.after), event))
+    )
+    assert flows.source("a") == OLD
+    assert told == [
+        (str(THEIRS), "rolling-back"),
+        (str(THEIRS), "restored"),
+        (str(NEW), "rolling-back"),
+        (str(NEW), "restored"),
+    ]
+
+
+def test_an_edit_just_before_ours_comes_back() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", THEIRS)
+    flows.put("a", NEW)
+    result = back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=3)
+    assert result.undo is Undo.RESTORED
+    assert "revision 2, which somebody else wrote" in result.message
+    assert flows.source("a") == THEIRS
+
+
+def test_an_edit_just_before_ours_that_is_lost_by_now() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    assert back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=9).undo is Undo.RESTORED
+    assert flows.source("a") == OLD
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    assert back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=2).undo is Undo.RESTORED
+    assert flows.source("a") == OLD
+
+
+def test_failures_are_said_and_do_not_stop_the_rest() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    flows.before("update", fail(INVALID))
+    result = back(flows, change(OLD, NEW))
+    assert (result.undo, result.message) == (Undo.FAILED, str(INVALID))
+    flows.before("get", fail(DOWN))
+    assert back(flows, change(OLD, NEW)).undo is Undo.FAILED
+
+
+def test_lost_answers_are_resolved() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", NEW)
+    flows.after("update", fail(LOST))
+    assert back(flows, change(OLD, NEW)).undo is Undo.RESTORED
+
+
+def deleted() -> Flows:
+    flows = Flows(a=OLD)
+    flows.put("a", None)
+    return flows
+
+
+def test_a_source_that_is_refused_now_comes_back_through_a_stub() -> None:
+    flows = deleted()
+    flows.before("create", fail(INVALID))
+    result = back(flows, change(OLD, None))
+    assert result.undo is Undo.RESTORED
+    stub = flows.stored["a"][-2]
+    assert stub is not None
+    assert b"disabled: true" in stub
+    assert flows.source("a") == OLD
+
+
+def test_no_stub_is_left_behind() -> None:
+    flows = deleted()
+    flows.before("create", fail(INVALID))
+    flows.before("update", fail(INVALID))
+    assert back(flows, change(OLD, None)).undo is Undo.FAILED
+    assert flows.source("a") is None
+    flows = deleted()
+    flows.before("create", fail(INVALID), fail(DOWN))
+    assert back(flows, change(OLD, None)).undo is Undo.FAILED
+
+
+def test_the_exit_code_says_whether_all_of_it_came_back() -> None:
+    what = change(OLD, NEW)
+    good, bad = Restored(what, Undo.RESTORED), Restored(what, Undo.LEFT)
+    assert rollback_code([good], ExitCode.FAILURE) is ExitCode.FAILURE
+    assert rollback_code([good], ExitCode.SMOKE_FAILED) is ExitCode.SMOKE_FAILED
+    assert rollback_code([good, bad], ExitCode.SMOKE_FAILED) is ExitCode.PARTIAL

@@ -1,0 +1,237 @@
+"""One write: looked at before and after, and resolved by reading where its answer was lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.writer import Writer
+from kestra_sync.model import Action, Change
+from tests.unit.apply.fakes import DOWN, INVALID, LOST, Flows, change, fail
+
+OLD, NEW, THEIRS = b"old", b"new", b"theirs"
+
+
+def write(flows: Flows, what: Change) -> Outcome:
+    return Writer(flows, sleep=lambda _seconds: None).write(what)
+
+
+def create(flows: Flows) -> Outcome:
+    return write(flows, change(None, NEW))
+
+
+def update(flows: Flows, revision: int | None = 1) -> Outcome:
+    return write(flows, change(OLD, NEW, revision))
+
+
+def delete(flows: Flows) -> Outcome:
+    return write(flows, change(OLD, None))
+
+
+def test_a_creation() -> None:
+    flows = Flows()
+    done = create(flows)
+    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+    assert flows.source("a") == NEW
+
+
+def test_a_creation_of_what_somebody_created_alike_is_theirs() -> None:
+    done = create(Flows(a=NEW))
+    assert (done.status, done.written) == (Status.APPLIED, False)
+    assert "somebody else created the same flow" in done.message
+
+
+def test_a_creation_of_what_somebody_created_otherwise() -> None:
+    flows = Flows(a=THEIRS)
+    done = create(flows)
+    assert (done.status, done.written) == (Status.CONFLICT, False)
+    assert "revision 1 is there now" in done.message
+    assert flows.source("a") == THEIRS
+
+
+def test_a_creation_that_is_gone_again_when_we_look() -> None:
+    flows = Flows(a=THEIRS)
+    flows.before("get", lambda: flows.put("a", None))
+    assert create(flows).status is Status.CONFLICT
+
+
+def test_a_creation_whose_answer_was_lost_arrived() -> None:
+    flows = Flows()
+    flows.after("create", fail(LOST))
+    done = create(flows)
+    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+    assert flows.calls == ["create", "get"]
+
+
+def test_a_creation_whose_answer_was_lost_did_not_arrive() -> None:
+    flows = Flows()
+    flows.before("create", fail(LOST))
+    done = create(flows)
+    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert flows.calls == ["create", "get", "create"]
+
+
+def test_a_creation_that_only_came_late() -> None:
+    """The look finds nothing, the second try meets the first."""
+    flows = Flows()
+    flows.before("create", fail(LOST), lambda: flows.put("a", NEW))
+    done = create(flows)
+    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+
+
+def test_a_creation_whose_answer_was_lost_meets_somebody_elses() -> None:
+    flows = Flows()
+    flows.before("create", fail(LOST))
+    flows.before("get", lambda: flows.put("a", THEIRS))
+    assert create(flows).status is Status.CONFLICT
+    assert flows.source("a") == THEIRS
+
+
+@pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
+def test_what_became_of_it_cannot_be_told(what: Change) -> None:
+    flows = Flows() if what.before is None else Flows(a=OLD)
+    call = str(what.action)
+    flows.before(call, fail(LOST))
+    looks = [] if what.action is Action.CREATE else [None]
+    flows.before("get", *looks, fail(DOWN))
+    done = write(flows, what)
+    assert (done.status, done.unsure, done.written) == (Status.FAILED, True, False)
+    assert done.error is LOST
+
+
+@pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
+def test_a_refusal_is_certain(what: Change) -> None:
+    flows = Flows() if what.before is None else Flows(a=OLD)
+    flows.before(str(what.action), fail(INVALID))
+    done = write(flows, what)
+    assert (done.status, done.unsure) == (Status.FAILED, False)
+    assert flows.source("a") == what.before
+
+
+def test_an_update() -> None:
+    flows = Flows(a=OLD)
+    done = update(flows)
+    assert (done.status, done.revision, done.written) == (Status.APPLIED, 2, True)
+    assert flows.calls == ["get", "update"]
+
+
+def test_an_update_without_a_known_revision() -> None:
+    assert update(Flows(a=OLD), None).status is Status.APPLIED
+
+
+@pytest.mark.parametrize("there", [THEIRS, None])
+def test_an_update_of_what_somebody_changed_before_we_looked(there: bytes | None) -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", there)
+    done = update(flows)
+    assert (done.status, done.written) == (Status.CONFLICT, False)
+    assert flows.source("a") == there
+
+
+def test_an_update_of_what_was_edited_there_and_back() -> None:
+    flows = Flows(a=OLD)
+    flows.put("a", THEIRS)
+    flows.put("a", OLD)
+    assert update(flows).status is Status.CONFLICT
+
+
+def test_an_update_of_what_is_deleted_in_the_last_moment() -> None:
+    flows = Flows(a=OLD)
+    flows.before("update", lambda: flows.put("a", None))
+    done = update(flows)
+    assert done.status is Status.CONFLICT
+    assert "deleted on the server in the meantime" in done.message
+
+
+def test_an_update_just_after_somebody_elses() -> None:
+    flows = Flows(a=OLD)
+    flows.before("update", lambda: flows.put("a", THEIRS))
+    done = update(flows)
+    assert (done.status, done.revision, done.written) == (Status.CONFLICT, 3, True)
+    assert "somebody else wrote revision 2 just before ours" in done.message
+
+
+def test_an_update_whose_answer_was_lost_arrived() -> None:
+    flows = Flows(a=OLD)
+    flows.after("update", fail(LOST))
+    done = update(flows)
+    assert (done.status, done.revision) == (Status.APPLIED, 2)
+    assert flows.calls == ["get", "update", "get"]
+
+
+def test_an_update_whose_answer_was_lost_did_not_arrive() -> None:
+    flows = Flows(a=OLD)
+    flows.before("update", fail(LOST))
+    assert update(flows).status is Status.APPLIED
+    assert flows.calls == ["get", "update", "get", "update"]
+
+
+@pytest.mark.parametrize("there", [THEIRS, None])
+def test_an_update_whose_answer_was_lost_and_somebody_came_after(there: bytes | None) -> None:
+    flows = Flows(a=OLD)
+    flows.after("update", fail(LOST))
+    flows.before("get", None, lambda: flows.put("a", there))
+    assert update(flows).status is Status.CONFLICT
+    assert flows.source("a") == there
+
+
+def test_a_second_try_meets_a_deletion() -> None:
+    flows = Flows(a=OLD)
+    flows.before("update", fail(LOST), lambda: flows.put("a", None))
+    assert update(flows).status is Status.CONFLICT
+
+
+def test_a_deletion() -> None:
+    flows = Flows(a=OLD)
+    done = delete(flows)
+    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert flows.source("a") is None
+
+
+def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
+    done = delete(Flows())
+    assert (done.status, done.written, done.message) == (
+        Status.APPLIED,
+        False,
+        "was gone already",
+    )
+
+
+def test_a_deletion_that_somebody_was_faster_with() -> None:
+    flows = Flows(a=OLD)
+    flows.before("delete", lambda: flows.put("a", None))
+    assert (delete(flows).status, delete(flows).written) == (Status.APPLIED, False)
+
+
+def test_a_deletion_of_what_was_edited() -> None:
+    flows = Flows(a=THEIRS)
+    assert delete(flows).status is Status.CONFLICT
+    assert flows.source("a") == THEIRS
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_deletion_whose_answer_was_lost(arrived: bool) -> None:
+    flows = Flows(a=OLD)
+    (flows.after if arrived else flows.before)("delete", fail(LOST))
+    done = delete(flows)
+    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert flows.calls == ["get", "delete", "get", *([] if arrived else ["delete"])]
+
+
+def test_a_deletion_that_only_came_late() -> None:
+    flows = Flows(a=OLD)
+    flows.before("delete", fail(LOST), lambda: flows.put("a", None))
+    assert (delete(flows).status, flows.source("a")) == (Status.APPLIED, None)
+
+
+def test_a_deletion_whose_answer_was_lost_and_somebody_edited() -> None:
+    flows = Flows(a=OLD)
+    flows.before("delete", fail(LOST))
+    flows.before("get", None, lambda: flows.put("a", THEIRS))
+    assert delete(flows).status is Status.CONFLICT
+    assert flows.source("a") == THEIRS
+
+
+def test_a_change_without_a_source_is_a_bug() -> None:
+    with pytest.raises(AssertionError):
+        write(Flows(), change(OLD, None, action=Action.CREATE))
