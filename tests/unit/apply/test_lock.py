@@ -1,0 +1,218 @@
+"""The lock, with a clock of its own."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from kestra_sync.apply import lock as module
+from kestra_sync.apply.lock import TTL, Lock, LockedError, read_holder, unlock, whoami
+from kestra_sync.inventory.read import Place
+from kestra_sync.kestra.errors import Forbidden, KestraError
+from tests.unit.apply.fakes import DOWN, LOST, KvStore
+
+PLACE = Place("acme", "flows")
+KEY = "kestra-sync-lock.flows"
+FORBIDDEN = Forbidden(403, "PUT", "/kv")
+THEIRS = {"nonce": "theirs", "who": "job 7", "since": "then"}
+
+
+class Clock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def lock_of(kv: KvStore, clock: Clock, timeout: float = 10) -> Lock:
+    return Lock(kv, PLACE, timeout=timeout, sleep=clock.sleep, clock=clock)
+
+
+def test_a_free_lock_is_taken_and_given_back(clock: Clock) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    ((key, value, ttl),) = kv.puts
+    assert (key, ttl) == (KEY, f"PT{TTL}S")
+    assert value["who"] == whoami()
+    assert lock.check()
+    lock.release()
+    assert kv.values == {}
+
+
+def test_somebody_elses_lock_is_waited_for(clock: Clock) -> None:
+    kv = KvStore()
+    kv.values[KEY] = THEIRS
+
+    def sleeping(seconds: float) -> None:
+        clock.sleep(seconds)
+        if clock.now > 104 and kv.values.get(KEY) is THEIRS:
+            del kv.values[KEY]
+
+    lock = Lock(kv, PLACE, timeout=10, sleep=sleeping, clock=clock)
+    lock.acquire()
+    assert 104 < clock.now < 110
+    lock.release()
+
+
+def test_the_wait_ends_and_names_the_holder(clock: Clock) -> None:
+    kv = KvStore()
+    kv.values[KEY] = THEIRS
+    with pytest.raises(LockedError, match="'flows' is under way: job 7 since then") as refused:
+        lock_of(kv, clock).acquire()
+    assert clock.now >= 110
+    assert "kestra-sync unlock" in str(refused.value.remedy)
+    assert kv.values == {KEY: THEIRS}
+
+
+def test_whoever_writes_last_has_it(clock: Clock) -> None:
+    """Both saw it free; only one nonce stays."""
+    kv = KvStore()
+
+    def overwritten(seconds: float) -> None:
+        clock.now += seconds
+        kv.values[KEY] = THEIRS
+
+    lock = Lock(kv, PLACE, timeout=0, sleep=overwritten, clock=clock)
+    with pytest.raises(LockedError, match="job 7"):
+        lock.acquire()
+
+
+def test_a_lock_that_vanishes_while_we_look_is_tried_for_again(clock: Clock) -> None:
+    kv = KvStore()
+
+    def vanishing(seconds: float) -> None:
+        clock.now += seconds
+        kv.values.clear()
+
+    with pytest.raises(LockedError, match="somebody"):
+        Lock(kv, PLACE, timeout=0, sleep=vanishing, clock=clock).acquire()
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_lost_answer_is_read_back(clock: Clock, arrived: bool) -> None:
+    kv = KvStore()
+    (kv.lose_put if arrived else kv.fail_put).append(LOST)
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    assert len(kv.puts) == 1
+    lock.release()
+
+
+def test_a_store_that_refuses_is_no_lock(clock: Clock) -> None:
+    kv = KvStore()
+    kv.fail_put.append(FORBIDDEN)
+    with pytest.raises(Forbidden):
+        lock_of(kv, clock).acquire()
+
+
+def test_it_is_renewed_in_time(clock: Clock) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    assert lock.check()
+    assert len(kv.puts) == 1
+    clock.sleep(TTL / 3)
+    assert lock.check()
+    assert len(kv.puts) == 2
+    lock.release()
+
+
+def test_a_lost_lock_is_noticed_and_left_to_its_new_holder(clock: Clock) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    kv.values[KEY] = THEIRS
+    assert not lock.check()
+    lock.release()
+    assert kv.values == {KEY: THEIRS}
+    kv.values.clear()
+    assert not lock.check()
+
+
+def test_a_failure_to_look_is_no_loss(clock: Clock) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    kv.fail_get.append(DOWN)
+    assert lock.check()
+    lock.release()
+
+
+@pytest.mark.parametrize("errors", [[LOST], [LOST, LOST]])
+def test_giving_it_back_never_fails(clock: Clock, errors: list[KestraError | None]) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    kv.fail_delete = list(errors)
+    lock.release()
+    assert (KEY in kv.values) is (len(errors) == 2)  # else it expires
+
+
+def test_it_is_kept_in_the_background(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TTL", 0.04)
+    renewed = threading.Event()
+
+    class Counting(KvStore):
+        def put(self, *args: object, **more: object) -> None:
+            super().put(*args, **more)  # type: ignore[arg-type]
+            if len(self.puts) >= 3:
+                renewed.set()
+
+    kv = Counting()
+    lock = lock_of(kv, clock)
+    lock.acquire()
+    clock.now += 1
+    for _ in range(600):
+        clock.now += 1
+        if renewed.wait(0.05):
+            break
+    assert renewed.is_set()
+    kv.values[KEY] = THEIRS
+    assert lock._heartbeat is not None
+    lock._heartbeat.join(30)  # ends by itself once the lock is lost
+    assert not lock._heartbeat.is_alive()
+    lock.release()
+
+
+def test_who_holds_it() -> None:
+    kv = KvStore()
+    assert read_holder(kv, PLACE) is None
+    assert unlock(kv, PLACE) is None
+    kv.values[KEY] = "no holder"
+    assert read_holder(kv, PLACE) is None
+    kv.values[KEY] = THEIRS
+    holder = unlock(kv, PLACE)
+    assert holder is not None
+    assert holder.who == "job 7"
+    assert kv.values == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"GITHUB_RUN_ID": "7", "GITHUB_REPOSITORY": "acme/flows"}, "GitHub run 7 of acme/flows"),
+        ({"CI_JOB_URL": "https://ci/7"}, "GitLab job https://ci/7"),
+        ({"USER": "ann"}, "ann@"),
+        ({"USERNAME": "bob"}, "bob@"),
+        ({}, "somebody@"),
+    ],
+)
+def test_who_we_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
+    for name in ("GITHUB_RUN_ID", "CI_JOB_URL", "USER", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert whoami().startswith(words)

@@ -1,0 +1,240 @@
+"""What a run leaves in the record: never less than is ours, never what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Intent, Inventory, Resource
+from kestra_sync.kestra.errors import Forbidden
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Scope, Target, sha256
+from tests.unit.apply.fakes import LOST, A, KvStore, change
+
+B, C = FlowId("acme", "b"), FlowId("acme", "c")
+OLD, NEW, THEIRS = b"old", b"new", b"theirs"
+PLACE = Place("acme", "flows")
+TARGET = Target("http://kestra", "main")
+
+
+def plan_of(*changes: Change, partial: bool = False) -> Plan:
+    return Plan(TARGET, "1.3", "flows", Scope(("acme",)), 1, changes, 0, partial)
+
+
+def resource(flow_id: FlowId = A, source: bytes = OLD, revision: int | None = 1) -> Resource:
+    hashed = sha256(source)
+    return Resource(flow_id, f"{flow_id.id}.yaml", hashed, hashed, revision)
+
+
+def inventory(
+    *resources: Resource, meant: dict[FlowId, Resource | None] | None = None
+) -> Inventory:
+    return Inventory(
+        "flows",
+        TARGET,
+        "",
+        Scope(("acme",)),
+        generation=5,
+        resources={each.flow_id: each for each in resources},
+        intent=None if meant is None else Intent("then", None, meant),
+    )
+
+
+class Recorded:
+    """A recorder and the store that it writes to."""
+
+    def __init__(self, before: Inventory | None, plan: Plan) -> None:
+        self.kv = KvStore()
+        origin = Origin("github.com/acme/flows", "c0ffee", "main")
+        self.recorder = Recorder(self.kv, PLACE, before, plan, origin, lambda: "now")
+
+    @property
+    def stored(self) -> Inventory:
+        return from_json(self.kv.values[PLACE.key])
+
+    def finish(self, *outcomes: Outcome, restored: tuple[Restored, ...] = ()) -> Inventory:
+        self.recorder.finish(outcomes, "applied", restored)
+        return self.stored
+
+
+def applied(what: Change, revision: int | None = 2, **more: Any) -> Outcome:
+    return Outcome(what, Status.APPLIED, revision, written=True, **more)
+
+
+def test_the_intent_comes_first_and_goes_last() -> None:
+    what = change(OLD, NEW)
+    run = Recorded(inventory(resource()), plan_of(what))
+    run.recorder.intend()
+    stored = run.stored
+    assert (stored.generation, stored.commit, stored.repository) == (
+        6,
+        "c0ffee",
+        "github.com/acme/flows",
+    )
+    assert stored.intent is not None
+    assert stored.intent.writes == {A: resource(source=NEW, revision=None)}
+    assert stored.resources == {A: resource()}
+    assert stored.bases()[A].live_hashes == {sha256(OLD), sha256(NEW)}
+    after = run.finish(applied(what))
+    assert (after.generation, after.intent) == (7, None)
+    assert after.resources == {A: resource(source=NEW, revision=2)}
+    assert after.history[-1].result == "applied"
+    assert after.history[-1].counts == {"update": 1}
+
+
+def test_a_move_is_meant_as_two_writes() -> None:
+    old = change(OLD, None, flow_id=B)
+    move = change(None, NEW, action=Action.MOVE, reason=Reason.MOVED, moved_from=old)
+    run = Recorded(inventory(resource(B)), plan_of(move))
+    run.recorder.intend()
+    assert run.stored.intent is not None
+    assert run.stored.intent.writes == {A: resource(source=NEW, revision=None), B: None}
+    assert run.finish(applied(change(None, NEW), 1), applied(old)).resources.keys() == {A}
+
+
+def test_what_was_not_written_is_not_claimed() -> None:
+    one, two = change(None, NEW), change(OLD, NEW, flow_id=B)
+    run = Recorded(inventory(resource(B)), plan_of(one, two))
+    run.recorder.intend()
+    after = run.finish(Outcome(one, Status.FAILED), Outcome(two, Status.NOT_ATTEMPTED))
+    assert after.resources == {B: resource(B)}
+    assert after.intent is None
+    assert after.history[-1].counts == {"failed": 1, "not-attempted": 1}
+
+
+def test_what_somebody_did_for_us_is_recorded_as_well() -> None:
+    one, two = change(None, NEW), change(OLD, None, flow_id=B)
+    run = Recorded(inventory(resource(B)), plan_of(one, two))
+    after = run.finish(Outcome(one, Status.APPLIED, 4), Outcome(two, Status.APPLIED))
+    assert after.resources == {A: resource(source=NEW, revision=4)}
+
+
+def test_what_is_unsure_stays_meant() -> None:
+    one, two = change(OLD, NEW), change(OLD, None, flow_id=B)
+    run = Recorded(inventory(resource(), resource(B)), plan_of(one, two))
+    run.recorder.intend()
+    after = run.finish(*(Outcome(each, Status.FAILED, unsure=True) for each in (one, two)))
+    assert after.intent is not None
+    assert after.intent.writes == {A: resource(source=NEW, revision=None), B: None}
+    assert after.resources == {A: resource(), B: resource(B)}
+
+
+def none(reason: Reason, source: bytes | None = OLD, flow_id: FlowId = A) -> Change:
+    what = change(THEIRS, source, None, flow_id=flow_id, reason=reason, action=Action.NONE)
+    object.__setattr__(what, "before", source)
+    return what
+
+
+def test_what_needs_no_write_is_recorded() -> None:
+    dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
+    plan = plan_of(none(Reason.ADOPT), dropped)
+    run = Recorded(inventory(resource(B)), plan)
+    assert run.recorder.stale
+    after = run.finish()
+    assert after.resources == {A: resource(revision=None)}
+    assert (after.history[-1].result, after.history[-1].counts) == ("adopted", {"adopt": 1})
+
+
+def test_a_flow_that_is_somebody_elses_now_is_forgotten() -> None:
+    foreign = change(OLD, None, reason=Reason.FOREIGN, action=Action.NONE)
+    assert Recorded(inventory(resource()), plan_of(foreign)).finish().resources == {}
+
+
+def test_nothing_new_is_not_stored() -> None:
+    """Not even for a revision that we know better than the plan."""
+    run = Recorded(inventory(resource()), plan_of(none(Reason.REFRESHED)))
+    assert not run.recorder.stale
+    run.recorder.finish((), "applied")
+    assert run.kv.values == {}
+    assert run.recorder.inventory.generation == 5
+
+
+def test_what_a_killed_run_wrote_is_known_before_the_next_begins() -> None:
+    """Should that be killed as well, before it writes: what is there is still ours."""
+    before = inventory(resource(), meant={A: resource(source=THEIRS, revision=None)})
+    run = Recorded(before, plan_of(change(THEIRS, NEW)))
+    run.recorder.intend()
+    assert run.stored.bases()[A].live_hashes == {sha256(THEIRS), sha256(NEW)}
+
+
+def test_what_a_killed_run_meant_and_nobody_looked_at_stays_meant() -> None:
+    lost = resource(B, NEW, None)
+    before = inventory(resource(C), meant={B: lost, C: resource(C), A: None})
+    what = change(None, NEW)
+    run = Recorded(before, plan_of(what, partial=True))
+    run.recorder.intend()
+    assert run.stored.intent is not None
+    assert run.stored.intent.writes == {A: resource(source=NEW, revision=None), B: lost}
+    after = run.finish(applied(what, 1))
+    assert after.intent is not None
+    assert after.intent.writes == {B: lost}
+    assert after.resources.keys() == {A, C}
+
+
+def test_an_intent_that_came_to_nothing_is_closed() -> None:
+    dropped = change(None, None, reason=Reason.DROPPED, action=Action.NONE)
+    before = inventory(meant={A: resource(source=NEW, revision=None)})
+    after = Recorded(before, plan_of(dropped)).finish()
+    assert (after.intent, after.resources) == (None, {})
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["ours before", "taken over"])
+def test_a_rollback_brings_the_entries_back(known: bool) -> None:
+    what = change(OLD, NEW)
+    run = Recorded(inventory(resource()) if known else None, plan_of(what))
+    run.recorder.intend()
+    after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
+    assert after.resources == ({A: resource(revision=3)} if known else {})
+    assert after.history[-1].counts == {"update": 1, "rolled-back": 1}
+
+
+def test_a_rollback_to_somebody_elses_edit_keeps_what_we_knew() -> None:
+    what = change(THEIRS, NEW)
+    run = Recorded(inventory(resource()), plan_of(what))
+    after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
+    assert after.resources == {A: resource()}
+
+
+def test_a_rollback_of_what_was_unsure_leaves_no_intent() -> None:
+    what = change(OLD, NEW)
+    run = Recorded(inventory(resource()), plan_of(what))
+    lost = Outcome(what, Status.FAILED, unsure=True)
+    after = run.finish(lost, restored=(Restored(what, Undo.RESTORED, 1),))
+    assert (after.intent, after.resources) == (None, {A: resource()})
+
+
+def test_what_could_not_be_taken_back_is_claimed() -> None:
+    what = change(None, NEW)
+    run = Recorded(None, plan_of(what))
+    after = run.finish(applied(what, 1), restored=(Restored(what, Undo.FAILED),))
+    assert after.resources == {A: resource(source=NEW, revision=1)}
+
+
+def test_the_history_keeps_fifty_runs() -> None:
+    what = change(OLD, NEW)
+    before = inventory(resource())
+    for _ in range(60):
+        before = Recorded(before, plan_of(what)).finish(applied(what))
+    assert len(before.history) == 50
+    assert before.history[-1].generation == before.generation
+
+
+def test_a_lost_answer_of_the_record_is_sent_again() -> None:
+    run = Recorded(None, plan_of(change(None, NEW)))
+    run.kv.lose_put.append(LOST)
+    run.recorder.intend()
+    assert [value["generation"] for _, value, _ in run.kv.puts] == [1, 1]
+
+
+def test_a_refused_record_is_an_error() -> None:
+    run = Recorded(None, plan_of(change(None, NEW)))
+    run.kv.fail_put.append(Forbidden(403, "PUT", "/kv"))
+    with pytest.raises(Forbidden):
+        run.recorder.intend()
+    assert run.recorder.inventory.generation == 0

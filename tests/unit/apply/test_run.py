@@ -1,0 +1,256 @@
+"""Levels, failures, signals, journal and exit codes of a run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.apply.interrupt import held_back
+from kestra_sync.apply.journal import Journal
+from kestra_sync.apply.outcome import Outcome, Status, exit_code
+from kestra_sync.apply.precheck import existing_creates
+from kestra_sync.apply.run import describe, run
+from kestra_sync.apply.verify import verify
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.kestra.errors import Forbidden
+from kestra_sync.kestra.values import FlowSummary
+from kestra_sync.model import Change, FlowId, Scope
+from kestra_sync.observer import SILENT
+from tests.unit.apply.fakes import LOST, Flows, change
+
+A, B, C = (change(None, b"x", flow_id=FlowId("acme", name)) for name in "abc")
+
+
+def applied(what: Change) -> Outcome:
+    return Outcome(what, Status.APPLIED, 1, written=True)
+
+
+def statuses(outcomes: tuple[Outcome, ...]) -> list[str]:
+    return [str(each.status) for each in outcomes]
+
+
+def test_levels_one_after_another() -> None:
+    done: list[Change] = []
+
+    def write(what: Change) -> Outcome:
+        done.append(what)
+        return applied(what)
+
+    outcomes = run([[A], [B, C]], write, parallelism=0, observer=SILENT)
+    assert statuses(outcomes) == ["applied"] * 3
+    assert done[0] is A
+    assert [each.change for each in outcomes] == [A, B, C]
+
+
+def test_nothing_more_after_a_failure() -> None:
+    def write(what: Change) -> Outcome:
+        return Outcome(what, Status.FAILED) if what is B else applied(what)
+
+    outcomes = run([[A, B], [C]], write, parallelism=1, observer=SILENT)
+    assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
+
+
+def test_a_bug_in_one_write_does_not_cost_the_report() -> None:
+    def write(what: Change) -> Outcome:
+        if what is B:
+            raise RuntimeError("oops")
+        return applied(what)
+
+    outcomes = run([[A, B, C]], write, parallelism=1, observer=SILENT)
+    assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
+    assert (outcomes[1].message, outcomes[1].unsure) == ("RuntimeError: oops", True)
+    assert exit_code(outcomes) is ExitCode.PARTIAL
+
+
+def test_asked_to_stop_it_ends_what_is_under_way() -> None:
+    stop = threading.Event()
+
+    def write(what: Change) -> Outcome:
+        stop.set()
+        return applied(what)
+
+    outcomes = run([[A, B], [C]], write, parallelism=1, observer=SILENT, stop=stop)
+    assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
+
+
+def test_a_level_may_be_forbidden() -> None:
+    answers = iter([True, False])
+    outcomes = run(
+        [[A], [B], [C]], applied, parallelism=1, observer=SILENT, go_on=lambda: next(answers)
+    )
+    assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
+
+
+def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    go_on = threading.Event()
+
+    def write(what: Change) -> Outcome:
+        go_on.wait(30)
+        return applied(what)
+
+    def interrupted(_futures: object) -> None:
+        go_on.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kestra_sync.apply.run._wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([[A], [B]], write, parallelism=1, observer=SILENT, stop=stop)
+    assert stop.is_set()
+
+
+def test_signals_are_held_back_and_handed_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with held_back() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGTERM)  # CI is impatient: the record is more important
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # a person who means it
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_foreign_signal_handler_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that was not set from Python reads as ``None`` and cannot be set again."""
+    real = signal.signal
+    set_again: list[object] = []
+
+    def foreign(number: int, handler: object) -> object:
+        set_again.append(handler)
+        real(number, handler)  # type: ignore[arg-type]
+        return None
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        monkeypatch.setattr(signal, "signal", foreign)
+        with held_back():
+            pass
+        assert set_again[2:] == [signal.SIG_DFL, signal.SIG_DFL]
+    finally:
+        for each, handler in before.items():
+            real(each, handler)
+
+
+def test_other_threads_hear_of_no_signals() -> None:
+    found: list[threading.Event] = []
+
+    def inside() -> None:
+        with held_back() as stop:
+            found.append(stop)
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert not found[0].is_set()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome(A, Status.NOT_ATTEMPTED), "not attempted"),
+        (Outcome(A, Status.FAILED, message="no"), "failed: no"),
+        (Outcome(A, Status.CONFLICT, message="theirs"), "conflict: theirs"),
+        (applied(A), "created, revision 1"),
+        (Outcome(A, Status.APPLIED, None, "somebody did"), "created (somebody did)"),
+        (Outcome(change(b"x", None), Status.APPLIED, 7), "deleted"),
+    ],
+)
+def test_one_line_for_each_write(outcome: Outcome, words: str) -> None:
+    assert describe(outcome) == words
+
+
+def failed(**more: object) -> Outcome:
+    outcome = Outcome(B, Status.FAILED)
+    for name, value in more.items():
+        object.__setattr__(outcome, name, value)
+    return outcome
+
+
+FORBIDDEN = Forbidden(403, "PUT", "/flows")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ((), ExitCode.OK),
+        ((applied(A),), ExitCode.OK),
+        ((applied(A), Outcome(B, Status.NOT_ATTEMPTED)), ExitCode.PARTIAL),
+        ((Outcome(A, Status.CONFLICT),), ExitCode.CONFLICT),
+        ((applied(A), Outcome(B, Status.CONFLICT)), ExitCode.CONFLICT),
+        ((applied(A), failed()), ExitCode.PARTIAL),
+        ((failed(unsure=True),), ExitCode.PARTIAL),
+        ((Outcome(A, Status.CONFLICT, written=True), failed()), ExitCode.PARTIAL),
+        ((failed(),), ExitCode.FAILURE),
+        ((failed(error=FORBIDDEN),), ExitCode.NOT_ALLOWED),
+        ((failed(error=FORBIDDEN), failed(error=LOST)), ExitCode.FAILURE),
+    ],
+)
+def test_what_the_shell_is_told(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
+    assert exit_code(outcomes) is code
+
+
+class Searching:
+    """A server with some flows."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
+        assert scope == Scope(("acme",), exact=True)
+        return tuple(FlowSummary(FlowId("acme", name), 3) for name in self.names)
+
+
+def test_one_look_for_all_creations() -> None:
+    assert existing_creates(Searching("b", "z"), [[A], [B]])[B].revision == 3
+    assert existing_creates(Searching(), [[A], [B]]) == {}
+    assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == {}
+
+
+class Reading(Flows):
+    """The reads of a snapshot."""
+
+    def export(self, scope: Scope | None) -> tuple[bytes, ...]:
+        return tuple(each[-1] for each in self.stored.values() if each[-1] is not None)
+
+    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
+        raise AssertionError
+
+    def namespaces(self) -> tuple[str, ...]:
+        return ()
+
+    def revisions(self, flow_id: FlowId) -> tuple[object, ...]:
+        raise AssertionError
+
+
+def test_what_does_not_show_in_the_end_is_a_conflict() -> None:
+    kept, lost = (f"id: {name}\nnamespace: acme\ntasks: []\n".encode() for name in "ab")
+    keep = applied(change(None, kept, flow_id=FlowId("acme", "a")))
+    lose = applied(change(None, lost, flow_id=FlowId("acme", "b")))
+    rest = Outcome(C, Status.NOT_ATTEMPTED)
+    flows = Reading(a=kept, b=lost + b"# by hand\n")
+    found = verify(flows, [keep, lose, rest])  # type: ignore[arg-type]
+    assert statuses(found) == ["applied", "conflict", "not-attempted"]
+    assert found[1].written
+    assert verify(flows, [rest]) == (rest,)  # type: ignore[arg-type]
+
+
+def test_a_journal_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(str(path)) as journal:
+        journal.around(applied)(A)
+    with pytest.raises(RuntimeError), Journal(str(path)) as journal:
+        raise RuntimeError
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    events = [each["event"] for each in lines]
+    assert events == ["begin", "intend", "applied", "end", "begin", "end"]
+    assert [each["error"] for each in lines if each["event"] == "end"] == [None, "RuntimeError"]
+    assert len({each["run"] for each in lines}) == 2
+    with pytest.raises(UsageError):
+        Journal(str(tmp_path / "no" / "journal"))
