@@ -23,6 +23,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = _ROOT / ".github" / "requirements-action.txt"
 _DONE = ".complete"
+_FAILED = "the dependencies of the action cannot be installed, see the log"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         install(REQUIREMENTS, where, wheels_folder(environ))
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.stderr.write(f"kestra-sync: error: its dependencies cannot be installed: {error}\n")
+        sys.stderr.write(f"::error title=kestra-sync::{_FAILED}: {error}\n")
         return 1
     sys.stdout.write(f"{where.python}\n")
     return 0

@@ -6,8 +6,10 @@ is what act itself makes of it, and the others are stubs that do nothing.
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -218,4 +220,7 @@ def copy_action(to: Path) -> Path:
         shutil.copy2(ROOT / part, to / part)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "kestra_sync", to / "kestra_sync", ignore=ignored)
+    # Each step of each run gets a copy of its own, which Python would compile each time.
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(to / "kestra_sync", quiet=2, invalidation_mode=mode)
     return to

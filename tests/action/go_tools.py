@@ -1,4 +1,8 @@
-"""Builds the Go programs that these tests use, at the versions that ``.ci/go-tools.txt`` pins."""
+"""Builds the Go programs that these tests use, at the versions that ``.ci/go-tools.txt`` pins.
+
+The tests do so by themselves; ``python -m tests.action.go_tools [NAME...]`` does it beforehand,
+where one can see how far it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
@@ -31,7 +35,7 @@ class GoToolError(RuntimeError):
 
 def go_tool(name: str) -> Path:
     """The program of that name, built if need be: act takes a minute or more, once."""
-    module = _module(name)
+    module = _modules()[name]
     version = module.rpartition("@")[2]
     program = _BIN / f"{name}-{version}{_EXE}"
     if not program.exists():
@@ -39,10 +43,11 @@ def go_tool(name: str) -> Path:
     return program
 
 
-def _module(name: str) -> str:
+def _modules() -> dict[str, str]:
+    """Name of the program → module and version."""
     lines = _LIST.read_text(encoding="utf-8").splitlines()
-    (module,) = (line for line in lines if line.partition("@")[0].endswith(f"/{name}"))
-    return module
+    modules = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return {module.partition("@")[0].rpartition("/")[2]: module for module in modules}
 
 
 def _build(module: str, name: str, program: Path) -> None:
@@ -50,7 +55,7 @@ def _build(module: str, name: str, program: Path) -> None:
     sys.stderr.write(f"building {module}, once; this may take minutes\n")
     started = time.monotonic()
     growing = _BIN / f".{name}-{os.getpid()}"
-    environment = {**os.environ, "GOBIN": str(growing), "CGO_ENABLED": "0", "GOFLAGS": ""}
+    environment = {**os.environ, "GOBIN": str(growing), "CGO_ENABLED": "0"}
     done = subprocess.run(
         [str(go), "install", "-trimpath", "-buildvcs=false", module],
         cwd=_ROOT / ".ci",
@@ -86,3 +91,18 @@ def _candidates() -> Iterator[Path]:
     homes += ["/usr/local", str(Path.home() / "go"), r"C:\Program Files\Go"]
     for home in filter(None, homes):
         yield Path(home) / "bin" / f"go{_EXE}"
+
+
+def main(names: Sequence[str]) -> int:
+    """Build those that are named, or all."""
+    try:
+        for name in names or _modules():
+            go_tool(name)
+    except GoToolError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -195,7 +195,7 @@ def test_a_failure_is_said(
     assert main([], {"RUNNER_TEMP": str(tmp_path)}) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "its dependencies cannot be installed" in captured.err
+    assert "the dependencies of the action cannot be installed" in captured.err
 
 
 def test_the_requirements_are_those_of_the_package() -> None:
