@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -245,7 +247,6 @@ def test_on_a_terminal_it_asks(answer: str, code: int, shell: Shell) -> None:
 
 def _on_a_terminal(shell: Shell, answer: str) -> tuple[str, int]:
     import pty
-    import select
 
     leader, follower = pty.openpty()
     with subprocess.Popen(
@@ -259,23 +260,31 @@ def _on_a_terminal(shell: Shell, answer: str) -> tuple[str, int]:
         preexec_fn=_take_terminal,  # so that ^C reaches it
     ) as process:
         os.close(follower)
-        text, answered = b"", False
-        while True:
-            ready, _, _ = select.select([leader], [], [], 60)
-            assert ready, text
-            try:
-                some = os.read(leader, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not some:
-                break
-            text += some
-            if not answered and b"[y/N]: " in text:
-                os.write(leader, answer.encode())
-                answered = True
-        code = process.wait(60)
+        try:
+            text = _conversation(leader, answer)
+            code = process.wait(60)
+        finally:
+            process.kill()
     os.close(leader)
-    return text.decode(), code
+    return text, code
+
+
+def _conversation(leader: int, answer: str) -> str:
+    """Everything that is shown, with the answer given where it is asked for."""
+    text, answered = b"", False
+    while True:
+        ready, _, _ = select.select([leader], [], [], 60)
+        assert ready, text
+        try:
+            some = os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            some = b""
+        if not some:
+            return text.decode()
+        text += some
+        if not answered and b"[y/N]: " in text:
+            os.write(leader, answer.encode())
+            answered = True
 
 
 def _take_terminal() -> None:
@@ -283,6 +292,8 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Whoever runs the tests in the background has it ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_the_server_is_named(shell: Shell, server: Server) -> None:

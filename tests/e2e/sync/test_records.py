@@ -80,8 +80,8 @@ def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["when", "commit", "branch", "result", "changes"]
-    assert "1 create, 1 update" in lines[1]
-    assert "1 create" in lines[2]
+    assert "1 created, 1 updated" in lines[1]
+    assert "1 created" in lines[2]
     runs = repo.run("history", "--format", "json").json["runs"]
     assert [run["result"] for run in runs] == ["applied", "applied"]
 
