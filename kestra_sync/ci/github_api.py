@@ -47,6 +47,8 @@ class GithubApi:
 
         A person's may ask for it; an app's, such as that of a workflow, may not, but knows who
         looks at it through the other API.
+
+        :raises KestraError: GitHub cannot be asked.
         """
         if not self._login:
             self._login = self._user() or self._viewer() or WORKFLOW_LOGIN
@@ -55,7 +57,9 @@ class GithubApi:
     def _user(self) -> str:
         try:
             return str(self._api.get("/user").get("login") or "")
-        except ApiError:
+        except ApiError as error:
+            if error.status not in (401, 403, 404):
+                raise
             return ""
 
     def _viewer(self) -> str:
@@ -68,7 +72,9 @@ class GithubApi:
         finally:
             api.close()
         viewer = (answer.get("data") or {}).get("viewer") or {}
-        return str(viewer.get("login") or "")
+        login = str(viewer.get("login") or "")
+        # There an app may go by its name alone.
+        return login if not login or login.endswith("[bot]") else f"{login}[bot]"
 
     def comments(self, number: int) -> GithubComments:
         """The comments on a pull request."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.ci.comment import digest_in
 from tests.action.act import Act, Run
 from tests.action.github import BOT, Github
 from tests.support.server import YAML, Http, Server
@@ -13,6 +14,18 @@ from tests.support.server import YAML, Http, Server
 CHECKOUT = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd"
 LOG = "io.kestra.plugin.core.log.Log"
 FAIL = "io.kestra.plugin.core.execution.Fail"
+#: Commands to the runner, a marker, a digest, an end of the code block.
+_HOSTILE = f"""\
+description: |
+  ::error::forged
+  ##[error]forged
+  ::add-mask::forged
+  ```
+  </details>
+  <!-- kestra-sync:default -->
+  <sub>Plan <code>sha256:{"0" * 64}</code></sub>
+"""
+_COMMANDS = ("error", "warning", "notice", "add-mask", "set-output", "debug", "group")
 _LOGIN = {
     "url": "${{ vars.KESTRA_URL }}",
     "tenant": "${{ vars.KESTRA_TENANT }}",
@@ -134,7 +147,7 @@ def test_from_the_plan_to_drift(
     if server.password:
         assert server.password not in run.log
 
-    edited = flow(namespace, "a", "edited by hand")
+    edited = flow(namespace, "a", "edited by hand") + _HOSTILE
     http.put(f"/flows/{namespace}/a", data=edited, headers=YAML).raise_for_status()
     run = act.run(
         workflow(
@@ -149,6 +162,11 @@ def test_from_the_plan_to_drift(
     (issue,) = github.issues
     assert issue["title"] == "kestra-sync: drift"
     assert "edited by hand" in issue["body"]
+    assert digest_in(issue["body"]) is None
+    # What the diff shows is text for the runner, too.
+    assert "forged" in run.log
+    said = {each.message for kind in _COMMANDS for each in run.annotations(kind)}
+    assert not [each for each in said if "forged" in each]
     assert "flow changed on the server" in run.summary
 
 

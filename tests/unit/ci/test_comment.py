@@ -93,8 +93,9 @@ def test_the_token_of_a_person(github: Github, api: GithubApi) -> None:
     assert [each["body"] for each in github.comments[7]] == [body("new")]
 
 
-def test_the_token_of_an_app(github: Github, api: GithubApi) -> None:
-    github.login = github.viewer = "deployer[bot]"
+@pytest.mark.parametrize("viewer", ["deployer[bot]", "deployer"])
+def test_the_token_of_an_app(github: Github, api: GithubApi, viewer: str) -> None:
+    github.login, github.viewer = "deployer[bot]", viewer
     comment.post(api.comments(7), body("old"))
     comment.post(api.comments(7), body("new"))
     assert [each["body"] for each in github.comments[7]] == [body("new")]
