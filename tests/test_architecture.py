@@ -39,7 +39,7 @@ _ALLOWED: dict[str, set[str]] = {
         "smoke",
     },
     "cli": {"kestra", "config", "inventory", "commands", "plan", "report"},
-    # Runs the command line inside of CI. Its calls to GitHub and GitLab go by the rules of our HTTP.
+    # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
     "ci": {"kestra", "cli", "report"},
 }  # fmt: skip
 
