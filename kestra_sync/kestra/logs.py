@@ -63,7 +63,7 @@ class Logs:
         path = f"{self._base}/{segments(execution_id)}"
         answer = self._transport.send(Request("GET", path, query=asked))
         found = [entry for item in answer.list() if (entry := log_entry_of(item)) is not None]
-        # The server leaves trailing zeros out: with its Z, 10:00:00.5Z would come after 10:00:00.51Z.
+        # Trailing zeros are left out: with the Z, 10:00:00.5Z would come after 10:00:00.51Z.
         return tuple(sorted(found, key=lambda entry: entry.timestamp.rstrip("Z")))
 
     def follow(self, execution_id: str, min_level: str | None = None) -> Iterator[LogEntry]:
