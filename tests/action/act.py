@@ -180,7 +180,7 @@ class Act:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=600,
         )
         entries = tuple(_entries(done.stdout + done.stderr))
         return Run(done.returncode, entries, self.workspace, captured)
