@@ -1,25 +1,25 @@
-# What people and CI run. Everything is set up by itself: a Python >= 3.10, and for the tests against
-# the engine a JDK >= 21 and Maven, are all that a machine needs.
+# What people and CI run. Everything is set up by itself: a Python >= 3.10, for the tests against the
+# engine a JDK >= 21 and Maven, and for those of the Action Go >= 1.21, are all that a machine needs.
 
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Create .venv and install everything into it (the other targets do it by themselves)
-	@scripts/setup.sh
+	@.ci/setup.sh
 
 chromium: ## Install a Chromium for the test of the HTML report, if there is none (likewise)
-	@scripts/chromium.sh
+	@.ci/chromium.sh
 
 demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing is left to do
-	@$(RUN)/python scripts/demo.py
+	@$(RUN)/python .ci/demo.py
 
-test: lint typecheck chromium engine ## All checks: lint, types, then every test with its coverage
+test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
 	$(RUN)/pytest --cov --cov-report=term
 
 lint: setup ## Check style and formatting
@@ -38,15 +38,18 @@ e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## The tests that talk to Kestra: the
 engine: setup ## Build the embedded Kestra engine, unless it is built already
 	@$(RUN)/python -m tests.engine --build-only
 
+tools: setup ## Build actionlint and act, which the tests of the Action need, unless they are there
+	@$(RUN)/python -m tests.action.go_tools
+
 oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
-	@scripts/oldest.sh
+	@.ci/oldest.sh
 
 format: setup ## Format the code and mend what can be mended
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
 docs: setup ## Write docs/cli.md anew from the command line itself
-	$(RUN)/python scripts/docs.py --write
+	$(RUN)/python .ci/docs.py --write
 
 clean: ## Remove what can be made again
 	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* tests/engine/target

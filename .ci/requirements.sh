@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 uv=build/uv/bin/uv
 if [ ! -x "$uv" ]; then
-    "$(scripts/python.sh)" -m venv --clear build/uv
+    "$(.ci/python.sh)" -m venv --clear build/uv
     build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 fi
 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ _SLOW = Path(__file__).parent / "e2e"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers here, next to what sets them."""
+    # A shell starts background jobs with SIGINT ignored; what tests send must be heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "e2e: talks to a Kestra server")
     config.addinivalue_line(
         "markers", "embedded_only: starts the embedded engine even if KESTRA_TEST_URL is set"

@@ -46,7 +46,7 @@ def test_the_architecture_knows_every_part_and_every_reason() -> None:
 
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
     """``make docs`` writes it."""
-    script = _ROOT / "scripts" / "docs.py"
+    script = _ROOT / ".ci" / "docs.py"
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=False
     )

@@ -214,7 +214,7 @@ def _entries(text: str) -> Iterator[dict[str, Any]]:
 
 def copy_action(to: Path) -> Path:
     """What GitHub's runner would fetch of us, as far as the action needs it."""
-    parts = ["action.yml", ".github/requirements-action.txt", "scripts/python.sh"]
+    parts = ["action.yml", ".github/requirements-action.txt", ".ci/python.sh"]
     for part in parts:
         (to / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / part, to / part)

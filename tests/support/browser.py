@@ -35,7 +35,7 @@ def browser() -> str:
         if found is not None:
             return found
     return pytest.fail(
-        "the HTML report is tested in Chromium, and there is none: run scripts/chromium.sh, or"
+        "the HTML report is tested in Chromium, and there is none: run .ci/chromium.sh, or"
         " install `chromium` (Debian, Homebrew) or Google Chrome"
     )
 

@@ -247,5 +247,5 @@ def test_light_and_dark(pages: Pages) -> None:
 def test_a_missing_browser_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do; the tests are never left out in silence."""
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(pytest.fail.Exception, match=r"scripts/chromium\.sh"):
+    with pytest.raises(pytest.fail.Exception, match=r"\.ci/chromium\.sh"):
         browser()

@@ -3,11 +3,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-base=$(scripts/python.sh 3.10 3.10)
+base=$(.ci/python.sh 3.10 3.10)
 python=build/oldest/bin/python
 "$base" -m venv --clear build/oldest
 "$python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" tomli
-"$python" scripts/oldest.py pyproject.toml > build/oldest/constraints.txt
+"$python" .ci/oldest.py pyproject.toml > build/oldest/constraints.txt
 cat build/oldest/constraints.txt
 "$python" -m pip install --quiet --disable-pip-version-check \
     --constraint build/oldest/constraints.txt --editable ".[fast]" --group test

@@ -9,7 +9,7 @@ if [ -x "$python" ] && ! "$python" -c "" 2>/dev/null; then
     rm -rf .venv # the Python that it was made with is gone
 fi
 if [ ! -x "$python" ]; then
-    base=$(scripts/python.sh)
+    base=$(.ci/python.sh)
     echo "creating .venv with $("$base" --version)" >&2
     "$base" -m venv --clear .venv
 fi
