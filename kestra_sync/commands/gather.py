@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -67,14 +67,17 @@ def gather(
     settings: Settings,
     partial: bool,
     observer: Observer,
+    sources: Callable[[], tuple[bytes, ...]] | None = None,
 ) -> Sides:
     """Read the server, match it with the files, check what will be written.
 
     Equal sources are matched by their hashes and not even parsed; only the rest is parsed, read
     with its revision, and checked offline and by the server.
 
+    :param sources: gives the export of the scope, if that has been asked for already.
     :raises KestraError: if the server cannot be read.
     """
+    from kestra_sync.commands.early import EarlyExport
     from kestra_sync.live.snapshot import snapshot
     from kestra_sync.render.identity import render
 
@@ -84,7 +87,13 @@ def gather(
     # Entries outside the scope are kept, and are none of this run's business.
     bases = {key: base for key, base in bases.items() if scope.covers(key.namespace)}
     known = {each.sent_sha256: flow_id for flow_id, each in desired.items()}
-    live = snapshot(client.flows, scope, known, parallelism=settings.parallelism)
+    live = snapshot(
+        client.flows if sources is None else EarlyExport(client.flows, scope, sources),
+        scope,
+        known,
+        parallelism=settings.parallelism,
+        held={flow_id: each.sent for flow_id, each in desired.items()},
+    )
 
     observer.stage("comparing")
     desired, problems = _confirmed(desired, live)
@@ -190,12 +199,12 @@ def _check_writes(
     observer: Observer,
 ) -> list[Diagnostic]:
     """Everything that is wrong with what would be written, as said offline and by the server."""
-    from kestra_sync.checks.ignores import drop_ignored
-    from kestra_sync.checks.server import check_on_server
-
     written = [each.desired.flow for each in changes if each.writes and each.desired is not None]
     if not written:
         return []
+    from kestra_sync.checks.ignores import drop_ignored
+    from kestra_sync.checks.server import check_on_server
+
     observer.stage("checking what will be written")
     desired, diagnostics = check_flows(written, settings)
     fine = sound(desired, diagnostics)

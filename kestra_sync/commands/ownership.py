@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from kestra_sync.errors import UsageError
 from kestra_sync.inventory.origin import Origin, origin
@@ -23,7 +24,7 @@ class Ownership:
     inventory: Inventory | None
     origin: Origin
 
-    @property
+    @cached_property
     def bases(self) -> dict[FlowId, Base]:
         """What we applied last, the flows outside the present scope included."""
         return self.inventory.bases() if self.inventory is not None else {}

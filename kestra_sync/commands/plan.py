@@ -79,8 +79,10 @@ def make_plan(
     settings: Settings, client: KestraClient, *, observer: Observer = SILENT
 ) -> PlanResult:
     """Make a plan with ``client``. Nothing is written, here or on the server."""
+    from kestra_sync.commands.early import begin
     from kestra_sync.repo.load import load
 
+    early = begin(client, settings)
     observer.stage("reading the files")
     repository = load(
         settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
@@ -98,8 +100,14 @@ def make_plan(
                 if selected(flow.flow_id, settings.only, settings.exclude)
             ),
         )
-    ownership = read_ownership(client.kv, settings, scope) if settings.name else None
-    info = client.server_info()
+    ownership = None
+    if settings.name:
+        ownership = (
+            early.ownership()
+            if early.ownership is not None
+            else read_ownership(client.kv, settings, scope)
+        )
+    info = early.info()
     sides = gather(
         client,
         repository,
@@ -109,6 +117,7 @@ def make_plan(
         settings=settings,
         partial=partial,
         observer=observer,
+        sources=early.sources,
     )
     made = Plan(
         target=target_of(client, settings.environment),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import Any
 
 from kestra_sync.kestra.errors import UnexpectedAnswer
@@ -15,6 +16,7 @@ class Answer:
     """Status and body of an answer that is not an error.
 
     :param write: whether it answers a call that changes the server.
+    :param file: the body where it is too large for the memory; ``body`` is empty then.
     """
 
     method: str
@@ -23,6 +25,12 @@ class Answer:
     content_type: str
     body: bytes = field(repr=False)
     write: bool = False
+    file: mmap | None = field(default=None, repr=False)
+
+    @property
+    def content(self) -> bytes | mmap:
+        """The body, wherever it is."""
+        return self.body if self.file is None else self.file
 
     def json(self) -> Any:
         """The body as JSON; ``None`` for an empty one.

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import io
-import zipfile
+import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from mmap import mmap
+from typing import TYPE_CHECKING, Any
 
 from kestra_sync.kestra.errors import UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED = 0x1
+_HEADER = struct.Struct("<4s22xHH")
+"""Of a file in the zip: the mark, what the directory tells as well, the lengths of what follows."""
 
 
 @dataclass(frozen=True)
@@ -20,34 +31,71 @@ class ArchiveLimits:
 
 
 def read_archive(
-    data: bytes,
+    data: bytes | mmap,
     limits: ArchiveLimits = ArchiveLimits(),
 ) -> tuple[bytes, ...]:
     """The contents of all files in the zip, in its order. Names are not looked at.
 
     :raises UnexpectedAnswer: it is no zip, is damaged, or holds more than the limits allow.
     """
+    import zipfile
+
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        file: Any = io.BytesIO(data) if isinstance(data, bytes) else data  # a map is like a file
+        with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > limits.entries:
                 raise UnexpectedAnswer(f"the export holds more than {limits.entries} files")
-            return _contents(archive, entries, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            return _contents(data, entries, limits)
+    except UnexpectedAnswer:
+        raise
+    except (zipfile.BadZipFile, *_NO_ZIP) as error:
         raise UnexpectedAnswer(f"the export is not a zip that can be read: {error}") from error
 
 
+class _Damaged(Exception):  # noqa: N818 - becomes an UnexpectedAnswer
+    pass
+
+
+#: What reading a directory that somebody has tampered with may raise.
+_NO_ZIP = (
+    *(_Damaged, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, OverflowError, RuntimeError, ValueError),
+)
+
+
 def _contents(
-    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], limits: ArchiveLimits
+    data: bytes | mmap, entries: Sequence[ZipInfo], limits: ArchiveLimits
 ) -> tuple[bytes, ...]:
     sources: list[bytes] = []
     total = 0
     for entry in entries:
-        with archive.open(entry) as stream:
-            # The size in the directory is only a claim: read one byte more than allowed.
-            source = stream.read(limits.entry_size + 1)
+        source = _content(data, entry, limits.entry_size)
         total += len(source)
         if len(source) > limits.entry_size or total > limits.total_size:
             raise UnexpectedAnswer("the export unpacks to more than its limit")
         sources.append(source)
     return tuple(sources)
+
+
+def _content(data: bytes | mmap, entry: ZipInfo, limit: int) -> bytes:
+    """What ``ZipFile.read`` would give, in a fifth of its time; one byte more than allowed."""
+    head = data[entry.header_offset : entry.header_offset + _HEADER.size]
+    if len(head) < _HEADER.size:
+        raise _Damaged("it is cut off")
+    mark, name, extra = _HEADER.unpack(head)
+    if mark != b"PK\x03\x04":
+        raise _Damaged("a file is not where the directory says")
+    if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (_STORED, _DEFLATED):
+        raise _Damaged("a file is packed in an unknown way")
+    start = entry.header_offset + _HEADER.size + name + extra
+    source = data[start : start + entry.compress_size]
+    if entry.compress_type == _DEFLATED:
+        # The size in the directory is only a claim.
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        source = unpacker.decompress(source, limit + 1)
+        if not unpacker.eof and len(source) <= limit:
+            raise _Damaged("a file is cut off")
+    if len(source) <= limit and zlib.crc32(source) != entry.CRC:
+        raise _Damaged("the contents of a file do not fit their checksum")
+    return source

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import mmap
+from typing import IO
+
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 MAX_ANSWER = 512 * 1024 * 1024
 _CHUNK = 256 * 1024
+SPOOL = 32 * 1024 * 1024
+"""Larger bodies go to a temporary file where that is wanted."""
 
 
 class BodyTooLargeError(Exception):
     """The answer is larger than anything we asked for."""
 
 
-def read_body(response: requests.Response, limit: int = MAX_ANSWER) -> bytes:
+def read_body(
+    response: requests.Response, limit: int = MAX_ANSWER, spool: int | None = None
+) -> bytes | mmap.mmap:
     """The whole body.
 
+    :param spool: beyond so many bytes it is not in memory but in a file that has no name.
     :raises BodyTooLargeError: over the limit.
     :raises requests.exceptions.ChunkedEncodingError: the connection ended before the body did.
     :raises requests.Timeout: it stalled.
@@ -23,6 +31,7 @@ def read_body(response: requests.Response, limit: int = MAX_ANSWER) -> bytes:
     # urllib3 before 2.0 does not compare with Content-Length unless told to.
     response.raw.enforce_content_length = True
     chunks: list[bytes] = []
+    file: IO[bytes] | None = None
     size = 0
     try:
         for chunk in response.iter_content(_CHUNK):
@@ -30,6 +39,15 @@ def read_body(response: requests.Response, limit: int = MAX_ANSWER) -> bytes:
             if size > limit:
                 raise BodyTooLargeError
             chunks.append(chunk)
+            if spool is not None and size > spool:
+                file = file or _file()
+                file.writelines(chunks)
+                chunks.clear()
+        if file is None:
+            return b"".join(chunks)
+        file.flush()
+        # The map keeps what it needs of the file.
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except requests.ConnectionError as error:
         # `requests` calls a read timeout inside a body a ConnectionError.
         if any(isinstance(arg, ReadTimeoutError) for arg in error.args):
@@ -37,4 +55,11 @@ def read_body(response: requests.Response, limit: int = MAX_ANSWER) -> bytes:
         raise
     finally:
         response.close()
-    return b"".join(chunks)
+        if file is not None:
+            file.close()
+
+
+def _file() -> IO[bytes]:
+    from tempfile import TemporaryFile
+
+    return TemporaryFile(prefix="kestra-sync-")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cached_property
 from types import TracebackType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from kestra_sync import __version__
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.credentials import resolve
-from kestra_sync.kestra.executions import Executions
-from kestra_sync.kestra.files import Files
 from kestra_sync.kestra.flows import Flows
-from kestra_sync.kestra.follow import Pace
 from kestra_sync.kestra.kv import Kv
-from kestra_sync.kestra.logs import Logs
 from kestra_sync.kestra.server import ServerInfo, read_server_info
 from kestra_sync.kestra.transport import Timeouts, Transport
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.executions import Executions
+    from kestra_sync.kestra.files import Files
+    from kestra_sync.kestra.logs import Logs
 
 
 class KestraClient:
@@ -78,13 +80,36 @@ class KestraClient:
         self._info: ServerInfo | None = None
         self._info_lock = threading.Lock()
         self.flows = Flows(self._transport, self.tenant, self.server_info)
+        self.kv = Kv(self._transport, self.tenant)
+
+    # Imported on first use: a plan needs none of these, and would wait for them.
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Runs of flows: start, follow, kill, delete."""
+        from kestra_sync.kestra.executions import Executions
+        from kestra_sync.kestra.follow import Pace
+
         pace = Pace(sleep=self._transport.backoff.sleep)
-        self.executions = Executions(self._transport, self.tenant, self.server_info, pace)
-        self.logs = Logs(
+        return Executions(self._transport, self.tenant, self.server_info, pace)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What executions have logged."""
+        from kestra_sync.kestra.follow import Pace
+        from kestra_sync.kestra.logs import Logs
+
+        pace = Pace(sleep=self._transport.backoff.sleep)
+        return Logs(
             self._transport, self.tenant, lambda known: self.executions.get(known).is_final, pace
         )
-        self.kv = Kv(self._transport, self.tenant)
-        self.files = Files(self._transport, self.tenant)
+
+    @cached_property
+    def files(self) -> Files:
+        """The files of namespaces."""
+        from kestra_sync.kestra.files import Files
+
+        return Files(self._transport, self.tenant)
 
     @classmethod
     def shared(cls) -> KestraClient:

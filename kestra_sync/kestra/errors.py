@@ -26,6 +26,8 @@ class Unreachable(KestraError):
     """No answer, and nothing was done: name unknown, refused, TLS, timeout, reset (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
+    too_slow: bool = False
+    """Whether the server was there, and the time limit too short for it."""
 
 
 class UnknownOutcome(KestraError):

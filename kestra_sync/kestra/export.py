@@ -1,7 +1,9 @@
 """Reads all sources of a scope, by the shortest way that the server lets us go.
 
 The export is one request, but it fails for the whole server when two flows share
-``{namespace}-{id}``. Then each namespace is asked for apart, and where even that fails each flow.
+``{namespace}-{id}``, may take longer than a gateway waits, and is not there on every server. Then
+each namespace is asked for apart, and where even that fails each flow. What did not work once is
+not tried again.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from collections.abc import Callable, Iterable
 
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.archive import read_archive
-from kestra_sync.kestra.errors import NotFound, ServerFailure
-from kestra_sync.kestra.filters import scope_filters
+from kestra_sync.kestra.errors import ApiError, KestraError, NotFound, Unreachable
+from kestra_sync.kestra.filters import Filtering
 from kestra_sync.kestra.parallel import in_parallel
 from kestra_sync.kestra.problems import describe_html, looks_like_html
-from kestra_sync.kestra.request import Request
+from kestra_sync.kestra.request import Query, Request
 from kestra_sync.kestra.transport import Transport
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import FlowId, Live, Scope
@@ -34,36 +36,41 @@ class Exporter:
         transport: Transport,
         path: str,
         *,
+        filtering: Filtering,
         namespaces: Callable[[], tuple[str, ...]],
         search: Callable[[Scope], tuple[FlowSummary, ...]],
         get: Callable[[FlowId], Live],
     ) -> None:
         self._transport = transport
         self._path = path
+        self._filtering = filtering
+        self._at_once = self._at_all = True
         self._namespaces = namespaces
         self._search = search
         self._get = get
 
     def export(self, scope: Scope | None) -> tuple[bytes, ...]:
         """The sources; more than those of the scope, if the server's filter is coarse."""
-        sources = self._archive(scope)
-        if sources is not None:
-            return sources
-        namespaces = [
-            namespace
-            for namespace in self._namespaces()
-            if scope is None or scope.covers(namespace)
-        ]
-        LOG.info(
-            "the export fails as two flows have the same file name: %d namespaces one by one",
-            len(namespaces),
-        )
+        if self._at_once:
+            sources = self._archive(scope)
+            if sources is not None:
+                return sources
+            self._at_once = False
+        if scope is not None and scope.exact:
+            namespaces = list(scope.namespaces)
+        else:
+            namespaces = [
+                namespace
+                for namespace in self._namespaces()
+                if scope is None or scope.covers(namespace)
+            ]
+        LOG.info("reading %d namespaces one by one", len(namespaces))
         found = in_parallel(self._namespace, namespaces, PARALLEL)
         return tuple(source for sources in found for source in sources)
 
     def _namespace(self, namespace: str) -> tuple[bytes, ...]:
         scope = Scope((namespace,), exact=True)
-        sources = self._archive(scope)
+        sources = self._archive(scope) if self._at_all else None
         if sources is not None:
             return sources
         LOG.info("the export of %s fails too: its flows one by one", namespace)
@@ -80,15 +87,37 @@ class Exporter:
             return None  # deleted since the search
 
     def _archive(self, scope: Scope | None) -> tuple[bytes, ...] | None:
-        """One export; ``None`` if two names collide."""
-        request = Request("GET", self._path, query=scope_filters(scope), accept=ZIP)
+        """One export; ``None`` if the server cannot do that."""
+
+        def ask(filters: Query) -> Answer:
+            return self._transport.send(
+                Request("GET", self._path, query=filters, accept=ZIP, large=True, replaceable=True)
+            )
+
         try:
-            answer = self._transport.send(request)
-        except ServerFailure as error:
-            if error.status == 500 and "duplicate entry" in error.server_message.lower():
-                return None
-            raise
+            answer = self._filtering.ask(scope, ask)
+        except KestraError as error:
+            why = self._replaceable(error)
+            if why is None:
+                raise
+            LOG.info("no export: %s", why)
+            return None
         return read_export(answer)
+
+    def _replaceable(self, error: KestraError) -> str | None:
+        """Why the export fails, if there is another way."""
+        if isinstance(error, Unreachable) and error.too_slow:
+            return "it takes longer than the time limit"
+        if not isinstance(error, ApiError):
+            return None
+        if error.status == 504:
+            return "it takes longer than a gateway waits"
+        if error.status == 500 and "duplicate entry" in error.server_message.lower():
+            return "two flows have the same file name"
+        if error.status in {404, 405, 501}:
+            self._at_all = False
+            return f"the server has none (it answers {error.status})"
+        return None
 
 
 def read_export(answer: Answer) -> tuple[bytes, ...]:
@@ -96,6 +125,6 @@ def read_export(answer: Answer) -> tuple[bytes, ...]:
 
     :raises UnexpectedAnswer: it is no zip.
     """
-    if looks_like_html(answer.body, answer.content_type):
+    if looks_like_html(answer.content[:64], answer.content_type):
         raise answer.unexpected(describe_html(answer.body))
-    return read_archive(answer.body)
+    return read_archive(answer.content)

@@ -48,9 +48,11 @@ class Failures:
 
     def unreachable(self, error: requests.RequestException) -> Unreachable:
         """For a server that cannot be talked to."""
-        return Unreachable(
+        failure = Unreachable(
             f"{self._url}: {describe(error)}", remedy="check the URL, and that Kestra is running"
         )
+        failure.too_slow = isinstance(error, requests.ReadTimeout)
+        return failure
 
     def answered(
         self, request: Request, status: int, content_type: str, body: bytes

@@ -6,10 +6,17 @@ what is built here may find too much and must never find too little.
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
+from kestra_sync.kestra.errors import ApiError
 from kestra_sync.kestra.request import Query, encode
 from kestra_sync.model import Scope
+
+LOG = logging.getLogger("kestra_sync.kestra")
+T = TypeVar("T")
 
 MAX_QUERY = 2000
 """Longer query strings are refused by some proxies."""
@@ -29,6 +36,26 @@ def scope_filters(scope: Scope | None, limit: int = MAX_QUERY) -> Query:
             return ()
         pairs = _pairs(namespaces, exact=False)
     return pairs
+
+
+class Filtering:
+    """Remembers whether the server understands our filters: all of the tenant will do as well."""
+
+    def __init__(self) -> None:
+        self._refused = False
+
+    def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> T:
+        """What ``send`` gives for the filters of ``scope``, or else for none."""
+        filters = () if self._refused else scope_filters(scope)
+        try:
+            return send(filters)
+        except ApiError as error:
+            if not filters or error.status not in {400, 422}:
+                raise
+            answer = send(())
+            self._refused = True
+            LOG.info("the server does not know our filter (%s): reading the whole tenant", error)
+            return answer
 
 
 def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:

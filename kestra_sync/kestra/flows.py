@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from kestra_sync.kestra.errors import AlreadyExists, ConflictingState, UnexpectedAnswer
+from kestra_sync.kestra.errors import (
+    AlreadyExists,
+    ApiError,
+    ConflictingState,
+    UnexpectedAnswer,
+)
 from kestra_sync.kestra.export import ZIP, Exporter, read_export
-from kestra_sync.kestra.filters import scope_filters
+from kestra_sync.kestra.filters import Filtering
 from kestra_sync.kestra.paging import pages
-from kestra_sync.kestra.request import JSON, YAML, Request, query, segments
+from kestra_sync.kestra.request import JSON, YAML, Query, Request, query, segments
 from kestra_sync.kestra.server import ServerInfo
 from kestra_sync.kestra.transport import Transport
 from kestra_sync.kestra.validation import Validator
@@ -23,6 +29,8 @@ from kestra_sync.kestra.values import (
     texts_of,
 )
 from kestra_sync.model import FlowId, Live, Scope
+
+LOG = logging.getLogger("kestra_sync.kestra")
 
 
 class Flows:
@@ -37,9 +45,11 @@ class Flows:
         self._validator = Validator(
             transport, f"{self._base}/validate", lambda: server_info().multipart_validate
         )
+        self._filtering = Filtering()
         self._exporter = Exporter(
             transport,
             f"{self._base}/export/by-query",
+            filtering=self._filtering,
             namespaces=self.namespaces,
             search=self.search,
             get=self.get,
@@ -112,14 +122,19 @@ class Flows:
         """
         return self._validator.validate(sources) if sources else ()
 
-    def search(self, scope: Scope | None = None, page_size: int = 1000) -> tuple[FlowSummary, ...]:
+    def search(self, scope: Scope | None = None, page_size: int = 2000) -> tuple[FlowSummary, ...]:
         """All flows of the scope, without sources. ``None`` is the whole tenant."""
         if scope is not None and not scope.namespaces:
             return ()
-        asked = (*scope_filters(scope), *query(("sort", "id:asc")))
-        found = pages(self._transport, f"{self._base}/search", asked, _summary, page_size)
+
+        def ask(filters: Query) -> list[FlowSummary]:
+            asked = (*filters, *query(("sort", "id:asc")))
+            return list(pages(self._transport, f"{self._base}/search", asked, _summary, page_size))
+
         return tuple(
-            summary for summary in found if scope is None or scope.covers(summary.flow_id.namespace)
+            summary
+            for summary in self._filtering.ask(scope, ask)
+            if scope is None or scope.covers(summary.flow_id.namespace)
         )
 
     def export(self, scope: Scope | None = None) -> tuple[bytes, ...]:
@@ -153,7 +168,13 @@ class Flows:
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces of the tenant that hold flows, sorted."""
-        answer = self._transport.send(Request("GET", f"{self._base}/distinct-namespaces"))
+        try:
+            answer = self._transport.send(Request("GET", f"{self._base}/distinct-namespaces"))
+        except ApiError as error:
+            if error.status not in {404, 405, 501}:
+                raise
+            LOG.info("the server does not list namespaces (%s): searching all flows", error.status)
+            return tuple(sorted({each.flow_id.namespace for each in self.search()}))
         return tuple(sorted(set(texts_of(answer.list()))))
 
     def dependencies(self, flow_id: FlowId) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,9 +15,38 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> lis
 
     The first failure (or ``^C``) is raised once what is under way is done; the rest is not begun.
     """
+    from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="kestra")
     try:
         futures = [pool.submit(work, item) for item in items]
         return [future.result() for future in futures]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin ``work``; what is returned is called once: it waits, and gives the result or raises.
+
+    Work that nobody waits for keeps nobody from ending: it is given up with the process.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="kestra-early", daemon=True)
+    thread.start()
+
+    def result() -> T:
+        while thread.is_alive():
+            thread.join(0.5)  # and wake up: on Windows signals are only heard in between
+        if errors:
+            raise errors[0]
+        return results.pop()  # which may be large, and not be needed for long
+
+    return result

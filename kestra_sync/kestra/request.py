@@ -38,6 +38,9 @@ class Request:
 
     :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
     :param read_timeout: seconds, where the usual time limit does not fit.
+    :param large: the answer may be too large for the memory, and goes to a file then.
+    :param replaceable: the caller knows another way, so what the server is too slow for is not
+        asked for again.
     """
 
     method: str
@@ -49,6 +52,8 @@ class Request:
     safe: bool = False
     accept: str = JSON
     read_timeout: float | None = None
+    large: bool = False
+    replaceable: bool = False
 
     @property
     def repeatable(self) -> bool:

@@ -20,23 +20,33 @@ class SessionPool:
         self._create = create
         self._idle: list[requests.Session] = []
         self._lock = threading.Lock()
+        self._closed = 0
 
     @contextmanager
     def lend(self) -> Iterator[requests.Session]:
         """A session for this thread alone, until the block ends."""
         with self._lock:
             session = self._idle.pop() if self._idle else None
+            closed = self._closed
         if session is None:
             session = self._create()
         try:
             yield session
         finally:
             with self._lock:
-                self._idle.append(session)
+                current = closed == self._closed
+                if current:
+                    self._idle.append(session)
+            if not current:
+                session.close()
 
     def close(self) -> None:
-        """Close the sessions that are not lent; the pool can be used again after."""
+        """Close the sessions, those that are lent once they come back.
+
+        The pool can be used again after.
+        """
         with self._lock:
             idle, self._idle = self._idle, []
+            self._closed += 1
         for session in idle:
             session.close()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from mmap import mmap
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -22,13 +23,14 @@ from kestra_sync.kestra.address import without_userinfo
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.auth import KestraAuth, same_origin
 from kestra_sync.kestra.backoff import Backoff
-from kestra_sync.kestra.body import MAX_ANSWER, BodyTooLargeError, read_body
+from kestra_sync.kestra.body import MAX_ANSWER, SPOOL, BodyTooLargeError, read_body
 from kestra_sync.kestra.connection import describe, never_sent, worth_a_retry
 from kestra_sync.kestra.credentials import Credentials
 from kestra_sync.kestra.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.kestra.failures import GATEWAY, Failures
+from kestra_sync.kestra.pressure import Pressure
 from kestra_sync.kestra.problems import clean, describe_html, looks_like_html
-from kestra_sync.kestra.request import Request
+from kestra_sync.kestra.request import YAML, Request
 from kestra_sync.kestra.sessions import SessionPool
 
 LOG = logging.getLogger("kestra_sync.http")
@@ -65,6 +67,7 @@ class Transport:
         self._max_answer = max_answer
         self._user_agent = user_agent
         self._sessions = SessionPool(self._new_session)
+        self._pressure = Pressure()
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,7 +107,7 @@ class Transport:
                         request,
                         response.status_code,
                         response.headers.get("Content-Type", ""),
-                        self._body(request, response),
+                        _in_memory(self._body(request, response)),
                     )
                 yield self._chunks(response)
 
@@ -123,28 +126,39 @@ class Transport:
 
     def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
         """One attempt: an answer, ``None`` for another attempt, or the exception."""
-        started = time.monotonic()
-        try:
-            with self._sessions.lend() as session:
-                response = self._exchange(session, request)
-                status: int | str = response.status_code
-                body = self._body(request, response)
-        except requests.RequestException as error:
-            self._log(request, describe(error), started)
-            if (
-                retry.possible
-                and worth_a_retry(error)
-                and (request.repeatable or never_sent(error))
-            ):
-                return None
-            raise self._failures.broken(request, error) from error
-        self._log(request, status, started)
+        with self._pressure.turn():
+            started = time.monotonic()
+            try:
+                with self._sessions.lend() as session:
+                    response = self._exchange(session, request)
+                    body = self._body(request, response)
+            except requests.RequestException as error:
+                self._log(request, describe(error), started)
+                if (
+                    retry.possible
+                    and worth_a_retry(error)
+                    and (request.repeatable or never_sent(error))
+                    and not (request.replaceable and isinstance(error, requests.ReadTimeout))
+                ):
+                    return None
+                raise self._failures.broken(request, error) from error
+            self._tell(request, response.status_code, time.monotonic() - started)
+        self._log(request, response.status_code, started)
         return self._judge(request, response, body, retry)
 
+    def _tell(self, request: Request, status: int, seconds: float) -> None:
+        """Let it be known how the server bears up. Only writes of flows are much alike."""
+        if status in {429, 503}:
+            self._pressure.refused(status)
+        else:
+            alike = request.content_type == YAML and not request.repeatable
+            self._pressure.answered(request.method if alike else None, seconds)
+
     def _judge(
-        self, request: Request, response: requests.Response, body: bytes, retry: _Retry
+        self, request: Request, response: requests.Response, content: bytes | mmap, retry: _Retry
     ) -> Answer | None:
         status = response.status_code
+        body = _in_memory(content)
         content_type = response.headers.get("Content-Type", "")
         if status < 400:
             answer = Answer(
@@ -154,6 +168,7 @@ class Transport:
                 content_type=content_type,
                 body=body,
                 write=not request.repeatable,
+                file=None if isinstance(content, bytes) else content,
             )
             if status >= 300:
                 raise answer.unexpected("nowhere to go")
@@ -164,7 +179,8 @@ class Transport:
         if status == 429 or status in GATEWAY:
             retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
             turned_away = status == 429 and retry.after is not None
-            if retry.possible and (request.repeatable or turned_away):
+            too_slow = status == 504 and request.replaceable
+            if retry.possible and (request.repeatable or turned_away) and not too_slow:
                 return None
         raise self._failures.answered(request, status, content_type, body)
 
@@ -216,9 +232,10 @@ class Transport:
         if not same_origin(url, self.url):
             LOG.debug("redirected to another server, without credentials")
 
-    def _body(self, request: Request, response: requests.Response) -> bytes:
+    def _body(self, request: Request, response: requests.Response) -> bytes | mmap:
+        spool = SPOOL if request.large and response.status_code < 400 else None
         try:
-            return read_body(response, self._max_answer)
+            return read_body(response, self._max_answer, spool)
         except BodyTooLargeError:
             raise UnexpectedAnswer(
                 f"{request.method} {request.path}: the answer is over {self._max_answer} bytes",
@@ -229,6 +246,11 @@ class Transport:
         # Neither query nor headers nor bodies: they may hold what is not for a log.
         milliseconds = (time.monotonic() - started) * 1000
         LOG.debug("%s %s %s %.0f ms", request.method, request.path, outcome, milliseconds)
+
+
+def _in_memory(content: bytes | mmap) -> bytes:
+    """What was not put into a file: errors never are."""
+    return content if isinstance(content, bytes) else b""
 
 
 @dataclass

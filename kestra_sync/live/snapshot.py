@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Protocol
 
 from kestra_sync.kestra.values import FlowSummary
@@ -29,7 +29,12 @@ class FlowReads(Protocol):
 
 
 def snapshot(
-    flows: FlowReads, scope: Scope, known: Mapping[str, FlowId], *, parallelism: int = 8
+    flows: FlowReads,
+    scope: Scope,
+    known: Mapping[str, FlowId],
+    *,
+    parallelism: int = 8,
+    held: Mapping[FlowId, bytes] | None = None,
 ) -> dict[FlowId, Live]:
     """Every live flow of ``scope``, by name.
 
@@ -40,42 +45,59 @@ def snapshot(
 
     :param known: the hashes of the desired sources and whose they are: equal bytes have equal
         names, so those need not be looked at.
+    :param held: the desired sources themselves: of two equal ones a single one is kept in memory.
     :raises KestraError: if the server cannot be read.
     """
     if not scope.namespaces:
         return {}
-    found, unclear = _identify(flows.export(scope), scope, known)
+    look = _Look(scope, known, held or {})
+    found, unclear = look.at(flows.export(scope))
     if not found:
         inside = tuple(name for name in flows.namespaces() if scope.covers(name))
         if inside:
             log.info("the export came back empty, yet there are flows: reading %s", inside)
-            found, unclear = _one_by_one(flows, inside, scope, known)
+            found, unclear = _one_by_one(flows, inside, look)
     if unclear:
         found.update(_read_missing(flows, scope, found, parallelism))
     return found
 
 
-def _identify(
-    sources: Iterable[bytes], scope: Scope, known: Mapping[str, FlowId]
-) -> tuple[dict[FlowId, Live], int]:
-    found: dict[FlowId, Live] = {}
-    unclear = 0
-    for source in sources:
-        flow_id = known.get(sha256(source)) or identify_source(source)
-        if flow_id is None:
-            unclear += 1
-        elif scope.covers(flow_id.namespace):
-            found[flow_id] = Live(flow_id, source)
-    return found, unclear
+class _Look:
+    """Tells whose each source is; see :func:`snapshot` for the parameters."""
+
+    def __init__(
+        self, scope: Scope, known: Mapping[str, FlowId], held: Mapping[FlowId, bytes]
+    ) -> None:
+        self._known = known
+        self._held = held
+        self._covers = cache(scope.covers)
+
+    def at(self, sources: Iterable[bytes]) -> tuple[dict[FlowId, Live], int]:
+        """The flows of the scope among ``sources``, and how many sources do not tell."""
+        found: dict[FlowId, Live] = {}
+        unclear = 0
+        for source in sources:
+            digest = sha256(source)
+            flow_id = self._known.get(digest)
+            if flow_id is not None:
+                source = self._held.get(flow_id, source)  # noqa: PLW2901 - the same bytes
+            else:
+                flow_id = identify_source(source)
+            if flow_id is None:
+                unclear += 1
+            elif self._covers(flow_id.namespace):
+                found[flow_id] = live = Live(flow_id, source)
+                vars(live)["sha256"] = digest  # the cached property: not to hash it once more
+        return found, unclear
 
 
 def _one_by_one(
-    flows: FlowReads, namespaces: Iterable[str], scope: Scope, known: Mapping[str, FlowId]
+    flows: FlowReads, namespaces: Iterable[str], look: _Look
 ) -> tuple[dict[FlowId, Live], int]:
     found: dict[FlowId, Live] = {}
     unclear = 0
     for namespace in namespaces:
-        some, doubts = _identify(flows.export(Scope((namespace,), exact=True)), scope, known)
+        some, doubts = look.at(flows.export(Scope((namespace,), exact=True)))
         found.update(some)
         unclear += doubts
     # Still nothing where there must be something: let the search name what to read.
@@ -91,6 +113,8 @@ def _read_missing(
         for summary in flows.search(scope)
         if summary.flow_id not in found and scope.covers(summary.flow_id.namespace)
     ]
+    from concurrent.futures import ThreadPoolExecutor
+
     log.info("reading %d flows one by one", len(missing))
     with ThreadPoolExecutor(max_workers=parallelism) as pool:
         return {live.flow_id: live for live in pool.map(flows.get, missing)}

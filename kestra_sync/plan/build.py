@@ -22,7 +22,7 @@ def build_changes(
     """
     texts = base_sources or {}
     changes = []
-    for flow_id in sorted({*desired, *live, *bases}):
+    for flow_id in sorted({*desired, *live, *bases}, key=_name):
         wanted, there, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
         verdict = compare(wanted, there, base, rules, texts.get(flow_id))
         path = wanted.path if wanted else base.path if base else None
@@ -41,6 +41,11 @@ def build_changes(
             )
         )
     return tuple(changes)
+
+
+def _name(flow_id: FlowId) -> tuple[str, str]:
+    """The order of ``FlowId`` itself, told once for each flow and not for each comparison."""
+    return flow_id.namespace, flow_id.id
 
 
 def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:

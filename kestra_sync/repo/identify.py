@@ -9,6 +9,7 @@ a line break outside block scalars, so that a line ``id: x`` in column 0 can onl
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kestra_sync.model import FlowId
@@ -37,7 +38,7 @@ class Doubt:
 # text and of no interest.
 _BLOCK_HEADER_END = re.compile(rb"[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n")
 _BLOCK_HEADER = re.compile(rb"(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?\Z")
-_COLUMN_0 = re.compile(rb"\n(?!(?:[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|[ #\r\n]|-[ ]|\Z))")
+_COLUMN_0 = re.compile(rb"\n(?!(?:[ #\r\n]|[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|-[ ]|\Z))")
 _FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\n]*)?\r?(?=\n))*\n[A-Za-z_]")
 _MARKER = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
 # A quote or bracket begins a value only after white space, an indicator or a ':'.
@@ -48,7 +49,8 @@ _OPEN_QUOTE = re.compile(
 _OPEN_FLOW = re.compile(rb"[\[{](?<!\S.)")
 _QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
 _COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
-_KEY = re.compile(rb"\n(id|namespace|tasks):[^\n]*")
+_UNICODE_BREAKS = (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
+_KEYS = {key: b"\n%s:" % key for key in (b"id", b"namespace", b"tasks")}
 _NAME = re.compile(
     rb"""\n(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
     rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""
@@ -66,14 +68,22 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
         data = data[marker.end() :]
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return Doubt("line breaks of old")
-    if b"\t" in data or b"\xc2\x85" in data or b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data:
+    if b"\t" in data or (not data.isascii() and any(each in data for each in _UNICODE_BREAKS)):
         return Doubt("white space that is not what it seems")
-    data = _without_block_scalars(b"\n" + data)
+    data = b"\n" + data
     if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
         return Doubt("the top level is not a plain block mapping")
-    if _OPEN_QUOTE.search(data) is not None or _has_open_flow(data):
+    keys: dict[bytes, int] = {}
+    for key, line in _KEYS.items():
+        keys[key] = at = data.find(line)
+        if at >= 0 and data.find(line, at + 1) >= 0:
+            return Doubt(f"two keys '{key.decode()}'")
+    # What is open in front of a line may swallow it; what is opened after the last one may not.
+    head = data if min(keys.values()) < 0 else data[: max(keys.values()) + 1]
+    head = _without_block_scalars(head)
+    if _OPEN_QUOTE.search(head) is not None or _has_open_flow(head):
         return Doubt("quotes or brackets over several lines")
-    return _name(data)
+    return _name(data, keys)
 
 
 def identify_source(data: bytes) -> FlowId | None:
@@ -89,17 +99,12 @@ def identify_source(data: bytes) -> FlowId | None:
     return parsed.flow_id if isinstance(parsed, ParsedDocument) else None
 
 
-def _name(data: bytes) -> FlowId | NotAFlow | Doubt:
-    found: dict[bytes, re.Match[bytes]] = {}
-    for line in _KEY.finditer(data):
-        if line[1] in found:
-            return Doubt(f"two keys '{line[1].decode()}'")
-        found[line[1]] = line
-    missing = [key for key in ("id", "namespace", "tasks") if key.encode() not in found]
+def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | Doubt:
+    missing = [key.decode() for key, at in keys.items() if at < 0]
     if missing:
         return NotAFlow(missing_keys(missing))
-    flow_id = _text_of(data, found[b"id"])
-    namespace = _text_of(data, found[b"namespace"])
+    flow_id = _text_of(data, keys[b"id"])
+    namespace = _text_of(data, keys[b"namespace"])
     if flow_id is None or namespace is None:
         return Doubt("id or namespace is not a simple name")
     return FlowId(namespace, flow_id)
@@ -110,9 +115,11 @@ def missing_keys(keys: list[str]) -> str:
     return f"no {' and no '.join(f'`{key}`' for key in keys)}"
 
 
-def _text_of(data: bytes, line: re.Match[bytes]) -> str | None:
-    name = _NAME.match(line[0])
-    if name is None or _CONTINUED.match(data, line.end()) is not None:
+def _text_of(data: bytes, at: int) -> str | None:
+    end = data.find(b"\n", at + 1)
+    end = len(data) if end < 0 else end
+    name = _NAME.match(data[at:end])
+    if name is None or _CONTINUED.match(data, end) is not None:
         return None
     text = name[1] or name[2] or name[3]
     if name[3] is not None and text.lower() in _NOT_TEXT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,17 +63,38 @@ def load(
 def read(file: FoundFile) -> bytes | Diagnostic:
     """The bytes of a file, unless it is too large to be a flow or cannot be read."""
     try:
-        status = file.file.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait for ever
-            return unreadable(file.path, OSError(0, "not a regular file"))
-        with file.file.open("rb") as stream:
+        # Without waiting: to open a pipe would take as long as nobody writes to it.
+        descriptor = os.open(file.file, _READ)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return unreadable(file.path, OSError(0, "not a regular file"))
+            size = status.st_size
             # One more than allowed: a file that grows meanwhile does not fill the memory.
-            data = stream.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else b""
+            data = _read(descriptor, size) if size <= MAX_BYTES else b""
+        finally:
+            os.close(descriptor)
     except OSError as error:
         return unreadable(file.path, error)
-    size = max(len(data), status.st_size)
+    size = max(len(data), size)
     if size > MAX_BYTES:
         return diagnostic(Document(file.path, 0, 1, b""), too_large(size))
+    return data
+
+
+# Not inherited by what we start; on Windows, as bytes.
+_READ = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY")
+)
+
+
+def _read(descriptor: int, expected: int) -> bytes:
+    """Everything, in one call as a rule: reading is most of what loading takes."""
+    data = os.read(descriptor, expected + 1)
+    if len(data) == expected:
+        return data
+    while len(data) <= MAX_BYTES and (more := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+        data += more
     return data
 
 

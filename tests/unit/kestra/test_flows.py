@@ -207,6 +207,103 @@ def test_export_falls_back_to_namespaces_and_flows(
     assert "the export of a.b fails too" in caplog.text
 
 
+def test_what_failed_once_is_not_tried_again(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
+    """Not the export of everything, which fails; those of the namespaces still are."""
+    scripted.on("GET", EXPORT, COLLISION, Reply(200, zipped(b"one")))
+    scripted.on("GET", f"{BASE}/distinct-namespaces", as_json(["a"]))
+    for _ in range(2):
+        assert client.flows.export(Scope(("a",))) == (b"one",)
+    assert client.flows.export(Scope(("a",), exact=True)) == (b"one",)
+    assert [seen.path for seen in scripted.seen].count(f"{BASE}/distinct-namespaces") == 2
+    assert len(scripted.seen) == 1 + 2 * 2 + 1
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_an_export(
+    scripted: ScriptedServer,
+    client: KestraClient,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    """Nor with a list of namespaces: the search tells both."""
+    caplog.set_level(logging.INFO, "kestra_sync.kestra")
+    scripted.on("GET", EXPORT, Reply(status))
+    scripted.on("GET", f"{BASE}/distinct-namespaces", Reply(status))
+    scripted.on("GET", SEARCH, found("a.b/c", total=1))
+    scripted.on("GET", f"{BASE}/a.b/c", as_json(flow("two")))
+    assert client.flows.export(Scope(("a",))) == (b"two",)
+    assert client.flows.export(Scope(("a",))) == (b"two",)
+    assert [seen.path for seen in scripted.seen].count(EXPORT) == 1
+    assert f"the server has none (it answers {status})" in caplog.text
+    assert "does not list namespaces" in caplog.text
+
+
+def test_no_list_of_namespaces_for_another_reason(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
+    scripted.on("GET", f"{BASE}/distinct-namespaces", Reply(403))
+    with pytest.raises(errors.Forbidden):
+        client.flows.namespaces()
+
+
+@pytest.mark.parametrize("slow", [Reply(stall=True), Reply(504)], ids=["no answer", "gateway"])
+def test_an_export_that_takes_too_long(
+    scripted: ScriptedServer, make_client: ClientFactory, slow: Reply
+) -> None:
+    """It is asked for once: whoever waited that long will not wait as long again."""
+    scripted.on("GET", EXPORT, slow, Reply(200, zipped(b"one")))
+    scripted.on("GET", f"{BASE}/distinct-namespaces", as_json(["a"]))
+    client = make_client(timeout=(1, 0.2))
+    assert client.flows.export(Scope(("a",))) == (b"one",)
+    assert [seen.path for seen in scripted.seen].count(EXPORT) == 2
+    scripted.over.set()
+
+
+def test_an_export_from_a_server_that_is_not_there(make_client: ClientFactory) -> None:
+    client = make_client("http://127.0.0.1:1")
+    with pytest.raises(errors.Unreachable):
+        client.flows.export(Scope(("a",)))
+
+
+def test_a_filter_that_the_server_does_not_know(
+    scripted: ScriptedServer, client: KestraClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The whole tenant holds what we look for; we filter again in any case."""
+    caplog.set_level(logging.INFO, "kestra_sync.kestra")
+
+    def search(seen: Seen) -> Reply:
+        if any(name.startswith("filters") for name in seen.params):
+            return as_json({"message": "unknown filter"}, 400)
+        answer = found("a.b/c", "z/c", total=2)
+        return answer(seen) if callable(answer) else answer
+
+    scripted.on("GET", SEARCH, search)
+    for _ in range(2):
+        assert [each.flow_id for each in client.flows.search(Scope(("a",)))] == [FLOW]
+    assert len(scripted.seen) == 3
+    assert "does not know our filter" in caplog.text
+
+
+def test_other_refusals_are_refusals(scripted: ScriptedServer, client: KestraClient) -> None:
+    """What is refused without a filter as well has another reason."""
+    scripted.on("GET", SEARCH, as_json({"message": "Tenant must be 'main' for OSS version"}, 400))
+    with pytest.raises(errors.ApiError, match="Tenant must be"):
+        client.flows.search(Scope(("a",)))
+
+
+def test_a_large_export_goes_to_a_file(
+    scripted: ScriptedServer, client: KestraClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kestra_sync.kestra.transport.SPOOL", 100)
+    sources = tuple(bytes([number]) * 1000 for number in range(50))
+    scripted.on("GET", EXPORT, Reply(200, zipped(*sources)), Reply(200, b"<html>" + bytes(200)))
+    assert client.flows.export() == sources
+    with pytest.raises(errors.UnexpectedAnswer, match="HTML"):
+        client.flows.export()
+
+
 # Validation
 
 

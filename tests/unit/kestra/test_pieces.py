@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import time
 import zipfile
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestra_sync.errors import UsageError
@@ -17,7 +19,7 @@ from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.events import Event, read_events
 from kestra_sync.kestra.filters import scope_filters
 from kestra_sync.kestra.multipart import Part, encode_multipart
-from kestra_sync.kestra.parallel import in_parallel
+from kestra_sync.kestra.parallel import in_background, in_parallel
 from kestra_sync.kestra.request import encode, query, segments
 from kestra_sync.model import Scope
 
@@ -100,6 +102,46 @@ def test_damaged_archives() -> None:
     for bad in (b"", b"no zip", good[:50], bytes(flipped), encrypted):
         with pytest.raises(UnexpectedAnswer, match="not a zip"):
             read_archive(bad)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_archives_that_were_tampered_with(data: st.DataObject) -> None:
+    """They give what was put in, or the one error; never something else."""
+    whole = (b"content" * 100, b"", b"more")
+    bad = bytearray(zipped(*whole))
+    for _ in range(data.draw(st.integers(1, 4))):
+        bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(UnexpectedAnswer):
+        assert set(read_archive(bytes(bad))) <= set(whole)
+
+
+def test_files_that_are_not_where_they_should_be() -> None:
+    good = zipped(b"content" * 100)
+    with pytest.raises(UnexpectedAnswer, match="not a zip"):
+        read_archive(b"PK\x07\x08" + good[4:])
+
+
+def test_files_that_are_stored_as_they_are() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a", b"content")
+    assert read_archive(buffer.getvalue()) == (b"content",)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a", b"content")
+    with pytest.raises(UnexpectedAnswer, match="packed in an unknown way"):
+        read_archive(buffer.getvalue())
+
+
+def test_in_the_background() -> None:
+    """The result or the error comes where it is asked for, and only there."""
+    begun = threading.Event()
+    answer = in_background(lambda: begun.wait(10) and "done")
+    begun.set()
+    assert answer() == "done"
+    failing = in_background(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failing()
 
 
 STREAM = (

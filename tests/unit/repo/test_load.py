@@ -92,16 +92,16 @@ def test_the_same_flow_twice_names_all_places() -> None:
 
 
 def test_too_large_and_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Path.open
+    opened = os.open
 
-    def refusing(path: Path, mode: str = "r", **options: Any) -> Any:
-        if path.name == "no.yaml" and mode == "rb":
+    def refusing(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if Path(path).name == "no.yaml" and flags & os.O_ACCMODE == os.O_RDONLY:
             raise PermissionError(13, "Permission denied")
-        return opened(path, mode, **options)
+        return opened(path, flags, *more, **options)
 
-    monkeypatch.setattr(Path, "open", refusing)
+    monkeypatch.setattr(os, "open", refusing)
     Path("f").mkdir()
-    with opened(Path("f/large.yaml"), "wb") as stream:
+    with Path("f/large.yaml").open("wb") as stream:
         stream.truncate(MAX_BYTES + 5)
     found = _load({"no.yaml": ""})
     assert [(d.rule, d.position) for d in found.diagnostics] == [
