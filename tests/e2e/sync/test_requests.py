@@ -1,0 +1,173 @@
+"""How many requests a run makes. Time depends on the machine; this does not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+from tests.support.proxy import FaultProxy, Rule, replace_answer
+
+_NAMESPACES = 300
+_PLAN = 4
+"""Version, inventory, export, and a search where something must be confirmed."""
+
+
+def _requests(proxy: FaultProxy) -> Counter[str]:
+    """What was asked for, and how often."""
+    return Counter(f"{each.method} {_kind(each.path)}" for each in proxy.requests)
+
+
+def _kind(path: str) -> str:
+    path = re.sub(r"^/api/v1/(?:[^/]+/)?", "", path)
+    path = re.sub(r"^flows/[^/]+/[^/]+$", "flow", path) if "export" not in path else path
+    return "inventory" if "/kv/kestra-sync." in path else path
+
+
+def _many(repo: Repo, count: int, *, namespaces: int = 1) -> None:
+    for number in range(count):
+        namespace = repo.namespace
+        if namespaces > 1:
+            namespace = f"{repo.namespace}.n{number % namespaces:03d}"
+        repo.flow(f"f{number:03d}", f"number {number}", ns=namespace)
+
+
+def _deployed(repo: Repo, proxy: FaultProxy) -> None:
+    ran = repo.apply()
+    assert ran.code == 0, ran.err
+    proxy.forget()
+
+
+@pytest.mark.parametrize("count", [1, 120], ids=["one flow", "120 flows"])
+def test_a_plan_without_changes(repo: Repo, proxy: FaultProxy, count: int) -> None:
+    """Whatever the number of flows, and with no search as there is nothing to confirm."""
+    repo.config()
+    _many(repo, count)
+    _deployed(repo, proxy)
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert _requests(proxy) == {
+        "GET configs": 1,
+        "GET inventory": 1,
+        "GET flows/export/by-query": 1,
+    }
+
+
+def test_without_a_configuration(repo: Repo, proxy: FaultProxy) -> None:
+    _many(repo, 3)
+    _deployed(repo, proxy)
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert _requests(proxy) == {"GET configs": 1, "GET flows/export/by-query": 1}
+
+
+def test_a_plan_of_300_namespaces(repo: Repo, proxy: FaultProxy) -> None:
+    """Too many for a query string that proxies let pass; still one export."""
+    _many(repo, _NAMESPACES, namespaces=_NAMESPACES)
+    _deployed(repo, proxy)
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert len(proxy.requests) <= _PLAN, _requests(proxy)
+    assert max(len(each.query) for each in proxy.requests) <= 2000
+
+
+def test_a_scope_of_300_entries(repo: Repo, proxy: FaultProxy) -> None:
+    scope = [f"{repo.namespace}.n{number:03d}" for number in range(_NAMESPACES)]
+    repo.write(
+        "kestra-sync.yaml",
+        f"version: 1\nname: {repo.name}\nsource: flows\nscope:\n"
+        + "".join(f"  - {each}\n" for each in scope),
+    )
+    _many(repo, 5, namespaces=_NAMESPACES)
+    _deployed(repo, proxy)
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert len(proxy.requests) <= _PLAN, _requests(proxy)
+
+
+def test_an_empty_server_is_confirmed(repo: Repo, proxy: FaultProxy) -> None:
+    """An empty export is not believed as it is; the rest is the validation of what is new."""
+    repo.config()
+    _many(repo, 2)
+    assert repo.plan("--detailed-exitcode").code == 2
+    seen = _requests(proxy)
+    assert seen.pop("POST flows/validate") == 1
+    assert seen.total() <= _PLAN, seen
+
+
+@pytest.mark.parametrize("changed", [1, 7], ids=["one change", "7 changes"])
+def test_a_plan_with_changes(repo: Repo, proxy: FaultProxy, changed: int) -> None:
+    """One read for the revision of each, and one validation for all of them."""
+    repo.config()
+    _many(repo, 20)
+    _deployed(repo, proxy)
+    for number in range(changed):
+        repo.flow(f"f{number:03d}", "something else")
+    assert repo.plan("--detailed-exitcode").code == 2
+    seen = _requests(proxy)
+    assert seen.pop("POST flows/validate") == 1
+    assert seen.pop("GET flow") == changed
+    assert seen.total() <= _PLAN, seen
+
+
+def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
+    """Pages of the search tell the revisions of many; validation goes in batches of 100."""
+    repo.config()
+    _many(repo, 120)
+    _deployed(repo, proxy)
+    for number in range(110):
+        repo.flow(f"f{number:03d}", "something else")
+    assert repo.plan("--detailed-exitcode", "--allow-large").code == 2
+    seen = _requests(proxy)
+    assert seen.pop("POST flows/validate") == 2
+    assert seen == {
+        "GET configs": 1,
+        "GET inventory": 1,
+        "GET flows/export/by-query": 1,
+        "GET flows/search": 1,
+    }
+
+
+def test_calls_of_flows_that_are_known_need_no_search(repo: Repo, proxy: FaultProxy) -> None:
+    repo.config()
+    _many(repo, 2)
+    _deployed(repo, proxy)
+    for name, target in (("known", "f000"), ("unknown", "nowhere")):
+        repo.flow(
+            "f001",
+            extra=f"  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n"
+            f"    namespace: {repo.namespace}\n    flowId: {target}\n",
+        )
+        proxy.forget()
+        repo.plan()
+        assert proxy.count("GET", "/flows/search") == (name == "unknown")
+
+
+def test_colliding_names_add_one_export_for_each_namespace(repo: Repo, proxy: FaultProxy) -> None:
+    """The export of the whole scope fails then; that of a namespace cannot collide with another."""
+    repo.config()
+    _many(repo, 6, namespaces=3)
+    _deployed(repo, proxy)
+    body = '{"message": "Internal Server Error: duplicate entry: a-b-c.yml"}'
+    headers = {"Content-Type": "application/json"}
+    proxy.add(Rule(replace_answer(500, headers, body), path="/flows/export/by-query"))
+    assert repo.plan("--detailed-exitcode").code == 0
+    # The list of namespaces, one export for each, and the one that failed.
+    assert _requests(proxy) == {
+        "GET configs": 1,
+        "GET inventory": 1,
+        "GET flows/distinct-namespaces": 1,
+        "GET flows/export/by-query": 1 + 3,
+    }
+
+
+def test_an_apply_reads_and_writes_each_flow_once(repo: Repo, proxy: FaultProxy) -> None:
+    """And the export at the end, which must show what was written."""
+    repo.config()
+    _many(repo, 20)
+    _deployed(repo, proxy)
+    for number in range(5):
+        repo.flow(f"f{number:03d}", "something else")
+    assert repo.apply().code == 0
+    seen = _requests(proxy)
+    assert seen["PUT flow"] == 5
+    assert seen["GET flow"] == 2 * 5  # for the plan, and just before the write
+    assert seen["GET flows/export/by-query"] == 2
