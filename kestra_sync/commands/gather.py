@@ -98,6 +98,13 @@ def gather(
     observer.stage("comparing")
     desired, problems = _confirmed(desired, live)
     changes = build_changes(desired, live, bases, rules)
+    gone = [each.flow_id for each in changes if each.reason is Reason.DROPPED]
+    if gone:
+        # What is dropped from the record is nobody's: be sure that it is not there.
+        from kestra_sync.live.revisions import still_there
+
+        live = {**live, **still_there(client.flows, gone, parallelism=settings.parallelism)}
+        changes = build_changes(desired, live, bases, rules)
     if needs_reading(changes):
         changes, live = _read_again(
             client, changes, desired, live, bases, rules, settings.parallelism

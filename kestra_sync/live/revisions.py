@@ -45,6 +45,24 @@ def with_revisions(
     }
 
 
+def still_there(
+    flows: FlowReads, flow_ids: Collection[FlowId], *, parallelism: int = 8
+) -> dict[FlowId, Live]:
+    """Those of the flows that a single read finds after all.
+
+    A bulk read may be older than the record that is compared with it, or not whole.
+    """
+
+    def read(flow_id: FlowId) -> Live | None:
+        try:
+            return flows.get(flow_id)
+        except NotFound:
+            return None
+
+    with ThreadPoolExecutor(max_workers=parallelism) as pool:
+        return {live.flow_id: live for live in pool.map(read, flow_ids) if live is not None}
+
+
 def base_sources(
     flows: FlowReads, bases: Mapping[FlowId, Base], *, parallelism: int = 8
 ) -> dict[FlowId, bytes]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 
 from tests.e2e.sync.conftest import Ran, Repo
@@ -43,6 +46,15 @@ def prepared(repo: Repo) -> dict[str, bytes]:
         "update": repo.flow("update", "changed"),
         "same": repo.source("same"),
     }
+
+
+def zipped(sources: dict[str, bytes]) -> bytes:
+    """An export."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, source in sources.items():
+            archive.writestr(f"{name}.yml", source)
+    return data.getvalue()
 
 
 def assert_report_agrees(repo: Repo, ran: Ran, goal: dict[str, bytes]) -> None:
@@ -368,3 +380,21 @@ def test_a_server_out_of_reach_is_69_and_nothing_is_written(repo: Repo, proxy: F
     ran = repo.apply()
     assert (ran.code, ran.json["exit_code"]) == (69, 69)
     assert repo.lives() == before
+
+
+def test_a_flow_that_a_bulk_read_missed_is_not_forgotten(repo: Repo, proxy: FaultProxy) -> None:
+    """It is older than the record, as another apply ended in between; or the server cut it."""
+    repo.config()
+    repo.flow("a")
+    repo.apply()
+    repo.flow("b")
+    stale = zipped(repo.lives())
+    assert repo.apply().code == 0
+    repo.flow("c", "another")
+    repo.remove("b")
+    answer = reply(200, {"Content-Type": "application/octet-stream"}, stale)
+    proxy.add(Rule(answer, "GET", "/flows/export"))
+    ran = repo.apply()
+    assert ran.reasons() == {"b": "delete removed", "c": "create new"}
+    assert ran.code == 0
+    assert set(repo.lives()) == set(repo.owned()) == {"a", "c"}
