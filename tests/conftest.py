@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.examples import load_profile
 from tests.support.server import Server, running_server
 
 _SLOW = Path(__file__).parent / "e2e"
@@ -17,6 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers here, next to what sets them."""
     # A shell starts background jobs with SIGINT ignored; what tests send must be heard.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    load_profile()
     config.addinivalue_line("markers", "e2e: talks to a Kestra server")
     config.addinivalue_line(
         "markers", "embedded_only: starts the embedded engine even if KESTRA_TEST_URL is set"

@@ -51,6 +51,8 @@ class Seen:
     headers: Mapping[str, str]
     status: int | None = None
     """What the client was told; None if it was not told anything."""
+    over: bool = False
+    """Whether nothing more will happen to it, here or on the server."""
 
 
 class Exchange:
@@ -384,6 +386,8 @@ class FaultProxy:
             bad_gateway(exchange)
         except (OSError, http.client.HTTPException):
             exchange.reset()  # one of the two sides has gone; the other one notices
+        finally:
+            seen.over = True
 
 
 class _Listener(ThreadingHTTPServer):
@@ -432,7 +436,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return body
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # The client died while it was speaking: half a request is none.
+            raise ConnectionAbortedError("the client has gone")
+        return body
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the proxy keeps its own log."""

@@ -55,12 +55,9 @@ class Process:
         return Ran(self._process.returncode, out, err)
 
 
-def await_silence(proxy: FaultProxy, unanswered: int = 0) -> None:
-    """Wait until the requests of a process that is dead have reached the server, or never will.
-
-    :param unanswered: how many of them a fault does not answer at all.
-    """
+def await_silence(proxy: FaultProxy) -> None:
+    """Wait until the requests of a process that is dead have reached the server, or never will."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while sum(each.status is None for each in proxy.requests) > unanswered:
+    while not all(each.over for each in proxy.requests):
         assert time.monotonic() < deadline, "requests are still under way"
         time.sleep(0.02)

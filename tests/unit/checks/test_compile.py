@@ -16,6 +16,7 @@ from kestra_sync.checks.schema import is_valid, schema
 from kestra_sync.repo import ParsedDocument, split
 from kestra_sync.repo.parse import parse
 from tests.cases import NEGATIVE, POSITIVE
+from tests.support.examples import examples
 
 VALIDATOR = Draft202012Validator(schema())
 
@@ -69,7 +70,7 @@ def test_cases_agree(index: int) -> None:
     assert is_valid()(FLOWS[index]) == VALIDATOR.is_valid(FLOWS[index])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.integers(0, len(FLOWS) - 1), VALUES, st.randoms())
 def test_changed_flows_agree(index: int, value: Any, chance: random.Random) -> None:
     flow = copy.deepcopy(FLOWS[index])

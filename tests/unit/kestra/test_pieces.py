@@ -22,6 +22,7 @@ from kestra_sync.kestra.multipart import Part, encode_multipart
 from kestra_sync.kestra.parallel import in_background, in_parallel
 from kestra_sync.kestra.request import encode, query, segments
 from kestra_sync.model import Scope
+from tests.support.examples import examples
 
 from .conftest import zipped
 
@@ -104,7 +105,7 @@ def test_damaged_archives() -> None:
             read_archive(bad)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.data())
 def test_archives_that_were_tampered_with(data: st.DataObject) -> None:
     """They give what was put in, or the one error; never something else."""

@@ -14,6 +14,7 @@ from kestra_sync.repo import confirm, identify, identify_source
 from kestra_sync.repo.identify import Doubt, NotAFlow, scan
 from kestra_sync.repo.parse import parse
 from tests.cases import NEGATIVE, POSITIVE
+from tests.support.examples import examples
 
 HEAD = b"id: a\nnamespace: x.y\n"
 TASKS = b"tasks:\n  - id: t\n    type: b.c\n"
@@ -178,14 +179,14 @@ a: "[" # {
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000))
 @given(st.lists(LINES, max_size=9), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
 def test_the_scan_is_never_wrong(lines: list[str], end: bytes, head: bool) -> None:
     data = end.join(line.encode() for line in lines)
     _agree(HEAD.replace(b"\n", end) + data if head else data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.permutations(["id: a", "namespace: x", "tasks: y"]), st.lists(LINES, max_size=4))
 def test_nor_where_the_keys_are_hidden(keys: list[str], lines: list[str]) -> None:
     for opening, closing in (("a: '", "'"), ('a: "', '"'), ("a: {", "}"), ("a: {b: c,", " }")):
