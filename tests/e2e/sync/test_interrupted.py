@@ -201,3 +201,32 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
     assert len(ran.outcomes()) == 20 + 6
     monkeypatch.setenv("KESTRA_API_URL", engine.url)
     assert_ends_well(repo, goal)
+
+
+def test_what_a_killed_run_only_meant_to_create_is_not_ours(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else created it since: their flow is taken over visibly, or left alone."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_args: object) -> None:
+        raise KilledError
+
+    repo.config()
+    repo.flow("a")
+    repo.flow("b")
+    with monkeypatch.context() as patch:
+        patch.setattr("kestra_sync.apply.carry_out._write", killed)
+        with pytest.raises(KilledError):
+            repo.apply()
+    assert {each["id"] for each in repo.inventory()["intent"]["writes"]} == {"a", "b"}
+    theirs = {name: repo.source(name, "theirs") for name in "ab"}
+    for source in theirs.values():
+        repo.client.flows.create(source)
+    repo.remove("b")
+    assert repo.plan().reasons() == {"a": "update take-over", "b": "none foreign"}
+    assert repo.apply("--on-drift", "overwrite").code == 0
+    assert repo.lives() == {"a": repo.source("a"), "b": theirs["b"]}
+    assert set(repo.owned()) == {"a"}
