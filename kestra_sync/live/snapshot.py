@@ -80,7 +80,7 @@ class _Look:
             digest = sha256(source)
             flow_id = self._known.get(digest)
             if flow_id is not None:
-                source = self._held.get(flow_id, source)  # noqa: PLW2901 - the same bytes
+                source = self._held.get(flow_id, source)  # the same bytes
             else:
                 flow_id = identify_source(source)
             if flow_id is None:
