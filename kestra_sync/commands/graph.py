@@ -11,6 +11,7 @@ from kestra_sync.model import Change, Diagnostic, Repository, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.graph import Graph, around, build_graph, marks_of, sources_of
 from kestra_sync.plan.selection import selected
+from kestra_sync.repo.flows import parse_flow
 from kestra_sync.settings import Settings
 
 
@@ -54,6 +55,7 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
             changes = planned.plan.changes
             server = f"{planned.plan.target.url} (Kestra {planned.plan.server_version})"
     observer.stage("drawing")
+    diagnostics = (*diagnostics, *_unreadable(repository, diagnostics))
     git = [(each.flow_id, each.document.data, each.path) for each in repository.flows]
     drawn = build_graph(sources_of(git, changes), marks_of(changes))
     if settings.only or settings.exclude:
@@ -64,6 +66,15 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
         ]
         drawn = around(drawn, centres)
     return GraphResult(repository, drawn, diagnostics, server)
+
+
+def _unreadable(repository: Repository, known: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
+    """What loading did not notice, since it only looks for the names: here all is parsed."""
+    seen = set(known)
+    for flow in repository.flows:
+        parsed = parse_flow(flow)
+        if isinstance(parsed, tuple):
+            yield from (each for each in parsed if each not in seen)
 
 
 def _files(settings: Settings, observer: Observer) -> tuple[Repository, tuple[Diagnostic, ...]]:

@@ -67,7 +67,7 @@ def _rule(rule: str) -> dict[str, Any]:
 def _result(each: Diagnostic, rules: Sequence[str], prefix: str) -> dict[str, Any]:
     place: dict[str, Any] = {
         "artifactLocation": {
-            "uri": quote(in_checkout(each.path, prefix), safe="/"),
+            "uri": quote(in_checkout(each.path, prefix), safe="/", errors="replace"),
             "uriBaseId": "%SRCROOT%",
         }
     }
