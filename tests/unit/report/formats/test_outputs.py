@@ -64,6 +64,7 @@ def test_a_dash_is_stdout(capsys: Printed) -> None:
     assert lines[-1].startswith("::error file=flows/bad.yaml,line=")
 
 
+@pytest.mark.usefixtures("repo")  # where a failure leaves its report
 @pytest.mark.parametrize(
     ("given", "words"),
     [
