@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -9,7 +10,9 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     from kestra_sync.cli.edge import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.disable()  # the process ends: nobody needs to look through all that is left
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -133,6 +131,9 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _write_log(env_file: str) -> str:
+    import tempfile  # both only needed here, and slow to import
+    import traceback
+
     # Without local variables: they may hold secrets.
     text = redact(traceback.format_exc(), env_file=env_file)
     try:

@@ -55,8 +55,11 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope) -> Ownership:
     :raises RefusedError: it was written from another repository, or cannot be used.
     :raises KestraError: if the KV store cannot be read.
     """
+    from kestra_sync.kestra.parallel import in_background
+
     place = place_of(settings, scope)
+    told = in_background(origin)  # Git is asked while the server is
     inventory = read_inventory(kv, place)
-    here = origin(environ=None)
+    here = told()
     check_repository(inventory, here.repository, take_over=settings.take_over)
     return Ownership(place, inventory, here)

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra.address import parse_address
 
@@ -141,6 +139,8 @@ def _secret_file(path: str, name: str) -> str:
 def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
     if path is None or not Path(path).is_file():
         return {}
+    from dotenv import dotenv_values  # few have such a file
+
     try:
         # No interpolation: a `$` in a password is a `$`.
         return dotenv_values(path, interpolate=False)

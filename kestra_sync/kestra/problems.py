@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable
@@ -31,6 +30,8 @@ def html_title(body: bytes) -> str:
     match = _TITLE.search(body[:20_000].decode("utf-8", errors="replace"))
     if match is None:
         return ""
+    import html  # its table of names is large, and such pages are rare
+
     return clean(" ".join(html.unescape(match.group(1)).split()))[:200]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import mmap
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -68,6 +69,7 @@ class Transport:
         self._user_agent = user_agent
         self._sessions = SessionPool(self._new_session)
         self._pressure = Pressure()
+        self._environment: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -205,20 +207,32 @@ class Transport:
             headers["Content-Type"] = request.content_type
         read = self._timeouts.read if request.read_timeout is None else request.read_timeout
         try:
-            return session.request(
-                request.method,
-                url,
-                data=request.body,
-                headers=headers,
-                auth=self._auth,
+            prepared = session.prepare_request(
+                requests.Request(
+                    request.method, url, data=request.body, headers=headers, auth=self._auth
+                )
+            )
+            return session.send(
+                prepared,
                 timeout=(self._timeouts.connect, read),
                 allow_redirects=False,
-                stream=True,
-                verify=self._verify,
+                **self._surroundings(session, url),
             )
         except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
             # What only the resolver finds out, such as a label that is too long.
             raise Unreachable(f"{self.url}: this cannot be the address of a server") from error
+
+    def _surroundings(self, session: requests.Session, url: str) -> dict[str, Any]:
+        """Proxies and certificates as the environment wants them: asked for once for each server.
+
+        ``Session.request`` looks through all variables for every single request.
+        """
+        origin = "/".join(url.split("/", 3)[:3])
+        found = self._environment.get(origin)
+        if found is None:
+            found = dict(session.merge_environment_settings(url, {}, True, self._verify, None))
+            self._environment[origin] = found
+        return found
 
     def _check_redirect(self, request: Request, url: str) -> None:
         """Only GET is followed: elsewhere ``requests`` would make a GET of a POST."""
