@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ tools: setup ## Build actionlint and act, which the tests of the Action need, un
 
 oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
 	@.ci/oldest.sh
+
+bench: engine ## Measure speed and memory beside the bare requests, into docs/performance.md (an hour)
+	@$(RUN)/python -m pip install --quiet --group bench
+	@$(RUN)/python -m benchmarks
 
 format: setup ## Format the code and mend what can be mended
 	$(RUN)/ruff check --fix .

@@ -1,0 +1,81 @@
+"""Measure, and write ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import Machine
+from benchmarks.page import measured, write
+from benchmarks.scenarios import Bench, Results
+from benchmarks.server import bench_server
+from benchmarks.store import load, save
+
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def main() -> int:
+    """Parse the command line and measure."""
+    options = _options()
+    started = time.monotonic()
+    loads: list[float] = []
+
+    def say(text: str) -> None:
+        loads.append(os.getloadavg()[0])
+        print(f"[{time.monotonic() - started:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="kestra-sync-bench-") as folder,
+        bench_server() as found,
+    ):
+        root = Path(folder)
+        machine = Machine(found.env, root / "bytecode")
+        results = load(options.results) if options.results else Results()
+        bench = Bench(machine, root / "trees", options.repetitions, say, results)
+
+        def done() -> None:
+            if options.results:
+                save(options.results, results)
+
+        bench.start()
+        for size in options.sizes:
+            bench.plans(size)
+            done()
+        for size in options.writes:
+            bench.writes(size, options.write_repetitions)
+            done()
+        if options.sizes:
+            bench.offline(max(options.sizes))
+            done()
+    busy = f"load {min(loads):.0f} to {max(loads):.0f} while measuring"
+    if options.print:
+        print("\n".join(measured(results, found.version, busy, "performance.png")))
+    else:
+        page, plot = _DOCS / "performance.md", _DOCS / "performance.png"
+        write(page, plot, results, found.version, busy)
+        say(f"written: {page}, {plot}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    for name, default, what in (
+        ("--sizes", [100, 2000, 10_000], "flows of the trees to plan"),
+        ("--writes", [100, 1000], "flows to write"),
+    ):
+        parser.add_argument(name, type=int, nargs="*", metavar="N", default=default, help=what)
+    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="of each plan")
+    parser.add_argument("--write-repetitions", type=int, default=3, metavar="N", help="of writes")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="add to the results of this file"
+    )
+    parser.add_argument("--print", action="store_true", help="print, and leave docs/ alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What is measured."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks import tree
+from benchmarks.measure import Machine, Run, Series, interleaved
+
+START_RUNS = 15
+LOOP_SIZE = 2000
+"""The largest tree that goes flow by flow; beyond, nobody would wait."""
+SDK_SIZE = 100
+"""The same for the loops that are slower still."""
+
+
+@dataclass
+class Results:
+    """For each scenario and size, the runs of ours and of the others."""
+
+    start: dict[str, Series] = field(default_factory=dict)
+    plan: dict[int, dict[str, Series]] = field(default_factory=dict)
+    create: dict[int, dict[str, Series]] = field(default_factory=dict)
+    update: dict[int, dict[str, Series]] = field(default_factory=dict)
+    offline: dict[str, tuple[int, Series]] = field(default_factory=dict)
+
+
+class Bench:
+    """A machine, a folder for the trees, and how often to measure."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        folder: Path,
+        repetitions: int,
+        say: Callable[[str], None],
+        results: Results | None = None,
+    ) -> None:
+        self.machine = machine
+        self.folder = folder
+        self.repetitions = repetitions
+        self.say = say
+        self.results = results or Results()
+
+    def start(self) -> None:
+        """How long it takes to say something at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        works: dict[str, Callable[[], Run]] = {
+            name: partial(self.machine.ours, self.folder, name) for name in ("--help", "--version")
+        }
+        interleaved(2, works, lambda _text: None)  # compiles the modules
+        self.results.start = interleaved(START_RUNS, works, lambda _text: None)
+
+    def plans(self, size: int) -> None:
+        """Nothing changed, and one percent; the floor; and the loops, where one can wait."""
+        work = self._deployed(size)
+        flows, root = work / "flows", tree.root(size)
+        found = tree.write(flows, size)
+
+        def with_changes() -> Run:
+            some = tree.share(found, percent=1)
+            for flow in some:
+                (flows / flow.path).write_bytes(tree.changed(flow, 1).source)
+            try:
+                return self.machine.ours(work, "plan", "--detailed-exitcode", expected=(2,))
+            finally:
+                for flow in some:
+                    (flows / flow.path).write_bytes(flow.source)
+
+        works: dict[str, Callable[[], Run]] = {
+            "ours": lambda: self.machine.ours(work, "plan", "--detailed-exitcode"),
+            "floor": lambda: self.machine.bare("export", flows, root),
+            "ours, 1 % changed": with_changes,
+        }
+        self.say(f"plan, {size} flows")
+        interleaved(1, works, self.say)  # the first answers of a server are slow
+        series = interleaved(self.repetitions, works, self.say)
+        loops = {
+            "requests": (LOOP_SIZE, 3),
+            "kestrapy": (SDK_SIZE, 3),
+            "curl": (SDK_SIZE, 3),
+        }
+        for name, (largest, repetitions) in loops.items():
+            if size <= largest and (name != "curl" or shutil.which("curl")):
+                runs = {name: partial(self.machine.bare, name, flows, root)}
+                repetitions = repetitions if size <= SDK_SIZE else 1
+                series.update(interleaved(repetitions, runs, self.say))
+        self.results.plan[size] = series
+
+    def writes(self, size: int, repetitions: int) -> None:
+        """Everything is created, then changed; ours and bare on trees of their own."""
+        create = {name: Series() for name in ("ours", "bare", "validation")}
+        update = {name: Series() for name in ("ours", "bare", "validation")}
+        for repetition in range(repetitions):
+            self.say(f"{size} creates and updates, {repetition + 1} of {repetitions}")
+            pair = [self._tree(size, f"{mark}{repetition}") for mark in ("ours", "bare")]
+            sides = list(zip(("ours", "bare"), pair, strict=True))
+            for into, what in ((create, "create"), (update, "update")):
+                if what == "update":
+                    for _, (work, _, flows) in sides:
+                        for flow in flows:
+                            new = tree.changed(flow, repetition)
+                            (work / "flows" / flow.path).write_bytes(new.source)
+                for name, (work, root, _) in sides if repetition % 2 else sides[::-1]:
+                    if name == "ours":
+                        run = self.machine.ours(work, "apply", "--yes", "--allow-large")
+                    else:
+                        checked = self.machine.bare("validate", work / "flows", root)
+                        into["validation"].runs.append(checked)
+                        run = self.machine.bare(what, work / "flows", root)
+                    into[name].runs.append(run)
+                    self.say(f"{what} {name}: {run.seconds:.2f} s")
+        self.results.create[size] = create
+        self.results.update[size] = update
+
+    def offline(self, size: int) -> None:
+        """Validation without a server: good flows, and flows with an error in each."""
+        work = self.folder / f"offline{size}"
+        found = tree.write(work / "flows", size)
+        good = {"good": lambda: self.machine.ours(work, "validate", "--offline")}
+        self.say(f"offline validation, {size} flows")
+        self.results.offline["good"] = size, interleaved(3, good, self.say)["good"]
+        few = found[:: max(1, size // 1000)]
+        for flow in found:
+            (work / "flows" / flow.path).unlink()
+        for flow in few:
+            wrong = flow.source.replace(b"\ntasks:\n", b"\nlables: {}\ntasks:\n")
+            (work / "flows" / flow.path).write_bytes(wrong)
+        bad = {"bad": lambda: self.machine.ours(work, "validate", "--offline", expected=(3,))}
+        self.results.offline["bad"] = len(few), interleaved(3, bad, self.say)["bad"]
+
+    def _deployed(self, size: int) -> Path:
+        """A tree that the server holds, and that is recorded there."""
+        work, root, _ = self._tree(size, "")
+        self.say(f"deploying {size} flows")
+        self.machine.bare("deploy", work / "flows", root)
+        self.machine.ours(work, "apply", "--yes")
+        return work
+
+    def _tree(self, size: int, mark: str) -> tuple[Path, str, list[tree.FlowFile]]:
+        root = tree.root(size, mark)
+        work = self.folder / root
+        found = tree.write(work / "flows", size, mark=mark)
+        (work / "kestra-sync.yaml").write_text(
+            f"version: 1\nname: {root}\nsource: flows\nscope: [{root}]\n"
+        )
+        if shutil.which("git"):  # as in any repository, the commit is asked for
+            subprocess.run(["git", "init", "-q", str(work)], check=False)
+        return work, root, found

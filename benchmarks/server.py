@@ -1,0 +1,34 @@
+"""A Kestra with room for many flows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.engine import Engine
+from tests.support.server import Server, running_server, server_of
+
+_HEAP = "-Xmx8g"
+
+
+@contextmanager
+def bench_server() -> Iterator[Server]:
+    """The server of KESTRA_TEST_URL, where the flows then stay; else the embedded Kestra of the
+    tests, all in memory, gone afterwards."""
+    if os.environ.get("KESTRA_TEST_URL"):
+        with running_server() as server:
+            yield server
+        return
+    # The one variable that goes before the command line, which has the small heap of the tests.
+    before = os.environ.get("_JAVA_OPTIONS")
+    os.environ["_JAVA_OPTIONS"] = f"{before or ''} {_HEAP}".strip()
+    try:
+        engine = Engine.start()
+    finally:
+        if before is None:
+            del os.environ["_JAVA_OPTIONS"]
+        else:
+            os.environ["_JAVA_OPTIONS"] = before
+    with engine:
+        yield server_of(engine)
