@@ -22,6 +22,9 @@ BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
 """A body over 10 MiB is a 500."""
 PARALLEL = 4
+LEAST = 25
+"""The server works on one flow of a batch after the other, so a few more batches are quicker than
+one that is full, but not if there is next to nothing in them."""
 _FILENAME = re.compile(r"^(\d+)\.ya?ml$")
 
 Indexed = tuple[int, bytes]
@@ -40,7 +43,8 @@ class Validator:
 
     def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
         """One result per source, in their order."""
-        work = batches(list(enumerate(sources)))
+        most = min(BATCH, max(LEAST, -(-len(sources) // PARALLEL)))
+        work = batches(list(enumerate(sources)), most)
         found = in_parallel(self._batch, work, PARALLEL)
         return tuple(result for results in found for result in results)
 
@@ -96,12 +100,12 @@ class Validator:
         self._one_by_one = True
 
 
-def batches(sources: list[Indexed]) -> list[list[Indexed]]:
+def batches(sources: list[Indexed], most: int = BATCH) -> list[list[Indexed]]:
     """Cut so that no batch is too many or too large, if that is possible."""
     found: list[list[Indexed]] = [[]]
     size = 0
     for index, source in sources:
-        full = len(found[-1]) >= BATCH or size + len(source) > BATCH_BYTES
+        full = len(found[-1]) >= most or size + len(source) > BATCH_BYTES
         if found[-1] and full:
             found.append([])
             size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from kestra_sync.model import Position
 from kestra_sync.repo.document import Problem
@@ -11,10 +12,17 @@ MAX_BYTES = 10 * 1024 * 1024
 
 _UTF8_BOM = "\ufeff"
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-# What YAML 1.1 does not allow in a stream (SnakeYAML and libyaml refuse it as well).
-_FORBIDDEN = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+
+
+@cache
+def _forbidden() -> re.Pattern[str]:
+    """What YAML 1.1 does not allow in a stream (SnakeYAML and libyaml refuse it as well).
+
+    Slow to compile, and of no use to a run that parses nothing.
+    """
+    return re.compile(
+        "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    )
 
 
 def decode(data: bytes) -> str | Problem:
@@ -34,7 +42,7 @@ def decode(data: bytes) -> str | Problem:
             "save the file as UTF-8",
         )
     text = text.removeprefix(_UTF8_BOM)
-    bad = None if text.isascii() and text.isprintable() else _FORBIDDEN.search(text)
+    bad = None if text.isascii() and text.isprintable() else _forbidden().search(text)
     if bad is not None:
         return Problem(
             "yaml-encoding",

@@ -109,7 +109,7 @@ def test_a_plan_with_changes(repo: Repo, proxy: FaultProxy, changed: int) -> Non
 
 
 def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
-    """Pages of the search tell the revisions of many; validation goes in batches of 100."""
+    """Pages of the search tell the revisions of many; validation goes in batches, four at once."""
     repo.config()
     _many(repo, 120)
     _deployed(repo, proxy)
@@ -117,7 +117,7 @@ def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
         repo.flow(f"f{number:03d}", "something else")
     assert repo.plan("--detailed-exitcode", "--allow-large").code == 2
     seen = _requests(proxy)
-    assert seen.pop("POST flows/validate") == 2
+    assert seen.pop("POST flows/validate") == 4
     assert seen == {
         "GET configs": 1,
         "GET inventory": 1,

@@ -347,7 +347,7 @@ def test_validations_are_in_order(
         assert result.flow_id == FlowId("n", f"f{number}")
         assert result.valid is (number % 2 == 0)
     if handler is backwards:
-        assert sorted(len(parts(seen)) for seen in scripted.seen) == [50, 100, 100]
+        assert sorted(len(parts(seen)) for seen in scripted.seen) == [61, 63, 63, 63]
 
 
 def test_batches_go_in_parallel(scripted: ScriptedServer, client: KestraClient) -> None:
@@ -481,6 +481,18 @@ def test_batches_by_size() -> None:
     big = bytes(BATCH_BYTES)
     cut = batches([(0, b"a"), (1, big), (2, big + big), (3, b"b")])
     assert [[index for index, _ in batch] for batch in cut] == [[0], [1], [2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(25, [25]), (26, [1, 25]), (100, [25] * 4), (400, [100] * 4), (450, [50, *[100] * 4])],
+)
+def test_a_few_flows_are_spread_over_the_server(
+    scripted: ScriptedServer, client: KestraClient, count: int, sizes: list[int]
+) -> None:
+    scripted.on("POST", VALIDATE, backwards)
+    client.flows.validate([b"2"] * count)
+    assert sorted(len(parts(seen)) for seen in scripted.seen) == sizes
 
 
 @pytest.mark.parametrize("data", [None, [], {"id": "c"}])
