@@ -105,9 +105,12 @@ def gather(
 
         live = {**live, **still_there(client.flows, gone, parallelism=settings.parallelism)}
         changes = build_changes(desired, live, bases, rules)
-    if needs_reading(changes):
+    reading = _begin_reading(client, needs_reading(changes), live, settings.parallelism)
+    # Checked while the revisions are on their way; which flows are written rarely depends on them.
+    checked = _checked(client, _written(changes), settings, observer)
+    if reading is not None:
         changes, live = _read_again(
-            client, changes, desired, live, bases, rules, settings.parallelism
+            client, reading, changes, desired, live, bases, rules, settings.parallelism
         )
     changes = without_kept(changes)
     owners: dict[FlowId, str] = {}
@@ -116,7 +119,9 @@ def gather(
     if partial:
         changes = only_desired(changes)
     changes = with_moves(changes)
-    problems.extend(_check_writes(client, changes, scope, settings, observer))
+    if _written(changes) != checked.flows:
+        checked = _checked(client, _written(changes), settings, observer)
+    problems.extend(_problems(client, changes, checked, scope))
     return Sides(desired, changes, tuple(problems), len(live), owners)
 
 
@@ -140,8 +145,25 @@ def _confirmed(
     return confirmed, problems
 
 
+def _begin_reading(
+    client: KestraClient,
+    wanted: Collection[FlowId],
+    live: Mapping[FlowId, Live],
+    parallelism: int,
+) -> Callable[[], dict[FlowId, Live]] | None:
+    """Ask for the revisions of ``wanted``, and do not wait."""
+    if not wanted:
+        return None
+    from kestra_sync.kestra.parallel import in_background
+    from kestra_sync.live.revisions import with_revisions
+
+    lives = [live[each] for each in wanted]
+    return in_background(lambda: with_revisions(client.flows, lives, parallelism=parallelism))
+
+
 def _read_again(
     client: KestraClient,
+    reading: Callable[[], dict[FlowId, Live]],
     changes: tuple[Change, ...],
     desired: Mapping[FlowId, Desired],
     live: Mapping[FlowId, Live],
@@ -150,10 +172,10 @@ def _read_again(
     parallelism: int,
 ) -> tuple[tuple[Change, ...], dict[FlowId, Live]]:
     """The changes once more, with revisions, and with our last texts where somebody edited."""
-    from kestra_sync.live.revisions import base_sources, with_revisions
+    from kestra_sync.live.revisions import base_sources
 
     wanted = needs_reading(changes)
-    fresh = with_revisions(client.flows, [live[each] for each in wanted], parallelism=parallelism)
+    fresh = reading()
     now = {key: each for key, each in live.items() if key not in wanted or key in fresh}
     now.update(fresh)
     edited = {
@@ -198,30 +220,53 @@ _PERHAPS_THEIRS = frozenset(
 )
 
 
-def _check_writes(
-    client: KestraClient,
-    changes: Collection[Change],
-    scope: Scope,
-    settings: Settings,
-    observer: Observer,
-) -> list[Diagnostic]:
-    """Everything that is wrong with what would be written, as said offline and by the server."""
-    written = [each.desired.flow for each in changes if each.writes and each.desired is not None]
-    if not written:
-        return []
-    from kestra_sync.checks.ignores import drop_ignored
+@dataclass(frozen=True)
+class _Checked:
+    """Flows that would be written, and what is wrong with each by itself.
+
+    :param fine: those without an error offline.
+    :param said: by the offline checks, on which ignores have worked already.
+    :param asked: what the server says.
+    """
+
+    flows: list[Flow]
+    fine: list[Desired]
+    said: list[Diagnostic]
+    asked: list[Diagnostic]
+
+
+def _written(changes: Iterable[Change]) -> list[Flow]:
+    return [each.desired.flow for each in changes if each.writes and each.desired is not None]
+
+
+def _checked(
+    client: KestraClient, flows: list[Flow], settings: Settings, observer: Observer
+) -> _Checked:
+    """Check offline, then let the server check what is left."""
+    if not flows:
+        return _Checked([], [], [], [])
     from kestra_sync.checks.server import check_on_server
 
     observer.stage("checking what will be written")
-    desired, diagnostics = check_flows(written, settings)
-    fine = sound(desired, diagnostics)
-    asked = list(check_on_server(client.flows, fine))
+    desired, said = check_flows(flows, settings)
+    fine = sound(desired, said)
+    return _Checked(flows, fine, said, list(check_on_server(client.flows, fine)))
+
+
+def _problems(
+    client: KestraClient, changes: Collection[Change], checked: _Checked, scope: Scope
+) -> list[Diagnostic]:
+    """Everything that is wrong with what would be written, its calls of other flows included."""
+    if not checked.flows:
+        return []
+    from kestra_sync.checks.ignores import drop_ignored
+
     staying = {
         each.flow_id for each in changes if each.after is not None or each.before is not None
     }
     gone = {each.flow_id for each in changes if each.writes and each.after is None}
-    asked.extend(find_dangling(client, fine, staying - gone, scope, gone=gone))
-    return [*diagnostics, *drop_ignored(fine, asked)]
+    dangling = find_dangling(client, checked.fine, staying - gone, scope, gone=gone)
+    return [*checked.said, *drop_ignored(checked.fine, [*checked.asked, *dangling])]
 
 
 def find_dangling(

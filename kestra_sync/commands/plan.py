@@ -162,10 +162,14 @@ def _guard_input(
     scope: Scope,
     system_namespace: str,
 ) -> GuardInput:
-    from kestra_sync.plan.callers import callers
     from kestra_sync.repo.silent import SilentPaths
 
     doomed = _deleted(sides.changes)
+    called = {}
+    if doomed:
+        from kestra_sync.plan.callers import callers
+
+        called = callers(doomed, _remaining(sides.changes))
     return GuardInput(
         owned=sum(scope.covers(key.namespace) for key in ownership.bases) if ownership else 0,
         live=sides.live,
@@ -177,7 +181,7 @@ def _guard_input(
             for name in dict.fromkeys((*settings.protect, system_namespace))
             if name not in scope.namespaces
         ),
-        callers=callers(doomed, _remaining(sides.changes)) if doomed else {},
+        callers=called,
         delete_limit=settings.delete_limit,
         update_limit=settings.update_limit,
         allow_large=settings.allow_large,
