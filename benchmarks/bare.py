@@ -116,8 +116,11 @@ def create(api: Api, _folder: Path, _root: str, names: Names) -> None:
     _each(names, lambda _space, _id, path: api.write("POST", "/flows", path.read_bytes()))
 
 
-def deploy(api: Api, _folder: Path, _root: str, names: Names) -> None:
+def deploy(api: Api, _folder: Path, root: str, names: Names) -> None:
     """As ``create``, but what is there already may be there."""
+    _, answer = api.send("GET", f"/flows/search?size=1&filters%5Bnamespace%5D%5BPREFIX%5D={root}")
+    if json.loads(answer)["total"] == len(names):
+        return
 
     def one(_namespace: str, _flow: str, path: Path) -> None:
         status, answer = api.send(

@@ -158,7 +158,9 @@ def _begin_reading(
     from kestra_sync.live.revisions import with_revisions
 
     lives = [live[each] for each in wanted]
-    return in_background(lambda: with_revisions(client.flows, lives, parallelism=parallelism))
+    return in_background(
+        lambda: with_revisions(client.flows, lives, parallelism=parallelism, beside=live)
+    )
 
 
 def _read_again(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,32 +12,72 @@ from kestra_sync.kestra.errors import NotFound
 from kestra_sync.live.snapshot import FlowReads
 from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 
+log = logging.getLogger(__name__)
+
 #: Up to here each flow is read by itself; beyond, pages of the search are cheaper.
 _SINGLE_READS = 100
+#: And so they are if not even so many times as many would come along.
+_COMING_ALONG = 4
+#: But not for next to nothing.
+_FEW = 10
+#: What a page of the search holds, and the seconds it takes a server that is not slow.
+_PAGE, _PAGE_SECONDS = 2000, 0.3
 
 
 def with_revisions(
-    flows: FlowReads, lives: Collection[Live], *, parallelism: int = 8
+    flows: FlowReads,
+    lives: Collection[Live],
+    *,
+    parallelism: int = 8,
+    beside: Mapping[FlowId, Live] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[FlowId, Live]:
     """The same flows with the revision that the export does not tell.
 
     A few are read again one by one, which brings their newest source along; many are looked up in
-    the search, and keep the source that was exported. Flows that are gone by now are left out.
+    the search, and keep the source that was exported. So is the rest of a few, if the server turns
+    out to be slow at single reads. Flows that are gone by now are left out.
+
+    :param beside: all that the server holds, if that is known.
     """
-    if len(lives) <= _SINGLE_READS:
-        found: dict[FlowId, Live] = {}
+    rest = list(lives)
+    coming = _coming_along({live.flow_id.namespace for live in rest}, beside)
+    if len(rest) > _SINGLE_READS or (len(rest) > _FEW and coming <= _COMING_ALONG * len(rest)):
+        return _looked_up(flows, rest)
+    found: dict[FlowId, Live] = {}
+    with ThreadPoolExecutor(max_workers=parallelism) as pool:
+        while rest:
+            some, rest = rest[:parallelism], rest[parallelism:]
+            started = clock()
+            found.update(
+                (live.flow_id, live)
+                for live in pool.map(lambda live: _read(flows, live.flow_id), some)
+                if live is not None
+            )
+            expected = (clock() - started) * len(rest) / len(some)
+            if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + coming / _PAGE)):
+                log.info("single reads are slow here: looking up %d flows in the search", len(rest))
+                return {**found, **_looked_up(flows, rest)}
+    return found
 
-        def read(live: Live) -> Live | None:
-            try:
-                return flows.get(live.flow_id)
-            except NotFound:
-                return None
 
-        with ThreadPoolExecutor(max_workers=parallelism) as pool:
-            for live in pool.map(read, lives):
-                if live is not None:
-                    found[live.flow_id] = live
-        return found
+def _coming_along(namespaces: Collection[str], beside: Mapping[FlowId, Live] | None) -> float:
+    """How many flows a search of ``namespaces`` brings; very many if that is not known."""
+    if beside is None:
+        return float("inf")
+    # The filter for many namespaces is too long to be exact.
+    exact = len(namespaces) <= _FEW
+    return sum(each.namespace in namespaces for each in beside) if exact else len(beside)
+
+
+def _read(flows: FlowReads, flow_id: FlowId) -> Live | None:
+    try:
+        return flows.get(flow_id)
+    except NotFound:
+        return None
+
+
+def _looked_up(flows: FlowReads, lives: Collection[Live]) -> dict[FlowId, Live]:
     scope = Scope(tuple(sorted({live.flow_id.namespace for live in lives})), exact=True)
     revisions = {each.flow_id: each.revision for each in flows.search(scope)}
     return {
