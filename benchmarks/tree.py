@@ -1,8 +1,10 @@
 """Trees of flows of any size: the same for the same seed, and no flow like the other.
 
 Modelled on ``flows/``: about 1.6 KB each, with comments, block scalars, expressions, quotes, nested
-tasks, triggers and calls of other flows, so that neither parsers nor scans have an easy time. They
-use nothing but core plugins, and every server takes them.
+tasks and calls of other flows, so that neither parsers nor scans have an easy time. They use nothing
+but core plugins, and every server takes them. They have no triggers: the scheduler of the embedded
+engine parses every flow that has one whenever any flow changes, and would be busy with that for long
+after, in the middle of what is measured.
 """
 
 from __future__ import annotations
@@ -120,8 +122,6 @@ def _source(namespace: str, name: str, callees: list[str], chance: random.Random
         parts.append(_subflow(namespace, chance.choice(callees), chance))
     if chance.random() < 0.3:
         parts.append("errors:\n" + _log("failed", chance))
-    if chance.random() < 0.1:  # the engine looks at all of them whenever any flow changes
-        parts.append(_triggers(chance))
     return "".join(parts)
 
 
@@ -234,11 +234,4 @@ def _subflow(namespace: str, callee: str, chance: random.Random) -> str:
     return (
         f"  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n    namespace: {namespace}\n"
         f"    flowId: {callee}\n    wait: {chance.choice(('true', 'false'))}\n\n"
-    )
-
-
-def _triggers(chance: random.Random) -> str:
-    return (
-        "triggers:\n  - id: nightly\n    type: io.kestra.plugin.core.trigger.Schedule\n"
-        f'    cron: "{chance.randint(0, 59)} {chance.randint(0, 23)} * * *"\n    disabled: true\n'
     )

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import click
@@ -283,6 +284,9 @@ def _conversation(leader: int, answer: str) -> str:
             return text.decode()
         text += some
         if not answered and b"[y/N]: " in text:
+            # As a person does: a ^C between the question and the read that waits for the answer is
+            # seen by Python only after that read.
+            time.sleep(0.5)
             os.write(leader, answer.encode())
             answered = True
 
