@@ -7,12 +7,14 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import Machine
 from benchmarks.page import measured, write
 from benchmarks.scenarios import Bench, Results
-from benchmarks.server import bench_server
+from benchmarks.server import fresh_machine
 from benchmarks.store import load, save
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -28,35 +30,41 @@ def main() -> int:
         loads.append(os.getloadavg()[0])
         print(f"[{time.monotonic() - started:6.0f} s] {text}", file=sys.stderr, flush=True)
 
-    with (
-        tempfile.TemporaryDirectory(prefix="kestra-sync-bench-") as folder,
-        bench_server() as found,
-    ):
+    versions: set[str] = set()
+    results = load(options.results) if options.results else Results()
+    with tempfile.TemporaryDirectory(prefix="kestra-sync-bench-") as folder:
         root = Path(folder)
-        machine = Machine(found.env, root / "bytecode")
-        results = load(options.results) if options.results else Results()
-        bench = Bench(machine, root / "trees", options.repetitions, say, results)
+
+        @contextmanager
+        def fresh() -> Iterator[Machine]:
+            with fresh_machine(root / "bytecode") as (machine, version):
+                versions.add(version)
+                yield machine
+
+        machine = Machine({}, root / "bytecode")
+        bench = Bench(machine, fresh, root / "trees", options.repetitions, say, results)
 
         def done() -> None:
             if options.results:
                 save(options.results, results)
 
         bench.start()
-        for size in options.sizes:
-            bench.plans(size)
-            done()
         for size in options.writes:
             bench.writes(size, options.write_repetitions)
+            done()
+        for size in options.sizes:
+            bench.plans(size)
             done()
         if options.sizes:
             bench.offline(max(options.sizes))
             done()
     busy = f"load {min(loads):.0f} to {max(loads):.0f} while measuring"
+    version = " and ".join(versions)
     if options.print:
-        print("\n".join(measured(results, found.version, busy, "performance.png")))
+        print("\n".join(measured(results, version, busy, "performance.png")))
     else:
         page, plot = _DOCS / "performance.md", _DOCS / "performance.png"
-        write(page, plot, results, found.version, busy)
+        write(page, plot, results, version, busy)
         say(f"written: {page}, {plot}")
     return 0
 

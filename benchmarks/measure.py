@@ -61,9 +61,17 @@ class Series:
 
 
 class Machine:
-    """Runs kestra-sync and its counterparts against one server."""
+    """Runs kestra-sync and its counterparts against one server.
 
-    def __init__(self, environment: Mapping[str, str], bytecode: Path) -> None:
+    :param environment: the variables that name the server.
+    :param bytecode: a folder for compiled modules.
+    :param server: the process id of the server, if it is one of ours.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], bytecode: Path, server: int | None = None
+    ) -> None:
+        self._server = server
         # As installed: with compiled modules, and without what the caller's shell may say.
         kept = {
             name: value
@@ -77,6 +85,17 @@ class Machine:
             "PYTHONPATH": root,
             **environment,
         }
+
+    def server_at_rest(self) -> None:
+        """Let the server do last what it does by itself, where that can be told (on Linux).
+
+        For each new flow it works out what runs what, over all flows, one after the other: for
+        hours after some thousand of them were created. A server that has held its flows for a day
+        is done with that.
+        """
+        for task in Path(f"/proc/{self._server}/task").glob("*"):
+            if (task / "comm").read_text().startswith("jdbc-queue-Flow"):
+                os.setpriority(os.PRIO_PROCESS, int(task.name), 19)
 
     def ours(self, folder: Path, *args: str, expected: Sequence[int] = (0,)) -> Run:
         """``kestra-sync`` in ``folder``, from the start of the process to its end."""

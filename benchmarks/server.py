@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from benchmarks.measure import Machine
 from tests.engine import Engine
-from tests.support.server import Server, running_server, server_of
+from tests.support.server import running_server, server_of
 
 _HEAP = "-Xmx8g"
 
 
 @contextmanager
-def bench_server() -> Iterator[Server]:
-    """The server of KESTRA_TEST_URL, where the flows then stay; else the embedded Kestra of the
-    tests, all in memory, gone afterwards."""
+def fresh_machine(bytecode: Path) -> Iterator[tuple[Machine, str]]:
+    """A machine with a server, and the version of that.
+
+    It is the server of KESTRA_TEST_URL, where the flows then stay; else an embedded Kestra of its
+    own, as in the tests, all in memory, gone afterwards.
+    """
     if os.environ.get("KESTRA_TEST_URL"):
         with running_server() as server:
-            yield server
+            yield Machine(server.env, bytecode), server.version
         return
     # The one variable that goes before the command line, which has the small heap of the tests.
     before = os.environ.get("_JAVA_OPTIONS")
@@ -31,4 +36,5 @@ def bench_server() -> Iterator[Server]:
         else:
             os.environ["_JAVA_OPTIONS"] = before
     with engine:
-        yield server_of(engine)
+        server = server_of(engine)
+        yield Machine(server.env, bytecode, engine.pid), server.version

@@ -1,10 +1,10 @@
 """Trees of flows of any size: the same for the same seed, and no flow like the other.
 
-Modelled on ``flows/``: about 1.6 KB each, with comments, block scalars, expressions, quotes, nested
-tasks and calls of other flows, so that neither parsers nor scans have an easy time. They use nothing
-but core plugins, and every server takes them. They have no triggers: the scheduler of the embedded
-engine parses every flow that has one whenever any flow changes, and would be busy with that for long
-after, in the middle of what is measured.
+Modelled on ``flows/``: about 1.6 KB each, with comments, block scalars, expressions, quotes,
+nested tasks and calls of other flows, so that neither parsers nor scans have an easy time. They use
+nothing but core plugins, and every server takes them. They have no triggers: the scheduler of the
+embedded engine parses every flow that has one whenever any flow changes, and would be busy with
+that for long after, in the middle of what is measured.
 """
 
 from __future__ import annotations

@@ -78,9 +78,7 @@ class Writer:
         before = self._read(change.flow_id)
         if before is None:
             return _conflict(change, None, "was deleted on the server since the plan was made")
-        if before.source != change.before or (
-            change.revision is not None and before.revision != change.revision
-        ):
+        if before.source != change.before:  # edited and put back is as good as never edited
             return _conflict(change, before, "was edited on the server since the plan was made")
         expected = None if before.revision is None else before.revision + 1
         try:

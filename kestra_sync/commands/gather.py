@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.commands.validate import check_flows, sound
+from kestra_sync.commands.validate import check_everywhere
 from kestra_sync.model import (
     Action,
     Base,
@@ -105,7 +105,7 @@ def gather(
 
         live = {**live, **still_there(client.flows, gone, parallelism=settings.parallelism)}
         changes = build_changes(desired, live, bases, rules)
-    reading = _begin_reading(client, needs_reading(changes), live, settings.parallelism)
+    reading = _begin_reading(client, needs_reading(changes), live, bases, settings.parallelism)
     # Checked while the revisions are on their way; which flows are written rarely depends on them.
     checked = _checked(client, _written(changes), settings, observer)
     if reading is not None:
@@ -149,6 +149,7 @@ def _begin_reading(
     client: KestraClient,
     wanted: Collection[FlowId],
     live: Mapping[FlowId, Live],
+    bases: Mapping[FlowId, Base],
     parallelism: int,
 ) -> Callable[[], dict[FlowId, Live]] | None:
     """Ask for the revisions of ``wanted``, and do not wait."""
@@ -159,7 +160,9 @@ def _begin_reading(
 
     lives = [live[each] for each in wanted]
     return in_background(
-        lambda: with_revisions(client.flows, lives, parallelism=parallelism, beside=live)
+        lambda: with_revisions(
+            client.flows, lives, parallelism=parallelism, beside=live, bases=bases
+        )
     )
 
 
@@ -244,15 +247,12 @@ def _written(changes: Iterable[Change]) -> list[Flow]:
 def _checked(
     client: KestraClient, flows: list[Flow], settings: Settings, observer: Observer
 ) -> _Checked:
-    """Check offline, then let the server check what is left."""
+    """Check offline and by the server."""
     if not flows:
         return _Checked([], [], [], [])
-    from kestra_sync.checks.server import check_on_server
-
     observer.stage("checking what will be written")
-    desired, said = check_flows(flows, settings)
-    fine = sound(desired, said)
-    return _Checked(flows, fine, said, list(check_on_server(client.flows, fine)))
+    fine, said, asked = check_everywhere(client, flows, settings)
+    return _Checked(flows, fine, said, asked)
 
 
 def _problems(

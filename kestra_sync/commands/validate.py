@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Desired, Diagnostic, Flow, Repository, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import Settings
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.client import KestraClient
 
 
 @dataclass(frozen=True)
@@ -47,26 +51,54 @@ def validate(
     repository = load(
         settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
     )
-    desired, diagnostics = check_flows(repository.flows, settings)
-    diagnostics = [*repository.diagnostics, *diagnostics]
     server = None
-    if not offline:
+    if offline:
+        _, said = check_flows(repository.flows, settings)
+        diagnostics = [*repository.diagnostics, *said]
+    else:
         from kestra_sync.checks.ignores import drop_ignored
-        from kestra_sync.checks.server import check_on_server
         from kestra_sync.commands.gather import find_dangling, scope_of
 
         with connect(settings.connection) as client:
             observer.stage("asking the server")
             server = f"{client.url} (Kestra {client.server_info().version})"
-            fine = sound(desired, diagnostics)
-            asked = list(check_on_server(client.flows, fine))
-            known = {each.flow_id for each in desired}
+            fine, said, asked = check_everywhere(
+                client, repository.flows, settings, repository.diagnostics
+            )
+            known = {each.flow_id for each in repository.flows}
             scope = scope_of(repository, settings.scope)
             asked.extend(find_dangling(client, fine, known, scope))
-            diagnostics.extend(drop_ignored(fine, asked))
+        diagnostics = [*repository.diagnostics, *said, *drop_ignored(fine, asked)]
     return ValidateResult(
         repository, tuple(sorted(diagnostics, key=lambda each: each.sort_key)), server
     )
+
+
+def check_everywhere(
+    client: KestraClient,
+    flows: Sequence[Flow],
+    settings: Settings,
+    found: Sequence[Diagnostic] = (),
+) -> tuple[list[Desired], list[Diagnostic], list[Diagnostic]]:
+    """Check flows offline while the server looks at them.
+
+    :param found: what is wrong with them as far as that is known already.
+    :returns: the flows without an error offline, what is said offline, and what the server says
+        about the former: about the others it could only say the same again.
+    :raises KestraError: the server cannot be asked.
+    """
+    from kestra_sync.checks.server import check_on_server
+    from kestra_sync.kestra.parallel import in_background
+    from kestra_sync.render.identity import render
+    from kestra_sync.repo.document import ParsedDocument
+    from kestra_sync.repo.flows import parse_flow
+
+    sent = [render(flow) for flow in flows if isinstance(parse_flow(flow), ParsedDocument)]
+    answer = in_background(lambda: check_on_server(client.flows, sent))
+    desired, said = check_flows(flows, settings)
+    fine = sound(desired, [*found, *said])
+    names = {(each.path, each.flow_id) for each in fine}
+    return fine, said, [each for each in answer() if (each.path, each.flow) in names]
 
 
 def check_flows(

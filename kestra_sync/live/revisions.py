@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from kestra_sync.kestra.errors import NotFound
 from kestra_sync.live.snapshot import FlowReads
@@ -30,17 +31,42 @@ def with_revisions(
     *,
     parallelism: int = 8,
     beside: Mapping[FlowId, Live] | None = None,
+    bases: Mapping[FlowId, Base] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[FlowId, Live]:
     """The same flows with the revision that the export does not tell.
 
-    A few are read again one by one, which brings their newest source along; many are looked up in
-    the search, and keep the source that was exported. So is the rest of a few, if the server turns
-    out to be slow at single reads. Flows that are gone by now are left out.
+    A few are read again one by one, which brings their newest source along. Of many, those that
+    still have the source that we recorded have the revision that we recorded with it: if somebody
+    changed one and put it back, its number is higher by now, which whoever writes it will see. The
+    others are looked up in the search, and keep the source that was exported; so is the rest of a
+    few, if the server turns out to be slow at single reads. Flows that are gone are left out.
 
     :param beside: all that the server holds, if that is known.
+    :param bases: what we applied last.
     """
-    rest = list(lives)
+    recorded = _recorded(lives, bases or {}) if len(lives) > _FEW else {}
+    rest = [live for live in lives if live.flow_id not in recorded]
+    return {**recorded, **_asked(flows, rest, parallelism, beside, clock)} if rest else recorded
+
+
+def _recorded(lives: Collection[Live], bases: Mapping[FlowId, Base]) -> dict[FlowId, Live]:
+    found = {}
+    for live in lives:
+        base = bases.get(live.flow_id)
+        # With two hashes (a run was killed) the revision may be that of the other.
+        if base is not None and base.revision and base.live_hashes == {live.sha256}:
+            found[live.flow_id] = replace(live, revision=base.revision)
+    return found
+
+
+def _asked(
+    flows: FlowReads,
+    rest: list[Live],
+    parallelism: int,
+    beside: Mapping[FlowId, Live] | None,
+    clock: Callable[[], float],
+) -> dict[FlowId, Live]:
     coming = _coming_along({live.flow_id.namespace for live in rest}, beside)
     if len(rest) > _SINGLE_READS or (len(rest) > _FEW and coming <= _COMING_ALONG * len(rest)):
         return _looked_up(flows, rest)

@@ -75,6 +75,14 @@ class ParsedDocument:
             node = node[step]
         return position
 
+    def key_lines(self, mapping: dict[str, Any]) -> list[int]:
+        """The lines (from 1) of the keys of a mapping of this document, in their order."""
+        return [place // PLACE_LINE + 1 for place in self.marks[id(mapping)][::2]]
+
+    def item_lines(self, items: list[Any]) -> list[int]:
+        """The lines (from 1) of the items of a list of this document, in their order."""
+        return [place // PLACE_LINE + 1 for place in self.marks[id(items)]]
+
 
 def as_text(value: Any) -> str | None:
     """What Jackson makes of a scalar where it wants text; ``None`` for what it refuses."""

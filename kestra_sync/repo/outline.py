@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from kestra_sync.repo.document import ParsedDocument, Path
+from kestra_sync.repo.document import ParsedDocument
 
 #: Deeper than this the words are longer than they are helpful.
 _DEPTH = 8
@@ -18,14 +19,13 @@ def outline(document: ParsedDocument) -> Callable[[int], str | None]:
     The place is the innermost item of a list, by its ``id`` where it has one, or else the
     innermost top-level key; ``None`` for lines before the first key.
     """
-    entries: list[tuple[int, str]] = []
-    _collect(document, document.value, (), (), entries)
-    entries.sort(key=lambda entry: entry[0])
-    starts = [start for start, _ in entries]
+    entries: list[tuple[int, tuple[str, ...]]] = []
+    _collect(document, document.value, 0, (), entries)
+    entries.sort(key=itemgetter(0))
 
     def place(line: int) -> str | None:
-        found = bisect_right(starts, line) - 1
-        return entries[found][1] if found >= 0 else None
+        found = bisect_right(entries, line, key=itemgetter(0)) - 1
+        return " › ".join(entries[found][1]) if found >= 0 else None
 
     return place
 
@@ -33,27 +33,26 @@ def outline(document: ParsedDocument) -> Callable[[int], str | None]:
 def _collect(
     document: ParsedDocument,
     node: Any,
-    path: Path,
+    depth: int,
     labels: tuple[str, ...],
-    entries: list[tuple[int, str]],
+    entries: list[tuple[int, tuple[str, ...]]],
 ) -> None:
-    if len(path) > _DEPTH * 2:
+    if depth > _DEPTH * 2:
         return
     if isinstance(node, dict):
-        for key, value in node.items():
-            below = (*path, key)
+        for (key, value), line in zip(node.items(), document.key_lines(node), strict=True):
             # Inside an item its keys add nothing, unless they hold items of their own.
             name = labels if labels and not _has_items(value) else (*labels, str(key))
-            entries.append((document.position_of(below, key=True).line, " › ".join(name)))
+            entries.append((line, name))
             if isinstance(value, (dict, list)):
-                _collect(document, value, below, name, entries)
+                _collect(document, value, depth + 1, name, entries)
     elif isinstance(node, list):
-        for index, item in enumerate(node):
-            below = (*path, index)
+        for index, (item, line) in enumerate(zip(node, document.item_lines(node), strict=True)):
             id_ = item.get("id") if isinstance(item, dict) else None
             name = (*labels, id_ if isinstance(id_, str) else str(index))
-            entries.append((document.position_of(below).line, " › ".join(name)))
-            _collect(document, item, below, name, entries)
+            entries.append((line, name))
+            if isinstance(item, (dict, list)):
+                _collect(document, item, depth + 1, name, entries)
 
 
 def _has_items(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from kestra_sync.kestra.errors import NotFound
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.live.revisions import base_sources, with_revisions
 from kestra_sync.live.snapshot import snapshot
-from kestra_sync.model import FlowId, Live, Scope, sha256
+from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 from tests.support.plans import base, source
 
 _UNCLEAR = b'{"id": "json", "namespace": "acme"\n'
@@ -152,6 +153,38 @@ def test_many_flows_are_looked_up() -> None:
     assert len(found) == 100
     assert found[FlowId("acme", "f0")] == Live(FlowId("acme", "f0"), b"exported", 1)
     assert flows.calls == ["search"]
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_many_flows_as_we_left_them_have_the_revision_that_we_recorded(count: int) -> None:
+    """Nothing is asked for those; of a few the true one is told, edited and put back or not."""
+    names = [f"f{number}" for number in range(count)]
+    flows = FakeFlows(*_acme(*names))
+    lives = [Live(each.flow_id, each.source) for each in flows.lives.values()]
+    bases = {each.flow_id: base(each.source, revision=7) for each in lives}
+    found = with_revisions(flows, lives, bases=bases)
+    many = count > 10
+    assert {each.revision for each in found.values()} == {7 if many else 1}
+    assert len(flows.calls) == (0 if many else count)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        base(b"other", revision=7),
+        base(source("f0"), revision=None),
+        replace(base(source("f0"), revision=7), live_hashes=frozenset({sha256(source("f0")), "x"})),
+    ],
+)
+def test_a_recorded_revision_of_another_source_counts_for_nothing(recorded: Base) -> None:
+    """Nor one that may be of either of two."""
+    flows = FakeFlows(*_acme(*(f"f{number}" for number in range(11))))
+    lives = list(flows.lives.values())
+    bases = {each.flow_id: base(each.source, revision=7) for each in lives}
+    bases[FlowId("acme", "f0")] = recorded
+    found = with_revisions(flows, lives, bases=bases)
+    assert [found[each.flow_id].revision for each in lives] == [1, *[7] * 10]
+    assert flows.calls == ["get acme/f0"]
 
 
 @pytest.mark.parametrize(
