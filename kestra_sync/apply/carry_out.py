@@ -207,7 +207,7 @@ def _write(
         return Done(_not_begun(order.levels, there))
     write = Writer(client.flows).write
     outcomes = run(
-        order.levels,
+        order.stages,
         journal.around(write) if journal is not None else write,
         parallelism=pace.parallelism,
         observer=observer,

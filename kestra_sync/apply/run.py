@@ -1,24 +1,29 @@
-"""Runs the writes of a plan: level by level, in parallel within one, and stops at a failure."""
+"""Runs the writes of a plan: each when what it waits for is done, and stops at a failure."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 
 from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.model import Action, Change
+from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.observer import Observer
+from kestra_sync.plan.levels import Stage
 
 _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.DELETE: "deleted",
 }
+#: Seconds between two questions whether to go on.
+_ASK = 5.0
 
 
 def run(
-    levels: Sequence[Sequence[Change]],
+    stages: Sequence[Stage],
     write: Callable[[Change], Outcome],
     *,
     parallelism: int,
@@ -26,15 +31,16 @@ def run(
     stop: threading.Event | None = None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> tuple[Outcome, ...]:
-    """Carry out all changes, those of a level before those of the next.
+    """Carry out all changes, each as soon as those it waits for are done.
 
     After the first failure nothing more is begun; what is under way is finished. The same happens
     once ``stop`` is set.
 
     :param write: carries out one change; called from several threads.
     :param stop: set from outside to end the run; see :mod:`kestra_sync.apply.interrupt`.
-    :param go_on: asked before each level; false keeps it and the rest from being attempted.
-    :returns: an outcome for each change, in order.
+    :param go_on: asked before the first write of each level and every few seconds; false keeps
+        what is left from being attempted.
+    :returns: an outcome for each change, in the order of the levels.
     """
     failed = threading.Event()
     stop = stop if stop is not None else threading.Event()
@@ -51,21 +57,88 @@ def run(
         observer.done(change.flow_id, describe(outcome), ok=outcome.status is Status.APPLIED)
         return outcome
 
-    outcomes: list[Outcome] = []
-    observer.begin(sum(len(level) for level in levels))
+    def ask() -> None:
+        if not stopped() and not go_on():
+            failed.set()
+
+    outcomes: dict[FlowId, Outcome] = {}
+    observer.begin(sum(len(level) for stage in stages for level in stage.levels))
     with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
-        for level in levels:
-            if not stopped() and not go_on():
-                failed.set()
+        finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        for stage in stages:
+            queue = _Queue(stage)
+            asked = time.monotonic()
             try:
-                futures = [pool.submit(guarded, change) for change in level]
-                _wait(futures)
+                ready = queue.ready()
+                while queue.left:
+                    for change, is_first in ready:
+                        if is_first:
+                            ask()
+                        pool.submit(guarded, change).add_done_callback(finished.put)
+                    if time.monotonic() - asked > _ASK:
+                        ask()
+                        asked = time.monotonic()
+                    outcome = _next(finished)
+                    ready = ()
+                    if outcome is not None:
+                        outcomes[outcome.change.flow_id] = outcome
+                        ready = queue.after(outcome.change.flow_id)
             except KeyboardInterrupt:  # a second ^C: nothing more is begun, nothing recorded
                 stop.set()
                 raise
-            outcomes.extend(future.result() for future in futures)
     observer.end()
-    return tuple(outcomes)
+    return tuple(
+        outcomes[change.flow_id] for stage in stages for level in stage.levels for change in level
+    )
+
+
+class _Queue:
+    """The changes of a stage that are not done yet, and what they wait for."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._level = {
+            change.flow_id: number for number, level in enumerate(stage.levels) for change in level
+        }
+        self._changes = {each.flow_id: each for level in stage.levels for each in level}
+        self._waits = {each: len(stage.waits.get(each, ())) for each in self._changes}
+        self._next: dict[FlowId, list[FlowId]] = {each: [] for each in self._changes}
+        for flow_id, others in stage.waits.items():
+            for other in others:
+                self._next[other].append(flow_id)
+        self._deepest = -1
+        self.left = len(self._changes)
+
+    def ready(self) -> Iterable[tuple[Change, bool]]:
+        """What waits for nothing, and whether it is the first of its level.
+
+        What others wait for comes first: else they would be left over, with nothing beside them.
+        """
+        ready = (each for each, waits in self._waits.items() if not waits)
+        return self._begin(sorted(ready, key=lambda each: not self._next[each]))
+
+    def after(self, flow_id: FlowId) -> Iterable[tuple[Change, bool]]:
+        """What can begin now that one more is done."""
+        self.left -= 1
+        ready = []
+        for other in self._next[flow_id]:
+            self._waits[other] -= 1
+            if not self._waits[other]:
+                ready.append(other)
+        return self._begin(ready)
+
+    def _begin(self, ready: Iterable[FlowId]) -> Iterator[tuple[Change, bool]]:
+        for flow_id in ready:
+            is_first = self._level[flow_id] > self._deepest
+            self._deepest = max(self._deepest, self._level[flow_id])
+            yield self._changes[flow_id], is_first
+
+
+def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
+    """What is done next; ``None`` now and then: on Windows signals are only heard in between."""
+    try:
+        return finished.get(timeout=0.5).result()
+    except Empty:
+        return None
 
 
 def _survived(write: Callable[[Change], Outcome], change: Change) -> Outcome:
@@ -75,13 +148,6 @@ def _survived(write: Callable[[Change], Outcome], change: Change) -> Outcome:
     except Exception as error:
         message = f"{type(error).__name__}: {error}"
         return Outcome(change, Status.FAILED, message=message, error=error, unsure=True)
-
-
-def _wait(futures: Iterable[Future[Outcome]]) -> None:
-    """Wait for all, and wake up now and then: on Windows signals are only heard in between."""
-    pending = set(futures)
-    while pending:
-        _, pending = wait(pending, timeout=0.5)
 
 
 def describe(outcome: Outcome) -> str:

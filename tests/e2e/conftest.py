@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,15 @@ def engine_factory(tmp_path: Path) -> Iterator[EngineFactory]:
     with ExitStack() as stack:
 
         def start(data: Path | None = tmp_path / "engine", port: int | None = None) -> Engine:
-            return stack.enter_context(Engine.start(data=data, port=port))
+            return stack.enter_context(Engine.start(data=data, port=port or _lasting_port()))
 
         yield start
+
+
+def _lasting_port() -> int:
+    """A port below those that systems hand out: nobody takes it while the engine is down."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

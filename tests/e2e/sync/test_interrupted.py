@@ -186,9 +186,15 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
     goal = prepared(repo, 20)
     back = threading.Event()
 
+    failures: list[Exception] = []
+
     def restart() -> None:
-        engine.kill()
-        engine.restart()
+        try:
+            engine.kill()
+            engine.restart()
+        except Exception as error:
+            failures.append(error)
+            raise
         back.set()
 
     with FaultProxy(engine.url) as proxy:
@@ -196,7 +202,7 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
         monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
         proxy.add(Rule(call_first(restart), "POST", r"/flows$", nth=10))
         ran = repo.apply()
-        assert back.wait(120)
+        assert back.wait(120), (failures, ran.code, ran.err)
     assert ran.code == ran.json["exit_code"]
     assert len(ran.outcomes()) == 20 + 6
     monkeypatch.setenv("KESTRA_API_URL", engine.url)

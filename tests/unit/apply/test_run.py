@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from kestra_sync.kestra.errors import Forbidden
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import Change, FlowId, Scope
 from kestra_sync.observer import SILENT
+from kestra_sync.plan.levels import Stage
 from tests.unit.apply.fakes import LOST, Flows, change
 
 A, B, C = (change(None, b"x", flow_id=FlowId("acme", name)) for name in "abc")
@@ -33,6 +36,16 @@ def statuses(outcomes: tuple[Outcome, ...]) -> list[str]:
     return [str(each.status) for each in outcomes]
 
 
+def stage(*levels: list[Change], waits: dict[Change, list[Change]] | None = None) -> Stage:
+    """Everything waits for the whole level before, unless it is said what for."""
+    if waits is None:
+        waits = {each: before for before, level in itertools.pairwise(levels) for each in level}
+    return Stage(
+        tuple(tuple(level) for level in levels),
+        {each.flow_id: tuple(o.flow_id for o in others) for each, others in waits.items()},
+    )
+
+
 def test_levels_one_after_another() -> None:
     done: list[Change] = []
 
@@ -40,17 +53,78 @@ def test_levels_one_after_another() -> None:
         done.append(what)
         return applied(what)
 
-    outcomes = run([[A], [B, C]], write, parallelism=0, observer=SILENT)
+    outcomes = run([stage([A], [B, C])], write, parallelism=0, observer=SILENT)
     assert statuses(outcomes) == ["applied"] * 3
     assert done[0] is A
     assert [each.change for each in outcomes] == [A, B, C]
+
+
+def test_nothing_waits_for_what_it_does_not_call() -> None:
+    """B is under way until C is done, which waits for A alone."""
+    c_done = threading.Event()
+
+    def write(what: Change) -> Outcome:
+        if what is B:
+            assert c_done.wait(30)
+        if what is C:
+            c_done.set()
+        return applied(what)
+
+    stages = [stage([A, B], [C], waits={C: [A]})]
+    outcomes = run(stages, write, parallelism=2, observer=SILENT)
+    assert statuses(outcomes) == ["applied"] * 3
+
+
+def test_what_others_wait_for_goes_first() -> None:
+    done: list[Change] = []
+
+    def write(what: Change) -> Outcome:
+        done.append(what)
+        return applied(what)
+
+    outcomes = run([stage([A, B], [C], waits={C: [B]})], write, parallelism=1, observer=SILENT)
+    assert done[0] is B
+    assert [each.change for each in outcomes] == [A, B, C]
+
+
+def test_stages_one_after_another() -> None:
+    """The second begins when all of the first is done."""
+    done: list[Change] = []
+
+    def write(what: Change) -> Outcome:
+        done.append(what)
+        return applied(what)
+
+    outcomes = run([stage([A, B]), stage([C])], write, parallelism=3, observer=SILENT)
+    assert statuses(outcomes) == ["applied"] * 3
+    assert done[-1] is C
+
+
+def test_a_long_level_may_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for every few seconds."""
+    monkeypatch.setattr("kestra_sync.apply.run._ASK", 0.0)
+    answers = iter([True, True, False])
+
+    def write(what: Change) -> Outcome:
+        time.sleep(0.05)
+        return applied(what)
+
+    outcomes = run(
+        [stage([A, B, C])],
+        write,
+        parallelism=1,
+        observer=SILENT,
+        go_on=lambda: next(answers, False),
+    )
+    assert statuses(outcomes)[0] == "applied"
+    assert statuses(outcomes)[-1] == "not-attempted"
 
 
 def test_nothing_more_after_a_failure() -> None:
     def write(what: Change) -> Outcome:
         return Outcome(what, Status.FAILED) if what is B else applied(what)
 
-    outcomes = run([[A, B], [C]], write, parallelism=1, observer=SILENT)
+    outcomes = run([stage([A, B], [C])], write, parallelism=1, observer=SILENT)
     assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
 
 
@@ -60,7 +134,7 @@ def test_a_bug_in_one_write_does_not_cost_the_report() -> None:
             raise RuntimeError("oops")
         return applied(what)
 
-    outcomes = run([[A, B, C]], write, parallelism=1, observer=SILENT)
+    outcomes = run([stage([A, B, C])], write, parallelism=1, observer=SILENT)
     assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
     assert (outcomes[1].message, outcomes[1].unsure) == ("RuntimeError: oops", True)
     assert exit_code(outcomes) is ExitCode.PARTIAL
@@ -73,14 +147,14 @@ def test_asked_to_stop_it_ends_what_is_under_way() -> None:
         stop.set()
         return applied(what)
 
-    outcomes = run([[A, B], [C]], write, parallelism=1, observer=SILENT, stop=stop)
+    outcomes = run([stage([A, B], [C])], write, parallelism=1, observer=SILENT, stop=stop)
     assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
 
 
 def test_a_level_may_be_forbidden() -> None:
     answers = iter([True, False])
     outcomes = run(
-        [[A], [B], [C]], applied, parallelism=1, observer=SILENT, go_on=lambda: next(answers)
+        [stage([A], [B], [C])], applied, parallelism=1, observer=SILENT, go_on=lambda: next(answers)
     )
     assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
 
@@ -93,13 +167,13 @@ def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         go_on.wait(30)
         return applied(what)
 
-    def interrupted(_futures: object) -> None:
+    def interrupted(_finished: object) -> None:
         go_on.set()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kestra_sync.apply.run._wait", interrupted)
+    monkeypatch.setattr("kestra_sync.apply.run._next", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run([[A], [B]], write, parallelism=1, observer=SILENT, stop=stop)
+        run([stage([A], [B])], write, parallelism=1, observer=SILENT, stop=stop)
     assert stop.is_set()
 
 

@@ -97,6 +97,37 @@ def test_deletions_come_last_and_the_other_way_round() -> None:
         ["d"],
     ]
     assert found.cycles == ()
+    waits = [
+        {flow.id: [other.id for other in others] for flow, others in stage.waits.items()}
+        for stage in found.stages
+    ]
+    assert waits == [{"a": ["b"], "b": []}, {"c": [], "d": ["c"]}]
+
+
+@given(_GRAPHS, st.booleans())
+def test_a_flow_waits_for_all_it_calls(graph: dict[FlowId, list[FlowId]], delete: bool) -> None:
+    """Or, where it is deleted, for all that call it; but never in a circle."""
+    texts = {each: _caller(each.id, *(other.id for other in graph[each])) for each in graph}
+    found = levels(
+        change(Action.DELETE, Reason.REMOVED, each.id, before=text)
+        if delete
+        else change(Action.CREATE, Reason.NEW, each.id, after=text)
+        for each, text in texts.items()
+    )
+    together = {frozenset(cycle) for cycle in found.cycles}
+    expected = {
+        (flow, other)
+        for flow in graph
+        for other in graph[flow]
+        if other in graph and other != flow and not any({flow, other} <= c for c in together)
+    }
+    waits = {
+        (other, flow) if delete else (flow, other)
+        for stage in found.stages
+        for flow, others in stage.waits.items()
+        for other in others
+    }
+    assert waits == expected
 
 
 def test_flows_that_call_each_other_go_together() -> None:
@@ -108,6 +139,7 @@ def test_flows_that_call_each_other_go_together() -> None:
         ]
     )
     assert [[each.flow_id.id for each in level] for level in found.levels] == [["a", "b"]]
+    assert not any(found.stages[0].waits.values())
     assert found.cycles == ((FlowId("acme", "a"), FlowId("acme", "b")),)
 
 
