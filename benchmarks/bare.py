@@ -116,21 +116,6 @@ def create(api: Api, _folder: Path, _root: str, names: Names) -> None:
     _each(names, lambda _space, _id, path: api.write("POST", "/flows", path.read_bytes()))
 
 
-def deploy(api: Api, _folder: Path, root: str, names: Names) -> None:
-    """As ``create``, but what is there already may be there."""
-    _, answer = api.send("GET", f"/flows/search?size=1&filters%5Bnamespace%5D%5BPREFIX%5D={root}")
-    if json.loads(answer)["total"] == len(names):
-        return
-
-    def one(_namespace: str, _flow: str, path: Path) -> None:
-        status, answer = api.send(
-            "POST", "/flows", path.read_bytes(), Content_Type="application/x-yaml"
-        )
-        assert status == 200 or b"already exists" in answer, (status, answer[:300])
-
-    _each(names, one)
-
-
 def update(api: Api, _folder: Path, _root: str, names: Names) -> None:
     """A read and a PUT for each flow, as many at once as kestra-sync sends."""
 
@@ -232,7 +217,6 @@ _WHAT: dict[str, Callable[[Api, Path, str, Names], None]] = {
     "export": export,
     "read": read,
     "create": create,
-    "deploy": deploy,
     "update": update,
     "validate": validate,
     "requests": loop_requests,

@@ -179,7 +179,7 @@ def _read_again(
     """The changes once more, with revisions, and with our last texts where somebody edited."""
     from kestra_sync.live.revisions import base_sources
 
-    wanted = needs_reading(changes)
+    wanted = set(needs_reading(changes))
     fresh = reading()
     now = {key: each for key, each in live.items() if key not in wanted or key in fresh}
     now.update(fresh)
