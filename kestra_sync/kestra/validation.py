@@ -22,7 +22,7 @@ BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
 """A body over 10 MiB is a 500."""
 PARALLEL = 4
-LEAST = 25
+LEAST = 10
 """The server works on one flow of a batch after the other, so a few more batches are quicker than
 one that is full, but not if there is next to nothing in them."""
 _FILENAME = re.compile(r"^(\d+)\.ya?ml$")
