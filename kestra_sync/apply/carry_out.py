@@ -14,7 +14,6 @@ from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.record import Recorder
-from kestra_sync.apply.renewal import kept_alive
 from kestra_sync.apply.rollback import Restored, roll_back
 from kestra_sync.apply.run import run
 from kestra_sync.apply.verify import verify
@@ -147,9 +146,8 @@ def carry_out(
 
 
 def _proved(done: Done, prove: Prove, lock: Lock | None, stop: threading.Event) -> Done:
-    """Run what was written. It takes its time, so somebody must look after the lock."""
-    with kept_alive(lock):
-        proof = prove(done.outcomes, stop)
+    """Run what was written; the lock renews itself meanwhile."""
+    proof = prove(done.outcomes, stop)
     notes = done.notes
     if not notes and lock is not None and not lock.check():
         notes = (_LOST_LOCK,)

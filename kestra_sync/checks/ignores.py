@@ -19,7 +19,9 @@ from kestra_sync.repo.comments import comments
 from kestra_sync.settings import Policy
 
 #: Warnings of checks that know the server: whether they come up cannot be told here.
-SERVER_RULES = frozenset({"kestra-warning", "kestra-deprecated", "reference-missing"})
+SERVER_RULES = frozenset(
+    {"kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing"}
+)
 
 _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from kestra_sync.checks.locate import locate
-from kestra_sync.model import Desired, Diagnostic, Severity
+from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 
@@ -24,6 +24,9 @@ class Verdict(Protocol):
 
     @property
     def deprecations(self) -> tuple[str, ...]: ...
+
+    @property
+    def infos(self) -> tuple[str, ...]: ...
 
 
 class Validates(Protocol):
@@ -43,6 +46,7 @@ def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagn
             (Severity.ERROR, "kestra-invalid", verdict.constraints),
             (Severity.WARNING, "kestra-warning", verdict.warnings),
             (Severity.WARNING, "kestra-deprecated", verdict.deprecations),
+            (Severity.INFO, "kestra-info", verdict.infos),
         ):
             found.extend(
                 _diagnostic(each, severity, rule, message)
@@ -54,10 +58,14 @@ def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagn
 
 
 def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -> Diagnostic:
-    parsed = parse_source(desired.sent, desired.sent_sha256)
-    document = parsed if isinstance(parsed, ParsedDocument) else None
-    place = locate(message, document, desired.sent)
     words, remedy = _reworded(message)
+    replaced = _REPLACED.match(words)
+    if replaced is not None:
+        place, remedy = _first(desired.sent, replaced["old"]), f"write `{replaced['new']}`"
+    else:
+        parsed = parse_source(desired.sent, desired.sent_sha256)
+        document = parsed if isinstance(parsed, ParsedDocument) else None
+        place = locate(message, document, desired.sent)
     return Diagnostic(
         path=desired.path,
         position=desired.file_position(place),
@@ -69,6 +77,17 @@ def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -
     )
 
 
+def _first(source: bytes, word: str) -> Position:
+    """Where ``word`` stands first; the beginning if nowhere."""
+    before = source.partition(word.encode())[0]
+    if len(before) == len(source):
+        return Position(1, 1)
+    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace"))
+    return Position(before.count(b"\n") + 1, column + 1)
+
+
+# What Kestra says of a plugin that has moved; it takes the old name as well.
+_REPLACED = re.compile(r"^(?P<old>\S+) is replaced by (?P<new>\S+)$")
 _MISSING_SUBFLOW = re.compile(r"The subflow '[^']*' not found in namespace")
 
 # What stands around the message proper, and says nothing once there are line and column.

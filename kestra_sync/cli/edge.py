@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -29,7 +29,8 @@ def run(args: Sequence[str]) -> int:
     any case a message on stderr that says what to do.
     """
     try:
-        return _run(args)
+        with _terminated_as_interrupted():
+            return _run(args)
     except (BrokenPipeError, SystemExit):  # the latter is what some versions of click make of it
         # Whoever read our output (head, less) has seen enough. Keep Python from complaining about
         # what is left to be flushed at exit.
@@ -41,8 +42,6 @@ def run(args: Sequence[str]) -> int:
 
 def _run(args: Sequence[str]) -> int:
     try:
-        with suppress(ValueError):  # not in the main thread: somebody else handles signals
-            signal.signal(signal.SIGTERM, _terminate)
         code = main.main(args=list(args), prog_name="kestra-sync", standalone_mode=False)
         sys.stdout.flush()
         return int(code or ExitCode.OK)
@@ -64,6 +63,20 @@ def _run(args: Sequence[str]) -> int:
             f"{type(error).__name__}: {error}",
             f"this is a bug in kestra-sync; please report it with {_write_log(_env_file(args))}",
         )
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not in the main thread: somebody else handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        # None: a handler that was not set from Python cannot be set again.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

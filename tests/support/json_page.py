@@ -19,9 +19,9 @@ terminal, and holds no secrets and no sources beyond the lines of diffs.
 `format_version` tells what a reader can rely on: additions raise the second number, anything else
 the first. Accept `1.*`, and ignore members that you do not know.
 
-The JSON Schemas (draft 2020-12) are part of the package: `result.json`, `validate.json`,
-`plan.json`, `apply.json` and `drift.json` in `kestra_sync/schemas/`. They allow no other members
-than those below.
+The JSON Schemas (draft 2020-12) are part of the package, in `kestra_sync/schemas/`: one for each
+command, and `result.json` for `history`, `inventory`, `unlock`, `smoke` and what all share. They
+allow no other members than those below.
 
 ```console
 $ kestra-sync plan flows/ --format json > plan.json
@@ -44,6 +44,13 @@ _SECTIONS = (
     ("inventory", "result", "inventory_result"),
     ("unlock", "result", "unlock_result"),
     ("smoke", "result", "smoke_result"),
+    ("run", "run", "result"),
+    ("logs", "logs", "result"),
+    ("executions delete", "executions", "result"),
+    ("pull", "pull", "result"),
+    ("graph", "graph", "result"),
+    ("doctor", "doctor", "result"),
+    ("init", "init", "result"),
 )
 _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 

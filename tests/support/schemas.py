@@ -12,9 +12,13 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
 #: Command → its schema; the others are in ``result.json``.
-_OWN = {"validate", "plan", "apply", "drift"}
+_OWN = {
+    **{each: each for each in ("validate", "plan", "apply", "drift", "run", "logs", "pull")},
+    **{each: each for each in ("graph", "doctor", "init")},
+    "executions delete": "executions",
+}
 _SHARED = {"history", "inventory", "unlock", "smoke"}
-NAMES = ("result", "validate", "plan", "apply", "drift")
+NAMES = ("result", *_OWN.values())
 
 
 @cache
@@ -36,7 +40,7 @@ def check_result(document: Any) -> None:
     """Fail unless ``document`` is what the schema of its command promises."""
     command = document.get("command")
     assert command in _OWN or command in _SHARED or document.get("error"), command
-    name = command if command in _OWN else "result"
+    name = _OWN.get(command, "result")
     error = best_match(_validator(name).iter_errors(document))
     assert error is None, f"{name}.json: {error.json_path}: {error.message}"
 

@@ -17,6 +17,7 @@ from kestra_sync.kestra.client import KestraClient
 from kestra_sync.model import FlowId, Scope, sha256
 from kestra_sync.repo.identify import identify_source
 from tests.support.proxy import FaultProxy
+from tests.support.schemas import check_result
 from tests.support.server import Server
 
 
@@ -30,8 +31,10 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """Stdout as JSON."""
-        return json.loads(self.out)
+        """Stdout as JSON: what its schema promises."""
+        document = json.loads(self.out)
+        check_result(document)
+        return document
 
     def reasons(self) -> dict[str, str]:
         """For each change of the plan, its ``action reason``."""

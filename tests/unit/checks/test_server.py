@@ -244,6 +244,7 @@ class Said:
     constraints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     deprecations: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 class Server:
@@ -301,6 +302,19 @@ def test_a_diagnostic_says_what_the_server_says() -> None:
         # That a subflow is missing is found by our own check, which knows what is deployed.
         (Severity.WARNING, Position(10, 1), "Be careful", None),
         (Severity.WARNING, Position(13, 5), "tasks[0] is deprecated", None),
+    ]
+
+
+def test_a_plugin_that_has_moved_is_no_more_than_told() -> None:
+    """At the first of its places, with the new name."""
+    old, new = "io.kestra.core.tasks.log.Log", "io.kestra.plugin.core.log.Log"
+    text = f"{_HEAD}tasks:\n  - id: t\n    type: {old}\n    message: x\n"
+    said = Said(infos=(f"{old} is replaced by {new}", "a.B is replaced by a.C", "Be glad"))
+    found = check_on_server(Server(said), [_desired(text, first_line=10)])
+    assert [(each.severity, each.rule, each.position, each.remedy) for each in found] == [
+        (Severity.INFO, "kestra-info", Position(14, 11), f"write `{new}`"),
+        (Severity.INFO, "kestra-info", Position(10, 1), "write `a.C`"),
+        (Severity.INFO, "kestra-info", Position(10, 1), None),
     ]
 
 

@@ -1,15 +1,12 @@
-"""Progress on a terminal, the lock that is renewed, and single executions: small edges."""
+"""Progress on a terminal, and single executions: small edges."""
 
 from __future__ import annotations
 
 import io
-import threading
 from typing import Any, cast
 
 import pytest
 
-from kestra_sync.apply.lock import Lock
-from kestra_sync.apply.renewal import kept_alive
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
@@ -59,20 +56,6 @@ def test_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stderr", io.StringIO())
     output = Output.of("smoke", output_format="text", color="never", verbose=False)
     assert not isinstance(smoke_progress(output), TerminalSmokeProgress)
-
-
-def test_the_lock_is_renewed_while_something_slow_goes_on() -> None:
-    looked = threading.Event()
-
-    class Fake:
-        def check(self) -> bool:
-            looked.set()
-            return True
-
-    with kept_alive(cast("Lock", Fake()), every=0.01):
-        assert looked.wait(5)
-    with kept_alive(None):
-        pass
 
 
 class Executions:

@@ -37,6 +37,7 @@ from kestra_sync.report.graph_text import graph_json, graph_lines
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.settings import Settings
 from tests.support.golden import check_golden
+from tests.support.schemas import check_result
 from tests.support.sources import log_flow
 
 from .samples import HOSTILE, changed, hostile, reports
@@ -301,6 +302,7 @@ def test_the_command_takes_a_part(flows: Path, capsys: pytest.CaptureFixture[str
     """The flows that were chosen, and those beside them."""
     assert run(["graph", str(flows), "--offline", "--format", "json", "--only", "n/b"]) == 0
     document = json.loads(capsys.readouterr().out)
+    check_result(document)
     assert [node["flow"]["id"] for node in document["nodes"]] == ["a", "b"]
     assert document["server"] is None
     assert document["exit_code"] == 0
@@ -344,6 +346,7 @@ def test_a_server_tells_what_would_change(
     assert run(["graph", str(flows), *options, "--only", "company.sales"]) == 0
     assert asked == [()]
     document = json.loads(capsys.readouterr().out)
+    check_result(document)
     assert document["server"] == "http://localhost:8080 (Kestra 1.3.25)"
     changes = {node["flow"]["id"]: node["change"] for node in document["nodes"]}
     assert changes == {
