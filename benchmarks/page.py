@@ -199,6 +199,7 @@ def draw(plot: Path, results: Results) -> None:
     axes.set_xlabel("flows")
     axes.set_ylabel("seconds, without changes")
     axes.grid(visible=True, which="both", alpha=0.2)
-    axes.legend()
+    axes.yaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+    axes.legend(loc="lower right")
     figure.savefig(plot, dpi=110, metadata={"Software": None})
     pyplot.close(figure)

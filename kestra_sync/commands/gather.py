@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kestra_sync.commands.validate import check_everywhere
 from kestra_sync.model import (
@@ -33,6 +33,8 @@ from kestra_sync.settings import Settings
 if TYPE_CHECKING:
     from kestra_sync.commands.ownership import Ownership
     from kestra_sync.kestra.client import KestraClient
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -181,15 +183,26 @@ def _read_again(
 
     wanted = set(needs_reading(changes))
     fresh = reading()
-    now = {key: each for key, each in live.items() if key not in wanted or key in fresh}
-    now.update(fresh)
     edited = {
         key: bases[key]
-        for key in wanted
-        if key in bases and key in now and now[key].sha256 not in bases[key].live_hashes
+        for key in fresh
+        if key in bases and fresh[key].sha256 not in bases[key].live_hashes
     }
     texts = base_sources(client.flows, edited, parallelism=parallelism)
-    return build_changes(desired, now, bases, rules, texts), now
+    again = build_changes(_some(desired, wanted), fresh, _some(bases, wanted), rules, texts)
+    by_flow = {each.flow_id: each for each in again}
+    # What is not there any more may be nobody's business now.
+    merged = tuple(
+        by_flow.get(each.flow_id, each)
+        for each in changes
+        if each.flow_id in by_flow or each.flow_id not in wanted
+    )
+    now = {key: each for key, each in live.items() if key not in wanted}
+    return merged, {**now, **fresh}
+
+
+def _some(everything: Mapping[FlowId, T], wanted: Collection[FlowId]) -> dict[FlowId, T]:
+    return {key: everything[key] for key in wanted if key in everything}
 
 
 def _respecting_others(

@@ -485,7 +485,14 @@ def test_batches_by_size() -> None:
 
 @pytest.mark.parametrize(
     ("count", "sizes"),
-    [(10, [10]), (11, [1, 10]), (25, [5, 10, 10]), (100, [25] * 4), (400, [100] * 4), (450, [50, *[100] * 4])],
+    [
+        (10, [10]),
+        (11, [1, 10]),
+        (25, [5, 10, 10]),
+        (100, [25] * 4),
+        (400, [100] * 4),
+        (450, [50, *[100] * 4]),
+    ],
 )
 def test_a_few_flows_are_spread_over_the_server(
     scripted: ScriptedServer, client: KestraClient, count: int, sizes: list[int]
