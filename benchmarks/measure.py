@@ -89,7 +89,7 @@ class Machine:
     def server_at_rest(self) -> None:
         """Let the server do last what it does by itself, where that can be told (on Linux).
 
-        For each new flow it works out what runs what, over all flows, one after the other: for
+        For each flow that is written its scheduler reads all flows again, one after the other: for
         hours after some thousand of them were created. A server that has held its flows for a day
         is done with that.
         """

@@ -111,8 +111,8 @@ class Bench:
     def writes(self, size: int, repetitions: int) -> None:
         """Everything is created, then changed; ours and bare, each on a server of its own.
 
-        Kestra goes on for hours with what many writes give it to do (it compares every new flow
-        with every other), and whoever comes second on the same server pays for the first.
+        Kestra goes on for hours with what many writes give it to do (its scheduler reads all flows
+        again for each), and whoever comes second on the same server pays for the first.
         """
         found = {what: {name: Series() for name in _WRITERS} for what in _WRITES}
         for repetition in range(repetitions):

@@ -2,9 +2,8 @@
 
 Modelled on ``flows/``: about 1.6 KB each, with comments, block scalars, expressions, quotes,
 nested tasks and calls of other flows, so that neither parsers nor scans have an easy time. They use
-nothing but core plugins, and every server takes them. They have no triggers: the scheduler of the
-embedded engine parses every flow that has one whenever any flow changes, and would be busy with
-that for long after, in the middle of what is measured.
+nothing but core plugins, and every server takes them.
+They have no triggers: what the scheduler does with those would be measured as well.
 """
 
 from __future__ import annotations

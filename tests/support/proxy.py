@@ -77,8 +77,12 @@ class Exchange:
             if name.lower() not in _HOP_BY_HOP | {"accept-encoding"}
         }
         headers["Connection"] = "close"
-        connection.request(self.seen.method, target, self.seen.body or None, headers)
-        return contextlib.closing(Answer(connection, connection.getresponse()))
+        try:
+            connection.request(self.seen.method, target, self.seen.body or None, headers)
+            return contextlib.closing(Answer(connection, connection.getresponse()))
+        except BaseException:
+            connection.close()  # the server has gone meanwhile
+            raise
 
     def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Send the head of the answer; the body then ends with the connection."""
