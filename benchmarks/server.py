@@ -11,8 +11,6 @@ from benchmarks.measure import Machine
 from tests.engine import Engine
 from tests.support.server import running_server, server_of
 
-_HEAP = "-Xmx8g"
-
 
 @contextmanager
 def fresh_machine(bytecode: Path) -> Iterator[tuple[Machine, str]]:
@@ -25,16 +23,6 @@ def fresh_machine(bytecode: Path) -> Iterator[tuple[Machine, str]]:
         with running_server() as server:
             yield Machine(server.env, bytecode), server.version
         return
-    # The one variable that goes before the command line, which has the small heap of the tests.
-    before = os.environ.get("_JAVA_OPTIONS")
-    os.environ["_JAVA_OPTIONS"] = f"{before or ''} {_HEAP}".strip()
-    try:
-        engine = Engine.start()
-    finally:
-        if before is None:
-            del os.environ["_JAVA_OPTIONS"]
-        else:
-            os.environ["_JAVA_OPTIONS"] = before
-    with engine:
+    with Engine.start(options=("-Xmx8g",)) as engine:
         server = server_of(engine)
         yield Machine(server.env, bytecode, engine.pid), server.version

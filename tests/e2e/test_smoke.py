@@ -75,7 +75,7 @@ def test_an_execution_is_of_kind_test_and_carries_commit_and_run(bench: Bench) -
 
 def test_the_deployed_revision_is_run_even_if_it_is_not_the_newest(bench: Bench) -> None:
     flow = bench.flow("pinned", OK)
-    bench.client.flows.update(flow, bench.client.flows.get(flow).source.replace(b"42", b"43"))
+    bench.client.flows.update(flow, bench.client.flows.get(flow).source.replace(b": 42", b": 43"))
     spec = SmokeSpec(flow, expect=Expectation(outputs={"answer": 42}))
     assert bench.run(spec, written={flow: 1}).runs[0].revision == 1
     run = bench.run(spec).runs[0]

@@ -38,11 +38,12 @@ class Engine:
     ...     print(engine.url, engine.username, engine.password)
     """
 
-    def __init__(self, data: Path | None, port: int | None) -> None:
+    def __init__(self, data: Path | None, port: int | None, options: tuple[str, ...] = ()) -> None:
         self.username = USERNAME
         self.password = PASSWORD
         self._data = data
         self._port = port
+        self._options = options
         self._url = ""
         self._process: subprocess.Popen[bytes] | None = None
         with tempfile.NamedTemporaryFile(
@@ -51,9 +52,17 @@ class Engine:
             self._log = Path(log.name)
 
     @classmethod
-    def start(cls, data: Path | str | None = None, port: int | None = None) -> Engine:
-        """Build if needed, start, and return once the engine answers."""
-        engine = cls(Path(data) if data is not None else None, port)
+    def start(
+        cls,
+        data: Path | str | None = None,
+        port: int | None = None,
+        options: tuple[str, ...] = (),
+    ) -> Engine:
+        """Build if needed, start, and return once the engine answers.
+
+        :param options: for the JVM, over those that make it small and quick to start.
+        """
+        engine = cls(Path(data) if data is not None else None, port, options)
         try:
             engine._launch()
         except BaseException:
@@ -129,7 +138,7 @@ class Engine:
         built = build()
         java = java_command(find_java(compiler=False))
         shared = [f"-XX:SharedArchiveFile={built.archive}"] if built.archive.exists() else []
-        command = built.command(java, *shared)
+        command = built.command(java, *shared, *self._options)
         command += ["--username", self.username, "--password", self.password]
         if self._data is not None:
             command += ["--data", str(self._data.resolve())]
