@@ -40,6 +40,20 @@ def test_put_of_what_cannot_be_sent(client: KestraClient) -> None:
         client.kv.put("a.b", "k", float("nan"))
 
 
+def test_a_value_that_is_just_being_written(
+    scripted: ScriptedServer, client: KestraClient, naps: list[float]
+) -> None:
+    """Its file is empty for a moment, which Kestra calls an internal error."""
+    message = "Internal server error: No content to map due to end-of-input"
+    scripted.on("GET", KEY, as_json({"message": message}, 500), as_json(5))
+    assert client.kv.get("a.b", "k") == 5
+    assert len(naps) == 1
+    scripted.on("GET", KEY, as_json({"message": message}, 500))
+    with pytest.raises(errors.ServerFailure, match="No content"):
+        client.kv.get("a.b", "k")
+    assert len(naps) == 1 + client.kv._transport.backoff.retries
+
+
 @pytest.mark.parametrize(
     ("answer", "entry"),
     [
