@@ -44,7 +44,7 @@ tools: setup ## Build actionlint and act, which the tests of the Action need, un
 oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
 	@.ci/oldest.sh
 
-bench: engine ## Measure speed and memory beside the bare requests, into docs/performance.md (an hour)
+bench: engine ## Measure speed and memory beside the bare requests, into docs/performance.md (20 minutes)
 	@$(RUN)/python -m pip install --quiet --group bench
 	@$(RUN)/python -m benchmarks
 

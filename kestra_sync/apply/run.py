@@ -12,6 +12,7 @@ from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.plan.levels import Stage
+from kestra_sync.plan.order import turned
 
 _DONE = {
     Action.CREATE: "created",
@@ -64,32 +65,43 @@ def run(
     outcomes: dict[FlowId, Outcome] = {}
     observer.begin(sum(len(level) for stage in stages for level in stage.levels))
     with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
-        finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
-        for stage in stages:
-            queue = _Queue(stage)
-            asked = time.monotonic()
-            try:
-                ready = queue.ready()
-                while queue.left:
-                    for change, is_first in ready:
-                        if is_first:
-                            ask()
-                        pool.submit(guarded, change).add_done_callback(finished.put)
-                    if time.monotonic() - asked > _ASK:
-                        ask()
-                        asked = time.monotonic()
-                    outcome = _next(finished)
-                    ready = ()
-                    if outcome is not None:
-                        outcomes[outcome.change.flow_id] = outcome
-                        ready = queue.after(outcome.change.flow_id)
-            except KeyboardInterrupt:  # a second ^C: nothing more is begun, nothing recorded
-                stop.set()
-                raise
+
+        def begin(change: Change) -> Future[Outcome]:
+            return pool.submit(guarded, change)
+
+        try:
+            for stage in stages:
+                outcomes.update((each.change.flow_id, each) for each in _walk(stage, begin, ask))
+        except KeyboardInterrupt:  # a second ^C: nothing more is begun, nothing recorded
+            stop.set()
+            raise
     observer.end()
     return tuple(
         outcomes[change.flow_id] for stage in stages for level in stage.levels for change in level
     )
+
+
+def _walk(
+    stage: Stage, begin: Callable[[Change], Future[Outcome]], ask: Callable[[], None]
+) -> Iterator[Outcome]:
+    """Begin each change of a stage once it waits for nothing; the outcomes, as they come."""
+    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    queue = _Queue(stage)
+    ready = queue.ready()
+    asked = time.monotonic()
+    while queue.left:
+        for change, is_first in ready:
+            if is_first:
+                ask()
+            begin(change).add_done_callback(finished.put)
+        ready = ()
+        if time.monotonic() - asked > _ASK:
+            ask()
+            asked = time.monotonic()
+        outcome = _next(finished)
+        if outcome is not None:
+            ready = queue.after(outcome.change.flow_id)
+            yield outcome
 
 
 class _Queue:
@@ -100,11 +112,8 @@ class _Queue:
             change.flow_id: number for number, level in enumerate(stage.levels) for change in level
         }
         self._changes = {each.flow_id: each for level in stage.levels for each in level}
-        self._waits = {each: len(stage.waits.get(each, ())) for each in self._changes}
-        self._next: dict[FlowId, list[FlowId]] = {each: [] for each in self._changes}
-        for flow_id, others in stage.waits.items():
-            for other in others:
-                self._next[other].append(flow_id)
+        self._waits = {each: len(others) for each, others in stage.waits.items()}
+        self._next = turned(stage.waits)
         self._deepest = -1
         self.left = len(self._changes)
 

@@ -7,8 +7,9 @@ The server names places in many ways, none of them a line of the file:
   on the way is replaced by the id of that task: ``inner.inner.message: must not be null``;
 - ``… (through reference chain: …["tasks"]->java.util.ArrayList[0]->…["x"])``, a path of Jackson's;
 - ``line: 7, column: 3`` or ``(at line 7)``, where the YAML is broken;
-- by a name: ``Invalid type: nope.Nope``, ``Unrecognized field "x" (class …)``, ``Duplicate task id
-  with name [x]``, ``Recursive call to flow [x.y]``, ``offending label: system.x=y``.
+- by a name: ``Invalid type: nope.Nope``, ``old.Log is replaced by new.Log``, ``Unrecognized field
+  "x" (class …)``, ``Duplicate task id with name [x]``, ``Recursive call to flow [x.y]``,
+  ``offending label: system.x=y``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _AT_LINE = re.compile(r"\(at line (?P<line>\d+)\)")
 _CHAIN = re.compile(r'\["(?P<key>[^"\]]+)"\]|\[(?P<index>\d+)\]')
 _STEP = re.compile(r"\.?(?:(?P<key>[A-Za-z_$][\w$-]*)|\[(?P<index>\d+)\])")
 _TYPE = re.compile(r"Invalid type: (?P<type>\S+)")
+_REPLACED = re.compile(r"^(?P<type>\S+) is replaced by ")
 _FIELD = re.compile(r'Unrecognized field "(?P<field>[^"]+)" \(class (?P<type>[\w.$]+)\)')
 _DUPLICATE = re.compile(
     r"Duplicate (?P<kind>task|trigger|input|output)\b.* name \[(?P<names>.+?)\]"
@@ -99,7 +101,8 @@ def _by_chain(text: str) -> Found | None:
 
 def _by_name(text: str, root: Any) -> Found | None:
     for pattern, find in (
-        (_TYPE, _invalid_type),
+        (_TYPE, _of_type),
+        (_REPLACED, _of_type),
         (_FIELD, _unrecognized),
         (_DUPLICATE, _duplicate),
         (_RECURSIVE, _recursive),
@@ -111,7 +114,7 @@ def _by_name(text: str, root: Any) -> Found | None:
     return None
 
 
-def _invalid_type(match: re.Match[str], root: Any) -> Found | None:
+def _of_type(match: re.Match[str], root: Any) -> Found | None:
     wanted = match["type"]
     for path, node in _nodes(root):
         if not isinstance(node, dict):

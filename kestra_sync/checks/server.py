@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from kestra_sync.checks.locate import locate
-from kestra_sync.model import Desired, Diagnostic, Position, Severity
+from kestra_sync.model import Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 
@@ -58,14 +58,10 @@ def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagn
 
 
 def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -> Diagnostic:
+    parsed = parse_source(desired.sent, desired.sent_sha256)
+    document = parsed if isinstance(parsed, ParsedDocument) else None
+    place = locate(message, document, desired.sent)
     words, remedy = _reworded(message)
-    replaced = _REPLACED.match(words)
-    if replaced is not None:
-        place, remedy = _first(desired.sent, replaced["old"]), f"write `{replaced['new']}`"
-    else:
-        parsed = parse_source(desired.sent, desired.sent_sha256)
-        document = parsed if isinstance(parsed, ParsedDocument) else None
-        place = locate(message, document, desired.sent)
     return Diagnostic(
         path=desired.path,
         position=desired.file_position(place),
@@ -77,17 +73,6 @@ def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -
     )
 
 
-def _first(source: bytes, word: str) -> Position:
-    """Where ``word`` stands first; the beginning if nowhere."""
-    before = source.partition(word.encode())[0]
-    if len(before) == len(source):
-        return Position(1, 1)
-    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace"))
-    return Position(before.count(b"\n") + 1, column + 1)
-
-
-# What Kestra says of a plugin that has moved; it takes the old name as well.
-_REPLACED = re.compile(r"^(?P<old>\S+) is replaced by (?P<new>\S+)$")
 _MISSING_SUBFLOW = re.compile(r"The subflow '[^']*' not found in namespace")
 
 # What stands around the message proper, and says nothing once there are line and column.
@@ -95,6 +80,8 @@ _NOISE = re.compile(
     r"^\s*Validation error:|Illegal \w+ source:|YAML parsing error:"
     r"|\(through reference chain: [^)]*\)|\(at line -?\d+\)|at \[Source: [^\]]*\]"
 )
+# What Kestra says of a plugin that has moved; it takes the old name as well.
+_REPLACED = re.compile(r"^\S+ is replaced by (?P<new>\S+)$")
 _KNOWN = re.compile(
     r'^(?P<words>Unrecognized field "(?P<field>[^"]+)" \(class [^)]*\)), not marked as ignorable'
     r" \(\d+ known properties: (?P<known>[^)]*)\)"
@@ -106,6 +93,9 @@ def _reworded(message: str) -> tuple[str, str | None]:
     words = " ".join(_NOISE.sub(" ", message).split()) or " ".join(message.split())
     if words == "Invalid type: <null>":
         return words, "add a `type` that is text"
+    replaced = _REPLACED.match(words)
+    if replaced is not None:
+        return words, f"write `{replaced['new']}`"
     match = _KNOWN.match(words)
     if match is None:
         return words, None

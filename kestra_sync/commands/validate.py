@@ -39,8 +39,8 @@ def validate(
 ) -> ValidateResult:
     """Load and check everything; a bad file never hides the others.
 
-    The server is asked about the flows that have no error offline: about the others it could only
-    say the same again.
+    What the server says counts for the flows that have no error offline: about the others it could
+    only say the same again.
 
     :param offline: do not ask the server.
     :raises KestraError: if the server should be asked and cannot be.

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from kestra_sync.errors import UsageError
-from kestra_sync.kestra.answer import Answer
-from kestra_sync.kestra.errors import NotFound, ServerFailure, UnexpectedAnswer
+from kestra_sync.kestra.errors import NotFound, UnexpectedAnswer
 from kestra_sync.kestra.paging import pages
 from kestra_sync.kestra.request import TEXT, Request, query, segments
 from kestra_sync.kestra.transport import Transport
@@ -39,7 +38,10 @@ class Kv:
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.
         """
-        data = self._read(Request("GET", self._path(namespace, key))).json()
+        # While somebody writes a value its file is there and empty for a moment: Kestra answers 500
+        # ("No content to map due to end-of-input", seen on 1.3 with local storage).
+        request = Request("GET", self._path(namespace, key), unsettled=True)
+        data = self._transport.send(request).json()
         if isinstance(data, dict) and "value" in data and data.get("type") in _TYPES:
             return KvEntry(
                 value=data["value"],
@@ -48,19 +50,6 @@ class Kv:
                 updated=data.get("updated") if isinstance(data.get("updated"), str) else None,
             )
         return KvEntry(value=data)  # Kestra 2.0 may give the bare value
-
-    def _read(self, request: Request) -> Answer:
-        # While somebody writes a value its file is there and empty for a moment: Kestra answers 500
-        # ("No content to map due to end-of-input", seen on 1.3 with local storage).
-        attempt = 0
-        while True:
-            try:
-                return self._transport.send(request)
-            except ServerFailure as error:
-                if error.status != 500 or attempt >= self._transport.backoff.retries:
-                    raise
-            self._transport.backoff.wait(attempt, None)
-            attempt += 1
 
     def put(
         self,

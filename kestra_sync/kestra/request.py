@@ -39,6 +39,7 @@ class Request:
     :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
     :param read_timeout: seconds, where the usual time limit does not fit.
     :param large: the answer may be too large for the memory, and goes to a file then.
+    :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
     :param replaceable: the caller knows another way, so what the server is too slow for is not
         asked for again.
     """
@@ -54,6 +55,7 @@ class Request:
     read_timeout: float | None = None
     large: bool = False
     replaceable: bool = False
+    unsettled: bool = False
 
     @property
     def repeatable(self) -> bool:

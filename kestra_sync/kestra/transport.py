@@ -178,7 +178,7 @@ class Transport:
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
             return answer
-        if status == 429 or status in GATEWAY:
+        if status == 429 or status in GATEWAY or (status == 500 and request.unsettled):
             retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
             turned_away = status == 429 and retry.after is not None
             too_slow = status == 504 and request.replaceable

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kestra_sync.model import Action, Change, FlowId
-from kestra_sync.plan.order import Order, order
+from kestra_sync.plan.order import order, turned
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import ReferenceKind, references
@@ -45,13 +45,11 @@ def levels(changes: Iterable[Change]) -> Levels:
     writes = {each.flow_id: each for each in single_writes(changes)}
     deletes = [flow_id for flow_id, each in writes.items() if each.action is Action.DELETE]
     others = [flow_id for flow_id in writes if writes[flow_id].action is not Action.DELETE]
-    called = {each: calls(writes[each].after) for each in others}
-    up = order(others, called)
-    called_before = {each: calls(writes[each].before) for each in deletes}
-    down = order(deletes, called_before)
+    up = order(others, {each: calls(writes[each].after) for each in others})
+    down = order(deletes, {each: calls(writes[each].before) for each in deletes})
     stages = (
-        _stage(writes, up.levels, _below(up, called)),
-        _stage(writes, tuple(reversed(down.levels)), _turned(_below(down, called_before))),
+        _stage(writes, up.levels, up.waits),
+        _stage(writes, tuple(reversed(down.levels)), turned(down.waits)),
     )
     return Levels(tuple(each for each in stages if each.levels), (*up.cycles, *down.cycles))
 
@@ -64,25 +62,6 @@ def _stage(
     return Stage(
         tuple(tuple(writes[flow_id] for flow_id in level) for level in sorted_levels), waits
     )
-
-
-def _below(
-    found: Order, called: Mapping[FlowId, tuple[FlowId, ...]]
-) -> dict[FlowId, tuple[FlowId, ...]]:
-    """For each flow those it calls, unless they call each other."""
-    level_of = {flow: number for number, level in enumerate(found.levels) for flow in level}
-    return {
-        flow: tuple(sorted({each for each in called[flow] if level_of.get(each, level) < level}))
-        for flow, level in level_of.items()
-    }
-
-
-def _turned(waits: Mapping[FlowId, tuple[FlowId, ...]]) -> dict[FlowId, tuple[FlowId, ...]]:
-    turned: dict[FlowId, list[FlowId]] = {flow: [] for flow in waits}
-    for flow, others in waits.items():
-        for other in others:
-            turned[other].append(flow)
-    return {flow: tuple(others) for flow, others in turned.items()}
 
 
 def single_writes(changes: Iterable[Change]) -> Iterator[Change]:

@@ -13,10 +13,12 @@ class Order:
     """Flows in levels: those of one level do not call each other and can go in parallel.
 
     :param levels: the first level calls nothing that is written; sorted within.
+    :param waits: for each flow those of lower levels that it calls itself, sorted.
     :param cycles: groups of flows that call each other; legal in Kestra, but no order fits.
     """
 
     levels: tuple[tuple[FlowId, ...], ...]
+    waits: Mapping[FlowId, tuple[FlowId, ...]]
     cycles: tuple[tuple[FlowId, ...], ...]
 
 
@@ -41,7 +43,20 @@ def order(flows: Iterable[FlowId], calls: Mapping[FlowId, Sequence[FlowId]]) -> 
     for number, group in enumerate(components):
         levels[depth[number]].extend(group)
     cycles = tuple(sorted(tuple(sorted(group)) for group in components if len(group) > 1))
-    return Order(tuple(tuple(sorted(level)) for level in levels), cycles)
+    waits = {
+        flow: tuple(other for other in others if component_of[other] != component_of[flow])
+        for flow, others in graph.items()
+    }
+    return Order(tuple(tuple(sorted(level)) for level in levels), waits, cycles)
+
+
+def turned(waits: Mapping[FlowId, Iterable[FlowId]]) -> dict[FlowId, tuple[FlowId, ...]]:
+    """For each flow of ``waits`` those that wait for it, which must be keys as well."""
+    found: dict[FlowId, list[FlowId]] = {flow: [] for flow in waits}
+    for flow, others in waits.items():
+        for other in others:
+            found[other].append(flow)
+    return {flow: tuple(others) for flow, others in found.items()}
 
 
 def _strong_components(graph: Mapping[FlowId, Sequence[FlowId]]) -> list[list[FlowId]]:

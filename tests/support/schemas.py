@@ -12,11 +12,8 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
 #: Command → its schema; the others are in ``result.json``.
-_OWN = {
-    **{each: each for each in ("validate", "plan", "apply", "drift", "run", "logs", "pull")},
-    **{each: each for each in ("graph", "doctor", "init")},
-    "executions delete": "executions",
-}
+_NAMES = ["validate", "plan", "apply", "drift", "run", "logs", "pull", "graph", "doctor", "init"]
+_OWN = {each: each for each in _NAMES} | {"executions delete": "executions"}
 _SHARED = {"history", "inventory", "unlock", "smoke"}
 NAMES = ("result", *_OWN.values())
 

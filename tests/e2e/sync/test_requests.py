@@ -111,26 +111,26 @@ def test_a_plan_with_changes(repo: Repo, proxy: FaultProxy, changed: int) -> Non
 def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
     """The record tells the revisions of many; validation goes in batches, four at once."""
     repo.config()
-    _many(repo, 120)
-    _deployed(repo, proxy)
-    for number in range(110):
-        repo.flow(f"f{number:03d}", "something else")
-    assert repo.plan("--detailed-exitcode", "--allow-large").code == 2
-    seen = _requests(proxy)
+    seen = _many_changes(repo, proxy)
     assert seen.pop("POST flows/validate") == 4
     assert seen == {"GET configs": 1, "GET inventory": 1, "GET flows/export/by-query": 1}
 
 
 def test_a_plan_with_many_changes_of_flows_that_nobody_owns(repo: Repo, proxy: FaultProxy) -> None:
     """Without a record, pages of the search tell their revisions."""
+    seen = _many_changes(repo, proxy)
+    assert seen.pop("POST flows/validate") == 4
+    assert seen == {"GET configs": 1, "GET flows/export/by-query": 1, "GET flows/search": 1}
+
+
+def _many_changes(repo: Repo, proxy: FaultProxy) -> Counter[str]:
+    """The requests of a plan that changes most of what is there."""
     _many(repo, 120)
     _deployed(repo, proxy)
     for number in range(110):
         repo.flow(f"f{number:03d}", "something else")
     assert repo.plan("--detailed-exitcode", "--allow-large").code == 2
-    seen = _requests(proxy)
-    assert seen.pop("POST flows/validate") == 4
-    assert seen == {"GET configs": 1, "GET flows/export/by-query": 1, "GET flows/search": 1}
+    return _requests(proxy)
 
 
 def test_calls_of_flows_that_are_known_need_no_search(repo: Repo, proxy: FaultProxy) -> None:

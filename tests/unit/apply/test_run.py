@@ -42,7 +42,11 @@ def stage(*levels: list[Change], waits: dict[Change, list[Change]] | None = None
         waits = {each: before for before, level in itertools.pairwise(levels) for each in level}
     return Stage(
         tuple(tuple(level) for level in levels),
-        {each.flow_id: tuple(o.flow_id for o in others) for each, others in waits.items()},
+        {
+            each.flow_id: tuple(other.flow_id for other in waits.get(each, ()))
+            for level in levels
+            for each in level
+        },
     )
 
 

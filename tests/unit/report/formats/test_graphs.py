@@ -320,8 +320,14 @@ def test_a_broken_file_is_told_and_the_rest_is_drawn(
 
 
 @pytest.mark.parametrize("wrong", ["html=x", "svg", "svg=", "=x"])
-def test_the_command_knows_its_formats(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_knows_its_formats(
+    wrong: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Before anything is read."""
+    monkeypatch.chdir(tmp_path)  # where a failure leaves its report
     assert run(["graph", "--offline", "-o", wrong]) == 64
     assert "formats are text, mermaid, dot, svg, json" in capsys.readouterr().err
 
