@@ -123,8 +123,15 @@ def gather(
     changes = with_moves(changes)
     if _written(changes) != checked.flows:
         checked = _checked(client, _written(changes), settings, observer)
-    problems.extend(_problems(client, changes, checked, scope))
-    return Sides(desired, changes, tuple(problems), len(live), owners)
+    said = _problems(client, changes, checked, scope)
+    told = {_told(each) for each in said}
+    # What cannot be parsed was told when it was compared, and again when it was checked.
+    problems = [each for each in problems if _told(each) not in told]
+    return Sides(desired, changes, (*problems, *said), len(live), owners)
+
+
+def _told(diagnostic: Diagnostic) -> tuple[object, ...]:
+    return diagnostic.path, diagnostic.position, diagnostic.rule, diagnostic.message
 
 
 def _confirmed(

@@ -76,6 +76,15 @@ def test_invalid_files(shell: Shell) -> None:
         assert (found["path"], found["line"], found["column"]) == ("flows/bad.yaml", 5, 1)
 
 
+def test_a_file_that_only_a_parser_finds_broken(shell: Shell) -> None:
+    """Its name could be told without one; what is wrong with it is told once."""
+    shell.write("flows/bad.yaml", "id: bad\nnamespace: NS\ntasks: [\n")
+    ran = shell.run("apply", "--yes")
+    assert ran.code == 3
+    assert ran.err.count("flows/bad.yaml:4:1: error[yaml-syntax]") == 1
+    assert ran.err.endswith("Nothing can be applied: 1 error in the files.\n")
+
+
 def test_nothing_to_ask_on(shell: Shell) -> None:
     """``--yes`` is needed where there is no terminal; the plan is shown all the same."""
     ran = shell.run("apply", stdin="y\n")
