@@ -20,7 +20,7 @@ demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing 
 	@$(RUN)/python .ci/demo.py
 
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
-	$(RUN)/pytest -n 4 --dist loadfile --cov --cov-report=term
+	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 lint: setup ## Check style and formatting
 	$(RUN)/ruff check .

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.examples import load_profile
 from tests.support.server import Server, running_server
-from tests.support.shared_engine import SharedEngine, shared_server
 
-_SHARED = pytest.StashKey[SharedEngine]()
 _SLOW = Path(__file__).parent / "e2e"
 
 
@@ -34,27 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _SLOW in item.path.parents)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Called by xdist where it starts a worker: all of them use one engine."""
-    stash = node.config.stash
-    if _SHARED not in stash:
-        stash[_SHARED] = SharedEngine()
-    node.workerinput["shared_engine"] = str(stash[_SHARED].place)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """The engine ends with whoever started it."""
-    if _SHARED in config.stash:
-        config.stash[_SHARED].close()
-
-
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A running Kestra: the one that KESTRA_TEST_URL names, else the embedded engine."""
-    place = getattr(request.config, "workerinput", {}).get("shared_engine")
-    if place and not os.environ.get("KESTRA_TEST_URL"):
-        yield shared_server(Path(place))
-        return
     with running_server() as found:
         yield found

@@ -159,6 +159,7 @@ class Machine(RuleBasedStateMachine):
             for each in ran.json["plan"]["changes"]
             if each["reason"] == "kept-off"
         }
+        assert set(self.git) <= set(lives), ran.out
         for name, source in self.git.items():
             live = lives[name]
             if name in off:
