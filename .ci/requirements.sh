@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 uv=build/uv/bin/uv
 if [ ! -x "$uv" ]; then
-    "$(.ci/python.sh)" -m venv --clear build/uv
-    build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+    "$(.ci/python.sh)" -I -m venv --clear build/uv
+    build/uv/bin/python -I -m pip install --quiet --disable-pip-version-check uv==0.13.9
 fi
 {
     echo "# Written by .ci/requirements.sh from pyproject.toml."

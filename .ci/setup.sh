@@ -11,7 +11,7 @@ fi
 if [ ! -x "$python" ]; then
     base=$(.ci/python.sh)
     echo "creating .venv with $("$base" --version)" >&2
-    "$base" -m venv --clear .venv
+    "$base" -I -m venv --clear .venv
 fi
 
 # The place is part of it: an environment does not survive being moved.
@@ -21,7 +21,7 @@ if [ "$(cat .venv/.set-up 2>/dev/null)" = "$state" ]; then
 fi
 echo "installing kestra-sync and its tools into .venv" >&2
 # Dependency groups need pip 25.1.
-"$python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-"$python" -m pip install --quiet --disable-pip-version-check \
+"$python" -I -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+"$python" -I -m pip install --quiet --disable-pip-version-check \
     --editable ".[fast]" --group test --group lint
 printf '%s\n' "$state" > .venv/.set-up

@@ -4,6 +4,11 @@ Run by its path and with any Python, before there is anything else, so it needs 
 library only. The environment lies in the tool cache of the runner under a hash of all that it is
 made of: a runner that keeps its disk makes it once.
 
+It runs in the checkout of a pull request and beside its secrets. So nothing in the working
+directory takes part: every Python is started isolated, elsewhere, and without the variables that
+would load code or settings. An environment that another user of the machine may have planted or
+changed is not used.
+
 ``install.py --locate`` only says where it is or will be, for the steps in between.
 """
 
@@ -12,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +32,19 @@ _DONE = ".complete"
 _FAILED = "the dependencies of the action cannot be installed, see the log"
 
 
+#: What pip may be told by the environment: where to get wheels, and how. Not what to install, into
+#: what, or by whose configuration; the content is pinned by hashes, whatever the index says.
+_PIP = frozenset(
+    {
+        "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT",
+        "PIP_PROXY", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_CACHE_DIR",
+        "PIP_NO_CACHE_DIR", "PIP_CONFIG_FILE",
+    }
+)  # fmt: skip
+#: Folders of pip's settings and caches; below the checkout they are its author's.
+_HOMES = ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where an environment is or will be.
@@ -38,8 +57,8 @@ class Place:
 
     @property
     def ready(self) -> bool:
-        """Whether it is there, and whole."""
-        return (self.folder / _DONE).exists() and self.python.exists()
+        """Whether it is there, whole, and made by us."""
+        return private(self.folder) and (self.folder / _DONE).exists() and self.python.exists()
 
     @property
     def python(self) -> Path:
@@ -52,28 +71,64 @@ def place(requirements: Path, environ: Mapping[str, str]) -> Place:
     made_of = [sys.version, sysconfig.get_platform(), sys.base_prefix]
     parts = [requirements.read_bytes(), *(each.encode() for each in made_of)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
-    return Place(key, _base(environ) / "kestra-sync" / key)
+    return Place(key, _base(environ) / key)
+
+
+def private(folder: Path) -> bool:
+    """Whether ``folder`` is a folder of this user that other users cannot write to."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the temporary folder is the user's own
+        return True
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _base(environ: Mapping[str, str]) -> Path:
-    """The first of the runner's folders that can be written."""
+    """The folder of all our environments: in the first of the runner's folders that will do.
+
+    Else one in the shared temporary folder, by a name of its own if another user has taken ours.
+    """
     for name in ("RUNNER_TOOL_CACHE", "RUNNER_TEMP"):
         given = environ.get(name)
-        if not given:
-            continue
-        folder = Path(given)
-        try:
-            (folder / "kestra-sync").mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder / "kestra-sync", os.W_OK):
-            return folder
-    return Path(tempfile.gettempdir())
+        # A relative one would lie in the checkout.
+        if (
+            given
+            and Path(given).is_absolute()
+            and (ours := _our_own(Path(given), "kestra-sync")) is not None
+        ):
+            return ours
+    user = f"-{os.geteuid()}" if hasattr(os, "geteuid") else ""
+    ours = _our_own(Path(tempfile.gettempdir()), f"kestra-sync{user}")
+    return ours or Path(tempfile.mkdtemp(prefix="kestra-sync-"))
+
+
+def _our_own(parent: Path, name: str) -> Path | None:
+    """A private folder below ``parent``, made if need be; ``None`` if it cannot be had."""
+    folder = parent / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        # Who may write to the parent can put another folder in the place of ours, unless the
+        # sticky bit keeps what others own.
+        mode = parent.stat().st_mode
+        if hasattr(os, "geteuid") and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return None
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return None
+    return folder if private(folder) and os.access(folder, os.W_OK) else None
 
 
 def wheels_folder(environ: Mapping[str, str]) -> Path:
     """Where the wheels lie between their download and their installation."""
-    return Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir()) / "kestra-sync-wheels"
+    temporary = Path(environ.get("RUNNER_TEMP") or "")
+    folder = temporary / "kestra-sync-wheels"
+    if temporary.is_absolute() and not folder.is_symlink():
+        return folder
+    return _base(environ) / "wheels"
 
 
 def install(requirements: Path, where: Place, wheels: Path) -> None:
@@ -105,6 +160,7 @@ def install(requirements: Path, where: Place, wheels: Path) -> None:
 def _make(requirements: Path, folder: Path, wheels: Path) -> None:
     # -I: nothing from the working directory, and no PYTHON… variables.
     _run(sys.executable, "-I", "-m", "venv", "--clear", str(folder))
+    folder.chmod(0o700)
     pip = [str(_interpreter(folder)), "-I", "-m", "pip", "--disable-pip-version-check"]
     # Wheels only: what builds an sdist is not pinned.
     pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(requirements)]
@@ -121,7 +177,34 @@ def _interpreter(folder: Path) -> Path:
 
 def _run(*command: str) -> None:
     # What pip says goes to stderr: stdout belongs to the caller.
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    environ = clean(os.environ, Path.cwd())
+    with tempfile.TemporaryDirectory(prefix="kestra-sync-") as empty:
+        subprocess.run(command, check=True, stdout=sys.stderr, cwd=empty, env=environ)
+
+
+def clean(environ: Mapping[str, str], checkout: Path) -> dict[str, str]:
+    """``environ`` for a Python or a pip that nothing in ``checkout`` may influence."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith(("PYTHON", "PIP_", "VIRTUAL_ENV", "__PYVENV"))
+        or name.upper() in _PIP
+    }
+    checkouts = [checkout, *(Path(each) for each in [environ.get("GITHUB_WORKSPACE", "")] if each)]
+    files = [kept.get("PIP_CONFIG_FILE", "")]
+    for name in _HOMES:
+        files += kept.get(name, "").split(os.pathsep)
+    if any(_inside(each, checkouts) for each in files if each and each != os.devnull):
+        kept["PIP_CONFIG_FILE"] = os.devnull  # pip reads no configuration at all then
+    return kept
+
+
+def _inside(path: str, folders: Sequence[Path]) -> bool:
+    """Whether ``path`` is relative, or below one of ``folders``."""
+    if not Path(path).is_absolute():
+        return True
+    real = Path(path).resolve()
+    return any(real.is_relative_to(each.resolve()) for each in folders)
 
 
 def main(args: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -9,6 +9,7 @@ import pytest
 from kestra_sync.ci.comment import digest_in
 from tests.action.act import Act, Run
 from tests.action.github import BOT, Github
+from tests.support.hostile import plant
 from tests.support.server import YAML, Http, Server
 
 CHECKOUT = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd"
@@ -251,8 +252,12 @@ def test_smoke_tests_and_rollback(act: Act, namespace: str, http: Http) -> None:
 
 
 def test_inputs_are_text_and_nothing_else(act: Act, namespace: str, tmp_path: Path) -> None:
-    """What a shell, a workflow command or an option would be stays a value."""
+    """What a shell, a workflow command or an option would be stays a value.
+
+    And what is in the checkout stays data: no module of it is imported, no program run.
+    """
     trap = tmp_path / "trap"
+    mark = plant(act.workspace)
     folder = f'flows $(touch {trap}) `touch {trap}` "; touch {trap}; #'.replace("/", "_")
     act.commit({"flows/a.yaml": flow(namespace, "a")})
     run = act.run(
@@ -260,9 +265,12 @@ def test_inputs_are_text_and_nothing_else(act: Act, namespace: str, tmp_path: Pa
             shell={"command": "plan", "paths": f"flows; touch {trap}\n$(touch {trap})\n{folder}"},
             option={"command": "plan", "environment": "--allow-large"},
             forged={"command": "plan", "url": "http://x/\n::error::forged\n"},
+            fine={"command": "validate", "offline": "true"},
         )
     )
     assert not trap.exists()
+    assert not mark.exists(), mark.read_text()
+    assert result(run, "fine") == "success", run.log
     for name in ("shell", "option", "forged"):
         assert run.outputs(name)["failure-reason"] == "usage", name
     assert not [each for each in run.annotations("error") if each.message == "forged"]

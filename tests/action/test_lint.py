@@ -17,11 +17,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from kestra_sync.ci.inputs import OPTIONS, OTHERS, variable
+from kestra_sync.ci.install import REQUIREMENTS, Place, place
 from kestra_sync.ci.result import OUTPUTS
 from kestra_sync.errors import ExitCode
 from tests.action import go_tools
 from tests.action.act import ROOT
 from tests.action.go_tools import GoToolError, find_go, go_tool
+from tests.support.hostile import plant
 
 CI = ROOT / "docs" / "ci"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -175,6 +177,104 @@ def test_without_a_python_the_remedy_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("::error title=kestra-sync::There is no Python 3.10 or newer")
     assert "python-version" in done.stdout
+
+
+#: A Python in the first place of a command, by name, path or variable, and what follows it.
+_PYTHON = re.compile(
+    r"""(?:^|[\s(;&|"'/])(?:python(?:3[\d.]*)?|"?\$\{?(?:python|PYTHON|base|1)\}?)"?\s+(?P<rest>-\S*)"""
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "action.yml", *sorted((ROOT / ".ci").glob("*.sh")), *sorted(CI.glob("*.*"))],
+    ids=lambda path: path.name,
+)
+def test_every_python_is_isolated(path: Path) -> None:
+    """Else the working directory, which is a checkout, is where it looks for modules first."""
+    shown = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for match in _PYTHON.finditer(line)
+        if match["rest"] != "-I" and not match["rest"].startswith("--version")
+    ]
+    allowed = {'"$python" -m pytest -m "not e2e"', 'if [ -x "$python" ] && ! "$python" -c'}
+    assert [line for line in shown if not any(each in line for each in allowed)] == []
+
+
+def test_the_check_for_isolation_sees_them() -> None:
+    """The check above is only as good as this."""
+    for line in (
+        'if ! "$python" -m venv x',
+        "    - python -m venv /opt/x",
+        '"$1" - "$oldest"',
+        "/opt/x/bin/python3 -c x",
+        "/opt/x/bin/python3.13 -m pip install x",
+    ):
+        match = _PYTHON.search(line)
+        assert match is not None, line
+        assert match["rest"] != "-I"
+    assert _PYTHON.search('exec "$python" -I "$x/__main__.py"')
+
+
+def _step(name: str) -> str:
+    (step,) = (each for each in ACTION["runs"]["steps"] if each.get("id") == name)
+    return str(step["run"])
+
+
+@pytest.mark.parametrize("entry", ["", "."], ids=["plain", "relative PATH"])
+def test_nothing_of_the_checkout_is_run(tmp_path: Path, entry: str) -> None:
+    """The steps of the Action, as a runner runs them, in the checkout of somebody hostile."""
+    checkout = tmp_path / "checkout"
+    mark = plant(checkout)
+    (checkout / "flows").mkdir()
+    (checkout / "flows" / "a.yaml").write_text("id: a\nnamespace: acme\ntasks: 5\n")
+    output = tmp_path / "output"
+    # What is installed is not the question here: the ready environment is that of these tests.
+    environ = {
+        "PATH": os.pathsep.join([*([entry] if entry else []), os.environ["PATH"]]),
+        "HOME": os.environ.get("HOME", "/"),
+        "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_WORKSPACE": str(checkout),
+        "GITHUB_OUTPUT": str(output),
+        "RUNNER_TEMP": str(tmp_path),
+        "INPUT_COMMAND": "validate",
+        "INPUT_OFFLINE": "true",
+        "INPUT_PATHS": "flows",
+        "PYTHONPATH": str(checkout),
+    }
+
+    def shell(script: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        return subprocess.run(
+            command, cwd=checkout, env={**environ, **more}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    found = shell(_step("python"))
+    if not entry:
+        assert found.returncode == 0, found.stderr
+    assert not mark.exists(), mark.read_text()
+    outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert Path(outputs["python"]).is_absolute()
+    where = place(REQUIREMENTS, environ)
+    _ready(where)
+    (found_key, key) = (outputs["key"], where.key)
+    if found_key != key:  # the Python of the runner is not that of the tests
+        _ready(Place(found_key, where.folder.parent / found_key))
+    done = shell(_step("run"), PYTHON=outputs["python"])
+    assert "tasks" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == ExitCode.INVALID
+    assert not mark.exists(), mark.read_text()
+
+
+def _ready(where: Place) -> None:
+    """An environment that is ready: ours."""
+    where.python.parent.mkdir(parents=True)
+    where.folder.chmod(0o700)
+    where.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    where.python.chmod(0o755)
+    (where.folder / ".complete").touch()
 
 
 def test_the_hook_for_pre_commit(tmp_path: Path) -> None:

@@ -7,13 +7,24 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from kestra_sync.ci import install as module
-from kestra_sync.ci.install import REQUIREMENTS, Place, install, main, place
+from kestra_sync.ci.install import (
+    REQUIREMENTS,
+    Place,
+    clean,
+    install,
+    main,
+    place,
+    private,
+    wheels_folder,
+)
+from tests.support.hostile import plant
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,14 +57,24 @@ def pinned(folder: Path, path: Path) -> Path:
 
 
 def test_only_what_is_pinned_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel that somebody put into the cache is refused, and nothing half is left."""
+    """A wheel that somebody put into the cache is refused, and nothing half is left.
+
+    The working directory is the checkout of somebody who would like to take part.
+    """
+    checkout = tmp_path / "checkout"
+    mark = plant(checkout)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("PYTHONPATH", str(checkout))
+    monkeypatch.setenv("PYTHONUSERBASE", str(checkout))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "pip.conf")
+    monkeypatch.setenv("PIP_TARGET", str(checkout))
     real = module._run
 
     def run(program: str, *args: str) -> None:
         """Our own pip works on the environment: to give it one takes long."""
         if "pip" in args:
             options = args[args.index("pip") + 1 :]
-            real(sys.executable, "-m", "pip", "--python", program, *options)
+            real(sys.executable, "-I", "-m", "pip", "--python", program, *options)
         else:
             real(program, *args[:-1], "--without-pip", args[-1])
 
@@ -74,6 +95,7 @@ def test_only_what_is_pinned_is_installed(tmp_path: Path, monkeypatch: pytest.Mo
         [str(where.python), "-I", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "42\n"
+    assert not mark.exists(), mark.read_text()
     assert [each.name for each in where.folder.parent.iterdir()] == [where.key]
 
 
@@ -159,12 +181,81 @@ def test_the_first_folder_that_can_be_written(
 ) -> None:
     file = tmp_path / "file"
     file.touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir()
     environ = {"RUNNER_TOOL_CACHE": str(file), "RUNNER_TEMP": str(tmp_path)}
     assert place(REQUIREMENTS, environ).folder.is_relative_to(tmp_path / "kestra-sync")
+    relative = {"RUNNER_TOOL_CACHE": "tools", "RUNNER_TEMP": "temp"}
+    for wanted in (relative, {}):
+        assert place(REQUIREMENTS, wanted).folder.is_relative_to(tmp_path / "shared")
+        assert wheels_folder(wanted).is_relative_to(tmp_path / "shared")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert not place(REQUIREMENTS, environ).folder.is_relative_to(tmp_path / "kestra-sync")
-    monkeypatch.setattr(os, "name", "nt")
-    monkeypatch.undo()
+    folder = place(REQUIREMENTS, environ).folder
+    assert folder.parent.name.startswith("kestra-sync-")
+    assert private(folder.parent)
+
+
+def _planted(folder: Path) -> None:
+    """What looks like an environment that is ready."""
+    python = Place("", folder).python
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho planted\n")
+    python.chmod(0o755)
+    (folder / ".complete").touch()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows: no such modes")
+@pytest.mark.parametrize("how", ["others may write", "a link", "another user", "an open parent"])
+def test_a_planted_environment_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """In a shared temporary folder another user can know the place, and be there first."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    ours = place(REQUIREMENTS, {})
+    assert ours.folder.parent.parent == shared
+    _planted(ours.folder)
+    ours.folder.chmod(0o755)
+    assert ours.ready, "the control: made by us, it is used"
+    if how == "others may write":
+        ours.folder.parent.chmod(0o777)
+    elif how == "a link":
+        ours.folder.parent.rename(tmp_path / "theirs")
+        ours.folder.parent.symlink_to(tmp_path / "theirs")
+    elif how == "another user":
+        monkeypatch.setattr(os, "geteuid", lambda: ours.folder.stat().st_uid + 1)
+    else:
+        shared.chmod(0o777)
+    now = place(REQUIREMENTS, {})
+    assert not now.ready
+    assert now.folder.parent not in {ours.folder.parent, shared}
+
+    ours.folder.chmod(0o777)
+    assert not ours.ready
+
+
+def test_what_python_and_pip_are_told(tmp_path: Path) -> None:
+    """Where to get wheels, but nothing that comes from the checkout or would load code."""
+    checkout = tmp_path / "checkout"
+    elsewhere = {"PIP_INDEX_URL": "https://mirror", "PATH": "/bin", "HOME": str(tmp_path)}
+    python = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONINSPECT")
+    pip = ("PIP_TARGET", "PIP_REQUIREMENT", "PIP_PREFIX", "PIP_FIND_LINKS", "PIP_NO_BINARY")
+    loads = dict.fromkeys((*python, *pip), "x")
+    assert clean({**elsewhere, **loads}, checkout) == elsewhere
+    config = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    assert clean(config, checkout) == config
+    for inside in (
+        {"PIP_CONFIG_FILE": "pip.conf"},
+        {"PIP_CONFIG_FILE": str(checkout / "pip.conf")},
+        {"PIP_CONFIG_FILE": str(tmp_path / "x" / ".." / "checkout" / "pip.conf")},
+        {"HOME": str(checkout / "home")},
+        {"XDG_CONFIG_DIRS": f"/etc/xdg{os.pathsep}{checkout}"},
+    ):
+        assert clean(inside, checkout)["PIP_CONFIG_FILE"] == os.devnull, inside
+    workspace = {"HOME": str(checkout / "home"), "GITHUB_WORKSPACE": str(checkout)}
+    assert clean(workspace, tmp_path / "other")["PIP_CONFIG_FILE"] == os.devnull
 
 
 def test_what_the_action_asks(
