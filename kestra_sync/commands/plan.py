@@ -19,15 +19,18 @@ from kestra_sync.model import (
     Reason,
     Repository,
     Scope,
+    Severity,
 )
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import Rules
-from kestra_sync.plan.guards import GuardInput, Refusal, check_guards
+from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted
 from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.repo.git import GitError
+    from kestra_sync.repo.incomplete import Incomplete
 
 
 @dataclass(frozen=True)
@@ -129,10 +132,15 @@ def make_plan(
         unchanged=sum(each.desired is not None and not each.writes for each in sides.changes),
         partial=partial,
     )
+    lacking = _not_here(settings, repository) if deleted(made) else None
+    not_asked = [_not_asked(each) for each in lacking.problems] if lacking is not None else []
     diagnostics = sorted(
-        [*repository.diagnostics, *sides.diagnostics], key=lambda each: each.sort_key
+        [*repository.diagnostics, *sides.diagnostics, *not_asked],
+        key=lambda each: each.sort_key,
     )
-    given = _guard_input(settings, repository, sides, ownership, scope, info.system_namespace)
+    given = _guard_input(
+        settings, repository, sides, ownership, scope, info.system_namespace, lacking
+    )
     return PlanResult(
         repository,
         made,
@@ -154,6 +162,26 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
+def _not_here(settings: Settings, repository: Repository) -> Incomplete:
+    """Git is only asked if something would be deleted."""
+    from kestra_sync.repo.not_here import find_not_here
+
+    return find_not_here(
+        settings.paths, ignore=settings.ignore, base=settings.base_path, repository=repository
+    )
+
+
+def _not_asked(problem: GitError) -> Diagnostic:
+    return Diagnostic(
+        "",
+        None,
+        Severity.WARNING,
+        "git-not-asked",
+        f"{problem.reason}; whether the checkout is complete was read from the index without it",
+        problem.remedy,
+    )
+
+
 def _guard_input(
     settings: Settings,
     repository: Repository,
@@ -161,6 +189,7 @@ def _guard_input(
     ownership: Ownership | None,
     scope: Scope,
     system_namespace: str,
+    lacking: Incomplete | None,
 ) -> GuardInput:
     from kestra_sync.repo.silent import SilentPaths
 
@@ -175,6 +204,7 @@ def _guard_input(
         live=sides.live,
         prune_scope=settings.prune is Prune.SCOPE,
         silent_paths=SilentPaths(repository),
+        not_here=(lambda _flow, _path: None) if lacking is None else lacking.holds,
         owners=sides.owners,
         protected=tuple(
             name

@@ -5,12 +5,16 @@ Taken from octoDNS, which refuses updates and deletions beyond a share of what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason
 from kestra_sync.plan.compare import OnDrift
+
+if TYPE_CHECKING:
+    from kestra_sync.repo.incomplete import NotHere
 
 #: Shares only mean something from here on.
 _ENOUGH = 10
@@ -61,6 +65,8 @@ class GuardInput:
     :param live: how many live flows the scope holds.
     :param prune_scope: whatever the scope holds beside Git is deleted.
     :param silent_paths: tells whether a recorded path still exists and yields no flow any more.
+    :param not_here: tells where Git may still hold a flow that the working tree lacks, by the flow
+        and the path it came from.
     :param owners: flows of other inventories, and their names.
     :param protected: namespaces that nothing is done to, dot-aware.
     :param callers: for each flow that would be deleted, the remaining flows that call it.
@@ -71,6 +77,7 @@ class GuardInput:
     live: int
     prune_scope: bool = False
     silent_paths: Callable[[str], bool] = lambda _path: False
+    not_here: Callable[[FlowId, str | None], NotHere | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
@@ -120,6 +127,36 @@ def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             " deleted",
             "check the paths and the checkout; if all should go, pass --allow-large",
         )
+
+
+def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    doomed = deleted(plan)
+    held = {
+        each.flow_id: place
+        for each in doomed
+        if (place := given.not_here(each.flow_id, each.path)) is not None
+    }
+    if not held:
+        return
+    flows = [each for each in doomed if each.flow_id in held]
+    places = list(dict.fromkeys(held.values()))
+    missing = "; ".join(
+        _paths([each for each in places if each.cause is cause])
+        for cause in dict.fromkeys(each.cause for each in places)
+    )
+    yield Refusal(
+        "incomplete-checkout",
+        f"{len(flows)} of {len(doomed)} deletions are of flows that Git may still hold"
+        f" ({_named(flows)}), as the checkout is incomplete: {missing}",
+        "; ".join(dict.fromkeys(each.remedy for each in places)),
+    )
+
+
+def _paths(places: Sequence[NotHere]) -> str:
+    """``flows/shared: a submodule that is not checked out``."""
+    shown = ", ".join(map(str, places[:5]))
+    more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+    return f"{shown}{more}: {places[0].cause.words}"
 
 
 def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
@@ -224,6 +261,7 @@ def _still_called(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 _GUARDS = (
     _conflicts,
     _empty,
+    _incomplete,
     _skipped,
     _too_many_deletions,
     _too_many_updates,

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from kestra_sync.errors import KestraSyncError, RefusedError, UsageError
 from kestra_sync.model import Diagnostic, Document, Flow, Position, Repository, Severity, Skipped
 from kestra_sync.repo.flows import diagnostic, duplicates, identify
 from kestra_sync.repo.split import split
@@ -27,7 +28,11 @@ def load(
     :param strict: a document that is no flow is an error.
     :param base: the directory of the configuration; by default the working directory.
     :raises UsageError: for a path that does not exist.
+    :raises RefusedError: for one that does not exist here, but does in Git.
     """
+    for path in paths:
+        if not os.path.lexists(path):
+            raise _missing(path)
     found = walk(paths, ignore=ignore, base=base)
     flows: list[Flow] = []
     skipped = list(found.skipped)
@@ -57,6 +62,20 @@ def load(
         flows=tuple(flows),
         skipped=tuple(sorted(skipped, key=lambda s: (s.path, s.first_line))),
         diagnostics=tuple(sorted(diagnostics, key=lambda d: d.sort_key)),
+    )
+
+
+def _missing(path: str) -> KestraSyncError:
+    """The error for a path that is not there, which tells if Git has it."""
+    from kestra_sync.repo.not_here import find_not_here
+
+    held = next((each for each in find_not_here((path,)).paths if each.walked), None)
+    if held is None:
+        return UsageError(f"no such file or directory: {path}")
+    return RefusedError(
+        f"{path} is not here, but Git has it: the checkout is incomplete ({held}:"
+        f" {held.cause.words})",
+        remedy=held.remedy,
     )
 
 

@@ -1,0 +1,172 @@
+"""What Git's index says that a working tree should hold.
+
+``git ls-files`` tells it. Where Git cannot be asked (it is not installed, or refuses a directory
+of another user) the index file is read here, by ``Documentation/gitformat-index`` of Git.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kestra_sync.repo.git import GitError, git
+
+LINK, SUBMODULE, TREE = 0o120000, 0o160000, 0o040000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of the index.
+
+    :param path: below the top of the checkout, with ``/``.
+    :param mode: as in a tree: file, link, submodule, or the directory that a sparse index keeps
+        in place of all that is in it.
+    :param oid: the hash of the content, in hexadecimal.
+    :param skip: ``skip-worktree``: a sparse checkout leaves it out.
+    :param assume: ``assume-unchanged``: Git does not look whether it is there.
+    :param unmerged: a merge left several versions of it.
+    """
+
+    path: str
+    mode: int
+    oid: str
+    skip: bool = False
+    assume: bool = False
+    unmerged: bool = False
+
+
+def entries_of(top: Path) -> tuple[Entry, ...]:
+    """The index of the checkout at ``top``, as ``git`` tells it.
+
+    :raises GitError: it does not.
+    """
+    said = git(top, "ls-files", "-z", "--stage", "-v")
+    return tuple(_listed(each) for each in said.split(b"\0") if each)
+
+
+def tree_of(top: Path, commit: str) -> tuple[Entry, ...]:
+    """All files of a commit.
+
+    :raises GitError: the commit, or a tree of it, is not in this repository.
+    """
+    said = git(top, "ls-tree", "-r", "-z", "--full-tree", commit)
+    found = []
+    for line in filter(None, said.split(b"\0")):
+        head, _, path = line.partition(b"\t")
+        mode, _, oid = head.split(b" ")
+        found.append(Entry(os.fsdecode(path), int(mode, 8), oid.decode()))
+    return tuple(found)
+
+
+def _listed(line: bytes) -> Entry:
+    """``H 100644 <oid> 0<tab>path``: the tag is in lower case for ``assume-unchanged``."""
+    head, _, path = line.partition(b"\t")
+    tag, mode, oid, stage = head.decode().split(" ")
+    return Entry(
+        os.fsdecode(path).rstrip("/"),
+        int(mode, 8),
+        oid,
+        skip=tag.upper() == "S",
+        assume=tag.islower(),
+        unmerged=stage != "0",
+    )
+
+
+def git_directory(top: Path) -> Path:
+    """Where the repository of a checkout is: ``.git``, or where the file ``.git`` points to.
+
+    :raises GitError: to nowhere.
+    """
+    there = top / ".git"
+    try:
+        if there.is_dir():
+            return there
+        text = there.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise GitError(f"{there} cannot be read: {error.strerror}") from error
+    directory = top / text.removeprefix("gitdir:").strip()
+    if not text.startswith("gitdir:") or not directory.is_dir():
+        raise GitError(
+            f"{there} does not lead to a repository",
+            "copy the whole repository, not only the working tree",
+        )
+    return directory
+
+
+def index_file(top: Path) -> Path:
+    """Where the index of a checkout is, whether or not it is there.
+
+    :raises GitError: the checkout does not lead to a repository.
+    """
+    return git_directory(top) / "index"
+
+
+def read_index(file: Path) -> tuple[Entry, ...]:
+    """The same from the file itself; entries that a sparse index has merged stay directories.
+
+    :raises GitError: it cannot be read, or is of a kind that is not known here.
+    """
+    try:
+        data = file.read_bytes()
+        return tuple(_parsed(data))
+    except OSError as error:
+        raise GitError(f"{file} cannot be read: {error.strerror}") from error
+    except (struct.error, IndexError, ValueError) as error:
+        raise GitError(f"{file} is not an index as Git writes it") from error
+
+
+def _parsed(data: bytes) -> Iterator[Entry]:
+    signature, version, number = struct.unpack_from(">4sII", data)
+    if signature != b"DIRC" or version not in (2, 3, 4):
+        raise ValueError("an unknown version")
+    place, path = 12, b""
+    for _ in range(number):
+        begin = place
+        (mode,) = struct.unpack_from(">I", data, place + 24)
+        oid = data[place + 40 : place + 60].hex()
+        (flags,) = struct.unpack_from(">H", data, place + 60)
+        place += 62
+        more = 0
+        if flags & 0x4000:
+            (more,) = struct.unpack_from(">H", data, place)
+            place += 2
+        if version == 4:
+            cut, place = _number(data, place)
+            end = data.index(b"\0", place)
+            path = path[: len(path) - cut] + data[place:end]
+            place = end + 1
+        else:
+            end = data.index(b"\0", place)
+            path = data[place:end]
+            place = begin + (end - begin) // 8 * 8 + 8
+        if stat.S_IFMT(mode) not in (stat.S_IFREG, LINK, SUBMODULE, TREE) or not path:
+            raise ValueError("another format of hashes, or damage")
+        yield Entry(
+            os.fsdecode(path).rstrip("/"),
+            mode,
+            oid,
+            skip=bool(more & 0x4000),
+            assume=bool(flags & 0x8000),
+            unmerged=bool(flags & 0x3000),
+        )
+    while place + 8 <= len(data) - 20:
+        name, size = struct.unpack_from(">4sI", data, place)
+        if name == b"link":
+            raise ValueError("a split index: most of it is in another file")
+        place += 8 + size
+
+
+def _number(data: bytes, place: int) -> tuple[int, int]:
+    """A number of variable length, as the offsets in packs, and the place behind it."""
+    byte = data[place]
+    place += 1
+    value = byte & 0x7F
+    while byte & 0x80:
+        byte = data[place]
+        place += 1
+        value = ((value + 1) << 7) | (byte & 0x7F)
+    return value, place

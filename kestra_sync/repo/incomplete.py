@@ -1,0 +1,119 @@
+"""A path that Git holds and the working tree lacks: why, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kestra_sync.model import FlowId, StrEnum
+from kestra_sync.repo.git import GitError
+
+
+class Cause(StrEnum):
+    """Why a path is not here."""
+
+    SUBMODULE = "submodule"
+    OTHER_COMMIT = "other-commit"
+    SPARSE = "sparse"
+    ASSUMED = "assumed"
+    POINTER = "pointer"
+    FAILED = "failed"
+    UNMERGED = "unmerged"
+    LINK = "link"
+    UNKNOWN = "unknown"
+
+    @property
+    def words(self) -> str:
+        """What the path is."""
+        return _WORDS[self]
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return _REMEDIES[self]
+
+
+_WORDS = {
+    Cause.SUBMODULE: "a submodule that is not checked out",
+    Cause.OTHER_COMMIT: "a submodule at another commit than the one that Git records",
+    Cause.SPARSE: "left out by a sparse checkout",
+    Cause.ASSUMED: "missing, and hidden from Git by assume-unchanged",
+    Cause.POINTER: "a pointer of Git LFS or git-annex in place of the file",
+    Cause.FAILED: "missing from a checkout that failed or was interrupted",
+    Cause.UNMERGED: "missing, in a merge that is not resolved",
+    Cause.LINK: "a symbolic link that leads nowhere, or was checked out as text",
+    Cause.UNKNOWN: "Git does not tell what it should hold",
+}
+_REMEDIES = {
+    Cause.SUBMODULE: "run 'git submodule update --init --recursive' (in actions/checkout:"
+    " 'submodules: true' or 'recursive'; in GitLab: 'GIT_SUBMODULE_STRATEGY: recursive')",
+    Cause.OTHER_COMMIT: "run 'git submodule update --init --recursive', or 'git add' the submodule"
+    " if its present commit is meant",
+    Cause.SPARSE: "run 'git sparse-checkout disable' (in actions/checkout: remove"
+    " 'sparse-checkout:')",
+    Cause.ASSUMED: "run 'git update-index --no-assume-unchanged' and 'git checkout --' for these"
+    " paths",
+    Cause.POINTER: "run 'git lfs pull' or 'git annex get' (in actions/checkout: 'lfs: true')",
+    Cause.FAILED: "run 'git checkout -f HEAD', or clone again; remove .git/index.lock if no Git"
+    " command is running",
+    Cause.UNMERGED: "resolve the merge, see 'git status'",
+    Cause.LINK: "check out what the link points to; on Windows 'git config core.symlinks true'"
+    " and 'git checkout -f HEAD'",
+    Cause.UNKNOWN: "make the repository readable for git",
+}
+
+
+@dataclass(frozen=True)
+class NotHere:
+    """A path that Git holds and the working tree lacks.
+
+    :param file: the absolute path.
+    :param directory: everything below it is not here either.
+    :param walked: a run over a whole checkout would look at it.
+    :param flows: the flows that Git's version of it holds; ``None`` if that cannot be told.
+    :param remedy: what to do about it.
+    """
+
+    file: Path
+    cause: Cause
+    directory: bool
+    walked: bool
+    flows: frozenset[FlowId] | None
+    remedy: str
+
+    def __str__(self) -> str:
+        here = Path.cwd().resolve()
+        inside = self.file.is_relative_to(here)
+        return (self.file.relative_to(here) if inside else self.file).as_posix()
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """All that is not here.
+
+    :param problems: why Git could not be asked, where it could not: what was found is read from
+        the index without it.
+    """
+
+    paths: tuple[NotHere, ...] = ()
+    problems: tuple[GitError, ...] = ()
+
+    def holds(self, flow_id: FlowId, path: str | None) -> NotHere | None:
+        """Where Git may still hold a flow that the files do not; ``None`` if nowhere.
+
+        :param path: the file that it came from, relative to the working directory.
+        """
+        for each in self.paths:
+            if each.flows is not None and flow_id in each.flows:
+                return each
+        if path is not None:
+            file = Path(os.path.normpath(Path.cwd().resolve() / path))
+            places = {file, file.resolve()}  # it may have been found by way of a link
+            for each in self.paths:
+                if each.file in places or (
+                    each.directory and any(place.is_relative_to(each.file) for place in places)
+                ):
+                    return each
+        # It may have been moved to where we cannot look.
+        return next((each for each in self.paths if each.walked and each.flows is None), None)

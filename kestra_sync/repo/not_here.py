@@ -1,0 +1,319 @@
+"""What Git holds and the working tree lacks: such a flow is not here, but it is not gone.
+
+A submodule that is not initialised, a sparse checkout or an interrupted one leaves files out that
+are part of the commit. A deletion that is committed, staged, or made in the working tree of a whole
+checkout is a deletion; everything else that Git still has is reported by :func:`find_not_here`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kestra_sync.model import Flow, FlowId, Repository, Skipped
+from kestra_sync.repo.flows import identify
+from kestra_sync.repo.git import GitError, ask, checkout_of, git
+from kestra_sync.repo.git_index import (
+    LINK,
+    SUBMODULE,
+    TREE,
+    Entry,
+    entries_of,
+    git_directory,
+    index_file,
+    read_index,
+    tree_of,
+)
+from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.incomplete import Cause, Incomplete, NotHere
+from kestra_sync.repo.split import split
+from kestra_sync.repo.walk import is_flow_file
+
+#: Seconds after which a lock of the index is not that of a command that only takes a moment.
+_LOCK_WAIT = 2.0
+
+
+def find_not_here(
+    paths: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    base: Path | None = None,
+    repository: Repository | None = None,
+) -> Incomplete:
+    """Ask Git what the checkouts that ``paths`` lie in should hold. Nothing without Git.
+
+    :param ignore: as for :func:`kestra_sync.repo.load.load`; so is ``base``.
+    :param repository: what was loaded from ``paths``: files that only point to their content are
+        among those that were skipped.
+    """
+    search = _Search(_Walked(paths, ignore, Path(base or Path.cwd()).resolve()))
+    for root in search.walked.roots:
+        search.begin(root)
+    for entry in repository.skipped if repository is not None else ():
+        file = Path(os.path.abspath(entry.path))  # noqa: PTH100 - links are not followed
+        if is_pointer(file):
+            search.add(file, Cause.POINTER)
+    return Incomplete(search.named(), tuple(search.problems.values()))
+
+
+def is_pointer(file: Path) -> bool:
+    """Whether a file only says where its content is kept: by Git LFS, or git-annex."""
+    try:
+        with file.open("rb") as stream:
+            return _is_pointer(stream.read(200))
+    except OSError:
+        return False
+
+
+def _is_pointer(data: bytes) -> bool:
+    return data.startswith(
+        (b"version https://git-lfs.github.com/", b"version https://hawser.github.com/", b"/annex/")
+    )
+
+
+class _Walked:
+    """Whether a walk over whole checkouts would come to a path."""
+
+    def __init__(self, paths: Sequence[str], ignore: Sequence[str], base: Path) -> None:
+        self.base = base
+        self.roots = [Path(path).resolve() for path in paths]
+        self._rules = IgnoreRules.of(ignore, base)
+
+    def __call__(self, file: Path, *, directory: bool) -> bool:
+        return any(self._below(root, file, directory=directory) for root in self.roots)
+
+    def _below(self, root: Path, file: Path, *, directory: bool) -> bool:
+        if root == file or (directory and root.is_relative_to(file)):
+            return True
+        if not file.is_relative_to(root):
+            return False
+        rules, here = self._rules.above(root), root
+        names = file.relative_to(root).parts
+        for number, name in enumerate(names, 1):
+            rules, here = rules.enter(here, lambda _shown, _error: None), here / name
+            inner = number < len(names) or directory
+            if name.startswith(".") or rules.ignored(here, directory=inner):
+                return False
+        return directory or is_flow_file(file.name)
+
+
+@dataclass
+class _Search:
+    walked: _Walked
+    found: dict[Path, NotHere] = field(default_factory=dict)
+    blobs: dict[Path, tuple[Path, str]] = field(default_factory=dict)
+    problems: dict[str, GitError] = field(default_factory=dict)
+    seen: set[Path] = field(default_factory=set)
+    links: list[Path] = field(default_factory=list)
+
+    def begin(self, root: Path) -> None:
+        """Look at the checkout that ``root`` lies in, those around it, and those below it."""
+        top = checkout_of(root)
+        while top is not None:
+            self.visit(top)
+            if self.walked.base.is_relative_to(top):
+                break
+            inner, top = top, checkout_of(top.parent)
+            # Only a checkout of which the inner one is a submodule has a say.
+            while top is not None and not _is_submodule(top, inner):
+                top = checkout_of(top.parent)
+        for directory, names, files in os.walk(root):
+            names[:] = [name for name in names if not name.startswith(".")]
+            if ".git" in files or os.path.isdir(os.path.join(directory, ".git")):  # noqa: PTH112, PTH118
+                self.visit(Path(directory))
+
+    def visit(self, top: Path) -> None:
+        """Compare a checkout with its index, and the submodules in it with theirs."""
+        if top in self.seen:
+            return
+        self.seen.add(top)
+        try:
+            index = index_file(top)
+            if _locked(index):
+                self.add(top, Cause.FAILED, directory=True)
+            entries, failed = self._entries(top, index)
+        except GitError as error:
+            remedy = error.remedy or Cause.UNKNOWN.remedy
+            self.add(top, Cause.UNKNOWN, directory=True, remedy=f"{error.reason}: {remedy}")
+            return
+        for entry in entries:
+            self._compare(top, entry, failed=failed)
+
+    def _entries(self, top: Path, index: Path) -> tuple[tuple[Entry, ...], bool]:
+        """What the checkout should hold, and whether it never came to hold it.
+
+        :raises GitError: nothing tells.
+        """
+        if not index.exists():
+            if ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None:
+                return tree_of(top, "HEAD"), True
+            git(top, "rev-parse", "--git-dir")  # no commit yet; or Git does not tell
+            return (), False
+        try:
+            entries = entries_of(top)
+        except GitError as error:
+            entries = read_index(index)
+            self.problems.setdefault(error.reason, error)
+        files = [each for each in entries if not each.skip and each.mode != SUBMODULE]
+        nothing = bool(files) and not any(os.path.lexists(top / each.path) for each in files)
+        return entries, nothing
+
+    def _compare(self, top: Path, entry: Entry, *, failed: bool) -> None:
+        file = top / entry.path
+        if entry.mode == SUBMODULE:
+            self._submodule(file, entry)
+            return
+        if entry.mode == TREE:
+            self.add(file, Cause.SPARSE, directory=True)
+            return
+        if entry.mode == LINK and os.path.lexists(file):
+            if not file.is_symlink() or not file.exists():
+                self.add(file, Cause.LINK, directory=not is_flow_file(file.name))
+            elif file.is_dir() and self.walked(file, directory=True):
+                self.links.append(file.resolve())
+            return
+        cause = _cause(entry, failed=failed)
+        if cause is not None and not os.path.lexists(file):
+            self.add(file, cause, blob=(top, entry.oid))
+
+    def _submodule(self, file: Path, entry: Entry) -> None:
+        if not os.path.lexists(file / ".git"):
+            cause = Cause.SPARSE if entry.skip else Cause.SUBMODULE
+            self.add(file, cause, directory=True)
+            return
+        if _head(file) != entry.oid:
+            try:
+                recorded = tree_of(file, entry.oid)
+            except GitError:
+                self.add(file, Cause.OTHER_COMMIT, directory=True)
+            else:
+                for each in recorded:
+                    inner = file / each.path
+                    if not os.path.lexists(inner):
+                        submodule = each.mode == SUBMODULE
+                        blob = None if submodule else (file, each.oid)
+                        self.add(inner, Cause.OTHER_COMMIT, directory=submodule, blob=blob)
+        self.visit(file)
+
+    def add(
+        self,
+        file: Path,
+        cause: Cause,
+        *,
+        directory: bool = False,
+        blob: tuple[Path, str] | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        """Note a path. The first cause stays."""
+        if file in self.found:
+            return
+        walked = self.walked(file, directory=directory)
+        self.found[file] = NotHere(file, cause, directory, walked, None, remedy or cause.remedy)
+        if blob is not None and walked:
+            self.blobs[file] = blob
+
+    def named(self) -> tuple[NotHere, ...]:
+        """Everything that was found, with the flows that Git's versions hold."""
+        wanted: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for file, (top, oid) in self.blobs.items():
+            wanted[top][oid].append(file)
+        flows: dict[Path, frozenset[FlowId] | None] = {}
+        for top, oids in wanted.items():
+            for oid, data in _contents(top, oids).items():
+                for file in oids[oid]:
+                    flows[file] = _flows(file, data)
+        return tuple(
+            replace(each, flows=flows.get(file), walked=each.walked or self._linked(each))
+            for file, each in sorted(self.found.items())
+        )
+
+    def _linked(self, each: NotHere) -> bool:
+        """Whether a walk would come to a directory by a link from elsewhere."""
+        return each.directory and any(
+            target.is_relative_to(each.file) or each.file.is_relative_to(target)
+            for target in self.links
+        )
+
+
+def _cause(entry: Entry, *, failed: bool) -> Cause | None:
+    """Why the entry may be missing other than because somebody deleted it."""
+    if entry.skip:
+        return Cause.SPARSE
+    if failed:
+        return Cause.FAILED
+    if entry.unmerged:
+        return Cause.UNMERGED
+    return Cause.ASSUMED if entry.assume else None
+
+
+def _locked(index: Path) -> bool:
+    """Whether a Git command holds the index, or was killed while it did."""
+    lock = index.with_name("index.lock")
+    end = time.monotonic() + _LOCK_WAIT
+    while lock.exists():
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _is_submodule(top: Path, inner: Path) -> bool:
+    try:
+        try:
+            entries = entries_of(top)
+        except GitError:
+            entries = read_index(index_file(top))
+    except GitError:
+        return False
+    return any(each.mode == SUBMODULE and top / each.path == inner for each in entries)
+
+
+def _head(top: Path) -> str | None:
+    """The commit that is checked out, also where Git does not tell."""
+    said = ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if said is not None:
+        return said
+    try:
+        directory = git_directory(top)
+        text = (directory / "HEAD").read_text(encoding="ascii").strip()
+        if text.startswith("ref:"):
+            text = (directory / text.removeprefix("ref:").strip()).read_text("ascii").strip()
+    except (GitError, OSError, ValueError):
+        return None
+    return text
+
+
+def _contents(top: Path, oids: Iterable[str]) -> dict[str, bytes]:
+    """The objects of that repository, as far as it has them here."""
+    try:
+        data = git(top, "cat-file", "--batch", stdin="".join(f"{each}\n" for each in oids).encode())
+    except GitError:
+        return {}
+    found = {}
+    place = 0
+    while (end := data.find(b"\n", place)) >= 0:
+        words = data[place:end].split()
+        place = end + 1
+        if len(words) == 3 and words[2].isdigit():
+            size = int(words[2])
+            found[words[0].decode()] = data[place : place + size]
+            place += size + 1
+    return found
+
+
+def _flows(file: Path, data: bytes) -> frozenset[FlowId] | None:
+    """The flows of a file that Git holds; ``None`` if one cannot be told."""
+    if _is_pointer(data):
+        return None
+    found = set()
+    for document in split(str(file), data):
+        flow = identify(document)
+        if isinstance(flow, Flow):
+            found.add(flow.flow_id)
+        elif not isinstance(flow, Skipped):
+            return None
+    return frozenset(found)

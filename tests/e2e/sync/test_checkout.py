@@ -1,0 +1,131 @@
+"""A checkout that lacks what Git holds deletes nothing; what Git no longer holds is deleted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [each for each in os.environ if each.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+def git(directory: Path, *args: str) -> None:
+    done = subprocess.run(
+        [
+            "git", "-c", "user.name=a", "-c", "user.email=a@example.com",
+            "-c", "protocol.file.allow=always", *args,
+        ],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def commit(directory: Path) -> None:
+    git(directory, "add", "-A")
+    git(directory, "commit", "-q", "-m", "x")
+
+
+def deployed(repo: Repo, tmp_path: Path) -> None:
+    """Nine flows, three more in a submodule, all of them committed and on the server."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    git(shared, "init", "-q")
+    for name in ("s0", "s1", "s2"):
+        (shared / f"{name}.yaml").write_bytes(repo.source(name))
+    commit(shared)
+    repo.config()
+    for number in range(9):
+        repo.flow(f"f{number}")
+    git(repo.root, "init", "-q")
+    git(repo.root, "submodule", "--quiet", "add", str(shared), "flows/shared")
+    commit(repo.root)
+    assert repo.apply().code == 0
+    assert len(repo.lives()) == 12
+
+
+def assert_refused(repo: Repo, *words: str) -> None:
+    before = repo.lives()
+    ran = repo.run("apply", "--yes")
+    assert ran.code == 4
+    assert "refused[incomplete-checkout]" in ran.err
+    for each in words:
+        assert each in ran.err
+    assert repo.apply("--allow-large", "--allow-skipped-delete").refused() == [
+        "incomplete-checkout"
+    ]
+    assert repo.lives() == before
+
+
+def test_what_a_checkout_lacks_is_not_deleted(repo: Repo, tmp_path: Path) -> None:
+    deployed(repo, tmp_path)
+    git(repo.root, "submodule", "--quiet", "deinit", "-f", "flows/shared")
+    assert_refused(
+        repo,
+        "3 of 3 deletions",
+        "flows/shared: a submodule that is not checked out",
+        "submodules: true",
+    )
+    git(repo.root, "submodule", "--quiet", "update", "--init")
+    assert repo.plan().reasons() == {}
+    git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/f0.yaml")
+    assert_refused(
+        repo, "flows/f0.yaml: left out by a sparse checkout", "git sparse-checkout disable"
+    )
+    git(repo.root, "sparse-checkout", "disable")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+    repo.write("flows/f0.yaml", pointer)
+    assert_refused(repo, "flows/f0.yaml: a pointer of Git LFS", "lfs: true")
+
+
+def test_what_git_no_longer_holds_is_deleted(repo: Repo, tmp_path: Path) -> None:
+    deployed(repo, tmp_path)
+    repo.remove("f0")
+    git(repo.root, "rm", "-q", "flows/f1.yaml")
+    ran = repo.apply()
+    assert (ran.code, ran.reasons()) == (0, {"f0": "delete removed", "f1": "delete removed"})
+    commit(repo.root)
+    repo.remove("f2")
+    commit(repo.root)
+    git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/docs/")
+    assert repo.apply().reasons() == {"f2": "delete removed"}
+    git(repo.root, "rm", "-q", "flows/shared")
+    commit(repo.root)
+    assert repo.apply("--allow-large").code == 0
+    assert set(repo.lives()) == {f"f{number}" for number in range(3, 9)}
+
+
+def test_a_checkout_that_git_does_not_tell_about_is_said(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(repo, tmp_path)
+    repo.remove("f0")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    ran = repo.run("plan")
+    assert ran.code == 0  # the index says that the checkout is complete
+    assert "warning[git-not-asked]" in ran.out + ran.err
+    assert "safe.directory" in ran.out + ran.err
+    git(repo.root, "-c", "safe.directory=*", "submodule", "--quiet", "deinit", "-f", "--all")
+    assert_refused(repo, "flows/shared", "submodules: true")
+
+
+def test_a_source_that_is_not_checked_out_is_told(repo: Repo, tmp_path: Path) -> None:
+    deployed(repo, tmp_path)
+    git(repo.root, "submodule", "--quiet", "deinit", "-f", "--all")
+    git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/")
+    if (repo.root / "flows").exists():  # it depends on Git's version
+        (repo.root / "flows/shared").rmdir()
+        (repo.root / "flows").rmdir()
+    ran = repo.run("apply", "--yes")
+    assert ran.code == 4
+    assert "sparse" in ran.err
+    assert len(repo.lives()) == 12
