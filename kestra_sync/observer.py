@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Any
+
 from kestra_sync.model import FlowId
+
+LOG = logging.getLogger(__name__)
 
 
 class Observer:
@@ -28,3 +34,41 @@ class Observer:
 
 
 SILENT = Observer()
+
+
+def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
+    """Call an observer that must not decide anything: what it throws is only logged."""
+    try:
+        tell(*args, **members)
+    except Exception as error:
+        LOG.debug("the progress could not be shown: %s", error)
+
+
+class Unfailing(Observer):
+    """Passes everything on to another observer, and survives what that one throws.
+
+    Whoever shows the progress of writes must not be able to end them.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def stage(self, name: str) -> None:
+        """Passed on."""
+        unfailing(self._observer.stage, name)
+
+    def begin(self, total: int) -> None:
+        """Passed on."""
+        unfailing(self._observer.begin, total)
+
+    def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
+        """Passed on."""
+        unfailing(self._observer.done, flow_id, words, ok=ok)
+
+    def end(self) -> None:
+        """Passed on."""
+        unfailing(self._observer.end)
+
+    def note(self, message: str) -> None:
+        """Passed on."""
+        unfailing(self._observer.note, message)

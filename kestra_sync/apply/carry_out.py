@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Protocol
 
 from kestra_sync.apply.interrupt import held_back
 from kestra_sync.apply.journal import Journal
@@ -14,9 +13,8 @@ from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.record import Recorder
-from kestra_sync.apply.rollback import Restored, roll_back
-from kestra_sync.apply.run import run
-from kestra_sync.apply.verify import verify
+from kestra_sync.apply.run import Tally, run
+from kestra_sync.apply.steps import LOST_LOCK, Client, Done, Pace, Prove, Steps
 from kestra_sync.apply.writer import Writer
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.origin import Origin
@@ -24,7 +22,7 @@ from kestra_sync.inventory.read import Place, read_inventory
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Change, Plan
-from kestra_sync.observer import Observer
+from kestra_sync.observer import Observer, Unfailing
 from kestra_sync.plan.levels import levels
 
 
@@ -41,16 +39,6 @@ class Owned(Protocol):
     def origin(self) -> Origin: ...
 
 
-class Client(Protocol):
-    """The parts of :class:`kestra_sync.kestra.client.KestraClient` that an apply needs."""
-
-    @property
-    def flows(self) -> Any: ...
-
-    @property
-    def kv(self) -> Any: ...
-
-
 class HowToApply(Protocol):
     """The options that bear on the writes; see ``commands.apply.ApplyOptions``."""
 
@@ -62,39 +50,6 @@ class HowToApply(Protocol):
 
     @property
     def journal(self) -> str | None: ...
-
-
-class Proof(Protocol):
-    """What the smoke tests say; see :class:`kestra_sync.smoke.result.SmokeResult`."""
-
-    @property
-    def red(self) -> bool: ...
-
-
-#: Runs the flows that were written; told to end by the event.
-Prove = Callable[[Sequence[Outcome], threading.Event], Proof | None]
-
-
-class Pace(Protocol):
-    """How many writes go at once, and how long to wait for others (seconds)."""
-
-    @property
-    def parallelism(self) -> int: ...
-
-    @property
-    def lock_timeout(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class Done:
-    """What an apply has done. The members are those of ``commands.apply.ApplyResult``."""
-
-    outcomes: tuple[Outcome, ...] = ()
-    restored: tuple[Restored, ...] = ()
-    interrupted: bool = False
-    notes: tuple[str, ...] = ()
-    incomplete: bool = False
-    red: bool = False
 
 
 def carry_out(
@@ -113,13 +68,17 @@ def carry_out(
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
     """
+    observer = Unfailing(observer)
     if not plan.writes or how.refresh_only:
         if owned is not None:
             _record_only(client, plan, owned, pace)
         if prove is None or how.refresh_only:
             return Done()
         with held_back() as stop:
-            return _proved(Done(), prove, None, stop)
+            steps = Steps(client, pace, observer, stop, None, None)
+            steps.begun = True
+            steps.go([lambda: steps.prove(prove)])
+            return replace(steps.done, interrupted=steps.interrupted)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(how.journal)) if how.journal else None
         lock = None
@@ -129,30 +88,22 @@ def carry_out(
         recorder = _recorder(client, owned, plan) if owned is not None else None
         if recorder is not None:
             recorder.intend()
-        done = _write(client, plan, pace, observer, journal, lock, stop)
-        failed = any(each.status is not Status.APPLIED for each in done.outcomes)
-        if prove is not None and not (failed or done.interrupted or done.incomplete):
-            observer.end()
-            done = _proved(done, prove, lock, stop)
-        if how.rollback and (failed or done.red) and not done.interrupted:
-            observer.stage("rolling back")
-            tell = journal.change if journal is not None else _tell_nobody
-            done = replace(
-                done, restored=roll_back(client.flows, done.outcomes, observer, journal=tell)
-            )
+        steps = Steps(client, pace, observer, stop, journal, lock)
+        todo = [lambda: _write(steps, plan), steps.verify]
+        if prove is not None:
+            todo.append(lambda: steps.prove(prove))
+        if how.rollback:
+            todo.append(steps.roll_back)
+        steps.go(todo)
+        done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
             done = _recorded(recorder, done, lambda: _overtaken(client, owned, recorder, lock))
-        return replace(done, interrupted=stop.is_set())
-
-
-def _proved(done: Done, prove: Prove, lock: Lock | None, stop: threading.Event) -> Done:
-    """Run what was written; the lock renews itself meanwhile."""
-    proof = prove(done.outcomes, stop)
-    notes = done.notes
-    if not notes and lock is not None and not lock.check():
-        notes = (_LOST_LOCK,)
-    red = proof is not None and proof.red
-    return replace(done, red=red, interrupted=stop.is_set(), notes=notes)
+        if lock is not None:
+            with suppress(KeyboardInterrupt):  # it expires by itself, the result is needed
+                lock.release()
+        if journal is not None and journal.broken:
+            done = replace(done, notes=(*done.notes, f"{_JOURNAL} ({journal.broken})"))
+        return replace(done, interrupted=done.interrupted or steps.interrupted)
 
 
 def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> None:
@@ -188,45 +139,37 @@ def _recorder(client: Client, owned: Owned, plan: Plan) -> Recorder:
     return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin)
 
 
-def _write(
-    client: Client,
-    plan: Plan,
-    pace: Pace,
-    observer: Observer,
-    journal: Journal | None,
-    lock: Lock | None,
-    stop: threading.Event,
-) -> Done:
+def _write(steps: Steps, plan: Plan) -> None:
+    """Write everything, unless somebody created a flow since that is to be created.
+
+    :raises KestraError: the server cannot be read; nothing was written.
+    """
     order = levels(plan.changes)
     for cycle in order.cycles:
-        observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
-    there = existing_creates(client.flows, order.levels)
+        steps.observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
+    there = existing_creates(steps.client.flows, order.levels)
     if there:
-        return Done(_not_begun(order.levels, there))
-    write = Writer(client.flows).write
+        steps.done = Done(_not_begun(order.levels, there))
+        return
+    journal, lock = steps.journal, steps.lock
+    write = Writer(steps.client.flows).write
+    steps.tally = Tally(order.stages)
+    steps.begun = True
     outcomes = run(
         order.stages,
         journal.around(write) if journal is not None else write,
-        parallelism=pace.parallelism,
-        observer=observer,
-        stop=stop,
+        parallelism=steps.pace.parallelism,
+        observer=steps.observer,
+        stop=steps.stop,
         go_on=lock.check if lock is not None else lambda: True,
+        tally=steps.tally,
     )
-    notes = () if lock is None or lock.check() else (_LOST_LOCK,)
-    if stop.is_set():
-        return Done(outcomes, interrupted=True, notes=notes)
-    observer.stage("looking at the result")
-    try:
-        outcomes = verify(client.flows, outcomes)
-    except KestraError as error:
-        notes = (*notes, f"what was written could not be looked at again: {error}")
-        return Done(outcomes, notes=notes, incomplete=True)
-    return Done(outcomes, notes=notes)
+    steps.done = Done(outcomes)
+    if lock is not None and not lock.check():
+        steps.note(LOST_LOCK)
 
 
-_LOST_LOCK = (
-    "the lock was taken away while this run was under way: another apply may have written too"
-)
+_JOURNAL = "the journal broke, and does not say all that this run has done"
 
 
 def _not_begun(
@@ -255,14 +198,23 @@ def _overtaken(client: Client, owned: Owned | None, recorder: Recorder, lock: Lo
 
 
 def _recorded(recorder: Recorder, done: Done, overtaken: Callable[[], bool]) -> Done:
-    """Store the result; a failure to do so is part of the result."""
+    """Store the result. Never raises: a failure to do so is part of the result."""
     try:
         if overtaken():
             return replace(done, notes=(*done.notes, _OVERTAKEN), incomplete=True)
         recorder.finish(done.outcomes, _word(done), done.restored)
-    except (KestraError, RefusedError) as error:
-        note = f"the inventory could not be written ({error}); run apply again to mend it"
-        return replace(done, notes=(*done.notes, note), incomplete=True)
+    except BaseException as error:
+        known = isinstance(error, (KestraError, RefusedError))
+        words = str(error) if known else f"{type(error).__name__}: {error}"
+        cut = isinstance(error, KeyboardInterrupt)
+        words = "interrupted" if cut else words
+        note = f"the inventory could not be written ({words}); run apply again to complete it"
+        return replace(
+            done,
+            notes=(*done.notes, note),
+            incomplete=True,
+            interrupted=done.interrupted or cut,
+        )
     return done
 
 
@@ -275,7 +227,3 @@ def _word(done: Done) -> str:
     if all(each.status is Status.APPLIED for each in done.outcomes):
         return "applied"
     return "partial" if any(each.written for each in done.outcomes) else "failed"
-
-
-def _tell_nobody(_change: Change, _event: str) -> None:
-    """There is no journal."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,9 +18,15 @@ from kestra_sync.apply.record import now
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Change, sha256
 
+#: What a file that is no file on a disk answers to fsync: a pipe, a terminal, /dev/null.
+_NOTHING_TO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
+
 
 class Journal:
     """A journal file, open for the length of a run. Safe to use from several threads.
+
+    It explains a run and decides nothing: once a line cannot be written (a full disk), the run
+    goes on without it, and :attr:`broken` says so.
 
     Each line is a JSON object with ``time``, ``run``, ``event`` (``begin``, ``intend``, the
     status of an outcome, ``rolling-back``, the result of a rollback, ``end``) and, for a write,
@@ -37,14 +45,28 @@ class Journal:
             ) from error
         self._lock = threading.Lock()
         self._run = uuid.uuid4().hex
+        self.broken = ""
+        """Why the journal ends before the run; ``""`` if it does not."""
 
     def event(self, event: str, **members: Any) -> None:
-        """Append a line and have it on disk before going on."""
-        text = json.dumps({"time": now(), "run": self._run, "event": event, **members})
+        """Append a line and have it on disk before going on. Never raises."""
+        line = {"time": now(), "run": self._run, "event": event, **members}
         with self._lock:
-            self._file.write(f"{text}\n")
-            self._file.flush()
+            if self.broken:
+                return
+            try:
+                self._file.write(f"{json.dumps(line)}\n")
+                self._file.flush()
+                self._sync()
+            except Exception as error:
+                self.broken = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+
+    def _sync(self) -> None:
+        try:
             os.fsync(self._file.fileno())
+        except OSError as error:
+            if error.errno not in _NOTHING_TO_SYNC:
+                raise
 
     def change(self, change: Change, event: str, **members: Any) -> None:
         """Append a line about one flow."""
@@ -81,4 +103,5 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         self.event("end", error=None if error is None else type(error).__name__)
-        self._file.close()
+        with suppress(OSError, ValueError):  # what could not be written is tried once more
+            self._file.close()

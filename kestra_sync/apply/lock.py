@@ -6,6 +6,7 @@ back. Whoever needs more uses the concurrency groups of the CI, which ``docs/saf
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,8 @@ from kestra_sync.apply.record import now
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import Place
 from kestra_sync.kestra.errors import Gone, KestraError, NotFound
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds after which a lock that nobody renews is gone; its server keeps the time. Less than the
 #: default of ``--lock-timeout``, so that the run after one that was killed need only wait.
@@ -112,12 +115,17 @@ class Lock:
                 return False
             if self._clock() - self._renewed > TTL / 4:
                 self._put()
-        except KestraError:
-            return True
+        except Exception as error:
+            LOG.debug("looking at the lock: %s", error)
         return True
 
     def release(self) -> None:
-        """Give the lock back, if it is ours still. Never fails: it expires by itself."""
+        """Give the lock back, if it is ours still. Never fails: it expires by itself.
+
+        A second call does nothing.
+        """
+        if self._over.is_set():
+            return
         self._over.set()
         if self._heartbeat is not None:
             self._heartbeat.join()
@@ -126,7 +134,8 @@ class Lock:
                 other = read_holder(self._kv, self._place)
                 if other is not None and other.nonce == self._holder.nonce:
                     self._kv.delete(self._place.namespace, self._place.lock_key)
-            except KestraError:
+            except Exception as error:
+                LOG.debug("releasing the lock: %s", error)
                 continue
             return
 

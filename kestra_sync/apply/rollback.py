@@ -12,7 +12,7 @@ from kestra_sync.apply.writer import FlowWrites, Writer
 from kestra_sync.errors import ExitCode
 from kestra_sync.kestra.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.model import Action, Change, FlowId, Live, StrEnum
-from kestra_sync.observer import Observer
+from kestra_sync.observer import Observer, Unfailing
 
 
 class Undo(StrEnum):
@@ -48,30 +48,59 @@ def roll_back(
     """Give every flow that was written its previous source; delete what was created.
 
     Reads each flow first: one that somebody edited since is left as it is, and reported. Never
-    raises for a flow that cannot be restored: the others still are.
+    raises: what one flow throws does not keep the others from being restored, and a second ``^C``
+    leaves the rest as it is and says so.
 
     :param journal: told of each write before and after it.
     """
     written = [each for each in outcomes if each.written or each.unsure]
     undo = _Undo(flows, Writer(flows, sleep=sleep))
-    observer.begin(len(written))
-    results = []
-    for outcome in reversed(written):
-        change = outcome.change
-        journal(change, "rolling-back")
-        try:
-            result = undo.take_back(outcome)
-        except KestraError as error:
-            result = Restored(change, Undo.FAILED, message=str(error))
-        journal(change, str(result.undo))
-        observer.done(
-            change.flow_id,
-            "rolled back" if result.undo is Undo.RESTORED else f"{result.undo}: {result.message}",
-            ok=result.undo is Undo.RESTORED,
-        )
-        results.append(result)
-    observer.end()
+    observer = Unfailing(observer)
+    results: list[Restored] = []
+    current: Change | None = None
+    try:
+        observer.begin(len(written))
+        for outcome in reversed(written):
+            change = current = outcome.change
+            journal(change, "rolling-back")
+            results.append(_survived(undo, outcome))
+            result = results[-1]
+            journal(change, str(result.undo))
+            words = f"{result.undo}: {result.message}"
+            observer.done(
+                change.flow_id,
+                "rolled back" if result.undo is Undo.RESTORED else words,
+                ok=result.undo is Undo.RESTORED,
+            )
+        observer.end()
+    except BaseException as error:  # a second ^C above all; the rest is said to be as it is
+        interrupted = isinstance(error, KeyboardInterrupt)
+        why = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+        known = {each.change.flow_id for each in results}
+        results += [
+            Restored(
+                each.change,
+                Undo.FAILED,
+                message=f"{'perhaps ' if each.change is current else ''}not taken back: {why}",
+            )
+            for each in reversed(written)
+            if each.change.flow_id not in known
+        ]
     return tuple(results)
+
+
+def _survived(undo: _Undo, outcome: Outcome) -> Restored:
+    """How taking one write back ended, even with a bug: the others still have to be."""
+    message = ""
+    for _ in range(2):  # after a bug once more: it looks first, and may find it taken back
+        try:
+            return undo.take_back(outcome)
+        except KestraError as error:
+            message = str(error)
+            break
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+    return Restored(outcome.change, Undo.FAILED, message=message)
 
 
 def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:

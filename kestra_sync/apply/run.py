@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,9 +11,11 @@ from queue import Empty, SimpleQueue
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.model import Action, Change, FlowId
-from kestra_sync.observer import Observer
+from kestra_sync.observer import Observer, Unfailing
 from kestra_sync.plan.levels import Stage
 from kestra_sync.plan.order import turned
+
+LOG = logging.getLogger(__name__)
 
 _DONE = {
     Action.CREATE: "created",
@@ -23,6 +26,58 @@ _DONE = {
 _ASK = 5.0
 
 
+class Tally:
+    """What became of each change so far.
+
+    It is kept outside of the run: whatever ends a run early, what it has written is known.
+    """
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._changes = tuple(
+            change for stage in stages for level in stage.levels for change in level
+        )
+        self._begun: set[FlowId] = set()
+        self._done: dict[FlowId, Outcome] = {}
+
+    @property
+    def total(self) -> int:
+        """How many changes there are."""
+        return len(self._changes)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything may have been written."""
+        return bool(self._begun)
+
+    def carry_out(self, write: Callable[[Change], Outcome], change: Change) -> Outcome:
+        """The outcome of one write, even of a bug: it must not cost the record of the others."""
+        self._begun.add(change.flow_id)
+        try:
+            outcome = write(change)
+        except BaseException as error:
+            message = f"{type(error).__name__}: {error}"
+            known = error if isinstance(error, Exception) else None
+            outcome = Outcome(change, Status.FAILED, message=message, error=known, unsure=True)
+        self._done[change.flow_id] = outcome
+        return outcome
+
+    def outcomes(self, why: str = "") -> tuple[Outcome, ...]:
+        """An outcome for each change, in the order of the levels.
+
+        :param why: what kept the rest from being attempted; ``""`` if that is said elsewhere.
+        """
+        return tuple(self._outcome(change, why) for change in self._changes)
+
+    def _outcome(self, change: Change, why: str) -> Outcome:
+        done = self._done.get(change.flow_id)
+        if done is not None:
+            return done
+        if change.flow_id in self._begun:
+            words = "the run was ended before its answer came"
+            return Outcome(change, Status.FAILED, message=words, unsure=True)
+        return Outcome(change, Status.NOT_ATTEMPTED, message=why)
+
+
 def run(
     stages: Sequence[Stage],
     write: Callable[[Change], Outcome],
@@ -31,20 +86,24 @@ def run(
     observer: Observer,
     stop: threading.Event | None = None,
     go_on: Callable[[], bool] = lambda: True,
+    tally: Tally | None = None,
 ) -> tuple[Outcome, ...]:
     """Carry out all changes, each as soon as those it waits for are done.
 
-    After the first failure nothing more is begun; what is under way is finished. The same happens
-    once ``stop`` is set.
+    After the first failure nothing more is begun; requests that were sent are finished. The same
+    happens once ``stop`` is set. Never raises: whatever throws, the outcomes say what was written.
 
     :param write: carries out one change; called from several threads.
     :param stop: set from outside to end the run; see :mod:`kestra_sync.apply.interrupt`.
     :param go_on: asked before the first write of each level and every few seconds; false keeps
         what is left from being attempted.
+    :param tally: has the outcomes so far, for a caller that is interrupted itself.
     :returns: an outcome for each change, in the order of the levels.
     """
     failed = threading.Event()
     stop = stop if stop is not None else threading.Event()
+    tally = tally if tally is not None else Tally(stages)
+    observer = Unfailing(observer)
 
     def stopped() -> bool:
         return failed.is_set() or stop.is_set()
@@ -52,7 +111,7 @@ def run(
     def guarded(change: Change) -> Outcome:
         if stopped():
             return Outcome(change, Status.NOT_ATTEMPTED)
-        outcome = _survived(write, change)
+        outcome = tally.carry_out(write, change)
         if outcome.status is not Status.APPLIED:
             failed.set()
         observer.done(change.flow_id, describe(outcome), ok=outcome.status is Status.APPLIED)
@@ -62,23 +121,28 @@ def run(
         if not stopped() and not go_on():
             failed.set()
 
-    outcomes: dict[FlowId, Outcome] = {}
-    observer.begin(sum(len(level) for stage in stages for level in stage.levels))
-    with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
+    why = ""
+    observer.begin(tally.total)
+    try:
+        with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
 
-        def begin(change: Change) -> Future[Outcome]:
-            return pool.submit(guarded, change)
+            def begin(change: Change) -> Future[Outcome]:
+                return pool.submit(guarded, change)
 
-        try:
-            for stage in stages:
-                outcomes.update((each.change.flow_id, each) for each in _walk(stage, begin, ask))
-        except KeyboardInterrupt:  # a second ^C: nothing more is begun, nothing recorded
-            stop.set()
-            raise
+            try:
+                for stage in stages:
+                    for _ in _walk(stage, begin, ask):
+                        pass
+            except BaseException:
+                failed.set()  # before the pool waits for what it was given
+                raise
+    except KeyboardInterrupt:  # a second ^C: nothing more is begun, what was written is recorded
+        stop.set()
+    except BaseException as error:
+        why = f"the run broke: {type(error).__name__}: {error}"
+        LOG.debug("the run broke", exc_info=error)
     observer.end()
-    return tuple(
-        outcomes[change.flow_id] for stage in stages for level in stage.levels for change in level
-    )
+    return tally.outcomes(why)
 
 
 def _walk(
@@ -150,19 +214,10 @@ def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
         return None
 
 
-def _survived(write: Callable[[Change], Outcome], change: Change) -> Outcome:
-    """The outcome even of a bug: it must not cost the report and the record of all the others."""
-    try:
-        return write(change)
-    except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        return Outcome(change, Status.FAILED, message=message, error=error, unsure=True)
-
-
 def describe(outcome: Outcome) -> str:
     """One line on how a change ended."""
     if outcome.status is Status.NOT_ATTEMPTED:
-        return "not attempted"
+        return f"not attempted: {outcome.message}" if outcome.message else "not attempted"
     if outcome.status is not Status.APPLIED:
         return f"{outcome.status}: {outcome.message}"
     words = _DONE[outcome.change.action]

@@ -53,6 +53,7 @@ class ApplyResult:
     :param notes: what else has to be said, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
     :param smoke: what the smoke tests say; ``None`` if none was run.
+    :param red: the smoke tests are red: one has failed, or running them broke.
     """
 
     planned: PlanResult
@@ -63,6 +64,7 @@ class ApplyResult:
     notes: tuple[str, ...] = ()
     incomplete: bool = False
     smoke: SmokeResult | None = None
+    red: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -77,7 +79,7 @@ class ApplyResult:
             return refused
         if self.declined:
             return ExitCode.FAILURE
-        red = self.smoke is not None and self.smoke.red
+        red = self.red or (self.smoke is not None and self.smoke.red)
         if self.restored:
             code = rollback_code(self.restored, ExitCode.SMOKE_FAILED if red else ExitCode.FAILURE)
         else:
@@ -147,6 +149,7 @@ def apply(
             notes=done.notes,
             incomplete=done.incomplete,
             smoke=smoke.result if smoke is not None else None,
+            red=done.red,
         )
 
 

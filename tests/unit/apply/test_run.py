@@ -15,7 +15,7 @@ from kestra_sync.apply.interrupt import held_back
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.outcome import Outcome, Status, exit_code
 from kestra_sync.apply.precheck import existing_creates
-from kestra_sync.apply.run import describe, run
+from kestra_sync.apply.run import Tally, describe, run
 from kestra_sync.apply.verify import verify
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.kestra.errors import Forbidden
@@ -163,7 +163,9 @@ def test_a_level_may_be_forbidden() -> None:
     assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
 
 
-def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_begins_nothing_more_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stop = threading.Event()
     go_on = threading.Event()
 
@@ -176,9 +178,33 @@ def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kestra_sync.apply.run._next", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run([stage([A], [B])], write, parallelism=1, observer=SILENT, stop=stop)
+    outcomes = run([stage([A], [B])], write, parallelism=1, observer=SILENT, stop=stop)
     assert stop.is_set()
+    assert statuses(outcomes) == ["applied", "not-attempted"]
+
+
+def test_an_interrupt_while_a_write_is_sent_leaves_it_unsure() -> None:
+    """A third ``^C``: whoever waits for the answer is gone, and the report does not guess."""
+    tally = Tally([stage([A], [B])])
+
+    def write(what: Change) -> Outcome:
+        inside = tally.outcomes()
+        assert [each.unsure for each in inside] == [True, False]
+        assert statuses(inside) == ["failed", "not-attempted"]
+        return applied(what)
+
+    assert tally.carry_out(write, A).status is Status.APPLIED
+    assert statuses(tally.outcomes()) == ["applied", "not-attempted"]
+
+
+def test_a_run_that_breaks_says_what_it_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_finished: object) -> None:
+        raise MemoryError("out of it")
+
+    monkeypatch.setattr("kestra_sync.apply.run._next", broken)
+    outcomes = run([stage([A], [B])], applied, parallelism=1, observer=SILENT)
+    assert statuses(outcomes) == ["applied", "not-attempted"]
+    assert describe(outcomes[1]) == "not attempted: the run broke: MemoryError: out of it"
 
 
 def test_signals_are_held_back_and_handed_back() -> None:

@@ -1,0 +1,457 @@
+"""One way out after the first write: whatever a step throws, the record and the report hold.
+
+Every step of an apply is made to throw, every time it is taken; after each run the server, the
+record, the report and the exit code must tell the same story.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kestra_sync.apply.carry_out import carry_out
+from kestra_sync.apply.journal import Journal
+from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.rollback import Undo
+from kestra_sync.apply.steps import Done
+from kestra_sync.commands.apply import ApplyOptions, ApplyResult
+from kestra_sync.errors import ExitCode
+from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Inventory, Resource
+from kestra_sync.kestra.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
+from kestra_sync.kestra.values import FlowSummary
+from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
+from kestra_sync.observer import Observer
+from tests.unit.apply.fakes import KvStore, change
+
+PLACE = Place("acme", "flows")
+TARGET = Target("http://kestra", "main")
+ORIGIN = Origin("github.com/acme/flows", "c0ffee", "main")
+
+#: What a step may throw; the last two are of the server.
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "RuntimeError": lambda: RuntimeError("a bug"),
+    "RecursionError": lambda: RecursionError("too deep"),
+    "MemoryError": MemoryError,
+    "UnicodeEncodeError": lambda: UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogate"),
+    "full disk": lambda: OSError(errno.ENOSPC, "No space left on device"),
+    "broken pipe": lambda: BrokenPipeError(errno.EPIPE, "Broken pipe"),
+    "interrupt": KeyboardInterrupt,
+    "500": lambda: ServerFailure(500, "PUT", "/x", "no", may_have_written=True),
+    "away": lambda: Unreachable("no answer"),
+}
+
+
+def source(name: str, text: str) -> bytes:
+    return f"id: {name}\nnamespace: acme\ntasks: [] # {text}\n".encode()
+
+
+@dataclass
+class Faults:
+    """Throws at the n-th time that a step is taken, and counts them."""
+
+    step: str = ""
+    nth: int = 0
+    error: Callable[[], BaseException] = RuntimeError
+    after: bool = False
+    times: Counter[str] = field(default_factory=Counter)
+    struck: bool = False
+    lock: Any = field(default_factory=threading.Lock)
+
+    def at(self, step: str, *, after: bool = False) -> None:
+        """A step is taken; ``after`` it was carried out."""
+        with self.lock:
+            key = f"{step} carried out" if after else step
+            self.times[key] += 1
+            if key == self.step and self.times[key] == self.nth:
+                self.struck = True
+                raise self.error()
+
+
+class Server:
+    """Flows and keys in memory, as faithful as an apply needs them."""
+
+    def __init__(self, faults: Faults, flows: dict[str, list[bytes | None]]) -> None:
+        self.faults = faults
+        self.stored = flows
+        self.kv = Keys(faults)
+        self.flows = self
+
+    def source(self, name: str) -> bytes | None:
+        return self.stored[name][-1] if name in self.stored else None
+
+    def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live:
+        self.faults.at("get")
+        revisions = self.stored.get(flow_id.id, [])
+        found = revisions[(revision or len(revisions)) - 1] if revisions else None
+        if found is None:
+            raise NotFound(404, "GET", "/flows")
+        return Live(flow_id, found, revision or len(revisions))
+
+    def create(self, text: bytes) -> Live:
+        self.faults.at("create")
+        name = text.decode().split()[1]
+        if self.source(name) is not None:
+            raise AlreadyExists(422, "POST", "/flows", "already exists")
+        return self._put("create", name, text)
+
+    def update(self, flow_id: FlowId, text: bytes) -> Live:
+        self.faults.at("update")
+        if self.source(flow_id.id) is None:
+            raise NotFound(404, "PUT", "/flows")
+        if self.source(flow_id.id) == text:
+            return Live(flow_id, text, len(self.stored[flow_id.id]))
+        return self._put("update", flow_id.id, text)
+
+    def delete(self, flow_id: FlowId) -> None:
+        self.faults.at("delete")
+        if self.source(flow_id.id) is None:
+            raise NotFound(404, "DELETE", "/flows")
+        self.stored[flow_id.id].append(None)
+        self.faults.at("delete", after=True)
+
+    def _put(self, call: str, name: str, text: bytes) -> Live:
+        self.stored.setdefault(name, []).append(text)
+        self.faults.at(call, after=True)
+        return Live(FlowId("acme", name), text, len(self.stored[name]))
+
+    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
+        self.faults.at("search")
+        return tuple(
+            FlowSummary(FlowId("acme", name), len(each))
+            for name, each in self.stored.items()
+            if each[-1] is not None
+        )
+
+    def export(self, scope: Scope | None) -> tuple[bytes, ...]:
+        self.faults.at("export")
+        return tuple(each[-1] for each in self.stored.values() if each[-1] is not None)
+
+    def namespaces(self) -> tuple[str, ...]:
+        return ("acme",)
+
+    def revisions(self, flow_id: FlowId) -> tuple[object, ...]:
+        raise AssertionError
+
+
+class Keys(KvStore):
+    """The keys, with the record and the lock told apart."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__()
+        self.faults = faults
+
+    def get(self, namespace: str, key: str) -> Any:
+        self.faults.at("look at the lock" if "lock" in key else "read the record")
+        return super().get(namespace, key)
+
+    def put(self, namespace: str, key: str, value: Any, **more: Any) -> None:
+        step = "renew the lock" if "lock" in key else "record"
+        self.faults.at(step)
+        super().put(namespace, key, value, **more)
+        self.faults.at(step, after=True)
+
+    def delete(self, namespace: str, key: str) -> bool:
+        self.faults.at("unlock")
+        return super().delete(namespace, key)
+
+
+class Progress(Observer):
+    """Throws as it is told to."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+
+    def stage(self, name: str) -> None:
+        self.faults.at("progress: stage")
+
+    def begin(self, total: int) -> None:
+        self.faults.at("progress: begin")
+
+    def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
+        self.faults.at("progress: done")
+
+    def end(self) -> None:
+        self.faults.at("progress: end")
+
+
+@dataclass
+class Owned:
+    """Our inventory, and where it is."""
+
+    inventory: Inventory
+    place: Place = PLACE
+    origin: Origin = ORIGIN
+
+
+@dataclass
+class Pace:
+    """One write at a time, so that the n-th call is always the same."""
+
+    parallelism: int = 1
+    lock_timeout: float = 0.0
+
+
+@dataclass
+class Planned:
+    """What the exit code asks of a plan."""
+
+    def exit_code(self, *, detailed: bool) -> ExitCode:
+        return ExitCode.OK
+
+
+@dataclass
+class Red:
+    """The verdict of the smoke tests."""
+
+    red: bool
+
+
+BEFORE = {name: source(name, "before") for name in ("update", "gone", "same")}
+CHANGES = (
+    change(None, source("create", "new"), flow_id=FlowId("acme", "create")),
+    change(BEFORE["update"], source("update", "new"), flow_id=FlowId("acme", "update")),
+    change(BEFORE["gone"], None, flow_id=FlowId("acme", "gone")),
+)
+
+
+@dataclass
+class Story:
+    """One apply, and what is there afterwards."""
+
+    server: Server
+    done: Done | None
+    raised: BaseException | None
+
+    @property
+    def result(self) -> ApplyResult:
+        assert self.done is not None
+        return ApplyResult(
+            Planned(),  # type: ignore[arg-type]
+            self.done.outcomes,
+            self.done.restored,
+            interrupted=self.done.interrupted,
+            notes=self.done.notes,
+            incomplete=self.done.incomplete,
+            red=self.done.red,
+        )
+
+    @property
+    def record(self) -> Inventory:
+        return from_json(self.server.kv.values[PLACE.key])
+
+
+def play(
+    faults: Faults, *, rollback: bool, red: bool = False, journal: Path | None = None
+) -> Story:
+    """Create, update and delete a flow, run a smoke test, and perhaps take all of it back."""
+    server = Server(faults, {name: [text] for name, text in BEFORE.items()})
+    entries = {
+        FlowId("acme", name): Resource(
+            FlowId("acme", name), f"{name}.yaml", sha256(text), sha256(text), 1
+        )
+        for name, text in BEFORE.items()
+    }
+    before = Inventory("flows", TARGET, "", Scope(("acme",)), resources=entries)
+
+    def prove(_outcomes: Sequence[Outcome], _stop: threading.Event) -> Red:
+        faults.at("smoke")
+        return Red(red)
+
+    plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
+    options = ApplyOptions(rollback=rollback, journal=str(journal) if journal else None)
+    progress = Progress(faults)
+    try:
+        done = carry_out(server, plan, Owned(before), Pace(), options, progress, prove)
+    except BaseException as error:
+        return Story(server, None, error)
+    return Story(server, done, None)
+
+
+def assert_true(story: Story, *, recorded: bool) -> None:
+    """Server, record, report and exit code agree.
+
+    :param recorded: the record could be stored; else the intent must cover what was written.
+    """
+    assert story.done is not None
+    outcomes = {each.change.flow_id: each for each in story.done.outcomes}
+    assert set(outcomes) == {each.flow_id for each in CHANGES}
+    back = {each.change.flow_id for each in story.done.restored if each.undo is Undo.RESTORED}
+    perhaps = {
+        each.change.flow_id
+        for each in story.done.restored
+        if each.message == "perhaps not taken back: interrupted"
+    }
+    known = story.record.bases()
+    changed = []
+    for each in CHANGES:
+        outcome, there = outcomes[each.flow_id], story.server.source(each.flow_id.id)
+        if each.flow_id in back or outcome.status is Status.NOT_ATTEMPTED:
+            assert there == each.before, f"{each.flow_id} is said to be as it was"
+        elif outcome.status is Status.APPLIED:
+            assert there == each.after or each.flow_id in perhaps
+        else:
+            assert outcome.status in (Status.FAILED, Status.CONFLICT)
+            assert there in (each.before, each.after)
+            assert there == each.before or outcome.unsure or outcome.written
+        if there != each.before:
+            changed.append(each)
+        if there is not None and each.flow_id not in perhaps:
+            assert sha256(there) in known[each.flow_id].live_hashes, "ownership is lost"
+    assert story.server.source("same") == BEFORE["same"]
+    code = story.result.exit_code
+    if recorded and not story.done.interrupted:
+        assert story.record.intent is None or any(each.unsure for each in outcomes.values())
+    if code is ExitCode.OK:
+        assert recorded
+        assert changed == list(CHANGES)
+    elif code is ExitCode.FAILURE:
+        assert changed == []
+    elif code is ExitCode.SMOKE_FAILED:
+        assert changed == ([] if back else list(CHANGES))
+    else:
+        nothing = (ExitCode.UNREACHABLE,) if changed == [] else ()
+        assert code in (ExitCode.PARTIAL, ExitCode.CONFLICT, ExitCode.INTERRUPTED, *nothing)
+    assert (code is ExitCode.INTERRUPTED) is story.done.interrupted
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.0)
+    monkeypatch.setattr("kestra_sync.apply.writer._SETTLE", 0.0)
+
+
+def steps_of(*, rollback: bool, red: bool) -> list[tuple[str, int]]:
+    """Every step that an apply takes, and each time it takes it."""
+    faults = Faults()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kestra_sync.apply.lock._SETTLE", 0.0)
+        story = play(faults, rollback=rollback, red=red)
+    assert story.raised is None
+    return [(step, nth) for step, times in faults.times.items() for nth in range(1, times + 1)]
+
+
+SCENES = [
+    pytest.param(rollback, red, step, nth, id=f"{name}: {step} {nth}")
+    for name, rollback, red in (("green", True, False), ("red", True, True), ("stays", False, True))
+    for step, nth in steps_of(rollback=rollback, red=red)
+]
+
+
+@pytest.mark.parametrize(("rollback", "red", "step", "nth"), SCENES)
+def test_whatever_throws_the_story_is_told(rollback: bool, red: bool, step: str, nth: int) -> None:
+    for name, error in ERRORS.items():
+        if name == "away" and step.endswith("carried out"):
+            continue  # that is said of what was never sent
+        faults = Faults(step, nth, error)
+        story = play(faults, rollback=rollback, red=red)
+        assert faults.struck
+        if story.raised is not None:
+            # Only before the first write may anything pass.
+            live = {name: story.server.source(name) for name in ("create", *BEFORE)}
+            assert live == {"create": None, **BEFORE}, story.raised
+            continue
+        assert_true(story, recorded=not _noted(story, "inventory"))
+
+
+def _noted(story: Story, words: str) -> bool:
+    assert story.done is not None
+    return any(words in each for each in story.done.notes)
+
+
+def test_the_steps_are_those_of_a_whole_apply() -> None:
+    """The test above is only as good as this."""
+    steps = {step for step, _ in steps_of(rollback=True, red=True)}
+    assert steps >= {
+        "read the record", "look at the lock", "renew the lock", "record", "search", "get",
+        "create", "create carried out", "update", "update carried out", "delete",
+        "delete carried out", "export", "smoke", "unlock", "progress: stage", "progress: begin",
+        "progress: done", "progress: end", "record carried out",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*ERRORS])
+def test_smoke_tests_that_break_are_red(name: str) -> None:
+    """What was written is taken back, recorded, and the exit code is that of a red test."""
+    story = play(Faults("smoke", 1, ERRORS[name]), rollback=True)
+    assert story.done is not None
+    if name == "interrupt":
+        assert story.result.exit_code is ExitCode.INTERRUPTED
+        assert story.record.history[-1].result == "interrupted"
+        return
+    assert story.result.exit_code is ExitCode.SMOKE_FAILED
+    assert {str(each.undo) for each in story.done.restored} == {"restored"}
+    assert story.record.history[-1].result == "rolled-back"
+    assert _noted(story, "the smoke tests broke")
+
+
+def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
+    """Reads: before the update, before the deletion, and then of the way back."""
+    story = play(Faults("get", 4, KeyboardInterrupt), rollback=True, red=True)
+    assert story.done is not None
+    undone = {each.change.flow_id.id: each for each in story.done.restored}
+    assert undone["gone"].undo is Undo.RESTORED
+    assert undone["create"].message == "not taken back: interrupted"
+    assert undone["update"].message == "perhaps not taken back: interrupted"
+    assert_true(story, recorded=True)
+
+
+class FullDisk(io.StringIO):
+    """A file that takes so many lines and no more."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.left = lines
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(text)
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("red", [False, True], ids=["green", "red"])
+@pytest.mark.parametrize("lines", range(14))
+def test_a_journal_on_a_full_disk_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, red: bool
+) -> None:
+    monkeypatch.setattr(Path, "open", lambda *_args, **_more: FullDisk(lines))
+    monkeypatch.setattr(Journal, "_sync", lambda _self: None)
+    story = play(Faults(), rollback=True, red=red, journal=tmp_path / "journal.jsonl")
+    assert story.done is not None
+    assert_true(story, recorded=True)
+    assert story.result.exit_code is (ExitCode.SMOKE_FAILED if red else ExitCode.OK)
+    whole = 7 if not red else 13
+    assert _noted(story, "the journal broke") is (lines < whole)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_journal_that_is_full_from_the_beginning_decides_nothing() -> None:
+    story = play(Faults(), rollback=True, journal=Path("/dev/full"))
+    assert story.result.exit_code is ExitCode.OK
+    assert _noted(story, "the journal broke")
+
+
+def test_a_change_without_a_tally_is_not_begun() -> None:
+    """Somebody created a flow since: nothing is written, and nothing is taken back."""
+    faults = Faults()
+    server = Server(faults, {"create": [b"theirs"], **{n: [t] for n, t in BEFORE.items()}})
+    before = Inventory("flows", TARGET, "", Scope(("acme",)))
+    plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
+    options = ApplyOptions(rollback=True)
+    done = carry_out(server, plan, Owned(before), Pace(), options, Observer())
+    assert {str(each.status) for each in done.outcomes} == {"conflict", "not-attempted"}
+    assert done.restored == ()
