@@ -16,7 +16,7 @@ _PACKAGE = _ROOT / "kestra_sync"
 _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
-_VALUES = {"errors", "model", "observer", "settings"}
+_VALUES = {"errors", "model", "observer", "settings", "safe"}
 
 #: Part → the parts that it may import beyond the values. The stages stand in the order of the
 #: line that data takes, and none imports a later one.
@@ -49,6 +49,7 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "model": {"errors"},
     "observer": {"model"},
     "settings": {"errors", "model", "plan"},
+    "safe": {"errors", "model"},
 }
 
 #: Where Python and the shell come in; they import the rest on first use.

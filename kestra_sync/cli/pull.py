@@ -45,6 +45,8 @@ def command(
     deleted.
     """
     from kestra_sync.commands.pull import pull
+    from kestra_sync.report.as_json import diagnostics_json
+    from kestra_sync.report.diagnostics import diagnostic_lines
     from kestra_sync.report.pull_text import pull_lines
 
     output = Output.of("pull", output_format=output_format, color=color, verbose=verbose)
@@ -57,6 +59,7 @@ def command(
         show_plan(output, result.planned, context=2)
     else:
         output.text(pull_lines(result.flows, dry_run=dry_run))
+        output.message(diagnostic_lines(result.left))
     output.result(
         result.exit_code,
         {
@@ -69,6 +72,7 @@ def command(
                 }
                 for each in result.flows
             ],
+            "diagnostics": diagnostics_json(result.left),
         },
     )
     return result.exit_code

@@ -28,6 +28,7 @@ from kestra_sync.plan.compare import Rules
 from kestra_sync.plan.keep import without_kept
 from kestra_sync.plan.moves import with_moves
 from kestra_sync.repo.flows import confirm
+from kestra_sync.safe.names import is_flow_id
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,20 +82,26 @@ def gather(
     """
     from kestra_sync.commands.early import EarlyExport
     from kestra_sync.live.snapshot import snapshot
+    from kestra_sync.live.unusable import unusable_names
     from kestra_sync.render.identity import render
 
     observer.stage("reading the server")
     desired: dict[FlowId, Desired] = {flow.flow_id: render(flow) for flow in repository.flows}
     bases = ownership.bases if ownership is not None else {}
-    # Entries outside the scope are kept, and are none of this run's business.
-    bases = {key: base for key, base in bases.items() if scope.covers(key.namespace)}
+    # Entries outside the scope are kept, and are none of this run's business. A name that is not
+    # one of Kestra's comes from a forged record.
+    bases = {
+        key: base for key, base in bases.items() if scope.covers(key.namespace) and is_flow_id(key)
+    }
     known = {each.sent_sha256: flow_id for flow_id, each in desired.items()}
+    unusable: set[FlowId] = set()
     live = snapshot(
         client.flows if sources is None else EarlyExport(client.flows, scope, sources),
         scope,
         known,
         parallelism=settings.parallelism,
         held={flow_id: each.sent for flow_id, each in desired.items()},
+        unusable=unusable,
     )
 
     observer.stage("comparing")
@@ -127,7 +134,8 @@ def gather(
     told = {_told(each) for each in said}
     # What cannot be parsed was told when it was compared, and again when it was checked.
     problems = [each for each in problems if _told(each) not in told]
-    return Sides(desired, changes, (*problems, *said), len(live), owners)
+    odd = unusable_names(unusable - desired.keys())
+    return Sides(desired, changes, (*problems, *said, *odd), len(live), owners)
 
 
 def _told(diagnostic: Diagnostic) -> tuple[object, ...]:

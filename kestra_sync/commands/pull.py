@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from kestra_sync.commands.connect import connect
+from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.model import Change, FlowId, Reason, StrEnum
+from kestra_sync.live.unusable import RULE
+from kestra_sync.model import Change, Diagnostic, FlowId, Reason, StrEnum
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import OnDrift
+from kestra_sync.safe.paths import is_there, read_bytes, write
 from kestra_sync.settings import Prune, Settings
 
 _NEW = frozenset({Reason.FOREIGN, Reason.UNTOUCHED, Reason.PROTECTED})
@@ -43,11 +44,13 @@ class PullResult:
     """What was written to files, or would be.
 
     :param flows: sorted by flow.
+    :param left: a warning for each flow whose names, which the server sent, make no file.
     """
 
     planned: PlanResult
     flows: tuple[PulledFlow, ...]
     dry_run: bool
+    left: tuple[Diagnostic, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -84,30 +87,20 @@ def pull(
         return PullResult(planned, (), dry_run)
     found = []
     root = settings.paths[0] if settings.paths else "flows"
+    fresh = [each for each in planned.plan.changes if new and each.reason in _NEW]
+    places, left = new_files(root, [each.flow_id for each in fresh])
     for change in planned.plan.changes:
         if change.before is None:
             continue
         if change.desired is not None and change.before != change.desired.sent:
             found.append((change, change.desired.path, Pulled.UPDATED))
-        elif new and change.reason in _NEW:
-            found.append((change, new_path(root, change.flow_id), Pulled.CREATED))
+        elif change.flow_id in places:
+            found.append((change, places[change.flow_id], Pulled.CREATED))
     if not dry_run:
         _write_all(found)
     flows = tuple(PulledFlow(change.flow_id, path, pulled) for change, path, pulled in found)
-    return PullResult(planned, flows, dry_run)
-
-
-def new_path(root: str, flow_id: FlowId) -> str:
-    """Where a flow goes that Git does not have.
-
-    :raises UsageError: if ``root`` is a file.
-    """
-    if Path(root).is_file():
-        raise UsageError(
-            f"{root} is a file: there is no directory for new flows",
-            remedy="give a directory as the first path",
-        )
-    return str(PurePosixPath(root, *flow_id.namespace.split("."), f"{flow_id.id}.yaml"))
+    unusable = [each for each in planned.diagnostics if each.rule == RULE]
+    return PullResult(planned, flows, dry_run, (*unusable, *left))
 
 
 def _write_all(found: Iterable[tuple[Change, str, Pulled]]) -> None:
@@ -115,12 +108,11 @@ def _write_all(found: Iterable[tuple[Change, str, Pulled]]) -> None:
         assert change.before is not None
         file = Path(path)
         if pulled is Pulled.CREATED:
-            if file.exists():
+            if is_there(file):
                 raise UsageError(
                     f"{path} is there already and does not hold {change.flow_id}",
                     remedy="move it, or take the flow from the server by hand",
                 )
-            file.parent.mkdir(parents=True, exist_ok=True)
             data = change.before
         else:
             assert change.desired is not None
@@ -133,7 +125,10 @@ def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
 
     :raises KestraSyncError: the document is not there exactly once any more.
     """
-    data = file.read_bytes()
+    try:
+        data = read_bytes(file)
+    except OSError as error:
+        raise KestraSyncError(f"cannot read {file}: {error.strerror}") from error
     if data.count(old) != 1:
         raise KestraSyncError(
             f"{file} changed while it was being worked on", remedy="run the command again"
@@ -149,18 +144,6 @@ def _replace(file: Path, data: bytes) -> None:
     :raises KestraSyncError: it cannot be written.
     """
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as temporary:
-            temporary.write(data)
-        if file.exists():
-            Path(temporary.name).chmod(file.stat().st_mode & 0o777)
-        else:
-            Path(temporary.name).chmod(0o666 & ~_umask())
-        Path(temporary.name).replace(file)
+        write(file, data, parents=True)
     except OSError as error:
         raise KestraSyncError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

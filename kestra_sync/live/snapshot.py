@@ -10,6 +10,7 @@ from typing import Protocol
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import FlowId, Live, Scope, sha256
 from kestra_sync.repo.identify import identify_source
+from kestra_sync.safe.names import is_flow_id
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def snapshot(
     *,
     parallelism: int = 8,
     held: Mapping[FlowId, bytes] | None = None,
+    unusable: set[FlowId] | None = None,
 ) -> dict[FlowId, Live]:
     """Every live flow of ``scope``, by name.
 
@@ -46,11 +48,14 @@ def snapshot(
     :param known: the hashes of the desired sources and whose they are: equal bytes have equal
         names, so those need not be looked at.
     :param held: the desired sources themselves: of two equal ones a single one is kept in memory.
+    :param unusable: gets the names that Kestra does not give. They are not part of the result:
+        such a flow is never planned for, pruned, asked for by its name, or given a file.
     :raises KestraError: if the server cannot be read.
     """
     if not scope.namespaces:
         return {}
-    look = _Look(scope, known, held or {})
+    unusable = set() if unusable is None else unusable
+    look = _Look(scope, known, held or {}, unusable)
     found, unclear = look.at(flows.export(scope))
     if not found:
         inside = tuple(name for name in flows.namespaces() if scope.covers(name))
@@ -58,7 +63,7 @@ def snapshot(
             log.info("the export came back empty, yet there are flows: reading %s", inside)
             found, unclear = _one_by_one(flows, inside, look)
     if unclear:
-        found.update(_read_missing(flows, scope, found, parallelism))
+        found.update(_read_missing(flows, scope, found, parallelism, unusable))
     return found
 
 
@@ -66,8 +71,13 @@ class _Look:
     """Tells whose each source is; see :func:`snapshot` for the parameters."""
 
     def __init__(
-        self, scope: Scope, known: Mapping[str, FlowId], held: Mapping[FlowId, bytes]
+        self,
+        scope: Scope,
+        known: Mapping[str, FlowId],
+        held: Mapping[FlowId, bytes],
+        unusable: set[FlowId],
     ) -> None:
+        self._unusable = unusable
         self._known = known
         self._held = held
         self._covers = cache(scope.covers)
@@ -85,6 +95,8 @@ class _Look:
                 flow_id = identify_source(source)
             if flow_id is None:
                 unclear += 1
+            elif digest not in self._known and not is_flow_id(flow_id):
+                self._unusable.add(flow_id)
             elif self._covers(flow_id.namespace):
                 found[flow_id] = live = Live(flow_id, source)
                 vars(live)["sha256"] = digest  # the cached property: not to hash it once more
@@ -105,14 +117,19 @@ def _one_by_one(
 
 
 def _read_missing(
-    flows: FlowReads, scope: Scope, found: Mapping[FlowId, Live], parallelism: int
+    flows: FlowReads,
+    scope: Scope,
+    found: Mapping[FlowId, Live],
+    parallelism: int,
+    unusable: set[FlowId],
 ) -> dict[FlowId, Live]:
     """Single reads for flows whose source does not tell whose it is."""
-    missing = [
-        summary.flow_id
-        for summary in flows.search(scope)
-        if summary.flow_id not in found and scope.covers(summary.flow_id.namespace)
-    ]
+    missing = []
+    for summary in flows.search(scope):
+        if not is_flow_id(summary.flow_id):
+            unusable.add(summary.flow_id)
+        elif summary.flow_id not in found and scope.covers(summary.flow_id.namespace):
+            missing.append(summary.flow_id)
     from concurrent.futures import ThreadPoolExecutor
 
     log.info("reading %d flows one by one", len(missing))

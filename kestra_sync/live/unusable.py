@@ -1,0 +1,27 @@
+"""Flows of the server whose names Kestra does not give: reported, and left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kestra_sync.model import Diagnostic, FlowId, Severity
+from kestra_sync.safe.names import shown
+
+RULE = "server-name"
+
+
+def left_alone(flow_id: FlowId, why: str) -> Diagnostic:
+    """The warning for one of them; the name is shown in printable ASCII."""
+    return Diagnostic(
+        "",
+        None,
+        Severity.WARNING,
+        RULE,
+        f"the flow {shown(str(flow_id))} of the server is left alone: {why}",
+        "rename it on the server if it is yours",
+    )
+
+
+def unusable_names(flow_ids: Iterable[FlowId]) -> tuple[Diagnostic, ...]:
+    """A warning for each name that is not one of Kestra's."""
+    return tuple(left_alone(each, "Kestra has no such names") for each in sorted(flow_ids))

@@ -1,0 +1,312 @@
+"""Which files may be read and written, and how. Everything that opens a file does it here.
+
+What is in a checkout was written by the author of a pull request, who may have committed links.
+So below the root of a repository
+
+- nothing is written through a link, in whatever component of the path, nor into ``.git``;
+- nothing is read through a link that leads out of the repository, or to something hidden in it
+  (``.git/config`` holds a token, ``.env`` a password).
+
+Elsewhere a path is as the user typed it. Everywhere only regular files are read, up to a limit, so
+a FIFO or a device never hangs a run; and a file is replaced as a whole: the new one grows beside it
+under a hidden name and takes its place when it is complete and on disk.
+
+What is wrong with a path is an :class:`UnsafePathError`, which is an :class:`OSError`: callers say
+``strerror`` as for whatever else the operating system refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: More than any text that we read has; a file named by mistake may be larger.
+MAX_BYTES = 64 * 1024 * 1024
+#: The variables in which CI names the checkout, for one without ``.git``.
+_CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+#: Windows has short names for long ones.
+_GIT = frozenset({".git", "git~1"})
+# Not inherited by what we start, not waiting for the other end of a FIFO; on Windows, as bytes.
+_FLAGS = sum(
+    getattr(os, name, 0)
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY", "O_NOCTTY")
+)
+
+AnyPath = str | os.PathLike[str]
+
+
+class UnsafePathError(OSError):
+    """A path that is not read or written; ``strerror`` says why."""
+
+    def __init__(self, why: str, path: AnyPath, number: int = errno.EPERM) -> None:
+        super().__init__(number, why, os.fspath(path))
+
+
+def repository_root(directory: AnyPath = ".") -> Path | None:
+    """The real path of the checkout that ``directory`` is in.
+
+    That is the nearest directory above with a ``.git``; without Git the one that CI names, else
+    the working directory. ``None`` if ``directory`` lies in none of them.
+    """
+    real = Path(os.path.realpath(directory))
+    for each in (real, *real.parents):
+        if os.path.lexists(each / ".git"):
+            return each
+    here = Path(os.path.realpath(os.curdir))
+    variables = [os.environ.get(name) for name in _CHECKOUTS]
+    named = [Path(os.path.realpath(each)) for each in variables if each]
+    for checkout in (*(each for each in named if here.is_relative_to(each)), here):
+        if checkout != checkout.parent and real.is_relative_to(checkout):
+            return checkout
+    return None
+
+
+def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
+    """Whether ``path``, links resolved, is one of ``roots`` or lies below one."""
+    try:
+        real = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return False
+    return any(root is not None and real.is_relative_to(os.path.realpath(root)) for root in roots)
+
+
+def is_file(path: AnyPath) -> bool:
+    """Whether there is a regular file; a name that no file can have is none."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_directory(path: AnyPath) -> bool:
+    """Whether there is a directory; a name that no file can have is none."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_there(path: AnyPath) -> bool:
+    """Whether there is anything of that name, a broken link included."""
+    try:
+        Path(path).lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _mode(path: AnyPath) -> int:
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):  # too long, a NUL, a loop, no permission
+        return 0
+
+
+def read_bytes(path: AnyPath, *, limit: int = MAX_BYTES) -> bytes:
+    """All of a regular file.
+
+    :param limit: in bytes.
+    :raises OSError: it cannot or must not be read, or is larger.
+    """
+    if os.fspath(path) == os.devnull:
+        return b""
+    data = read_resolved(_resolved(path, links=True), limit=limit)
+    if len(data) > limit:
+        raise UnsafePathError(f"larger than {limit:,} bytes", path, errno.EFBIG)
+    return data
+
+
+def read_text(path: AnyPath, *, limit: int = MAX_BYTES) -> str:
+    """All of a file as text, a byte order mark left out.
+
+    :raises OSError: it cannot or must not be read, is larger, or is not UTF-8.
+    """
+    data = read_bytes(path, limit=limit)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnsafePathError(f"not UTF-8, in line {line}", path, errno.EILSEQ) from None
+
+
+def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
+    """All of a regular file whose links were resolved, and judged, by the caller.
+
+    :return: one byte more than ``limit`` if the file is larger.
+    :raises OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsafePathError("not a regular file", path)
+        # Everything in one call as a rule: reading is most of what loading flows takes. A file
+        # that grows meanwhile does not fill the memory.
+        data = os.read(descriptor, min(found.st_size, limit) + 1)
+        while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
+
+def check_readable(path: AnyPath) -> None:
+    """Refuse a path that must not be read, whether or not there is anything.
+
+    :raises OSError: a link leads out of the repository or to something hidden; the name is none.
+    """
+    _resolved(path, links=True)
+
+
+def check_writable(path: AnyPath, *, parents: bool = False) -> None:
+    """Refuse a path that cannot be written, as far as that can be told before writing it.
+
+    :param parents: make the directories above it.
+    :raises OSError: it cannot or must not be written.
+    """
+    target = _target(path)
+    if parents:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    # To replace a file takes the permission for its directory; one that is read-only stays.
+    for each in (target,) if _is_other(target) else (target, target.parent):
+        if is_there(each) and not os.access(each, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+
+
+def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
+    """Make ``data`` (text as UTF-8) all that is in the file, or change nothing.
+
+    :param parents: make the directories above it.
+    :raises OSError: it cannot or must not be written; nothing of the attempt is left.
+    """
+    check_writable(path, parents=parents)
+    target = _target(path)
+    content = data.encode() if isinstance(data, str) else data
+    if _is_other(target):
+        _write_in_place(target, content)
+        return
+    mode = _mode(target)
+    growing = target.with_name(f".{target.name[:30]}.{secrets.token_hex(6)}.tmp")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
+        with os.fdopen(os.open(growing, flags, 0o666), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode:
+            growing.chmod(mode & 0o777)
+        growing.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            growing.unlink()
+        raise
+    _sync(target.parent)
+
+
+def _is_other(target: Path) -> bool:
+    """A device, a pipe or a link, of which :func:`_target` allows those outside any checkout."""
+    return is_there(target) and (target.is_symlink() or not is_file(target))
+
+
+def _write_in_place(target: Path, content: bytes) -> None:
+    """To ``/dev/stdout``, a pipe, or through a link that the user made: outside any checkout."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS
+    with os.fdopen(os.open(target, flags, 0o666), "wb") as file:
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(file.fileno(), True)
+        file.write(content)
+
+
+def _sync(directory: Path) -> None:
+    """The new name is on disk too, where that can be asked for."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY | _FLAGS)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def append_to(path: AnyPath) -> io.BufferedWriter:
+    """The file, open for appending; made if need be.
+
+    :raises OSError: it cannot or must not be written.
+    """
+    target = _target(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS
+    descriptor = os.open(target, flags, 0o666)
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "ab")
+
+
+@contextmanager
+def _as_os_error(path: AnyPath) -> Iterator[None]:
+    """A NUL in a path is a ``ValueError`` for Python."""
+    try:
+        yield
+    except ValueError:
+        raise UnsafePathError("not a path", ascii(os.fspath(path)), errno.EINVAL) from None
+
+
+def _target(path: AnyPath) -> Path:
+    """The real path to write: links of the user resolved in its directory, none of a checkout."""
+    target = _resolved(path, links=False)
+    if is_directory(target):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", os.fspath(path))
+    root = repository_root(target.parent)
+    if root is not None:
+        if any(each.lower() in _GIT for each in target.relative_to(root).parts):
+            raise UnsafePathError("it belongs to Git", path)
+        if is_there(target) and not is_file(target):
+            raise UnsafePathError("not a regular file", path)
+    return target
+
+
+def _resolved(path: AnyPath, *, links: bool) -> Path:
+    """The real path of ``path``, component by component.
+
+    :param links: below the root of a checkout, follow links that stay there; else none. A link
+        that is not in a checkout is the user's: it is followed, but the last one is left as it is
+        if there is to be written.
+    """
+    with _as_os_error(path):
+        given = Path(path)
+        current = Path(given.anchor) if given.is_absolute() else Path(os.path.realpath(os.curdir))
+        parts = given.relative_to(given.anchor).parts if given.anchor else given.parts
+        for index, part in enumerate(parts):
+            if part == os.pardir:
+                current = current.parent
+                continue
+            child = current / part
+            if not _is_link(child):
+                current = child
+                continue
+            root = repository_root(current)
+            if root is None or not current.is_relative_to(root):
+                last = index == len(parts) - 1
+                current = child if last and not links else Path(os.path.realpath(child))
+                continue
+            shown = child.relative_to(root).as_posix()
+            if not links:
+                raise UnsafePathError(f"{shown} is a symbolic link", path, errno.ELOOP)
+            current = Path(os.path.realpath(child))
+            if not current.is_relative_to(root):
+                raise UnsafePathError(f"the symbolic link {shown} leaves the repository", path)
+            if any(each.startswith(".") for each in current.relative_to(root).parts):
+                why = f"the symbolic link {shown} leads to something hidden"
+                raise UnsafePathError(why, path)
+        return current
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)  # of Windows
+    return stat.S_ISLNK(found.st_mode) or (
+        junction is not None and getattr(found, "st_reparse_tag", 0) == junction
+    )

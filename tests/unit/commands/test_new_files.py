@@ -1,0 +1,89 @@
+"""The files of flows that only the server has: their paths are made of what it sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.commands.new_files import new_files
+from kestra_sync.errors import UsageError
+from kestra_sync.model import FlowId
+from tests.unit.safe.test_names import HOSTILE
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository."""
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "repo")
+    return tmp_path / "repo"
+
+
+def _why(namespace: str, name: str, root: str = "flows") -> str:
+    """Why a flow is left alone."""
+    paths, (problem,) = new_files(root, [FlowId(namespace, name)])
+    assert paths == {}
+    assert problem.message.isprintable()
+    return problem.message
+
+
+def test_namespaces_are_folders() -> None:
+    flow_id = FlowId("acme.team-1", "My.flow")
+    assert new_files("flows", [flow_id]) == ({flow_id: "flows/acme/team-1/My.flow.yaml"}, ())
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_name_that_is_none_gets_no_file(text: str) -> None:
+    assert "Kestra has no such names" in _why(text, "a")
+    assert "Kestra has no such names" in _why("acme", text)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "why"),
+    [
+        ("acme..x", "a", "an empty part"),
+        ("acme.", "a", "an empty part"),
+        ("con.x", "a", "a device"),
+        ("acme.com1", "a", "a device"),
+        ("acme", "NUL", "a device"),
+        ("acme", "aux.x", "a device"),
+        ("acme", "a.smoke", "a file of kestra-sync itself"),
+        ("acme", "kestra-sync", "a file of kestra-sync itself"),
+    ],
+)
+def test_a_name_that_makes_no_file_everywhere(namespace: str, name: str, why: str) -> None:
+    assert why in _why(namespace, name)
+
+
+def test_names_that_fold_into_one() -> None:
+    """On a disk that does not tell capitals apart the second would overwrite the first."""
+    one, two, other = (FlowId("acme", name) for name in ("flow", "Flow", "other"))
+    paths, problems = new_files("flows", [one, two, other])
+    assert list(paths) == [other]
+    assert len(problems) == 2
+    Path("flows/Acme").mkdir(parents=True)
+    assert "flows/Acme is the same name" in _why("acme", "x")
+    Path("flows/team").mkdir(parents=True)
+    Path("flows/team/X.yaml").touch()
+    assert "flows/team/X.yaml is the same name" in _why("team", "x")
+    assert new_files("flows", [FlowId("team", "X")])[1] == ()
+
+
+@pytest.mark.parametrize(("at", "to"), [("flows", ".."), ("flows/acme", "../.."), ("flows", "x")])
+def test_no_link_is_followed(at: str, to: str) -> None:
+    """Nor one that is broken."""
+    Path(at).parent.mkdir(exist_ok=True)
+    Path(at).symlink_to(to)
+    why = _why("acme", "a")
+    assert "is a symbolic link" in why or "outside" in why or "not a directory" in why
+
+
+def test_what_is_there_must_be_a_file() -> None:
+    Path("flows/acme/a.yaml").mkdir(parents=True)
+    assert "not a regular file" in _why("acme", "a")
+    assert "belongs to Git" in _why("acme", "a", ".git")
+    Path("flows/team").touch()
+    assert "flows/team is not a directory" in _why("team", "a")
+    with pytest.raises(UsageError, match="is a file"):
+        new_files("flows/team", [])

@@ -1,0 +1,1 @@
+"""What may be trusted: paths and names."""
