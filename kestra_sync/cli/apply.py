@@ -24,7 +24,8 @@ from kestra_sync.cli.show import show_plan
 from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import BLANK, Span, Style, line
-from kestra_sync.report.wording import plural
+from kestra_sync.report.sanitize import visible
+from kestra_sync.report.wording import question
 
 if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult
@@ -112,19 +113,30 @@ def command(
         )
     finally:
         observer.end()
-    if result.planned.plan is None:
-        show_plan(output, result.planned, context=context)
-    elif result.declined:
-        output.text([line("Nothing was applied.")])
-    if result.smoke is not None:
-        output.text([BLANK, *smoke_lines(result.smoke), BLANK])
-    if result.outcomes:
-        output.text(outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted))
-    for note in result.notes:
-        output.message([line(Span("warning: ", Style.WARNING), note)])
-    return output.report(
-        of_apply(result, context=context, verbose=verbose, environment=asked.environment)
-    )
+
+    def tell() -> None:
+        if result.planned.plan is None:
+            show_plan(output, result.planned, context=context)
+        elif result.declined:
+            output.text([line("Nothing was applied.")])
+        if result.smoke is not None:
+            output.text([BLANK, *smoke_lines(result.smoke), BLANK])
+        if result.outcomes:
+            output.text(
+                outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted)
+            )
+        for note in result.notes:
+            output.message([line(Span("warning: ", Style.WARNING), note)])
+
+    def report() -> ExitCode:
+        return output.report(
+            of_apply(result, context=context, verbose=verbose, environment=asked.environment)
+        )
+
+    if result.outcomes or result.smoke is not None:
+        return output.decided(result.exit_code, tell, report)
+    tell()
+    return report()
 
 
 def _ask(planned: PlanResult) -> bool:
@@ -137,10 +149,8 @@ def _ask(planned: PlanResult) -> bool:
         raise UsageError(
             "there is no terminal to ask on", remedy="pass --yes to apply without being asked"
         )
-    plan = planned.plan
-    question = f"Apply {plural(len(plan.writes), 'change')} to {plan.target.url}?"
     try:
-        return click.confirm(question, default=False, err=True)
+        return click.confirm(visible(question(planned.plan)), default=False, err=True)
     except click.Abort:
         click.echo(err=True)  # ^C leaves the cursor behind the question
         raise

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,8 +14,14 @@ import click
 
 from kestra_sync.cli.main import main
 from kestra_sync.cli.redact import redact
+from kestra_sync.cli.streams import for_stream, guarded
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.report.sanitize import no_command, visible
+
+#: Commands that do nothing but say something: a broken standard output is a failure of theirs.
+_ONLY_OUTPUT = frozenset(
+    {"", "validate", "plan", "drift", "graph", "logs", "history", "doctor"}  # "": --help
+)
 
 #: Where a report may have been asked for.
 _OPTIONS = ("-o", "--output", "--format")
@@ -28,16 +34,13 @@ def run(args: Sequence[str]) -> int:
     Whatever goes wrong, with ``--format json`` there is a whole JSON document on stdout, and in
     any case a message on stderr that says what to do.
     """
-    try:
-        with _terminated_as_interrupted():
-            return _run(args)
-    except (BrokenPipeError, SystemExit):  # the latter is what some versions of click make of it
-        # Whoever read our output (head, less) has seen enough. Keep Python from complaining about
-        # what is left to be flushed at exit.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return int(ExitCode.FAILURE)
+    with guarded(decides=_command(args) in _ONLY_OUTPUT):
+        try:
+            with _terminated_as_interrupted():
+                return _run(args)
+        except (BrokenPipeError, SystemExit):  # some versions of click make the latter of it
+            # Whoever read our output (head, less) has seen enough.
+            return int(ExitCode.FAILURE)
 
 
 def _run(args: Sequence[str]) -> int:
@@ -99,7 +102,7 @@ def _fail(
         wrapped = KestraSyncError(message, remedy=remedy)
         document: dict[str, Any] = envelope(_command(args), code, error=wrapped)
         document["error"]["kind"] = type(error).__name__
-        sys.stdout.write(dump(document))
+        sys.stdout.write(for_stream(dump(document), sys.stdout, "json"))
         sys.stdout.flush()
     if any(arg.startswith(_OPTIONS) for arg in args) or _VARIABLES & set(os.environ):
         from kestra_sync.cli.reports import failed

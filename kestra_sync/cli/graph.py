@@ -17,6 +17,7 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.reports import parse_outputs, worse, write_output
+from kestra_sync.cli.streams import for_stream
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.diagnostics import diagnostic_lines
 from kestra_sync.report.lines import line
@@ -79,7 +80,7 @@ def command(
     problems = [
         problem for each in wanted if (problem := write_output(each, drawing(each.format, result)))
     ]
-    sys.stdout.write(drawing(output_format, result))
+    sys.stdout.write(for_stream(drawing(output_format, result), sys.stdout, output_format))
     sys.stdout.flush()
     if not output.json:
         output.message(diagnostic_lines(result.diagnostics))

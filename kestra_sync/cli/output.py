@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kestra_sync.cli.streams import for_stream
 from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
-from kestra_sync.report.lines import Line, line, write
+from kestra_sync.report.lines import Line, Span, Style, line, write
 
 if TYPE_CHECKING:
     from kestra_sync.cli.reports import Wanted
@@ -84,7 +85,8 @@ class Output:
     def result(self, exit_code: ExitCode, body: Mapping[str, Any]) -> None:
         """The result for machines, on stdout; nothing if text was asked for."""
         if self.json:
-            sys.stdout.write(dump(envelope(self.command, exit_code, body)))
+            document = dump(envelope(self.command, exit_code, body))
+            sys.stdout.write(for_stream(document, sys.stdout, self.format))
 
     def report(self, report: Report) -> ExitCode:
         """Write the reports that were asked for; the text is on stdout already.
@@ -99,9 +101,25 @@ class Output:
         report = placed(report)
         problems = write_reports(self.wanted, report)
         if not self.readable:
-            sys.stdout.write(reporter(self.format).render(report))
+            text = reporter(self.format).render(report)
+            sys.stdout.write(for_stream(text, sys.stdout, self.format))
         self.message(line(f"kestra-sync: error: {problem}") for problem in problems)
         return worse(report.exit_code, problems)
+
+    def decided(self, code: ExitCode, *steps: Callable[[], object]) -> ExitCode:
+        """Tell what was done, whatever becomes of the telling; the exit code stays ``code``.
+
+        For commands that have changed something: a report that breaks, or a ``^C`` while it is
+        written, must not say anything else about it.
+        """
+        for step in steps:
+            try:
+                step()
+            except (Exception, KeyboardInterrupt) as error:
+                said = str(error) or "interrupted"
+                words = f"the report is not complete ({type(error).__name__}: {said})"
+                self.message([line(Span("warning: ", Style.WARNING), words)])
+        return code
 
     def coloured(self, stream: TextIO) -> bool:
         """Whether ``stream`` gets colour."""

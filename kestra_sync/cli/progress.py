@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from kestra_sync.cli.streams import can_draw
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.report.sanitize import visible
@@ -74,7 +75,10 @@ class TerminalProgress(Observer):
             TextColumn,
         )
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+        columns = [
+            SpinnerColumn("dots" if can_draw(sys.stderr) else "line"),
+            TextColumn("{task.description}", markup=False),
+        ]
         with self._lock:
             if self._progress is not None:
                 self._progress.stop()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kestra_sync.cli.streams import ESCAPED, for_stream
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS, reporter
 
@@ -69,10 +70,10 @@ def write_reports(wanted: Sequence[Wanted], report: Report) -> list[str]:
 def write_output(wanted: Wanted, text: str) -> str | None:
     """Write one; says why if it cannot be."""
     if wanted.path == STDOUT:
-        sys.stdout.write(text)
+        sys.stdout.write(for_stream(text, sys.stdout, wanted.format))
         return None
     try:
-        with Path(wanted.path).open("w", encoding="utf-8", newline="") as file:
+        with Path(wanted.path).open("w", encoding="utf-8", errors=ESCAPED, newline="") as file:
             file.write(text)
     except OSError as error:
         return f"{wanted.path} cannot be written: {error.strerror}"
@@ -101,7 +102,7 @@ def failed(args: Sequence[str], report: Report) -> None:
     report = replace(placed(report), environment=environment[0] if environment else None)
     for name in stream_format:
         if name in STREAM_FORMATS and name not in ("json", "text"):
-            sys.stdout.write(reporter(name).render(report))
+            sys.stdout.write(for_stream(reporter(name).render(report), sys.stdout, name))
     for each in asked(args, "--output", "KESTRA_SYNC_OUTPUT", "-o"):
         with suppress(UsageError):
             write_reports(parse_outputs([each], "text"), report)

@@ -59,8 +59,17 @@ def command(
     finally:
         observer.end()
     result = report.result
-    if output.readable:
-        output.message(diagnostic_lines(report.diagnostics))
+
+    def tell() -> None:
+        if output.readable:
+            output.message(diagnostic_lines(report.diagnostics))
+        if result is not None:
+            output.text([smoke_header(result, report.server), *smoke_lines(result)])
+
+    def write() -> ExitCode:
+        return output.report(of_smoke(report, environment=asked.environment))
+
     if result is not None:
-        output.text([smoke_header(result, report.server), *smoke_lines(result)])
-    return output.report(of_smoke(report, environment=asked.environment))
+        return output.decided(report.exit_code, tell, write)
+    tell()
+    return write()

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from kestra_sync.cli.streams import can_draw
 from kestra_sync.commands.smoke import SmokeObserver, SmokeRun, SmokeSpec
 from kestra_sync.report.sanitize import visible
 
@@ -35,7 +36,7 @@ class TerminalSmokeProgress(SmokeObserver):
         with self._lock:
             self._specs = specs
             self._progress = Progress(
-                SpinnerColumn(),
+                SpinnerColumn("dots" if can_draw(sys.stderr) else "line"),
                 TextColumn("{task.description}", markup=False),
                 TextColumn("{task.fields[words]}", markup=False),
                 TimeElapsedColumn(),

@@ -67,6 +67,26 @@ def folders(source: str) -> str:
 
 def summary(plan: Plan) -> str:
     """``Plan: 1 to create, 1 to update, 1 drifted, 1 to delete, 210 unchanged.``"""
+    parts = _writes(plan)
+    if not parts:
+        return f"No changes. {_nothing_to_do(plan)}"
+    return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
+
+
+def question(plan: Plan) -> str:
+    """``Apply 4 changes (3 to update, 1 to delete) to URL (tenant main, environment prod)?``
+
+    All of what somebody has to know who says yes: what happens, and where.
+    """
+    environment = f", environment {plan.target.environment}" if plan.target.environment else ""
+    return (
+        f"Apply {plural(len(plan.writes), 'change')} ({', '.join(_writes(plan))}) to"
+        f" {plan.target.url} (tenant {plan.target.tenant}{environment})?"
+    )
+
+
+def _writes(plan: Plan) -> list[str]:
+    """How many of each kind, in words; empty if nothing is to be written."""
     conflicts = sum(each.writes for each in plan.because(Reason.CONFLICT))
     drifted = sum(each.writes and is_alert(each) for each in plan.changes) - conflicts
     updates = plan.count(Action.UPDATE) - sum(
@@ -75,7 +95,7 @@ def summary(plan: Plan) -> str:
     deletes = plan.count(Action.DELETE) - sum(
         each.action is Action.DELETE and is_alert(each) for each in plan.changes
     )
-    parts = [
+    return [
         f"{number:,} {words}"
         for number, words in (
             (plan.count(Action.CREATE), "to create"),
@@ -87,9 +107,6 @@ def summary(plan: Plan) -> str:
         )
         if number
     ]
-    if not parts:
-        return f"No changes. {_nothing_to_do(plan)}"
-    return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
 
 
 def _nothing_to_do(plan: Plan) -> str:

@@ -243,7 +243,7 @@ def test_on_a_terminal_it_asks(answer: str, code: int, shell: Shell) -> None:
     """And takes a no, nothing and ^C for what they are."""
     text, ended = _on_a_terminal(shell, answer)
     assert ended == code
-    assert f"Apply 1 change to {shell.server.url}? [y/N]: " in text
+    assert f"Apply 1 change (1 to create) to {shell.server.url} (tenant " in text
     plan, _, rest = text.partition("[y/N]: ")
     assert "\x1b[32m+\x1b[0m" in plan
     if code == 0:
