@@ -25,24 +25,32 @@ from kestra_sync.errors import ExitCode
 @config_options
 @selection_options
 @option("--new", is_flag=True, help="Also write flows of the scope that Git does not have yet.")
+@option(
+    "--overwrite",
+    is_flag=True,
+    help="Also take the server's source of flows in conflict, and replace uncommitted changes.",
+)
 @option("--dry-run", is_flag=True, help="Only say what would be written.")
 @connection_options
 @output_options
 def command(
     *,
     new: bool,
+    overwrite: bool,
     dry_run: bool,
     output_format: str,
     color: str,
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Bring the server's sources into the files in PATHS (default: flows).
+    """Take changes made on the server into the files in PATHS (default: flows).
 
-    Each flow that differs gets the server's source, byte for byte: an edit made in the UI becomes
-    a change to review in Git. With --new the flows that only the server has are written too,
-    which turns a server into a repository. Nothing is written to the server, and no file is
-    deleted.
+    Compares three ways, as plan does. A flow that changed only on the server gets the server's
+    source, byte for byte: an edit made in the UI becomes a change to review in Git. What changed
+    only in Git is left alone. What changed on both sides is a conflict (exit code 5), and so is a
+    file with uncommitted changes: nothing is written for it, unless you pass --overwrite. With
+    --new the flows that only the server has are written too, which turns a server into a
+    repository. Nothing is written to the server, and no file is deleted.
     """
     from kestra_sync.commands.pull import pull
     from kestra_sync.report.as_json import diagnostics_json
@@ -52,7 +60,13 @@ def command(
     output = Output.of("pull", output_format=output_format, color=color, verbose=verbose)
     observer = output.observer()
     try:
-        result = pull(settings_from(**settings), new=new, dry_run=dry_run, observer=observer)
+        result = pull(
+            settings_from(**settings),
+            new=new,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            observer=observer,
+        )
     finally:
         observer.end()
     if result.planned.plan is None:
@@ -69,6 +83,7 @@ def command(
                     "flow": {"namespace": each.flow_id.namespace, "id": each.flow_id.id},
                     "path": each.path,
                     "result": str(each.pulled),
+                    "reason": each.reason,
                 }
                 for each in result.flows
             ],

@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.kestra.errors import NotFound
 from kestra_sync.live.unusable import RULE
-from kestra_sync.model import Change, Diagnostic, FlowId, Reason, StrEnum
+from kestra_sync.model import Base, Change, Diagnostic, FlowId
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import OnDrift
+from kestra_sync.plan.pulling import Pulled, Verdict, judge
+from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.safe.paths import is_there, read_bytes, write
 from kestra_sync.settings import Prune, Settings
-
-_NEW = frozenset({Reason.FOREIGN, Reason.UNTOUCHED, Reason.PROTECTED})
-
-
-class Pulled(StrEnum):
-    """What became of a file; stable in the JSON."""
-
-    UPDATED = "updated"
-    CREATED = "created"
 
 
 @dataclass(frozen=True)
 class PulledFlow:
-    """One flow that was taken from the server.
+    """What became of one flow.
 
-    :param path: the file that holds it now.
+    :param path: its file; ``None`` if it has none.
+    :param reason: why, in words.
     """
 
     flow_id: FlowId
-    path: str
+    path: str | None
     pulled: Pulled
+    reason: str
 
 
 @dataclass(frozen=True)
 class PullResult:
     """What was written to files, or would be.
 
-    :param flows: sorted by flow.
+    :param flows: every flow that differs, sorted by flow.
     :param left: a warning for each flow whose names, which the server sent, make no file.
     """
 
@@ -54,14 +52,29 @@ class PullResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 if the files could not be understood, else 0."""
-        return ExitCode.INVALID if self.planned.plan is None else ExitCode.OK
+        """3 if the files could not be understood, 5 if a flow is in conflict, else 0."""
+        if self.planned.plan is None:
+            return ExitCode.INVALID
+        conflicts = any(each.pulled is Pulled.CONFLICT for each in self.flows)
+        return ExitCode.CONFLICT if conflicts else ExitCode.OK
+
+
+@dataclass(frozen=True)
+class _Judged:
+    change: Change
+    path: str | None
+    verdict: Verdict
 
 
 def pull(
-    settings: Settings, *, new: bool, dry_run: bool, observer: Observer = SILENT
+    settings: Settings,
+    *,
+    new: bool,
+    dry_run: bool,
+    overwrite: bool = False,
+    observer: Observer = SILENT,
 ) -> PullResult:
-    """Replace the source of each flow that differs by the server's, byte for byte.
+    """Take the server's source, byte for byte, of each flow that changed there and not in Git.
 
     Of a file with several documents only the flow's own document is replaced. Nothing is deleted:
     a flow that the server does not have stays in Git.
@@ -69,54 +82,131 @@ def pull(
     :param new: also write the flows of the scope that Git does not have, to
         ``<first path>/<namespace as folders>/<id>.yaml``.
     :param dry_run: only say what would be written.
+    :param overwrite: take the server's source of flows that are in conflict, too, and replace
+        files with changes that are not committed.
     :raises UsageError: if a file to create is there already and holds something else.
     :raises KestraSyncError: a file cannot be written; those before it are.
     """
     with connect(settings.connection) as client:
         # As the server is the source here, nothing about it is to be refused or deleted.
-        looking = Settings(
-            **{
-                **vars(settings),
-                "on_drift": OnDrift.REVERT,
-                "prune": Prune.NONE,
-                "take_over": True,
-            }
-        )
+        looking = replace(settings, on_drift=OnDrift.REVERT, prune=Prune.NONE, take_over=True)
         planned = make_plan(looking, client, observer=observer)
-    if planned.plan is None:
-        return PullResult(planned, (), dry_run)
-    found = []
-    root = settings.paths[0] if settings.paths else "flows"
-    fresh = [each for each in planned.plan.changes if new and each.reason in _NEW]
-    places, left = new_files(root, [each.flow_id for each in fresh])
-    for change in planned.plan.changes:
-        if change.before is None:
-            continue
-        if change.desired is not None and change.before != change.desired.sent:
-            found.append((change, change.desired.path, Pulled.UPDATED))
-        elif change.flow_id in places:
-            found.append((change, places[change.flow_id], Pulled.CREATED))
+        if planned.plan is None:
+            return PullResult(planned, (), dry_run)
+        bases = planned.ownership.bases if planned.ownership is not None else {}
+        judged = [
+            _Judged(change, change.path, verdict)
+            for change in planned.plan.changes
+            if (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
+        ]
+    judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
+    judged, left = _with_new_files(judged, settings.paths[0] if settings.paths else "flows")
+    _none_in_the_way(judged)
     if not dry_run:
-        _write_all(found)
-    flows = tuple(PulledFlow(change.flow_id, path, pulled) for change, path, pulled in found)
+        _write_all(judged)
+    flows = tuple(
+        PulledFlow(each.change.flow_id, each.path, each.verdict.pulled, each.verdict.reason)
+        for each in judged
+    )
     unusable = [each for each in planned.diagnostics if each.rule == RULE]
     return PullResult(planned, flows, dry_run, (*unusable, *left))
 
 
-def _write_all(found: Iterable[tuple[Change, str, Pulled]]) -> None:
-    for change, path, pulled in found:
+def _judged(
+    client: KestraClient, change: Change, base: Base | None, *, new: bool
+) -> Verdict | None:
+    """The verdict of the table; where no record tells, that of the histories of both sides."""
+    verdict = judge(change, base, new=new)
+    if verdict is None or not verdict.doubtful:
+        return verdict
+    assert change.before is not None
+    assert change.desired is not None
+    known = versions(Path(change.desired.path))
+    if known and known.intersection(_git_hashes(change.before)):
+        return Verdict(Pulled.LEFT, "changed only in Git: its history has the server's source")
+    try:
+        revisions = client.flows.revisions(change.flow_id)
+    except NotFound:
+        revisions = ()
+    if any(each.source == change.desired.sent for each in revisions):
+        return Verdict(Pulled.UPDATED, "changed on the server since the revision that Git holds")
+    return verdict
+
+
+def _git_hashes(data: bytes) -> tuple[str, str]:
+    """The names that Git gives a file with this content, in both of its formats."""
+    blob = b"blob %d\0" % len(data) + data
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
+
+
+def _overwriting(judged: _Judged) -> _Judged:
+    if judged.verdict.pulled is not Pulled.CONFLICT:
+        return judged
+    pulled = Pulled.CREATED if judged.change.desired is None else Pulled.UPDATED
+    return replace(judged, verdict=Verdict(pulled, f"{judged.verdict.reason}, overwritten"))
+
+
+def _sparing_local_work(judged: Iterable[_Judged]) -> list[_Judged]:
+    """The same, but files with changes that no commit holds are not replaced."""
+    judged = list(judged)
+    files = {
+        Path(each.path)
+        for each in judged
+        if each.verdict.pulled is Pulled.UPDATED and each.path is not None
+    }
+    unsafe = uncommitted(files)
+    return [
+        replace(
+            each,
+            verdict=Verdict(
+                Pulled.CONFLICT, f"{each.verdict.reason}, but the file {unsafe[Path(each.path)]}"
+            ),
+        )
+        if each.verdict.pulled is Pulled.UPDATED and each.path and Path(each.path) in unsafe
+        else each
+        for each in judged
+    ]
+
+
+def _with_new_files(
+    judged: list[_Judged], root: str
+) -> tuple[list[_Judged], tuple[Diagnostic, ...]]:
+    """The same with a path for each file to create, and a warning for each that can have none."""
+    created = [each.change.flow_id for each in judged if each.verdict.pulled is Pulled.CREATED]
+    places, left = new_files(root, created)
+    placed = [
+        replace(each, path=places.get(each.change.flow_id))
+        if each.verdict.pulled is Pulled.CREATED
+        else each
+        for each in judged
+    ]
+    return [each for each in placed if each.path or each.verdict.pulled is not Pulled.CREATED], left
+
+
+def _none_in_the_way(judged: Collection[_Judged]) -> None:
+    """Look before the first write.
+
+    :raises UsageError: a file to create is there already.
+    """
+    for each in judged:
+        if each.verdict.pulled is Pulled.CREATED and each.path and is_there(Path(each.path)):
+            raise UsageError(
+                f"{each.path} is there already and does not hold {each.change.flow_id}",
+                remedy="move it, or take the flow from the server by hand",
+            )
+
+
+def _write_all(judged: Iterable[_Judged]) -> None:
+    for each in judged:
+        change = each.change
+        if each.verdict.pulled not in (Pulled.UPDATED, Pulled.CREATED) or each.path is None:
+            continue
         assert change.before is not None
-        file = Path(path)
-        if pulled is Pulled.CREATED:
-            if is_there(file):
-                raise UsageError(
-                    f"{path} is there already and does not hold {change.flow_id}",
-                    remedy="move it, or take the flow from the server by hand",
-                )
-            data = change.before
-        else:
+        file = Path(each.path)
+        data = change.before
+        if each.verdict.pulled is Pulled.UPDATED:
             assert change.desired is not None
-            data = _spliced(file, change.desired.flow.document.data, change.before)
+            data = _spliced(file, change.desired.flow.document.data, data)
         _replace(file, data)
 
 

@@ -106,7 +106,8 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         yield Refusal(
             "conflict",
             f"{_flows(found)} changed both in Git and on the server",
-            "take the server's edit into Git (kestra-sync pull), or pass --on-drift overwrite",
+            "merge the server's edit into Git (commit, run 'kestra-sync pull --overwrite' and"
+            " compare with 'git diff'), or pass --on-drift overwrite",
             ExitCode.CONFLICT,
         )
     drifted = plan.because(Reason.DRIFT)

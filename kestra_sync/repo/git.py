@@ -111,30 +111,6 @@ def ask(directory: Path, *args: str) -> str | None:
         return None
 
 
-def is_dirty(directory: Path) -> bool | None:
-    """Whether tracked files differ from the commit; ``None`` if that cannot be told.
-
-    Filters of the repository's configuration are programs, too, and are switched off. Files that
-    Git has not to read again, as their time and size are as it left them, are not affected.
-    """
-    names = ask(directory, "config", "--name-only", "--get-regexp", r"^filter\..*\.") or ""
-    filters = {name.rpartition(".")[0] for name in names.splitlines()}
-    off = [
-        each
-        for name in sorted(filters)
-        for setting in ("clean=", "process=", "required=false")
-        for each in ("-c", f"{name}.{setting}")
-    ]
-    try:
-        changed = git(
-            directory, *off, "status", "--porcelain", "-z", "--untracked-files=no",
-            "--ignore-submodules=dirty",
-        )  # fmt: skip
-    except GitError:
-        return None
-    return bool(changed)
-
-
 def checkout_of(path: Path) -> Path | None:
     """The nearest directory at or above ``path`` that has a ``.git``; ``None`` without Git."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each / ".git")), None)

@@ -1,26 +1,55 @@
-"""What ``pull`` wrote to files, as a person reads it."""
+"""What ``pull`` did with each flow, as a person reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.commands.pull import Pulled, PulledFlow
+from kestra_sync.commands.pull import PulledFlow
+from kestra_sync.plan.pulling import Pulled
+from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 
-_SIGNS = {Pulled.UPDATED: ("~", Style.UPDATE), Pulled.CREATED: ("+", Style.CREATE)}
+_SIGNS = {
+    Pulled.UPDATED: ("~", Style.UPDATE),
+    Pulled.CREATED: ("+", Style.CREATE),
+    Pulled.LEFT: ("=", Style.DIM),
+    Pulled.CONFLICT: ("!", Style.ALERT),
+}
 
 
 def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
-    """A line for each file, and one that counts."""
-    if not flows:
-        yield line(Span("Nothing to pull: the files hold what the server holds.", Style.GOOD))
-        return
-    names = max(len(str(each.flow_id)) for each in flows)
+    """A line for each flow that differs, one that counts, and what to do next."""
+    names = width_of(str(each.flow_id) for each in flows) if flows else 0
+    paths = width_of(each.path or "" for each in flows) if flows else 0
     for each in flows:
         sign, style = _SIGNS[each.pulled]
-        yield line("  ", Span(sign, style), f" {each.flow_id!s:<{names}}   {each.path}")
-    yield BLANK
-    verb = "Would pull" if dry_run else "Pulled"
-    after = "" if dry_run else " Look at them with 'git diff'."
-    yield line(Span(f"{verb} {plural(len(flows), 'flow')}.{after}", Style.HEADING))
+        columns = (padded(str(each.flow_id), names), padded(each.path or "", paths))
+        yield line("  ", Span(sign, style), f" {'   '.join(columns)}   {each.reason}")
+    if flows:
+        yield BLANK
+    count = {pulled: sum(each.pulled is pulled for each in flows) for pulled in Pulled}
+    taken = count[Pulled.UPDATED] + count[Pulled.CREATED]
+    left = f", left {count[Pulled.LEFT]:,} alone" if count[Pulled.LEFT] else ""
+    if count[Pulled.CONFLICT]:
+        left += f", {count[Pulled.CONFLICT]:,} in conflict"
+    if taken or count[Pulled.CONFLICT]:
+        verb = "Would pull" if dry_run else "Pulled"
+        yield line(Span(f"{verb} {plural(taken, 'flow')}{left}.", Style.HEADING))
+    elif flows:
+        yield line(Span(f"Nothing to pull: nothing changed on the server{left}.", Style.GOOD))
+    else:
+        yield line(Span("Nothing to pull: the files hold what the server holds.", Style.GOOD))
+    yield from _next_steps(count, dry_run=dry_run)
+
+
+def _next_steps(count: dict[Pulled, int], *, dry_run: bool) -> Iterator[Line]:
+    if count[Pulled.CONFLICT]:
+        yield line(
+            "Conflicts were not written: commit or undo local changes, merge by hand, or take the"
+            " server's source with --overwrite."
+        )
+    if not dry_run and count[Pulled.UPDATED]:
+        yield line("Review the changes with 'git diff', then commit them.")
+    if not dry_run and count[Pulled.CREATED]:
+        yield line("New files are untracked: 'git status' lists them, 'git add' adds them.")

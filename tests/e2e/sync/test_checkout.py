@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.sync.conftest import Repo
+from tests.support.git import commit, git, isolate
 
 
 @pytest.fixture(autouse=True)
 def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [each for each in os.environ if each.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-
-
-def git(directory: Path, *args: str) -> None:
-    done = subprocess.run(
-        [
-            "git", "-c", "user.name=a", "-c", "user.email=a@example.com",
-            "-c", "protocol.file.allow=always", *args,
-        ],
-        cwd=directory, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
-def commit(directory: Path) -> None:
-    git(directory, "add", "-A")
-    git(directory, "commit", "-q", "-m", "x")
+    isolate(monkeypatch, tmp_path / "home")
 
 
 def deployed(repo: Repo, tmp_path: Path) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.sync.conftest import Repo
+from tests.support.git import git, isolate
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    isolate(monkeypatch, tmp_path / "home")
 
 
 def test_an_edit_on_the_server_becomes_a_change_in_the_files(repo: Repo) -> None:
@@ -62,3 +70,114 @@ def test_a_file_that_holds_something_else_is_not_overwritten(repo: Repo) -> None
     assert ran.code == 64
     assert "is there already" in ran.err
     assert Path(path).read_text() == "just: data\n"
+
+
+def test_each_side_that_changed_is_treated_as_what_it_is(repo: Repo) -> None:
+    """Changed only in Git, only on the server, on both, deleted on either; a dry run says so."""
+    repo.config()
+    for name in ("git", "server", "both", "gone", "gone-edited", "deleted"):
+        repo.flow(name)
+    assert repo.apply().code == 0
+    ours = {name: repo.flow(name, "in Git") for name in ("git", "both", "new")}
+    theirs = {name: repo.source(name, "by hand") for name in ("server", "both", "gone-edited")}
+    for name, source in theirs.items():
+        repo.edit(name, source)
+    repo.remove("gone")
+    repo.remove("gone-edited")
+    repo.client.flows.delete(repo.id("deleted"))
+    expected = {
+        "both": "conflict",
+        "deleted": "left",
+        "git": "left",
+        "gone": "left",
+        "gone-edited": "conflict",
+        "new": "left",
+        "server": "updated",
+    }
+    before = {each: each.read_bytes() for each in Path("flows").iterdir()}
+    dry = repo.run("pull", "--dry-run", "--format", "json")
+    assert {each: each.read_bytes() for each in Path("flows").iterdir()} == before
+    ran = repo.run("pull", "--format", "json")
+    assert dry.code == ran.code == 5
+    assert dry.json["flows"] == ran.json["flows"]
+    assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == expected
+    assert Path("flows/server.yaml").read_bytes() == theirs["server"]
+    assert {name: Path(f"flows/{name}.yaml").read_bytes() for name in ours} == ours
+    text = repo.run("pull")
+    assert text.code == 5
+    assert "conflict" in text.out
+    assert "--overwrite" in text.out
+    # The plan calls the same flows conflicts, and says how to solve them.
+    plan = repo.run("plan")
+    assert plan.code == 5
+    assert "kestra-sync pull --overwrite" in plan.err
+    assert repo.run("pull", "--overwrite").code == 0
+    assert Path("flows/both.yaml").read_bytes() == theirs["both"]
+    assert Path("flows/git.yaml").read_bytes() == ours["git"]
+    pulled = Path("flows", *repo.namespace.split("."), "gone-edited.yaml")
+    assert pulled.read_bytes() == theirs["gone-edited"]
+    reasons = repo.plan().reasons()
+    assert {reasons[each] for each in ("server", "both", "gone-edited")} == {"none refreshed"}
+
+
+def test_what_no_commit_holds_is_not_overwritten(repo: Repo) -> None:
+    names = ("clean", "edited", "staged", "untracked", "ignored", "hidden")
+    repo.config()
+    git(repo.root, "init", "-q")
+    for name in names:
+        repo.flow(name)
+    repo.write(".gitignore", "ignored.yaml\n")
+    git(repo.root, "add", "-A")
+    git(repo.root, "rm", "-q", "--cached", "flows/untracked.yaml")
+    git(repo.root, "commit", "-q", "-m", "x")
+    for name in ("edited", "staged", "hidden"):
+        repo.flow(name, "local work")
+    git(repo.root, "add", "flows/staged.yaml")
+    git(repo.root, "update-index", "--assume-unchanged", "flows/hidden.yaml")
+    # Deployed as it is, so by the record only the server changed afterwards.
+    assert repo.apply().code == 0
+    before = {name: Path(f"flows/{name}.yaml").read_bytes() for name in names}
+    theirs = {name: repo.source(name, "by hand") for name in names}
+    for name in names:
+        repo.edit(name, theirs[name])
+    for args in (("--dry-run",), ()):
+        ran = repo.run("pull", "--format", "json", *args)
+        assert ran.code == 5
+        assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == {
+            name: "updated" if name == "clean" else "conflict" for name in names
+        }
+    for name in names:
+        expected = theirs[name] if name == "clean" else before[name]
+        assert Path(f"flows/{name}.yaml").read_bytes() == expected
+    assert "flows/untracked.yaml   changed on the server, but the file is not in Git yet" in (
+        repo.run("pull").out
+    )
+    assert repo.run("pull", "--overwrite").code == 0
+    assert {name: Path(f"flows/{name}.yaml").read_bytes() for name in names} == theirs
+    git(repo.root, "commit", "-q", "-a", "-m", "y")
+    assert set(repo.plan().reasons().values()) == {"none refreshed"}
+
+
+def test_without_a_record_the_histories_tell_who_changed(repo: Repo) -> None:
+    """No name, so no record: what either side had before is what the other still has."""
+    repo.write("kestra-sync.yaml", f"version: 1\nsource: flows\nscope: [{repo.namespace}]\n")
+    git(repo.root, "init", "-q")
+    for name in ("git", "server", "both"):
+        repo.flow(name)
+    git(repo.root, "add", "-A")
+    git(repo.root, "commit", "-q", "-m", "x")
+    assert repo.apply().code == 0
+    repo.flow("git", "in Git")
+    repo.flow("both", "in Git")
+    git(repo.root, "commit", "-q", "-a", "-m", "y")
+    theirs = repo.source("server", "by hand")
+    repo.edit("server", theirs)
+    repo.edit("both", repo.source("both", "by hand"))
+    ran = repo.run("pull", "--format", "json")
+    assert ran.code == 5
+    assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == {
+        "git": "left",
+        "server": "updated",
+        "both": "conflict",
+    }
+    assert Path("flows/server.yaml").read_bytes() == theirs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,35 +11,20 @@ import pytest
 
 from kestra_sync.model import FlowId
 from kestra_sync.repo import git as git_module
-from kestra_sync.repo.git import GitError, ask, checkout_of, executable, git, is_dirty
+from kestra_sync.repo.git import GitError, ask, checkout_of, executable, git
 from kestra_sync.repo.git_index import entries_of, index_file, read_index
+from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.repo.incomplete import Cause, Incomplete
 from kestra_sync.repo.load import load
 from kestra_sync.repo.not_here import find_not_here
+from tests.support.git import commit, isolate
+from tests.support.git import git as run
 
 
 @pytest.fixture(autouse=True)
 def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [each for each in os.environ if each.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    isolate(monkeypatch, tmp_path / "home")
     monkeypatch.setattr("kestra_sync.repo.not_here._LOCK_WAIT", 0.2)
-
-
-def run(directory: Path, *args: str) -> str:
-    """Git as a user runs it."""
-    done = subprocess.run(
-        [
-            "git", "-c", "user.name=a", "-c", "user.email=a@example.com",
-            "-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main", *args,
-        ],
-        cwd=directory, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def flow(name: str) -> str:
@@ -52,11 +36,6 @@ def write(root: Path, path: str, text: str) -> None:
     file = root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
-
-
-def commit(root: Path, message: str = "x") -> None:
-    run(root, "add", "-A")
-    run(root, "commit", "-q", "-m", message)
 
 
 @pytest.fixture

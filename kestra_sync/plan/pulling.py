@@ -1,0 +1,78 @@
+"""The three-way table, read from the other side: whether ``pull`` takes the server's source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kestra_sync.model import Action, Base, Change, Reason, StrEnum, sha256
+
+
+class Pulled(StrEnum):
+    """What became of a flow; stable in the JSON."""
+
+    UPDATED = "updated"
+    CREATED = "created"
+    LEFT = "left"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done, and why in words.
+
+    :param doubtful: nothing tells who changed the flow; histories may.
+    """
+
+    pulled: Pulled
+    reason: str
+    doubtful: bool = False
+
+
+#: What is only on the server, and not recorded as having been in Git.
+_ONLY_THERE = frozenset({Reason.FOREIGN, Reason.PRUNED})
+
+
+def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
+    """Place a flow in the table; ``None`` if there is nothing to say about it.
+
+    :param change: of a plan that prunes nothing and reverts drift.
+    :param base: what we applied last.
+    :param new: flows that only the server has are wanted.
+    """
+    base = None if base is not None and base.only_intended else base
+    if change.before is None:
+        return _not_on_the_server(change, base)
+    if change.desired is None:
+        return _not_in_git(change, base, new=new)
+    if change.before == change.desired.sent:
+        return None
+    if base is None:
+        return Verdict(
+            Pulled.CONFLICT,
+            "differs, and no record tells which side changed",
+            doubtful=True,
+        )
+    git = base.file_sha256 != change.desired.flow.document.sha256
+    server = base.kept_off or sha256(change.before) not in base.live_hashes
+    if not server:
+        return Verdict(Pulled.LEFT, "changed only in Git" if git else "as recorded")
+    if change.reason is Reason.KEPT_OFF and change.action is Action.UPDATE:
+        return Verdict(Pulled.LEFT, "changed in Git; on the server only switched off")
+    if git and change.reason is not Reason.KEPT_OFF:
+        return Verdict(Pulled.CONFLICT, "changed both in Git and on the server")
+    return Verdict(Pulled.UPDATED, "changed on the server")
+
+
+def _not_on_the_server(change: Change, base: Base | None) -> Verdict | None:
+    if change.desired is None:
+        return None
+    return Verdict(Pulled.LEFT, "only in Git" if base is None else "deleted on the server")
+
+
+def _not_in_git(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
+    if base is None or change.reason in _ONLY_THERE:
+        return Verdict(Pulled.CREATED, "only on the server") if new else None
+    assert change.before is not None
+    if sha256(change.before) in base.live_hashes:
+        return Verdict(Pulled.LEFT, "deleted in Git")
+    return Verdict(Pulled.CONFLICT, "deleted in Git, and changed on the server")

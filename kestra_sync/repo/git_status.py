@@ -1,0 +1,123 @@
+"""What Git has not been given yet: changes in the working tree that are in no commit."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kestra_sync.repo.git import GitError, ask, checkout_of, git
+
+#: Paths in one question: command lines have a limit.
+_AT_ONCE = 300
+
+
+def is_dirty(directory: Path) -> bool | None:
+    """Whether tracked files differ from the commit; ``None`` if that cannot be told."""
+    try:
+        changed = git(
+            directory, *_filters_off(directory), "status", "--porcelain", "-z",
+            "--untracked-files=no", "--ignore-submodules=dirty",
+        )  # fmt: skip
+    except GitError:
+        return None
+    return bool(changed)
+
+
+def uncommitted(files: Iterable[Path]) -> dict[Path, str]:
+    """The files whose content is in no commit, and why in words. Without Git none is.
+
+    Where Git cannot be asked, each of its files counts.
+    """
+    checkouts: dict[Path, dict[Path, Path]] = defaultdict(dict)
+    for given in files:
+        file = given.parent.resolve() / given.name
+        top = checkout_of(file.parent)
+        if top is not None:
+            checkouts[top][file] = given
+    found = {}
+    for top, here in checkouts.items():
+        try:
+            said = {
+                file: reason
+                for some in _portions(list(here))
+                for file, reason in _status(top, some).items()
+            }
+        except GitError as error:
+            said = dict.fromkeys(here, f"cannot be told from a committed file ({error.reason})")
+        found.update({given: said[file] for file, given in here.items() if file in said})
+    return found
+
+
+def versions(file: Path) -> frozenset[str]:
+    """The hashes (of Git) of all contents that commits give this file; empty without Git."""
+    file = file.parent.resolve() / file.name
+    top = checkout_of(file.parent)
+    if top is None:
+        return frozenset()
+    path = file.relative_to(top).as_posix()
+    said = ask(
+        top, "--literal-pathspecs", "log", "--format=", "--raw", "--no-abbrev", "-z", "-m",
+        "--", path,
+    )  # fmt: skip
+    words = (said or "").replace("\0", " ").split(" ")
+    return frozenset(each for each in words if len(each) in (40, 64) and each.strip("0"))
+
+
+def _status(top: Path, files: Sequence[Path]) -> dict[Path, str]:
+    """Of the files of one checkout those with changes.
+
+    :raises GitError: it cannot be asked.
+    """
+    paths = [file.relative_to(top).as_posix() for file in files]
+    said = git(
+        top, "--literal-pathspecs", *_filters_off(top), "status", "--porcelain", "-z",
+        "--no-renames", "--untracked-files=all", "--ignored=matching", "--", *paths,
+    )  # fmt: skip
+    found = {}
+    for line in filter(None, os.fsdecode(said).split("\0")):
+        state, path = line[:2], line[3:]
+        for file in files if path.endswith("/") else (top / path,):
+            if file.is_relative_to(top / path):
+                found[file] = _WORDS.get(state, "has uncommitted changes")
+    tags = git(top, "--literal-pathspecs", "ls-files", "-z", "-v", "--", *paths)
+    for line in filter(None, os.fsdecode(tags).split("\0")):
+        file = top / line[2:]
+        # Git was told not to look at it.
+        if (line[0].islower() or line[0] == "S") and file not in found and _differs(top, line[2:]):
+            found[file] = "has changes that Git was told not to look at"
+    return found
+
+
+_WORDS = {
+    "??": "is not in Git yet",
+    "!!": "is ignored by Git, and in no commit",
+}
+
+
+def _differs(top: Path, path: str) -> bool:
+    """Whether a file is not the one of the index, byte for byte."""
+    try:
+        return git(top, "cat-file", "blob", f":{path}") != (top / path).read_bytes()
+    except (GitError, OSError):
+        return True
+
+
+def _filters_off(directory: Path) -> list[str]:
+    """Options that keep the filters of the repository's configuration from running.
+
+    They are programs, too. Only files that Git has to read again are affected: the others have the
+    time and size with which Git left them.
+    """
+    names = ask(directory, "config", "--name-only", "--get-regexp", r"^filter\..*\.") or ""
+    return [
+        each
+        for name in sorted({name.rpartition(".")[0] for name in names.splitlines()})
+        for setting in ("clean=", "process=", "required=false")
+        for each in ("-c", f"{name}.{setting}")
+    ]
+
+
+def _portions(files: list[Path]) -> Iterable[list[Path]]:
+    return (files[at : at + _AT_ONCE] for at in range(0, len(files), _AT_ONCE))
