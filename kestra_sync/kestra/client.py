@@ -122,7 +122,7 @@ class KestraClient:
     def server_info(self) -> ServerInfo:
         """Version and edition of the server, asked for once.
 
-        :raises UnsupportedServer: it is older than 0.23.
+        :raises UnsupportedServer: it is older than 1.1.
         :raises UnexpectedAnswer: there is no Kestra at this URL.
         """
         with self._info_lock:

@@ -38,6 +38,8 @@ class Execution:
     :param kind: ``NORMAL``, ``TEST`` or ``PLAYGROUND``.
     :param url: its page in the UI, if the server knows its own address.
     :param start: when, as the server writes it (ISO 8601); ``end`` and ``duration`` likewise.
+    :param started_by: the id of the task run that started it, if the server tells it.
+    :param loop_value: the item that an iteration of a loop is for.
     :param raw: all that the server said.
     """
 
@@ -54,6 +56,8 @@ class Execution:
     start: str | None = None
     end: str | None = None
     duration: str | None = None
+    started_by: str | None = None
+    loop_value: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -72,7 +76,8 @@ def execution_of(data: Any) -> Execution:
     known, namespace, flow = (data.get(name) for name in ("id", "namespace", "flowId"))
     if not (isinstance(known, str) and isinstance(namespace, str) and isinstance(flow, str)):
         raise UnexpectedAnswer("the server's answer is not an execution")
-    state = _mapping(data.get("state"))
+    state, loop = _mapping(data.get("state")), _mapping(data.get("loopRun"))
+    trigger = _mapping(_mapping(data.get("trigger")).get("variables"))
     return Execution(
         id=known,
         flow_id=FlowId(namespace, flow),
@@ -89,6 +94,8 @@ def execution_of(data: Any) -> Execution:
         start=_text(state.get("startDate")),
         end=_text(state.get("endDate")),
         duration=_text(state.get("duration")),
+        started_by=_text(loop.get("taskRunId")) or _text(trigger.get("taskRunId")),
+        loop_value=_text(loop.get("value")),
         raw=data,
     )
 

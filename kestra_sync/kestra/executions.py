@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from kestra_sync.kestra.errors import KestraError, UnexpectedAnswer
-from kestra_sync.kestra.execution import Execution, execution_of
+from kestra_sync.kestra.execution import Execution, TaskRun, execution_of
 from kestra_sync.kestra.filters import scope_filters
 from kestra_sync.kestra.follow import DEFAULT_PACE, Pace, follow_execution
 from kestra_sync.kestra.inputs import input_parts
 from kestra_sync.kestra.multipart import encode_multipart
 from kestra_sync.kestra.paging import pages
-from kestra_sync.kestra.request import Query, Request, query, segments
+from kestra_sync.kestra.request import ANY, Query, Request, query, segments
 from kestra_sync.kestra.server import ServerInfo
 from kestra_sync.kestra.transport import Transport
 from kestra_sync.model import FlowId, Scope
 
 WAIT_TIMEOUT = 3600.0
+CORRELATION = "system.correlationId"
+"""Kestra's label that an execution shares with all that it has started."""
+LOOP = "LOOP"
+"""The kind of an iteration of a loop, since Kestra 2.0."""
 
 
 class Executions:
@@ -35,6 +41,7 @@ class Executions:
         self._transport = transport
         self._server_info = server_info
         self._base = f"/api/v1/{segments(tenant)}/executions"
+        self._outputs = f"/api/v1/{segments(tenant)}/outputs"
         self._pace = pace
 
     def create(
@@ -100,6 +107,42 @@ class Executions:
         """
         return execution_of(self._transport.send(Request("GET", self._path(execution_id))).object())
 
+    def with_outputs(self, execution: Execution) -> Execution:
+        """The execution with its outputs, which Kestra 2.0 gives only when asked for them.
+
+        :raises NotFound: there is no such execution.
+        """
+        if not self._server_info().can.outputs_apart:
+            return execution
+        path = f"{self._outputs}/executions/{segments(execution.id)}"
+        return replace(execution, outputs=self._transport.send(Request("GET", path)).object())
+
+    def task_outputs(self, execution: Execution, run: TaskRun) -> Mapping[str, Any]:
+        """The outputs of one task run; empty if it has none.
+
+        :raises NotFound: there is no such task run.
+        """
+        if not self._server_info().can.outputs_apart:
+            return run.outputs
+        path = f"{self._outputs}/tasks/{segments(execution.id, run.id)}"
+        return self._transport.send(Request("GET", path)).object()
+
+    def started_by(self, execution: Execution) -> tuple[Execution, ...]:
+        """What ``execution`` has started, at any depth, as the search of the server tells it.
+
+        Those are subflows and, since Kestra 2.0, the iterations of loops: all that carry its
+        correlation id, without itself. ``()`` on servers that do not make executions of
+        iterations: there the outputs of the task runs name the subflows.
+        """
+        if not self._server_info().can.loop_executions:
+            return ()
+        ours = {CORRELATION: execution.labels.get(CORRELATION, execution.id)}
+        # Without a kind the search leaves all but the normal ones out.
+        kinds = (None, LOOP) if execution.kind == "NORMAL" else (None, execution.kind, LOOP)
+        found = {each.id: each for kind in kinds for each in self.search(labels=ours, kind=kind)}
+        found.pop(execution.id, None)
+        return tuple(found.values())
+
     def delete(
         self, execution_id: str, *, logs: bool = True, metrics: bool = True, storage: bool = True
     ) -> None:
@@ -118,7 +161,7 @@ class Executions:
         :raises ConflictingState: it is over already.
         :raises UnknownOutcome: it may be stopped or not.
         """
-        self._transport.send(Request("DELETE", self._action(execution_id, "kill")))
+        self._transport.send(Request("DELETE", self._action(execution_id, "kill"), accept=ANY))
 
     def resume(self, execution_id: str, inputs: Mapping[str, Any] | None = None) -> None:
         """Let a paused execution go on.
@@ -129,7 +172,9 @@ class Executions:
         """
         body, content_type = encode_multipart(input_parts(inputs))
         path = self._action(execution_id, "resume")
-        self._transport.send(Request("POST", path, body=body, content_type=content_type))
+        self._transport.send(
+            Request("POST", path, body=body, content_type=content_type, accept=ANY)
+        )
 
     def follow(self, execution_id: str, *, timeout: float | None = None) -> Iterator[Execution]:
         """The execution whenever it changes, the last time in a final state.
@@ -163,27 +208,24 @@ class Executions:
         :param labels: only those that carry all of these.
         :param kind: ``TEST`` or ``PLAYGROUND``, which the server otherwise leaves out.
         """
-        asked: Query = (
-            *scope_filters(scope),
-            *query(("filters[flowId][EQUALS]", flow_id)),
-            *query(*((f"filters[labels][EQUALS][{k}]", v) for k, v in (labels or {}).items())),
-            *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
-        )
         found: list[Execution] = []
-        for item in pages(
-            self._transport, f"{self._base}/search", asked, _Listed, min(page_size, limit)
-        ):
-            execution = execution_of(item.data)
-            if scope is not None and not scope.covers(execution.flow_id.namespace):
-                continue
-            if flow_id is not None and execution.flow_id.id != flow_id:
-                continue
-            if any(execution.labels.get(k) != v for k, v in (labels or {}).items()):
-                continue
-            found.append(execution)
-            if len(found) >= limit:
-                break
-        return tuple(found)
+        for filters in scope_filters(scope):
+            asked: Query = (
+                *filters,
+                *query(("filters[flowId][EQUALS]", flow_id)),
+                *query(*((f"filters[labels][EQUALS][{k}]", v) for k, v in (labels or {}).items())),
+                *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
+            )
+            listed = pages(
+                self._transport, f"{self._base}/search", asked, _Listed, min(page_size, limit)
+            )
+            wanted = (
+                execution
+                for item in listed
+                if _wanted(execution := execution_of(item.data), scope, flow_id, labels or {})
+            )
+            found += islice(wanted, limit)
+        return tuple(sorted(found, key=lambda each: each.start or "", reverse=True)[:limit])
 
     def _refuse(self, execution: Execution, kind: str) -> None:
         with contextlib.suppress(KestraError):  # it may be over already
@@ -198,8 +240,19 @@ class Executions:
         return f"{self._base}/{segments(execution_id)}"
 
     def _action(self, execution_id: str, action: str) -> str:
-        prefix = "actions/" if self._server_info().actions_paths else ""
+        prefix = "actions/" if self._server_info().can.actions_paths else ""
         return f"{self._path(execution_id)}/{prefix}{action}"
+
+
+def _wanted(
+    execution: Execution, scope: Scope | None, flow_id: str | None, labels: Mapping[str, str]
+) -> bool:
+    """Whether it is what was asked for: a filter that the server does not know is ignored."""
+    return (
+        (scope is None or scope.covers(execution.flow_id.namespace))
+        and flow_id in (None, execution.flow_id.id)
+        and all(execution.labels.get(key) == value for key, value in labels.items())
+    )
 
 
 class _Listed:

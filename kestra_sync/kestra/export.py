@@ -95,14 +95,14 @@ class Exporter:
             )
 
         try:
-            answer = self._filtering.ask(scope, ask)
+            answers = self._filtering.ask(scope, ask)
         except KestraError as error:
             why = self._replaceable(error)
             if why is None:
                 raise
             LOG.info("no export: %s", why)
             return None
-        return read_export(answer)
+        return tuple(source for answer in answers for source in read_export(answer))
 
     def _replaceable(self, error: KestraError) -> str | None:
         """Why the export fails, if there is another way."""

@@ -43,7 +43,7 @@ class Flows:
         self._transport = transport
         self._base = f"/api/v1/{segments(tenant)}/flows"
         self._validator = Validator(
-            transport, f"{self._base}/validate", lambda: server_info().multipart_validate
+            transport, f"{self._base}/validate", lambda: server_info().can.multipart_validate
         )
         self._filtering = Filtering()
         self._exporter = Exporter(
@@ -133,7 +133,8 @@ class Flows:
 
         return tuple(
             summary
-            for summary in self._filtering.ask(scope, ask)
+            for summaries in self._filtering.ask(scope, ask)
+            for summary in summaries
             if scope is None or scope.covers(summary.flow_id.namespace)
         )
 

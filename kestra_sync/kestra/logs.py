@@ -10,10 +10,11 @@ from typing import Any
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.events import read_events
 from kestra_sync.kestra.follow import DEFAULT_PACE, STREAM, Pace
-from kestra_sync.kestra.request import Request, query, segments
+from kestra_sync.kestra.request import Query, Request, query, segments
 from kestra_sync.kestra.transport import LOG, Transport
 from kestra_sync.kestra.values import int_of
 
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SILENCE = 3.0
 """Seconds without a message after which we look whether the execution is over."""
 
@@ -59,10 +60,14 @@ class Logs:
 
         :param min_level: leave out what is below, such as ``WARN``.
         """
-        asked = query(("minLevel", min_level))
+        asked = _at_least(min_level)
         path = f"{self._base}/{segments(execution_id)}"
         answer = self._transport.send(Request("GET", path, query=asked))
-        found = [entry for item in answer.list() if (entry := log_entry_of(item)) is not None]
+        found = [
+            entry
+            for item in answer.list()
+            if (entry := log_entry_of(item)) is not None and _loud_enough(entry, min_level)
+        ]
         # Trailing zeros are left out: with the Z, 10:00:00.5Z would come after 10:00:00.51Z.
         return tuple(sorted(found, key=lambda entry: entry.timestamp.rstrip("Z")))
 
@@ -96,7 +101,7 @@ class Logs:
         request = Request(
             "GET",
             f"{self._base}/{segments(execution_id)}/follow",
-            query=query(("minLevel", min_level)),
+            query=_at_least(min_level),
             accept=STREAM,
             headers={"Accept-Encoding": "identity"},
             read_timeout=SILENCE,
@@ -105,7 +110,7 @@ class Logs:
             with self._transport.stream(request) as chunks:
                 for event in read_events(chunks):
                     entry = _parsed(event.data)
-                    if entry is not None:
+                    if entry is not None and _loud_enough(entry, min_level):
                         yield entry
                     if event.id == "end":
                         return
@@ -125,6 +130,18 @@ def log_entry_of(data: Any) -> LogEntry | None:
         task_run_id=_optional(data.get("taskRunId")),
         attempt=int_of(data.get("attemptNumber")),
     )
+
+
+def _at_least(level: str | None) -> Query:
+    """Asks for ``level`` and above in the words of 1.x and in those of 2.0: each ignores the
+    other's. What comes is filtered again, as neither is refused where it is not understood."""
+    return query(("minLevel", level), ("filters[level][GREATER_THAN_OR_EQUAL_TO]", level))
+
+
+def _loud_enough(entry: LogEntry, least: str | None) -> bool:
+    if least not in LEVELS or entry.level not in LEVELS:
+        return True
+    return LEVELS.index(entry.level) >= LEVELS.index(least)
 
 
 def _parsed(text: str) -> LogEntry | None:

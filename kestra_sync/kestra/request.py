@@ -10,6 +10,8 @@ from kestra_sync.errors import UsageError
 
 Query = tuple[tuple[str, str], ...]
 JSON, YAML, TEXT = "application/json", "application/x-yaml", "text/plain"
+ANY = "*/*"
+"""For routes that answer something else than JSON: a kill is ``text/json``, and 406 to JSON."""
 
 
 def segments(*parts: str) -> str:

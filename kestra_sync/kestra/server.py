@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kestra_sync.kestra.capabilities import OLDEST, Capabilities, capabilities_of
 from kestra_sync.kestra.errors import NotFound, UnexpectedAnswer, UnsupportedServer
 from kestra_sync.kestra.request import Request
 from kestra_sync.kestra.transport import Transport
-
-OLDEST = (0, 23)
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,9 @@ class ServerInfo:
         return not self.version_tuple or self.version_tuple >= version
 
     @property
-    def multipart_validate(self) -> bool:
-        """Many flows in one validation."""
-        return self.at_least(1, 3)
-
-    @property
-    def actions_paths(self) -> bool:
-        """Actions on executions live under ``/actions/``."""
-        return self.at_least(2, 0)
+    def can(self) -> Capabilities:
+        """What the server can do."""
+        return capabilities_of(self.version_tuple)
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -54,7 +48,7 @@ def read_server_info(transport: Transport) -> ServerInfo:
     """Ask the server. It answers without credentials.
 
     :raises UnexpectedAnswer: there is something else at this URL.
-    :raises UnsupportedServer: it is older than 0.23, whose paths have no tenant.
+    :raises UnsupportedServer: it is older than :data:`~kestra_sync.kestra.capabilities.OLDEST`.
     """
     try:
         data = transport.send(Request("GET", "/api/v1/configs")).object()
@@ -75,7 +69,7 @@ def read_server_info(transport: Transport) -> ServerInfo:
     )
     if not info.at_least(*OLDEST):
         raise UnsupportedServer(
-            f"{transport.url} runs Kestra {version}; kestra-sync needs 0.23 or newer",
-            remedy="upgrade the server",
+            f"{transport.url} runs Kestra {version}; kestra-sync needs Kestra 1.1 or newer",
+            remedy="upgrade the server; 1.3 and 2.0 are the versions that Kestra supports",
         )
     return info

@@ -58,14 +58,16 @@ def wait(
     timeout: float | None,
     on_change: Callable[[Execution], None],
 ) -> Execution:
-    """The execution in its final state, or as it is after ``timeout`` seconds: it goes on then.
+    """The execution in its final state, with its outputs, or as it is after ``timeout`` seconds:
+    it goes on then.
 
     :raises NotFound: somebody has deleted it.
     :raises KestraError: these credentials may not read executions.
     """
     deadline = float("inf") if timeout is None else CLOCK.now() + timeout
     try:
-        return follow_to_end(client.executions, started, deadline=deadline, on_change=on_change)
+        ended = follow_to_end(client.executions, started, deadline=deadline, on_change=on_change)
+        return client.executions.with_outputs(ended)
     except StillGoing as going:
         return going.execution
 

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 
 from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
+from kestra_sync.kestra.executions import CORRELATION
 from kestra_sync.kestra.states import FINAL
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Cleanup
 from kestra_sync.smoke.server import SmokeServer
-
-CORRELATION = "system.correlationId"
-"""Kestra's label that an execution shares with all that it has started."""
 
 _LINK = re.compile(r'\[\[link execution="([A-Za-z0-9_-]{1,64})"')
 _MOST = 1000
@@ -151,13 +149,17 @@ def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
 def _add_subflows(server: SmokeServer, root: Execution, found: dict[str, Execution]) -> None:
     """Add what ``root`` has started, directly or not.
 
-    A task run tells the execution it has started, but a loop over files tells its own only in
-    the log. What a log says is not to be trusted: only the server's own label makes an execution
-    one of ours.
+    Kestra 2.0 finds all of it by the label. Before, a task run tells the execution it has started,
+    but a loop over files tells its own only in the log. What a log says is not to be trusted: only
+    the server's own label makes an execution one of ours.
     """
+    try:
+        found.update((each.id, each) for each in server.executions.started_by(root))
+    except KestraError as error:
+        LOG.debug("what execution %s has started: %s", root.id, error)
     ours = root.labels.get(CORRELATION, root.id)
     pending = [root]
-    seen = {root.id}
+    seen = set(found)
     while pending and len(found) < _MOST:
         for known in _mentioned(server, pending.pop()):
             if known in seen:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.execution import Execution, TaskRun
+from kestra_sync.kestra.executions import LOOP
 from kestra_sync.kestra.states import FINAL
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
 from kestra_sync.smoke.logs import Entries, error_of, read_logs
@@ -40,14 +42,17 @@ def find_culprit(
     :param entries: the log of ``execution``, if it has been read.
     """
     chain: list[str] = []
+    started = _Started(server, execution)
     while True:
         run = guilty(execution)
-        below = None if run is None else _subflow(server, run)
+        below = None if run is None else started.of(run)
         if run is not None:
-            chain.append(run.task_id if run.value is None else f"{run.task_id}[{run.value[:60]}]")
+            value = run.value if below is None or below.loop_value is None else below.loop_value
+            chain.append(run.task_id if value is None else f"{run.task_id}[{value[:60]}]")
         if below is None or run is None or len(chain) >= _DEEPEST * 2:
             break
-        chain.append(str(below.flow_id))
+        if below.kind != LOOP:  # an iteration is of the same flow
+            chain.append(str(below.flow_id))
         execution, entries = below, None
     if entries is None:
         # Only a failure has a message that is worth waiting for.
@@ -92,14 +97,30 @@ def _parents(execution: Execution) -> dict[str, str]:
     }
 
 
-def _subflow(server: SmokeServer, run: TaskRun) -> Execution | None:
-    """The execution that a task run has started, if it is the one to look at."""
-    started = run.outputs.get("executionId")
-    if not isinstance(started, str):
-        return None
-    try:
-        execution = server.executions.get(started)
-    except KestraError as error:
-        LOG.debug("subflow execution %s: %s", started, error)
-        return None
-    return execution if execution.state != "SUCCESS" else None
+class _Started:
+    """The executions that the task runs of ``root`` and of those below it have started."""
+
+    def __init__(self, server: SmokeServer, root: Execution) -> None:
+        self._server = server
+        self._root = root
+
+    def of(self, run: TaskRun) -> Execution | None:
+        """The one that ``run`` has started, if it is the one to look at."""
+        try:
+            known = run.outputs.get("executionId") or self._found.get(run.id)
+            execution = self._server.executions.get(known) if isinstance(known, str) else None
+        except KestraError as error:
+            LOG.debug("what task run %s has started: %s", run.id, error)
+            return None
+        return execution if execution is not None and execution.state != "SUCCESS" else None
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        """Task runs, and the execution of each that failed, or else one that goes on."""
+        every = self._server.executions.started_by(self._root)
+        # Of the iterations of a loop the first failure counts, as it does for task runs.
+        going = [each for each in every if not each.is_final]
+        failed = [each for each in every if each.state in _FAILED]
+        # Of the iterations of a loop the first failure counts, so it comes last here.
+        failed.sort(key=lambda each: each.end or "~", reverse=True)
+        return {each.started_by: each.id for each in (*going, *failed) if each.started_by}

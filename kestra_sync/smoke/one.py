@@ -124,6 +124,8 @@ class _Test:
 
     def _judged(self, ended: Execution) -> SmokeRun:
         expect = self.spec.expect
+        if expect.outputs:
+            ended = self.server.executions.with_outputs(ended)
         entries: Entries | None = None
         if expect.logs_match or expect.logs_no_match:
             entries = read_logs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ RUN_LABEL = "kestra-sync.run"
 COMMIT_LABEL = "kestra-sync.commit"
 TEST_KIND = "TEST"
 _START_WITHIN = 30.0
+_LOOP = re.compile(rb"\bcore\.flow\.Loop\b")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Subject:
     """What has to be known of a flow before it is run.
 
     :param secrets: the values of its SECRET inputs.
-    :param calls_others: whether it starts executions of other flows.
+    :param calls_others: whether it starts further executions: of other flows, or, since Kestra
+        2.0, of each iteration of a loop.
     :param after_end: whether it has tasks that run after its end.
     """
 
@@ -61,7 +64,8 @@ def look_at(
     return Subject(
         revision or live.revision,
         tuple(secrets),
-        calls_others=bool(kinds - {ReferenceKind.FLOW_TRIGGER}),
+        calls_others=bool(kinds - {ReferenceKind.FLOW_TRIGGER})
+        or _LOOP.search(live.source) is not None,
         after_end=bool(parsed.value.get("afterExecution")),
     )
 

@@ -12,12 +12,14 @@ from kestra_sync.kestra.client import KestraClient
 from kestra_sync.kestra.execution import execution_of
 from kestra_sync.kestra.follow import FollowTimeout, Pace
 from kestra_sync.kestra.logs import LogEntry, log_entry_of
+from kestra_sync.kestra.server import ServerInfo
 from kestra_sync.model import FlowId, Scope
 
-from .scripted import Reply, ScriptedServer, as_json
+from .scripted import Reply, ScriptedServer, Seen, as_json
 
 BASE = "/api/v1/main/executions"
 LOGS = "/api/v1/main/logs"
+OUTPUTS = "/api/v1/main/outputs"
 FLOW = FlowId("a.b", "c")
 STARTS = f"{BASE}/a.b/c"
 
@@ -202,6 +204,8 @@ def test_actions_of_each_version(
     client.executions.kill("x1")
     client.executions.resume("x1", {"answer": "yes"})
     assert b"yes" in scripted.seen[-1].body
+    # A kill is answered in text/json, and 406 where application/json is asked for.
+    assert [seen.headers["Accept"] for seen in scripted.seen[-2:]] == ["*/*", "*/*"]
 
 
 def test_search(scripted: ScriptedServer, client: KestraClient) -> None:
@@ -220,6 +224,54 @@ def test_search(scripted: ScriptedServer, client: KestraClient) -> None:
     assert scripted.seen[0].params["filters[kind][EQUALS]"] == "TEST"
     assert [item.id for item in client.executions.search(limit=2)] == ["1", "2"]
     assert len(client.executions.search()) == 5
+
+
+def test_outputs_of_each_version(scripted: ScriptedServer, client: KestraClient) -> None:
+    task = {"id": "t1", "taskId": "t", "state": {"current": "SUCCESS"}, "outputs": {"a": 1}}
+    execution = execution_of(run("SUCCESS", outputs={"o": 1}, taskRunList=[task]))
+    assert client.executions.with_outputs(execution) is execution
+    assert client.executions.task_outputs(execution, execution.task_runs[0]) == {"a": 1}
+    assert scripted.asked("GET", f"{OUTPUTS}/executions/x1") == []
+
+
+def test_outputs_apart_from_the_execution(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("GET", "/api/v1/configs", as_json({"version": "2.0.0"}))
+    scripted.on("GET", f"{OUTPUTS}/executions/x1", as_json({"o": [1, 2]}))
+    scripted.on("GET", f"{OUTPUTS}/tasks/x1/t1", as_json({"a": 1}))
+    task = {"id": "t1", "taskId": "t", "state": {"current": "SUCCESS"}}
+    execution = execution_of(run("SUCCESS", taskRunList=[task]))
+    assert client.executions.with_outputs(execution).outputs == {"o": [1, 2]}
+    assert client.executions.task_outputs(execution, execution.task_runs[0]) == {"a": 1}
+
+
+def test_what_an_execution_has_started(scripted: ScriptedServer, client: KestraClient) -> None:
+    ours = [{"key": "system.correlationId", "value": "x1"}]
+    root = execution_of(run("FAILED", kind="TEST", labels=ours))
+    assert client.executions.started_by(root) == ()  # 1.3 makes no executions of iterations
+    by_kind = {
+        "TEST": [
+            run(kind="TEST", labels=ours),
+            run(id="x3", kind="TEST", labels=ours, trigger={"variables": {"taskRunId": "t3"}}),
+            run(id="y1", kind="TEST", labels=[{"key": "system.correlationId", "value": "other"}]),
+        ],
+        "LOOP": [
+            run(id="x2", kind="LOOP", labels=ours, loopRun={"taskRunId": "t2", "value": "item"})
+        ],
+        None: [run(id="x4", labels=ours)],
+    }
+
+    def search(seen: Seen) -> Reply:
+        results = by_kind[seen.params.get("filters[kind][EQUALS]")]
+        return as_json({"results": results, "total": len(results)})
+
+    scripted.on("GET", f"{BASE}/search", search)
+    newer = KestraClient(client.url, token="t")
+    newer._info = ServerInfo("2.0.0", (2, 0, 0), "OSS", "system")
+    found = {each.id: each for each in newer.executions.started_by(root)}
+    newer.close()
+    assert set(found) == {"x2", "x3", "x4"}
+    assert (found["x2"].started_by, found["x2"].loop_value) == ("t2", "item")
+    assert (found["x3"].started_by, found["x3"].loop_value) == ("t3", None)
 
 
 # Following
@@ -348,11 +400,20 @@ def line(message: object, second: int = 0, digits: str = "000000") -> dict[str, 
 
 
 def test_logs(scripted: ScriptedServer, client: KestraClient) -> None:
-    scripted.on("GET", f"{LOGS}/x1", as_json([line("b", 2), line(None), line("a", 1), "?"]))
-    entries = client.logs.get("x1", "WARN")
-    assert [entry.message for entry in entries] == ["a", "b"]
+    quiet = {**line("quiet", 3), "level": "DEBUG"}
+    odd = {**line("odd", 4), "level": "NOTICE"}
+    messages = [line("b", 2), line(None), line("a", 1), quiet, odd, "?"]
+    scripted.on("GET", f"{LOGS}/x1", as_json(messages))
+    # 2.0 ignores minLevel, 1.x the filter, and neither says so: both are sent, and what comes is
+    # filtered again.
+    entries = client.logs.get("x1", "INFO")
+    assert [entry.message for entry in entries] == ["a", "b", "odd"]
     assert entries[0].task_id == "t"
-    assert scripted.seen[0].params == {"minLevel": "WARN"}
+    assert scripted.seen[0].params == {
+        "minLevel": "INFO",
+        "filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO",
+    }
+    assert len(client.logs.get("x1")) == 4
     assert log_entry_of({"message": 1, "taskId": 2}) == LogEntry("", "INFO", "1")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import kestra_sync
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra import errors
+from kestra_sync.kestra.capabilities import SINCE
 from kestra_sync.kestra.client import KestraClient
 from kestra_sync.kestra.server import ServerInfo, parse_version
 from kestra_sync.kestra.values import KvEntry, KvKey
@@ -139,8 +141,8 @@ def test_server_info(scripted: ScriptedServer, client: KestraClient) -> None:
     assert len(scripted.seen) == 1
     assert (info.version, info.version_tuple) == ("1.3.25", (1, 3, 25))
     assert (info.edition, info.system_namespace) == ("EE", "sys")
-    assert info.multipart_validate
-    assert not info.actions_paths
+    assert info.can.multipart_validate
+    assert not info.can.actions_paths
 
 
 @pytest.mark.parametrize(
@@ -152,16 +154,33 @@ def test_version(text: str, version: tuple[int, ...]) -> None:
 
 
 def test_an_unnumbered_version_is_a_new_one() -> None:
-    info = ServerInfo("develop", (), "OSS", "system")
-    assert info.multipart_validate
-    assert info.actions_paths
-    assert not ServerInfo("1.2.9", (1, 2, 9), "OSS", "system").multipart_validate
+    assert all(asdict(ServerInfo("develop", (), "OSS", "system").can).values())
 
 
-def test_servers_that_will_not_do(scripted: ScriptedServer, client: KestraClient) -> None:
-    scripted.on("GET", "/api/v1/configs", as_json({"version": "0.22.7"}))
-    with pytest.raises(errors.UnsupportedServer, match=r"runs Kestra 0\.22\.7.*needs 0\.23"):
+@pytest.mark.parametrize(
+    ("version", "able"),
+    [
+        ("1.1.0", set()),
+        ("1.2.9", set()),
+        ("1.3.25", {"multipart_validate"}),
+        ("2.0.0-SNAPSHOT", set(SINCE)),
+    ],
+)
+def test_what_each_version_can_do(version: str, able: set[str]) -> None:
+    info = ServerInfo(version, parse_version(version), "OSS", "system")
+    assert {name for name, can in asdict(info.can).items() if can} == able
+
+
+@pytest.mark.parametrize("version", ["0.22.7", "1.0.3"])
+def test_a_version_that_is_too_old_is_refused(
+    scripted: ScriptedServer, client: KestraClient, version: str
+) -> None:
+    scripted.on("GET", "/api/v1/configs", as_json({"version": version}))
+    with pytest.raises(errors.UnsupportedServer, match=f"runs Kestra {version}.*needs Kestra 1.1"):
         client.server_info()
+
+
+def test_servers_that_are_none(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("GET", "/api/v1/configs", Reply(404))
     with pytest.raises(errors.UnexpectedAnswer, match="no Kestra at"):
         client.server_info()

@@ -53,6 +53,8 @@ class FakeServer:
 
     :param states: what ``follow`` tells, in order; the last one is what ``get`` tells.
     :param others: further executions by id.
+    :param found: what a search for executions that were started by ours finds (Kestra 2.0).
+    :param outputs: the outputs of the execution, where they are no part of it (Kestra 2.0).
     :param failing: for each method the exceptions that its next calls raise.
     """
 
@@ -60,6 +62,8 @@ class FakeServer:
     log: list[LogEntry] = field(default_factory=list)
     source: bytes = SOURCE
     others: dict[str, Execution] = field(default_factory=dict)
+    found: list[Execution] = field(default_factory=list)
+    outputs: dict[str, Any] | None = None
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     on_follow: Callable[[], None] = lambda: None
@@ -111,6 +115,18 @@ class _Executions:
         if execution_id in self.server.others:
             return self.server.others[execution_id]
         return self.server.states[-1]
+
+    def with_outputs(self, execution: Execution) -> Execution:
+        self.server.called("outputs", execution.id)
+        return (
+            execution
+            if self.server.outputs is None
+            else replace(execution, outputs=self.server.outputs)
+        )
+
+    def started_by(self, execution: Execution) -> tuple[Execution, ...]:
+        self.server.called("started by", execution.id)
+        return tuple(self.server.found)
 
     def delete(self, execution_id: str) -> None:
         self.server.called("delete", execution_id)

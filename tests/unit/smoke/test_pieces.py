@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
+from kestra_sync.model import FlowId
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
 from kestra_sync.smoke.follow import StillGoing, await_end, follow_to_end
@@ -184,6 +185,51 @@ def test_the_innermost_first_failure_is_the_guilty_one() -> None:
     at = guilty(execution("RUNNING", task_runs=(task_run("done"), task_run("now", "RUNNING"))))
     assert at is not None
     assert at.task_id == "now"
+
+
+def test_an_iteration_that_is_an_execution_is_followed_into() -> None:
+    loop = task_run("loop", "FAILED", id="t1")
+    first, second, fine = (
+        execution(state, known, started_by="t1", loop_value=value, end=end, task_runs=(call,))
+        for state, known, value, end, call in (
+            ("FAILED", "i1", "a", "2030-01-01T00:00:01Z", task_run("call", "FAILED", id="t2")),
+            ("FAILED", "i2", "b", "2030-01-01T00:00:02Z", task_run("call", "FAILED", id="t3")),
+            ("SUCCESS", "i3", "c", "2030-01-01T00:00:00Z", task_run("call", id="t4")),
+        )
+    )
+    iterations = [replace(each, kind="LOOP") for each in (second, first, fine)]
+    child = execution(
+        "FAILED",
+        "c1",
+        flow_id=FlowId("company.team", "child"),
+        started_by="t2",
+        task_runs=(task_run("boom", "FAILED", id="t5"),),
+    )
+    server = FakeServer(
+        others={each.id: each for each in (*iterations, child)},
+        found=[*iterations, child],
+        log=[entry("why", "ERROR", task_run_id="t5")],
+    )
+    found = find_culprit(server, execution("FAILED", task_runs=(loop,)), MASKER)
+    assert found.culprit is not None
+    assert found.culprit.chain == ("loop[a]", "call", "company.team/child", "boom")
+    assert server.names().count("started by") == 1
+
+
+def test_what_an_execution_has_started_is_deleted_with_it() -> None:
+    iterations = [replace(execution(known=known), kind="LOOP") for known in ("i1", "i2")]
+    server = FakeServer(found=iterations, failing={"get": [not_found()] * 9})
+    cleanup = remove(
+        server,
+        execution(),
+        MASKER,
+        subflows=True,
+        restless=False,
+        kill_seconds=1,
+        clock=FakeClock().clock,
+    )
+    assert (cleanup.deleted, cleanup.problems) == (3, ())
+    assert [of for name, of in server.calls if name == "delete"] == ["i2", "i1", "e1"]
 
 
 def test_a_subflow_that_cannot_be_read_ends_the_way() -> None:
