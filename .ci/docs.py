@@ -25,8 +25,8 @@ _INTRODUCTION = """\
 Every option can also be given as an environment variable; what is typed wins. The server and the
 credentials have names of their own, which Kestra's other tools share: `KESTRA_API_URL`,
 `KESTRA_TENANT`, and `KESTRA_TOKEN`, or `KESTRA_USERNAME` and `KESTRA_PASSWORD`. They are read from
-the environment, or from a `.env` file. There is no option for a password or a token: whatever is
-typed can be seen by every user of the machine.
+the environment, or all of them from a `.env` file. There is no option for a password or a token:
+whatever is typed can be seen by every user of the machine.
 
 What the exit codes mean is said in [exit-codes.md](exit-codes.md).
 """

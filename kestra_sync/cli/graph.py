@@ -70,7 +70,7 @@ def command(
 
     output = Output.of("graph", output_format=output_format, color="auto", verbose=verbose)
     wanted = parse_outputs(outputs, output_format, _FORMATS)
-    asked = settings_from(**settings)
+    asked = settings_from(offline=offline, **settings)
     offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
     observer = output.observer()
     try:

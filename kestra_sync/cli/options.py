@@ -145,7 +145,8 @@ def connection_options(function: F) -> F:
             metavar="FILE",
             default=".env",
             show_default=True,
-            help="Read variables that are not set from this file, if it is there.",
+            help="Take URL and credentials from this file, if it is there and they are not set "
+            "elsewhere.",
         ),
         option(
             "--timeout",
@@ -233,19 +234,30 @@ def settings_from(
     config_path: str | None = None,
     environment: str | None = None,
     env_file: str | None = None,
+    offline: bool = False,
     **options: Any,
 ) -> Settings:
     """The settings that the shared options and the configuration add up to.
 
+    :param offline: no server is asked, so it does not matter which.
     :raises UsageError: the configuration cannot be used, or does not fit the options.
     """
     from kestra_sync.config.config import load_config
     from kestra_sync.config.merge import settings_from_config
-    from kestra_sync.kestra.credentials import from_environment
+    from kestra_sync.kestra.credentials import check_one_server, from_environment
 
+    config = load_config(config_path, environment)
+    variables = from_environment(env_file)
+    if config is not None and not offline:
+        check_one_server(
+            variables,
+            f"the environment {environment} in {config.path}" if environment else config.path,
+            None if options.get("url") else config.url,
+            None if options.get("tenant") else config.tenant,
+        )
     return settings_from_config(
-        load_config(config_path, environment),
-        environ=from_environment(env_file),
+        config,
+        environ=variables,
         env_file=env_file,
         **options,
     )

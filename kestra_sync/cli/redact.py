@@ -30,6 +30,12 @@ def _secrets(env_file: str | None) -> Iterator[str]:
     """The secrets, and the forms in which requests carry them."""
     found = [value for name in _SECRET_VARIABLES if (value := os.environ.get(name))]
     user = os.environ.get("KESTRA_USERNAME", "")
+    with suppress(Exception):
+        from kestra_sync.kestra.credentials import login_in
+
+        login = login_in(env_file)
+        user = login.pop("KESTRA_USERNAME", user)
+        found.extend(login.values())
     for url in (None, "http://localhost"):  # with the credentials of the URL, and without a URL
         # What cannot be resolved was never used; and this is no place to fail.
         with suppress(Exception):

@@ -45,7 +45,7 @@ def command(
     output = Output.of(
         "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = settings_from(**settings)
+    asked = settings_from(offline=offline, **settings)
     offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
     observer = output.observer()
     try:

@@ -1,8 +1,12 @@
-"""Where the server is and who we are: arguments over environment over ``.env`` file.
+"""Where the server is and who we are: arguments over environment, or else a ``.env`` file.
 
 The file is read, never loaded into ``os.environ``. Of a token and a password the token is taken,
 but a more explicit place goes first: a user name and password given as arguments are used even
 if the environment has a token.
+
+A ``.env`` file is part of a checkout, so it may be somebody else's. URL and credentials come from
+it together, or neither does: else it could name the server that a password of the environment is
+sent to, or the file on this machine that is sent to its server.
 """
 
 from __future__ import annotations
@@ -14,12 +18,16 @@ from pathlib import Path
 
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra.address import parse_address
+from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text
 
 DEFAULT_TENANT = "main"
 URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
 TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
 USERNAME = "KESTRA_USERNAME"
 PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
+_LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE)
+#: Bytes; no secret and no list of variables is longer.
+_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,12 @@ def resolve(
 ) -> Credentials:
     """Put the three places together.
 
-    :raises UsageError: no URL or a bad one, a user name without a password, an unreadable file.
+    :raises UsageError: no URL or a bad one, a user name without a password, an unreadable file; a
+        ``.env`` file that would be mixed with what comes from elsewhere.
     """
     arguments = {URL: url, TENANT: tenant, TOKEN: token, USERNAME: username, PASSWORD: password}
-    layers = [
-        _layer(arguments),
-        _layer(os.environ if environ is None else environ),
-        _layer(_env_file(env_file)),
-    ]
+    layers = [_layer(arguments), _layer(os.environ if environ is None else environ)]
+    layers.append(_of_file(env_file, _merged(layers)))
     everything = _merged(layers)
     if URL not in everything:
         raise UsageError(
@@ -74,8 +80,45 @@ def resolve(
     )
 
 
-def _layer(values: Mapping[str, str | None]) -> dict[str, str]:
-    """One place: empty is unset, files are read, credentials come out of the URL."""
+def _of_file(path: str | os.PathLike[str] | None, outside: Mapping[str, str]) -> dict[str, str]:
+    """The layer of a ``.env`` file: all of it, or nothing.
+
+    :param outside: what is given elsewhere.
+    :raises UsageError: only together would they be complete.
+    """
+    values = {name: value for name, value in _env_file(path).items() if (value or "").strip()}
+    assert path is not None or not values
+    login = [name for name in _LOGIN if name in values]
+    if not (login or URL in values or TENANT in values):
+        return {}
+    folder = Path(path or ".").absolute().parent
+    logged_in = TOKEN in outside or USERNAME in outside or PASSWORD in outside
+    url = parse_address(values[URL] or "").url if URL in values else None
+    if not logged_in and outside.get(URL, url) == url and (login or url):
+        return _layer(values, below=folder)
+    complete = TOKEN in outside or (USERNAME in outside and PASSWORD in outside)
+    wanted = [] if complete else login
+    if URL not in outside and url:
+        wanted.insert(0, URL)
+    if not login and not url and TENANT not in outside:
+        wanted.append(TENANT)
+    if not wanted:
+        return {}
+    given = [name for name in (URL, TOKEN, USERNAME, PASSWORD) if name in outside]
+    raise UsageError(
+        f"{' and '.join(wanted)} of {os.fspath(path or '')} cannot be used together with"
+        f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in a checkout must not"
+        " choose the server that gets a password, nor the password that a server gets",
+        remedy="give the URL and the credentials in one place: all of them in that file"
+        f" ({URL} with the same URL included), or none",
+    )
+
+
+def _layer(values: Mapping[str, str | None], *, below: Path | None = None) -> dict[str, str]:
+    """One place: empty is unset, files are read, credentials come out of the URL.
+
+    :param below: the directory that such files must lie in.
+    """
     names = (URL, TENANT, TOKEN, USERNAME, PASSWORD, TOKEN_FILE, PASSWORD_FILE)
     layer = {name: value for name in names if (value := values.get(name) or "").strip()}
     # A password may begin or end with a blank; nothing else may.
@@ -83,7 +126,7 @@ def _layer(values: Mapping[str, str | None]) -> dict[str, str]:
     for name, file_name in ((TOKEN, TOKEN_FILE), (PASSWORD, PASSWORD_FILE)):
         path = layer.pop(file_name, None)
         if path is not None and name not in layer:
-            layer[name] = _secret_file(path, file_name)
+            layer[name] = _secret_file(path, file_name, below)
     if URL in layer:
         address = parse_address(layer[URL])
         layer[URL] = address.url
@@ -125,41 +168,90 @@ def _printable(token: str, name: str) -> str:
     return token
 
 
-def _secret_file(path: str, name: str) -> str:
+def _secret_file(path: str, name: str, below: Path | None) -> str:
+    place = path if below is None else below / path
+    if below is not None and not is_below(place, [below]):
+        raise UsageError(
+            f"the file that {name} names lies outside of {below}: {path}",
+            remedy="a .env file can only name files below its own directory; set the variable in"
+            " the environment to use another",
+        )
     try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"the file that {name} names cannot be read: {path}: {reason}") from None
+        value = read_text(place, limit=_LIMIT).strip()
+    except OSError as error:
+        raise UsageError(
+            f"the file that {name} names cannot be read: {path}: {error.strerror}"
+        ) from None
     if not value:
         raise UsageError(f"the file that {name} names is empty: {path}")
     return value
 
 
 def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
-    if path is None or not Path(path).is_file():
-        return {}
+    if path is None or not os.fspath(path) or not is_there(path) or is_directory(path):
+        return {}  # a virtual environment may be called .env, too
+    from io import StringIO
+
     from dotenv import dotenv_values  # few have such a file
 
     try:
-        # No interpolation: a `$` in a password is a `$`.
-        return dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"{os.fspath(path)} cannot be read: {reason}") from None
+        text = read_text(path, limit=_LIMIT)
+    except OSError as error:
+        raise UsageError(f"{os.fspath(path)} cannot be read: {error.strerror}") from None
+    # No interpolation: a `$` in a password is a `$`.
+    return dotenv_values(stream=StringIO(text), interpolate=False)
 
 
 def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
     """The URL and the tenant that the environment or the ``.env`` file names, by variable.
 
+    The file counts only where it would be used: if the environment has neither URL nor login.
+
     :raises UsageError: an unreadable ``env_file``.
     """
-    layers = (os.environ, _env_file(env_file))
+    found = {name: value for name in (URL, TENANT) if (value := os.environ.get(name, "").strip())}
+    if found.get(URL) or any(os.environ.get(name, "").strip() for name in _LOGIN):
+        return found
+    values = _env_file(env_file)
     return {
         name: value
         for name in (URL, TENANT)
-        if (value := next((v for each in layers if (v := (each.get(name) or "").strip())), ""))
+        if (value := found.get(name) or (values.get(name) or "").strip())
     }
+
+
+def login_in(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
+    """What a ``.env`` file holds of a login, used or not, by variable: for what must not be shown.
+
+    :raises UsageError: an unreadable ``env_file``, or one of the files that it names.
+    """
+    layer = _layer(_env_file(env_file), below=Path(env_file or ".").absolute().parent)
+    return {name: layer[name] for name in (TOKEN, USERNAME, PASSWORD) if name in layer}
+
+
+def check_one_server(
+    variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
+) -> None:
+    """Refuse two places that name different servers, of which one would win in silence.
+
+    :param variables: what :func:`from_environment` says.
+    :param where: the configuration, for the message; ``url`` and ``tenant`` are what it says, or
+        ``None`` where an option was typed, which decides.
+    :raises UsageError: they differ.
+    """
+    named = variables.get(URL)
+    if named and url and parse_address(named).url != parse_address(url).url:
+        raise UsageError(
+            f"two servers are named: {URL} is {parse_address(named).url}, and `url` of {where} is"
+            f" {parse_address(url).url}",
+            remedy="unset one of them, or pass --url to say which",
+        )
+    named = variables.get(TENANT)
+    if named and tenant and named != tenant:
+        raise UsageError(
+            f"two tenants are named: {TENANT} is {named}, and `tenant` of {where} is {tenant}",
+            remedy="unset one of them, or pass --tenant to say which",
+        )
 
 
 def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:

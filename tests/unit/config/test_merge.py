@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -154,10 +155,35 @@ def test_narrower_paths_make_a_run_partial(paths: tuple[str, ...], partial: bool
 
 def test_the_command_line_reads_the_file_and_the_env_file(here: Path) -> None:
     Path("kestra-sync.yaml").write_text("version: 1\nurl: http://file\ntenant: file\n")
-    Path(".env").write_text("KESTRA_API_URL=http://env\n")
+    Path(".env").write_text("KESTRA_API_URL=http://file\nKESTRA_TOKEN=t\n")
     connection = settings_from(env_file=".env", paths=()).connection
     assert (connection.url, connection.tenant) == (None, "file")
     assert settings_from(env_file=None, paths=()).connection.url == "http://file"
+
+
+@pytest.mark.parametrize("where", ["variable", "env file"])
+def test_an_environment_does_not_go_to_another_server(
+    here: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The url of ``-e prod`` and a variable that names dev: neither wins in silence."""
+    Path("kestra-sync.yaml").write_text(
+        "version: 1\nenvironments: {prod: {url: 'https://prod', tenant: main}}\n"
+    )
+    if where == "variable":
+        monkeypatch.setenv("KESTRA_API_URL", "http://dev")
+    else:
+        Path(".env").write_text("KESTRA_API_URL=http://dev\n")
+
+    def url(**more: Any) -> str | None:
+        wanted: dict[str, Any] = {"environment": "prod", "env_file": ".env", "paths": (), **more}
+        return settings_from(**wanted).connection.url
+
+    with pytest.raises(UsageError, match=r"KESTRA_API_URL is http://dev.* https://prod") as caught:
+        url()
+    assert "--url" in (caught.value.remedy or "")
+    assert url(url="http://typed") == "http://typed"
+    assert url(offline=True) is None
+    assert url(environment=None) is None
 
 
 def test_variables_stand_for_options(here: Path) -> None:

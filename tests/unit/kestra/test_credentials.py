@@ -8,7 +8,7 @@ import pytest
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra.address import parse_address
 from kestra_sync.kestra.auth import KestraAuth, same_origin
-from kestra_sync.kestra.credentials import Credentials, has_url, resolve
+from kestra_sync.kestra.credentials import Credentials, check_one_server, has_url, resolve
 
 URL = "http://kestra:8080"
 
@@ -63,11 +63,127 @@ def test_arguments_over_environment_over_file(tmp_path: Path) -> None:
     before = dict(os.environ)
     found = resolve(env_file=env_file, environ={})
     assert found == Credentials("http://file", "file", "file$x")
-    found = resolve(env_file=env_file, environ={"KESTRA_API_URL": "http://env"})
-    assert (found.url, found.tenant) == ("http://env", "file")
+    environ = {"KESTRA_API_URL": "http://env", "KESTRA_TOKEN": "env"}
+    assert resolve(env_file=env_file, environ=environ) == Credentials("http://env", "main", "env")
     found = resolve(url=URL, token="arg", env_file=env_file, environ={"KESTRA_TOKEN": "env"})
     assert (found.url, found.token) == (URL, "arg")
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "elsewhere"),
+    [
+        # The server of the file would get the token of the environment.
+        ("KESTRA_API_URL=http://evil", {"KESTRA_TOKEN": "secret"}),
+        ("KESTRA_API_URL=http://evil", {"KESTRA_USERNAME": "me", "KESTRA_PASSWORD": "secret"}),
+        ("KESTRA_API_URL=http://evil\nKESTRA_USERNAME=me", {"KESTRA_PASSWORD": "secret"}),
+        # The server of the environment would be written to as somebody else.
+        ("KESTRA_TOKEN=secret", {"KESTRA_API_URL": "http://good"}),
+        ("KESTRA_API_URL=http://evil\nKESTRA_TOKEN=secret", {"KESTRA_API_URL": "http://good"}),
+        ("KESTRA_PASSWORD=secret", {"KESTRA_API_URL": "http://good", "KESTRA_USERNAME": "me"}),
+        ("KESTRA_PASSWORD_FILE=x", {"KESTRA_API_URL": "http://good", "KESTRA_USERNAME": "me"}),
+        ("KESTRA_TENANT=theirs", {"KESTRA_API_URL": "http://good", "KESTRA_TOKEN": "secret"}),
+    ],
+)
+@pytest.mark.parametrize("typed", [False, True])
+def test_an_env_file_is_mixed_with_nothing(
+    tmp_path: Path, text: str, elsewhere: dict[str, str], typed: bool
+) -> None:
+    """It is part of a checkout, and so perhaps of a pull request."""
+    env_file = tmp_path / ".env"
+    env_file.write_text(text)
+    names = {"KESTRA_API_URL": "url"}
+    names |= {f"KESTRA_{name.upper()}": name for name in ("token", "username", "password")}
+    arguments = {names[name]: value for name, value in elsewhere.items()} if typed else {}
+    with pytest.raises(UsageError, match="cannot be used together") as caught:
+        resolve(env_file=env_file, environ={} if typed else elsewhere, **arguments)
+    assert "secret" not in f"{caught.value.message} {caught.value.remedy}"
+    assert text.partition("=")[0] in caught.value.message or "TOKEN" in caught.value.message
+    assert caught.value.remedy
+
+
+def test_an_env_file_counts_as_a_whole(tmp_path: Path) -> None:
+    """Where the same server is named elsewhere, too, it is no mixture."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("KESTRA_API_URL=http://here/ui\nKESTRA_TOKEN=t\nKESTRA_TENANT=ours\n")
+    whole = Credentials("http://here", "ours", "t")
+    assert resolve(env_file=env_file, environ={}) == whole
+    assert resolve(url="http://here/", env_file=env_file, environ={}) == whole
+    assert resolve(env_file=env_file, environ={"KESTRA_API_URL": "http://HERE"}).token == "t"
+    assert resolve(tenant="x", env_file=env_file, environ={}).tenant == "x"
+    for nothing in ("", "OTHER=1\n", "KESTRA_TOKEN=\n"):
+        env_file.write_text(nothing)
+        assert resolve(url=URL, env_file=env_file, environ={}).secrets == ()
+    env_file.unlink()
+    env_file.mkdir()  # a virtual environment
+    assert resolve(url=URL, env_file=env_file, environ={}).secrets == ()
+
+
+@pytest.mark.parametrize("name", ["KESTRA_PASSWORD_FILE", "KESTRA_TOKEN_FILE"])
+def test_an_env_file_names_files_below_it(tmp_path: Path, name: str) -> None:
+    """Else it could have any file of this machine sent to its server."""
+    checkout = tmp_path / "checkout"
+    (checkout / "secrets").mkdir(parents=True)
+    (checkout / "secrets" / "pw").write_text("pw\n")
+    (tmp_path / "outside").write_text("not theirs")
+    (checkout / "link").symlink_to(tmp_path / "outside")
+    env_file = checkout / ".env"
+
+    def found(path: str) -> Credentials:
+        lines = ("KESTRA_API_URL=http://evil", "KESTRA_USERNAME=me", f"{name}={path}")
+        env_file.write_text("\n".join(lines))
+        return resolve(env_file=env_file, environ={})
+
+    assert found("secrets/pw").secrets == ("pw",)
+    assert found(str(checkout / "secrets" / "pw")).secrets == ("pw",)
+    outside = [
+        "../outside",
+        str(tmp_path / "outside"),
+        "link",
+        "/proc/self/environ",
+        "secrets/../../outside",
+    ]
+    for path in outside:
+        with pytest.raises(UsageError, match="lies outside") as caught:
+            found(path)
+        assert "not theirs" not in caught.value.message
+
+
+@pytest.mark.parametrize("target", ["../outside", "/proc/self/environ"])
+def test_an_env_file_is_not_a_link_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (tmp_path / "outside").write_text("KESTRA_API_URL=http://evil\nKESTRA_TOKEN=t")
+    monkeypatch.chdir(checkout)
+    Path(".env").symlink_to(target)
+    with pytest.raises(UsageError, match="leaves the repository"):
+        resolve(environ={})
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "tenant", "words"),
+    [
+        ({"KESTRA_API_URL": "http://dev"}, "http://prod", None, "http://dev, and .* http://prod"),
+        ({"KESTRA_API_URL": "http://u:secret@dev"}, "http://prod", None, "http://dev, and"),
+        ({"KESTRA_TENANT": "dev"}, None, "prod", "KESTRA_TENANT is dev, and .* prod"),
+        ({"KESTRA_API_URL": "http://same"}, "http://same/ui", None, None),
+        ({"KESTRA_API_URL": "http://dev"}, None, "prod", None),
+        ({}, "http://prod", "prod", None),
+    ],
+)
+def test_two_places_name_one_server(
+    variables: dict[str, str], url: str | None, tenant: str | None, words: str | None
+) -> None:
+    """``-e prod`` must not go to dev since a variable was left over."""
+    if words is None:
+        check_one_server(variables, "kestra-sync.yaml", url, tenant)
+        return
+    with pytest.raises(UsageError, match=words) as caught:
+        check_one_server(variables, "the environment prod in kestra-sync.yaml", url, tenant)
+    assert "secret" not in caught.value.message
+    assert "the environment prod in kestra-sync.yaml" in caught.value.message
 
 
 def test_the_token_goes_first_within_a_place() -> None:
@@ -77,10 +193,8 @@ def test_the_token_goes_first_within_a_place() -> None:
     assert (explicit.token, explicit.username, explicit.password) == (None, "you", " pw ")
 
 
-def test_user_and_password_may_come_from_two_places(tmp_path: Path) -> None:
-    env_file = tmp_path / "x.env"
-    env_file.write_text("KESTRA_PASSWORD=pw\n")
-    found = resolve(url=URL, env_file=env_file, environ={"KESTRA_USERNAME": "me"})
+def test_user_and_password_may_come_from_two_places() -> None:
+    found = resolve(url=URL, username="me", env_file=None, environ={"KESTRA_PASSWORD": "pw"})
     assert (found.username, found.password) == ("me", "pw")
 
 
@@ -108,7 +222,9 @@ def test_secret_files_that_cannot_be_used(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "absent", "No such file"),
         (empty, "is empty"),
-        (binary, "not text"),
+        (binary, "not UTF-8"),
+        ("a\x00b", "not a path"),
+        ("x" * 300, "too long"),
     ):
         with pytest.raises(UsageError, match=words):
             resolve(url=URL, environ={"KESTRA_TOKEN_FILE": str(path)})
@@ -141,7 +257,7 @@ def test_no_credentials_at_all() -> None:
 def test_unreadable_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file = tmp_path / ".env"
     env_file.write_bytes(b"KESTRA_TOKEN=\xff\xfe")
-    with pytest.raises(UsageError, match="cannot be read: not text"):
+    with pytest.raises(UsageError, match="cannot be read: not UTF-8, in line 1"):
         resolve(url=URL, env_file=env_file, environ={})
 
 
