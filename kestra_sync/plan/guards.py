@@ -16,7 +16,7 @@ from kestra_sync.plan.compare import OnDrift
 if TYPE_CHECKING:
     from kestra_sync.repo.incomplete import NotHere
 
-#: Shares only mean something from here on.
+#: From here on the limits that are not written in the configuration count as shares.
 _ENOUGH = 10
 
 
@@ -25,23 +25,30 @@ class Limit:
     """How many flows of how many one run may change.
 
     :param value: a share in percent, or a number of flows.
+    :param default: nobody wrote it. A share of a few flows says little, so it counts from ten
+        flows on; one that was written counts however many there are.
     """
 
     value: float
     percent: bool = True
+    default: bool = False
 
     def exceeded(self, number: int, total: int) -> bool:
-        """Whether ``number`` of ``total`` is too many. A share of a few flows says nothing."""
-        if self.percent:
-            return total >= _ENOUGH and number * 100 > self.value * total
-        return number > self.value
+        """Whether ``number`` of ``total`` is too many."""
+        if not self.percent:
+            return number > self.value
+        return self.counts(total) and number * 100 > self.value * total
+
+    def counts(self, total: int) -> bool:
+        """Whether the limit says anything about so many flows."""
+        return not self.default or total >= _ENOUGH
 
     def __str__(self) -> str:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
 
 
-DELETE_LIMIT = Limit(30)
-UPDATE_LIMIT = Limit(50)
+DELETE_LIMIT = Limit(30, default=True)
+UPDATE_LIMIT = Limit(50, default=True)
 
 
 @dataclass(frozen=True)
@@ -178,10 +185,12 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     total = given.live if given.prune_scope else given.owned
     if given.allow_large or not number:
         return
-    everything = total < _ENOUGH and number >= total
     exceeded = given.delete_limit.exceeded(number, total)
-    if everything or exceeded:
-        limit = f"the limit is {given.delete_limit}" if exceeded else "all of them"
+    # Below ten flows the default is: more than half of them, and at least two.
+    most = not given.delete_limit.counts(total) and number >= 2 and number * 2 > total
+    if exceeded or most:
+        share = "all of them" if number >= total else "more than half of them"
+        limit = f"the limit is {given.delete_limit}" if exceeded else share
         yield Refusal(
             "too-many-deletions",
             f"{_deletions(plan, given)} flows would be deleted ({limit})",

@@ -97,13 +97,21 @@ def test_a_third_of_the_owned_flows_is_too_many_to_delete(repo: Repo) -> None:
     assert set(repo.lives()) == {f"f{index:02}" for index in range(4, 10)}
 
 
-def test_all_of_a_few_flows_are_too_many_to_delete(repo: Repo) -> None:
-    deployed(repo, 2)
+def test_most_of_a_few_flows_are_too_many_to_delete(repo: Repo) -> None:
+    deployed(repo, 4)
     repo.remove("f00")
-    assert repo.plan().refused() == []  # one of two is fine
     repo.remove("f01")
+    assert repo.plan().refused() == []  # half of them is fine
+    repo.config("limits: {delete: 10%}\n")  # a limit that was written counts
+    assert_refused(repo, "too-many-deletions", "2 of 4 owned", "the limit is 10%")
+    repo.config()
+    repo.remove("f02")
+    assert_refused(
+        repo, "too-many-deletions", "3 of 4 owned", "more than half of them", "--allow-large"
+    )
+    repo.remove("f03")
     repo.flow("new")  # the repository is not empty, and still all that we own would go
-    assert_refused(repo, "too-many-deletions", "2 of 2 owned", "all of them", "--allow-large")
+    assert_refused(repo, "too-many-deletions", "4 of 4 owned", "all of them", "--allow-large")
 
 
 def test_pruning_the_scope_counts_the_live_flows(repo: Repo) -> None:

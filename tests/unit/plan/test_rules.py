@@ -178,6 +178,16 @@ def _rules(changes: list[Change], made: dict[str, Any], given_: dict[str, Any]) 
         (_MANY[:31], {}, {"prune_scope": True}, []),
         (_MANY[:31], {}, {"prune_scope": True, "live": 100}, ["too-many-deletions"]),
         (_MANY[:3], {}, {"owned": 3}, ["too-many-deletions"]),
+        (_MANY[:5], {}, {"owned": 9}, ["too-many-deletions"]),
+        (_MANY[:4], {}, {"owned": 9}, []),
+        (_MANY[:2], {}, {"owned": 4}, []),
+        (_MANY[:2], {}, {"owned": 3}, ["too-many-deletions"]),
+        (_MANY[:1], {}, {"owned": 1}, []),
+        (_MANY[:1], {}, {"owned": 9, "delete_limit": Limit(10)}, ["too-many-deletions"]),
+        (_MANY[:1], {}, {"owned": 1, "delete_limit": Limit(0)}, ["too-many-deletions"]),
+        (_MANY[:8], {}, {"owned": 9, "delete_limit": Limit(90)}, []),
+        (_UPDATES, {"unchanged": 2}, {}, []),
+        (_UPDATES, {"unchanged": 2}, {"update_limit": Limit(50)}, ["too-many-updates"]),
         (_MANY[:4], {}, {"delete_limit": Limit(3, percent=False)}, ["too-many-deletions"]),
         (_UPDATES, {"unchanged": 4}, {}, ["too-many-updates"]),
         (_UPDATES, {"unchanged": 4}, {"allow_large": True}, []),
@@ -231,6 +241,7 @@ def test_limits(number: int, total: int, value: float) -> None:
     """A share of the whole, or a number whatever the whole."""
     assert Limit(value, percent=False).exceeded(number, total) == (number > value)
     few = total < 10
-    exceeded = Limit(value).exceeded(number, total)
+    assert Limit(value).exceeded(number, total) == (number * 100 > value * total)
+    exceeded = Limit(value, default=True).exceeded(number, total)
     assert exceeded == (not few and number * 100 > value * total)
     assert (str(Limit(30)), str(Limit(30, percent=False))) == ("30%", "30")
