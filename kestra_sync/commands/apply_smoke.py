@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.commands.plan import PlanResult
-from kestra_sync.commands.smoke import load_specs, smoke_settings
-from kestra_sync.model import Action, Desired, FlowId
+from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors
+from kestra_sync.model import Action, Desired, Diagnostic, FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.result import SmokeResult
 from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.selection import calls_from
+from kestra_sync.smoke.start import declared_inputs
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
@@ -39,9 +40,16 @@ class SmokeAfter:
 
     def checked(self, planned: PlanResult) -> PlanResult:
         """The plan with what is wrong with the tests: an error in them stops all writing."""
-        found = (*planned.diagnostics, *self._loaded.diagnostics)
+        found = (*planned.diagnostics, *self._loaded.diagnostics, *self._inputs(planned.desired))
         ordered = tuple(sorted(found, key=lambda each: each.sort_key))
         return replace(planned, diagnostics=ordered)
+
+    def _inputs(self, desired: Mapping[FlowId, Desired]) -> Iterator[Diagnostic]:
+        """An error for each input that the flow in Git does not have."""
+        for spec in self._loaded.specs:
+            known = desired.get(spec.flow) if spec.inputs else None
+            if known is not None:
+                yield from unknown_input_errors(spec, declared_inputs(known.sent))
 
     def prove(
         self, desired: Mapping[FlowId, Desired]

@@ -20,7 +20,7 @@ from kestra_sync.smoke.logs import shown_entry, tail
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit, LogLine
 from kestra_sync.smoke.server import page_of
-from kestra_sync.smoke.start import look_at
+from kestra_sync.smoke.start import look_at, unknown_inputs
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
@@ -113,7 +113,7 @@ def run_flow(
     seconds = _seconds(timeout)
     hears = hears or Hears()
     with connect(settings.connection) as client:
-        masker = Masker(_secrets(client, order))
+        masker = Masker(_looked_at(client, order))
         started = start(client, order)
         url = page_of(client, started)
         hears.started(started, url)
@@ -135,14 +135,21 @@ def _seconds(timeout: str | None) -> float | None:
         ) from None
 
 
-def _secrets(client: KestraClient, order: Order) -> tuple[str, ...]:
+def _looked_at(client: KestraClient, order: Order) -> tuple[str, ...]:
+    """The secrets among the inputs.
+
+    :raises UsageError: the flow has no such input; Kestra would ignore it in silence.
+    """
     try:
-        return look_at(client, order.flow, order.inputs, order.revision).secrets
+        subject = look_at(client, order.flow, order.inputs, order.revision)
     except KestraError as error:
         # Whoever may run a flow may not be allowed to read it. What is wrong with it, starting
         # it will tell.
         LOG.debug("reading %s: %s", order.flow, error)
         return ()
+    for name, words in unknown_inputs(order.inputs, subject.inputs):
+        raise UsageError(f"-i {name}: {words}")
+    return subject.secrets
 
 
 def _follow(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kestra_sync.apply.interrupt import held_back
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.origin import origin
+from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.selection import selected
@@ -19,6 +22,10 @@ from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.settings import SmokeSettings
 from kestra_sync.smoke.spec import Keep, SmokeSpec
 from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
+from kestra_sync.smoke.start import look_at, unknown_inputs
+
+if TYPE_CHECKING:
+    from kestra_sync.kestra.client import KestraClient
 
 #: For the command line, which shows the progress of each execution.
 __all__ = [
@@ -76,6 +83,9 @@ def smoke(
         )
     with connect(settings.connection) as client, held_back() as stop:
         version = client.server_info().version
+        wrong = tuple(_unknown_inputs(client, specs))
+        if wrong:
+            return SmokeReport((*loaded.diagnostics, *wrong))
         result = run_smoke(
             client,
             specs,
@@ -87,6 +97,31 @@ def smoke(
         )
         server = f"{client.url} (Kestra {version}, tenant {client.tenant})"
     return SmokeReport(loaded.diagnostics, result, server)
+
+
+def _unknown_inputs(client: KestraClient, specs: Iterable[SmokeSpec]) -> Iterator[Diagnostic]:
+    """An error for each input that the flow on the server does not have."""
+    for spec in specs:
+        if spec.inputs:
+            try:
+                known = look_at(client, spec.flow, spec.inputs, None).inputs
+            except KestraError:
+                continue  # the test itself tells
+            yield from unknown_input_errors(spec, known)
+
+
+def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Iterator[Diagnostic]:
+    """An error for each input of a test that is not among the ``known`` ones of its flow."""
+    for _, words in unknown_inputs(spec.inputs, known):
+        yield Diagnostic(
+            spec.path,
+            spec.position,
+            Severity.ERROR,
+            "smoke-unknown-input",
+            words,
+            "Kestra ignores inputs that a flow does not have: the test would prove nothing",
+            spec.flow,
+        )
 
 
 def load_specs(settings: Settings) -> Loaded:

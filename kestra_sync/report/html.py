@@ -23,6 +23,7 @@ from kestra_sync.report.diagnostics import where
 from kestra_sync.report.findings import findings
 from kestra_sync.report.graph_svg import SHAPES, svg
 from kestra_sync.report.markdown import change_note, change_sign, change_words, verdict
+from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.report import Report
 from kestra_sync.report.report_graph import report_graph
@@ -80,6 +81,7 @@ class HtmlReporter:
             verdict=verdict(report),
             findings=findings(report),
             where=where,
+            address=plain_address,
             step=next_step(report),
             digest=digest(report),
             drawing=_drawing(report, cards),

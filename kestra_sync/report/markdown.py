@@ -251,7 +251,7 @@ def _problems(report: Report) -> Table:
 def _tests(report: Report) -> Table:
     rows = []
     for run in report.smoke.runs if report.smoke is not None else ():
-        said = "<br>".join(prose(each.message) for each in run.failures)
+        said = "<br>".join(prose(each.message) for each in run.failures) or prose(run.reason)
         if run.culprit is not None and run.culprit.error:
             said += f"<br>{code(' › '.join(run.culprit.chain))} {prose(run.culprit.error)}"
         verdict_ = str(run.verdict).replace("-", " ")

@@ -46,9 +46,14 @@ def prose(text: str) -> str:
     return _safe(" ".join(visible(line) for line in text.splitlines()), _IN_PROSE)
 
 
+def plain_address(address: str) -> str:
+    """``address`` if a link may lead there: http or https, and nothing unusual; else ``""``."""
+    return address if _ADDRESS.fullmatch(address) else ""
+
+
 def link(words: str, address: str) -> str:
     """``words`` as a link, if ``address`` is a plain one; else without."""
-    if not _ADDRESS.fullmatch(address):
+    if not plain_address(address):
         return prose(words)
     return f'<a href="{address.replace("&", "&amp;")}">{prose(words)}</a>'
 

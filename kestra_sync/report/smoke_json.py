@@ -29,6 +29,7 @@ def run_json(run: SmokeRun) -> dict[str, Any]:
         "path": spec.path or None,
         "line": spec.position.line if spec.position else None,
         "verdict": str(run.verdict),
+        "reason": run.reason or None,
         "passed": run.verdict in GOOD,
         "execution": run.execution_id,
         "url": run.url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kestra_sync.report.junit import Case, Status
-from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, Verdict
 
 _STATUS = {
     Verdict.PASSED: Status.PASSED,
@@ -25,7 +25,7 @@ def smoke_cases(result: SmokeResult) -> list[Case]:
 def _case(run: SmokeRun) -> Case:
     messages = [each.message for each in run.failures]
     if run.verdict is Verdict.SKIPPED:
-        messages = ["nothing it runs was written"]
+        messages = [run.reason or NOT_DUE]
     elif run.verdict is Verdict.INTERRUPTED and not messages:
         messages = ["interrupted"]
     return Case(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.smoke.duration import format_duration
-from kestra_sync.smoke.result import Culprit, LogLine, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import NOT_DUE, Culprit, LogLine, SmokeResult, SmokeRun, Verdict
 
 _SIGNS = {
     Verdict.PASSED: ("ok", Style.GOOD),
@@ -64,7 +64,7 @@ def smoke_summary(result: SmokeResult) -> str:
 def _run_line(run: SmokeRun, titles: int, revisions: int, states: int, times: int) -> Line:
     sign, style = _SIGNS[run.verdict]
     if run.verdict is Verdict.SKIPPED:
-        columns = [f"{run.spec.title:<{titles}}", "nothing it runs was written"]
+        columns = [f"{run.spec.title:<{titles}}", run.reason or NOT_DUE]
         return line("  ", Span(f"{sign:<7}{'   '.join(columns)}", style))
     columns = [f"{run.spec.title:<{titles}}"]
     if revisions:

@@ -13,6 +13,7 @@ from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthor
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end
+from kestra_sync.smoke.spec_file import is_sendable
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,14 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
 def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
     """``name=value`` pairs; of a name given twice the last one wins.
 
-    :raises UsageError: there is no ``=``, or nothing before it.
+    :raises UsageError: there is no ``=``, or nothing before it; or it is not text.
     """
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"{option} {pair}: expected NAME=VALUE")
+        if not is_sendable(pair):
+            raise UsageError(f"{option} {name}: bytes that are not UTF-8 cannot be sent")
         found[name] = value
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
@@ -60,6 +61,7 @@ def remove(
     subflows: bool,
     restless: bool,
     kill_seconds: float,
+    hurried: bool = False,
     clock: Clock = CLOCK,
 ) -> Cleanup:
     """Delete an execution with its logs, metrics and files, and all that it has started.
@@ -70,21 +72,28 @@ def remove(
     :param restless: whether the server may still be busy with an execution that is over, because
         it was killed or has tasks that run after its end. Whatever then comes in brings an
         execution back that was deleted too early.
+    :param hurried: somebody waits for the run to end: wait less.
     """
     found = {execution.id: execution}
     if restless:
-        _await_rest(server, execution, clock)
+        _await_rest(server, execution, clock, times=2 if hurried else 10)
     if subflows:
         _add_subflows(server, execution, found)
     deleted = 0
     problems = []
     # Those that were started last go first: nothing then refers to what is gone.
     for each in reversed(found.values()):
-        problem = _delete(server, each, kill_seconds, clock)
-        if problem is None:
-            deleted += 1
-        else:
+        ended = _end(server, each, kill_seconds, clock, hurried=hurried)
+        problem = _twice(partial(server.executions.delete, each.id), clock)
+        if problem is not None:
             problems.append(masker.clean(f"execution {each.id} could not be deleted: {problem}"))
+            continue
+        deleted += 1
+        if not ended.is_final:
+            words = (
+                f"execution {each.id} was told to end, and was {ended.state} when it was deleted"
+            )
+            problems.append(masker.clean(words))
     if restless or len(found) > 1:
         clock.sleep(_REST)
         for known in reversed(found):
@@ -92,10 +101,10 @@ def remove(
     return Cleanup(kept=bool(problems), deleted=deleted, problems=tuple(problems))
 
 
-def _await_rest(server: SmokeServer, execution: Execution, clock: Clock) -> None:
+def _await_rest(server: SmokeServer, execution: Execution, clock: Clock, *, times: int) -> None:
     """Wait until nothing changes any more, for a few seconds at most."""
     before: object = None
-    for _ in range(10):
+    for _ in range(times):
         try:
             now = server.executions.get(execution.id)
         except KestraError as error:
@@ -119,16 +128,17 @@ def _delete_again(server: SmokeServer, known: str, clock: Clock) -> None:
         clock.sleep(_REST)
 
 
-def _delete(
-    server: SmokeServer, execution: Execution, kill_seconds: float, clock: Clock
-) -> str | None:
-    """What kept it from being deleted; ``None`` if it is gone."""
+def _end(
+    server: SmokeServer, execution: Execution, kill_seconds: float, clock: Clock, *, hurried: bool
+) -> Execution:
+    """The execution once it is over, as far as that can be had."""
     if not execution.is_final:
         # What a subflow task does not wait for may still run. It gets a moment to end by itself.
-        execution = await_end(server.executions, execution, seconds=_FIRE_AND_FORGET, clock=clock)
+        seconds = _REST if hurried else _FIRE_AND_FORGET
+        execution = await_end(server.executions, execution, seconds=seconds, clock=clock)
         if not execution.is_final:
             execution, _ = kill(server, execution, seconds=kill_seconds, clock=clock)
-    return _twice(lambda: server.executions.delete(execution.id), clock)
+    return execution
 
 
 def _twice(delete: Callable[[], None], clock: Clock) -> str | None:

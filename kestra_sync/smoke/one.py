@@ -13,14 +13,17 @@ from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
 from kestra_sync.smoke.duration import format_limit, iso_seconds
 from kestra_sync.smoke.expectations import judge
-from kestra_sync.smoke.follow import CLOCK, Clock, StillGoing, follow_to_end
+from kestra_sync.smoke.follow import CLOCK, LOG, Clock, StillGoing, follow_to_end
 from kestra_sync.smoke.logs import Entries, found_in, read_logs, tail
 from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Cleanup, Failure, FailureKind, SmokeRun, Verdict
 from kestra_sync.smoke.server import SmokeServer, page_of
 from kestra_sync.smoke.settings import SmokeSettings
 from kestra_sync.smoke.spec import Keep, SmokeSpec
-from kestra_sync.smoke.start import RUN_LABEL, Subject, look_at, start
+from kestra_sync.smoke.start import RUN_LABEL, Subject, look_at, start, unknown_inputs
+
+#: Seconds that a killed execution may take to end once somebody wants the run to end.
+HURRIED_KILL = 2.0
 
 _AT_TIMEOUT = {
     "PAUSED": "PAUSED until somebody resumes it",
@@ -61,6 +64,10 @@ def run_one(
     try:
         subject = look_at(server, spec.flow, spec.inputs, revision)
         masker = Masker(subject.secrets)
+        if subject.off:
+            return SmokeRun(spec, Verdict.SKIPPED, revision=subject.revision, reason=subject.off)
+        for _, words in unknown_inputs(spec.inputs, subject.inputs):
+            return _not_started(spec, subject, words, masker)
         deadline = clock.now() + spec.timeout
         started = start(server, spec, subject, settings, deadline, clock)
     except NotFound:
@@ -71,6 +78,10 @@ def run_one(
         words = f"could not be started: {words or error.message}"
         if isinstance(error, KestraError) and error.may_have_written:
             words += f"; if it was, it has the label {RUN_LABEL}: {settings.run_id}"
+        return _not_started(spec, subject, words, masker)
+    except Exception as error:
+        LOG.debug("the test of %s broke", spec.flow, exc_info=error)
+        words = f"could not be started: {type(error).__name__}: {error}"
         return _not_started(spec, subject, words, masker)
     watch.started(started)
     return _Test(server, spec, subject, settings, watch, clock, masker).finish(started, deadline)
@@ -97,6 +108,7 @@ class _Test:
     def finish(self, started: Execution, deadline: float) -> SmokeRun:
         """Follow the execution to its end, judge it, remove it."""
         begun = self.clock.now()
+        ended = started
         try:
             ended = follow_to_end(
                 self.server.executions,
@@ -114,13 +126,22 @@ class _Test:
             gone = isinstance(error, NotFound)
             words = "somebody has deleted the execution" if gone else str(error)
             run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
+        except Exception as error:  # the execution must not be left behind
+            LOG.debug("the test of %s broke", self.spec.flow, exc_info=error)
+            words = f"the test broke: {type(error).__name__}: {error}"
+            run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
         seconds = iso_seconds(ended.duration) if ended.is_final else None
         run = replace(
             run,
             url=page_of(self.server, started),
             seconds=self.clock.now() - begun if seconds is None else seconds,
         )
-        return replace(run, cleanup=self._clean_up(run, ended))
+        try:
+            return replace(run, cleanup=self._clean_up(run, ended))
+        except Exception as error:
+            LOG.debug("the removal of %s broke", ended.id, exc_info=error)
+            words = f"execution {ended.id} may be left behind: {type(error).__name__}: {error}"
+            return replace(run, cleanup=Cleanup(kept=True, problems=(self.masker.clean(words),)))
 
     def _judged(self, ended: Execution) -> SmokeRun:
         expect = self.spec.expect
@@ -149,7 +170,7 @@ class _Test:
         return self._with_evidence(self._run(ended, Verdict.FAILED, *failures), ended, entries)
 
     def _still_going(self, execution: Execution) -> tuple[Execution, SmokeRun]:
-        if self.watch.stop.is_set():
+        if self._hurried:
             ended, _ = self._kill(execution)
             return ended, self._run(ended, Verdict.INTERRUPTED)
         # What it waits for can be seen only while it waits.
@@ -160,8 +181,18 @@ class _Test:
         words = f"not over after {format_limit(self.spec.timeout)}, {state}: {how}"
         return ended, replace(run, failures=(self._failure(FailureKind.TIMEOUT, words),))
 
+    @property
+    def _hurried(self) -> bool:
+        """Whether somebody waits for the run to end."""
+        return self.watch.stop.is_set()
+
+    @property
+    def _kill_seconds(self) -> float:
+        most = self.settings.kill_seconds
+        return min(HURRIED_KILL, most) if self._hurried else most
+
     def _kill(self, execution: Execution) -> tuple[Execution, str]:
-        return kill(self.server, execution, seconds=self.settings.kill_seconds, clock=self.clock)
+        return kill(self.server, execution, seconds=self._kill_seconds, clock=self.clock)
 
     def _with_evidence(
         self, run: SmokeRun, execution: Execution, entries: Entries | None
@@ -193,7 +224,8 @@ class _Test:
             self.masker,
             subflows=self.subject.calls_others,
             restless=self.subject.after_end or ended.state in ("KILLED", "KILLING"),
-            kill_seconds=self.settings.kill_seconds,
+            kill_seconds=self._kill_seconds,
+            hurried=self._hurried,
             clock=self.clock,
         )
 

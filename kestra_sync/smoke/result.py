@@ -20,6 +20,9 @@ class Verdict(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+NOT_DUE = "nothing it runs was written"
+"""The reason of a test that is left out after an apply."""
+
 GOOD = frozenset({Verdict.PASSED, Verdict.SKIPPED})
 
 
@@ -89,6 +92,7 @@ class SmokeRun:
     :param state: the last one seen.
     :param seconds: from the start of the execution to its end, as we saw it.
     :param log: the last lines of the execution that failed, which may be one of a subflow.
+    :param reason: why it was skipped; ``""`` if it was not.
     """
 
     spec: SmokeSpec
@@ -102,6 +106,7 @@ class SmokeRun:
     culprit: Culprit | None = None
     log: tuple[LogLine, ...] = ()
     cleanup: Cleanup | None = None
+    reason: str = ""
 
     @property
     def flow(self) -> FlowId:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
-from kestra_sync.observer import SILENT, Observer
+from kestra_sync.observer import SILENT, Observer, unfailing
 from kestra_sync.smoke.follow import LOG
+from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.one import Watch, run_one
 from kestra_sync.smoke.progress import SmokeObserver, smoke_observer
-from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import (
+    NOT_DUE,
+    Failure,
+    FailureKind,
+    SmokeResult,
+    SmokeRun,
+    Verdict,
+)
 from kestra_sync.smoke.selection import Calls, is_due
 from kestra_sync.smoke.server import SmokeServer
 from kestra_sync.smoke.settings import SmokeSettings
@@ -54,16 +62,14 @@ def run_smoke(
         if written is None or is_due(spec, written, calls):
             run.waiting.append(index)
         else:
-            run.done[index] = SmokeRun(spec, Verdict.SKIPPED)
+            run.done[index] = SmokeRun(spec, Verdict.SKIPPED, reason=NOT_DUE)
     begun = time.monotonic()
-    run.observer.smoke_begin(tuple(specs[index] for index in run.waiting))
+    unfailing(run.observer.smoke_begin, tuple(specs[index] for index in run.waiting))
     run.names = {index: number for number, index in enumerate(run.waiting)}
     try:
         interrupted = run.work()
     finally:
-        run.observer.smoke_end()
-    if run.bugs:
-        raise run.bugs[0]
+        unfailing(run.observer.smoke_end)
     return SmokeResult(
         runs=tuple(run.done.get(index) or run.unfinished(index) for index in range(len(specs))),
         run_id=settings.run_id,
@@ -71,6 +77,10 @@ def run_smoke(
         seconds=time.monotonic() - begun,
         interrupted=interrupted,
     )
+
+
+#: Seconds after ``^C`` within which the executions are ended, or given up.
+INTERRUPTED_FOR = 4.5
 
 
 @dataclass
@@ -92,11 +102,11 @@ class _Run:
     done: dict[int, SmokeRun] = field(default_factory=dict)
     live: dict[int, Execution] = field(default_factory=dict)
     threads: list[tuple[threading.Thread, threading.Event]] = field(default_factory=list)
-    bugs: list[BaseException] = field(default_factory=list)
 
     def work(self) -> bool:
         """Start the threads and wait for them; whether somebody wanted the run to end."""
         told = False
+        give_up = math.inf
         try:
             self._start()
         except KeyboardInterrupt:
@@ -106,13 +116,18 @@ class _Run:
             try:
                 if self.stop.is_set() and not told:
                     told = True
-                    self.observer.note("interrupted: ending the executions under way")
+                    give_up = time.monotonic() + INTERRUPTED_FOR
+                    unfailing(self.observer.note, "interrupted: ending the running executions")
                     self._kill_all()
+                if time.monotonic() > give_up:
+                    unfailing(self.observer.note, "the server does not end them: giving up")
+                    break
                 # With a time limit, since Windows interrupts no wait without one.
                 waiting_for[0].wait(0.2)
             except KeyboardInterrupt:
                 if self.stop.is_set():
-                    self.observer.note("interrupted again: executions may be left behind")
+                    note = "interrupted again: executions may be left behind"
+                    unfailing(self.observer.note, note)
                     break
                 self.stop.set()
         return self.stop.is_set()
@@ -162,30 +177,35 @@ class _Run:
             except IndexError:
                 return
             try:
-                self.done[index] = self._one(index)
-            except BaseException as bug:
-                # In a thread nobody would hear of it.
-                self.bugs.append(bug)
-                return
-            self.observer.smoke_done(self.names[index], self.done[index])
+                done = self._one(index)
+            except BaseException as bug:  # red: in a thread it would be lost
+                LOG.debug("a test broke", exc_info=bug)
+                words = f"the test broke: {type(bug).__name__}: {Masker().clean(str(bug))}"
+                failure = Failure(FailureKind.SERVER, words)
+                done = SmokeRun(self.specs[index], Verdict.ERROR, failures=(failure,))
+            self.done[index] = done
+            unfailing(self.observer.smoke_done, self.names[index], done)
 
     def _one(self, index: int) -> SmokeRun:
         spec = self.specs[index]
         number = self.names[index]
         watch = Watch(
             started=lambda execution: self.live.update({index: execution}),
-            changed=lambda words: self.observer.smoke_running(number, words),
+            changed=lambda words: unfailing(self.observer.smoke_running, number, words),
             stop=self.stop,
         )
         revision = (self.written or {}).get(spec.flow)
         return run_one(self.server, spec, revision=revision, settings=self.settings, watch=watch)
 
     def _kill_all(self) -> None:
-        """Wake the threads that wait for an execution, by ending it."""
+        """Wake the threads that wait for an execution, by ending it; without waiting for that."""
         for index, execution in list(self.live.items()):
             if index not in self.done:
-                try:
-                    self.server.executions.kill(execution.id)
-                except KestraError as error:
-                    # Its own thread tries again, and says what came of it.
-                    LOG.debug("killing %s: %s", execution.id, error)
+                threading.Thread(target=self._kill, args=(execution,), daemon=True).start()
+
+    def _kill(self, execution: Execution) -> None:
+        try:
+            self.server.executions.kill(execution.id)
+        except Exception as error:
+            # Its own thread tries again, and says what came of it.
+            LOG.debug("killing %s: %s", execution.id, error)

@@ -19,6 +19,8 @@ from kestra_sync.smoke.duration import parse_duration
 from kestra_sync.smoke.schema import Path, Violation, violations
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -147,7 +149,12 @@ def _file(spec_path: str, value: str) -> FilePath:
 
 
 def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Violation]:
-    """Files that must be there, expressions that must compile."""
+    """Text that can be sent, files that must be there, expressions that must compile."""
+    for part in ("labels", "inputs"):
+        for name, value in test.get(part, {}).items():
+            if not is_sendable((name, value)):
+                words = "holds half of a character (a lone surrogate), which cannot be sent"
+                yield Violation((part, name), "smoke-value", f"`{part}` {words}")
     for name, value in test.get("inputs", {}).items():
         if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):
             problem = _file_problem(place.path, value)
@@ -165,6 +172,15 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
                     "smoke-pattern",
                     f"not a regular expression: {error}",
                 )
+
+
+def is_sendable(value: Any) -> bool:
+    """Whether every text in a value can be written as UTF-8: no lone surrogates."""
+    if isinstance(value, Mapping):
+        return all(is_sendable(pair) for pair in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(is_sendable, value))
+    return not isinstance(value, str) or value.isascii() or not _SURROGATE.search(value)
 
 
 def _file_problem(spec_path: str, value: str) -> str | None:

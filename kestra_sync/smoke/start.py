@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from kestra_sync.kestra.errors import TooManyRequests, Unreachable
@@ -33,12 +34,16 @@ class Subject:
     :param calls_others: whether it starts further executions: of other flows, or, since Kestra
         2.0, of each iteration of a loop.
     :param after_end: whether it has tasks that run after its end.
+    :param inputs: the ids of its inputs; ``None`` if its source could not be understood.
+    :param off: why Kestra does not run it; ``""`` if it does.
     """
 
     revision: int | None
     secrets: tuple[str, ...] = ()
     calls_others: bool = True
     after_end: bool = True
+    inputs: frozenset[str] | None = None
+    off: str = ""
 
 
 def look_at(
@@ -67,7 +72,58 @@ def look_at(
         calls_others=bool(kinds - {ReferenceKind.FLOW_TRIGGER})
         or _LOOP.search(live.source) is not None,
         after_end=bool(parsed.value.get("afterExecution")),
+        inputs=input_ids(parsed.value),
+        off=why_off(parsed.value),
     )
+
+
+def why_off(flow: Mapping[str, Any]) -> str:
+    """Why Kestra does not run a flow as it stands; ``""`` if it does.
+
+    Kestra answers 409 to a run of a disabled flow. Of a draft (2.0) it runs the revision before,
+    which is not the one to be tested (``docs/kestra-api.md``).
+    """
+    if flow.get("disabled") is True:
+        return "the flow is switched off (disabled: true)"
+    return "the flow is a draft" if flow.get("draft") is True else ""
+
+
+def declared_inputs(source: bytes) -> frozenset[str] | None:
+    """The ids of the inputs of a flow; ``None`` if its source cannot be understood."""
+    parsed = parse_source(source)
+    if not isinstance(parsed, ParsedDocument) or not isinstance(parsed.value, dict):
+        return None
+    return input_ids(parsed.value)
+
+
+def input_ids(flow: Mapping[str, Any]) -> frozenset[str]:
+    """The ids under which inputs can be given; those inside of a form with its id before them."""
+    return frozenset(_ids(flow.get("inputs"), ""))
+
+
+def _ids(declared: object, prefix: str) -> Iterable[str]:
+    for each in declared if isinstance(declared, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("id"), str):
+            yield prefix + each["id"]
+            yield from _ids(each.get("inputs"), f"{prefix}{each['id']}.")
+
+
+def unknown_inputs(given: Iterable[str], known: frozenset[str] | None) -> list[tuple[str, str]]:
+    """The inputs that the flow does not have, each with what is wrong with it in words.
+
+    Kestra ignores them in silence, so a test with a misspelt input would prove nothing.
+
+    :param known: see :func:`input_ids`; ``None`` accepts everything.
+    """
+    found = []
+    for name in given if known is not None else ():
+        assert known is not None
+        if name not in known:
+            close = get_close_matches(name, sorted(known), n=1)
+            has = f"its inputs are {', '.join(sorted(known))}" if known else "it has none"
+            words = f"did you mean '{close[0]}'?" if close else has
+            found.append((name, f"the flow has no input '{name}': {words}"))
+    return found
 
 
 def start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.settings import SmokeSettings
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec
-from tests.unit.smoke.fake import FLOW, FakeServer, entry, execution, how_created, not_found
+from tests.unit.smoke.fake import FLOW, SOURCE, FakeServer, entry, execution, how_created, not_found
 
 SPEC = SmokeSpec(FLOW)
 
@@ -32,8 +33,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def sleep(seconds: float) -> None:
         offset[0] += seconds
-
-    import time
 
     clock = Clock(lambda: time.monotonic() + offset[0], sleep)
     real = one_module.run_one
@@ -52,7 +51,7 @@ def run(server: FakeServer, *specs: SmokeSpec, **more: Any) -> SmokeResult:
 
 
 def test_how_an_execution_is_started() -> None:
-    server = FakeServer()
+    server = FakeServer(source=WITH_INPUTS)
     spec = SmokeSpec(FLOW, inputs={"a": 1}, labels={"kestra-sync.run": "mine", "x": "y"})
     assert run(server, spec, written={FLOW: 7}).runs[0].verdict is Verdict.FAILED  # 1 is not 7
     assert how_created(server) == {
@@ -166,10 +165,91 @@ def test_what_is_kept(keep: Keep, state: str, kept: bool) -> None:
     assert ("delete" in server.names()) is not kept
 
 
-def test_a_bug_is_not_taken_for_a_red_test() -> None:
-    server = FakeServer(failing={"create": [ZeroDivisionError("bug")]})
-    with pytest.raises(ZeroDivisionError):
-        run(server)
+BUGS = [
+    ZeroDivisionError("bug"),
+    RecursionError("too deep"),
+    MemoryError(),
+    UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+]
+
+
+@pytest.mark.parametrize("call", ["flow", "create", "follow", "logs", "delete", "get"])
+@pytest.mark.parametrize("bug", BUGS, ids=lambda each: type(each).__name__)
+def test_whatever_throws_in_a_test_is_red_or_said(bug: Exception, call: str) -> None:
+    """Never an exception: what was written would not be taken back, and not be recorded."""
+    server = FakeServer([execution("FAILED")], failing={call: [bug]})
+    (ran,) = run(server, SmokeSpec(FLOW, keep=Keep.NEVER)).runs
+    assert ran.verdict in (Verdict.ERROR, Verdict.FAILED)
+    said = [
+        *(each.message for each in ran.failures),
+        *(ran.cleanup.problems if ran.cleanup else ()),
+    ]
+    if call == "get":
+        return  # read only while somebody has to wait
+    assert any(type(bug).__name__ in each for each in said), said
+    if call not in ("flow", "create", "delete"):
+        assert "delete" in server.names()
+
+
+@pytest.mark.parametrize("method", ["begin", "done", "end", "note"])
+def test_whoever_shows_the_tests_decides_nothing(method: str) -> None:
+    class Broken(Observer):
+        pass
+
+    def fails(*_args: object, **_more: object) -> None:
+        raise BrokenPipeError
+
+    setattr(Broken, method, fails)
+    assert not run(FakeServer(), observer=Broken()).red
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"disabled: true\n", "the flow is switched off (disabled: true)"),
+        (b"draft: true\n", "the flow is a draft"),
+    ],
+)
+def test_a_flow_that_is_off_is_skipped_and_said(line: bytes, reason: str) -> None:
+    server = FakeServer(source=SOURCE + line)
+    result = run(server, SPEC, written={FLOW: 1})
+    assert (result.red, result.runs[0].verdict) == (False, Verdict.SKIPPED)
+    assert result.runs[0].reason == reason
+    assert "create" not in server.names()
+    assert not run(FakeServer(source=SOURCE + b"disabled: false\ndraft: false\n")).red
+    assert run(FakeServer()).count(Verdict.SKIPPED) == 0
+
+
+WITH_INPUTS = b"""\
+id: work
+namespace: company.team
+inputs:
+  - {id: a, type: INT}
+  - {id: region, type: STRING}
+  - {id: form, type: FORM, inputs: [{id: x, type: STRING}]}
+tasks:
+  - {id: a, type: b}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "words"),
+    [
+        (WITH_INPUTS, "regoin", "the flow has no input 'regoin': did you mean 'region'?"),
+        (WITH_INPUTS, "z", "the flow has no input 'z': its inputs are a, form, form.x, region"),
+        (SOURCE, "a", "the flow has no input 'a': it has none"),
+        (WITH_INPUTS, "form.x", ""),
+        (b"not: [a, flow", "a", ""),
+    ],
+)
+def test_an_input_that_the_flow_does_not_have_is_an_error(
+    source: bytes, given: str, words: str
+) -> None:
+    """Kestra ignores it, and the test would be green without having tested anything."""
+    server = FakeServer(source=source)
+    (ran,) = run(server, SmokeSpec(FLOW, inputs={given: "1"})).runs
+    assert [each.message for each in ran.failures] == ([words] if words else [])
+    assert ("create" in server.names()) is not bool(words)
 
 
 class Interrupting(FakeServer):
@@ -194,7 +274,8 @@ class Interrupting(FakeServer):
         def kill(execution_id: str) -> None:
             self.called("kill", execution_id)
             if self.stubborn:
-                raise KeyboardInterrupt
+                _thread.interrupt_main()
+                return
             self.states.append(execution("KILLED"))
 
         calls.follow, calls.kill = follow, kill
@@ -219,7 +300,7 @@ def test_an_interrupt_ends_what_runs_and_begins_nothing_more() -> None:
     assert result.exit_code is ExitCode.INTERRUPTED
     assert [each.verdict for each in result.runs] == [Verdict.INTERRUPTED] * 2
     assert "delete" in server.names()
-    assert notes == ["interrupted: ending the executions under way"]
+    assert notes == ["interrupted: ending the running executions"]
 
 
 def test_a_second_interrupt_gives_up() -> None:
@@ -229,6 +310,36 @@ def test_a_second_interrupt_gives_up() -> None:
     server.stubborn = False
     assert ran.verdict is Verdict.INTERRUPTED
     assert ran.execution_id == "e1"
+    assert "given up" in ran.failures[0].message
+
+
+def test_a_server_that_ends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds after ``^C`` the run is over, whatever the server does."""
+    monkeypatch.setattr("kestra_sync.smoke.runner.INTERRUPTED_FOR", 0.3)
+    hang = threading.Event()
+
+    class Hanging(FakeServer):
+        @property
+        def executions(self) -> Any:
+            calls = super().executions
+
+            def follow(execution_id: str, *, timeout: float | None = None) -> Iterator[Any]:
+                yield execution("RUNNING")
+                stop.set()
+                hang.wait(20)
+
+            def kill(execution_id: str) -> None:
+                hang.wait(20)
+
+            calls.follow, calls.kill = follow, kill
+            return calls
+
+    stop = threading.Event()
+    begun = time.monotonic()
+    (ran,) = run(Hanging([execution("RUNNING")]), stop=stop).runs
+    hang.set()
+    assert time.monotonic() - begun < 5
+    assert ran.verdict is Verdict.INTERRUPTED
     assert "given up" in ran.failures[0].message
 
 

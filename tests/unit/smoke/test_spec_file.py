@@ -172,3 +172,30 @@ def test_files_are_found_beside_the_flows(here: Path) -> None:
     assert len(find_spec_files(named)) == 3
     with pytest.raises(UsageError, match="no such file"):
         find_spec_files(["nowhere"])
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        {"labels": {"a": "\ud800"}},
+        {"labels": {"\udfff": "a"}},
+        {"inputs": {"a": "x\ud83dx"}},
+        {"inputs": {"a": [1, {"b": "\ud800"}]}},
+    ],
+)
+def test_halves_of_characters_are_told_before_anything_is_written(test: dict[str, object]) -> None:
+    """They cannot be sent; a run that finds out in the middle would break.
+
+    From the configuration, or from a parser that takes ``"\\ud800"`` in YAML.
+    """
+    here: dict[tuple[str | int, ...], Position] = {(): Position(3, 1)}
+    loaded = specs_of(Section("kestra-sync.yaml", {"flow": "company.team/work", **test}, here))
+    assert [each.rule for each in loaded.diagnostics] == ["smoke-value"]
+    assert "cannot be sent" in loaded.diagnostics[0].message
+    whole = {"flow": "company.team/work", "labels": {"a": "\U0001f600"}}
+    assert specs_of(Section("kestra-sync.yaml", whole, here)).diagnostics == ()
+
+
+def test_the_escape_of_half_a_character_is_an_error_of_the_file(here: Path) -> None:
+    loaded = load(here, 'flow: company.team/work\nlabels: {a: "\\ud800"}\n')
+    assert [each.rule for each in loaded.diagnostics] in (["yaml-syntax"], ["smoke-value"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.errors import UsageError
 from kestra_sync.model import Document, Flow, FlowId
 from kestra_sync.smoke.by_hand import parse_inputs
 from kestra_sync.smoke.duration import format_duration, format_limit, iso_seconds, parse_duration
@@ -136,3 +137,9 @@ def test_only_what_tests_lead_to_is_parsed() -> None:
 
 def test_of_an_input_given_twice_the_last_counts() -> None:
     assert parse_inputs(["a=1", "a=2=3", "b="]) == {"a": "2=3", "b": ""}
+
+
+def test_what_is_typed_must_be_text() -> None:
+    """Bytes that are not UTF-8 come from the shell as lone surrogates."""
+    with pytest.raises(UsageError, match="-i a: bytes that are not UTF-8"):
+        parse_inputs(["a=\udcff"])

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kestra_sync.commands.smoke import SmokeReport
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Reason
-from kestra_sync.report.collect import of_plan
+from kestra_sync.report.collect import of_plan, of_smoke
 from kestra_sync.report.html import HtmlReporter
+from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.report import Report
+from kestra_sync.smoke.result import Cleanup
 from tests.support.sources import log_flow
 
-from .samples import changed, hostile, planned, reports
+from .samples import changed, hostile, planned, reports, smoke_result
 
 #: Attributes with which an element could ask for something or run something.
 _DANGEROUS = {"src", "srcset", "action", "formaction", "data", "poster", "background", "style"}
@@ -65,7 +68,10 @@ def page(report: Report) -> Page:
     for tag, attributes in made.elements:
         assert not _DANGEROUS & set(attributes), tag
         assert not [name for name in attributes if name.startswith("on")], tag
-        assert (attributes.get("href") or "#").startswith("#")
+        address = attributes.get("href") or "#"
+        if not address.startswith("#"):  # the page of an execution that was kept
+            assert (tag, address) == ("a", plain_address(address))
+            assert attributes["rel"] == "noreferrer noopener"
     return made
 
 
@@ -74,6 +80,29 @@ def test_every_report_is_a_page(name: str) -> None:
     """Well nested, and the verdict is its heading."""
     made = page(reports()[name])
     assert "kestra-sync" in made.text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://kestra/ui/main/executions/a/b/e2", True),
+        ("javascript:alert(1)", False),
+        ('http://kestra/"onclick="x', False),
+        ("http://kestra/ e2", False),
+        ("data:text/html,x", False),
+    ],
+)
+def test_a_kept_execution_has_a_link(url: str, shown: bool) -> None:
+    """As in the text; only an address that is nothing else."""
+    result = smoke_result()
+    kept = replace(result.runs[1], url=url)
+    report = of_smoke(SmokeReport((), replace(result, runs=(kept,)), "x"))
+    links = [attributes["href"] for tag, attributes in page(report).elements if tag == "a"]
+    assert (url in links) is shown
+    gone = replace(kept, cleanup=replace(kept.cleanup or Cleanup(kept=True), kept=False))
+    report = of_smoke(SmokeReport((), replace(result, runs=(gone,)), "x"))
+    assert url not in HtmlReporter().render(report)
+    assert "flows/report.smoke.yaml:2" in page(report).text
 
 
 def test_the_policy_allows_its_own_style_and_script_only() -> None:
