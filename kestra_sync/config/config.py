@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from kestra_sync.config.file import ConfigFile, check_environment, find, read
+from kestra_sync.config.file import ConfigFile, check_environment, check_source, find, read
 from kestra_sync.config.schema import Path
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Position, Scope, Severity
@@ -69,7 +69,9 @@ def load_config(path: str | None = None, environment: str | None = None) -> Conf
             )
         return None
     file = read(found)
-    return _config(file, _overlay(file, environment), environment or None)
+    overlay = _overlay(file, environment)
+    check_source(file, environment, typed=bool(path))
+    return _config(file, overlay, environment or None)
 
 
 def _overlay(file: ConfigFile, environment: str | None) -> Mapping[str, Any]:

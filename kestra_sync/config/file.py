@@ -15,6 +15,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.model import Diagnostic, Position, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
+from kestra_sync.safe.paths import is_below, is_there, read_bytes, repository_root
 
 NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
 #: No configuration is that large; a flow repository named by mistake may be.
@@ -45,7 +46,7 @@ def find(given: str | None = None) -> str | None:
     """
     if given:
         return given
-    found = [name for name in NAMES if Path(name).is_file()]
+    found = [name for name in NAMES if is_there(name)]  # a broken link is not "none"
     if len(found) > 1:
         raise UsageError(
             f"there are both {found[0]} and {found[1]}", remedy="remove one, or pass --config"
@@ -99,6 +100,38 @@ def check_environment(file: ConfigFile, environment: str) -> None:
         raise ConfigError(file.path, _located(file, found))
 
 
+def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> None:
+    """Refuse a ``source`` outside of the repository: it would have files of the machine read.
+
+    :param typed: the user named the file, so what lies in its repository is meant, too.
+    :raises ConfigError: it lies elsewhere.
+    """
+    base = Path(file.path).parent
+    roots = [repository_root()]
+    if typed:
+        roots.append(repository_root(base) or base)
+    overlay = file.value.get("environments", {}).get(environment) or {}
+    at = ("environments", environment) if "source" in overlay else ()
+    source = overlay.get("source", file.value.get("source")) or ()
+    listed = (
+        {("source",): source}
+        if isinstance(source, str)
+        else {("source", number): each for number, each in enumerate(source)}
+    )
+    outside = [
+        Fault(
+            "config-path",
+            (*at, *place),
+            f"`{each}` lies outside of the repository",
+            "keep the flows in the repository, or name their folder on the command line",
+        )
+        for place, each in listed.items()
+        if not is_below(base / each, roots)
+    ]
+    if outside:
+        raise ConfigError(file.path, _located(file, outside))
+
+
 def _faults(value: Any) -> list[Fault]:
     if value is None:
         return [Fault("config-missing-key", (), "the file is empty", "begin with `version: 1`")]
@@ -131,11 +164,6 @@ def _diagnostic(
 
 def _bytes(path: str, shown: str) -> bytes:
     try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise UsageError(f"the configuration {shown} cannot be read: {reason}") from None
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"the configuration {shown} is larger than {MAX_BYTES:,} bytes")
-    return data
+        return read_bytes(path, limit=MAX_BYTES)
+    except OSError as error:
+        raise UsageError(f"the configuration {shown} cannot be read: {error.strerror}") from None

@@ -65,6 +65,8 @@ def _part(value: Any, at: Path) -> Iterator[Fault]:
     policy = _mapping(_mapping(value).get("policy"))
     yield from _pattern(_text(policy.get("id_pattern")), (*at, "policy", "id_pattern"))
     yield from _path(_text(policy.get("path")), (*at, "policy", "path"))
+    yield from _ignores(_mapping(value).get("ignore"), (*at, "ignore"))
+    yield from _ignores(policy.get("ignore"), (*at, "policy", "ignore"))
     yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
 
 
@@ -73,6 +75,15 @@ def _pattern(pattern: str, at: Path) -> Iterator[Fault]:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         yield Fault("config-value", at, f"`{pattern}` is not a regular expression: {error}")
+
+
+def _ignores(patterns: Any, at: Path) -> Iterator[Fault]:
+    from kestra_sync.repo.ignore import pattern_problem
+
+    for number, each in enumerate(patterns if isinstance(patterns, list) else ()):
+        problem = pattern_problem(_text(each))
+        if problem is not None:
+            yield Fault("config-value", (*at, number), problem, "the rules are those of .gitignore")
 
 
 def _path(path: str, at: Path) -> Iterator[Fault]:

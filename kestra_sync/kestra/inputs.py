@@ -9,6 +9,7 @@ from typing import Any
 
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra.multipart import Part
+from kestra_sync.safe.paths import read_bytes
 
 
 def input_parts(inputs: Mapping[str, Any] | None) -> Iterator[Part]:
@@ -21,7 +22,7 @@ def input_parts(inputs: Mapping[str, Any] | None) -> Iterator[Part]:
             continue  # not given: the flow's default applies
         if isinstance(value, Path):
             try:
-                yield Part(name, value.read_bytes(), value.name)
+                yield Part(name, read_bytes(value), value.name)
             except OSError as error:
                 raise UsageError(
                     f"input {name}: {value} cannot be read: {error.strerror}"

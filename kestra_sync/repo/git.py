@@ -20,6 +20,7 @@ TIMEOUT = 20.0
 #: Overrides for what a repository's own configuration could make Git execute.
 _HARDENED = (
     "--no-pager",
+    "-c", "safe.bareRepository=explicit",  # one that was committed as a directory of files
     "-c", "core.fsmonitor=false",
     "-c", f"core.hooksPath={os.devnull}",
     "-c", "core.untrackedCache=keep",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kestra_sync.repo.git import GitError, git
+from kestra_sync.safe.paths import read_resolved
 
 LINK, SUBMODULE, TREE = 0o120000, 0o160000, 0o040000
 
@@ -85,7 +86,7 @@ def git_directory(top: Path) -> Path:
     try:
         if there.is_dir():
             return there
-        text = there.read_text(encoding="utf-8", errors="surrogateescape")
+        text = read_resolved(there, limit=4096).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise GitError(f"{there} cannot be read: {error.strerror}") from error
     directory = top / text.removeprefix("gitdir:").strip()
@@ -111,7 +112,7 @@ def read_index(file: Path) -> tuple[Entry, ...]:
     :raises GitError: it cannot be read, or is of a kind that is not known here.
     """
     try:
-        data = file.read_bytes()
+        data = read_resolved(file)
         return tuple(_parsed(data))
     except OSError as error:
         raise GitError(f"{file} cannot be read: {error.strerror}") from error

@@ -11,10 +11,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kestra_sync.repo.quote import quoted
+from kestra_sync.safe.paths import read_text
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".kestraignore"
+_LIMIT = 1024 * 1024
+
+
+class PatternError(Exception):
+    """A line of an ignore file that is not a pattern.
+
+    :param line: its number, from 1.
+    """
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+OnError = Callable[[Path, Exception], None]
+
+
+def SILENT(_file: Path, _error: Exception) -> None:  # noqa: N802 - as a constant
+    """Says nothing: the walk over the same directories does."""
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Why a line is not a pattern; ``None`` if it is one, a comment, or empty.
+
+    Git takes some of these without a word and ignores nothing by them; a file that was meant to be
+    ignored would be deployed.
+    """
+    if not pattern.strip() or pattern.startswith("#"):
+        return None
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([pattern])
+    except Exception:  # of pathspec or of re, depending on the version
+        return f"{quoted(pattern)} is not a pattern"
+    return None
 
 
 @dataclass(frozen=True)
@@ -29,25 +68,35 @@ class IgnoreRules:
         """Rules of the configuration, relative to ``base``."""
         return cls(base)._with(base, patterns)
 
-    def above(self, root: Path) -> IgnoreRules:
+    def above(self, root: Path, on_error: OnError = SILENT) -> IgnoreRules:
         """With the ignore files between ``base`` and ``root``, ``root`` itself excluded."""
         rules = self
         if root.is_relative_to(self.base):
             for parent in reversed(root.parents):
                 if parent.is_relative_to(self.base):
-                    rules = rules.enter(parent, lambda _shown, _error: None)
+                    rules = rules.enter(parent, on_error)
         return rules
 
-    def enter(self, directory: Path, on_error: Callable[[str, Exception], None]) -> IgnoreRules:
-        """With the ignore file of ``directory``, if it has one."""
+    def enter(self, directory: Path, on_error: OnError = SILENT) -> IgnoreRules:
+        """With the ignore file of ``directory``, if it has one.
+
+        :param on_error: is told of a file that cannot be read, or holds what is not a pattern.
+        """
+        file = directory / IGNORE_FILE
         try:
-            text = (directory / IGNORE_FILE).read_text(encoding="utf-8", errors="replace")
+            text = read_text(file, limit=_LIMIT)
         except FileNotFoundError:
             return self
         except OSError as error:
-            on_error(f"{directory / IGNORE_FILE}", error)
+            on_error(file, error)
             return self
-        return self._with(directory, text.splitlines())
+        patterns = text.splitlines()
+        for number, pattern in enumerate(patterns, 1):
+            problem = pattern_problem(pattern)
+            if problem is not None:
+                on_error(file, PatternError(number, problem))
+                return self
+        return self._with(directory, patterns)
 
     def ignored(self, path: Path, *, directory: bool) -> bool:
         """Whether ``path`` is ignored; the directories above it are taken to be not."""

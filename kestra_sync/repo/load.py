@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from kestra_sync.repo.flows import diagnostic, duplicates, identify
 from kestra_sync.repo.split import split
 from kestra_sync.repo.text import MAX_BYTES, too_large
 from kestra_sync.repo.walk import FoundFile, unreadable, walk
+from kestra_sync.safe.paths import is_there, read_resolved
 
 
 def load(
@@ -31,7 +30,7 @@ def load(
     :raises RefusedError: for one that does not exist here, but does in Git.
     """
     for path in paths:
-        if not os.path.lexists(path):
+        if not is_there(path):
             raise _missing(path)
     found = walk(paths, ignore=ignore, base=base)
     flows: list[Flow] = []
@@ -82,38 +81,12 @@ def _missing(path: str) -> KestraSyncError:
 def read(file: FoundFile) -> bytes | Diagnostic:
     """The bytes of a file, unless it is too large to be a flow or cannot be read."""
     try:
-        # Without waiting: to open a pipe would take as long as nobody writes to it.
-        descriptor = os.open(file.file, _READ)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                return unreadable(file.path, OSError(0, "not a regular file"))
-            size = status.st_size
-            # One more than allowed: a file that grows meanwhile does not fill the memory.
-            data = _read(descriptor, size) if size <= MAX_BYTES else b""
-        finally:
-            os.close(descriptor)
+        data = read_resolved(file.file, limit=MAX_BYTES)
+        if len(data) > MAX_BYTES:
+            size = max(len(data), file.file.stat().st_size)
+            return diagnostic(Document(file.path, 0, 1, b""), too_large(size))
     except OSError as error:
         return unreadable(file.path, error)
-    size = max(len(data), size)
-    if size > MAX_BYTES:
-        return diagnostic(Document(file.path, 0, 1, b""), too_large(size))
-    return data
-
-
-# Not inherited by what we start; on Windows, as bytes.
-_READ = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY")
-)
-
-
-def _read(descriptor: int, expected: int) -> bytes:
-    """Everything, in one call as a rule: reading is most of what loading takes."""
-    data = os.read(descriptor, expected + 1)
-    if len(data) == expected:
-        return data
-    while len(data) <= MAX_BYTES and (more := os.read(descriptor, MAX_BYTES + 1 - len(data))):
-        data += more
     return data
 
 

@@ -32,6 +32,7 @@ from kestra_sync.repo.ignore import IgnoreRules
 from kestra_sync.repo.incomplete import Cause, Incomplete, NotHere
 from kestra_sync.repo.split import split
 from kestra_sync.repo.walk import is_flow_file
+from kestra_sync.safe.paths import read_resolved
 
 #: Seconds after which a lock of the index is not that of a command that only takes a moment.
 _LOCK_WAIT = 2.0
@@ -63,8 +64,7 @@ def find_not_here(
 def is_pointer(file: Path) -> bool:
     """Whether a file only says where its content is kept: by Git LFS, or git-annex."""
     try:
-        with file.open("rb") as stream:
-            return _is_pointer(stream.read(200))
+        return _is_pointer(read_resolved(file, limit=200))
     except OSError:
         return False
 
@@ -94,7 +94,7 @@ class _Walked:
         rules, here = self._rules.above(root), root
         names = file.relative_to(root).parts
         for number, name in enumerate(names, 1):
-            rules, here = rules.enter(here, lambda _shown, _error: None), here / name
+            rules, here = rules.enter(here), here / name
             inner = number < len(names) or directory
             if name.startswith(".") or rules.ignored(here, directory=inner):
                 return False
@@ -279,9 +279,10 @@ def _head(top: Path) -> str | None:
         return said
     try:
         directory = git_directory(top)
-        text = (directory / "HEAD").read_text(encoding="ascii").strip()
+        text = read_resolved(directory / "HEAD", limit=4096).decode("ascii").strip()
         if text.startswith("ref:"):
-            text = (directory / text.removeprefix("ref:").strip()).read_text("ascii").strip()
+            ref = directory / text.removeprefix("ref:").strip()
+            text = read_resolved(ref, limit=4096).decode("ascii").strip()
     except (GitError, OSError, ValueError):
         return None
     return text

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kestra_sync.model import Repository
+from kestra_sync.safe.paths import is_there
 
 
 class SilentPaths:
@@ -24,5 +23,4 @@ class SilentPaths:
             return True
         if path in self._yielding:
             return False
-        file = Path(path)
-        return file.is_symlink() or file.exists()
+        return is_there(path)

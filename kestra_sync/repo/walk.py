@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kestra_sync.errors import UsageError
-from kestra_sync.model import Diagnostic, Severity, Skipped
-from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.model import Diagnostic, Position, Severity, Skipped
+from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.safe.paths import check_readable, is_directory, is_git, is_there
 
 YAML_SUFFIXES = (".yml", ".yaml")
 SMOKE_SUFFIXES = (".smoke.yml", ".smoke.yaml")
@@ -82,15 +83,20 @@ class _Walker:
         """Take one path of the user's."""
         shown = given.replace(os.sep, "/")
         path = Path(given)
-        if not os.path.lexists(path):
+        if not is_there(path):
             raise UsageError(f"no such file or directory: {given}")
-        if path.is_dir():
+        try:
+            check_readable(path, hidden=True)
+        except OSError as error:
+            self._outside(shown, error.strerror or str(error))
+            return
+        if is_directory(path):
             root = path.resolve()
             self._directory(
                 "" if shown in (".", "./") else shown.rstrip("/") or "/",
                 root,
                 root,
-                self.rules.above(root),
+                self.rules.above(root, self._unusable),
             )
         else:
             self._named(shown, path)
@@ -116,7 +122,7 @@ class _Walker:
             if directory in self.seen:
                 continue
             self.seen.add(directory)
-            rules = rules.enter(directory, self._unreadable)
+            rules = rules.enter(directory, self._unusable)
             for name, entry in self._entries(shown, directory):
                 child = f"{shown.rstrip('/')}/{name}" if shown else name
                 path = directory / name
@@ -138,15 +144,15 @@ class _Walker:
         yield from found
 
     def _link(self, shown: str, path: Path, root: Path, rules: IgnoreRules) -> None:
-        is_directory = path.is_dir()
-        if not is_directory and not is_flow_file(path.name):
+        directory = is_directory(path)
+        if not directory and not is_flow_file(path.name):
             return
-        if rules.ignored(path, directory=is_directory):
+        if rules.ignored(path, directory=directory):
             return
         target = self._target(shown, path, root)
         if target is None:
             return
-        if is_directory:
+        if directory:
             self._directory(shown, target, root, rules)
         else:
             self._found(shown, target)
@@ -157,25 +163,46 @@ class _Walker:
         except (OSError, RuntimeError) as error:  # gone, or (Python < 3.13) a loop of links
             self._unreadable(shown, error)
             return None
-        if target.is_relative_to(root):
-            return target
+        if not target.is_relative_to(root):
+            self._outside(shown, "the symbolic link leaves the source directory")
+            return None
+        parts = target.relative_to(root).parts
+        if path.is_symlink() and (
+            is_git(*parts) or (parts and parts[-1].startswith(".") and not is_directory(target))
+        ):
+            self._outside(shown, "the symbolic link leads to something hidden")
+            return None
+        return target
+
+    def _outside(self, shown: str, message: str) -> None:
+        remedy = "put the file itself there, or ignore it in .kestraignore"
         self.diagnostics.append(
-            Diagnostic(
-                shown,
-                None,
-                Severity.ERROR,
-                "symlink-outside",
-                "the symbolic link leaves the source directory",
-                "put the file itself there, or ignore it in .kestraignore",
-            )
+            Diagnostic(shown, None, Severity.ERROR, "symlink-outside", message, remedy)
         )
-        return None
 
     def _found(self, shown: str, file: Path) -> None:
         self.files.setdefault(file, FoundFile(shown, file))
 
     def _unreadable(self, shown: str, error: Exception) -> None:
         self.diagnostics.append(unreadable(shown, error))
+
+    def _unusable(self, file: Path, error: Exception) -> None:
+        here = Path.cwd()
+        shown = (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
+        if not isinstance(error, PatternError):
+            self._unreadable(shown, error)
+            return
+        position = Position(error.line, 1)
+        self.diagnostics.append(
+            Diagnostic(
+                shown,
+                position,
+                Severity.ERROR,
+                "ignore-pattern",
+                str(error),
+                "the rules are those of .gitignore; a # makes the line a comment",
+            )
+        )
 
     def result(self) -> Walk:
         """Everything found so far, sorted."""

@@ -76,6 +76,11 @@ def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
     return any(root is not None and real.is_relative_to(os.path.realpath(root)) for root in roots)
 
 
+def is_git(*parts: str) -> bool:
+    """Whether one of the parts of a path is the directory of Git, however it is written."""
+    return any(each.lower() in _GIT for each in parts)
+
+
 def is_file(path: AnyPath) -> bool:
     """Whether there is a regular file; a name that no file can have is none."""
     return stat.S_ISREG(_mode(path))
@@ -145,6 +150,8 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         # Everything in one call as a rule: reading is most of what loading flows takes. A file
         # that grows meanwhile does not fill the memory.
         data = os.read(descriptor, min(found.st_size, limit) + 1)
+        if len(data) == found.st_size:
+            return data
         while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
             data += more
         return data
@@ -152,12 +159,13 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         os.close(descriptor)
 
 
-def check_readable(path: AnyPath) -> None:
+def check_readable(path: AnyPath, *, hidden: bool = False) -> None:
     """Refuse a path that must not be read, whether or not there is anything.
 
+    :param hidden: links may lead to something hidden, but for ``.git``.
     :raises OSError: a link leads out of the repository or to something hidden; the name is none.
     """
-    _resolved(path, links=True)
+    _resolved(path, links=True, hidden=hidden)
 
 
 def check_writable(path: AnyPath, *, parents: bool = False) -> None:
@@ -183,7 +191,8 @@ def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
     """
     check_writable(path, parents=parents)
     target = _target(path)
-    content = data.encode() if isinstance(data, str) else data
+    # A lone surrogate comes from a server or a file name, and is no reason to write nothing.
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     if _is_other(target):
         _write_in_place(target, content)
         return
@@ -258,14 +267,14 @@ def _target(path: AnyPath) -> Path:
         raise IsADirectoryError(errno.EISDIR, "it is a directory", os.fspath(path))
     root = repository_root(target.parent)
     if root is not None:
-        if any(each.lower() in _GIT for each in target.relative_to(root).parts):
+        if is_git(*target.relative_to(root).parts):
             raise UnsafePathError("it belongs to Git", path)
         if is_there(target) and not is_file(target):
             raise UnsafePathError("not a regular file", path)
     return target
 
 
-def _resolved(path: AnyPath, *, links: bool) -> Path:
+def _resolved(path: AnyPath, *, links: bool, hidden: bool = False) -> Path:
     """The real path of ``path``, component by component.
 
     :param links: below the root of a checkout, follow links that stay there; else none. A link
@@ -295,7 +304,8 @@ def _resolved(path: AnyPath, *, links: bool) -> Path:
             current = Path(os.path.realpath(child))
             if not current.is_relative_to(root):
                 raise UnsafePathError(f"the symbolic link {shown} leaves the repository", path)
-            if any(each.startswith(".") for each in current.relative_to(root).parts):
+            inner = current.relative_to(root).parts
+            if is_git(*inner) or (not hidden and any(each.startswith(".") for each in inner)):
                 why = f"the symbolic link {shown} leads to something hidden"
                 raise UnsafePathError(why, path)
         return current

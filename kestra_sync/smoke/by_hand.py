@@ -12,6 +12,7 @@ from kestra_sync.kestra.client import KestraClient
 from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
+from kestra_sync.safe.paths import is_file
 from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end
 from kestra_sync.smoke.spec_file import is_sendable
 
@@ -111,7 +112,7 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
             inputs[name] = value[1:]
         elif value.startswith("@"):
             path = Path(value[1:])
-            if not path.is_file():
+            if not is_file(path):
                 raise UsageError(
                     f"input {name}: no such file: {value[1:]}",
                     remedy="text that begins with @ names a file; write @@ for a plain @",

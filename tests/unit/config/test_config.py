@@ -209,12 +209,88 @@ def test_changing_namespaces_is_refused_where_it_would_be_used() -> None:
 
 
 def test_paths_are_relative_to_the_file_and_shown_from_here(here: Path) -> None:
-    write("source: [flows, ../more, /abs/flows]", "sub/conf/kestra-sync.yaml")
+    write(f"source: [flows, ../more, {here}/abs/flows]", "sub/conf/kestra-sync.yaml")
     relative = loaded("sub/conf/kestra-sync.yaml")
     assert relative.base == "sub/conf"
-    assert relative.source == ("sub/conf/flows", "sub/more", "/abs/flows")
+    assert relative.source == ("sub/conf/flows", "sub/more", f"{here}/abs/flows")
     absolute = loaded(str(here / "sub/conf/kestra-sync.yaml"))
     assert absolute.source == relative.source
+
+
+@pytest.mark.parametrize("source", ["../../other", "/etc", "x/../../other", "link/inner", "link"])
+@pytest.mark.parametrize("where", ["top", "list", "environment"])
+def test_a_source_outside_of_the_repository_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch, source: str, where: str
+) -> None:
+    """A pull request must not have files of the machine read; links lead out, too."""
+    other = here / "other"
+    (other / "inner").mkdir(parents=True)
+    (here / "repo" / ".git").mkdir(parents=True)
+    (here / "repo" / "link").symlink_to(other)
+    monkeypatch.chdir(here / "repo")
+    text = {
+        "top": f"source: {source}",
+        "list": f"source: [flows, {source}]",
+        "environment": f"source: flows\nenvironments: {{prod: {{source: {source}}}}}",
+    }[where]
+    write(text)
+    environment = "prod" if where == "environment" else None
+    with pytest.raises(ConfigError, match="outside of the repository") as error:
+        load_config(None, environment)
+    (found,) = error.value.diagnostics
+    assert (found.rule, found.position and found.position.line) == (
+        "config-path",
+        3 if where == "environment" else 2,
+    )
+    # Not where it is not used.
+    if where == "environment":
+        assert loaded().source == ("flows",)
+
+
+def test_a_source_may_lie_where_the_named_configuration_lies(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who names a file elsewhere means what is there."""
+    for each in ("repo/.git", "other/.git", "other/conf", "third"):
+        (here / each).mkdir(parents=True)
+    monkeypatch.chdir(here / "repo")
+    write("source: [../flows, .]", "../other/conf/kestra-sync.yaml")
+    assert loaded("../other/conf/kestra-sync.yaml").source is not None
+    write("source: ../../third", "../other/conf/kestra-sync.yaml")
+    with pytest.raises(ConfigError, match="outside"):
+        load_config("../other/conf/kestra-sync.yaml")
+    write("source: flows", "../third/kestra-sync.yaml")
+    assert loaded("../third/kestra-sync.yaml").source is not None
+
+
+@pytest.mark.parametrize("target", ["../secret", "/proc/self/environ", ".git/config", "missing"])
+def test_a_configuration_that_is_a_link_is_not_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """What is wrong with it would be said with its content."""
+    (here / "repo" / ".git").mkdir(parents=True)
+    for secret in ("secret", "repo/.git/config"):
+        (here / secret).write_text("token: hunter2\n")
+    monkeypatch.chdir(here / "repo")
+    Path("kestra-sync.yaml").symlink_to(target)
+    with pytest.raises(UsageError, match=r"kestra-sync\.yaml cannot be read: ") as error:
+        load_config()
+    assert "hunter2" not in f"{error.value.message}{error.value.remedy}"
+
+
+@pytest.mark.parametrize("path", ["a\x00b", "x" * 300, "/".join(["x" * 200] * 30), "."])
+def test_a_configuration_that_no_file_can_be(path: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("pattern", ["!", "[z-a]", "a\\"])
+@pytest.mark.parametrize("text", ["ignore: [x, '{}']", "policy: {{ignore: [x, '{}']}}"])
+def test_an_ignore_that_is_no_pattern(text: str, pattern: str) -> None:
+    write(text.format(pattern))
+    with pytest.raises(ConfigError, match="is not a pattern") as error:
+        load_config()
+    assert [each.rule for each in error.value.diagnostics] == ["config-value"]
 
 
 def test_paths_outside_the_working_directory_stay_absolute(

@@ -169,3 +169,82 @@ def test_unreadable_directories(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(d.path, d.message) for d in found.diagnostics] == [
         ("f/sub", "cannot be read: Permission denied")
     ]
+
+
+@pytest.mark.parametrize("line", ["!", "[z-a]", "a\\", "!\\"])
+@pytest.mark.parametrize("place", ["f", "f/sub", "."])
+def test_a_line_that_is_no_pattern_is_named(line: str, place: str) -> None:
+    """What was meant to be ignored would be deployed."""
+    _files("f/a.yaml", "f/sub/b.yaml")
+    Path(place, ".kestraignore").write_text(f"# fine\n\n{line}\n")
+    (problem,) = walk(["f"]).diagnostics
+    path = Path(place, ".kestraignore").as_posix()
+    assert (problem.path, problem.rule) == (path, "ignore-pattern")
+    assert problem.position is not None
+    assert problem.position.line == 3
+
+
+def test_an_ignore_file_may_have_a_byte_order_mark() -> None:
+    """Else its first pattern would be one that nothing fits."""
+    _files("f/a.yaml", "f/b.yaml")
+    Path("f/.kestraignore").write_bytes(b"\xef\xbb\xbfa.yaml\r\n")
+    assert _found("f") == ["f/b.yaml"]
+
+
+@pytest.mark.parametrize("place", ["f", "."])
+@pytest.mark.parametrize("how", ["latin-1", "UTF-16", "link", "fifo", "folder", "large"])
+def test_an_ignore_file_that_cannot_be_read_is_an_error(
+    here: Path, monkeypatch: pytest.MonkeyPatch, how: str, place: str
+) -> None:
+    repo = here / "repo"
+    (repo / ".git").mkdir(parents=True)
+    monkeypatch.chdir(repo)
+    (here / "outside").write_text("hunter2\n")
+    _files("f/a.yaml")
+    file = Path(place, ".kestraignore")
+    if how == "link":
+        file.symlink_to(here / "outside")
+    elif how == "fifo":
+        os.mkfifo(file)
+    elif how == "folder":
+        file.mkdir()
+    elif how == "large":
+        file.write_bytes(b"#" * 1024 * 1024 + b"##")
+    else:
+        file.write_bytes("caf\xe9.yaml\n".encode(how))
+    (problem,) = walk(["f"]).diagnostics
+    assert (problem.path, problem.rule) == (file.as_posix(), "file-unreadable")
+    assert "hunter2" not in problem.message
+
+
+@pytest.mark.parametrize("target", ["../outside", "/etc", ".git", ".git/modules"])
+def test_a_folder_of_flows_that_is_a_link_stays_in_the_repository(
+    here: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Also where its name was typed: the link was made by whoever wrote the checkout."""
+    (here / "outside").mkdir()
+    (here / "repo" / ".git" / "modules").mkdir(parents=True)
+    monkeypatch.chdir(here / "repo")
+    Path("flows").symlink_to(target)
+    found = walk(["flows"])
+    assert found.files == ()
+    assert [each.rule for each in found.diagnostics] == ["symlink-outside"]
+
+
+def test_a_flow_is_not_a_link_to_something_hidden(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with it would be said with its content."""
+    (here / ".git").mkdir()
+    _files(".git/config", ".env", content="token: hunter2\n")
+    Path("a.yaml").symlink_to(".env")
+    Path("b.yaml").symlink_to(".git/config")
+    found = walk(["."])
+    assert found.files == ()
+    assert [each.rule for each in found.diagnostics] == ["symlink-outside"] * 2
+
+
+@pytest.mark.parametrize("path", ["a\x00b", "x" * 300, "/".join(["x" * 200] * 30)])
+def test_what_no_file_can_be_is_not_there(path: str) -> None:
+    with pytest.raises(UsageError, match="no such file or directory"):
+        walk([path])
