@@ -99,6 +99,7 @@ class Settings:
     :param lock_timeout: seconds to wait for another run to end.
     :param policy: what the repository asks of its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
+    :param allow_files: files and directories that smoke tests may send wherever they lie.
     :param take_over: an inventory, or flows, of another repository are ours from now on.
     """
 
@@ -125,6 +126,7 @@ class Settings:
     allow_large: bool = False
     allow_skipped_delete: bool = False
     take_over: bool = False
+    allow_files: tuple[str, ...] = ()
     lock_timeout: float = 60.0
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None

@@ -66,6 +66,7 @@ OPTIONS = (
     Option("take-over", _PLANNING, Kind.SWITCH),
     Option("rollback", ("apply",), Kind.SWITCH),
     Option("smoke", ("apply",), Kind.SWITCH),
+    Option("allow-file", ("apply", "smoke"), Kind.LIST),
     Option("lock-timeout", ("apply",)),
     Option("keep", ("smoke",)),
     Option("context", ("plan", "apply", "drift")),

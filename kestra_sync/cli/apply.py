@@ -11,6 +11,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
+    file_options,
     guard_options,
     option,
     report_options,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="If a write fails, or a smoke test, take back what was written.",
 )
+@file_options
 @option("--refresh-only", is_flag=True, help="Only record what is in sync; write no flow.")
 @option("--journal", metavar="FILE", help="Append a line to FILE for each write.")
 @option(

@@ -217,6 +217,18 @@ def report_options(function: F) -> F:
     )(function)
 
 
+def file_options(function: F) -> F:
+    """What smoke tests may send."""
+    return option(
+        "--allow-file",
+        "allow_files",
+        multiple=True,
+        metavar="PATH",
+        help="Smoke tests may send this file, or the files below this directory, although it is "
+        "hidden, ignored, or not beside them; repeat for several.",
+    )(function)
+
+
 def diff_options(function: F) -> F:
     """How to show changes."""
     return option(

@@ -9,6 +9,7 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
+    file_options,
     option,
     report_options,
     settings_from,
@@ -28,6 +29,7 @@ from kestra_sync.errors import ExitCode
     type=click.Choice(["never", "on-failure", "always"]),
     help="Which executions stay on the server, whatever the tests say.",
 )
+@file_options
 @connection_options
 @report_options
 def command(

@@ -16,6 +16,7 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.find import find_spec_files
+from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun
 from kestra_sync.smoke.runner import run_smoke
@@ -130,8 +131,14 @@ def load_specs(settings: Settings) -> Loaded:
     :raises UsageError: for a path that does not exist.
     """
     files = find_spec_files(settings.paths, ignore=settings.ignore, base=settings.base_path)
-    loaded = load_spec_files(files)
-    return loaded if settings.smoke is None else loaded + specs_of(settings.smoke)
+    sendable = InputFiles(
+        settings.source or settings.paths,
+        settings.ignore,
+        settings.base_path,
+        settings.allow_files,
+    )
+    loaded = load_spec_files(files, sendable)
+    return loaded if settings.smoke is None else loaded + specs_of(settings.smoke, sendable)
 
 
 def smoke_settings(settings: Settings, *, keep: str | None = None) -> SmokeSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kestra_sync.repo.parse import parse
 from kestra_sync.repo.walk import FoundFile
 from kestra_sync.settings import Section
 from kestra_sync.smoke.duration import parse_duration
+from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.schema import Path, Violation, violations
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
 
@@ -42,10 +44,14 @@ class _Place:
 
     path: str
     locate: Callable[[Path, bool], Position]
+    files: InputFiles
 
 
-def load_spec_files(paths: Sequence[str]) -> Loaded:
-    """The tests of these files, in their order; a bad file never hides the others."""
+def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> Loaded:  # noqa: B008 - frozen
+    """The tests of these files, in their order; a bad file never hides the others.
+
+    :param files: which files they may send.
+    """
     loaded = Loaded()
     for path in paths:
         data = read(FoundFile(path, FilePath(path)))
@@ -54,7 +60,7 @@ def load_spec_files(paths: Sequence[str]) -> Loaded:
             continue
         parsed = parse(data)
         if isinstance(parsed, ParsedDocument):
-            loaded += _tests(_Place(path, _locator(parsed)), parsed.value)
+            loaded += _tests(_Place(path, _locator(parsed), files), parsed.value)
         else:
             document = Document(path, 0, 1, b"")
             loaded += Loaded(diagnostics=tuple(diagnostic(document, each) for each in parsed))
@@ -65,8 +71,11 @@ def _locator(parsed: ParsedDocument) -> Callable[[Path, bool], Position]:
     return lambda at, key: parsed.position_of(at, key=key)
 
 
-def specs_of(section: Section) -> Loaded:
-    """The tests of the ``smoke`` list of the configuration."""
+def specs_of(section: Section, files: InputFiles = InputFiles()) -> Loaded:  # noqa: B008 - frozen
+    """The tests of the ``smoke`` list of the configuration.
+
+    :param files: which files they may send.
+    """
     positions = section.positions
 
     def locate(at: Path, _key: bool) -> Position:
@@ -74,7 +83,7 @@ def specs_of(section: Section) -> Loaded:
             at = at[:-1]
         return positions[at]
 
-    return _tests(_Place(section.path, locate), section.value)
+    return _tests(_Place(section.path, locate, files), section.value)
 
 
 def _tests(place: _Place, value: Any) -> Loaded:
@@ -157,15 +166,18 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
                 yield Violation((part, name), "smoke-value", f"`{part}` {words}")
     for name, value in test.get("inputs", {}).items():
         if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):
-            problem = _file_problem(place.path, value)
+            problem = place.files.problem(place.path, value[1:])
             if problem:
-                yield Violation(("inputs", name), "smoke-file", problem)
+                file = os.path.normpath(_file(place.path, value))
+                missing = problem.startswith("no such file")
+                remedy = None if missing else f"if it is meant, pass --allow-file {file}"
+                yield Violation(("inputs", name), "smoke-file", problem, remedy)
     logs = test.get("expect", {}).get("logs", {})
     for key in ("match", "no_match"):
         for index, pattern in enumerate(_several(logs.get(key, ()))):
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 at = () if isinstance(logs[key], str) else (index,)
                 yield Violation(
                     ("expect", "logs", key, *at),
@@ -181,14 +193,3 @@ def is_sendable(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(is_sendable, value))
     return not isinstance(value, str) or value.isascii() or not _SURROGATE.search(value)
-
-
-def _file_problem(spec_path: str, value: str) -> str | None:
-    file = _file(spec_path, value)
-    # A test that comes with a pull request must not send the runner's own files to the server.
-    homes = (FilePath.cwd().resolve(), FilePath(spec_path).parent.resolve())
-    if not any(file.resolve().is_relative_to(home) for home in homes):
-        return f"the file {value[1:]} is outside the repository"
-    if not file.is_file():
-        return f"no such file: {value[1:]}"
-    return None
