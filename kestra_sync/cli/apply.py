@@ -88,6 +88,11 @@ def command(
     output = Output.of(
         "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
+    if saved_plan is not None:
+        from kestra_sync.cli.invocation import with_saved
+        from kestra_sync.plan.saved import load_saved
+
+        settings = with_saved(settings, load_saved(saved_plan).options)
     asked = settings_from(**settings)
     observer = output.observer()
 

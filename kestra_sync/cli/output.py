@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kestra_sync.cli.streams import for_stream
@@ -95,10 +95,11 @@ class Output:
         """
         if self.readable and not self.wanted:
             return report.exit_code
+        from kestra_sync.cli.invocation import options_for
         from kestra_sync.cli.reports import placed, worse, write_reports
         from kestra_sync.report.formats import reporter
 
-        report = placed(report)
+        report = replace(placed(report), options=options_for)
         problems = write_reports(self.wanted, report)
         if not self.readable:
             text = reporter(self.format).render(report)

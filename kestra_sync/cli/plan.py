@@ -50,6 +50,7 @@ def command(
 
     Nothing is written. Exit code 3 if a flow that would be written is invalid.
     """
+    from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import plan, save_plan
     from kestra_sync.report.collect import of_plan
 
@@ -64,7 +65,7 @@ def command(
         observer.end()
     show_plan(output, result, context=context)
     if out is not None:
-        output.message([line(save_plan(result, out))])
+        output.message([line(save_plan(result, out, to_save()))])
     code = result.exit_code(detailed=detailed_exitcode)
     return output.report(
         of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.gather import Sides, gather, has_errors, scope_of
@@ -236,15 +236,16 @@ def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
     return found
 
 
-def save_plan(result: PlanResult, path: str) -> str:
+def save_plan(result: PlanResult, path: str, options: Mapping[str, Any] | None = None) -> str:
     """Save a plan that can be applied; returns a line that says so, or why not.
 
+    :param options: those that shaped it, for the apply of it.
     :raises UsageError: the file cannot be written.
     """
     from kestra_sync.plan.saved import freeze, save
 
     if result.plan is None or result.exit_code(detailed=False) is not ExitCode.OK:
         return f"not saved to {path}: this plan cannot be applied"
-    saved = freeze(result.plan)
+    saved = replace(freeze(result.plan), options=options or {})
     save(saved, path)
     return f"saved to {path} ({saved.digest})"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kestra_sync.errors import ConflictError, UsageError
 from kestra_sync.model import Change, Plan, Reason, sha256
 
 #: The first number changes when an older reader would misunderstand the file.
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ class SavedPlan:
     """What a plan file says.
 
     :param content: everything that the digest covers.
+    :param options: those of the command line that shaped the plan. An apply takes them where it is
+        given none; whatever they are, its plan must be the same.
     """
 
     content: dict[str, Any]
     digest: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def freeze(plan: Plan) -> SavedPlan:
@@ -59,7 +63,12 @@ def save(saved: SavedPlan, path: str) -> None:
 
     :raises UsageError: it cannot be written.
     """
-    document = {"format_version": FORMAT_VERSION, "digest": saved.digest, "plan": saved.content}
+    document = {
+        "format_version": FORMAT_VERSION,
+        "digest": saved.digest,
+        "options": saved.options,
+        "plan": saved.content,
+    }
     try:
         Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
@@ -93,7 +102,10 @@ def load_saved(path: str) -> SavedPlan:
             f"{path} was changed after it was saved: its digest does not fit",
             remedy="make the plan again",
         )
-    return SavedPlan(document["plan"], str(document["digest"]))
+    options = document.get("options")
+    return SavedPlan(
+        document["plan"], str(document["digest"]), options if isinstance(options, dict) else {}
+    )
 
 
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:

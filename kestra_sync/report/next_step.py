@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kestra_sync.errors import ExitCode
@@ -52,15 +53,17 @@ def _validate(report: Report) -> str:
 
 
 def _apply(report: Report, *, expect: bool = False) -> str:
-    words = _command("apply", report)
-    return f"{words} --expect-digest {digest(report)}" if expect else words
+    more = ["--expect-digest", digest(report) or ""] if expect else []
+    return _command("apply", report, more)
 
 
-def _command(name: str, report: Report) -> str:
-    words = ["kestra-sync", name]
-    if report.environment:
+def _command(name: str, report: Report, more: Sequence[str] = ()) -> str:
+    """The command with the options that shaped this run: without them it would do another thing."""
+    words = ["kestra-sync", name, *report.options(name)]
+    if report.environment and not {"-e", "--environment"}.intersection(words):
         words += ["-e", report.environment]
     source = report.repository.source if report.repository is not None else "flows"
-    if source != "flows":
-        words += source.split(", ")
-    return shlex.join(words)
+    paths = source.split(", ") if source != "flows" else []
+    if any(path.startswith("-") for path in paths):
+        return shlex.join([*words, *more, "--", *paths])
+    return shlex.join([*words, *paths, *more])

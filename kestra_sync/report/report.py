@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,10 @@ def _no_lines() -> Iterable[Line]:
     return ()
 
 
+def _no_options(_command: str) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Report:
     """A run and its result. What a command does not have stays empty.
@@ -46,6 +50,8 @@ class Report:
     :param prefix: the directory of the run below the root of the checkout, for the formats that
         name files from there; with ``/``, ``""`` for the root itself.
     :param context: unchanged lines around each change in a diff.
+    :param options: tells, for the name of a command, the options with which it would look at the
+        same things as this run.
     """
 
     command: str
@@ -69,6 +75,7 @@ class Report:
     environment: str | None = None
     prefix: str = ""
     context: int = 2
+    options: Callable[[str], Sequence[str]] = _no_options
 
     @property
     def changes(self) -> tuple[Change, ...]:

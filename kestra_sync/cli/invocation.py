@@ -1,0 +1,116 @@
+"""How the present command was called: for the commands that a report proposes, and saved plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+from click.core import ParameterSource
+
+#: Options that only alter what is shown or saved, or that belong to one plan.
+_OF_ONE_RUN = frozenset(
+    {
+        "color",
+        "context",
+        "detailed_exitcode",
+        "expect_digest",
+        "out",
+        "output_format",
+        "outputs",
+        "saved_plan",
+        "verbose",
+    }
+)
+#: What a saved plan does not record: a file must not decide where credentials go, and the
+#: connection is compared anyway.
+_NOT_SAVED = frozenset(
+    {"config_path", "url", "tenant", "username", "env_file", "timeout", "parallelism"}
+)
+_TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
+
+
+def options_for(command: str) -> tuple[str, ...]:
+    """The options that were given here, as words for ``command``; those that it knows."""
+    context = click.get_current_context(silent=True)
+    if context is None or not isinstance(context.find_root().command, click.Group):
+        return ()
+    group = context.find_root().command
+    assert isinstance(group, click.Group)
+    other = group.get_command(context.find_root(), command)
+    known = {each.name for each in other.params} if other is not None else set()
+    return tuple(
+        word
+        for option in context.command.params
+        if option.name in known and isinstance(option, click.Option) and _typed(context, option)
+        for word in _words(option, context.params[option.name or ""])
+    )
+
+
+def to_save() -> dict[str, Any]:
+    """The options that shaped this plan, by the names of their parameters; JSON values."""
+    context = click.get_current_context()
+    return {
+        each.name: _plain(context.params[each.name])
+        for each in context.command.params
+        if each.name is not None and each.name not in _NOT_SAVED and _typed(context, each)
+    }
+
+
+def with_saved(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of this command, with what a saved plan records where nothing was given."""
+    context = click.get_current_context()
+    known = {each.name: each for each in context.command.params}
+    taken = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in saved.items()
+        if name in settings
+        and name not in _NOT_SAVED | _OF_ONE_RUN
+        and not _typed(context, known[name])
+        and _fits(known[name], value)
+    }
+    return {**settings, **taken}
+
+
+def _typed(context: click.Context, parameter: click.Parameter) -> bool:
+    name = parameter.name or ""
+    return name not in _OF_ONE_RUN and context.get_parameter_source(name) in _TYPED
+
+
+def _fits(parameter: click.Parameter, value: Any) -> bool:
+    """Whether a value of a file is of the kind that the command line could have given."""
+    if parameter.multiple or parameter.nargs == -1:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return isinstance(value, bool)
+    if isinstance(parameter.type, click.Choice):
+        return value in parameter.type.choices
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _words(option: click.Option, value: Any) -> Iterator[str]:
+    name = max(option.opts, key=len)
+    if option.is_flag:
+        if value:
+            yield name
+        return
+    values: Sequence[Any] = value if option.multiple else [value]
+    for each in values:
+        if each is None:
+            continue
+        text = _without_credentials(str(each)) if option.name == "url" else str(each)
+        # An option's value that begins with a dash would be taken for an option.
+        yield from [f"{name}={text}"] if text.startswith("-") else [name, text]
+
+
+def _without_credentials(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
