@@ -4,7 +4,8 @@ The server names places in many ways, none of them a line of the file:
 
 - ``tasks[0].retry.interval: must not be null``, a path, after ``Validation error:`` in the first
   message of a flow; where the property is one of a task's own (or an input's), each ``tasks[0]``
-  on the way is replaced by the id of that task: ``inner.inner.message: must not be null``;
+  on the way is replaced by the id of that task: ``inner.inner.message: must not be null``, since
+  Kestra 2.0 ``tasks[inner].tasks[inner].message: must not be null``;
 - ``… (through reference chain: …["tasks"]->java.util.ArrayList[0]->…["x"])``, a path of Jackson's;
 - ``line: 7, column: 3`` or ``(at line 7)``, where the YAML is broken;
 - by a name: ``Invalid type: nope.Nope``, ``old.Log is replaced by new.Log``, ``Unrecognized field
@@ -228,16 +229,20 @@ def _spellings(path: Path, node: dict[str, Any]) -> Iterator[str]:
     yield _spell(path, None)
     if isinstance(node.get("id"), str):
         yield _spell(path, node["id"])
+        yield _spell(path, node["id"], key=True)
 
 
-def _spell(path: Path, id_: str | None) -> str:
-    """How Kestra writes ``path`` of an object whose id is ``id_``."""
+def _spell(path: Path, id_: str | None, *, key: bool = False) -> str:
+    """How Kestra writes ``path`` of an object whose id is ``id_``.
+
+    :param key: as 2.0 does, which keeps the name of the list before the id.
+    """
     steps: list[str] = []
     for step in path:
         if isinstance(step, str):
             steps.append(f"_{step}" if step in ("else", "finally") else step)
         elif id_ is not None and steps and steps[-1] in _BY_ID:
-            steps[-1] = id_
+            steps[-1] = f"{steps[-1]}[{id_}]" if key else id_
         elif steps:
             steps[-1] += f"[{step}]"
     return ".".join(steps)

@@ -155,10 +155,11 @@ class Executions:
         self._transport.send(Request("DELETE", self._path(execution_id), query=asked))
 
     def kill(self, execution_id: str) -> None:
-        """Stop an execution. It is over some time later: follow it.
+        """Stop an execution. It is over some time later: follow it. If it is over already, nothing
+        happens, or some servers say so.
 
         :raises NotFound: there is no such execution.
-        :raises ConflictingState: it is over already.
+        :raises ConflictingState: it is over already, on servers that say so.
         :raises UnknownOutcome: it may be stopped or not.
         """
         self._transport.send(Request("DELETE", self._action(execution_id, "kill"), accept=ANY))

@@ -87,10 +87,13 @@ def _target(kind: ReferenceKind, node: dict[str, Any], path: Path) -> Iterator[R
 
 
 def _preconditions(trigger: dict[str, Any], path: Path) -> Iterator[Reference]:
+    """Upstream flows: under ``preconditions.flows`` in 1.x, ``dependsOn`` since 2.0."""
     preconditions = trigger.get("preconditions")
     flows = preconditions.get("flows") if isinstance(preconditions, dict) else None
-    for index, upstream in enumerate(flows if isinstance(flows, list) else ()):
-        if isinstance(upstream, dict):
-            yield from _target(
-                ReferenceKind.FLOW_TRIGGER, upstream, (*path, "preconditions", "flows", index)
-            )
+    for where, upstreams in (
+        (("preconditions", "flows"), flows),
+        (("dependsOn",), trigger.get("dependsOn")),
+    ):
+        for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
+            if isinstance(upstream, dict):
+                yield from _target(ReferenceKind.FLOW_TRIGGER, upstream, (*path, *where, index))

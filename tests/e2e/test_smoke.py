@@ -166,8 +166,10 @@ def test_a_failed_subflow_is_followed_to_its_task_and_deleted_with_the_rest(benc
     assert bench.left() == []
 
 
-def test_the_executions_of_a_loop_over_a_file_are_deleted_too(bench: Bench) -> None:
+def test_the_executions_of_a_loop_are_deleted_too(bench: Bench) -> None:
+    """On 2.0 each iteration is one, beside the subflow that it calls."""
     bench.flow("item", OK)
+    older = bench.http.server.release < (2, 0)
     flow = bench.flow(
         "loop",
         f"""\
@@ -186,12 +188,44 @@ def test_the_executions_of_a_loop_over_a_file_are_deleted_too(bench: Bench) -> N
             flowId: item
             wait: true
           - {{id: done, type: {LOG}, message: done}}
+        """
+        if older
+        else f"""\
+        tasks:
+          - id: each
+            type: io.kestra.plugin.core.flow.Loop
+            values: [1, 2]
+            tasks:
+              - {{id: call, type: {SUBFLOW}, namespace: $NS, flowId: item}}
+          - {{id: done, type: {LOG}, message: done}}
         """,
     )
     run = bench.one(flow)
     assert run.verdict is Verdict.PASSED
     assert run.cleanup is not None
-    assert run.cleanup.deleted == 3
+    assert run.cleanup.deleted == (3 if older else 5)
+    assert bench.left() == []
+
+
+def test_a_failed_iteration_is_followed_into(bench: Bench) -> None:
+    older = bench.http.server.release < (2, 0)
+    bench.flow("inner", f"tasks:\n  - {{id: burn, type: {FAIL}, errorMessage: it burns}}\n")
+    flow = bench.flow(
+        "loop",
+        f"""\
+        tasks:
+          - id: each
+            type: io.kestra.plugin.core.flow.{"ForEach" if older else "Loop"}
+            values: ["a"]
+            tasks:
+              - {{id: call, type: {SUBFLOW}, namespace: $NS, flowId: inner}}
+        """,
+    )
+    run = bench.one(flow)
+    assert run.culprit is not None
+    inner = (f"{bench.namespace}/inner", "burn")
+    assert run.culprit.chain == (("call[a]", *inner) if older else ("each[a]", "call", *inner))
+    assert run.culprit.error == "it burns"
     assert bench.left() == []
 
 

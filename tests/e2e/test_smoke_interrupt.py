@@ -47,7 +47,7 @@ def test_what_runs_is_killed_deleted_and_said(
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert "ending the executions under way" in err
+    assert "ending the running executions" in err
     (run,) = json.loads(out)["smoke"]["runs"]
     assert (run["verdict"], run["cleanup"]["kept"]) == ("interrupted", False)
     assert list(executions_below(http, repo.namespace)) == []

@@ -30,3 +30,39 @@ def subflow(namespace: str, flow_id: str, called: str, called_namespace: str | N
     """A flow that calls another one."""
     call = task(SUBFLOW, namespace=called_namespace or namespace, flowId=called)
     return flow(namespace, flow_id, call)
+
+
+def calls_in_a_loop(release: tuple[int, ...], namespace: str, called: str) -> str:
+    """A task with a task in it that runs another flow once per item; wants a FILE input on 1.x."""
+    if release < (2, 0):
+        return f"""\
+  - id: main
+    type: io.kestra.plugin.core.flow.Sequential
+    tasks:
+      - id: each
+        type: io.kestra.plugin.core.flow.ForEachItem
+        items: "{{{{ inputs.file }}}}"
+        namespace: {namespace}
+        flowId: {called}
+"""
+    return f"""\
+  - id: main
+    type: io.kestra.plugin.core.flow.Loop
+    values: [1, 2]
+    tasks:
+      - id: each
+        type: {SUBFLOW}
+        namespace: {namespace}
+        flowId: {called}
+"""
+
+
+def flow_trigger(release: tuple[int, ...], namespace: str, upstream: str) -> str:
+    """A trigger that waits for another flow; its `flowId` is on the eighth or sixth line."""
+    head = "triggers:\n  - id: after\n    type: io.kestra.plugin.core.trigger.Flow\n"
+    if release < (2, 0):
+        return (
+            f"{head}    preconditions:\n      id: done\n      flows:\n"
+            f"        - namespace: {namespace}\n          flowId: {upstream}\n"
+        )
+    return f"{head}    dependsOn:\n      - namespace: {namespace}\n        flowId: {upstream}\n"

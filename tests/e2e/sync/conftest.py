@@ -113,6 +113,11 @@ class Repo:
         return self.namespace.replace("kstest.", "kstest-") + self.label
 
     @property
+    def release(self) -> tuple[int, ...]:
+        """Major and minor version of the server."""
+        return self.client.server_info().version_tuple[:2]
+
+    @property
     def scope(self) -> Scope:
         """The namespace of this test, and below."""
         return Scope((self.namespace,))

@@ -241,6 +241,7 @@ def test_a_flow_that_is_still_called_is_not_deleted(repo: Repo, caller: str) -> 
     repo.config()
     repo.flow("called")
     repo.flow("other")
+    repo.flow("another")
     source = subflow(repo.namespace, "caller", "called")
     if caller == "in Git":
         repo.write("flows/caller.yaml", source)
@@ -258,7 +259,7 @@ def test_a_flow_that_is_still_called_is_not_deleted(repo: Repo, caller: str) -> 
         repo.remove("caller")
         repo.flow("new")
         assert repo.apply().code == 0
-        assert set(repo.lives()) == {"other", "new"}
+        assert set(repo.lives()) == {"other", "another", "new"}
 
 
 def test_a_flow_that_says_keep_is_kept(repo: Repo) -> None:

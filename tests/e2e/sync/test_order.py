@@ -6,29 +6,17 @@ import re
 
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import FaultProxy
-from tests.support.sources import SUBFLOW, flow, log_flow, subflow, task
+from tests.support.sources import (
+    SUBFLOW,
+    calls_in_a_loop,
+    flow,
+    flow_trigger,
+    log_flow,
+    subflow,
+    task,
+)
 
-FOR_EACH = """\
-  - id: main
-    type: io.kestra.plugin.core.flow.Sequential
-    tasks:
-      - id: each
-        type: io.kestra.plugin.core.flow.ForEachItem
-        items: "{{ inputs.file }}"
-        namespace: %s
-        flowId: %s
-"""
 INPUTS = "inputs:\n  - id: file\n    type: FILE\n"
-TRIGGER = """\
-triggers:
-  - id: after
-    type: io.kestra.plugin.core.trigger.Flow
-    preconditions:
-      id: done
-      flows:
-        - namespace: %s
-          flowId: %s
-"""
 
 
 def writes(repo: Repo, proxy: FaultProxy) -> list[tuple[str, str]]:
@@ -52,9 +40,13 @@ def test_callees_come_first_and_go_last(repo: Repo, proxy: FaultProxy) -> None:
     repo.config()
     repo.flow("other")
     repo.write("flows/a.yaml", subflow(ns, "a_top", "m_middle"))
-    repo.write("flows/m.yaml", flow(ns, "m_middle", FOR_EACH % (ns, "z_bottom"), INPUTS))
+    repo.write(
+        "flows/m.yaml", flow(ns, "m_middle", calls_in_a_loop(repo.release, ns, "z_bottom"), INPUTS)
+    )
     repo.write("flows/z.yaml", log_flow(ns, "z_bottom"))
-    repo.write("flows/b.yaml", log_flow(ns, "b_waits", extra=TRIGGER % (ns, "z_bottom")))
+    repo.write(
+        "flows/b.yaml", log_flow(ns, "b_waits", extra=flow_trigger(repo.release, ns, "z_bottom"))
+    )
     repo.apply()
     order = [name for _, name in writes(repo, proxy)]
     assert sorted(order) == ["a_top", "b_waits", "m_middle", "other", "z_bottom"]
@@ -155,7 +147,7 @@ def test_outside_the_scope_and_for_triggers_it_is_a_warning(repo: Repo) -> None:
     ns = repo.namespace
     repo.config()
     repo.write("flows/a.yaml", subflow(ns, "a", "nowhere", f"{ns}2"))
-    repo.write("flows/b.yaml", log_flow(ns, "b", extra=TRIGGER % (ns, "nowhere")))
+    repo.write("flows/b.yaml", log_flow(ns, "b", extra=flow_trigger(repo.release, ns, "nowhere")))
     computed = task(SUBFLOW, namespace=ns, flowId='"{{ inputs.which }}"')
     inputs = "inputs:\n  - id: which\n    type: STRING\n"
     repo.write("flows/c.yaml", flow(ns, "c", computed, inputs))

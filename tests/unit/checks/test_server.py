@@ -80,6 +80,27 @@ _CASES = {
             "        ¦retry:\n          type: constant\n"
         ),
     ),
+    # Kestra 2.0 keeps the name of the list before the id.
+    "by id (2.0)": (
+        "Validation error: tasks[t].message: must not be null",
+        f"{_HEAD}tasks:\n  - id: ok\n    {_LOG}\n    message: x\n  - ¦id: t\n    {_LOG}\n",
+    ),
+    "two deep by id (2.0)": (
+        "tasks[t].tasks[t].message: must not be null",
+        f"{_HEAD}{_SEQUENTIAL}    tasks:\n      - ¦id: t\n        {_LOG}\n",
+    ),
+    "else by id (2.0)": (
+        "tasks[t]._else[0].message: must not be null",
+        f"{_HEAD}tasks:\n{_IF}    then: []\n    else:\n      - ¦id: t\n        {_LOG}\n",
+    ),
+    "id with a blank (2.0)": (
+        'tasks[t t].id: must match "^[a-z]*"',
+        f"{_HEAD}tasks:\n  - id: ¦t t\n    {_LOG}\n    message: x\n",
+    ),
+    "a property by id (2.0)": (
+        "tasks[outer].then: must not be empty",
+        f"{_HEAD}tasks:\n{_IF}    ¦then: []\n",
+    ),
     "a task called as a key": (
         "Validation error: concurrency.message: must not be null",
         f"{_HEAD}concurrency:\n  limit: 1\ntasks:\n  - ¦id: concurrency\n    {_LOG}\n",

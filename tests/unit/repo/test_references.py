@@ -109,6 +109,33 @@ triggers:
     assert found[0].path == ("triggers", 0, "preconditions", "flows", 0, "flowId")
 
 
+def test_upstream_flows_and_loops_of_kestra_2() -> None:
+    found = _references(
+        """
+tasks:
+  - id: l
+    type: io.kestra.plugin.core.flow.Loop
+    values: [1]
+    tasks:
+      - {id: c, type: io.kestra.plugin.core.flow.Subflow, namespace: x, flowId: in_a_loop}
+triggers:
+  - id: t
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn:
+      - {namespace: x, flowId: a, states: [SUCCESS]}
+      - text
+  - id: u
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn: text
+"""
+    )
+    assert [(str(r.kind), r.target.id) for r in found] == [
+        ("subflow", "in_a_loop"),
+        ("flow-trigger", "a"),
+    ]
+    assert found[1].path == ("triggers", 0, "dependsOn", 0, "flowId")
+
+
 @pytest.mark.parametrize(
     "source",
     [
