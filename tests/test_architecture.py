@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +41,7 @@ _ALLOWED: dict[str, set[str]] = {
     },
     "cli": {"kestra", "config", "inventory", "commands", "plan", "report"},
     # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
-    "ci": {"kestra", "cli", "report"},
+    "ci": {"kestra", "cli", "report", "repo"},
 }  # fmt: skip
 
 #: The values themselves import only each other; ``settings`` also names choices of ``plan``.
@@ -179,6 +180,55 @@ def _function(text: str) -> ast.expr:
     call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
     return call.func
+
+
+#: What opens, makes, changes or removes a file.
+_FILE_CALLS = {
+    "open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "touch", "mkdir",
+    "makedirs", "rmdir", "rmtree", "unlink", "remove", "rename", "symlink_to", "hardlink_to",
+    "chmod", "mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryDirectory", "copyfile",
+    "copy2", "copytree", "move", "dotenv_values", "load_dotenv", "FileIO",
+}  # fmt: skip
+#: Who may: the one module; what runs before there is a package; the standard streams (/dev/null).
+_OPENERS = {"safe/paths.py", "ci/install.py", "cli/streams.py"}
+#: Calls of these names that open nothing: parts of the package, a zip in memory, text in memory.
+_NO_FILES = re.compile(
+    r"files\('kestra_sync.*|resources\.files\(.*|archive\.open|\(files\(.*|entries\.remove"
+)
+
+
+def test_one_module_opens_files() -> None:
+    """A checkout may hold links and FIFOs: whoever opens a file by itself would follow them."""
+    wrong = [
+        f"{module}:{call.lineno}: {ast.unparse(call)}"
+        for module in _modules()
+        if module.path.relative_to(_PACKAGE).as_posix() not in _OPENERS
+        for call in ast.walk(module.tree)
+        if isinstance(call, ast.Call) and _opens(call)
+    ]
+    assert wrong == []
+
+
+def _opens(call: ast.Call) -> bool:
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    text = ast.unparse(function)
+    # Functions of our own: those of safe.paths, or that remove something on the server.
+    ours = isinstance(function, ast.Name) and name in {"read_text", "read_bytes", "remove", "move"}
+    in_memory = any(each.arg == "stream" for each in call.keywords)
+    return name in _FILE_CALLS and not (ours or in_memory or _NO_FILES.match(text))
+
+
+def test_the_check_for_files_sees_them() -> None:
+    """The check above is only as good as this."""
+    opens = [
+        "open(a)", "Path(a).open('rb')", "a.read_text()", "Path(a).write_bytes(b)", "os.open(a, b)",
+        "tempfile.mkstemp()", "io.open(a)", "a.mkdir()", "dotenv_values(a)", "shutil.move(a, b)",
+    ]  # fmt: skip
+    others = ["read_text(a)", "read_bytes(a)", "dotenv_values(stream=a)", "archive.open(a)", "f(a)"]
+    calls = [ast.parse(text, mode="eval").body for text in (*opens, *others)]
+    found = [isinstance(each, ast.Call) and _opens(each) for each in calls]
+    assert found == [True] * len(opens) + [False] * len(others)
 
 
 def test_nothing_writes_for_people_but_report_and_cli() -> None:

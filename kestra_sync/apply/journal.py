@@ -9,7 +9,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from kestra_sync.apply.outcome import Outcome
 from kestra_sync.apply.record import now
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Change, sha256
+from kestra_sync.safe.paths import append_to
 
 #: What a file that is no file on a disk answers to fsync: a pipe, a terminal, /dev/null.
 _NOTHING_TO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+            self._file = append_to(path)
         except OSError as error:
             raise UsageError(
                 f"cannot write the journal {path}: {error.strerror}",
@@ -55,7 +55,7 @@ class Journal:
             if self.broken:
                 return
             try:
-                self._file.write(f"{json.dumps(line)}\n")
+                self._file.write(f"{json.dumps(line)}\n".encode())
                 self._file.flush()
                 self._sync()
             except Exception as error:

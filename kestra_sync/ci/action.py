@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from kestra_sync.ci.runner import Runner
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.report.markdown_escape import prose
+from kestra_sync.safe.paths import is_file, read_text, temporary_folder
 
 Run = Callable[[Sequence[str]], int]
 
@@ -50,7 +50,7 @@ class Files:
     def text(self, name: str) -> str:
         """What a format says; ``""`` if there is none."""
         file = self.of(name)
-        return file.read_text(encoding="utf-8") if file.exists() else ""
+        return read_text(file) if is_file(file) else ""
 
     def options(self) -> list[str]:
         """What makes the command write them all."""
@@ -96,7 +96,7 @@ def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run
     _log_in(inputs, environ)
     context = Context.of(environ)
     base = environ.get("RUNNER_TEMP") or None
-    files = Files(Path(tempfile.mkdtemp(prefix="kestra-sync-", dir=base)), inputs.report)
+    files = Files(temporary_folder(base), inputs.report)
     code = run(_arguments(inputs, context, files))
     document = _document(files)
     result = result_of(inputs.command, code, document)
@@ -109,8 +109,8 @@ def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run
     plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan
     runner.set_outputs(
         result.outputs(
-            plan_file=str(plan_file.resolve()) if plan_file.exists() else "",
-            report_file=str(files.report) if files.report.exists() else "",
+            plan_file=str(plan_file.resolve()) if is_file(plan_file) else "",
+            report_file=str(files.report) if is_file(files.report) else "",
         )
     )
     return result

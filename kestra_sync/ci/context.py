@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from kestra_sync.safe.paths import read_text
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Context:
 
 def _event(path: str) -> dict[str, Any]:
     try:
-        event = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError):
+        event = json.loads(read_text(path)) if path else {}
+    except (OSError, ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}

@@ -7,17 +7,24 @@ environment. The token is in ``GITLAB_TOKEN``: that of a job may not write notes
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kestra_sync.ci.forge_api import ForgeApi
-from kestra_sync.ci.notes import Note, upsert
+from kestra_sync.ci.notes import Note, first_line, upsert
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.request import segments
+from kestra_sync.repo.git import ask
 from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.paths import read_text
+
+#: As :func:`kestra_sync.report.comment.marker` writes them.
+_MARKER = re.compile(r"<!-- kestra-sync:[A-Za-z0-9._-]+ -->")
+_LIMIT = 1024 * 1024
 
 
 class GitlabNotes:
@@ -74,16 +81,42 @@ def note(
                 " project (scope api) as the masked variable GITLAB_TOKEN",
             )
     url, project, request, token = (environ[name] for name in names)
-    try:
-        body = Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    body = _report(file)
     api = ForgeApi(url, token, backoff=backoff)
     try:
         posted = upsert(GitlabNotes(api, project, request), body)
     finally:
         api.close()
     return f"the note on !{request} was {posted.action.value}"
+
+
+def _report(file: str) -> str:
+    """The text of a report that we wrote.
+
+    A file of that name may lie in the checkout, put there by the author of the merge request: a
+    link to what the job can read, or a report that says what suits them.
+
+    :raises UsageError: there is none, it belongs to the repository, or it is another file.
+    """
+    try:
+        body = read_text(file, limit=_LIMIT)
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}",
+            remedy="write it with -o comment=FILE, best to a folder outside of the checkout",
+        ) from error
+    place = Path(os.path.realpath(file))
+    if ask(place.parent, "ls-files", "--", str(place)):
+        raise UsageError(
+            f"{file} is a file of the repository, not one that kestra-sync wrote",
+            remedy="write the report to a folder outside of the checkout",
+        )
+    if not _MARKER.fullmatch(first_line(body)):
+        raise UsageError(
+            f"{file} is not a comment that kestra-sync wrote",
+            remedy="write it with -o comment=FILE",
+        )
+    return body
 
 
 def main(args: Sequence[str], environ: Mapping[str, str]) -> int:

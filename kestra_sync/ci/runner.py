@@ -14,6 +14,7 @@ from pathlib import Path
 from kestra_sync.report.comment import SUMMARY_LIMIT
 from kestra_sync.report.github import command
 from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.paths import append_to, is_file
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,18 @@ class Runner:
         for name, value in outputs.items():
             delimiter = f"ghadelimiter_{uuid.uuid4()}"
             text += f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
-        with self.output.open("a", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with append_to(self.output) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
 
     def add_summary(self, text: str) -> bool:
         """Add to the summary of the step; ``False`` if GitHub would drop all of it for its size."""
         if self.summary is None:
             return True
-        there = self.summary.stat().st_size if self.summary.exists() else 0
-        data = text.encode()
+        there = self.summary.stat().st_size if is_file(self.summary) else 0
+        data = text.encode("utf-8", "backslashreplace")
         if there + len(data) > SUMMARY_LIMIT:
             return False
-        with self.summary.open("ab") as file:
+        with append_to(self.summary) as file:
             file.write(data)
         return True
 

@@ -17,6 +17,7 @@ from kestra_sync.cli.redact import redact
 from kestra_sync.cli.streams import for_stream, guarded
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.paths import write_temporary
 
 #: Commands that do nothing but say something: a broken standard output is a failure of theirs.
 _ONLY_OUTPUT = frozenset(
@@ -147,21 +148,11 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _write_log(env_file: str) -> str:
-    import tempfile  # both only needed here, and slow to import
-    import traceback
+    import traceback  # only needed here, and slow to import
 
     # Without local variables: they may hold secrets.
     text = redact(traceback.format_exc(), env_file=env_file)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            prefix="kestra-sync-",
-            suffix=".log",
-            delete=False,
-            encoding="utf-8",
-            errors="backslashreplace",
-        ) as file:
-            file.write(text)
+        return f"the log in {write_temporary(text, suffix='.log')}"
     except OSError as error:
         return f"this message (no log could be written: {error.strerror})"
-    return f"the log in {file.name}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kestra_sync.cli.streams import ESCAPED, for_stream
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS, reporter
+from kestra_sync.safe.paths import check_writable, write
 
 if TYPE_CHECKING:
     from kestra_sync.report.report import Report
@@ -73,8 +74,7 @@ def write_output(wanted: Wanted, text: str) -> str | None:
         sys.stdout.write(for_stream(text, sys.stdout, wanted.format))
         return None
     try:
-        with Path(wanted.path).open("w", encoding="utf-8", errors=ESCAPED, newline="") as file:
-            file.write(text)
+        write(wanted.path, text.encode("utf-8", ESCAPED))
     except OSError as error:
         return f"{wanted.path} cannot be written: {error.strerror}"
     return None
@@ -130,15 +130,10 @@ def _values(args: Sequence[str], long: str, short: str) -> Iterator[str]:
 
 
 def _prepare(path: str) -> None:
-    file = Path(path)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(path, parents=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    if file.is_dir():
-        raise UsageError(f"{path} cannot be written: it is a directory")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise UsageError(f"{path} cannot be written: permission denied")
 
 
 def worse(code: ExitCode, problems: Sequence[str]) -> ExitCode:

@@ -10,6 +10,7 @@ from kestra_sync.config.file import NAMES
 from kestra_sync.errors import KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.repo.load import load
+from kestra_sync.safe.paths import is_there, write
 
 _FILE = "kestra-sync.yaml"
 
@@ -22,7 +23,7 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
     :raises UsageError: there is a configuration already, or nothing tells the scope.
     :raises KestraSyncError: the file cannot be written.
     """
-    there = next((each for each in NAMES if Path(each).exists()), None)
+    there = next((each for each in NAMES if is_there(each)), None)
     if there is not None:
         raise UsageError(f"{there} is there already", remedy="edit it, or remove it first")
     scope = list(namespaces) or _outermost(
@@ -39,7 +40,7 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
         scope=", ".join(scope),
     )
     try:
-        Path(_FILE).write_text(text, encoding="utf-8")
+        write(_FILE, text)
     except OSError as error:
         raise KestraSyncError(f"cannot write {_FILE}: {error.strerror}") from error
     return text

@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from kestra_sync.errors import ConflictError, UsageError
 from kestra_sync.model import Change, Plan, Reason, sha256
+from kestra_sync.safe.paths import read_text, write
 
 #: The first number changes when an older reader would misunderstand the file.
 FORMAT_VERSION = "1.1"
@@ -52,7 +52,7 @@ def freeze(plan: Plan) -> SavedPlan:
     return SavedPlan(content, digest_of(content))
 
 
-def digest_of(content: dict[str, Any]) -> str:
+def digest_of(content: Any) -> str:
     """The SHA-256 of the canonical JSON of ``content``, as ``sha256:…``."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -70,7 +70,7 @@ def save(saved: SavedPlan, path: str) -> None:
         "plan": saved.content,
     }
     try:
-        Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write(path, json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write the plan {path}: {error.strerror}") from error
 
@@ -82,10 +82,12 @@ def load_saved(path: str) -> SavedPlan:
     :raises ConflictError: another version of the format, or the content is not what was saved.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
+        # Here, as it may be nested as deeply as the reader just bore.
+        digest = digest_of(document.get("plan") if isinstance(document, dict) else None)
     except OSError as error:
         raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is not a saved plan: {error}", remedy="make one with 'plan --out'"
         ) from error
@@ -97,15 +99,47 @@ def load_saved(path: str) -> SavedPlan:
             f"{path} has format version {version}, and this kestra-sync reads {FORMAT_VERSION}",
             remedy="make the plan and apply it with the same version of kestra-sync",
         )
-    if digest_of(document["plan"]) != document.get("digest"):
+    if digest != document.get("digest"):
         raise ConflictError(
             f"{path} was changed after it was saved: its digest does not fit",
             remedy="make the plan again",
+        )
+    if not _is_whole(document["plan"]):
+        raise UsageError(
+            f"{path} is not a plan that kestra-sync has saved: a change in it lacks what it must"
+            " have, or holds more",
+            remedy="make one with 'plan --out'",
         )
     options = document.get("options")
     return SavedPlan(
         document["plan"], str(document["digest"]), options if isinstance(options, dict) else {}
     )
+
+
+def _is_whole(content: dict[str, Any]) -> bool:
+    """Whether every change is as :func:`_frozen` makes them: a file may be forged."""
+    changes = content.get("changes")
+    return isinstance(changes, list) and all(
+        isinstance(each, dict)
+        and each.keys() == _MEMBERS.keys()
+        and all(type(each[name]) in _MEMBERS[name] for name in _MEMBERS)
+        for each in changes
+    )
+
+
+_NONE = type(None)
+#: The types of the members of a change.
+_MEMBERS: dict[str, tuple[type, ...]] = {
+    "flow": (str,),
+    "action": (str,),
+    "reason": (str,),
+    "path": (str, _NONE),
+    "revision": (int, _NONE),
+    "before_sha256": (str, _NONE),
+    "after_sha256": (str, _NONE),
+    "file_sha256": (str, _NONE),
+    "moved_from": (str, _NONE),
+}
 
 
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kestra_sync.repo.git import GitError, ask, checkout_of, git
+from kestra_sync.safe.paths import read_resolved
 
 #: Paths in one question: command lines have a limit.
 _AT_ONCE = 300
@@ -99,7 +100,7 @@ _WORDS = {
 def _differs(top: Path, path: str) -> bool:
     """Whether a file is not the one of the index, byte for byte."""
     try:
-        return git(top, "cat-file", "blob", f":{path}") != (top / path).read_bytes()
+        return git(top, "cat-file", "blob", f":{path}") != read_resolved(top / path)
     except (GitError, OSError):
         return True
 

@@ -22,6 +22,7 @@ import io
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -249,6 +250,26 @@ def append_to(path: AnyPath) -> io.BufferedWriter:
     if hasattr(os, "set_blocking"):
         os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "ab")
+
+
+def write_temporary(text: str, *, suffix: str) -> str:
+    """Write a new file, for its owner only, into the temporary folder; returns its path.
+
+    :raises OSError: it cannot be written.
+    """
+    descriptor, path = tempfile.mkstemp(prefix="kestra-sync-", suffix=suffix)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+    return path
+
+
+def temporary_folder(parent: AnyPath | None = None) -> Path:
+    """A new folder, for its owner only, which stays.
+
+    :param parent: where; by default in the temporary folder.
+    :raises OSError: it cannot be made.
+    """
+    return Path(tempfile.mkdtemp(prefix="kestra-sync-", dir=parent))
 
 
 @contextmanager

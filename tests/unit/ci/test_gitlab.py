@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +79,38 @@ def test_no_file(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
     assert gitlab.main([], environ) == ExitCode.USAGE
     assert gitlab.main(["no-such-file"], environ) == ExitCode.USAGE
     assert "no-such-file cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("case", ["link out", "link in", "tracked", "other", "fifo", "no marker"])
+def test_what_we_did_not_write_is_not_posted(
+    case: str,
+    server: Gitlab,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file of that name lies in the checkout, put there by the author of the merge request."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    subprocess.run(["git", "init", "--quiet", str(checkout)], check=True)
+    monkeypatch.chdir(checkout)
+    (tmp_path / "environ").write_text("KESTRA_TOKEN=hunter2")
+    (checkout / ".env").write_text("KESTRA_TOKEN=hunter2")
+    report = checkout / "plan.md"
+    if case == "link out":
+        report.symlink_to("../environ")
+    elif case == "link in":
+        report.symlink_to(".env")
+    elif case == "fifo":
+        os.mkfifo(report)
+    elif case == "other":
+        report.write_text("all is well\n")
+    elif case == "no marker":
+        report.write_text("<!-- kestra-sync:prod --> hunter2\nmore\n")
+    else:
+        report.write_text(f"{BODY}all is well\n")
+        subprocess.run(["git", "add", "plan.md"], check=True)
+    assert gitlab.main(["plan.md"], environ) == ExitCode.USAGE
+    assert server.notes == []
+    assert "hunter2" not in capsys.readouterr().err

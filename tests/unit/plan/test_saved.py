@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from kestra_sync.errors import ConflictError, UsageError
 from kestra_sync.model import Action, Plan, Reason, Target
-from kestra_sync.plan.saved import differences, freeze, load_saved, save
+from kestra_sync.plan.saved import SavedPlan, differences, digest_of, freeze, load_saved, save
 from tests.support.plans import change, plan, source
 
 _OLD = change(Action.DELETE, Reason.REMOVED, "old", before=source("old"), revision=3)
@@ -80,6 +81,78 @@ def test_what_is_no_plan_is_refused(
     with pytest.raises(error, match=words) as raised:
         load_saved(str(path))
     assert str(path) in str(raised.value)
+
+
+_DEEP = '{"plan":' * 20_000 + "1" + "}" * 20_000
+
+
+@pytest.mark.parametrize(
+    "text", [_DEEP, '{"plan": ' + "[" * 100_000, '{"plan": {"changes": ' + "9" * 5000 + "}}"]
+)
+def test_a_forged_plan_that_is_too_much_for_the_reader(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="is not a saved plan"):
+        load_saved(str(path))
+
+
+@pytest.mark.parametrize("depth", range(100, 3000, 97))
+def test_a_forged_plan_of_any_depth(depth: int, tmp_path: Path) -> None:
+    """Reading it, or writing it once more for its digest, may be what is too much."""
+    path = tmp_path / "plan.json"
+    nested = '{"x":' * depth + "1" + "}" * depth
+    path.write_text('{"format_version": "1.0", "plan": ' + nested + "}", encoding="utf-8")
+    with pytest.raises((UsageError, ConflictError)):
+        load_saved(str(path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        1, None, {}, "x", [1], [None], [{}], [[]],
+        [{"flow": "a/b"}], "flow", "action", "revision", "path", "more",
+    ],
+)  # fmt: skip
+def test_a_forged_plan_whose_digest_fits(changes: Any, tmp_path: Path) -> None:
+    """A digest is no signature: what is compared later must have its form."""
+    path = tmp_path / "plan.json"
+    content = json.loads(json.dumps(freeze(_plan()).content))
+    if isinstance(changes, str) and changes != "x":
+        odd = {"flow": ["x"], "action": None, "revision": "7", "path": {"x": 1}, "more": 1}
+        content["changes"][0][changes] = odd[changes]
+    else:
+        content["changes"] = changes
+    save(SavedPlan(content, digest_of(content)), str(path))
+    with pytest.raises(UsageError, match="is not a plan that kestra-sync has saved"):
+        load_saved(str(path))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "NUL", "long", "large"])
+def test_a_plan_that_is_no_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named, and not waited for."""
+    checkout = tmp_path / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    (tmp_path / "secret").write_text("hunter2")
+    monkeypatch.setattr("kestra_sync.safe.paths.read_text.__kwdefaults__", {"limit": 1000})
+    path = "plan.json"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        Path(path).symlink_to("../secret")
+    elif kind == "folder":
+        Path(path).mkdir()
+    elif kind == "large":
+        Path(path).write_text(" " * 1001)
+    else:
+        path = "a\x00b" if kind == "NUL" else "x" * 300
+    with pytest.raises(UsageError, match="cannot read the plan") as caught:
+        load_saved(path)
+    assert "hunter2" not in caught.value.message
+    if kind in ("fifo", "link", "folder", "NUL", "long"):
+        with pytest.raises(UsageError, match="cannot write the plan"):
+            save(freeze(_plan()), path)
+    assert (tmp_path / "secret").read_text() == "hunter2"
 
 
 def test_a_plan_that_cannot_be_written(tmp_path: Path) -> None:
