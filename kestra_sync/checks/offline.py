@@ -48,6 +48,10 @@ def check_offline(desired: Desired) -> tuple[Diagnostic, ...]:
         )
     ]
     found.extend(
+        _diagnostic(desired, each.rule, each.position, each.message, each.remedy)
+        for each in parsed.duplicates
+    )
+    found.extend(
         _diagnostic(
             desired,
             "yaml-alias",

@@ -77,7 +77,7 @@ def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
     """Where texts begin and end, in order; lines and columns from 0. ``None`` if not YAML."""
     from ruamel.yaml.events import ScalarEvent
 
-    from kestra_sync.repo.events import YAMLError, YAMLStreamError, event_source
+    from kestra_sync.repo.events import event_source
 
     found: list[tuple[_Place, _Place]] = []
     try:
@@ -89,7 +89,7 @@ def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
                 if event.style in ("|", ">"):
                     begin = (start.line + 1, 0)  # a comment may follow the `|`
                 found.append((begin, (end.line, end.column)))
-    except (YAMLError, YAMLStreamError):
+    except Exception:  # whatever a parser throws, it is not YAML; the checks tell why
         return None
     return found
 

@@ -33,15 +33,22 @@ class ParsedDocument:
     :param root: where the root node begins.
     :param aliases: the places of aliases (``*name``), with the names. Kestra does not resolve
         them: its parser reads the name as text, and so does ``value``.
+    :param duplicates: the keys that their mapping has already. ``value`` has the last one, as
+        Kestra takes it in most places.
+    :param doubled: those of them that are keys of the root mapping.
     """
 
     value: Any
     root: Position
     aliases: tuple[tuple[Position, str], ...] = ()
+    duplicates: tuple[Problem, ...] = ()
+    doubled: frozenset[str] = frozenset()
     # By identity of the container (they live as long as ``value`` does): for a mapping the places
     # of key and value in turn, in the order of the mapping; for a list those of its items. A place
     # is ``line * PLACE_LINE + column``, both from 0.
     marks: dict[int, list[int]] = field(default_factory=dict, repr=False)
+    # By identity, too: which key of a long mapping each key is.
+    _indexes: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @property
     def flow_id(self) -> FlowId | None:
@@ -65,7 +72,7 @@ class ParsedDocument:
         for index, step in enumerate(path):
             at_end = index == len(path) - 1
             if isinstance(node, dict) and step in node:
-                at_value = 2 * list(node).index(step) + 1
+                at_value = 2 * self._index_of(node, step) + 1
                 place = self.marks[id(node)][at_value - (key and at_end)]
             elif isinstance(node, list) and isinstance(step, int) and 0 <= step < len(node):
                 place = self.marks[id(node)][step]
@@ -74,6 +81,15 @@ class ParsedDocument:
             position = position_at(place)
             node = node[step]
         return position
+
+    def _index_of(self, mapping: dict[Any, Any], key: str | int) -> int:
+        if len(mapping) < 64:
+            return list(mapping).index(key)
+        # A file may be wrong at each of a hundred thousand keys.
+        indexes = self._indexes.get(id(mapping))
+        if indexes is None:
+            indexes = self._indexes[id(mapping)] = {each: at for at, each in enumerate(mapping)}
+        return indexes[str(key)]
 
     def key_lines(self, mapping: dict[str, Any]) -> list[int]:
         """The lines (from 1) of the keys of a mapping of this document, in their order."""

@@ -21,7 +21,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.repo.document import ParsedDocument, Problem
-from kestra_sync.repo.identify import NotAFlow, missing_keys, scan
+from kestra_sync.repo.identify import NotAFlow, missing_keys, scan, shows_a_flow
 from kestra_sync.repo.parse import parse
 
 Parsed = ParsedDocument | tuple[Problem, ...]
@@ -43,7 +43,7 @@ class ParseCache:
                 self._parsed.move_to_end(key)
                 return parsed
         # Outside the lock: two threads may parse the same bytes, neither waits for the other.
-        parsed = parse(data)
+        parsed = parse(data, tolerant=True)
         with self._lock:
             self._parsed[key] = parsed
             while len(self._parsed) > self._size:
@@ -98,7 +98,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     document = flow.document if isinstance(flow, Flow) else flow
     parsed = parse_document(document)
     if not isinstance(parsed, ParsedDocument):
-        return parsed
+        return parsed if shows_a_flow(document.data) else _not_for_us(document, parsed)
     value = parsed.value
     if not isinstance(value, dict):
         return Skipped(document.path, document.first_line, "not a mapping")
@@ -106,6 +106,9 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     if missing:
         return Skipped(document.path, document.first_line, missing_keys(missing))
     flow_id = parsed.flow_id
+    if parsed.doubled & {"id", "namespace"}:
+        # Kestra would take the last one, and whoever reads the file perhaps the first.
+        return tuple(diagnostic(document, problem, flow_id) for problem in parsed.duplicates)
     if flow_id is not None:
         return (
             flow if isinstance(flow, Flow) and flow.flow_id == flow_id else Flow(flow_id, document)
@@ -123,6 +126,18 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
         for key in ("id", "namespace")
         if (value[key] is None if key == "id" else not isinstance(value[key], str))
         or isinstance(value[key], (dict, list))
+    )
+
+
+def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:
+    """A template or a file for something else, which only happens to be named ``.yaml``."""
+    first = problems[0]
+    place = "" if first.position is None else f" (line {first.position.line}: {first.message})"
+    return Skipped(
+        document.path,
+        document.first_line,
+        f"it cannot be read as YAML{place or f': {first.message}'} and does not look like a flow; "
+        "to silence this, list it in .kestraignore",
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
+from kestra_sync.repo.text import wide_encoding
 
 BOM = b"\xef\xbb\xbf"
 
@@ -39,8 +40,9 @@ class Doubt:
 _BLOCK_HEADER_END = re.compile(rb"[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n")
 _BLOCK_HEADER = re.compile(rb"(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?\Z")
 _COLUMN_0 = re.compile(rb"\n(?!(?:[ #\r\n]|[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|-[ ]|\Z))")
-_FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\n]*)?\r?(?=\n))*\n[A-Za-z_]")
-_MARKER = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
+# There must be one way only to match a line: with two, thirty lines have a billion.
+_FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?(?=\n))*\n[A-Za-z_]")
+_MARKER = re.compile(rb"(?:[ ]*(?:#[^\r\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
 # A quote or bracket begins a value only after white space, an indicator or a ':'.
 _OPEN_QUOTE = re.compile(
     rb"""(?:"(?<![^\s\[{,:]")(?!(?:[^"\\\n]|\\[^\n])*")|'(?<![^\s\[{,:]')(?!(?:[^'\n]|'')*'(?!')))"""
@@ -56,7 +58,7 @@ _NAME = re.compile(
     rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""
 )
 # A name that goes on in the next line would be one value with it.
-_CONTINUED = re.compile(rb"(?:\n[ ]*(?:#[^\n]*)?\r?)*\n[ \t]")
+_CONTINUED = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?)*\n[ \t]")
 _NOT_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off", b"inf", b"nan"))
 
 
@@ -80,7 +82,10 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
             return Doubt(f"two keys '{key.decode()}'")
     # What is open in front of a line may swallow it; what is opened after the last one may not.
     head = data if min(keys.values()) < 0 else data[: max(keys.values()) + 1]
-    head = _without_block_scalars(head)
+    text = _without_block_scalars(head)
+    if text is None:
+        return Doubt("a block scalar far to the right")
+    head = text
     if _OPEN_QUOTE.search(head) is not None or _has_open_flow(head):
         return Doubt("quotes or brackets over several lines")
     return _name(data, keys)
@@ -97,6 +102,30 @@ def identify_source(data: bytes) -> FlowId | None:
         return found
     parsed = parse(data, lenient=True)
     return parsed.flow_id if isinstance(parsed, ParsedDocument) else None
+
+
+def shows_a_flow(data: bytes) -> bool:
+    """Whether a document that cannot be parsed looks like a flow: its top level has all three keys.
+
+    The top level is column 0, or the column of the first line; or it is in braces.
+    """
+    wide = wide_encoding(data)
+    if wide is not None:
+        data = data.decode(wide, "replace").encode()
+    text = b"\n" + data.replace(BOM, b"").replace(b"\r", b"\n")
+    first = _CONTENT.search(text)
+    if first is None:
+        return False
+    if first["begin"] == b"{":
+        return all(re.search(_IN_BRACES % key, text) for key in _KEYS)
+    indent = first["indent"]
+    return all(re.search(_AT_TOP % (re.escape(indent), key), text) for key in _KEYS)
+
+
+# The first line with content: no comment, directive or marker.
+_CONTENT = re.compile(rb"\n(?P<indent>[ \t]*)(?!---(?:[ \n]|\Z))(?P<begin>[^\s#%])")
+_AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
+_IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
 
 
 def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | Doubt:
@@ -127,7 +156,7 @@ def _text_of(data: bytes, at: int) -> str | None:
     return text.decode("ascii")
 
 
-def _without_block_scalars(data: bytes) -> bytes:
+def _without_block_scalars(data: bytes) -> bytes | None:
     parts = []
     start = position = 0
     while (end := _BLOCK_HEADER_END.search(data, position)) is not None:
@@ -135,6 +164,8 @@ def _without_block_scalars(data: bytes) -> bytes:
         line = data.rfind(b"\n", start, end.start()) + 1
         header = _BLOCK_HEADER.match(data[line : end.start()])
         if header is not None:
+            if len(header["indent"]) > _MAX_INDENT:
+                return None
             parts.append(data[start:position])
             body = _body(len(header["indent"])).match(data, position)
             start = position = position if body is None else body.end()
@@ -142,6 +173,8 @@ def _without_block_scalars(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+# Each indentation has a pattern of its own.
+_MAX_INDENT = 100
 _BODIES: dict[int, re.Pattern[bytes]] = {}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from kestra_sync.model import Position
 from kestra_sync.repo.document import PLACE_LINE, ParsedDocument, Problem, position_at
 from kestra_sync.repo.quote import quoted
-from kestra_sync.repo.scalars import is_not_finite, plain, tagged
+from kestra_sync.repo.scalars import is_unreadable, plain, tagged
 from kestra_sync.repo.syntax import syntax_problem, unquoted_expression
 from kestra_sync.repo.text import decode
 
@@ -22,40 +22,44 @@ MAX_DEPTH = 100
 
 
 def parse(
-    data: bytes, *, lenient: bool = False, pure: bool = False
+    data: bytes, *, lenient: bool = False, tolerant: bool = False, pure: bool = False
 ) -> ParsedDocument | tuple[Problem, ...]:
     """Parse the (only) document of ``data``.
 
     :param lenient: of a duplicate key the last one wins, of several documents the first counts;
         as Kestra stores what it was sent.
+    :param tolerant: duplicate keys are told by the document, with the last one as the value;
+        else they are problems.
     :param pure: use the Python parser even if the C parser is there.
     """
     text = decode(data)
     if isinstance(text, Problem):
         return (text,)
-    from kestra_sync.repo.events import (
-        MarkedYAMLError,
-        YAMLError,
-        YAMLStreamError,
-        event_source,
-    )
+    from kestra_sync.repo.events import HAVE_C_PARSER, event_source
 
     builder = _Builder(text, lenient)
     try:
         builder.run(event_source(text, pure=pure))
     except _StopParsing as stop:
         builder.problems.append(stop.problem)
-    except MarkedYAMLError as error:
-        if not pure and "unexpected ':'" in str(error.problem):
-            # The C parser refuses `[http://x]` and `{image: python:3}`; Kestra does not.
-            return parse(data, lenient=lenient, pure=True)
-        builder.problems.append(syntax_problem(error, text))
-    except (YAMLError, YAMLStreamError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        builder.problems.append(Problem("yaml-syntax", first_line, None))
-    if builder.problems:
-        return tuple(builder.problems)
-    return builder.document()
+    except Exception as error:
+        if not pure and HAVE_C_PARSER:
+            # The C parser refuses a few things that Kestra does not, such as `[http://x]`, and
+            # has other words for the rest.
+            return parse(data, lenient=lenient, tolerant=tolerant, pure=True)
+        builder.problems.append(_problem_of(error, text))
+    problems = builder.problems if tolerant else [*builder.duplicates, *builder.problems]
+    return tuple(problems) or builder.document()
+
+
+def _problem_of(error: Exception, text: str) -> Problem:
+    """Whatever a parser throws at a file is wrong with the file, not with us."""
+    from kestra_sync.repo.events import MarkedYAMLError
+
+    if isinstance(error, MarkedYAMLError):
+        return syntax_problem(error, text)
+    first_line = str(error).strip().partition("\n")[0]
+    return Problem("yaml-syntax", first_line or type(error).__name__, None)
 
 
 class _StopParsing(Exception):  # noqa: N818  control flow inside this module
@@ -72,6 +76,13 @@ class _Frame:
     is_mapping: bool
     key: str | None = None
     key_place: int = 0
+    indexes: dict[str, int] = field(default_factory=dict)
+
+    def index_of(self, key: str) -> int:
+        """Which key of the mapping it is, from 0."""
+        if not self.indexes:  # from here on kept up to date: a file may have many duplicates
+            self.indexes = {each: index for index, each in enumerate(self.node)}
+        return self.indexes[key]
 
 
 @dataclass
@@ -79,13 +90,22 @@ class _Builder:
     text: str
     lenient: bool
     problems: list[Problem] = field(default_factory=list)
+    duplicates: list[Problem] = field(default_factory=list)
+    doubled: set[str] = field(default_factory=set)
     value: Any = None
     root: int = 0
     marks: dict[int, list[int]] = field(default_factory=dict)
     aliases: list[tuple[Position, str]] = field(default_factory=list)
 
     def document(self) -> ParsedDocument:
-        return ParsedDocument(self.value, position_at(self.root), tuple(self.aliases), self.marks)
+        return ParsedDocument(
+            self.value,
+            position_at(self.root),
+            tuple(self.aliases),
+            tuple(self.duplicates),
+            frozenset(self.doubled),
+            self.marks,
+        )
 
     def run(self, next_event: Any) -> None:
         """Consume the events of one document."""
@@ -97,8 +117,15 @@ class _Builder:
         stack: list[_Frame] = []
         frame: _Frame | None = None
         documents = 0
+        second: Position | None = None
         while (event := next_event()) is not None:
             kind = type(event)
+            if second is not None and kind is not kinds.DocumentEndEvent:
+                # Nothing behind a closing marker is no document.
+                if kind is not scalar or event.value.strip("\ufeff") or event.style or event.tag:
+                    raise _StopParsing(Problem("yaml-syntax", "a second document", second))
+                second = None
+                continue
             if kind is scalar:
                 if frame is not None and frame.is_mapping and frame.key is None:
                     self._key(frame, event)
@@ -133,13 +160,7 @@ class _Builder:
                 if documents > 1:
                     if self.lenient:
                         return
-                    raise _StopParsing(
-                        Problem(
-                            "yaml-syntax",
-                            "a second document",
-                            _position(event.start_mark),
-                        )
-                    )
+                    second = _position(event.start_mark)
                 continue
             else:
                 continue
@@ -152,10 +173,12 @@ class _Builder:
         if frame is None:
             self.value, self.root = node, place
         elif frame.key is not None:
-            if frame.key in frame.node:  # lenient: the last one wins
-                at = 2 * list(frame.node).index(frame.key)
+            if frame.key in frame.node:  # the last one wins
+                at = 2 * frame.index_of(frame.key)
                 frame.marks[at : at + 2] = (frame.key_place, place)
             else:
+                if frame.indexes:
+                    frame.indexes[frame.key] = len(frame.node)
                 frame.marks += (frame.key_place, place)
             frame.node[frame.key] = node
             frame.key = None
@@ -166,9 +189,11 @@ class _Builder:
     def _key(self, frame: _Frame, event: Any) -> None:
         """Take a key: its text, whatever it looks like, as Jackson does."""
         key: str = event.value
+        if not key.isascii():
+            key = _joined(key)
         if key in frame.node and not self.lenient:
-            first = position_at(frame.marks[2 * list(frame.node).index(key)])
-            self.problems.append(
+            first = position_at(frame.marks[2 * frame.index_of(key)])
+            self.duplicates.append(
                 Problem(
                     "yaml-duplicate-key",
                     f"the key '{quoted(key)}' is there twice, first on line {first.line}",
@@ -176,26 +201,35 @@ class _Builder:
                     "remove one of them",
                 )
             )
+            if frame.node is self.value:
+                self.doubled.add(key)
         frame.key, frame.key_place = key, _place(event.start_mark)
 
     def _scalar(self, event: Any) -> Any:
-        tag = event.tag
         text: str = event.value
-        if tag and tag != "!":
+        if not text.isascii():
+            text = _joined(text)
+        tag = str(event.tag) if event.tag else None
+        if tag is not None and tag != "!":
+            if is_unreadable(text, tag):
+                self._unreadable(event, text)
             return tagged(tag, text)
         # The C parser has '' for a plain scalar, the Python parser ''/None by version.
         if event.style and event.style != " ":
             return text
-        if text.startswith((".", "+.", "-.")) and is_not_finite(text):
-            self.problems.append(
-                Problem(
-                    "yaml-syntax",
-                    f"Kestra does not know the number {text}",
-                    _position(event.start_mark),
-                    "put quotes around it",
-                )
-            )
+        if is_unreadable(text):
+            self._unreadable(event, text)
         return plain(text)
+
+    def _unreadable(self, event: Any, text: str) -> None:
+        self.problems.append(
+            Problem(
+                "yaml-syntax",
+                f"Kestra does not know the number {quoted(text)}",
+                _position(event.start_mark),
+                "put quotes around it",
+            )
+        )
 
     def _alias(self, frame: _Frame | None, event: Any) -> str:
         position = _position(event.start_mark)
@@ -213,6 +247,11 @@ class _Builder:
             if column and line[column - 1 : column + 1] == "{{":
                 return unquoted_expression(Position(position.line, column))
         return Problem("yaml-syntax", "a key must be text", position)
+
+
+def _joined(text: str) -> str:
+    """Escapes such as ``\\ud83d\\ude00`` put together; half a pair becomes U+FFFD, as in Java."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _place(mark: Any) -> int:

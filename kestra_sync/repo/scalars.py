@@ -21,7 +21,13 @@ _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]+|0|[1-9][0-9_]*)\Z"
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|[0-9][0-9_]*(?=[eE])|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?\Z"
 )
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+# Numbers to SnakeYAML that Jackson cannot read: infinities, NaN, and base 60 with a fraction.
+_UNREADABLE = re.compile(
+    r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*\Z"
+)
+
+
+_NAMED_FLOATS = frozenset(("", "NaN", "Infinity", "INF", "-Infinity", "-INF", "+Infinity", "+INF"))
 
 
 def plain(text: str) -> Scalar:
@@ -53,9 +59,13 @@ def tagged(tag: str, text: str) -> Scalar:
     return text
 
 
-def is_not_finite(text: str) -> bool:
-    """Whether Jackson takes the text for an infinity or a NaN, and then refuses it."""
-    return _NOT_FINITE.match(text) is not None
+def is_unreadable(text: str, tag: str | None = None) -> bool:
+    """Whether Jackson takes a scalar for a number, and then refuses it."""
+    if tag is not None:
+        if tag.removeprefix("tag:yaml.org,2002:") != "float" or text in _NAMED_FLOATS:
+            return False
+        return not isinstance(tagged(tag, text), float)
+    return text[:1] in _STARTS_NUMBER and _UNREADABLE.match(text) is not None
 
 
 def _integer(text: str) -> int | str:
@@ -64,6 +74,8 @@ def _integer(text: str) -> int | str:
     digits = digits.lstrip("+-")
     # No one writes numbers of that length; int() itself refuses 4300 digits and more.
     if len(digits) > 1000:
+        return text
+    if digits in ("0b", "0x"):
         return text
     if digits.startswith(("0b", "0x")):
         return sign * int(digits, 0)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from kestra_sync.model import Document
+from kestra_sync.repo.text import wide_encoding
 
 BOM = b"\xef\xbb\xbf"
 
@@ -19,8 +20,9 @@ _MARKER = re.compile(
     rb"(?:^|(?<=[\r\n])|(?<=\A\xef\xbb\xbf))(---|\.\.\.)(?=[ \t\r\n]|\Z)[^\r\n]*(?:\r\n|\r|\n|\Z)"
 )
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
-_BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n|\Z))*\Z")
-_PROLOGUE = re.compile(rb"(?:(?:[ \t]*(?:#[^\r\n]*)?|%[^\r\n]*)(?:\r\n|\r|\n|\Z))*\Z")
+# There must be one way only to match a line: with two, thirty lines have a billion.
+_BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r(?!\n)|\n|\Z))*\Z")
+_PROLOGUE = re.compile(rb"(?:(?:[ \t]*(?:#[^\r\n]*)?|%[^\r\n]*)(?:\r\n|\r(?!\n)|\n|\Z))*\Z")
 _ON_MARKER = re.compile(rb"---[ \t]+[^ \t#\r\n]")
 
 
@@ -33,17 +35,20 @@ class _Segment:
 
 def split(path: str, data: bytes) -> tuple[Document, ...]:
     """The documents of a file; none if it holds only comments, blank lines and directives."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: refused by the parser, as a whole
+    if wide_encoding(data) is not None:  # refused by the parser, as a whole
         return (Document(path, 0, 1, data),)
     if b"---" not in data and b"..." not in data:
         return () if _is_empty(_BLANK, data) else (Document(path, 0, 1, data),)
     segments = [segment for segment in _segments(data) if not segment.empty]
     if len(segments) == 1:
         return (Document(path, 0, 1, data),)
-    return tuple(
-        Document(path, index, _line_of(data, segment.start), segment.data)
-        for index, segment in enumerate(segments)
-    )
+    documents = []
+    line, counted = 1, 0
+    for index, segment in enumerate(segments):
+        line += sum(1 for _ in _LINE_BREAK.finditer(data, counted, segment.start))
+        counted = segment.start
+        documents.append(Document(path, index, line, segment.data))
+    return tuple(documents)
 
 
 def _segments(data: bytes) -> list[_Segment]:
@@ -67,7 +72,3 @@ def _segment(data: bytes, start: int, end: int, prologue: bool) -> _Segment:
 
 def _is_empty(pattern: re.Pattern[bytes], part: bytes) -> bool:
     return pattern.match(part.removeprefix(BOM)) is not None
-
-
-def _line_of(data: bytes, offset: int) -> int:
-    return sum(1 for _ in _LINE_BREAK.finditer(data, 0, offset)) + 1

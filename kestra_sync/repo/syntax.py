@@ -29,6 +29,7 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
     ("", "tab character", "a tab in the indentation", False),
     ("block scalar", "indentation indicator", "a broken block scalar header", False),
     ("block scalar", "comment or line break", "text after a block scalar header", False),
+    ("", "after document end marker", "something after the end of the document", False),
     ("", "document start", "something after the end of the document", False),
     ("", "node content", "a value is missing here", False),
     ("", "sequence entries are not allowed", "a '- ' is not allowed here", False),

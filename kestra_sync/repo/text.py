@@ -9,6 +9,9 @@ from kestra_sync.model import Position
 from kestra_sync.repo.document import Problem
 
 MAX_BYTES = 10 * 1024 * 1024
+"""Kestra answers 500 to a longer body."""
+MAX_CHARACTERS = 3 * 1024 * 1024
+"""The limit of Kestra's YAML parser, in code points."""
 
 _UTF8_BOM = "\ufeff"
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
@@ -16,21 +19,21 @@ _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 @cache
 def _forbidden() -> re.Pattern[str]:
-    """What YAML 1.1 does not allow in a stream (SnakeYAML and libyaml refuse it as well).
+    """What SnakeYAML does not allow in a stream; a byte order mark inside of it, it does.
 
     Slow to compile, and of no use to a run that parses nothing.
     """
-    return re.compile(
-        "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-    )
+    return re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def decode(data: bytes) -> str | Problem:
     """The text of a document, without its byte order mark, or what is wrong with the bytes."""
     if len(data) > MAX_BYTES:
         return too_large(len(data))
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Problem("yaml-encoding", "the file is UTF-16", Position(1, 1), "save it as UTF-8")
+    wide = wide_encoding(data)
+    if wide is not None:
+        name = wide[:6].upper()
+        return Problem("yaml-encoding", f"the file is {name}", Position(1, 1), "save it as UTF-8")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -41,7 +44,13 @@ def decode(data: bytes) -> str | Problem:
             position_at(before, len(before)),
             "save the file as UTF-8",
         )
+    if len(text) > MAX_CHARACTERS:
+        return _too_long(len(text))
     text = text.removeprefix(_UTF8_BOM)
+    if text.startswith(_UTF8_BOM):
+        return Problem(
+            "yaml-encoding", "two byte order marks", Position(1, 1), "remove one of them"
+        )
     bad = None if text.isascii() and text.isprintable() else _forbidden().search(text)
     if bad is not None:
         return Problem(
@@ -53,11 +62,45 @@ def decode(data: bytes) -> str | Problem:
     return text
 
 
+def wide_encoding(data: bytes) -> str | None:
+    """The encoding of two or four bytes a character that ``data`` is in, as Python calls it.
+
+    Told by the byte order mark or, as YAML does, by the zero bytes of its first characters.
+    """
+    for mark, name in _WIDE_MARKS:
+        if data.startswith(mark):
+            return name
+    return _WIDE_ZEROS.get("".join("0" if byte == 0 else "x" for byte in data[:4]))
+
+
+_WIDE_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_WIDE_ZEROS = {
+    "x000": "utf-32-le",
+    "000x": "utf-32-be",
+    "x0x0": "utf-16-le",
+    "0x0x": "utf-16-be",
+}
+
+
 def too_large(size: int) -> Problem:
     """Kestra answers 500 to a body over 10 MiB, so there is no use in reading more."""
     return Problem(
         "file-too-large",
         f"{size:,} bytes; Kestra takes {MAX_BYTES:,} at most",
+        None,
+        "move scripts and data into namespace files",
+    )
+
+
+def _too_long(characters: int) -> Problem:
+    return Problem(
+        "file-too-large",
+        f"{characters:,} characters; Kestra reads {MAX_CHARACTERS:,} at most",
         None,
         "move scripts and data into namespace files",
     )

@@ -5,6 +5,9 @@ case without warnings needs none. The line ``# kestra: accepts`` marks a negativ
 refuse and Kestra does not (a key that is there twice): all others must be refused by the server
 as well, see ``tests/e2e/test_cases_agree.py``. The rules are those of Kestra 1.3; the lines
 ``# kestra 2.0: refuses`` and ``# kestra 2.0: accepts`` mark cases about which 2.0 thinks otherwise.
+
+``yaml`` holds files that show how Kestra reads YAML: those that it accepts, those that it refuses,
+and those that it accepts and we refuse, since something in them would be lost.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from kestra_sync.repo import load
 ROOT = Path(__file__).parent
 POSITIVE = tuple(sorted((ROOT / "positive").glob("*.yaml")))
 NEGATIVE = tuple(sorted((ROOT / "negative").glob("*.yaml")))
+YAML_ACCEPTED = tuple(sorted((ROOT / "yaml" / "accepted").glob("*.yaml")))
+YAML_REFUSED = tuple(sorted((ROOT / "yaml" / "refused").glob("*.yaml")))
+YAML_STRICTER = tuple(sorted((ROOT / "yaml" / "stricter").glob("*.yaml")))
 ACCEPTED = "# kestra: accepts"
 
 

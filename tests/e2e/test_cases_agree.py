@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.repo import split
-from tests.cases import NEGATIVE, POSITIVE, accepted_by_kestra
+from kestra_sync.repo import load, split
+from tests.cases import (
+    NEGATIVE,
+    POSITIVE,
+    YAML_ACCEPTED,
+    YAML_REFUSED,
+    YAML_STRICTER,
+    accepted_by_kestra,
+)
 from tests.support.server import Http
 
 
@@ -36,3 +43,31 @@ def test_kestra_judges_each_case_as_it_says(http: Http, case: Path) -> None:
         assert refusals == []
     else:
         assert refusals
+
+
+def test_kestra_reads_yaml_as_we_do(http: Http) -> None:
+    """All files of the corpus, in few requests."""
+    files = [*YAML_ACCEPTED, *YAML_REFUSED, *YAML_STRICTER]
+    sources = [(file, source) for file in files for source in _sources(file)]
+    refused: set[Path] = set()
+    for start in range(0, len(sources), 100):
+        batch = sources[start : start + 100]
+        parts = [
+            ("flows", (f"{number}.yaml", source, "application/x-yaml"))
+            for number, (_, source) in enumerate(batch)
+        ]
+        answers = http.post("/flows/validate", files=parts).json()
+        assert len(answers) == len(batch)
+        refused |= {
+            batch[int(answer["filename"].removesuffix(".yaml"))][0]
+            for answer in answers
+            if answer.get("constraints")
+        }
+    assert {file.name for file in (*YAML_ACCEPTED, *YAML_STRICTER) if file in refused} == set()
+    assert {file.name for file in YAML_REFUSED if file not in refused} == set()
+
+
+def _sources(file: Path) -> list[bytes]:
+    """What would be sent of a file; of one that is no flow to us, its documents."""
+    flows = [flow.document.data for flow in load([str(file)]).flows]
+    return flows or [document.data for document in split(file.name, file.read_bytes())]

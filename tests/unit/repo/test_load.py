@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def _flow(name: str, rest: str = "") -> str:
     return f"id: {name}\nnamespace: x.y\ntasks:\n  - id: t\n    type: a.b\n{rest}"
 
 
-def _load(files: dict[str, str | bytes], *, strict: bool = False) -> Repository:
+def _load(files: Mapping[str, str | bytes], *, strict: bool = False) -> Repository:
     for name, content in files.items():
         path = Path("f", name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,18 +53,18 @@ def test_one_bad_file_hides_no_other() -> None:
     found = _load(
         {
             "a.yaml": _flow("a"),
-            "b.yaml": "id: [\n",
-            "c.yaml": _flow("c1") + "---\nid: {\n---\n" + _flow("c2"),
-            "d.yaml": b"id: \xff\nx\n",
+            "b.yaml": "namespace: x\ntasks:\nid: [\n",
+            "c.yaml": _flow("c1") + "---\nnamespace: x\ntasks:\nid: {\n---\n" + _flow("c2"),
+            "d.yaml": b"id: \xff\nnamespace: x\ntasks:\n",
             "e.yaml": "some: thing\n",
             "f.yaml": "",
         }
     )
     assert [str(flow.flow_id) for flow in found.flows] == ["x.y/a", "x.y/c1", "x.y/c2"]
-    assert [flow.document.first_line for flow in found.flows] == [1, 1, 9]
+    assert [flow.document.first_line for flow in found.flows] == [1, 1, 11]
     assert _said(found) == [
-        "f/b.yaml:2 yaml-syntax",
-        "f/c.yaml:8 yaml-syntax",
+        "f/b.yaml:4 yaml-syntax",
+        "f/c.yaml:10 yaml-syntax",
         "f/d.yaml:1 yaml-encoding",
     ]
     assert [(entry.path, entry.reason) for entry in found.skipped] == [
@@ -119,7 +120,7 @@ def test_special_files_are_not_opened() -> None:
 
 
 def test_parse_flow_knows_the_file() -> None:
-    found = _load({"a.yaml": _flow("a") + "---\n" + _flow("b", "    c: 1\n    c: 2\n")})
+    found = _load({"a.yaml": _flow("a") + "---\n" + _flow("b", "    c: 'd\n")})
     good, bad = found.flows
     parsed = parse_flow(good)
     assert isinstance(parsed, ParsedDocument)
@@ -129,7 +130,7 @@ def test_parse_flow_knows_the_file() -> None:
     problems = parse_flow(bad)
     assert isinstance(problems, tuple)
     assert [(d.path, d.position, d.flow) for d in problems] == [
-        ("f/a.yaml", Position(13, 5), FlowId("x.y", "b"))
+        ("f/a.yaml", Position(12, 8), FlowId("x.y", "b"))
     ]
     assert file_position(bad.document, Position(1, 2)) == Position(7, 2)
 
@@ -173,8 +174,88 @@ def test_render_is_the_identity() -> None:
     assert render_all([flow, flow]) == (desired, desired)
 
 
+HELM = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "chart.fullname" . }}
+  namespace: {{ .Values.namespace }}
+spec:
+  replicas: {{ .Values.replicas }}
+"""
+ANSIBLE = """\
+- hosts: all
+  tasks:
+    - name: say
+      debug: msg={{ greeting }}: {{ name }}
+"""
+NO_FLOWS: dict[str, str | bytes] = {
+    "openapi.yml": "%YAML 1.2\n---\na: 1\n",
+    "chart/deployment.yaml": HELM,
+    "chart/conditional.yaml": "{{- if .Values.on }}\nid: x\ntasks: []\n{{- end }}\n",
+    "playbook.yml": ANSIBLE,
+    "jinja.yaml": "{% for x in y %}\nid: {{ x }}\n{% endfor %}\n",
+    "two.yaml": "id: {{ x }}\nnamespace: {{ y }}\n",
+    "nested.yaml": "spec: {{ x }}\n  id: a\n  namespace: b\n  tasks: []\n",
+    "tag.yaml": "a: !x!y z\n",
+    "bomb.yaml": "a: &a [*a, *a]\nb: {{\n",
+    "binary.yaml": bytes(range(256)),
+    "nul.yaml": b"\0" * 64,
+    "utf16.yaml": "a: 1\n".encode("utf-16"),
+    "utf32.yaml": "a: 1\n".encode("utf-32"),
+    "utf16-without-mark.yaml": "apiVersion: 1\n".encode("utf-16-be"),
+    "latin1.yaml": "a: é\n".encode("latin-1"),
+    "surrogate.yaml": b"a: \xed\xa0\x80\n",
+    "number.yaml": "a: .inf\n",
+    "deep.yaml": "[" * 10_000,
+    "escape.yaml": 'a: "\\U00110000"\n',
+    "directive.yaml": "%YAML 3.0\n---\na: 1\n",
+    "tag-directive.yaml": "%TAG\n---\na: 1\n",
+}
+
+
+@pytest.mark.parametrize("name", NO_FLOWS)
+def test_what_cannot_be_parsed_and_shows_no_flow_is_skipped(name: str) -> None:
+    found = _load({name: NO_FLOWS[name], "a.yaml": _flow("a")})
+    assert not found.diagnostics
+    assert [str(flow.flow_id) for flow in found.flows] == ["x.y/a"]
+    (skipped,) = found.skipped
+    assert skipped.path == f"f/{name}"
+    # A plain mapping without the keys is not even parsed.
+    assert skipped.reason.startswith("no `") or ".kestraignore" in skipped.reason
+    strict = _load({name: NO_FLOWS[name]}, strict=True)
+    assert [d.rule for d in strict.diagnostics if d.path == f"f/{name}"] == ["not-a-flow"]
+
+
+FLOWS_THAT_CANNOT_BE_PARSED: dict[str, str | bytes] = {
+    "plain": "id: a\nnamespace: x\ntasks: {{ x }}\n",
+    "marker": "---\n# c\nid: a\nnamespace: x\ntasks: {{ x }}\n",
+    "quoted keys": "'id': a\n\"namespace\" : x\ntasks: {{ x }}\n",
+    "indented": "  id: a\n  namespace: x\n  tasks: {{ x }}\n",
+    "first line indented": "  x y\nid: a\nnamespace: x\ntasks:\n  - a: [\n",
+    "braces": '{"id": "a", "namespace": "x", "tasks": [{{ x }}]}',
+    "old line breaks": "id: a\rnamespace: x\rtasks: {{ x }}\r",
+    "utf-16": "id: a\nnamespace: x\ntasks:\n".encode("utf-16"),
+    "utf-32": "id: a\nnamespace: x\ntasks:\n".encode("utf-32"),
+    "nul": "id: a\nnamespace: x\ntasks: \0\n",
+}
+
+
+@pytest.mark.parametrize("name", FLOWS_THAT_CANNOT_BE_PARSED)
+def test_a_flow_that_cannot_be_parsed_is_an_error(name: str) -> None:
+    found = _load({"a.yaml": FLOWS_THAT_CANNOT_BE_PARSED[name]})
+    assert not found.skipped
+    errors = list(found.diagnostics)
+    for flow in found.flows:
+        parsed = parse_flow(flow)
+        assert isinstance(parsed, tuple)
+        errors.extend(parsed)
+    assert errors
+
+
 def test_diagnostics_are_sorted() -> None:
-    found = _load({"b.yaml": "id: [\n", "a.yaml": "id: {\n"})
+    rest = "namespace: x\ntasks:\n"
+    found = _load({"b.yaml": f"{rest}id: [\n", "a.yaml": f"{rest}id: {{\n"})
     assert all(isinstance(entry, Diagnostic) for entry in found.diagnostics)
     assert [d.path for d in found.diagnostics] == ["f/a.yaml", "f/b.yaml"]
 

@@ -203,7 +203,9 @@ def test_errors_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
         raise error
 
     monkeypatch.setattr(events, "event_source", broken)
-    error: Exception = events.YAMLError("what\nnow")
+    error: Exception = ValueError("what\nnow")
     assert _problem(b"a").message == "what"
+    error = RecursionError()
+    assert _problem(b"a").message == "RecursionError"
     error = events.MarkedYAMLError(problem="strange")
     assert parse(b"a") == (Problem("yaml-syntax", "strange", None),)
