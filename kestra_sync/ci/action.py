@@ -100,20 +100,31 @@ def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run
     code = run(_arguments(inputs, context, files))
     document = _document(files)
     result = result_of(inputs.command, code, document)
+    # First of all, so that nothing which fails afterwards keeps them from later steps.
+    plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan
+    outputs = result.outputs(
+        plan_file=str(plan_file.resolve()) if is_file(plan_file) else "",
+        report_file=str(files.report) if is_file(files.report) else "",
+    )
+    _guarded(runner, "The outputs of the step", lambda: runner.set_outputs(outputs))
     if inputs.annotations:
-        runner.annotate(files.text("github"))
-    posted = _post(inputs, context, files, result)
+        _guarded(runner, "The annotations", lambda: runner.annotate(files.text("github")))
+    posted: list[tuple[str, str]] = []
+    _guarded(runner, "The comment", lambda: posted.extend(_post(inputs, context, files, result)))
     for kind, text in posted:
         runner.say(kind, text)
-    _summarise(inputs, runner, files, [text for kind, text in posted if kind == "warning"])
-    plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan
-    runner.set_outputs(
-        result.outputs(
-            plan_file=str(plan_file.resolve()) if is_file(plan_file) else "",
-            report_file=str(files.report) if is_file(files.report) else "",
-        )
-    )
+    problems = [text for kind, text in posted if kind == "warning"]
+    _guarded(runner, "The summary", lambda: _summarise(inputs, runner, files, problems))
     return result
+
+
+def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
+    """What the command did is done: that something about it cannot be told changes nothing."""
+    try:
+        write()
+    except Exception as error:
+        said = error.message if isinstance(error, KestraSyncError) else type(error).__name__
+        runner.say("warning", f"{what} could not be written: {said}")
 
 
 def _summarise(inputs: Inputs, runner: Runner, files: Files, problems: Sequence[str]) -> None:
@@ -179,6 +190,12 @@ def _digest(inputs: Inputs, context: Context) -> str:
             f"the plan that was reviewed cannot be read: {error.message}",
             remedy="give the job `permissions: pull-requests: read`",
         ) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise KestraSyncError(
+            f"the plan that was reviewed cannot be read: GitHub answers with something else"
+            f" ({type(error).__name__})",
+            remedy="check GITHUB_API_URL, and any proxy before it",
+        ) from error
     finally:
         github.close()
 
@@ -219,6 +236,8 @@ def _comment(github: GithubApi, context: Context, body: str) -> tuple[str, str]:
         return "notice", comment.post(github.comments(context.pull_request), body)
     except KestraError as error:
         return "warning", comment.excuse(error, context, "comment", "pull-requests")
+    except Exception as error:
+        return "warning", _odd("comment", error)
 
 
 def _issue(
@@ -230,3 +249,9 @@ def _issue(
         return "notice", issue.report(issues, body, drifted=drifted)
     except KestraError as error:
         return "warning", comment.excuse(error, context, "issue", "issues")
+    except Exception as error:
+        return "warning", _odd("issue", error)
+
+
+def _odd(what: str, error: Exception) -> str:
+    return f"The {what} could not be written: GitHub's answer makes no sense ({error!r:.200})"

@@ -79,20 +79,30 @@ def reviewed_digest(github: GithubApi, context: Context, first: str) -> str:
     :raises ConflictError: there is no such thing; nothing that was not reviewed is applied.
     :raises KestraError: GitHub cannot be asked.
     """
-    numbers = (
-        [context.pull_request]
-        if context.pull_request is not None
-        else github.merged(context.sha, context.branch)
-    )
-    for number in numbers:
-        for note in reversed(own(github.comments(number), first)):
-            digest = digest_in(note.body)
-            if digest is not None:
-                return digest
-    where = ", ".join(f"#{number}" for number in numbers)
-    said = f"no comment with a plan in {where}" if where else "no pull request was merged with it"
-    raise ConflictError(
-        f"what was reviewed for commit {context.sha[:12]} is not known: {said}",
+    if context.pull_request is not None:
+        number = context.pull_request
+    else:
+        numbers = github.merged(context.sha, context.branch)
+        if len(numbers) != 1:
+            several = ", ".join(f"#{each}" for each in numbers) + " were"
+            found = several if numbers else "no pull request was"
+            raise _unknown(context, f"{found} merged with it")
+        number = numbers[0]
+    notes = own(github.comments(number), first)
+    # An older one may show a plan that was replaced since.
+    newest = notes[-1] if notes else None
+    digest = digest_in(newest.body) if newest is not None else None
+    if newest is None or digest is None:
+        raise _unknown(context, f"no comment with a plan in #{number}")
+    doubt = github.edited_by_others(newest)
+    if doubt is not None:
+        raise _unknown(context, f"the comment in #{number} is not ours any more: {doubt}")
+    return digest
+
+
+def _unknown(context: Context, why: str) -> ConflictError:
+    return ConflictError(
+        f"what was reviewed for commit {context.sha[:12]} is not known: {why}",
         remedy="plan in the pull request with `comment: true`, or apply without"
         " `expect-digest: reviewed`",
     )

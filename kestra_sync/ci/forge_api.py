@@ -14,6 +14,7 @@ from kestra_sync import __version__
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.credentials import Credentials
+from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.request import JSON, Request, query
 from kestra_sync.kestra.transport import Timeouts, Transport
 
@@ -103,3 +104,20 @@ class ForgeApi:
                 accept=self._accept,
             )
         )
+
+
+def text_of(document: object, name: str) -> str:
+    """A member of an answer, ``""`` for everything that is not text."""
+    value = document.get(name) if isinstance(document, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def number_of(document: Mapping[str, Any], name: str) -> int:
+    """A number in an answer.
+
+    :raises UnexpectedAnswer: there is none.
+    """
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnexpectedAnswer(f"the answer has no whole number as {name!r}")
+    return value

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.ci.context import Context
-from kestra_sync.ci.forge_api import ForgeApi
+from kestra_sync.ci.forge_api import ForgeApi, number_of, text_of
 from kestra_sync.ci.notes import Note
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.errors import ApiError, KestraError
@@ -16,6 +16,9 @@ from kestra_sync.kestra.request import segments
 WORKFLOW_LOGIN = "github-actions[bot]"
 _ACCEPT = "application/vnd.github+json"
 _HEADERS = {"X-GitHub-Api-Version": "2022-11-28"}
+_LAST_EDIT = """query($id: ID!) {
+  node(id: $id) { ... on IssueComment { lastEditedAt editor { __typename login } } }
+}"""
 
 
 class GithubApi:
@@ -56,25 +59,57 @@ class GithubApi:
 
     def _user(self) -> str:
         try:
-            return str(self._api.get("/user").get("login") or "")
+            return text_of(self._api.get("/user"), "login")
         except ApiError as error:
             if error.status not in (401, 403, 404):
                 raise
             return ""
 
     def _viewer(self) -> str:
+        try:
+            viewer = self._graphql("query { viewer { login } }").get("viewer")
+        except KestraError:
+            return ""
+        login = text_of(viewer, "login")
+        # There an app may go by its name alone.
+        return login if not login or login.endswith("[bot]") else f"{login}[bot]"
+
+    def _graphql(self, question: str, **variables: str) -> dict[str, Any]:
+        """The data of an answer of the other API.
+
+        :raises KestraError: it refuses, or answers with something else.
+        """
         base, _, last = self._context.graphql_url.rpartition("/")
         api = self._connect(base)
         try:
-            answer = api.send("POST", f"/{last}", {"query": "{ viewer { login } }"})
-        except KestraError:
-            return ""
+            answer = api.send("POST", f"/{last}", {"query": question, "variables": variables})
         finally:
             api.close()
-        viewer = (answer.get("data") or {}).get("viewer") or {}
-        login = str(viewer.get("login") or "")
-        # There an app may go by its name alone.
-        return login if not login or login.endswith("[bot]") else f"{login}[bot]"
+        data = answer.get("data")
+        return data if isinstance(data, dict) else {}
+
+    def edited_by_others(self, note: Note) -> str | None:
+        """Why the text of a comment of ours may not be ours; ``None`` if it is.
+
+        Whoever may write to the repository may edit it, and it keeps its author. An update of ours
+        replaces all of it, so who edited last counts.
+
+        :raises KestraError: GitHub cannot be asked.
+        """
+        if not note.touched:
+            return None
+        comment = self._graphql(_LAST_EDIT, id=note.node).get("node") if note.node else None
+        if not isinstance(comment, dict) or "lastEditedAt" not in comment:
+            return "it was edited, and GitHub does not tell by whom"
+        if comment["lastEditedAt"] is None:
+            return None
+        editor = comment.get("editor")
+        login = text_of(editor, "login")
+        if text_of(editor, "__typename") == "Bot" and not login.endswith("[bot]"):
+            login += "[bot]"
+        if login.lower() == self.login().lower():
+            return None
+        return f"it was edited by {login or 'somebody who is not known any more'}"
 
     def comments(self, number: int) -> GithubComments:
         """The comments on a pull request."""
@@ -85,17 +120,20 @@ class GithubApi:
         return GithubIssues(self, self._api, self._repository, title)
 
     def merged(self, sha: str, branch: str) -> list[int]:
-        """The pull requests by which a commit came to a branch, the likeliest first.
+        """The pull requests whose own merge made this commit of a branch.
+
+        GitHub names with a commit every pull request that contains it; of the others the merge
+        made another commit.
 
         :raises KestraError: whatever went wrong.
         """
-        found = [
-            each
+        return [
+            number_of(each, "number")
             for each in self._api.pages(f"{self._repository}/commits/{segments(sha)}/pulls")
-            if each.get("merged_at") and (each.get("base") or {}).get("ref") == branch
+            if each.get("merged_at")
+            and text_of(each.get("base"), "ref") == branch
+            and each.get("merge_commit_sha") == sha
         ]
-        found.sort(key=lambda each: each.get("merge_commit_sha") != sha)
-        return [int(each["number"]) for each in found]
 
 
 class GithubComments:
@@ -167,8 +205,10 @@ class GithubIssues:
 def _note(document: dict[str, Any]) -> Note:
     return Note(
         # An issue is known by its number, a comment has none.
-        int(document.get("number") or document["id"]),
-        str((document.get("user") or {}).get("login") or ""),
-        str(document.get("body") or ""),
-        str(document.get("html_url") or ""),
+        number_of(document, "number" if document.get("number") else "id"),
+        text_of(document.get("user"), "login"),
+        text_of(document, "body"),
+        text_of(document, "html_url"),
+        text_of(document, "node_id"),
+        touched=document.get("updated_at") != document.get("created_at"),
     )

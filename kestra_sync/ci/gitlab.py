@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kestra_sync.ci.forge_api import ForgeApi
+from kestra_sync.ci.forge_api import ForgeApi, number_of, text_of
 from kestra_sync.ci.notes import Note, first_line, upsert
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.backoff import Backoff
@@ -36,7 +36,7 @@ class GitlabNotes:
 
     def login(self) -> str:
         """Whose token this is."""
-        return str(self._api.get("/user").get("username") or "")
+        return text_of(self._api.get("/user"), "username")
 
     def list(self) -> Iterator[Note]:
         """All of them, the oldest first."""
@@ -57,8 +57,8 @@ class GitlabNotes:
 
 
 def _note(document: Mapping[str, Any]) -> Note:
-    author = (document.get("author") or {}).get("username")
-    return Note(int(document["id"]), str(author or ""), str(document.get("body") or ""))
+    author = text_of(document.get("author"), "username")
+    return Note(number_of(document, "id"), author, text_of(document, "body"))
 
 
 def note(

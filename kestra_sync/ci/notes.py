@@ -17,12 +17,16 @@ class Note:
 
     :param author: the login of whoever wrote it.
     :param url: its page; ``""`` if that is not known.
+    :param node: its name in the other API; ``""`` if that is not known.
+    :param touched: it was edited since it was written, by us or by others.
     """
 
     id: int
     author: str
     body: str
     url: str = ""
+    node: str = ""
+    touched: bool = False
 
 
 class Notes(Protocol):

@@ -38,6 +38,7 @@ class Github:
     issues: list[dict[str, Any]] = field(default_factory=list)
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    editors: dict[str, str] = field(default_factory=dict)
     url: str = ""
     _ids: int = 100
 
@@ -49,6 +50,9 @@ class Github:
             "user": {"login": author},
             "body": body,
             "html_url": f"{self.url}/{self.repository}/pull/{number}#issuecomment-{self._ids}",
+            "node_id": f"IC_{self._ids}",
+            "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
         }
         self.comments.setdefault(number, []).append(comment)
         return comment
@@ -69,6 +73,20 @@ class Github:
         self.issues.append(issue)
         return issue
 
+    def edit_comment(self, comment: dict[str, Any], body: str, by: str) -> None:
+        """Somebody who may write to the repository edits a comment, whoever wrote it."""
+        comment["body"] = body
+        comment["updated_at"] = f"2026-01-02T00:00:{len(self.editors):02}Z"
+        self.editors[comment["node_id"]] = by
+
+    def _last_edit(self, node: str) -> dict[str, Any] | None:
+        if not any(each["node_id"] == node for one in self.comments.values() for each in one):
+            return None
+        by = self.editors.get(node)
+        bot = by is not None and by.endswith("[bot]")
+        editor = {"__typename": "Bot" if bot else "User", "login": (by or "").removesuffix("[bot]")}
+        return {"lastEditedAt": None if by is None else "then", "editor": editor if by else None}
+
     def writes(self) -> list[str]:
         """The requests that change something."""
         return [each for each in self.requests if not each.startswith("GET")]
@@ -81,7 +99,11 @@ class Github:
             return 500, {"message": "Server Error"}
         parameters = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/graphql":
-            data = {"viewer": {"login": self.viewer}} if self.viewer else None
+            data: dict[str, Any] | None = (
+                {"viewer": {"login": self.viewer}} if self.viewer else None
+            )
+            if "lastEditedAt" in body.get("query", ""):
+                data = {"node": self._last_edit(body["variables"]["id"])}
             return 200, {"data": data}
         if parts.path == "/user":
             refused = (403, {"message": "Resource not accessible by integration"})
@@ -129,7 +151,7 @@ class Github:
                 if method == "DELETE":
                     comments.remove(comment)
                     return 204, None
-                comment["body"] = body["body"]
+                self.edit_comment(comment, body["body"], self.login)
                 return 200, comment
         return 404, {"message": "Not Found"}
 

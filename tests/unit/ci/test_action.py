@@ -292,6 +292,39 @@ def test_what_was_not_reviewed_is_not_applied(
     assert run.args == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None, [], {}, [1e999], [{"id": 1e400, "user": [], "body": {}}], [{"id": True}], "text",
+        [{"number": "7", "merged_at": 1, "base": [], "merge_commit_sha": {}}],
+        [{"id": 1, "user": {"login": 7}, "body": 7, "updated_at": 1}], 10**400,
+    ],
+)  # fmt: skip
+def test_odd_answers_never_alter_what_an_apply_did(
+    github: Github, environ: dict[str, str], odd: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outputs are there, and the exit code is the one of the command."""
+    monkeypatch.setattr(github, "answer", lambda *_: (200, odd))
+    inputs = {"INPUT_COMMAND": "plan", "INPUT_COMMENT": "true"}
+    assert main({**environ, **inputs}, CommandLine(2)) == 0
+    assert "exit-code<<" in Path(environ["GITHUB_OUTPUT"]).read_text()
+    inputs = {"INPUT_COMMAND": "drift", "INPUT_ISSUE": "true"}
+    assert main({**environ, **inputs}, CommandLine(2, {"drifted": [{}]})) == 0
+    # What was reviewed is not known then: nothing is applied.
+    inputs = {"INPUT_COMMAND": "apply", "INPUT_EXPECT_DIGEST": "reviewed"}
+    run = CommandLine()
+    assert main({**environ, **inputs}, run) in (ExitCode.CONFLICT, ExitCode.FAILURE)
+    assert run.args == []
+
+
+def test_files_that_cannot_be_written_never_alter_what_an_apply_did(
+    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ |= {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path)}
+    assert main({**environ, "INPUT_COMMAND": "apply"}, CommandLine()) == 0
+    assert "The outputs of the step could not be written" in capsys.readouterr().out
+
+
 def test_the_real_thing(tmp_path: Path) -> None:
     """By its path, as the action runs it: nothing comes from the checkout of the pull request."""
     flows = tmp_path / "flows"

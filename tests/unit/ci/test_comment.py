@@ -187,3 +187,54 @@ def test_nothing_was_reviewed(github: Github, api: GithubApi, context: Context) 
     github.add_comment(6, body(), author="mallory")
     with pytest.raises(ConflictError, match="no comment with a plan in #6"):
         comment.reviewed_digest(api, pushed, MARKER)
+
+
+def test_another_pull_request_s_plan_was_not_reviewed(
+    github: Github, api: GithubApi, context: Context
+) -> None:
+    """Neither that of one that contains the commit, nor one of two by the same merge."""
+    pushed = replace(context, pull_request=None)
+    github.add_comment(5, body())
+    github.add_comment(6, body())
+    github.pulls["c0ffee"] = [merged(5, "other"), merged(6, "c0ffee")]
+    github.comments[6].clear()
+    with pytest.raises(ConflictError, match="no comment with a plan in #6"):
+        comment.reviewed_digest(api, pushed, MARKER)
+    github.pulls["c0ffee"] = [merged(5, "other")]
+    with pytest.raises(ConflictError, match="no pull request was merged with it"):
+        comment.reviewed_digest(api, pushed, MARKER)
+    github.pulls["c0ffee"] = [merged(5, "c0ffee"), merged(6, "c0ffee")]
+    with pytest.raises(ConflictError, match="#5, #6 were merged with it"):
+        comment.reviewed_digest(api, pushed, MARKER)
+
+
+def test_a_plan_that_was_replaced_was_not_reviewed(
+    github: Github, api: GithubApi, context: Context
+) -> None:
+    github.add_comment(7, body())
+    github.add_comment(7, f"{MARKER}\n\ninvalid, no plan\n")
+    with pytest.raises(ConflictError, match="no comment with a plan"):
+        comment.reviewed_digest(api, context, MARKER)
+
+
+def test_a_comment_that_others_edited_is_not_ours(
+    github: Github, api: GithubApi, context: Context
+) -> None:
+    written = github.add_comment(7, body(digest="sha256&#58;" + "0" * 64))
+    comment.post(api.comments(7), body())
+    assert written["updated_at"] != written["created_at"]
+    assert comment.reviewed_digest(api, context, MARKER) == DIGEST
+    github.edit_comment(written, body(digest="sha256&#58;" + "1" * 64), "mallory")
+    with pytest.raises(ConflictError, match="not ours any more: it was edited by mallory"):
+        comment.reviewed_digest(api, context, MARKER)
+    # A person may have the name of an app.
+    github.edit_comment(written, body(), BOT.removesuffix("[bot]"))
+    with pytest.raises(ConflictError, match="edited by github-actions"):
+        comment.reviewed_digest(api, context, MARKER)
+    # Whoever it was is gone, or GitHub does not tell.
+    github.editors[written["node_id"]] = ""
+    with pytest.raises(ConflictError, match="somebody who is not known any more"):
+        comment.reviewed_digest(api, context, MARKER)
+    written["node_id"] = ""
+    with pytest.raises(ConflictError, match="GitHub does not tell by whom"):
+        comment.reviewed_digest(api, context, MARKER)
