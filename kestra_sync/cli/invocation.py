@@ -23,10 +23,19 @@ _OF_ONE_RUN = frozenset(
         "verbose",
     }
 )
-#: What a saved plan does not record: a file must not decide where credentials go, and the
-#: connection is compared anyway.
+#: What a saved plan does not record: a file must not decide where credentials go, nor which files
+#: are sent, and the connection is compared anyway.
 _NOT_SAVED = frozenset(
-    {"config_path", "url", "tenant", "username", "env_file", "timeout", "parallelism"}
+    {
+        "allow_files",
+        "config_path",
+        "env_file",
+        "parallelism",
+        "tenant",
+        "timeout",
+        "url",
+        "username",
+    }
 )
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 

@@ -1,4 +1,4 @@
-"""``docs/safety.md`` names tests that exist, and the tests of this subject are all of use to it."""
+"""``docs/safety.md`` and ``docs/trust.md`` name tests that exist, one or more for each row."""
 
 from __future__ import annotations
 
@@ -9,19 +9,42 @@ from pathlib import Path
 import pytest
 
 _TESTS = Path(__file__).parents[2]
-_TEXT = (_TESTS.parent / "docs" / "safety.md").read_text(encoding="utf-8")
-_NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", _TEXT)))
+_DOCS = _TESTS.parent / "docs"
+#: Page → the folder of the tests that it names without one, and the heads of its tables.
+_PAGES = {
+    "safety.md": (_TESTS / "e2e" / "sync", {"promise"}),
+    "trust.md": (_TESTS, {"attack"}),
+}
 
 
-@pytest.mark.parametrize(("file", "name"), _NAMED)
-def test_each_test_it_names_is_there(file: str, name: str) -> None:
-    path = _TESTS / file if "/" in file else _TESTS / "e2e" / "sync" / file
+def _text(page: str) -> str:
+    return (_DOCS / page).read_text(encoding="utf-8")
+
+
+def _rows(page: str) -> list[str]:
+    heads = _PAGES[page][1]
+    rows = [line for line in _text(page).splitlines() if line.startswith("| ")]
+    return [row for row in rows if row.split(" | ")[0].removeprefix("| ") not in heads]
+
+
+_NAMED = sorted(
+    {
+        (page, file, name)
+        for page in _PAGES
+        for file, name in re.findall(r"`([\w/]+\.py)::(test_\w+)`", _text(page))
+    }
+)
+
+
+@pytest.mark.parametrize(("page", "file", "name"), _NAMED)
+def test_each_test_it_names_is_there(page: str, file: str, name: str) -> None:
+    path = _TESTS / file if "/" in file else _PAGES[page][0] / file
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
 
 
-def test_each_promise_names_a_test() -> None:
-    rows = [line for line in _TEXT.splitlines() if line.startswith("| ")]
-    promises = [row for row in rows if not row.startswith("| promise |")]
-    assert len(promises) > 20
-    assert [row for row in promises if "::test_" not in row] == []
+@pytest.mark.parametrize("page", _PAGES)
+def test_each_promise_names_a_test(page: str) -> None:
+    rows = _rows(page)
+    assert len(rows) > 15
+    assert [row for row in rows if "::test_" not in row] == []
