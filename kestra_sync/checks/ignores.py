@@ -20,7 +20,7 @@ from kestra_sync.settings import Policy
 
 #: Warnings of checks that know the server: whether they come up cannot be told here.
 SERVER_RULES = frozenset(
-    {"kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing"}
+    {"draft", "kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing"}
 )
 
 _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")

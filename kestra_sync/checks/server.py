@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Protocol
 
+from kestra_sync.checks.drafts import check_draft
 from kestra_sync.checks.locate import locate
 from kestra_sync.model import Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
@@ -54,7 +55,15 @@ def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagn
                 # Our own check of references sees more, and knows what is about to be deployed.
                 if not _MISSING_SUBFLOW.match(message)
             )
+        draft = None if verdict.constraints else check_draft(each)
+        if draft is not None:
+            found.append(draft)
     return tuple(found)
+
+
+def words_of(message: str) -> str:
+    """What the server says, in one line without what stands around it."""
+    return _reworded(message)[0]
 
 
 def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -> Diagnostic:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
@@ -15,6 +15,7 @@ from kestra_sync.settings import Settings
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
     from kestra_sync.apply.rollback import Restored
+    from kestra_sync.kestra.client import KestraClient
     from kestra_sync.smoke.result import SmokeResult
 
 #: Shown the plan before anything is written; false keeps it from being carried out.
@@ -115,6 +116,8 @@ def apply(
     saved = load_saved(options.saved_plan) if options.saved_plan else None
     with connect(settings.connection) as client:
         planned = make_plan(settings, client, observer=observer)
+        if options.rollback:
+            planned = _with_what_stays(client, planned)
         smoke = None
         if options.smoke:
             from kestra_sync.commands.apply_smoke import SmokeAfter
@@ -151,6 +154,16 @@ def apply(
             smoke=smoke.result if smoke is not None else None,
             red=done.red,
         )
+
+
+def _with_what_stays(client: KestraClient, planned: PlanResult) -> PlanResult:
+    """The plan with a warning for each flow that no rollback could restore."""
+    if planned.plan is None or not client.server_info().can.strict_update:
+        return planned
+    from kestra_sync.checks.restorable import check_restorable
+
+    found = (*planned.diagnostics, *check_restorable(client.flows, planned.plan.changes))
+    return replace(planned, diagnostics=tuple(sorted(found, key=lambda each: each.sort_key)))
 
 
 def _same_plan(planned: PlanResult, saved: object, expected: str | None) -> None:

@@ -135,7 +135,15 @@ def gather(
     # What cannot be parsed was told when it was compared, and again when it was checked.
     problems = [each for each in problems if _told(each) not in told]
     odd = unusable_names(unusable - desired.keys())
-    return Sides(desired, changes, (*problems, *said, *odd), len(live), owners)
+    drafts = _drafts(client, changes)
+    return Sides(desired, changes, (*problems, *said, *odd, *drafts), len(live), owners)
+
+
+def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:
+    from kestra_sync.checks.drafts import drafts_on_server
+
+    found = drafts_on_server(changes)
+    return found if found and client.server_info().can.drafts else ()
 
 
 def _told(diagnostic: Diagnostic) -> tuple[object, ...]:

@@ -3,8 +3,8 @@
 Beside ``NAME.yaml`` stands ``NAME.expected.txt`` with one line for each diagnostic; a positive
 case without warnings needs none. The line ``# kestra: accepts`` marks a negative case that we
 refuse and Kestra does not (a key that is there twice): all others must be refused by the server
-as well, see ``tests/e2e/test_cases_agree.py``. The rules are those of Kestra 1.3; the lines
-``# kestra 2.0: refuses`` and ``# kestra 2.0: accepts`` mark cases about which 2.0 thinks otherwise.
+as well, see ``tests/e2e/test_cases_agree.py``. The line ``# kestra 2.0: refuses`` (or
+``1.x``, or ``accepts``) marks a case about which these versions think otherwise.
 
 ``yaml`` holds files that show how Kestra reads YAML: those that it accepts, those that it refuses,
 and those that it accepts and we refuse, since something in them would be lost.
@@ -44,8 +44,9 @@ def accepted_by_kestra(case: Path, release: tuple[int, int]) -> bool:
     file = expected_file(case)
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     ours = case.parent.name == "positive"
-    if release >= (2, 0) and any(line.startswith("# kestra 2.0:") for line in lines):
-        return "# kestra 2.0: accepts" in lines
+    here = f"# kestra {'2.0' if release >= (2, 0) else '1.x'}: "
+    if any(line.startswith(here) for line in lines):
+        return f"{here}accepts" in lines
     return ours or any(line.startswith(ACCEPTED) for line in lines)
 
 

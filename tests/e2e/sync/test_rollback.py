@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kestra_sync.kestra.errors import InvalidContent
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import Fault, FaultProxy, Rule, call_first, drop_answer, reply
 from tests.support.sources import SUBFLOW, flow, task
@@ -145,13 +146,18 @@ def test_an_edit_just_before_our_write_is_what_comes_back(repo: Repo, proxy: Fau
 
 
 def test_a_source_that_kestra_would_refuse_now_comes_back(repo: Repo, proxy: FaultProxy) -> None:
-    """PUT is not strict: the server holds flows that a POST refuses."""
+    """PUT is not strict: the server holds flows that a POST refuses. On 2.0 only drafts are so."""
     repo.config()
     repo.flow("stays")
+    repo.flow("stays_too")
     repo.flow("gone")
     repo.flow("old_name", "x")
     assert repo.apply().code == 0
     lax = repo.source("gone") + b"unknownTop: 1\n"
+    if repo.release >= (2, 0):
+        with pytest.raises(InvalidContent):
+            repo.edit("gone", lax)
+        lax += b"draft: true\n"
     repo.edit("gone", lax)
     repo.remove("gone")
     repo.remove("old_name")

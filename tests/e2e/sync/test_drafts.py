@@ -1,0 +1,49 @@
+"""Drafts (Kestra 2.0): what runs is not what is shown. Before, there are none."""
+
+from __future__ import annotations
+
+from kestra_sync.kestra import errors
+from tests.e2e.sync.conftest import Repo
+
+DRAFT = "draft: true\n"
+
+
+def test_a_draft_in_git(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a", "runs")
+    assert repo.apply().code == 0
+    repo.flow("a", "is a draft", extra=DRAFT)
+    planned = repo.plan()
+    if repo.release < (2, 0):
+        assert planned.code == 3
+        return
+    (found,) = planned.json["diagnostics"]
+    assert (found["severity"], found["rule"], found["line"]) == ("warning", "draft", 8)
+    assert repo.apply().code == 0
+    assert repo.live("a") == repo.source("a", "is a draft", extra=DRAFT)
+    assert repo.plan().reasons() == {}
+    # What the warning says is so.
+    executions = repo.client.executions
+    for revision, ran in ((None, 1), (2, 2)):
+        started = executions.create(repo.id("a"), revision=revision)
+        (*_, ended) = executions.follow(started.id, timeout=60)
+        assert ended.revision == ran
+
+
+def test_a_draft_on_the_server_is_told_and_reverted(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a")
+    assert repo.apply().code == 0
+    draft = repo.source("a", "theirs", extra=DRAFT)
+    try:
+        repo.edit("a", draft)
+    except errors.InvalidContent:
+        assert repo.release < (1, 3), "an update takes unknown properties before 2.0, drafts since"
+        return
+    planned = repo.plan()
+    assert planned.reasons() == {"a": "update drift"}
+    told = [each for each in planned.json["diagnostics"] if each["rule"] == "draft"]
+    assert len(told) == (1 if repo.release >= (2, 0) else 0)
+    assert repo.apply("--rollback").code == 0
+    assert repo.live("a") == repo.source("a")
+    assert repo.plan().reasons() == {}
