@@ -8,6 +8,7 @@ from pathlib import Path
 from kestra_sync.errors import KestraSyncError, RefusedError, UsageError
 from kestra_sync.model import Diagnostic, Document, Flow, Position, Repository, Severity, Skipped
 from kestra_sync.repo.flows import diagnostic, duplicates, identify
+from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.split import split
 from kestra_sync.repo.text import MAX_BYTES, too_large
 from kestra_sync.repo.walk import FoundFile, unreadable, walk
@@ -68,6 +69,8 @@ def _missing(path: str) -> KestraSyncError:
     """The error for a path that is not there, which tells if Git has it."""
     from kestra_sync.repo.not_here import find_not_here
 
+    if "\0" in path:  # which no file can have, nor Git be asked for
+        return UsageError(f"no such file or directory: {quoted(path)}")
     held = next((each for each in find_not_here((path,)).paths if each.walked), None)
     if held is None:
         return UsageError(f"no such file or directory: {path}")

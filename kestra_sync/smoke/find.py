@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kestra_sync.errors import UsageError
-from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.ignore import IgnoreRules, PatternError
 from kestra_sync.repo.walk import SMOKE_SUFFIXES
+from kestra_sync.safe.paths import check_readable, is_directory, is_file, is_there
 
 
 def find_spec_files(
@@ -20,21 +21,35 @@ def find_spec_files(
     What is ignored as a flow is ignored here too. Symbolic links are not followed.
 
     :param base: the directory of the configuration, to which ``ignore`` is relative.
-    :raises UsageError: for a path that does not exist.
+    :raises UsageError: for a path that does not exist or leads out of the repository by a link,
+        and for an ignore file that cannot be read.
     """
     rules = IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve())
     found: dict[Path, str] = {}
     for given in paths:
         path = Path(given)
-        if path.is_dir():
+        try:
+            if is_there(path):
+                check_readable(path, hidden=is_directory(path))
+        except OSError as error:
+            raise UsageError(f"{given} cannot be read: {error.strerror}") from error
+        if is_directory(path):
             for file in _below(path, rules):
                 found.setdefault(file.resolve(), file.as_posix())
-        elif path.is_file():
+        elif is_file(path):
             for file in [path] if is_spec_file(path.name) else _beside(path):
                 found.setdefault(file.resolve(), file.as_posix())
         else:
             raise UsageError(f"no such file or directory: {given}")
     return sorted(found.values())
+
+
+def _unusable(file: Path, error: Exception) -> None:
+    line = f":{error.line}" if isinstance(error, PatternError) else ""
+    reason = getattr(error, "strerror", None) or str(error)
+    raise UsageError(
+        f"{file}{line} cannot be used: {reason}", remedy="the rules are those of .gitignore"
+    )
 
 
 def is_spec_file(name: str) -> bool:
@@ -45,18 +60,18 @@ def is_spec_file(name: str) -> bool:
 def _beside(flow_file: Path) -> Iterator[Path]:
     for suffix in SMOKE_SUFFIXES:
         candidate = flow_file.with_name(flow_file.stem + suffix)
-        if candidate.is_file():
+        if is_file(candidate) and not candidate.is_symlink():
             yield candidate
 
 
 def _below(root: Path, rules: IgnoreRules) -> Iterator[Path]:
     # The rules know real paths; people want to see the ones they gave.
     real = root.resolve()
-    rules_of = {root: rules.above(real)}
+    rules_of = {root: rules.above(real, _unusable)}
     for folder, directories, files in os.walk(root):
         here = Path(folder)
         inside = real / here.relative_to(root)
-        current = rules_of.pop(here).enter(inside, lambda _shown, _error: None)
+        current = rules_of.pop(here).enter(inside, _unusable)
         directories[:] = [
             name
             for name in sorted(directories)

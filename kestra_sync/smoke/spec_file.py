@@ -14,7 +14,8 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import diagnostic
 from kestra_sync.repo.load import read
 from kestra_sync.repo.parse import parse
-from kestra_sync.repo.walk import FoundFile
+from kestra_sync.repo.walk import FoundFile, unreadable
+from kestra_sync.safe.paths import check_readable
 from kestra_sync.settings import Section
 from kestra_sync.smoke.duration import parse_duration
 from kestra_sync.smoke.input_files import InputFiles
@@ -54,7 +55,11 @@ def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> L
     """
     loaded = Loaded()
     for path in paths:
-        data = read(FoundFile(path, FilePath(path)))
+        try:
+            check_readable(path)
+            data = read(FoundFile(path, FilePath(path)))
+        except OSError as error:
+            data = unreadable(path, error)
         if isinstance(data, Diagnostic):
             loaded += Loaded(diagnostics=(data,))
             continue
