@@ -22,6 +22,7 @@ def log_lines(
     """
     masker = Masker()
     with connect(settings.connection) as client:
+        client.server_info()
         # The server has an empty log for an execution that it does not know.
         client.executions.get(execution_id)
         entries = (

@@ -103,6 +103,7 @@ def make_plan(
                 if selected(flow.flow_id, settings.only, settings.exclude)
             ),
         )
+    info = early.info()
     ownership = None
     if settings.name:
         ownership = (
@@ -110,7 +111,6 @@ def make_plan(
             if early.ownership is not None
             else read_ownership(client.kv, settings, scope)
         )
-    info = early.info()
     sides = gather(
         client,
         repository,

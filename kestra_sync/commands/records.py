@@ -45,4 +45,5 @@ def take_lock_away(settings: Settings) -> tuple[Place, Holder | None]:
     """
     place = place_in(settings)
     with connect(settings.connection) as client:
+        client.server_info()
         return place, unlock(client.kv, place)

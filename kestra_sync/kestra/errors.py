@@ -56,7 +56,9 @@ class UnexpectedAnswer(KestraError):
 
 
 class UnsupportedServer(UnexpectedAnswer):
-    """The server is too old, or cannot do what was asked for."""
+    """The server is too old, or cannot do what was asked for (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 class ApiError(KestraError):
