@@ -94,6 +94,8 @@ class Writer:
             return self._flows.update(change.flow_id, source)
         except KestraError as error:
             live = self._after_lost_answer(change, error)
+            if live is not None and live.source == before.source and error.hanging:
+                raise  # the server may be hanging because of it
         if live is not None and live.source == before.source:
             # It did not arrive. A repetition is harmless even if it still does: the same source
             # makes no second revision.

@@ -10,6 +10,8 @@ from typing import Any
 from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.problems import describe_html, looks_like_html
 
+NOT_KESTRA_REMEDY = "check that the URL is that of Kestra itself, and what lies in between"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -42,7 +44,14 @@ class Answer:
         if looks_like_html(self.body, self.content_type):
             raise self.unexpected(describe_html(self.body))
         try:
-            return json.loads(self.body)
+            return json.loads(
+                self.body,
+                object_pairs_hook=_object,
+                parse_float=_float,
+                parse_constant=_refuse,
+            )
+        except _Ambiguous as error:
+            raise self.unexpected(str(error)) from None
         except (ValueError, RecursionError):
             raise self.unexpected("something that is not JSON") from None
 
@@ -70,6 +79,29 @@ class Answer:
         """The exception for an answer that holds ``what`` and should not."""
         return UnexpectedAnswer(
             f"{self.method} {self.path}: {self.status} with {what}",
-            remedy="check that the URL is that of Kestra itself, and what lies in between",
+            remedy=NOT_KESTRA_REMEDY,
             may_have_written=self.write,
         )
+
+
+class _Ambiguous(ValueError):  # noqa: N818 - becomes an UnexpectedAnswer
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no key has two values: readers differ in which they take."""
+    found = dict(pairs)
+    if len(found) != len(pairs) and any(found[key] != value for key, value in pairs):
+        raise _Ambiguous("JSON that has two values for one key")
+    return found
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise _Ambiguous("JSON with a number that is too large")
+    return number
+
+
+def _refuse(text: str) -> None:
+    raise _Ambiguous(f"JSON with {text}, which is not a number")

@@ -25,14 +25,16 @@ class Backoff:
     clock: Callable[[], float] = time.time
     jitter: Callable[[], float] = random.random
 
-    def wait(self, attempt: int, asked: float | None = None) -> None:
-        """Wait after ``attempt`` (from 0) has failed."""
+    def wait(self, attempt: int, asked: float | None = None, end: float | None = None) -> None:
+        """Wait after ``attempt`` (from 0) has failed, not beyond ``end`` of the monotonic clock."""
         if asked is not None:
             seconds = min(asked, self.longest_asked)
         else:
             # Half of it is certain, half of it is chance.
             whole = min(self.first * 2.0**attempt, self.longest)
             seconds = whole * (0.5 + self.jitter() / 2)
+        if end is not None:
+            seconds = min(seconds, end - time.monotonic())
         if seconds > 0:
             self.sleep(seconds)
 

@@ -1,71 +1,182 @@
-"""What a failed connection means: in words, and whether the request can have arrived."""
+"""Our connections to the server: one ``send`` per request, and a time limit for the whole answer.
+
+Kestra hangs, and takes its whole server along, when it reads the head of some requests without
+their body (kestra-io/kestra issue 12984). ``http.client`` sends the two apart, so a connection here
+holds back what is to be sent until the request is complete.
+
+``requests`` and urllib3 limit the time between two packets only. An answer that comes byte by byte
+would never end; :class:`TimeLimit` ends it.
+"""
 
 from __future__ import annotations
 
+import io
 import socket
-import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from http.client import HTTPResponse
+from typing import Any
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from requests.adapters import HTTPAdapter
 
-# Raised before a single byte of the request was sent.
-_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that it wraps, by any of the ways ``requests`` and urllib3 wrap."""
-    pending: list[BaseException] = [error]
-    seen: set[int] = set()
-    while pending:
-        current = pending.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        # Not `__context__`: it may be an exception that our caller was handling.
-        linked = [current.__cause__, getattr(current, "reason", None)]
-        if isinstance(current, NewConnectionError):
-            linked.append(current.__context__)  # urllib3 before 2.0 does not raise it `from`
-        pending += [link for link in (*linked, *current.args) if isinstance(link, BaseException)]
+SLOWEST = 64 * 1024
+"""Bytes per second: an answer that comes faster may take longer than its time limit."""
 
 
-def never_sent(error: requests.RequestException) -> bool:
-    """Whether the request provably did not reach the server."""
-    if isinstance(error, requests.ConnectTimeout):
+class TimeLimit:
+    """When an answer must be complete. The time runs from the moment the request leaves.
+
+    :param seconds: for a small answer; a large one gets a second more for every 64 KiB of it.
+    :param fixed: no such addition, and the time runs at once: for what must end in any case.
+    """
+
+    def __init__(
+        self, seconds: float, *, fixed: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._fixed = fixed
+        self._end = clock() + seconds if fixed else None
+
+    def begin(self) -> None:
+        """The request leaves now. It is called again for a redirect, without effect."""
+        if self._end is None:
+            self._end = self._clock() + self._seconds
+
+    def left(self) -> float:
+        """Seconds that are left.
+
+        :raises TimeoutError: none.
+        """
+        left = self._seconds if self._end is None else self._end - self._clock()
+        if left <= 0:
+            raise TimeoutError("the answer is not complete within its time limit")
+        return left
+
+    def received(self, size: int) -> None:
+        """Tell of ``size`` more bytes."""
+        if not self._fixed and self._end is not None:
+            self._end += size / SLOWEST
+
+
+_LIMIT: ContextVar[TimeLimit | None] = ContextVar("kestra_sync_time_limit", default=None)
+
+
+@contextmanager
+def limited(limit: TimeLimit | None) -> Iterator[None]:
+    """Answers to what is sent in this block, by this thread, obey ``limit`` to their end."""
+    token = _LIMIT.set(limit)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+class GentleAdapter(HTTPAdapter):
+    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        _make_gentle(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Of connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _make_gentle(manager)
+        return manager
+
+
+def _make_gentle(manager: Any) -> None:
+    pools: MutableMapping[str, Any] = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {name: _gentle(pool) for name, pool in pools.items()}
+
+
+@cache
+def _gentle(pool: Any) -> Any:
+    """The class of pools like ``pool``, whose connections are ours."""
+    if issubclass(pool.ConnectionCls, _Gentle):
+        return pool
+    connection = type(pool.ConnectionCls.__name__, (_Gentle, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+class _Gentle:
+    """Goes before a connection class of urllib3."""
+
+    _held: bytearray | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Called for answers of the server, and of a proxy to CONNECT.
+        self.response_class = _response
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send head and body at once."""
+        this: Any = self
+        this._held = bytearray()
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+            whole = bytes(this._held)
+        finally:
+            this._held = None
+        if this.sock is None:
+            this.connect()
+        limit = _LIMIT.get()
+        if limit is not None:
+            limit.begin()
+            # Up to here it is the limit for connecting, which is too short for a large body.
+            this.sock.settimeout(limit.left())
+        this.send(whole)
+
+    def send(self, data: Any) -> None:
+        """Hold a part of a request back; anything else leaves as it comes."""
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held += data
+
+
+def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
+    limit = _LIMIT.get()
+    source: Any = sock if limit is None else _Limited(sock, limit)
+    return HTTPResponse(source, *args, **kwargs)
+
+
+class _Limited:
+    """A socket, as far as ``HTTPResponse`` needs it."""
+
+    def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
+        self._socket = sock
+        self._limit = limit
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """For reading."""
+        return io.BufferedReader(_LimitedReader(self._socket, self._limit))
+
+
+class _LimitedReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
+        self._socket = sock
+        self._file = sock.makefile("rb", buffering=0)
+        self._limit = limit
+        self._between_packets = sock.gettimeout()
+
+    def readable(self) -> bool:
         return True
-    return any(isinstance(cause, _NEVER_SENT) for cause in causes(error))
 
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._limit.left()
+        gap = self._between_packets
+        self._socket.settimeout(left if gap is None else min(gap, left))
+        size = self._file.readinto(buffer)
+        if size:
+            self._limit.received(size)
+        return size
 
-def worth_a_retry(error: requests.RequestException) -> bool:
-    """Not for TLS: a certificate does not get better by asking again."""
-    return not any(isinstance(cause, ssl.SSLError) for cause in causes(error)) and isinstance(
-        error,
-        (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError),
-    )
-
-
-def describe(error: requests.RequestException) -> str:
-    """The failure in a few words, without the address (the caller has it)."""
-    found = list(causes(error))
-    for cause in found:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not trusted ({cause.verify_message or 'unknown reason'})"
-    for cause in found:
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason or 'unknown reason'})"
-    if any(isinstance(cause, socket.gaierror) for cause in found):
-        return "the host name is unknown"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
-        return "the connection was refused"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not let us through"
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection within the time limit"
-    if isinstance(error, requests.Timeout):
-        return "no answer within the time limit"
-    for cause in found:
-        # The errors of `requests` are OSErrors too, without anything to say as such.
-        if isinstance(cause, OSError) and isinstance(cause.strerror, str):
-            return f"the connection broke ({cause.strerror})"
-    return "the connection broke"
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -20,6 +20,8 @@ class KestraError(KestraSyncError):
 
     may_have_written: bool = False
     """Whether the call may have changed the server although it failed."""
+    hanging: bool = False
+    """Whether the server may be hanging because of the call, which must not be repeated."""
 
 
 class Unreachable(KestraError):
@@ -46,7 +48,9 @@ class UnknownOutcome(KestraError):
 
 
 class UnexpectedAnswer(KestraError):
-    """An answer that Kestra would not give: HTML for JSON, a cut body, a redirected write."""
+    """An answer that Kestra would not give: HTML for JSON, a cut body, a redirect (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
 
     def __init__(
         self, message: str, *, remedy: str | None = None, may_have_written: bool = False

@@ -105,7 +105,11 @@ class Executions:
 
         :raises NotFound: there is no such execution.
         """
-        return execution_of(self._transport.send(Request("GET", self._path(execution_id))).object())
+        return self._get(execution_id, None)
+
+    def _get(self, execution_id: str, time_limit: float | None) -> Execution:
+        request = Request("GET", self._path(execution_id), time_limit=time_limit)
+        return execution_of(self._transport.send(request).object())
 
     def with_outputs(self, execution: Execution) -> Execution:
         """The execution with its outputs, which Kestra 2.0 gives only when asked for them.
@@ -188,7 +192,7 @@ class Executions:
         return follow_execution(
             self._transport,
             f"{self._path(execution_id)}/follow",
-            lambda: self.get(execution_id),
+            lambda seconds: self._get(execution_id, seconds),
             timeout=timeout,
             pace=self._pace,
         )

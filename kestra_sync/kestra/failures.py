@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import requests
 
-from kestra_sync.kestra.connection import describe, never_sent
+from kestra_sync.kestra.breakage import describe, never_sent, timed_out
 from kestra_sync.kestra.errors import (
     MAX_BODY,
     KestraError,
@@ -36,6 +36,8 @@ class Failures:
         """For a connection that failed before the answer was complete."""
         where = f"{request.method} {request.path}"
         if not request.repeatable and not never_sent(error):
+            if request.may_hang and timed_out(error):
+                return _hanging(request, describe(error))
             text = f"{where}: {describe(error)} before the answer was there"
             if len(request.body or b"") > MAX_BODY:
                 text += "; the content may be too large for the server"
@@ -60,6 +62,10 @@ class Failures:
         """For an error status."""
         message = self._redact(message_of(body, content_type))
         if status in GATEWAY and not request.repeatable:
+            if request.may_hang and status == 504:
+                return _hanging(
+                    request, "504, no answer within the time limit of a gateway", status
+                )
             text = f": {message}" if message else ""
             return UnknownOutcome(
                 f"{request.method} {request.path}: {status}{text}",
@@ -75,3 +81,19 @@ class Failures:
             write=not request.repeatable,
             body_size=len(request.body or b""),
         )
+
+
+def _hanging(request: Request, what: str, status: int | None = None) -> UnknownOutcome:
+    """For an update without an answer. If the flow was deleted just then, the server hangs."""
+    error = UnknownOutcome(
+        f"{request.method} {request.path}: {what}; it is not repeated, because the server may be "
+        "hanging (kestra-io/kestra issue 12984)",
+        method=request.method,
+        path=request.path,
+        status=status,
+    )
+    error.remedy = (
+        "look at the server's CPU and memory: if it hangs, restart it; then run the command again"
+    )
+    error.hanging = True
+    return error

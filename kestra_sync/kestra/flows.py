@@ -77,12 +77,17 @@ class Flows:
         The server is not strict here: it stores unknown properties that ``create`` and
         ``validate`` refuse. Validate first.
 
+        The flow is read right before. If it is gone, nothing is sent: an update of a flow that is
+        not there can hang the server (kestra-io/kestra issue 12984).
+
         :raises NotFound: there is no such flow.
         :raises InvalidContent: the server refuses the source, or it names another flow.
         :raises UnknownOutcome: it may have been updated or not.
         """
         body = _bytes(source)
-        request = Request("PUT", self._path(flow_id), body=body, content_type=YAML)
+        path = self._path(flow_id)
+        look = Request("GET", path)
+        request = Request("PUT", path, body=body, content_type=YAML, first=look)
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:
@@ -104,7 +109,10 @@ class Flows:
             ("source", True), ("revision", revision), ("allowDeleted", allow_deleted or None)
         )
         answer = self._transport.send(Request("GET", self._path(flow_id), query=asked))
-        return live_of(answer.object())
+        live = live_of(answer.object())
+        if live.flow_id != flow_id:
+            raise answer.unexpected(f"another flow ({live.flow_id})")
+        return live
 
     def revisions(self, flow_id: FlowId) -> tuple[Live, ...]:
         """Every revision that is kept, the oldest first.

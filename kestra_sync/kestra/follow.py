@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kestra_sync.kestra.errors import KestraError, Unauthorized
+from kestra_sync.kestra.errors import KestraError, Unauthorized, Unreachable
 from kestra_sync.kestra.events import read_events
 from kestra_sync.kestra.execution import Execution, execution_of
 from kestra_sync.kestra.request import Request
@@ -19,7 +19,9 @@ from kestra_sync.kestra.transport import LOG, Transport
 
 STREAM = "text/event-stream"
 STREAM_TIMEOUT = 20.0
-"""Seconds of silence after which we look ourselves."""
+"""Seconds after which we look ourselves, whatever the stream sends meanwhile."""
+LEAST = 1.0
+"""Seconds for a last look when the time is over."""
 
 
 class FollowTimeout(KestraError):  # noqa: N818 - as the other errors
@@ -52,7 +54,7 @@ DEFAULT_PACE = Pace()
 def follow_execution(
     transport: Transport,
     path: str,
-    get: Callable[[], Execution],
+    get: Callable[[float | None], Execution],
     *,
     timeout: float | None,
     pace: Pace,
@@ -60,10 +62,11 @@ def follow_execution(
     """The execution whenever it has changed, the last time in a final state.
 
     :raises NotFound: there is no such execution; found out by a read before any stream.
+    :param get: reads the execution, within so many seconds if any are given.
     :raises FollowTimeout: it goes on for longer than ``timeout`` seconds.
     """
     deadline = None if timeout is None else pace.clock() + timeout
-    current = get()
+    current = get(timeout)
     yield current
     pause = pace.first
     while not current.is_final:
@@ -79,7 +82,13 @@ def follow_execution(
                 yield current
             if deadline is not None and pace.clock() >= deadline:
                 break
-        latest = get()
+        left = None if deadline is None else deadline - pace.clock()
+        try:
+            latest = get(left if left is None else max(LEAST, left))
+        except Unreachable as error:
+            if deadline is not None and error.too_slow and pace.clock() >= deadline:
+                raise FollowTimeout(current, timeout or 0.0) from error
+            raise
         if latest.is_final or _changed(current, latest):
             current, changed = latest, True
             yield current
@@ -91,12 +100,14 @@ def follow_execution(
 
 def _streamed(transport: Transport, path: str, left: float | None) -> Iterator[Execution]:
     """What the stream brings, until it ends for whatever reason."""
+    seconds = STREAM_TIMEOUT if left is None else max(0.1, min(STREAM_TIMEOUT, left))
     request = Request(
         "GET",
         path,
         accept=STREAM,
         headers={"Accept-Encoding": "identity"},
-        read_timeout=STREAM_TIMEOUT if left is None else max(0.1, min(STREAM_TIMEOUT, left)),
+        read_timeout=seconds,
+        time_limit=seconds,
     )
     try:
         with transport.stream(request) as chunks:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.events import read_events
-from kestra_sync.kestra.follow import DEFAULT_PACE, STREAM, Pace
+from kestra_sync.kestra.follow import DEFAULT_PACE, STREAM, STREAM_TIMEOUT, Pace
 from kestra_sync.kestra.request import Query, Request, query, segments
 from kestra_sync.kestra.transport import LOG, Transport
 from kestra_sync.kestra.values import int_of
@@ -105,6 +105,7 @@ class Logs:
             accept=STREAM,
             headers={"Accept-Encoding": "identity"},
             read_timeout=SILENCE,
+            time_limit=STREAM_TIMEOUT,
         )
         try:
             with self._transport.stream(request) as chunks:

@@ -41,7 +41,10 @@ class Request:
     :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
     :param read_timeout: seconds, where the usual time limit does not fit.
     :param large: the answer may be too large for the memory, and goes to a file then.
+    :param time_limit: seconds for all of it, attempts and pauses included, where the time limit of
+        each answer is not enough; a stream ends then, however much comes.
     :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
+    :param first: a read that is made just before each attempt; if it fails, this is not sent.
     :param replaceable: the caller knows another way, so what the server is too slow for is not
         asked for again.
     """
@@ -55,6 +58,8 @@ class Request:
     safe: bool = False
     accept: str = JSON
     read_timeout: float | None = None
+    time_limit: float | None = None
+    first: Request | None = None
     large: bool = False
     replaceable: bool = False
     unsettled: bool = False
@@ -63,6 +68,11 @@ class Request:
     def repeatable(self) -> bool:
         """Whether it may be sent again when nobody knows what became of it."""
         return self.safe or self.method in {"GET", "HEAD"}
+
+    @property
+    def may_hang(self) -> bool:
+        """Whether it is the kind of request that can hang a Kestra server, and so is guarded."""
+        return self.first is not None
 
     @property
     def target(self) -> str:

@@ -12,38 +12,49 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import LocationParseError
 
 from kestra_sync.kestra.address import without_userinfo
-from kestra_sync.kestra.answer import Answer
+from kestra_sync.kestra.answer import NOT_KESTRA_REMEDY, Answer
 from kestra_sync.kestra.auth import KestraAuth, same_origin
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.body import MAX_ANSWER, SPOOL, BodyTooLargeError, read_body
-from kestra_sync.kestra.connection import describe, never_sent, worth_a_retry
+from kestra_sync.kestra.breakage import describe, never_sent, worth_a_retry
+from kestra_sync.kestra.compression import Compression
+from kestra_sync.kestra.connection import GentleAdapter, TimeLimit, limited
 from kestra_sync.kestra.credentials import Credentials
 from kestra_sync.kestra.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.kestra.failures import GATEWAY, Failures
 from kestra_sync.kestra.pressure import Pressure
 from kestra_sync.kestra.problems import clean, describe_html, looks_like_html
-from kestra_sync.kestra.request import YAML, Request
+from kestra_sync.kestra.request import TEXT, YAML, Request
 from kestra_sync.kestra.sessions import SessionPool
 
 LOG = logging.getLogger("kestra_sync.http")
 MAX_REDIRECTS = 5
+_GOOD = frozenset({200, 201, 202, 204})
+_COMPRESSED = frozenset({YAML, TEXT})
+"""Forms are sent as they are."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to connect, and between two packets of an answer."""
+    """Seconds to connect, and until an answer is complete (a large one gets more)."""
 
     connect: float = 10.0
     read: float = 60.0
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: where a redirect leads is for us to look at, and ``requests`` fails over some."""
+        return None
 
 
 class Transport:
@@ -69,6 +80,7 @@ class Transport:
         self._user_agent = user_agent
         self._sessions = SessionPool(self._new_session)
         self._pressure = Pressure()
+        self._compression = Compression()
         self._environment: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
@@ -81,12 +93,14 @@ class Transport:
         :raises KestraError: whatever went wrong, see :mod:`kestra_sync.kestra.errors`.
         """
         attempt = 0
+        end = None if request.time_limit is None else time.monotonic() + request.time_limit
         while True:
-            retry = _Retry(possible=attempt < self.backoff.retries)
-            answer = self._attempt(request, retry)
+            left = None if end is None else max(0.0, end - time.monotonic())
+            retry = _Retry(possible=attempt < self.backoff.retries and left != 0.0)
+            answer = self._attempt(replace(request, time_limit=left), retry)
             if answer is not None:
                 return answer
-            self.backoff.wait(attempt, retry.after)
+            self.backoff.wait(attempt, retry.after, end)
             attempt += 1
 
     @contextmanager
@@ -96,9 +110,11 @@ class Transport:
         :raises KestraError: before or while it is read; a broken stream is ``Unreachable``.
         """
         started = time.monotonic()
+        limit = request.time_limit
         with self._sessions.lend() as session:
             try:
-                response = self._exchange(session, request)
+                with limited(None if limit is None else TimeLimit(limit, fixed=True)):
+                    response = self._exchange(session, request)
             except requests.RequestException as error:
                 self._log(request, describe(error), started)
                 raise self._failures.unreachable(error) from error
@@ -122,31 +138,50 @@ class Transport:
             raise self._failures.unreachable(error) from error
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, GentleAdapter())
         session.headers["User-Agent"] = self._user_agent
         return session
 
     def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
         """One attempt: an answer, ``None`` for another attempt, or the exception."""
-        with self._pressure.turn():
-            started = time.monotonic()
-            try:
-                with self._sessions.lend() as session:
-                    response = self._exchange(session, request)
-                    body = self._body(request, response)
-            except requests.RequestException as error:
-                self._log(request, describe(error), started)
-                if (
-                    retry.possible
-                    and worth_a_retry(error)
-                    and (request.repeatable or never_sent(error))
-                    and not (request.replaceable and isinstance(error, requests.ReadTimeout))
-                ):
+        with self._pressure.turn(), self._sessions.lend() as session:
+            if request.first is not None:
+                look = self._exchange_and_judge(session, request.first, retry)
+                if look is None:
                     return None
-                raise self._failures.broken(request, error) from error
-            self._tell(request, response.status_code, time.monotonic() - started)
+                look.object()  # a page of somebody else does not say that it is there
+            return self._exchange_and_judge(session, request, retry)
+
+    def _exchange_and_judge(
+        self, session: requests.Session, request: Request, retry: _Retry
+    ) -> Answer | None:
+        started = time.monotonic()
+        seconds = self._seconds(request)
+        if request.time_limit is not None:
+            seconds = min(seconds, request.time_limit)
+        try:
+            with limited(TimeLimit(seconds, fixed=request.time_limit is not None)):
+                response = self._exchange(session, request)
+                body = self._body(request, response)
+        except requests.RequestException as error:
+            self._log(request, describe(error), started)
+            if (
+                retry.possible
+                and worth_a_retry(error)
+                and (request.repeatable or never_sent(error))
+                and not (request.replaceable and isinstance(error, requests.ReadTimeout))
+            ):
+                return None
+            raise self._failures.broken(request, error) from error
+        self._tell(request, response.status_code, time.monotonic() - started)
         self._log(request, response.status_code, started)
         return self._judge(request, response, body, retry)
+
+    def _seconds(self, request: Request) -> float:
+        """For one answer."""
+        return self._timeouts.read if request.read_timeout is None else request.read_timeout
 
     def _tell(self, request: Request, status: int, seconds: float) -> None:
         """Let it be known how the server bears up. Only writes of flows are much alike."""
@@ -172,8 +207,13 @@ class Transport:
                 write=not request.repeatable,
                 file=None if isinstance(content, bytes) else content,
             )
-            if status >= 300:
-                raise answer.unexpected("nowhere to go")
+            if 300 <= status < 400:
+                raise answer.unexpected("a redirect without a Location")
+            if status not in _GOOD:
+                # 206 is a part of something, and 203 something that a proxy has changed.
+                raise answer.unexpected("a status that Kestra does not use")
+            if status == 204 and response.headers.get("Content-Length", "0").strip() != "0":
+                raise answer.unexpected("a body that must not be there")
             if answer.write and looks_like_html(body, content_type):
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
@@ -188,33 +228,69 @@ class Transport:
 
     def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
+        packed = None
+        if request.body and not request.repeatable and request.content_type in _COMPRESSED:
+            packed = self._compression.pack(request.body)
+        if packed is None:
+            return self._redirected(session, request, request.body)
+        response = self._redirected(session, request, packed, encoding="gzip")
+        first = response.status_code
+        if not self._compression.doubtful(first):
+            return response
+        response.close()
+        if request.first is not None:
+            look = self._redirected(session, request.first, None)
+            if look.status_code != 200:
+                return look
+            self._body(request.first, look)
+        response = self._redirected(session, request, request.body)
+        self._compression.settle(first, response.status_code)
+        return response
+
+    def _redirected(
+        self,
+        session: requests.Session,
+        request: Request,
+        body: bytes | None,
+        encoding: str | None = None,
+    ) -> requests.Response:
         url = self.url + request.target
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send_once(session, request, url)
+            response = self._send_once(session, request, url, body, encoding)
             location = response.headers.get("Location")
             if response.status_code not in {301, 302, 303, 307, 308} or location is None:
                 return response
             response.close()
-            url = urljoin(url, location)
-            self._check_redirect(request, url)
-        raise UnexpectedAnswer(f"{request.method} {request.path}: redirected in circles")
+            url = self._target(request, url, location)
+        raise UnexpectedAnswer(
+            f"{request.method} {request.path}: more than {MAX_REDIRECTS} redirects",
+            remedy=NOT_KESTRA_REMEDY,
+        )
 
     def _send_once(
-        self, session: requests.Session, request: Request, url: str
+        self,
+        session: requests.Session,
+        request: Request,
+        url: str,
+        body: bytes | None,
+        encoding: str | None,
     ) -> requests.Response:
         headers = {"Accept": request.accept, **request.headers}
         if request.content_type is not None:
             headers["Content-Type"] = request.content_type
-        read = self._timeouts.read if request.read_timeout is None else request.read_timeout
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
+        connect, read = self._timeouts.connect, self._seconds(request)
+        if request.time_limit is not None:
+            least = 0.05
+            connect, read = (max(least, min(each, request.time_limit)) for each in (connect, read))
         try:
             prepared = session.prepare_request(
-                requests.Request(
-                    request.method, url, data=request.body, headers=headers, auth=self._auth
-                )
+                requests.Request(request.method, url, data=body, headers=headers, auth=self._auth)
             )
             return session.send(
                 prepared,
-                timeout=(self._timeouts.connect, read),
+                timeout=(connect, read),
                 allow_redirects=False,
                 **self._surroundings(session, url),
             )
@@ -234,17 +310,26 @@ class Transport:
             self._environment[origin] = found
         return found
 
-    def _check_redirect(self, request: Request, url: str) -> None:
-        """Only GET is followed: elsewhere ``requests`` would make a GET of a POST."""
-        parts = urlsplit(url)
-        if request.method != "GET" or parts.scheme not in {"http", "https"}:
-            base = without_userinfo(url).split("?", 1)[0].removesuffix(request.path)
-            raise UnexpectedAnswer(
-                f"{request.method} {request.path}: the server sends us to {clean(base)}",
-                remedy="give the URL to which it redirects as the Kestra URL",
-            )
-        if not same_origin(url, self.url):
-            LOG.debug("redirected to another server, without credentials")
+    def _target(self, request: Request, url: str, location: str) -> str:
+        """Where a redirect leads, if we go there: a GET, on the same server.
+
+        Of another method ``requests`` would make a GET. What another server answers would be taken
+        for what Kestra holds.
+        """
+        try:
+            target = urljoin(url, location)
+            # Not back to HTTP either, after a step to HTTPS.
+            ours = same_origin(target, self.url) and same_origin(target, url)
+            followed = ours and request.method == "GET"
+        except ValueError:  # a port or an IPv6 address that cannot be one
+            target, followed = location, False
+        if followed:
+            return target
+        base = without_userinfo(target).split("?", 1)[0].removesuffix(request.path)
+        raise UnexpectedAnswer(
+            f"{request.method} {request.path}: the server redirects to {clean(base)}",
+            remedy="give the URL of Kestra itself: that to which it redirects, if that is Kestra",
+        )
 
     def _body(self, request: Request, response: requests.Response) -> bytes | mmap:
         spool = SPOOL if request.large and response.status_code < 400 else None

@@ -11,6 +11,7 @@ It relays plain HTTP to one server. Rules say which requests go wrong and how:
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import re
 import socket
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 _HOP_BY_HOP = frozenset(
@@ -47,12 +49,40 @@ class Seen:
     path: str
     """Without the query."""
     query: str
-    body: bytes
+    sent: bytes
+    """The body as it came."""
     headers: Mapping[str, str]
     status: int | None = None
     """What the client was told; None if it was not told anything."""
     over: bool = False
     """Whether nothing more will happen to it, here or on the server."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, unpacked."""
+        packed = any(it == ("content-encoding", "gzip") for it in _lower(self.headers))
+        return gzip.decompress(self.sent) if packed else self.sent
+
+
+def _lower(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((name.lower(), value) for name, value in headers.items())
+
+
+class _Connection(http.client.HTTPConnection):
+    """Sends head and body at once: the server may hang if they come apart."""
+
+    _head = b""
+
+    def send(self, data: Any) -> None:
+        if data.endswith(b"\r\n\r\n") and not self._head and self._more:
+            self._head = data
+        else:
+            data, self._head = self._head + data, b""
+            super().send(data)
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None) -> None:  # type: ignore[override]
+        self._more = bool(body)
+        super().request(method, url, body, headers or {})
 
 
 class Exchange:
@@ -67,7 +97,7 @@ class Exchange:
 
     def forward(self) -> contextlib.closing[Answer]:
         """Send the request to the server."""
-        connection = http.client.HTTPConnection(
+        connection = _Connection(
             self._server.hostname or "", self._server.port or 80, timeout=_SERVER_SECONDS
         )
         target = self.seen.path + (f"?{self.query}" if self.query else "")
@@ -78,7 +108,7 @@ class Exchange:
         }
         headers["Connection"] = "close"
         try:
-            connection.request(self.seen.method, target, self.seen.body or None, headers)
+            connection.request(self.seen.method, target, self.seen.sent or None, headers)
             return contextlib.closing(Answer(connection, connection.getresponse()))
         except BaseException:
             connection.close()  # the server has gone meanwhile

@@ -126,8 +126,10 @@ def test_a_fault_that_stays_is_reported_and_mended_by_the_next_run(
     method, path = REQUEST[action]
     proxy.add(Rule(fault, method, path, times=None))
     reads = rf"/flows/[^/]+/{action}$"
-    # The plan and the writer look at what is there; the look after the write is one more.
-    proxy.add(Rule(reset_request, "GET", reads, nth=1 if action == "create" else 3, times=None))
+    # The plan and the writer look at what is there, and the client before an update; the look
+    # after the write is one more.
+    nth = {"create": 1, "update": 4, "delete": 3}[action]
+    proxy.add(Rule(reset_request, "GET", reads, nth=nth, times=None))
     ran = repo.apply()
     (failed,) = [each for each in ran.json["outcomes"] if each["status"] == "failed"]
     assert failed["flow"]["id"] == action

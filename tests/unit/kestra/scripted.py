@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import struct
@@ -113,6 +114,8 @@ class ScriptedServer:
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        if handler.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
         seen = Seen(
             handler.command,
             parts.path,

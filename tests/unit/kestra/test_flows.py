@@ -56,6 +56,7 @@ def test_an_answer_that_is_no_flow(scripted: ScriptedServer, client: KestraClien
 
 
 def test_update(scripted: ScriptedServer, client: KestraClient) -> None:
+    scripted.on("GET", f"{BASE}/a.b/c", as_json(flow()))
     scripted.on("PUT", f"{BASE}/a.b/c", as_json(flow(source=None, revision=True)), Reply(404))
     assert client.flows.update(FLOW, b"x") == Live(FLOW, b"x", None)
     with pytest.raises(errors.NotFound):

@@ -124,6 +124,7 @@ def test_the_client_slows_down(scripted: ScriptedServer, client: KestraClient) -
     """And every write gets through."""
     refusal = Reply(429, headers={"Retry-After": "1"})
     live = as_json({"id": "a", "namespace": "x", "revision": 1, "source": "x"})
+    scripted.on("GET", "/api/v1/main/flows/x/a", live)
     scripted.on("PUT", "/api/v1/main/flows/x/a", refusal, refusal, live)
     from kestra_sync.model import FlowId
 
