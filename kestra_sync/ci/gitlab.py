@@ -19,7 +19,7 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.request import segments
 from kestra_sync.repo.git import ask
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 from kestra_sync.safe.paths import read_text
 
 #: As :func:`kestra_sync.report.comment.marker` writes them.

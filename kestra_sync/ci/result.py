@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.report.sanitize import visible
 from kestra_sync.report.wording import plural
+from kestra_sync.safe.text import visible
 
 Document = Mapping[str, Any]
 

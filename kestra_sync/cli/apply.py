@@ -25,8 +25,8 @@ from kestra_sync.cli.show import show_plan
 from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import BLANK, Span, Style, line
-from kestra_sync.report.sanitize import visible
 from kestra_sync.report.wording import question
+from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult

@@ -13,11 +13,12 @@ from typing import Any
 import click
 
 from kestra_sync.cli.main import main
-from kestra_sync.cli.redact import redact
 from kestra_sync.cli.streams import for_stream, guarded
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.safe.paths import write_temporary
+from kestra_sync.safe.secrets import Masker
+from kestra_sync.safe.text import harmless
 
 #: Commands that do nothing but say something: a broken standard output is a failure of theirs.
 _ONLY_OUTPUT = frozenset(
@@ -65,7 +66,7 @@ def _run(args: Sequence[str]) -> int:
             error,
             ExitCode.BUG,
             f"{type(error).__name__}: {error}",
-            f"this is a bug in kestra-sync; please report it with {_write_log(_env_file(args))}",
+            f"this is a bug in kestra-sync; please report it with {_write_log(_masker(args))}",
         )
 
 
@@ -95,8 +96,9 @@ def _fail(
     message: str,
     remedy: str | None,
 ) -> int:
-    message = redact(message, env_file=_env_file(args))
-    remedy = None if remedy is None else redact(remedy, env_file=_env_file(args))
+    masker = _masker(args)
+    message = masker.mask(message)
+    remedy = None if remedy is None else masker.mask(remedy)
     if wants_json(args):
         from kestra_sync.report.envelope import dump, envelope
 
@@ -110,10 +112,9 @@ def _fail(
         from kestra_sync.report.collect import of_failure
 
         failed(args, of_failure(_command(args), code, error, message, remedy))
-    lines = "\n".join(no_command(visible(each)) for each in message.splitlines())
-    sys.stderr.write(f"kestra-sync: error: {lines}\n")
+    sys.stderr.write(f"kestra-sync: error: {harmless(message)}\n")
     if remedy:
-        sys.stderr.write(f"  {no_command(visible(remedy))}\n")
+        sys.stderr.write(f"  {harmless(remedy)}\n")
     return int(code)
 
 
@@ -147,11 +148,15 @@ def _command(args: Sequence[str]) -> str:
     return next((arg for arg in args if arg in known), "")
 
 
-def _write_log(env_file: str) -> str:
+def _masker(args: Sequence[str]) -> Masker:
+    return Masker(known_secrets(_given(args, "--url", ""), _env_file(args)))
+
+
+def _write_log(masker: Masker) -> str:
     import traceback  # only needed here, and slow to import
 
     # Without local variables: they may hold secrets.
-    text = redact(traceback.format_exc(), env_file=env_file)
+    text = masker.mask(traceback.format_exc())
     try:
         return f"the log in {write_temporary(text, suffix='.log')}"
     except OSError as error:

@@ -9,15 +9,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
+import click
+
 from kestra_sync.cli.streams import for_stream
 from kestra_sync.errors import ExitCode
+from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, Span, Style, line, write
+from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:
     from kestra_sync.cli.reports import Wanted
     from kestra_sync.report.report import Report
+
+
+class _Harmless(logging.Formatter):
+    """Log lines hold what servers say."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        context = click.get_current_context(silent=True)
+        given = {} if context is None else context.params
+        self._masker = Masker(known_secrets(given.get("url"), given.get("env_file", ".env")))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._masker.clean(super().format(record))
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,7 @@ class Output:
         """
         if verbose:
             handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(logging.Formatter("%(message)s"))
+            handler.setFormatter(_Harmless("%(message)s"))
             logger = logging.getLogger("kestra_sync")
             logger.handlers = [handler]
             logger.setLevel(logging.DEBUG)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kestra_sync.cli.streams import can_draw
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -12,12 +12,12 @@ from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.by_hand import Order, parse_inputs, parse_pairs, start, wait
 from kestra_sync.smoke.duration import parse_duration
 from kestra_sync.smoke.follow import LOG
 from kestra_sync.smoke.logs import shown_entry, tail
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit, LogLine
 from kestra_sync.smoke.server import page_of
 from kestra_sync.smoke.start import look_at, unknown_inputs

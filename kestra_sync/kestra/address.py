@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from kestra_sync.errors import UsageError
+from kestra_sync.safe.secrets import without_userinfo
 
 # What follows the base when somebody copies it from the browser or from API documentation.
 _TAIL = re.compile(r"(/api(/v1(/.*)?)?|/ui(/.*)?)$")
-_USERINFO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)?[^/?#]*@")
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,10 @@ class Address:
     password: str | None = field(default=None, repr=False)
 
 
-def without_userinfo(text: str) -> str:
-    """``text`` as it may be shown: an URL's ``user:password@`` taken out."""
-    return _USERINFO.sub(lambda match: match.group(1) or "", text)
-
-
 def parse_address(text: str) -> Address:
     """``https://me:pw@host/kestra/ui/main/flows`` is ``https://host/kestra``, me and pw.
 
-    :raises UsageError: no ``http://`` or ``https://``, no host, a port that is none.
+    :raises UsageError: no ``http://`` or ``https://``, no host, a bad port, an ``@`` in the path.
     """
     text = text.strip()
     shown = without_userinfo(text)
@@ -40,6 +35,15 @@ def parse_address(text: str) -> Address:
         raise UsageError(
             f"the Kestra URL has no scheme: {shown}",
             remedy=f"write http://{shown} or https://{shown}",
+        )
+    rest = text.partition("://")[2]
+    end = re.search(r"[/?#\\]", rest)
+    if end is not None and "@" in rest[end.end() :]:
+        # `http://me:pa/ss@host` is a password with a slash: who reads it literally has the host
+        # `me` and the port `pa`, and would send or show the rest.
+        raise UsageError(
+            f"the Kestra URL has an @ behind a slash or another special character: {shown}",
+            remedy="set KESTRA_USERNAME and KESTRA_PASSWORD instead, or percent-encode them",
         )
     try:
         parts = urlsplit(text)

@@ -14,8 +14,6 @@ from requests.auth import AuthBase
 
 from kestra_sync.kestra.credentials import Credentials
 
-_MIN_REDACTED = 4
-
 
 class KestraAuth(AuthBase):
     """Bearer token, or basic authentication, or nothing at all."""
@@ -34,17 +32,6 @@ class KestraAuth(AuthBase):
     def __repr__(self) -> str:
         kind = "none" if self._header is None else self._header.split(" ", 1)[0]
         return f"<KestraAuth {kind}>"
-
-    def redact(self, text: str) -> str:
-        """``text`` without our secrets, should a server or proxy have echoed them."""
-        secrets = list(self._credentials.secrets)
-        if self._header is not None:
-            secrets.append(self._header.split(" ", 1)[1])
-        for secret in secrets:
-            # A very short secret would take half the text with it.
-            if len(secret) >= _MIN_REDACTED:
-                text = text.replace(secret, "***")
-        return text
 
 
 def _header(credentials: Credentials) -> str | None:

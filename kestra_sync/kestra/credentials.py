@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kestra_sync.errors import UsageError
 from kestra_sync.kestra.address import parse_address
 from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text
+from kestra_sync.safe.secrets import secrets_of_headers, secrets_of_url
 
 DEFAULT_TENANT = "main"
 URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
@@ -28,6 +30,7 @@ PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
 _LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE)
 #: Bytes; no secret and no list of variables is longer.
 _LIMIT = 64 * 1024
+HEADERS = "KESTRA_HEADERS"
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown."""
-        return tuple(secret for secret in (self.token, self.password) if secret)
+        """What must never be shown; user name and password also together, as requests have them."""
+        pair = f"{self.username}:{self.password}" if self.username and self.password else None
+        return tuple(secret for secret in (self.token, self.password, pair) if secret)
 
 
 def resolve(
@@ -220,15 +224,6 @@ def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[s
     }
 
 
-def login_in(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
-    """What a ``.env`` file holds of a login, used or not, by variable: for what must not be shown.
-
-    :raises UsageError: an unreadable ``env_file``, or one of the files that it names.
-    """
-    layer = _layer(_env_file(env_file), below=Path(env_file or ".").absolute().parent)
-    return {name: layer[name] for name in (TOKEN, USERNAME, PASSWORD) if name in layer}
-
-
 def check_one_server(
     variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
 ) -> None:
@@ -260,3 +255,25 @@ def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -
     :raises UsageError: an unreadable ``env_file``.
     """
     return bool((url or "").strip() or URL in from_environment(env_file))
+
+
+def known_secrets(
+    url: str | None = None, env_file: str | os.PathLike[str] | None = ".env"
+) -> tuple[str, ...]:
+    """What must not be shown, of all places that settings come from, whether they are used or not.
+
+    For error messages, so it never raises: what cannot be read is not known.
+    """
+    found: list[str] = [*secrets_of_url(url or "")]
+    layers: list[tuple[Mapping[str, str | None], Path | None]] = [(os.environ, None)]
+    with suppress(Exception):
+        layers.append((_env_file(env_file), Path(env_file or ".").absolute().parent))
+    for layer, below in layers:
+        user, token, password = (layer.get(name) or "" for name in (USERNAME, TOKEN, PASSWORD))
+        secrets = [token, password, *secrets_of_url(layer.get(URL) or "")]
+        for name in (TOKEN_FILE, PASSWORD_FILE):
+            with suppress(Exception):
+                secrets.append(_secret_file(layer.get(name) or "", name, below))
+        found += [*secrets, *(f"{user}:{secret}" for secret in secrets if user and secret)]
+        found += secrets_of_headers(layer.get(HEADERS) or "")
+    return tuple(dict.fromkeys(each for each in found if each))

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from kestra_sync.safe.text import harmless
+
 MAX_MESSAGE = 4000
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean(text: str) -> str:
-    """``text`` without control characters (no terminal escapes), trimmed to a sane length."""
-    text = _CONTROL.sub(" ", text.replace("\r\n", "\n")).strip()
+    """``text`` as it may be shown, trimmed to a sane length."""
+    text = harmless(text.strip())
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 

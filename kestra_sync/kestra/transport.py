@@ -20,7 +20,6 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import LocationParseError
 
-from kestra_sync.kestra.address import without_userinfo
 from kestra_sync.kestra.answer import NOT_KESTRA_REMEDY, Answer
 from kestra_sync.kestra.auth import KestraAuth, same_origin
 from kestra_sync.kestra.backoff import Backoff
@@ -35,6 +34,7 @@ from kestra_sync.kestra.pressure import Pressure
 from kestra_sync.kestra.problems import clean, describe_html, looks_like_html
 from kestra_sync.kestra.request import TEXT, YAML, Request
 from kestra_sync.kestra.sessions import SessionPool
+from kestra_sync.safe.secrets import Masker, without_userinfo
 
 LOG = logging.getLogger("kestra_sync.http")
 MAX_REDIRECTS = 5
@@ -73,7 +73,8 @@ class Transport:
         self.url = credentials.url
         self.backoff = backoff
         self._auth = KestraAuth(credentials)
-        self._failures = Failures(credentials.url, self._auth.redact)
+        self._masker = Masker(credentials.secrets, {})
+        self._failures = Failures(credentials.url, self._masker.mask)
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer
@@ -86,6 +87,10 @@ class Transport:
     def close(self) -> None:
         """Close the connections."""
         self._sessions.close()
+
+    def mask(self, text: str) -> str:
+        """What the server says, without our secrets."""
+        return self._masker.mask(text)
 
     def send(self, request: Request) -> Answer:
         """The answer to ``request``, if it is not an error.

@@ -78,7 +78,7 @@ class Validator:
             self._remember(f"it answers {error.status}")
             return None
         answers = answer.list()
-        results = _assign(answers, [index for index, _ in batch])
+        results = self._assign(answers, [index for index, _ in batch])
         if not any(_named(item) for item in answers) and not self._multipart_expected():
             results = None  # an old server that took the form itself for a flow
         if results is None:
@@ -91,8 +91,44 @@ class Validator:
             answer = self._transport.send(request)
         except InvalidContent as error:
             # So it says to an empty body, instead of calling it invalid.
-            return _validation(index, {"constraints": error.server_message})
-        return _validation(index, _best(answer))
+            return self._validation(index, {"constraints": error.server_message})
+        return self._validation(index, _best(answer))
+
+    def _assign(self, answers: list[Any], indexes: list[int]) -> list[Validation] | None:
+        """Each answer to its source by file name or number; ``None`` if one is missing."""
+        by_index: dict[int, dict[str, Any]] = {}
+        for answer in answers:
+            if not isinstance(answer, dict):
+                return None
+            index = _index_of(answer, indexes)
+            if index is None or index in by_index:
+                return None
+            by_index[index] = answer
+        if sorted(by_index) != sorted(indexes):
+            return None
+        return [self._validation(index, by_index[index]) for index in indexes]
+
+    def _validation(self, index: int, data: dict[str, Any]) -> Validation:
+        raw = data.get("constraints")
+        # What a server echoes, it may have from our request.
+        mask = self._transport.mask
+        raw = mask(raw) if isinstance(raw, str) else ""
+        constraints = split_constraints(raw)
+        if "constraints" in data and data["constraints"] is not None and not constraints:
+            # It is there, so the flow is invalid, whatever it says.
+            constraints = ("invalid, for a reason that the server does not tell",)
+        named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
+        flow_id: FlowId | None = named
+        return Validation(
+            index=index,
+            constraints=constraints,
+            raw_constraints=raw,
+            warnings=tuple(map(mask, texts_of(data.get("warnings")))),
+            infos=tuple(map(mask, texts_of(data.get("infos")))),
+            deprecations=tuple(map(mask, texts_of(data.get("deprecationPaths")))),
+            outdated=data.get("outdated") is True,
+            flow_id=flow_id,
+        )
 
     def _remember(self, why: str) -> None:
         if not self._one_by_one:
@@ -128,21 +164,6 @@ def _named(answer: Any) -> bool:
     return isinstance(answer, dict) and bool(answer.get("filename"))
 
 
-def _assign(answers: list[Any], indexes: list[int]) -> list[Validation] | None:
-    """Each answer to its source by file name, else by its number; ``None`` if one is missing."""
-    by_index: dict[int, dict[str, Any]] = {}
-    for answer in answers:
-        if not isinstance(answer, dict):
-            return None
-        index = _index_of(answer, indexes)
-        if index is None or index in by_index:
-            return None
-        by_index[index] = answer
-    if sorted(by_index) != sorted(indexes):
-        return None
-    return [_validation(index, by_index[index]) for index in indexes]
-
-
 def _index_of(answer: dict[str, Any], indexes: list[int]) -> int | None:
     match = _FILENAME.match(str(answer.get("filename") or ""))
     if match is not None:
@@ -151,27 +172,6 @@ def _index_of(answer: dict[str, Any], indexes: list[int]) -> int | None:
     if isinstance(position, int) and 0 <= position < len(indexes):
         return indexes[position]
     return None
-
-
-def _validation(index: int, data: dict[str, Any]) -> Validation:
-    raw = data.get("constraints")
-    raw = raw if isinstance(raw, str) else ""
-    constraints = split_constraints(raw)
-    if "constraints" in data and data["constraints"] is not None and not constraints:
-        # It is there, so the flow is invalid, whatever it says.
-        constraints = ("invalid, for a reason that the server does not tell",)
-    named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
-    flow_id: FlowId | None = named
-    return Validation(
-        index=index,
-        constraints=constraints,
-        raw_constraints=raw,
-        warnings=texts_of(data.get("warnings")),
-        infos=texts_of(data.get("infos")),
-        deprecations=texts_of(data.get("deprecationPaths")),
-        outdated=data.get("outdated") is True,
-        flow_id=flow_id,
-    )
 
 
 def split_constraints(raw: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.errors import ExitCode
 from kestra_sync.plan.diffs import diff_of, diff_sources
 from kestra_sync.report.as_json import (
     diagnostics_json,
@@ -201,11 +201,9 @@ def of_failure(
 ) -> Report:
     """A run that an exception ended: every format says so instead of staying away.
 
-    :param message: what the error says, without secrets.
+    :param message: what the error says, without secrets; so is ``remedy``.
     """
     kind = type(error).__name__
-    if isinstance(error, KestraSyncError):
-        remedy = error.remedy
     return Report(command, code, failure=Failure(kind, message, remedy))
 
 

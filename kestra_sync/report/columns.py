@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 #: A column is not wider than this; what is longer stands out in its own row alone.
 _WIDEST = 64

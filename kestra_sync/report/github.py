@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.findings import findings
 from kestra_sync.report.report import Report
-from kestra_sync.report.sanitize import visible
 from kestra_sync.report.wording import plural
+from kestra_sync.safe.text import visible
 
 #: GitHub shows this many of each kind for a step, and drops the others in silence.
 LIMIT = 10

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kestra_sync.plan.graph import Edge, Graph, Mark, Node, Place
 from kestra_sync.repo.references import ReferenceKind
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 _COLOURS = {
     Mark.CREATE: ("#1a7f37", "#dafbe1"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kestra_sync.plan.graph import Edge, Graph, Node, Place
 from kestra_sync.repo.references import ReferenceKind
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 _OTHER = re.compile(r"[^A-Za-z0-9 ._/()-]")
 

@@ -9,7 +9,7 @@ from kestra_sync.model import FlowId
 from kestra_sync.plan.graph import Graph, Mark, Place
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.report.graph_layout import HEIGHT, Box, Way, layout
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 _STYLE = """
   .graph{--ink:#1f2328;--soft:#59636e;--box:#f6f8fa;--line:#d1d9e0;

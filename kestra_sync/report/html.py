@@ -27,7 +27,7 @@ from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.report import Report
 from kestra_sync.report.report_graph import report_graph
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -13,8 +13,8 @@ from kestra_sync.report.diagnostics import where
 from kestra_sync.report.drift_text import words
 from kestra_sync.report.junit import Case, Status, junit_xml
 from kestra_sync.report.report import Report
-from kestra_sync.report.sanitize import visible
 from kestra_sync.report.smoke_junit import smoke_cases
+from kestra_sync.safe.text import visible
 
 _ENDS = {
     Ended.APPLIED: Status.PASSED,

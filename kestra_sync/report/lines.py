@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
 
-from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.text import no_command, visible
 
 
 class Style(str, Enum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.text import no_command, visible
 
 #: What means something to Markdown in the middle of a line, or makes an entity, or ends a word.
 _SPECIAL = re.compile(r"[!#$&*:<>@\[\\\]^_`|~\t./-]")

@@ -14,7 +14,7 @@ from kestra_sync.report.envelope import dump
 from kestra_sync.report.findings import RULES, findings
 from kestra_sync.report.github import in_checkout
 from kestra_sync.report.report import Report
-from kestra_sync.report.sanitize import visible
+from kestra_sync.safe.text import visible
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

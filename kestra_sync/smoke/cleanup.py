@@ -10,8 +10,8 @@ from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.kestra.executions import CORRELATION
 from kestra_sync.kestra.states import FINAL
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Cleanup
 from kestra_sync.smoke.server import SmokeServer
 

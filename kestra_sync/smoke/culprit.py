@@ -9,9 +9,9 @@ from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.execution import Execution, TaskRun
 from kestra_sync.kestra.executions import LOOP
 from kestra_sync.kestra.states import FINAL
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
 from kestra_sync.smoke.logs import Entries, error_of, read_logs
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit
 from kestra_sync.smoke.server import SmokeServer
 

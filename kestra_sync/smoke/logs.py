@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import LogLine
 from kestra_sync.smoke.server import LogCalls
 

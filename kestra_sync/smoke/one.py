@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.kestra.errors import ApiError, KestraError, NotFound
 from kestra_sync.kestra.execution import Execution
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
 from kestra_sync.smoke.duration import format_limit, iso_seconds
 from kestra_sync.smoke.expectations import judge
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, StillGoing, follow_to_end
 from kestra_sync.smoke.logs import Entries, found_in, read_logs, tail
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Cleanup, Failure, FailureKind, SmokeRun, Verdict
 from kestra_sync.smoke.server import SmokeServer, page_of
 from kestra_sync.smoke.settings import SmokeSettings

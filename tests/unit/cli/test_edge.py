@@ -18,7 +18,6 @@ import pytest
 
 from kestra_sync.cli.edge import run, wants_json
 from kestra_sync.cli.main import main as group
-from kestra_sync.cli.redact import redact
 from kestra_sync.errors import (
     ConflictError,
     ExitCode,
@@ -28,7 +27,9 @@ from kestra_sync.errors import (
     RefusedError,
     UsageError,
 )
+from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.kestra.errors import Unauthorized, Unreachable
+from kestra_sync.safe.secrets import Masker
 from tests.support.schemas import check_result
 
 PASSWORD = "Very-Secret+1"
@@ -294,10 +295,64 @@ def test_json_is_recognised_without_click(
     assert wants_json(args) is wanted
 
 
-def test_redact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Secrets and credentials in URLs; nothing too short to be one."""
+#: A password in a URL as people write it, what must not be shown, and the URL itself.
+_ODD_URLS = [
+    ("pa/sswordXY", "http://admin:pa/sswordXY@host"),
+    ("p@sswordXY", "http://admin:p@sswordXY@127.0.0.1:1"),
+    ("pa?sswordXY", "http://admin:pa?sswordXY@host"),
+    ("pa#sswordXY", "http://admin:pa#sswordXY@host"),
+    ("80/sswordXY", "http://admin:80/sswordXY@host"),
+    ("pa sswordXY", "http://admin:pa sswordXY@host"),
+    ("pa\\sswordXY", "http://admin:pa\\sswordXY@host"),
+    ("sswordXY", "admin:sswordXY@host:8080"),
+    ("sswordXY", "//admin:sswordXY@host"),
+    ("sswordXY", "http:/admin:sswordXY@host"),
+    ("sswordXY", "http:admin:sswordXY@host"),
+    ("sswordXY", "ftp://admin:sswordXY@host"),
+    ("sswordXY", "http://:sswordXY@host:99999"),
+    ("ssword%58Y", "http://admin:ssword%58Y@[::1"),
+    ("sswordXY", "http://admin:sswordXY@"),
+    ("pa/ss:w@rdXY", "https://admin:pa/ss:w@rdXY@host/ui/"),
+]
+
+
+@pytest.mark.parametrize(("secret", "url"), _ODD_URLS)
+@pytest.mark.parametrize("way", ["environment", "option", ".env"])
+def test_url__a_password_in_it_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    secret: str,
+    url: str,
+    way: str,
+) -> None:
+    """Not in the error, not in the JSON, not in a report."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KESTRA_API_URL", raising=False)
+    monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+    options = []
+    if way == "environment":
+        monkeypatch.setenv("KESTRA_API_URL", url)
+    elif way == "option":
+        options = ["--url", url]
+    else:
+        (tmp_path / ".env").write_text(f"KESTRA_API_URL='{url}'\n")
+    (tmp_path / "flows").mkdir()
+    code = run(["doctor", "-v", "--format", "json", *options])
+    out, err = capsys.readouterr()
+    assert code != 0
+    for part in (secret, "sswordXY", "w@rdXY"):
+        assert part not in out + err, (out, err)
+
+
+def test_secrets_are_masked_with_the_urls_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing too short to be one."""
+
+    def redact(text: str) -> str:
+        return Masker(known_secrets()).mask(text)
+
     monkeypatch.setenv("KESTRA_PASSWORD", "abc")
-    assert redact("abc http://user:pass@host/x?a@b") == "abc http://***@host/x?a@b"
+    assert redact("abc http://user:pass@host/x?ab") == "abc http://***@host/x?ab"
     monkeypatch.setenv("KESTRA_PASSWORD", "abcd")
     assert redact("abcd abcde") == "*** ***e"
     assert redact("nothing") == "nothing"

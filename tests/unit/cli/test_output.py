@@ -16,7 +16,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.report.lines import BLANK, Span, Style, line, write
-from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.text import no_command, visible
 
 
 class Terminal(io.StringIO):

@@ -9,6 +9,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.kestra.address import parse_address
 from kestra_sync.kestra.auth import KestraAuth, same_origin
 from kestra_sync.kestra.credentials import Credentials, check_one_server, has_url, resolve
+from kestra_sync.safe.secrets import Masker
 
 URL = "http://kestra:8080"
 
@@ -278,10 +279,14 @@ def test_secrets_are_in_no_repr() -> None:
 
 
 def test_redaction() -> None:
-    auth = KestraAuth(Credentials(URL, username="me", password="geheim"))
-    assert auth.redact("geheim bWU6Z2VoZWlt") == "*** ***"
-    assert KestraAuth(Credentials(URL, token="abc")).redact("abcdef") == "abcdef"
-    assert KestraAuth(Credentials(URL)).redact("x") == "x"
+    def mask(text: str, credentials: Credentials) -> str:
+        return Masker(credentials.secrets, {}).mask(text)
+
+    assert mask("geheim bWU6Z2VoZWlt", Credentials(URL, username="me", password="geheim")) == (
+        "*** ***"
+    )
+    assert mask("abcdef", Credentials(URL, token="abc")) == "abcdef"
+    assert mask("x", Credentials(URL)) == "x"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_html_by_content_type() -> None:
 
 
 def test_control_characters_and_length() -> None:
-    assert clean("a\x1b]0;x\x07b\nc\r\nd") == "a ]0;x b\nc\nd"
+    assert clean("a\x1b]0;x\x07b\nc\r\nd\x07") == "a\\x1b]0;x\\x07b\nc\nd\\x07"
     assert len(message_of(json.dumps({"message": "x" * 9000}).encode())) == 4001
 
 

@@ -17,7 +17,7 @@ from kestra_sync.report.lines import Line, write
 from kestra_sync.report.smoke_json import smoke_json
 from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.report.smoke_text import smoke_header, smoke_lines
-from kestra_sync.smoke.masking import Masker
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.result import (
     Cleanup,
     Culprit,

@@ -9,11 +9,11 @@ import pytest
 
 from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
 from kestra_sync.model import FlowId
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
 from kestra_sync.smoke.follow import StillGoing, await_end, follow_to_end
 from kestra_sync.smoke.logs import LINE_LENGTH, LINES, error_of, found_in, read_logs, tail
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.result import Culprit
 from kestra_sync.smoke.server import page_of
 from tests.unit.smoke.fake import (

@@ -336,7 +336,7 @@ def reports() -> dict[str, Report]:
         "drift-invalid": of_drift(DriftResult(no_plan, ())),
         "smoke": of_smoke(SmokeReport((), smoke_result(), "http://localhost:8080 (Kestra 1.3.25)")),
         "smoke-invalid": of_smoke(SmokeReport((ERROR,))),
-        "failure": of_failure("plan", ExitCode.UNREACHABLE, error, error.message, "try again"),
+        "failure": of_failure("plan", ExitCode.UNREACHABLE, error, error.message, error.remedy),
     }
 
 

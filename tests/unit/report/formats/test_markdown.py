@@ -24,7 +24,7 @@ from kestra_sync.report.comment import (
 from kestra_sync.report.markdown import MarkdownReporter, parts_of
 from kestra_sync.report.markdown_escape import code, fenced, link, own_address, prose
 from kestra_sync.report.report import Report
-from kestra_sync.report.sanitize import no_command, visible
+from kestra_sync.safe.text import no_command, visible
 from tests.support.sources import log_flow
 
 from .samples import HOSTILE, changed, hostile, planned, reports

@@ -1,12 +1,15 @@
-"""What an execution says, made fit to be shown."""
+"""One masker for all that is shown."""
 
 from __future__ import annotations
 
 import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from kestra_sync.smoke.masking import Masker, neutral
+from kestra_sync.safe.secrets import Masker, secrets_of_url, without_userinfo
 
 
 def clean(text: str, *secrets: str, limit: int = 4000, **environ: str) -> str:
@@ -39,7 +42,9 @@ def test_tokens_are_known_by_their_form(secret: str) -> None:
         ('{"api_key": "abcd1234", "n": 1}', '{"api_key": "***", "n": 1}'),
         ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: Basic ***"),
         ("bearer abcdefghijklmnop", "bearer ***"),
-        ("postgres://me:pa55@db/x", "postgres://me:***@db/x"),
+        ("postgres://me:pa55@db/x", "postgres://***@db/x"),
+        ("at http://me:pa/s?s@w@host:80/x y@z", "at http://***@host:80/x y@z"),
+        ("https://token-only@host/x", "https://***@host/x"),
         ("the password was wrong", "the password was wrong"),
         ("basic authentication failed", "basic authentication failed"),
         ("http://host:8080/path", "http://host:8080/path"),
@@ -102,14 +107,51 @@ def test_escape_sequences_are_taken_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("::set-output name=x::y", ": :set-output name=x::y"),
-        ("ok\n  ::error::no", "ok\n  : :error::no"),
-        ("a ##[group]b", "a ## [group]b"),
-        ("##vso[task.setvariable]x", "## vso[task.setvariable]x"),
-        ("a::b ## heading", "a::b ## heading"),
-    ],
+    "url",
+    ["http://me:{}@host", "me:{}@host", "//me:{}@host/x", "https://me:{}@host:99999/@x@"],
 )
-def test_nothing_is_left_for_ci_to_obey(text: str, shown: str) -> None:
-    assert neutral(text) == shown
+@pytest.mark.parametrize("secret", ["plain-secret", "a/b-secret", "p@s:s?secret", "a%2Fsecret"])
+def test_the_userinfo_of_a_url_is_a_secret_however_it_is_written(url: str, secret: str) -> None:
+    text = url.format(secret)
+    assert secret not in without_userinfo(text)
+    assert secret in secrets_of_url(text)[0]
+    masker = Masker(secrets_of_url(text), {})
+    for shown in (text, secret, secret.rpartition("/")[2], f"port '{secret}' is no number"):
+        assert secret.rpartition("/")[2] not in masker.mask(shown)
+
+
+@pytest.mark.parametrize("before", ["", "a", "me:", "user:", "admin@example.com:"])
+@pytest.mark.parametrize("after", ["", "}", "\n"])
+def test_base64_is_seen_through_wherever_the_secret_stands_in_it(before: str, after: str) -> None:
+    secret = "Very-Secret+12345"
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        masked = clean(encode(f"{before}{secret}{after}".encode()).decode(), secret)
+        # What is left are the letters that belong to what is around.
+        assert len(masked) <= len(f"{before}{after}") * 4 / 3 + 12
+
+
+def test_known_secrets_in_the_forms_of_reports() -> None:
+    secret = "p<w>&'q\"/+ü"
+    for form in (
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        html.escape(secret).replace("&#x27;", "&#39;"),
+        html.escape(secret).replace("&#x27;", "&apos;"),
+        json.dumps(json.dumps(secret))[3:-3],
+        html.escape(json.dumps(secret)[1:-1]),
+        quote(quote(secret, safe=""), safe=""),
+        quote_plus(secret),
+        quote(secret, safe="").lower(),
+        repr(secret)[1:-1],
+    ):
+        assert clean(f"<{form}>", secret) == "<***>", form
+
+
+def test_headers_are_secrets_but_for_short_values() -> None:
+    headers = "CF-Access-Client-Secret: 0123456789abcdef\nX-Env: prod\nCookie: a=session-1234; b=1"
+    shown = clean("0123456789abcdef prod session-1234", KESTRA_HEADERS=headers)
+    assert shown == "*** prod ***"
+
+
+def test_what_is_masked_is_harmless_too() -> None:
+    assert clean("x\n::add-mask::y\u202e\x07") == "x\n\\x3a:add-mask::y\\u202e\\x07"

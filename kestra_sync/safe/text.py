@@ -1,0 +1,54 @@
+"""Makes text of others harmless before it reaches a terminal, a log, an error or a report.
+
+Flows, logs and what servers answer are untrusted: an escape sequence may retitle a window, hide
+lines of a diff or answer a prompt; bidirectional overrides make code read other than it runs
+(CVE-2021-42574); and the machines that read the log of a CI job obey commands in it: ``::name::``
+at the begin of a line (GitHub), ``##[name]`` and ``##vso[…]`` anywhere in it (GitHub, Azure).
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but tab, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
+    "\u2028\u2029\ufeff\ufff9-\ufffb"  # line separators, byte order mark, annotations
+    "\ud800-\udfff\ufffe\uffff]"  # halves of characters, which no encoding can write, and none
+    r"|(?<=##)(?:\[|(?=\w{1,20}\[))"
+)
+_COMMAND = re.compile(r"^(?P<blank>\s*):(?=:)")
+# CSI, OSC and the like, two-character escapes, and the C1 form of CSI.
+_ESCAPES = re.compile(
+    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-Z\\\\^-~])"
+    "|\x9b[0-?]*[ -/]*[@-~]"
+)
+_LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
+def visible(text: str) -> str:
+    """One line of ``text`` with control characters spelled out, such as ``\\x1b``."""
+    return _UNSAFE.sub(_spell, text) if _UNSAFE.search(text) else text
+
+
+def no_command(line: str) -> str:
+    """A whole line for a log, which does not begin with a command to CI."""
+    return _COMMAND.sub(r"\g<blank>\\x3a", line)
+
+
+def harmless(text: str) -> str:
+    """``text`` with its line breaks, each line of it visible and no command."""
+    return "\n".join(no_command(visible(line)) for line in _LINE_BREAK.split(text))
+
+
+def without_escapes(text: str) -> str:
+    """``text`` without the escape sequences of terminals."""
+    return _ESCAPES.sub("", text) if "\x1b" in text or "\x9b" in text else text
+
+
+def _spell(match: re.Match[str]) -> str:
+    found = match.group()
+    if not found:  # in front of the name of a command
+        return "\\"
+    code = ord(found)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
