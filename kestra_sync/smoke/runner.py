@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.observer import SILENT, Observer, unfailing
+from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import LOG
-from kestra_sync.smoke.masking import Masker
 from kestra_sync.smoke.one import Watch, run_one
 from kestra_sync.smoke.progress import SmokeObserver, smoke_observer
 from kestra_sync.smoke.result import (
