@@ -19,8 +19,8 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.request import segments
 from kestra_sync.repo.git import ask
-from kestra_sync.safe.text import visible
 from kestra_sync.safe.paths import read_text
+from kestra_sync.safe.text import visible
 
 #: As :func:`kestra_sync.report.comment.marker` writes them.
 _MARKER = re.compile(r"<!-- kestra-sync:[A-Za-z0-9._-]+ -->")

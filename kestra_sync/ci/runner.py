@@ -13,8 +13,8 @@ from pathlib import Path
 
 from kestra_sync.report.comment import SUMMARY_LIMIT
 from kestra_sync.report.github import command
-from kestra_sync.safe.text import no_command, visible
 from kestra_sync.safe.paths import append_to, is_file
+from kestra_sync.safe.text import no_command, visible
 
 
 @dataclass(frozen=True)
