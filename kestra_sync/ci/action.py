@@ -18,7 +18,7 @@ from kestra_sync.ci.runner import Runner
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.report.markdown_escape import prose
-from kestra_sync.safe.paths import is_file, read_text, temporary_folder
+from kestra_sync.safe.paths import is_below, is_file, read_text, temporary_folder
 
 Run = Callable[[Sequence[str]], int]
 
@@ -92,7 +92,7 @@ def _command_line() -> Run:
 
 def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run: Run) -> Result:
     if inputs.working_directory:
-        _enter(inputs.working_directory)
+        _enter(inputs.working_directory, environ.get("GITHUB_WORKSPACE", ""))
     _log_in(inputs, environ)
     context = Context.of(environ)
     base = environ.get("RUNNER_TEMP") or None
@@ -136,7 +136,13 @@ def _summarise(inputs: Inputs, runner: Runner, files: Files, problems: Sequence[
         runner.say("warning", "The summary is too long for this step: see the report file.")
 
 
-def _enter(folder: str) -> None:
+def _enter(folder: str, workspace: str) -> None:
+    # A link of the checkout would have files of the runner read as flows.
+    if workspace and not is_below(folder, [Path(workspace)]):
+        raise UsageError(
+            f"the input 'working-directory' is {folder!r}: it lies outside of the workspace",
+            remedy="name a directory of the checkout",
+        )
     try:
         os.chdir(folder)
     except OSError as error:

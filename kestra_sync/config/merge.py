@@ -15,6 +15,7 @@ from kestra_sync.config.config import Config
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
 from kestra_sync.plan.compare import OnDrift
+from kestra_sync.safe.paths import is_below
 from kestra_sync.settings import Connection, Prune, Settings
 
 T = TypeVar("T")
@@ -93,10 +94,8 @@ def settings_from_config(
 
 def is_part(paths: Sequence[str], source: Sequence[str]) -> bool:
     """Whether ``paths`` leave out anything of ``source``."""
-    given = [Path(path).resolve() for path in paths]
-    return not all(
-        any(Path(each).resolve().is_relative_to(path) for path in given) for each in source
-    )
+    given = [Path(path) for path in paths]
+    return not all(is_below(each, given) for each in source)
 
 
 def _default_source(config: Config | None) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ class Incomplete:
         for each in self.paths:
             if each.flows is not None and flow_id in each.flows:
                 return each
-        if path is not None:
+        if path is not None and "\0" not in path:  # a record can hold any text
             file = Path(os.path.normpath(Path.cwd().resolve() / path))
             places = {file, file.resolve()}  # it may have been found by way of a link
             for each in self.paths:

@@ -72,9 +72,10 @@ def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
     """Whether ``path``, links resolved, is one of ``roots`` or lies below one."""
     try:
         real = Path(os.path.realpath(path))
+        places = [Path(os.path.realpath(root)) for root in roots if root is not None]
     except (OSError, ValueError):
         return False
-    return any(root is not None and real.is_relative_to(os.path.realpath(root)) for root in roots)
+    return any(real.is_relative_to(each) for each in places)
 
 
 def is_git(*parts: str) -> bool:

@@ -160,6 +160,26 @@ def test_another_folder(environ: dict[str, str], tmp_path: Path) -> None:
     assert outputs(environ)["report-file"].endswith("report.md")
 
 
+@pytest.mark.parametrize("folder", ["link", "..", "link/inner"])
+def test_a_folder_outside_of_the_workspace(
+    folder: str,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A link of the checkout would have files of the runner read as flows."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (tmp_path / "inner").mkdir()
+    (workspace / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(workspace)
+    environ |= {"INPUT_WORKING_DIRECTORY": folder, "GITHUB_WORKSPACE": str(workspace)}
+    assert main(environ, CommandLine()) == ExitCode.USAGE
+    assert "outside of the workspace" in capsys.readouterr().out
+    assert Path.cwd() == workspace
+
+
 def test_another_folder_that_is_not_there(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
