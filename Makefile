@@ -1,5 +1,9 @@
 # What people and CI run. Everything is set up by itself: a Python >= 3.10, for the tests against the
-# engine a JDK >= 21 and Maven, and for those of the Action Go >= 1.21, are all that a machine needs.
+# engine a JDK >= 25 and Maven, and for those of the Action Go >= 1.21, are all that a machine needs.
+# KESTRA=1.3 or KESTRA=2.0 chooses one version of Kestra: make demo KESTRA=2.0. (For 1.3 alone a
+# JDK >= 21 is enough.)
+
+export KESTRA
 
 RUN := .venv/bin
 
@@ -16,11 +20,11 @@ setup: ## Create .venv and install everything into it (the other targets do it b
 chromium: ## Install a Chromium for the test of the HTML report, if there is none (likewise)
 	@.ci/chromium.sh
 
-demo: setup ## Start a Kestra engine, deploy flows/ to it and show that nothing is left to do
+demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ and show that nothing is left to do
 	@$(RUN)/python .ci/demo.py
 
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
-	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term
 
 lint: setup ## Check style and formatting
 	$(RUN)/ruff check .
@@ -35,8 +39,8 @@ unit: setup chromium ## The tests that need no server
 e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
 	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
 
-engine: setup ## Build the embedded Kestra engine, unless it is built already
-	@$(RUN)/python -m tests.engine --build-only
+engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that), unless they are built already
+	@$(RUN)/python -m tests.engine --build-only --kestra $(or $(KESTRA),all)
 
 tools: setup ## Build actionlint and act, which the tests of the Action need, unless they are there
 	@$(RUN)/python -m tests.action.go_tools
@@ -58,4 +62,4 @@ docs: setup ## Write docs/cli.md anew from the command line itself
 clean: ## Remove what can be made again
 	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* tests/engine/target
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find kestra_sync tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+	find kestra_sync tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Shows kestra-sync at work: a real Kestra engine, the flows of this repository, and no leftovers.
 
-Run it with ``make demo``. Every command is printed before it runs, as one would type it.
+Run it with ``make demo``, or ``make demo KESTRA=2.0`` for that version of Kestra. Every command is
+printed before it runs, as one would type it.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ def main() -> int:
 @contextmanager
 def engine(env_file: Path) -> Iterator[None]:
     """A Kestra engine that is gone afterwards, whatever happens in between."""
-    print("Starting a Kestra engine on a free port ...", flush=True)
+    version = os.environ.get("KESTRA") or "1.3"
+    print(f"Starting a Kestra {version} engine on a free port ...", flush=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.engine", "--env-file", str(env_file)],
+        [sys.executable, "-m", "tests.engine", "--kestra", version, "--env-file", str(env_file)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )
@@ -104,7 +106,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(env_file: Path) -> dict[str, str]:
-    """Ours, with the demo's engine in place of whatever server it names."""
+    """Ours, with the demo's engine in place of any server that it names."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("KESTRA_")
     }

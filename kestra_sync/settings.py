@@ -34,7 +34,7 @@ class Connection:
     tenant: str | None = None
     username: str | None = None
     env_file: str | None = ".env"
-    timeout: float = 60.0
+    timeout: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def apply(
 
     options = options or ApplyOptions()
     saved = load_saved(options.saved_plan) if options.saved_plan else None
-    with connect(settings.connection, settings.parallelism) as client:
+    with connect(settings.connection) as client:
         planned = make_plan(settings, client, observer=observer)
         if options.rollback:
             planned = _with_what_stays(client, planned)

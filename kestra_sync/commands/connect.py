@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
 
 
-def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:
+def connect(connection: Connection) -> KestraClient:
     """A client for the server of ``connection``; nothing is sent yet.
-
-    :param parallelism: how many requests may be under way at once.
 
     :raises UsageError: without a URL, or with credentials that make no sense.
     """
@@ -26,7 +24,6 @@ def connect(connection: Connection, parallelism: int | None = None) -> KestraCli
         username=connection.username,
         env_file=connection.env_file,
         timeout=connection.timeout,
-        parallelism=parallelism,
     )
 
 

@@ -74,7 +74,7 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
-    with connect(settings.connection, settings.parallelism) as client:
+    with connect(settings.connection) as client:
         return make_plan(settings, client, observer=observer)
 
 

@@ -33,7 +33,7 @@ def show_inventory(settings: Settings) -> tuple[Place, Inventory | None]:
     :raises KestraError: if it cannot be read.
     """
     place = place_in(settings)
-    with connect(settings.connection, settings.parallelism) as client:
+    with connect(settings.connection) as client:
         return place, read_inventory(client.kv, place)
 
 
@@ -44,6 +44,6 @@ def take_lock_away(settings: Settings) -> tuple[Place, Holder | None]:
     :raises KestraError: if it cannot be removed.
     """
     place = place_in(settings)
-    with connect(settings.connection, settings.parallelism) as client:
+    with connect(settings.connection) as client:
         client.server_info()
         return place, unlock(client.kv, place)

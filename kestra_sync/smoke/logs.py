@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -67,13 +68,8 @@ def in_order(entries: Entries) -> Entries:
 
 
 def found_in(pattern: str, entries: Entries) -> LogEntry | None:
-    """The first message in which the regular expression is found.
-
-    :raises SlowPatternError: that takes too long.
-    """
-    from kestra_sync.safe.patterns import Pattern
-
-    compiled = Pattern(pattern)
+    """The first message in which the regular expression is found."""
+    compiled = re.compile(pattern)
     for entry in entries:
         if compiled.search(entry.message[:_SEARCHED]):
             return entry

@@ -2,7 +2,7 @@
 
 The commands of one page run in order and share the server, so a page can tell a story. Between
 kestra-sync commands there may be some that change the copy of the files (``sed -i``, ``rm``), and
-``echo $?``; whatever else stands there (``git``, ``export``) is not run.
+``echo $?``; anything else (``git``, ``export``) is not run.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import Engine
+from tests.conftest import ServerOf
+from tests.engine import DEFAULT
 from tests.support.cleanup import remove_namespace
 from tests.support.console import Command, blocks, matches, normalised
-from tests.support.server import Http, Server, server_of
+from tests.support.server import Http, Server
 
 _ROOT = Path(__file__).parent.parent.parent
 _FILES = {"sed", "rm", "mv", "cp", "cat", "mkdir", "echo", "printf"}
@@ -38,14 +39,13 @@ _PAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def kestra(request: pytest.FixtureRequest) -> Iterator[Server]:
+_TOURS = [(page, DEFAULT.name) for page in _PAGES]
+
+
+@pytest.fixture
+def kestra(version: str, servers: ServerOf) -> Server:
     """An embedded engine: the examples deploy to the namespaces of ``flows/``."""
-    if "KESTRA_TEST_URL" in os.environ:
-        with Engine.start() as engine:
-            yield server_of(engine)
-    else:
-        yield request.getfixturevalue("server")
+    return servers(version)
 
 
 @pytest.fixture
@@ -60,9 +60,11 @@ def environment(kestra: Server) -> Iterator[dict[str, str]]:
             remove_namespace(http, namespace)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    ("page", "version"), _TOURS, ids=[f"{page.name}-{name}" for page, name in _TOURS]
+)
 def test_examples_print_what_the_page_says(
-    page: Path, environment: dict[str, str], tmp_path: Path
+    page: Path, version: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Every command, with its output below it."""
     shutil.copytree(_ROOT / "flows", tmp_path / "flows")

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.engine.builder import build
 from tests.engine.launcher import Engine
 from tests.engine.toolchain import EngineError
+from tests.engine.versions import DEFAULT, VERSIONS, KestraVersion, version_named
 
 
 def main() -> int:
@@ -22,7 +23,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.build_only:
-            build()
+            for version in options.kestra:
+                build(version)
             return 0
         return _run(options)
     except EngineError as error:
@@ -45,12 +47,31 @@ def _options() -> argparse.Namespace:
         metavar="FILE",
         help="write KESTRA_API_URL, KESTRA_USERNAME and KESTRA_PASSWORD there once it answers",
     )
+    parser.add_argument(
+        "--kestra",
+        type=_versions,
+        default=os.environ.get("KESTRA") or DEFAULT.name,
+        metavar="VERSION",
+        help="1.3 or 2.0, with --build-only also 'all' (default: the variable KESTRA, or 1.3)",
+    )
     parser.add_argument("--build-only", action="store_true", help="build it, do not start it")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if len(options.kestra) > 1 and not options.build_only:
+        parser.error("--kestra all needs --build-only")
+    return options
+
+
+def _versions(name: str) -> tuple[KestraVersion, ...]:
+    if name == "all":
+        return tuple(VERSIONS.values())
+    try:
+        return (version_named(name),)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _run(options: argparse.Namespace) -> int:
-    with Engine.start(data=options.data, port=options.port) as engine:
+    with Engine.start(data=options.data, port=options.port, kestra=options.kestra[0]) as engine:
         print(f"url       {engine.url}")
         print(f"username  {engine.username}")
         print(f"password  {engine.password}", flush=True)
@@ -69,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _write_env_file(path: Path, engine: Engine) -> None:
-    """Write it whole or not at all: whoever waits for the file reads it at once."""
+    """Write it whole or not at all: a process that waits for the file reads it at once."""
     part = path.with_name(path.name + ".part")
     with contextlib.suppress(FileNotFoundError):
         part.unlink()

@@ -1,4 +1,4 @@
-"""Builds the test engine with Maven, once for every state of its sources."""
+"""Builds the test engine with Maven: once for each version of Kestra and state of the sources."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engine.toolchain import EngineError, find_java, find_maven, java_command
+from tests.engine.versions import KestraVersion
 
 _MAIN = "io.kestrasync.testengine.Main"
 _JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -52,13 +53,16 @@ class Build:
         return [str(java), *_JVM_OPTIONS, *options, "-cp", classpath, _MAIN]
 
 
-def build() -> Build:
-    """Build the engine, unless these very sources are built already.
+def build(version: KestraVersion) -> Build:
+    """Build the engine of a version, unless these very sources are built already.
 
     Two processes may call this at once: one builds, the other waits for it.
     """
-    name = _hash([_PROJECT / "pom.xml", _PROJECT / "builder.py", *_files(_PROJECT / "src")])
-    library = "lib-" + _hash([_PROJECT / "pom.xml"])
+    pom = _PROJECT / "pom.xml"
+    folders = [_PROJECT / "src/main" / name for name in ("java", "resources", version.adapters)]
+    sources = [pom, _PROJECT / "builder.py", *(it for folder in folders for it in _files(folder))]
+    name = f"{version}-{_hash(sources)}"
+    library = f"lib-{version}-{_hash([pom])}"
     result = Build(_TARGET / name, _TARGET / library)
     stamp = result.folder / "COMPLETE"
     if stamp.exists():
@@ -66,14 +70,18 @@ def build() -> Build:
     _TARGET.mkdir(exist_ok=True)
     with _locked(_TARGET / ".lock"):
         if not stamp.exists():
-            _remove_old(keep={name, library})
+            _remove_old()
             start = time.monotonic()
-            java = find_java(compiler=True)
-            _maven(java, name, library)
+            java = find_java(version.java, compiler=True)
+            _maven(java, version, name, library)
             _jar(result)
             _archive(result, java_command(java))
             stamp.touch()
-            print(f"built in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"built Kestra {version} in {time.monotonic() - start:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
     return result
 
 
@@ -90,15 +98,16 @@ def _hash(files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _maven(java: Path, name: str, library: str) -> None:
+def _maven(java: Path, version: KestraVersion, name: str, library: str) -> None:
     maven = find_maven()
-    first = "" if any(_TARGET.glob("lib-*")) else " (the first time it takes a minute or two)"
-    print(f"building the Kestra test engine{first} ...", file=sys.stderr, flush=True)
+    first = "" if (_TARGET / library).exists() else " (the first time it takes a minute or two)"
+    print(f"building the test engine, Kestra {version}{first} ...", file=sys.stderr, flush=True)
     command = [
         str(maven),
         "--quiet",
         "--batch-mode",
         "-Dmaven.artifact.threads=16",
+        f"--activate-profiles=kestra-{version}",
         f"-Dengine.build={name}",
         f"-Dengine.lib={library}",
         "prepare-package",
@@ -154,13 +163,11 @@ def _archive(result: Build, java: Path) -> None:
     part.unlink(missing_ok=True)
 
 
-def _remove_old(keep: set[str]) -> None:
+def _remove_old() -> None:
     """Remove builds of former sources, if no engine is likely to run from them any more."""
     for folder in _TARGET.iterdir():
-        if folder.is_dir() and folder.name not in keep:
-            age = time.time() - folder.stat().st_mtime
-            if age > _KEEP_OLD_BUILDS_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _KEEP_OLD_BUILDS_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -17,13 +17,14 @@ from typing import IO
 
 from tests.engine.builder import build
 from tests.engine.toolchain import EngineError, find_java, java_command
+from tests.engine.versions import DEFAULT, KestraVersion
 
 __all__ = ["PASSWORD", "USERNAME", "Engine", "EngineError"]
 
 USERNAME = "admin@kestra.io"
 PASSWORD = "Engine-Pass1"
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 15.0
 _LOG_TAIL_LINES = 40
 
@@ -38,7 +39,14 @@ class Engine:
     ...     print(engine.url, engine.username, engine.password)
     """
 
-    def __init__(self, data: Path | None, port: int | None, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data: Path | None,
+        port: int | None,
+        options: tuple[str, ...] = (),
+        kestra: KestraVersion = DEFAULT,
+    ) -> None:
+        self.kestra = kestra
         self.username = USERNAME
         self.password = PASSWORD
         self._data = data
@@ -57,12 +65,14 @@ class Engine:
         data: Path | str | None = None,
         port: int | None = None,
         options: tuple[str, ...] = (),
+        kestra: KestraVersion = DEFAULT,
     ) -> Engine:
         """Build if needed, start, and return once the engine answers.
 
         :param options: for the JVM, over those that make it small and quick to start.
+        :param kestra: the version of Kestra.
         """
-        engine = cls(Path(data) if data is not None else None, port, options)
+        engine = cls(Path(data) if data is not None else None, port, options, kestra)
         try:
             engine._launch()
         except BaseException:
@@ -135,8 +145,8 @@ class Engine:
         self.close()
 
     def _launch(self) -> None:
-        built = build()
-        java = java_command(find_java(compiler=False))
+        built = build(self.kestra)
+        java = java_command(find_java(self.kestra.java, compiler=False))
         shared = [f"-XX:SharedArchiveFile={built.archive}"] if built.archive.exists() else []
         command = built.command(java, *shared, *self._options)
         command += ["--username", self.username, "--password", self.password]

@@ -10,18 +10,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-JAVA_RELEASE = 21
-"""The oldest Java that the engine is built for and runs on."""
-
 _WINDOWS = sys.platform == "win32"
 
-_INSTALL_JDK = f"""\
-The tests run the real Kestra engine, which needs a JDK {JAVA_RELEASE} or newer{{found}}.
+_INSTALL_JDK = """\
+The tests run the real Kestra engine, which needs a JDK {release} or newer{found}.
 Install one and run again:
-  Debian, Ubuntu  sudo apt install openjdk-21-jdk-headless
-  Fedora          sudo dnf install java-21-openjdk-devel
-  macOS           brew install openjdk@21
-  Windows         winget install EclipseAdoptium.Temurin.21.JDK
+  Debian, Ubuntu  sudo apt install openjdk-{release}-jdk-headless (or Temurin's, from adoptium.net)
+  Fedora          sudo dnf install java-{release}-openjdk-devel
+  macOS           brew install openjdk@{release}
+  Windows         winget install EclipseAdoptium.Temurin.{release}.JDK
 A JDK elsewhere on the disk is found through JAVA_HOME. To test against a server that already runs,
 set KESTRA_TEST_URL, KESTRA_TEST_USERNAME and KESTRA_TEST_PASSWORD."""
 
@@ -39,10 +36,12 @@ class EngineError(RuntimeError):
     """The engine cannot be built, started or reached; the message says what to do."""
 
 
-def find_java(*, compiler: bool) -> Path:
-    """The home of the first Java that is new enough.
+def find_java(release: int, *, compiler: bool) -> Path:
+    """The home of the first Java of a release or newer.
 
-    With ``compiler`` it must be a JDK, else a mere runtime will do.
+    With ``compiler`` it must be a JDK, otherwise a runtime is enough.
+
+    :raises EngineError: there is none; the message says what to install.
     """
     found: list[str] = []
     for home in _java_homes():
@@ -51,11 +50,11 @@ def find_java(*, compiler: bool) -> Path:
         version = _java_version(home)
         if version is None:
             continue
-        if version >= JAVA_RELEASE:
+        if version >= release:
             return home
         found.append(str(version))
     only = f" (found only {', '.join(sorted(set(found)))})" if found else ""
-    raise EngineError(_INSTALL_JDK.format(found=only))
+    raise EngineError(_INSTALL_JDK.format(release=release, found=only))
 
 
 def find_maven() -> Path:

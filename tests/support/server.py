@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.engine import Engine
+from tests.engine import DEFAULT, Engine, KestraVersion
 
 YAML = {"Content-Type": "application/x-yaml"}
 """The header that every write of a flow needs."""
@@ -83,20 +83,24 @@ class Http(requests.Session):
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """The server that ``KESTRA_TEST_URL`` names, else the embedded engine."""
-    url = os.environ.get("KESTRA_TEST_URL")
-    if url:
-        yield _described(
-            url.rstrip("/"),
-            os.environ.get("KESTRA_TEST_USERNAME", ""),
-            os.environ.get("KESTRA_TEST_PASSWORD", ""),
-            os.environ.get("KESTRA_TEST_TOKEN") or None,
-            os.environ.get("KESTRA_TEST_TENANT", "main"),
-        )
+def running_server(kestra: KestraVersion = DEFAULT) -> Iterator[Server]:
+    """The server that ``KESTRA_TEST_URL`` names, otherwise an embedded engine of that version."""
+    if os.environ.get("KESTRA_TEST_URL"):
+        yield named_server()
         return
-    with Engine.start() as engine:
+    with Engine.start(kestra=kestra) as engine:
         yield server_of(engine)
+
+
+def named_server() -> Server:
+    """The server that ``KESTRA_TEST_URL`` names, whatever its version."""
+    return _described(
+        os.environ["KESTRA_TEST_URL"].rstrip("/"),
+        os.environ.get("KESTRA_TEST_USERNAME", ""),
+        os.environ.get("KESTRA_TEST_PASSWORD", ""),
+        os.environ.get("KESTRA_TEST_TOKEN") or None,
+        os.environ.get("KESTRA_TEST_TENANT", "main"),
+    )
 
 
 def server_of(engine: Engine) -> Server:

@@ -40,13 +40,13 @@ class AccessFilter {
         if (request.getContentType().isEmpty() && request.getContentLength() > 0) {
             // Which of several handlers gets a body without a type is a matter of chance in Kestra.
             return HttpResponse.status(HttpStatus.UNSUPPORTED_MEDIA_TYPE)
-                .body(Errors.body(request, "Content Type is missing", null));
+                .body(Errors.body(request, "Content Type is missing"));
         }
         return RouteAttributes.getRouteMatch(request)
             .map(route -> route.getVariableValues().get("tenant"))
             .filter(tenant -> !Api.TENANT.equals(tenant))
             .map(tenant -> HttpResponse.status(HttpStatus.BAD_REQUEST)
-                .body(Errors.body(request, "Tenant must be 'main' for OSS version", null)))
+                .body(Errors.body(request, "Tenant must be 'main' for OSS version")))
             .orElse(null);
     }
 

@@ -7,17 +7,9 @@ import io.kestra.core.exceptions.ConflictException;
 import io.kestra.core.models.Label;
 import io.kestra.core.models.QueryFilter;
 import io.kestra.core.models.executions.Execution;
-import io.kestra.core.models.executions.ExecutionKilled;
-import io.kestra.core.models.executions.ExecutionKilledExecution;
 import io.kestra.core.models.executions.ExecutionKind;
 import io.kestra.core.models.flows.Flow;
-import io.kestra.core.models.flows.State;
-import io.kestra.core.queues.QueueException;
-import io.kestra.core.queues.QueueFactoryInterface;
-import io.kestra.core.queues.QueueInterface;
 import io.kestra.core.repositories.ExecutionRepositoryInterface;
-import io.kestra.core.repositories.FlowRepositoryInterface;
-import io.kestra.core.runners.FlowInputOutput;
 import io.kestra.core.services.ExecutionService;
 import io.kestra.core.services.FlowService;
 import io.micronaut.core.annotation.Nullable;
@@ -39,7 +31,6 @@ import io.micronaut.http.sse.Event;
 import io.micronaut.runtime.server.EmbeddedServer;
 import io.micronaut.scheduling.TaskExecutors;
 import io.micronaut.scheduling.annotation.ExecuteOn;
-import jakarta.inject.Named;
 import jakarta.inject.Provider;
 import java.io.IOException;
 import java.time.ZonedDateTime;
@@ -57,36 +48,27 @@ import reactor.core.publisher.Mono;
 @ExecuteOn(TaskExecutors.IO)
 class ExecutionController {
     private final FlowService flows;
-    private final FlowRepositoryInterface flowRepository;
-    private final FlowInputOutput inputOutput;
+    private final Runs runs;
     private final ExecutionRepositoryInterface repository;
     private final ExecutionService service;
     private final ExecutionFollower follower;
-    private final QueueInterface<Execution> queue;
-    private final QueueInterface<ExecutionKilled> killQueue;
     private final ObjectMapper mapper;
     private final Provider<EmbeddedServer> server;
 
     ExecutionController(
         FlowService flows,
-        FlowRepositoryInterface flowRepository,
-        FlowInputOutput inputOutput,
+        Runs runs,
         ExecutionRepositoryInterface repository,
         ExecutionService service,
         ExecutionFollower follower,
-        @Named(QueueFactoryInterface.EXECUTION_NAMED) QueueInterface<Execution> queue,
-        @Named(QueueFactoryInterface.KILL_NAMED) QueueInterface<ExecutionKilled> killQueue,
         ObjectMapper mapper,
         Provider<EmbeddedServer> server
     ) {
         this.flows = flows;
-        this.flowRepository = flowRepository;
-        this.inputOutput = inputOutput;
+        this.runs = runs;
         this.repository = repository;
         this.service = service;
         this.follower = follower;
-        this.queue = queue;
-        this.killQueue = killQueue;
         this.mapper = mapper;
         this.server = server;
     }
@@ -104,19 +86,16 @@ class ExecutionController {
         @Nullable @QueryValue String breakpoints
     ) {
         Flow flow = flows.getFlowIfExecutableOrThrow(Api.TENANT, namespace, id, Optional.ofNullable(revision));
-        Execution started = Execution.newExecution(
-            flow, null, labels(request), Optional.ofNullable(scheduleDate), kind(request));
-        Execution prepared = breakpoints == null || breakpoints.isBlank()
-            ? started
-            : started.withBreakpoints(Arrays.stream(breakpoints.split(",")).map(Breakpoint::of).toList());
-        Publisher<CompletedPart> parts = inputs == null ? Flux.empty() : inputs;
-        return inputOutput.readExecutionInputs(flow, prepared, parts)
-            .map(prepared::withInputs)
-            .flatMap(execution -> {
-                emit(execution);
-                return Boolean.TRUE.equals(wait) ? follower.end(flow, execution.getId()) : Mono.just(execution);
-            })
+        List<Breakpoint> stops = breakpoints == null || breakpoints.isBlank()
+            ? null
+            : Arrays.stream(breakpoints.split(",")).map(Breakpoint::of).toList();
+        return runs.start(flow, labels(request), scheduleDate, stops, kind(request), parts(inputs))
+            .flatMap(it -> Boolean.TRUE.equals(wait) ? follower.end(flow, it.getId()) : Mono.just(it))
             .map(this::withUrl);
+    }
+
+    private static Publisher<CompletedPart> parts(@Nullable MultipartBody body) {
+        return body == null ? Flux.empty() : body;
     }
 
     /** {@code labels=key:value}, one label for each parameter: the rest of the text belongs to the value. */
@@ -127,7 +106,8 @@ class ExecutionController {
             if (pair.length < 2 || pair[0].isEmpty()) {
                 throw new IllegalArgumentException("Invalid label: " + text);
             }
-            if (pair[0].startsWith(Label.SYSTEM_PREFIX) && !pair[0].equals(Label.CORRELATION_ID)) {
+            boolean allowed = pair[0].equals(Label.CORRELATION_ID) || pair[0].equals(Label.FROM);
+            if (pair[0].startsWith(Label.SYSTEM_PREFIX) && !allowed) {
                 throw new IllegalArgumentException(
                     "System labels can only be set by Kestra itself, offending label: " + pair[0] + "=" + pair[1]);
             }
@@ -146,14 +126,6 @@ class ExecutionController {
             .orElse(null);
     }
 
-    private void emit(Execution execution) {
-        try {
-            queue.emit(execution);
-        } catch (QueueException e) {
-            throw new IllegalArgumentException(e);
-        }
-    }
-
     private ObjectNode withUrl(Execution execution) {
         ObjectNode json = mapper.valueToTree(execution);
         return json.put("url", "%s/ui/%s/executions/%s/%s/%s".formatted(
@@ -161,8 +133,8 @@ class ExecutionController {
     }
 
     @Get("/{executionId}")
-    Execution get(@PathVariable String executionId) {
-        return find(executionId);
+    Object get(@PathVariable String executionId) {
+        return Runs.single(find(executionId));
     }
 
     @Get("/{executionId}/follow")
@@ -172,11 +144,13 @@ class ExecutionController {
     }
 
     @Get("/search")
-    Page<Execution> search(HttpRequest<?> request) {
-        return Page.of(repository.find(
-            Page.asked(request, repository.sortMapping()),
-            Api.TENANT,
-            Filters.of(request, QueryFilter.Resource.EXECUTION)));
+    Page<?> search(HttpRequest<?> request) {
+        return Page.of(repository
+            .find(
+                Page.asked(request, repository.sortMapping()),
+                Api.TENANT,
+                Filters.of(request, QueryFilter.Resource.EXECUTION))
+            .map(Runs::row));
     }
 
     @Delete("/{executionId}")
@@ -194,37 +168,36 @@ class ExecutionController {
         return value == null || value;
     }
 
-    @Delete("/{executionId}/kill")
-    HttpResponse<?> kill(
+    /** A finished execution can be killed as well, and nothing happens; its children may still run. */
+    @Delete("/{executionId}" + Dialect.ACTIONS + "/kill")
+    @Produces(MediaType.TEXT_JSON)
+    Mono<HttpResponse<?>> kill(
         @PathVariable String executionId, @Nullable @QueryValue Boolean isOnKillCascade
-    ) throws QueueException {
+    ) throws Exception {
         Execution execution = find(executionId);
-        if (execution.getState().isTerminated()) {
+        boolean cascade = orTrue(isOnKillCascade);
+        if (execution.getState().isTerminated() && !cascade) {
             throw new ConflictException("Execution is already finished, can't kill it");
         }
-        killQueue.emit(ExecutionKilledExecution.builder()
-            .tenantId(Api.TENANT)
-            .state(ExecutionKilled.State.REQUESTED)
-            .executionId(executionId)
-            .isOnKillCascade(orTrue(isOnKillCascade))
-            .build());
-        return HttpResponse.accepted();
+        return runs.kill(execution, cascade);
     }
 
-    @Post("/{executionId}/resume")
+    @Post("/{executionId}" + Dialect.ACTIONS + "/resume")
     @Consumes(MediaType.MULTIPART_FORM_DATA)
-    HttpResponse<?> resume(@PathVariable String executionId) throws Exception {
+    Mono<HttpResponse<?>> resume(@PathVariable String executionId, @Nullable @Body MultipartBody inputs) {
+        return runs.resume(service.getExecutionIfPause(Api.TENANT, executionId, true), parts(inputs));
+    }
+
+    @Post("/{executionId}" + Dialect.ACTIONS + "/resume-from-breakpoint")
+    Mono<HttpResponse<?>> resumeFromBreakpoint(@PathVariable String executionId) {
         Execution execution = find(executionId);
-        if (!execution.getState().isPaused()) {
-            throw new IllegalStateException("Execution is not paused");
+        if (!execution.getState().isBreakpoint() || execution.getBreakpoints() == null) {
+            throw new IllegalStateException("Execution is not suspended");
         }
-        Flow flow = flowRepository.findByExecutionWithoutAcl(execution);
-        queue.emit(service.resume(execution, flow, State.Type.RUNNING, null));
-        return HttpResponse.noContent();
+        return runs.resumeFromBreakpoint(execution);
     }
 
     private Execution find(String id) {
-        return repository.findById(Api.TENANT, id)
-            .orElseThrow(() -> new NoSuchElementException("execution " + id));
+        return repository.findById(Api.TENANT, id).orElseThrow(NoSuchElementException::new);
     }
 }

@@ -1,10 +1,8 @@
 package io.kestrasync.testengine;
 
-import io.kestra.core.exceptions.DeserializationException;
 import io.kestra.core.models.HasSource;
 import io.kestra.core.models.QueryFilter;
 import io.kestra.core.models.flows.FlowWithSource;
-import io.kestra.core.models.flows.GenericFlow;
 import io.kestra.core.repositories.FlowRepositoryInterface;
 import io.kestra.core.services.FlowService;
 import io.micronaut.data.model.Pageable;
@@ -18,6 +16,7 @@ import io.micronaut.http.annotation.Controller;
 import io.micronaut.http.annotation.Delete;
 import io.micronaut.http.annotation.Get;
 import io.micronaut.http.annotation.Post;
+import io.micronaut.http.annotation.Produces;
 import io.micronaut.http.multipart.CompletedFileUpload;
 import io.micronaut.scheduling.TaskExecutors;
 import io.micronaut.scheduling.annotation.ExecuteOn;
@@ -39,13 +38,16 @@ class FlowBatchController {
 
     private final FlowService service;
     private final FlowRepositoryInterface repository;
+    private final FlowWriter writer;
 
-    FlowBatchController(FlowService service, FlowRepositoryInterface repository) {
+    FlowBatchController(FlowService service, FlowRepositoryInterface repository, FlowWriter writer) {
         this.service = service;
         this.repository = repository;
+        this.writer = writer;
     }
 
     @Get("/export/by-query")
+    @Produces(MediaType.APPLICATION_OCTET_STREAM)
     HttpResponse<byte[]> export(HttpRequest<?> request) throws IOException {
         List<FlowWithSource> flows = repository.findWithSource(
             Pageable.UNPAGED, Api.TENANT, Filters.of(request, QueryFilter.Resource.FLOW));
@@ -53,14 +55,14 @@ class FlowBatchController {
     }
 
     @Post("/export/by-ids")
+    @Produces(MediaType.APPLICATION_OCTET_STREAM)
     HttpResponse<byte[]> export(@Body List<IdWithNamespace> ids) throws IOException {
-        return zip(all(ids), flow -> flow.getNamespace() + "." + flow.getId() + ".yaml");
+        return zip(ids.stream().map(this::find).toList(), flow -> flow.getNamespace() + "." + flow.getId() + ".yaml");
     }
 
     private static HttpResponse<byte[]> zip(List<FlowWithSource> flows, Function<FlowWithSource, String> name)
         throws IOException {
         return HttpResponse.ok(HasSource.asZipFile(flows, name))
-            .contentType(MediaType.APPLICATION_OCTET_STREAM_TYPE)
             .header(HttpHeaders.CONTENT_DISPOSITION, "attachment; filename=\"flows.zip\"");
     }
 
@@ -68,7 +70,7 @@ class FlowBatchController {
     @Consumes(MediaType.MULTIPART_FORM_DATA)
     List<String> importFile(CompletedFileUpload fileUpload) throws IOException {
         List<String> failed = new ArrayList<>();
-        HasSource.readSourceFile(fileUpload, (source, name) -> {
+        writer.readSources(fileUpload, (source, name) -> {
             try {
                 service.importFlow(Api.TENANT, source);
             } catch (Exception e) {
@@ -78,42 +80,39 @@ class FlowBatchController {
         return failed;
     }
 
+    /** One after the other, here and below: an unknown one is 404 when those before it are done. */
     @Delete("/delete/by-ids")
     Map<String, Integer> delete(@Body List<IdWithNamespace> ids) {
-        List<FlowWithSource> flows = all(ids);
-        flows.forEach(service::delete);
-        return Map.of("count", flows.size());
+        ids.forEach(it -> service.delete(find(it)));
+        return Map.of("count", ids.size());
     }
 
     @Post("/disable/by-ids")
-    Map<String, Integer> disable(@Body List<IdWithNamespace> ids) throws DeserializationException {
+    Map<String, Integer> disable(@Body List<IdWithNamespace> ids) throws Exception {
         return toggle(ids, true);
     }
 
     @Post("/enable/by-ids")
-    Map<String, Integer> enable(@Body List<IdWithNamespace> ids) throws DeserializationException {
+    Map<String, Integer> enable(@Body List<IdWithNamespace> ids) throws Exception {
         return toggle(ids, false);
     }
 
-    /** What the UI's switch does: it edits the source. */
-    private Map<String, Integer> toggle(List<IdWithNamespace> ids, boolean disabled)
-        throws DeserializationException {
+    /** What the UI's switch does: it edits the source. To switch on what is on counts, and makes a revision. */
+    private Map<String, Integer> toggle(List<IdWithNamespace> ids, boolean disabled) throws Exception {
         int count = 0;
-        for (FlowWithSource flow : all(ids)) {
-            if (flow.isDisabled() != disabled) {
-                String source = FlowService.injectDisabled(flow.getSource(), disabled);
-                repository.update(GenericFlow.fromYaml(Api.TENANT, source), flow);
+        for (IdWithNamespace it : ids) {
+            FlowWithSource flow = find(it);
+            if (!disabled || !flow.isDisabled()) {
+                writer.replace(FlowService.injectDisabled(flow.getSource(), disabled), flow);
                 count++;
             }
         }
         return Map.of("count", count);
     }
 
-    private List<FlowWithSource> all(List<IdWithNamespace> ids) {
-        return ids.stream()
-            .map(it -> repository
-                .findByIdWithSource(Api.TENANT, it.namespace(), it.id(), Optional.empty(), false)
-                .orElseThrow(() -> new NoSuchElementException("flow " + it.namespace() + "." + it.id())))
-            .toList();
+    private FlowWithSource find(IdWithNamespace it) {
+        return repository
+            .findByIdWithSource(Api.TENANT, it.namespace(), it.id(), Optional.empty(), false)
+            .orElseThrow(() -> new NoSuchElementException("flow " + it.namespace() + "." + it.id()));
     }
 }

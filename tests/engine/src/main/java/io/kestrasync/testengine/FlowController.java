@@ -1,17 +1,13 @@
 package io.kestrasync.testengine;
 
-import io.kestra.core.exceptions.DeserializationException;
-import io.kestra.core.exceptions.FlowProcessingException;
 import io.kestra.core.models.QueryFilter;
 import io.kestra.core.models.flows.Flow;
 import io.kestra.core.models.flows.FlowSource;
 import io.kestra.core.models.flows.FlowWithSource;
-import io.kestra.core.models.flows.GenericFlow;
 import io.kestra.core.models.topologies.FlowTopologyGraph;
 import io.kestra.core.models.validations.ValidateConstraintViolation;
 import io.kestra.core.repositories.FlowRepositoryInterface;
 import io.kestra.core.services.FlowService;
-import io.kestra.core.services.PluginDefaultService;
 import io.kestra.core.topologies.FlowTopologyService;
 import io.micronaut.core.annotation.Nullable;
 import io.micronaut.http.HttpRequest;
@@ -48,37 +44,33 @@ class FlowController {
 
     private final FlowService service;
     private final FlowRepositoryInterface repository;
-    private final PluginDefaultService defaults;
+    private final FlowWriter writer;
     private final FlowTopologyService topology;
 
     FlowController(
         FlowService service,
         FlowRepositoryInterface repository,
-        PluginDefaultService defaults,
+        FlowWriter writer,
         FlowTopologyService topology
     ) {
         this.service = service;
         this.repository = repository;
-        this.defaults = defaults;
+        this.writer = writer;
         this.topology = topology;
     }
 
     @Post
     @Consumes(Api.YAML)
-    FlowWithSource create(@Body String source) throws DeserializationException, FlowProcessingException {
-        return service.create(GenericFlow.fromYaml(Api.TENANT, source), true);
+    FlowWithSource create(@Body String source) throws Exception {
+        return writer.create(source);
     }
 
     @Put("/{namespace}/{id}")
     @Consumes(Api.YAML)
     FlowWithSource update(@PathVariable String namespace, @PathVariable String id, @Body String source)
-        throws DeserializationException, FlowProcessingException {
-        FlowWithSource previous = find(namespace, id, Optional.empty(), false);
-        GenericFlow next = GenericFlow.fromYaml(Api.TENANT, source);
-        // Not strict: what POST refuses as an unknown property is stored here without a word.
-        FlowWithSource parsed = defaults.injectVersionDefaults(next, false);
-        service.checkValidSubflows(parsed, Api.TENANT);
-        return repository.update(next, previous);
+        throws Exception {
+        // Absent: 404. (Kestra means that too, and may hang instead.)
+        return writer.update(source, find(namespace, id, Optional.empty(), false));
     }
 
     @Get("/{namespace}/{id}")
@@ -94,22 +86,21 @@ class FlowController {
             return find(namespace, id, Optional.ofNullable(revision), deletedToo);
         }
         return repository.findById(Api.TENANT, namespace, id, Optional.ofNullable(revision), deletedToo)
-            .orElseThrow(() -> absent(namespace, id));
+            .orElseThrow(NoSuchElementException::new);
     }
 
     @Get("/{namespace}/{id}/revisions")
     List<FlowWithSource> revisions(
-        @PathVariable String namespace, @PathVariable String id, @Nullable @QueryValue Boolean allowDeleted
+        @PathVariable String namespace, @PathVariable String id, @Nullable @QueryValue Boolean allowDelete
     ) {
-        find(namespace, id, Optional.empty(), Boolean.TRUE.equals(allowDeleted));
-        return repository.findRevisions(Api.TENANT, namespace, id, Boolean.TRUE.equals(allowDeleted));
+        return repository.findRevisions(Api.TENANT, namespace, id, Boolean.TRUE.equals(allowDelete));
     }
 
     @Delete("/{namespace}/{id}/revisions")
     HttpResponse<?> deleteRevisions(
         @PathVariable String namespace, @PathVariable String id, @QueryValue List<Integer> revisions
     ) {
-        find(namespace, id, Optional.empty(), true);
+        find(namespace, id, Optional.empty(), false);
         repository.deleteRevisions(Api.TENANT, namespace, id, revisions);
         return HttpResponse.noContent();
     }
@@ -127,7 +118,6 @@ class FlowController {
         @Nullable @QueryValue Boolean destinationOnly,
         @Nullable @QueryValue Boolean expandAll
     ) {
-        find(namespace, id, Optional.empty(), false);
         return topology.graph(
             service.findDependencies(
                 Api.TENANT, namespace, id, Boolean.TRUE.equals(destinationOnly), Boolean.TRUE.equals(expandAll)),
@@ -155,8 +145,9 @@ class FlowController {
 
     @Post("/validate")
     @Consumes(Api.YAML)
-    List<ValidateConstraintViolation> validate(@Body String sources) {
-        return service.validate(Api.TENANT, Arrays.stream(sources.split(DOCUMENT_BORDER))
+    List<ValidateConstraintViolation> validate(@Nullable @Body String sources) {
+        String text = sources == null ? "" : sources.trim();
+        return service.validate(Api.TENANT, Arrays.stream(text.split(DOCUMENT_BORDER))
             .map(source -> new FlowSource(null, source))
             .toList());
     }
@@ -172,7 +163,7 @@ class FlowController {
 
     private static FlowSource source(CompletedFileUpload part) {
         try {
-            return new FlowSource(part.getFilename(), new String(part.getBytes(), StandardCharsets.UTF_8));
+            return new FlowSource(part.getFilename(), new String(part.getBytes(), StandardCharsets.UTF_8).trim());
         } catch (IOException e) {
             throw new IllegalArgumentException(e);
         }
@@ -180,10 +171,6 @@ class FlowController {
 
     private FlowWithSource find(String namespace, String id, Optional<Integer> revision, boolean deletedToo) {
         return repository.findByIdWithSource(Api.TENANT, namespace, id, revision, deletedToo)
-            .orElseThrow(() -> absent(namespace, id));
-    }
-
-    private static NoSuchElementException absent(String namespace, String id) {
-        return new NoSuchElementException("flow " + namespace + "." + id);
+            .orElseThrow(NoSuchElementException::new);
     }
 }

@@ -1,7 +1,5 @@
 package io.kestrasync.testengine;
 
-import io.kestra.core.exceptions.DeserializationException;
-import io.kestra.core.exceptions.FlowProcessingException;
 import io.kestra.core.models.flows.FlowWithSource;
 import io.kestra.core.models.flows.GenericFlow;
 import io.kestra.core.repositories.FlowRepositoryInterface;
@@ -43,7 +41,7 @@ class FlowReplaceController {
         @PathVariable String namespace,
         @Nullable @Body String sources,
         @Nullable @QueryValue Boolean delete
-    ) throws DeserializationException, FlowProcessingException {
+    ) throws Exception {
         return replace(repository.findByNamespaceWithSource(Api.TENANT, namespace), sources, delete);
     }
 
@@ -54,7 +52,7 @@ class FlowReplaceController {
         @Nullable @QueryValue Boolean delete,
         @Nullable @QueryValue String namespace,
         @Nullable @QueryValue Boolean allowNamespaceChild
-    ) throws DeserializationException, FlowProcessingException {
+    ) throws Exception {
         return replace(existing(namespace, Boolean.TRUE.equals(allowNamespaceChild)), sources, delete);
     }
 
@@ -69,7 +67,7 @@ class FlowReplaceController {
 
     private List<FlowWithSource> replace(
         List<FlowWithSource> existing, @Nullable String sources, @Nullable Boolean delete
-    ) throws DeserializationException, FlowProcessingException {
+    ) throws Exception {
         List<GenericFlow> wanted = new ArrayList<>();
         for (String source : documents(sources)) {
             wanted.add(GenericFlow.fromYaml(Api.TENANT, source));

@@ -1,13 +1,12 @@
 package io.kestrasync.testengine;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import io.kestra.core.exceptions.ResourceExpiredException;
 import io.kestra.core.models.QueryFilter;
 import io.kestra.core.models.kv.KVType;
+import io.kestra.core.models.namespaces.NamespaceInterface;
 import io.kestra.core.repositories.KvMetadataRepositoryInterface;
 import io.kestra.core.serializers.JacksonMapper;
-import io.kestra.core.storages.StorageInterface;
-import io.kestra.core.storages.kv.InternalKVStore;
 import io.kestra.core.storages.kv.KVEntry;
 import io.kestra.core.storages.kv.KVMetadata;
 import io.kestra.core.storages.kv.KVStore;
@@ -15,7 +14,6 @@ import io.kestra.core.storages.kv.KVValue;
 import io.kestra.core.storages.kv.KVValueAndMetadata;
 import io.micronaut.core.annotation.Nullable;
 import io.micronaut.http.HttpRequest;
-import io.micronaut.http.HttpResponse;
 import io.micronaut.http.MediaType;
 import io.micronaut.http.annotation.Body;
 import io.micronaut.http.annotation.Consumes;
@@ -28,25 +26,32 @@ import io.micronaut.http.annotation.Put;
 import io.micronaut.scheduling.TaskExecutors;
 import io.micronaut.scheduling.annotation.ExecuteOn;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 
 /** The key-value store. */
 @Controller(Api.ROOT)
 @ExecuteOn(TaskExecutors.IO)
 class KvController {
-    /** A value as it is read. */
-    @JsonInclude(JsonInclude.Include.ALWAYS)
-    record TypedValue(KVType type, Object value, Integer revision, Instant updated) {
+    /** A value as it is read; a null value is left out of the JSON. */
+    record TypedValue(KVType type, @Nullable Object value, Integer revision, Instant updated) {
     }
 
-    private final StorageInterface storage;
+    /** Keys, in requests and answers. */
+    record Keys(List<String> keys) {
+    }
+
+    private final KvStores stores;
     private final KvMetadataRepositoryInterface metadata;
 
-    KvController(StorageInterface storage, KvMetadataRepositoryInterface metadata) {
-        this.storage = storage;
+    KvController(KvStores stores, KvMetadataRepositoryInterface metadata) {
+        this.stores = stores;
         this.metadata = metadata;
     }
 
@@ -54,25 +59,37 @@ class KvController {
     Page<KVEntry> search(HttpRequest<?> request) {
         return Page.of(metadata
             .find(
-                Page.asked(request), Api.TENANT, Filters.of(request, QueryFilter.Resource.KV_METADATA), false, true)
+                Page.asked(request, field -> field.equals("key") ? "name" : field),
+                Api.TENANT,
+                Filters.of(request, QueryFilter.Resource.KV_METADATA),
+                false,
+                false)
             .map(KVEntry::from));
     }
 
-    @Get("/namespaces/{namespace}/kv")
-    List<KVEntry> list(@PathVariable String namespace) throws IOException {
-        return store(namespace).list();
+    /** The keys of the parents alone; of equal ones the nearest. */
+    @Get("/namespaces/{namespace}/kv/inheritance")
+    List<KVEntry> inherited(@PathVariable String namespace) throws IOException {
+        List<String> family = new ArrayList<>(NamespaceInterface.asTree(namespace));
+        family.remove(namespace);
+        family.sort((a, b) -> b.length() - a.length());
+        Map<String, KVEntry> nearest = new LinkedHashMap<>();
+        for (String parent : family) {
+            stores.of(parent).list().forEach(entry -> nearest.putIfAbsent(entry.key(), entry));
+        }
+        return List.copyOf(nearest.values());
     }
 
     @Get("/namespaces/{namespace}/kv/{key}")
     TypedValue get(@PathVariable String namespace, @PathVariable String key)
         throws IOException, ResourceExpiredException {
-        KVStore store = store(namespace);
+        KVStore store = stores.of(namespace);
         KVValue found = store.getValue(key).orElseThrow(() -> absent(namespace, key));
         KVEntry entry = store.get(key).orElseThrow(() -> absent(namespace, key));
-        Object value = found.value();
-        KVType type = KVType.from(value);
-        boolean asText = type == KVType.DURATION || type == KVType.DATE || type == KVType.DATETIME;
-        return new TypedValue(type, asText ? value.toString() : value, entry.version(), entry.updateDate());
+        Object value = found.value() instanceof byte[] bytes
+            ? new String(bytes, StandardCharsets.UTF_8)
+            : found.value();
+        return new TypedValue(KVType.from(value), value, KvStores.revision(entry), entry.updateDate());
     }
 
     @Put("/namespaces/{namespace}/kv/{key}")
@@ -85,18 +102,32 @@ class KvController {
         @Nullable @Header("description") String description
     ) throws IOException {
         KVMetadata details = new KVMetadata(description, ttl == null ? null : Duration.parse(ttl));
-        // Ion, of which JSON is a part: an unquoted text ends at its first blank.
-        Object value = JacksonMapper.ofIon().readValue(text, Object.class);
-        store(namespace).put(key, new KVValueAndMetadata(details, value));
+        stores.of(namespace).put(key, new KVValueAndMetadata(details, read(text)));
+    }
+
+    /** Ion, of which JSON is a part: an unquoted text ends at its first blank. What is no Ion is a text. */
+    private static Object read(String text) {
+        try {
+            return JacksonMapper.ofIon().readTree(text);
+        } catch (JsonProcessingException e) {
+            return text;
+        }
     }
 
     @Delete("/namespaces/{namespace}/kv/{key}")
     boolean delete(@PathVariable String namespace, @PathVariable String key) throws IOException {
-        return store(namespace).delete(key);
+        return stores.of(namespace).delete(key);
     }
 
-    private KVStore store(String namespace) {
-        return new InternalKVStore(Api.TENANT, namespace, storage, metadata);
+    @Delete("/namespaces/{namespace}/kv")
+    Keys deleteMany(@PathVariable String namespace, @Body Keys asked) throws IOException {
+        List<String> deleted = new ArrayList<>();
+        for (String key : asked.keys() == null ? List.<String>of() : asked.keys()) {
+            if (stores.of(namespace).delete(key)) {
+                deleted.add(key);
+            }
+        }
+        return new Keys(deleted);
     }
 
     private static NoSuchElementException absent(String namespace, String key) {

@@ -1,21 +1,15 @@
 package io.kestrasync.testengine;
 
-import io.kestra.core.contexts.KestraContext;
-import io.kestra.core.runners.ExecutorInterface;
-import io.kestra.core.runners.Indexer;
-import io.kestra.core.runners.Scheduler;
-import io.kestra.worker.DefaultWorker;
 import io.micronaut.context.ApplicationContext;
 import io.micronaut.runtime.server.EmbeddedServer;
 import java.io.IOException;
-import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
  * The Kestra engine (executor, worker, scheduler, indexer, repository) in one process, behind the controllers of
  * this package. Prints {@code READY <url>} once it serves; ends on SIGTERM, or when its standard input is closed, so
- * that it never outlives whoever started it.
+ * that it never outlives the process that started it.
  */
 public final class Main {
     private static final int WORKER_THREADS = 8;
@@ -39,17 +33,12 @@ public final class Main {
     }
 
     private static void startServices(ApplicationContext context) {
-        KestraContext.getContext().injectWorkerConfigs(WORKER_THREADS, null);
         ExecutorService pool = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "engine");
             thread.setDaemon(true);
             return thread;
         });
-        pool.execute(context.getBean(ExecutorInterface.class));
-        pool.execute(context.createBean(
-            DefaultWorker.class, UUID.randomUUID().toString(), WORKER_THREADS, null));
-        pool.execute(context.getBean(Scheduler.class));
-        pool.execute(context.getBean(Indexer.class));
+        Services.start(context, pool, WORKER_THREADS);
     }
 
     private static void endWithStandardInput() throws IOException {

@@ -40,7 +40,7 @@ record Settings(int port, Optional<Path> data, String username, String password)
         Path storage = data.isPresent()
             ? Files.createDirectories(data.get().resolve("storage")).toAbsolutePath()
             : deletedOnExit(Files.createTempDirectory("test-engine"));
-        Map<String, Object> properties = new HashMap<>();
+        Map<String, Object> properties = new HashMap<>(Services.properties());
         properties.put("micronaut.server.host", "127.0.0.1");
         properties.put("micronaut.server.port", port);
         properties.put("datasources.h2.url", databaseUrl());

@@ -83,8 +83,7 @@ class LogController {
     }
 
     @Delete
-    HttpResponse<?> delete(@PathVariable String executionId, @Nullable @QueryValue Level minLevel) {
+    void delete(@PathVariable String executionId, @Nullable @QueryValue Level minLevel) {
         repository.deleteByQuery(Api.TENANT, executionId, null, null, minLevel, null);
-        return HttpResponse.noContent();
     }
 }

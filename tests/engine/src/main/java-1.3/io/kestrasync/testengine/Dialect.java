@@ -1,0 +1,14 @@
+package io.kestrasync.testengine;
+
+/** What Kestra 1.3 calls things, where the name is all that differs from 2.0. */
+final class Dialect {
+    /** The tenant may be left out of a path. */
+    static final String TENANT_PATH = "{/tenant}";
+    /** What stands before the actions on an execution: nothing. */
+    static final String ACTIONS = "";
+    /** The query parameters from before filters still work. */
+    static final boolean OLD_PARAMETERS = true;
+
+    private Dialect() {
+    }
+}

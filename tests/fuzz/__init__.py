@@ -1,1 +1,0 @@
-"""Mutated answers of a server against every command; see ``test_answers.py``."""
