@@ -216,7 +216,7 @@ def planning(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes ``apply`` plan what the test says, and fail if it goes on to write."""
 
     def install(planned: PlanResult) -> None:
-        monkeypatch.setattr(apply_module, "connect", lambda _connection: nullcontext())
+        monkeypatch.setattr(apply_module, "connect", lambda *_args: nullcontext())
         monkeypatch.setattr(apply_module, "make_plan", lambda *_, **__: planned)
 
     return install
