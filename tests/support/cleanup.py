@@ -15,6 +15,7 @@ _KINDS: tuple[dict[str, str], ...] = (
     {"filters[kind][EQUALS]": "TEST"},
     {"filters[kind][EQUALS]": "PLAYGROUND"},
 )
+_KINDS_OF_2: tuple[dict[str, str], ...] = ({"filters[kind][EQUALS]": "LOOP"},)
 _FINAL = frozenset(
     ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED")
 )
@@ -41,7 +42,7 @@ def remove_namespace(http: Http, namespace: str) -> None:
 def executions_below(http: Http, namespace: str) -> Iterator[dict[str, Any]]:
     """The executions of all kinds in ``namespace`` and below it."""
     seen: set[str] = set()
-    for kind in _KINDS:
+    for kind in (*_KINDS, *(_KINDS_OF_2 if http.server.release >= (2, 0) else ())):
         for execution in _below(http, "/executions/search", namespace, kind):
             if execution["id"] not in seen:
                 seen.add(execution["id"])
