@@ -406,18 +406,18 @@ def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
     assert_true(story, recorded=True)
 
 
-class FullDisk(io.StringIO):
+class FullDisk(io.BytesIO):
     """A file that takes so many lines and no more."""
 
     def __init__(self, lines: int) -> None:
         super().__init__()
         self.left = lines
 
-    def write(self, text: str) -> int:
+    def write(self, line: Any) -> int:
         self.left -= 1
         if self.left < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return len(text)
+        return len(line)
 
     def fileno(self) -> int:
         raise io.UnsupportedOperation
@@ -428,7 +428,7 @@ class FullDisk(io.StringIO):
 def test_a_journal_on_a_full_disk_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, red: bool
 ) -> None:
-    monkeypatch.setattr(Path, "open", lambda *_args, **_more: FullDisk(lines))
+    monkeypatch.setattr("kestra_sync.apply.journal.append_to", lambda _path: FullDisk(lines))
     monkeypatch.setattr(Journal, "_sync", lambda _self: None)
     story = play(Faults(), rollback=True, red=red, journal=tmp_path / "journal.jsonl")
     assert story.done is not None
