@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from kestra_sync.checks.policy import CHECKS, active_rules, adjustable_rules, ignored_paths
+from kestra_sync.checks.policy import (
+    CHECKS,
+    SERVER_RULES,
+    active_rules,
+    adjustable_rules,
+    ignored_paths,
+)
 from kestra_sync.checks.rules import RULES
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.comments import comments
 from kestra_sync.settings import Policy
-
-#: Warnings of checks that know the server: whether they come up cannot be told here.
-SERVER_RULES = frozenset(
-    {"draft", "kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing"}
-)
 
 _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")
 
@@ -121,7 +122,7 @@ def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
 
 
 def _ignorable() -> frozenset[str]:
-    return (adjustable_rules() | SERVER_RULES) - {"unused-ignore"}
+    return adjustable_rules() - {"unused-ignore"}
 
 
 def _can_be_ignored(diagnostic: Diagnostic) -> bool:

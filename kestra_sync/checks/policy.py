@@ -14,8 +14,8 @@ from pathlib import Path
 from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules import labels, names, path
 from kestra_sync.checks.policy_rules.given import Check, Given
-from kestra_sync.checks.rules import RULES
-from kestra_sync.model import Desired, Diagnostic, Scope, Severity
+from kestra_sync.checks.rules import FINAL, RULES
+from kestra_sync.model import Desired, Diagnostic, FlowId, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.ignore import IgnoreRules
@@ -32,13 +32,77 @@ CHECKS: dict[str, tuple[Check, Callable[[Policy], bool]]] = {
 }
 
 
-def adjustable_rules() -> frozenset[str]:
-    """The rules that can be given another weight, or be ignored: policy and warnings.
+#: What checks say that ask a server; ``kestra-invalid`` is its refusal, and not among them.
+SERVER_RULES = frozenset(
+    ("draft", "kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing")
+)
 
-    What Kestra refuses, or what no one can have meant, stays an error.
+
+def adjustable_rules() -> frozenset[str]:
+    """The rules that can be given another weight, or be ignored.
+
+    All but the server's own refusal, and what keeps a flow from being compared or updated.
     """
-    warnings = {name for name, rule in RULES.items() if rule.severity is Severity.WARNING}
-    return frozenset({*CHECKS, *warnings})
+    return (frozenset(RULES) | SERVER_RULES) - FINAL
+
+
+def settled(
+    diagnostics: Iterable[Diagnostic], accepted: Collection[tuple[str, FlowId]], policy: Policy
+) -> list[Diagnostic]:
+    """Our own verdicts after the server has spoken: of flows that it accepts, at most warnings.
+
+    :param accepted: path and name of the flows that the server has found valid.
+    """
+    found = []
+    for each in diagnostics:
+        rule = RULES.get(each.rule)
+        if (
+            rule is not None
+            and each.severity is Severity.ERROR
+            and each.rule not in policy.severity
+            and each.rule not in CHECKS
+            and each.flow is not None
+            and (each.path, each.flow) in accepted
+        ):
+            each = replace(each, severity=rule.if_accepted)
+        found.append(each)
+    return found
+
+
+def said_once(ours: Sequence[Diagnostic], theirs: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """What is left of both: of two about one line of a flow, the weightier one, else ours."""
+    broken = {each.flow for each in ours if each.rule.startswith("yaml-") and _stops(each)}
+    left = list(theirs)
+    kept = []
+    for each in ours:
+        same = [other for other in left if _same(each, other)]
+        if any(_stops(other) for other in same) and not _stops(each):
+            continue
+        left = [other for other in left if other not in same]
+        kept.append(each)
+    # Of a file that neither can read, ours is told.
+    return [*kept, *(e for e in left if not (e.rule == "kestra-invalid" and e.flow in broken))]
+
+
+def _stops(diagnostic: Diagnostic) -> bool:
+    return diagnostic.severity is Severity.ERROR
+
+
+_KESTRAS = {
+    "kestra-invalid": frozenset(RULES) - {"deprecated"},
+    "kestra-deprecated": {"deprecated"},
+}
+
+
+def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
+    """Whether both speak of one thing, as far as the places tell."""
+    if ours.position is None or theirs.position is None or ours.flow != theirs.flow:
+        return False
+    return (
+        ours.path == theirs.path
+        and ours.position.line == theirs.position.line
+        and ours.rule in _KESTRAS.get(theirs.rule, ())
+    )
 
 
 def active_rules(policy: Policy) -> frozenset[str]:

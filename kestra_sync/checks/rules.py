@@ -1,5 +1,8 @@
 """Every rule that a diagnostic can name, with its weight and what it means.
 
+The weights here hold offline. Where the server has accepted a flow, what only our own rules object
+to is a warning (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.
+
 The rules are Kestra's own wherever it has one: each was seen on Kestra 1.3, and
 ``tests/e2e/test_cases_agree.py`` holds them against a running server.
 """
@@ -16,12 +19,36 @@ class Rule:
     """A check with a stable name.
 
     :param id: as in ``error[id]``.
+    :param severity: its weight where no server has judged the flow.
     :param description: one line, without a full stop.
     """
 
     id: str
     severity: Severity
     description: str
+
+    @property
+    def if_accepted(self) -> Severity:
+        """Its weight where the server has accepted the flow: Kestra's word is final."""
+        if self.severity is Severity.ERROR and self.id not in FINAL:
+            return Severity.WARNING
+        return self.severity
+
+
+#: Errors that stay errors whatever the server says, and cannot be weighed: with these a flow could
+#: not be compared with what the server holds, or never be updated again.
+FINAL = frozenset(
+    (
+        "file-unreadable",
+        "file-too-large",
+        "symlink-outside",
+        "duplicate-flow",
+        "not-a-flow",
+        "yaml-encoding",
+        "flow-id-reading",
+        "flow-deleted",
+    )
+)
 
 
 def _rules(severity: Severity, **descriptions: str) -> dict[str, Rule]:
@@ -54,7 +81,6 @@ _STRUCTURE = _rules(
     flow_label="A label's key or value breaks Kestra's rules",
     flow_duration="A duration is not an ISO 8601 duration",
     flow_missing_property="A property that Kestra requires is missing",
-    flow_unknown_property="A property that Kestra does not know",
     flow_schema="A value that Kestra does not take in this place",
     task_id="The id of a task breaks Kestra's rules",
     trigger_id="The id of a trigger breaks Kestra's rules",
@@ -62,6 +88,7 @@ _STRUCTURE = _rules(
     input_defaults="An input with a default is optional or has a prefill as well",
     input_depends_on="An input depends on one that is not there, or on itself",
     plugin_type="The type of a task or trigger is not the full name of a plugin",
+    kestra_removed="What the Kestra that `--kestra` names does not load any more",
     duplicate_task_id="Two tasks of the flow, at whatever depth, have the same id",
     duplicate_trigger_id="Two triggers of the flow have the same id",
     duplicate_input_id="Two inputs of the flow have the same id",
@@ -72,6 +99,8 @@ _WARNINGS = _rules(
     Severity.WARNING,
     yaml_alias="Kestra does not resolve YAML aliases: it reads the name as text",
     not_a_task="Kestra leaves out what is no mapping in a list of tasks or triggers",
+    flow_unknown_property="A property that Kestra is not known to have",
+    flow_unknown_value="A type or value that Kestra is not known to have",
     deprecated="A property or type that Kestra will drop",
     server_property="A property that the server sets by itself",
     unused_ignore="A comment `# kestra-sync: ignore[…]` that nothing comes of",
@@ -87,5 +116,8 @@ _POLICY = _rules(
     policy_path="The file is not where the policy wants it",
     policy_description="The flow has no description",
 )
+
+#: Errors where it is known of which version the rules are: that version would refuse the flow.
+VERSIONED = frozenset(("flow-unknown-property", "flow-unknown-value"))
 
 RULES: dict[str, Rule] = {**_FILES, **_STRUCTURE, **_WARNINGS, **_POLICY}

@@ -96,7 +96,7 @@ def _unknown(path: Path, key: str, known: list[str]) -> Finding:
 
 def _not_allowed(path: Path, value: Any, allowed: list[str]) -> Finding:
     return Finding(
-        "flow-schema",
+        "flow-unknown-value",
         path,
         f"{_name(path)} must be one of {', '.join(allowed)}, not {shown(value)}",
         _suggestion(str(value), allowed),

@@ -22,11 +22,17 @@ from kestra_sync.errors import ExitCode
 @source_options
 @config_options
 @option("--offline", is_flag=True, help="Do not ask the server.")
+@option(
+    "--kestra",
+    metavar="VERSION",
+    help="Check against what this Kestra loads, such as 2.0, instead of a server.",
+)
 @connection_options
 @report_options
 def command(
     *,
     offline: bool,
+    kestra: str | None,
     output_format: str,
     color: str,
     verbose: bool,
@@ -37,6 +43,7 @@ def command(
 
     The server is asked whenever there is a URL for it. Exit code 3 if any flow is invalid.
     """
+    from kestra_sync.checks.releases import release_of
     from kestra_sync.commands.validate import validate
     from kestra_sync.kestra.credentials import has_url
     from kestra_sync.report.collect import of_validate
@@ -45,11 +52,13 @@ def command(
     output = Output.of(
         "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
+    release = None if kestra is None else release_of(kestra)
+    offline = offline or release is not None
     asked = settings_from(offline=offline, **settings)
     offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
     observer = output.observer()
     try:
-        result = validate(asked, offline=offline, observer=observer)
+        result = validate(asked, offline=offline, release=release, observer=observer)
     finally:
         observer.end()
     valid = result.exit_code is ExitCode.OK

@@ -304,7 +304,7 @@ def _problems(
     }
     gone = {each.flow_id for each in changes if each.writes and each.after is None}
     dangling = find_dangling(client, checked.fine, staying - gone, scope, gone=gone)
-    return [*checked.said, *drop_ignored(checked.fine, [*checked.asked, *dangling])]
+    return [*checked.said, *checked.asked, *drop_ignored(checked.fine, dangling)]
 
 
 def find_dangling(

@@ -35,14 +35,19 @@ class ValidateResult:
 
 
 def validate(
-    settings: Settings, *, offline: bool = False, observer: Observer = SILENT
+    settings: Settings,
+    *,
+    offline: bool = False,
+    release: tuple[int, int] | None = None,
+    observer: Observer = SILENT,
 ) -> ValidateResult:
     """Load and check everything; a bad file never hides the others.
 
-    What the server says counts for the flows that have no error offline: about the others it could
-    only say the same again.
+    The server is asked about every flow, and its word is final: what only our own rules object to
+    is a warning then.
 
     :param offline: do not ask the server.
+    :param release: offline, check against what this Kestra (major, minor) is known to load.
     :raises KestraError: if the server should be asked and cannot be.
     """
     from kestra_sync.repo.load import load
@@ -53,10 +58,11 @@ def validate(
     )
     server = None
     if offline:
-        _, said = check_flows(repository.flows, settings)
+        _, said = check_flows(repository.flows, settings, release)
         diagnostics = [*repository.diagnostics, *said]
     else:
         from kestra_sync.checks.ignores import drop_ignored
+        from kestra_sync.checks.policy import weighed
         from kestra_sync.commands.gather import find_dangling, scope_of
 
         with connect(settings.connection) as client:
@@ -67,8 +73,9 @@ def validate(
             )
             known = {each.flow_id for each in repository.flows}
             scope = scope_of(repository, settings.scope)
-            asked.extend(find_dangling(client, fine, known, scope))
-        diagnostics = [*repository.diagnostics, *said, *drop_ignored(fine, asked)]
+            dangling = drop_ignored(fine, find_dangling(client, fine, known, scope))
+            asked.extend(weighed(dangling, settings.policy))
+        diagnostics = [*repository.diagnostics, *said, *asked]
     return ValidateResult(
         repository, tuple(sorted(diagnostics, key=lambda each: each.sort_key)), server
     )
@@ -83,26 +90,34 @@ def check_everywhere(
     """Check flows offline while the server looks at them.
 
     :param found: what is wrong with them as far as that is known already.
-    :returns: the flows without an error offline, what is said offline, and what the server says
-        about the former: about the others it could only say the same again.
+    :returns: the flows without an error of ours, what we say, and what the server says. Where the
+        server has accepted a flow, ours are warnings; what both say is said once.
     :raises KestraError: the server cannot be asked.
     """
+    from kestra_sync.checks.ignores import drop_ignored
+    from kestra_sync.checks.policy import said_once, settled, weighed
     from kestra_sync.checks.server import check_on_server
     from kestra_sync.kestra.parallel import in_background
     from kestra_sync.render.identity import render
-    from kestra_sync.repo.document import ParsedDocument
-    from kestra_sync.repo.flows import parse_flow
 
-    sent = [render(flow) for flow in flows if isinstance(parse_flow(flow), ParsedDocument)]
+    sent = [render(flow) for flow in flows]
     answer = in_background(lambda: check_on_server(client.flows, sent))
     desired, said = check_flows(flows, settings)
-    fine = sound(desired, [*found, *said])
-    names = {(each.path, each.flow_id) for each in fine}
-    return fine, said, [each for each in answer() if (each.path, each.flow) in names]
+    asked = weighed(drop_ignored(desired, answer()), settings.policy)
+    refused = {(each.path, each.flow) for each in asked if each.rule == "kestra-invalid"}
+    accepted = {(each.path, each.flow_id) for each in sent} - refused
+    said = settled(said, accepted, settings.policy)
+    together = said_once(said, asked)
+    theirs = set(asked)
+    return (
+        sound(desired, [*found, *said]),
+        [each for each in together if each not in theirs],
+        [each for each in together if each in theirs],
+    )
 
 
 def check_flows(
-    flows: Sequence[Flow], settings: Settings
+    flows: Sequence[Flow], settings: Settings, release: tuple[int, int] | None = None
 ) -> tuple[list[Desired], list[Diagnostic]]:
     """Render and check flows offline, the policy of ``settings`` included.
 
@@ -118,7 +133,7 @@ def check_flows(
     for flow in flows:
         each = render(flow)
         desired.append(each)
-        diagnostics.extend(check_offline(each))
+        diagnostics.extend(check_offline(each, release))
     policy, base = settings.policy, settings.base
     source = settings.source or settings.paths
     diagnostics.extend(

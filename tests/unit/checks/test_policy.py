@@ -14,7 +14,7 @@ from kestra_sync.checks.policy import (
     ignored_paths,
 )
 from kestra_sync.checks.policy_rules.path import expand, folders, template_problem
-from kestra_sync.checks.rules import RULES
+from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
 from kestra_sync.settings import Policy
 
@@ -128,7 +128,8 @@ def test_what_looks_special_in_a_template_is_itself() -> None:
     assert expand("{folders}/{id}/*", FlowId("a.b", "c")) == "a/b/c/*"
 
 
-def test_errors_of_kestra_cannot_be_adjusted() -> None:
-    for rule in adjustable_rules():
-        assert rule.startswith("policy-") or RULES[rule].severity is Severity.WARNING
-    assert "flow-schema" not in adjustable_rules()
+def test_only_what_keeps_a_flow_from_being_compared_cannot_be_adjusted() -> None:
+    assert frozenset(RULES) - adjustable_rules() == FINAL
+    assert "flow-schema" in adjustable_rules()
+    assert "kestra-warning" in adjustable_rules()
+    assert "kestra-invalid" not in adjustable_rules()

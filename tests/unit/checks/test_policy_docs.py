@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.checks.policy import CHECKS, adjustable_rules
-from kestra_sync.checks.rules import RULES
+from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.commands.validate import validate
 from kestra_sync.config.config import load_config
 from kestra_sync.config.merge import settings_from_config
@@ -43,6 +43,26 @@ def test_examples_say_what_is_shown(
     assert said.getvalue() == text[2].partition("```")[0]
 
 
-def test_the_warnings_that_can_be_weighed_are_named() -> None:
-    for rule in adjustable_rules() - set(CHECKS):
-        assert f"`{rule}`" in _PAGE
+_TABLE = re.findall(
+    r"^\| `(\S+)` \| (\w+) \| (\w+) \| (\w+) \| (.*) \|$",
+    (Path(__file__).resolve().parents[3] / "docs" / "checks.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_the_page_of_checks_says_what_each_rule_weighs() -> None:
+    assert [
+        (
+            rule.id,
+            str(rule.severity),
+            str(rule.severity if rule.id in CHECKS else rule.if_accepted),
+            "yes" if rule.id in adjustable_rules() else "no",
+            rule.description,
+        )
+        for rule in RULES.values()
+    ] == _TABLE
+
+
+def test_hardly_any_rule_stops_what_the_server_accepts() -> None:
+    stopping = {rule for rule, _, accepted, _, _ in _TABLE if accepted == "error"}
+    assert stopping - set(CHECKS) == FINAL

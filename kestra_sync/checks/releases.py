@@ -1,0 +1,110 @@
+"""What one release of Kestra loads and the next one does not: the move from 1.3 to 2.0.
+
+The table is ``schemas/kestra-2.json``; each of its rows names where it is known from, and
+``tests/e2e/test_moving_to_2.py`` holds each against a running server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.tasks import SECTIONS, as_list
+from kestra_sync.errors import UsageError
+from kestra_sync.repo.document import Path
+from kestra_sync.repo.quote import quoted
+
+Release = tuple[int, int]
+
+#: The releases that can be checked against.
+KNOWN: tuple[Release, ...] = ((1, 3), (2, 0))
+
+
+def release_of(text: str) -> Release:
+    """The release that ``2.0``, ``v2.0.3`` or ``1.3`` names.
+
+    :raises UsageError: it is none that is known here.
+    """
+    match = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:[.-].*)?", text.strip())
+    release = (int(match[1]), int(match[2])) if match is not None else None
+    if release not in KNOWN:
+        known = " and ".join(f"{major}.{minor}" for major, minor in KNOWN)
+        raise UsageError(
+            f"--kestra: {quoted(text)} is not a release whose flows are known here",
+            remedy=f"known are {known}",
+        )
+    return release
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    """What 1.3 loads and 2.0 does not."""
+    text = resources.files("kestra_sync").joinpath("schemas/kestra-2.json").read_text("utf-8")
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded
+
+
+def is_new(path: Path, release: Release | None) -> bool:
+    """Whether a property that the schema does not know is one of Kestra 2.0."""
+    return release is not None and release >= (2, 0) and bool(path) and path[-1] in table()["new"]
+
+
+def check_release(flow: Any, release: Release) -> Iterator[Finding]:
+    """What in a flow of Kestra 1.3 ``release`` does not load any more."""
+    if release < (2, 0) or not isinstance(flow, dict):
+        return
+    yield from _properties(flow, (), "flow")
+    yield from _inputs(as_list(flow.get("inputs")), ("inputs",))
+    for section in (*SECTIONS, "triggers"):
+        kind = "trigger" if section == "triggers" else "task"
+        yield from _below(flow.get(section), (section,), kind)
+
+
+def _below(root: Any, at: Path, kind: str) -> Iterator[Finding]:
+    types = {row["type"]: row for row in table()["types"]}
+    stack: list[tuple[Path, Any]] = [(at, root)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(((*path, i), node[i]) for i in reversed(range(len(node))))
+        elif isinstance(node, dict):
+            type_ = node.get("type")
+            if isinstance(type_, str):
+                row = types.get(type_) or next(
+                    (each for each in table()["prefixes"] if type_.startswith(each["prefix"])), None
+                )
+                if row is not None:
+                    yield _gone((*path, "type"), f"the type `{quoted(type_)}`", row)
+                elif "." in type_ and "condition" not in type_:
+                    yield from _properties(node, path, kind, type_)
+                if type_.endswith(".Pause"):
+                    yield from _inputs(as_list(node.get("onResume")), (*path, "onResume"))
+            stack.extend(((*path, key), node[key]) for key in reversed(node))
+
+
+def _properties(node: Mapping[str, Any], path: Path, *holders: str) -> Iterator[Finding]:
+    for row in table()["properties"]:
+        if row["on"] in holders and row["property"] in node:
+            yield _gone((*path, row["property"]), f"`{row['property']}`", row, at_key=True)
+
+
+def _inputs(items: list[Any], path: Path) -> Iterator[Finding]:
+    types = {row["inputType"]: row for row in table()["inputs"]}
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            continue
+        here = (*path, index)
+        yield from _properties(item, here, "input")
+        for key in ("type", "itemType"):
+            row = types.get(item[key]) if isinstance(item.get(key), str) else None
+            if row is not None:
+                yield _gone((*here, key), f"the input type `{row['inputType']}`", row)
+
+
+def _gone(path: Path, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
+    return Finding("kestra-removed", path, f"Kestra 2.0 has no {what}", row["use"], at_key)
