@@ -148,7 +148,7 @@ tasks:
     known = repo.run("run", flow, "--format", "json").json["execution"]["id"]
     all_of_it = repo.run("logs", known, "--follow")
     assert all_of_it.code == 0, all_of_it.err
-    assert "INFO  say  : :error::x\n              token=*** red\n" in all_of_it.out
+    assert "INFO  say  \\x3a:error::x\n              token=*** red\n" in all_of_it.out
     warnings = repo.run("logs", known, "--min-level", "WARN", "--format", "json")
     assert [each["text"] for each in warnings.json["log"]] == ["careful"]
     mixed = repo.run("executions", "delete", known, "nosuchexecution", "--format", "json")

@@ -269,13 +269,15 @@ def test_what_cannot_be_started_says_why(bench: Bench) -> None:
         "switched_off", f"disabled: true\ntasks:\n  - {{id: a, type: {LOG}, message: a}}\n"
     )
     gone = FlowId(bench.namespace, "gone")
-    runs = bench.run(SmokeSpec(needy), SmokeSpec(off), SmokeSpec(gone)).runs
+    needs, is_off, is_gone = bench.run(SmokeSpec(needy), SmokeSpec(off), SmokeSpec(gone)).runs
+    assert (is_off.verdict, is_off.failures) == (Verdict.SKIPPED, ())
+    assert "switched off" in is_off.reason
+    runs = (needs, is_gone)
     assert {run.verdict for run in runs} == {Verdict.ERROR}
     assert {failure.kind for run in runs for failure in run.failures} == {FailureKind.START}
-    missing, disabled, absent = (run.failures[0].message for run in runs)
+    missing, absent = (run.failures[0].message for run in runs)
     assert missing.startswith("could not be started: ")
     assert "who" in missing
-    assert "disabled" in disabled.lower()
     assert absent == "there is no such flow on the server"
     assert bench.one(needy, inputs={"who": "me"}).verdict is Verdict.PASSED
 
@@ -331,7 +333,7 @@ def test_secrets_and_commands_do_not_get_out(bench: Bench, monkeypatch: pytest.M
     run = bench.one(flow)
     assert run.culprit is not None
     assert run.culprit.error == "password=*** is wrong"
-    assert ": :error:: got *** ## [add-path]/evil" in [line.text for line in run.log]
+    assert r"\x3a:error:: got *** ##\x5badd-path]/evil" in [line.text for line in run.log]
 
 
 @pytest.mark.parametrize("keep", list(Keep))
