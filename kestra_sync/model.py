@@ -288,6 +288,7 @@ class Change:
     :param base: the source we applied last, where it is known and differs from ``before``.
     :param revision: the live revision the plan was made against; ``None`` if there is none.
     :param moved_from: for a move, the deletion that is the other half of it.
+    :param refused: a guard refuses just this change.
     """
 
     action: Action
@@ -300,6 +301,7 @@ class Change:
     base: bytes | None = None
     revision: int | None = None
     moved_from: Change | None = None
+    refused: bool = False
 
     @property
     def applied(self) -> bytes | None:
@@ -309,9 +311,44 @@ class Change:
         return None if self.desired is None else self.desired.sent
 
     @property
+    def perhaps_theirs(self) -> bool:
+        """Whether it touches a flow that another inventory may own."""
+        half = self.moved_from
+        return self.reason in _PERHAPS_THEIRS or (half is not None and half.perhaps_theirs)
+
+    @property
     def writes(self) -> bool:
         """Whether it changes anything on the server."""
         return self.action is not Action.NONE
+
+
+_PERHAPS_THEIRS = frozenset(
+    {
+        Reason.TAKE_OVER,
+        Reason.ADOPT,
+        Reason.PRUNED,
+        Reason.REMOVED,
+        Reason.DRIFT,
+        Reason.CONFLICT,
+        Reason.KEPT_OFF,
+        Reason.RE_ENABLED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class RecordChange:
+    """What an apply changes in the record of what is ours, beside the flows that it writes.
+
+    :param kind: stable in the JSON: ``adopt``, ``refresh``, ``drop``, ``close``, ``move``,
+        ``bind``, ``strike``.
+    :param message: one line, without a full stop.
+    :param flows: how many flows it concerns; 0 for the record as a whole.
+    """
+
+    kind: str
+    message: str
+    flows: int = 0
 
 
 @dataclass(frozen=True)
@@ -324,6 +361,7 @@ class Plan:
     :param changes: every flow that is not simply in sync.
     :param unchanged: how many are.
     :param partial: paths or filters left part of the repository out: nothing is deleted.
+    :param record: what an apply would record beside the writes.
     """
 
     target: Target
@@ -334,6 +372,12 @@ class Plan:
     changes: tuple[Change, ...]
     unchanged: int
     partial: bool = False
+    record: tuple[RecordChange, ...] = ()
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether an apply would write a flow or record something."""
+        return bool(self.writes or self.record)
 
     @cached_property
     def writes(self) -> tuple[Change, ...]:

@@ -21,6 +21,14 @@ class Prune(str, Enum):
     SCOPE = "scope"
 
 
+class OnFirstContact(str, Enum):
+    """What happens to a flow on the server that has the name of one in Git and that no record of
+    ours knows."""
+
+    REFUSE = "refuse"
+    OVERWRITE = "overwrite"
+
+
 @dataclass(frozen=True)
 class Connection:
     """Where the server is. What is ``None`` comes from the environment or the ``.env`` file.
@@ -101,6 +109,7 @@ class Settings:
     :param smoke: the smoke tests in the configuration, not validated yet.
     :param allow_files: files and directories that smoke tests may send wherever they lie.
     :param take_over: an inventory, or flows, of another repository are ours from now on.
+    :param only_looking: nothing will come of the plan: whose the flows are need not be asked.
     """
 
     paths: tuple[str, ...] = ("flows",)
@@ -118,6 +127,7 @@ class Settings:
     parallelism: int = 8
     prune: Prune = Prune.OWNED
     on_drift: OnDrift = OnDrift.REVERT
+    on_first_contact: OnFirstContact = OnFirstContact.REFUSE
     re_enable: bool = False
     ignore: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
@@ -127,6 +137,7 @@ class Settings:
     allow_skipped_delete: bool = False
     take_over: bool = False
     allow_files: tuple[str, ...] = ()
+    only_looking: bool = False
     lock_timeout: float = 60.0
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None

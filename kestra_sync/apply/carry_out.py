@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 from kestra_sync.apply.interrupt import held_back
 from kestra_sync.apply.journal import Journal
+from kestra_sync.apply.keeper import OvertakenError
 from kestra_sync.apply.lock import Lock
+from kestra_sync.apply.neighbours import Owned, given_back, others_now, recorded, take_over
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.run import Tally, run
 from kestra_sync.apply.steps import LOST_LOCK, Client, Done, Pace, Prove, Steps
+from kestra_sync.apply.strike import Struck
 from kestra_sync.apply.writer import Writer
 from kestra_sync.errors import ConflictError, RefusedError
-from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place, read_inventory
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.read import read_inventory
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Change, Plan
 from kestra_sync.observer import Observer, Unfailing
 from kestra_sync.plan.levels import levels
-
-
-class Owned(Protocol):
-    """Our inventory and where it lives; see :class:`kestra_sync.commands.ownership.Ownership`."""
-
-    @property
-    def place(self) -> Place: ...
-
-    @property
-    def inventory(self) -> Inventory | None: ...
-
-    @property
-    def origin(self) -> Origin: ...
 
 
 class HowToApply(Protocol):
@@ -70,13 +58,15 @@ def carry_out(
     """
     observer = Unfailing(observer)
     if not plan.writes or how.refresh_only:
+        done = Done()
         if owned is not None:
-            _record_only(client, plan, owned, pace)
+            done = _record_only(client, plan, owned, pace)
         if prove is None or how.refresh_only:
-            return Done()
+            return done
         with held_back() as stop:
             steps = Steps(client, pace, observer, stop, None, None)
             steps.begun = True
+            steps.done = done
             steps.go([lambda: steps.prove(prove)])
             return replace(steps.done, interrupted=steps.interrupted)
     with ExitStack() as stack:
@@ -85,9 +75,14 @@ def carry_out(
         if owned is not None:
             lock = stack.enter_context(_locked(client, owned, pace.lock_timeout))
         stop = stack.enter_context(held_back())
-        recorder = _recorder(client, owned, plan) if owned is not None else None
-        if recorder is not None:
+        recorder = None
+        struck: tuple[Struck, ...] = ()
+        if owned is not None:
+            recorder = _recorder(client, owned, plan)
+            others = others_now(client, plan, owned, recorder)
             recorder.intend()
+            # Before the writes: should this run be killed, no flow of theirs has changed yet.
+            struck = take_over(client, plan, owned, others, pace)
         steps = Steps(client, pace, observer, stop, journal, lock)
         todo = [lambda: _write(steps, plan), steps.verify]
         if prove is not None:
@@ -97,7 +92,8 @@ def carry_out(
         steps.go(todo)
         done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
-            done = _recorded(recorder, done, lambda: _overtaken(client, owned, recorder, lock))
+            done = given_back(client, struck, done, pace)
+            done = _recorded(recorder, done, plan, struck)
         if lock is not None:
             with suppress(KeyboardInterrupt):  # it expires by itself, the result is needed
                 lock.release()
@@ -106,29 +102,33 @@ def carry_out(
         return replace(done, interrupted=done.interrupted or steps.interrupted)
 
 
-def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> None:
+def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> Done:
     """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
     recorder = _recorder(client, owned, plan)
-    if recorder.stale:
-        with _locked(client, owned, pace.lock_timeout):
-            recorder.finish((), "adopted")
+    if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
+        return Done()
+    with _locked(client, owned, pace.lock_timeout):
+        others = others_now(client, plan, owned, recorder)
+        struck = take_over(client, plan, owned, others, pace)
+        recorder.finish((), "adopted")
+        return Done(recorded=recorded(plan, struck))
 
 
 @contextmanager
 def _locked(client: Client, owned: Owned, timeout: float) -> Iterator[Lock]:
-    """Hold the lock, with nobody having applied since the plan was made.
+    """Hold the lock where the record is, the record being the one that was planned with.
 
     :raises ConflictError: somebody holds it, or somebody did apply.
     """
-    lock = Lock(client.kv, owned.place, timeout=timeout)
+    lock = Lock(client.kv, owned.at, timeout=timeout)
     try:
         lock.acquire()
-        now = read_inventory(client.kv, owned.place)
+        now = read_inventory(client.kv, owned.at)
         then = owned.inventory
-        if (now.generation if now else 0) != (then.generation if then else 0):
+        if (now.version if now else None) != (then.version if then else None):
             raise ConflictError(
                 f"another apply of {owned.place.name!r} ran since the plan was made",
-                remedy="run the command again: it makes the plan anew",
+                remedy="run the command again: it makes a new plan",
             )
         yield lock
     finally:
@@ -136,7 +136,7 @@ def _locked(client: Client, owned: Owned, timeout: float) -> Iterator[Lock]:
 
 
 def _recorder(client: Client, owned: Owned, plan: Plan) -> Recorder:
-    return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin)
+    return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin, at=owned.at)
 
 
 def _write(steps: Steps, plan: Plan) -> None:
@@ -183,26 +183,16 @@ def _not_begun(
     )
 
 
-_OVERTAKEN = (
-    "the inventory was not written: another apply has taken over; run apply again to see what is"
-    " left to do"
-)
-
-
-def _overtaken(client: Client, owned: Owned | None, recorder: Recorder, lock: Lock | None) -> bool:
-    """Whether the lock was lost to an apply that has recorded what it does: ours would hide it."""
-    if owned is None or lock is None or lock.check():
-        return False
-    now = read_inventory(client.kv, owned.place)
-    return now is not None and now.generation != recorder.inventory.generation
-
-
-def _recorded(recorder: Recorder, done: Done, overtaken: Callable[[], bool]) -> Done:
+def _recorded(recorder: Recorder, done: Done, plan: Plan, struck: tuple[Struck, ...]) -> Done:
     """Store the result. Never raises: a failure to do so is part of the result."""
     try:
-        if overtaken():
-            return replace(done, notes=(*done.notes, _OVERTAKEN), incomplete=True)
         recorder.finish(done.outcomes, _word(done), done.restored)
+    except OvertakenError as error:
+        note = (
+            f"the inventory was not written: {error}. What this run has written is noted beside it"
+            " and counts as ours; run apply again to see what is left to do"
+        )
+        return replace(done, notes=(*done.notes, note), incomplete=True)
     except BaseException as error:
         known = isinstance(error, (KestraError, RefusedError))
         words = str(error) if known else f"{type(error).__name__}: {error}"
@@ -215,7 +205,7 @@ def _recorded(recorder: Recorder, done: Done, overtaken: Callable[[], bool]) -> 
             incomplete=True,
             interrupted=done.interrupted or cut,
         )
-    return done
+    return replace(done, recorded=recorded(plan, struck))
 
 
 def _word(done: Done) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kestra_sync.apply.record import now
+from kestra_sync.apply.keeper import now
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import Place
 from kestra_sync.kestra.errors import Gone, KestraError, NotFound
@@ -176,12 +176,17 @@ def read_holder(kv: KvLocks, place: Place) -> Holder | None:
     )
 
 
-def unlock(kv: KvLocks, place: Place) -> Holder | None:
-    """Take the lock away from whoever holds it; returns who that was."""
-    holder = read_holder(kv, place)
-    if holder is not None:
+def unlock(kv: KvLocks, place: Place, holder: Holder) -> bool:
+    """Take the lock away from ``holder``; false if somebody else holds it by now.
+
+    :raises KestraError: it cannot be read or removed.
+    """
+    there = read_holder(kv, place)
+    if there is not None and there.nonce != holder.nonce:
+        return False
+    if there is not None:
         kv.delete(place.namespace, place.lock_key)
-    return holder
+    return True
 
 
 def whoami() -> str:

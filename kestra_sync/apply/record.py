@@ -9,39 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timezone
-from typing import Any, Protocol
 
+from kestra_sync.apply.keeper import Keeper, KvWrites, now
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
-from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import Place, server_of
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.kestra.errors import KestraError
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason, sha256
+from kestra_sync.kestra.values import KvKey
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
 
 #: Runs that the history keeps.
 _HISTORY = 50
 
-_DESCRIPTION = "What kestra-sync applied. Deleting it loses ownership, not flows."
-
-
-class KvWrites(Protocol):
-    """The one write of :class:`kestra_sync.kestra.kv.Kv` that this module needs."""
-
-    def put(
-        self, namespace: str, key: str, value: Any, *, description: str | None = None
-    ) -> None: ...
-
-
-def now() -> str:
-    """The time as inventories carry it: ISO 8601, UTC, seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
 
 class Recorder:
-    """The inventory of one run."""
+    """The inventory of one run.
+
+    :param place: where the record belongs.
+    :param at: where it is, if it is somewhere else; it moves with the first write.
+    """
 
     def __init__(
         self,
@@ -51,13 +38,19 @@ class Recorder:
         plan: Plan,
         origin: Origin,
         clock: Callable[[], str] = now,
+        *,
+        at: Place | None = None,
     ) -> None:
-        self._kv = kv
-        self._place = place
+        self._keeper = Keeper(kv, place, at or place, inventory, clock)
+        self._before = inventory
+        self._at, self._place = at or place, place
         self._plan = plan
         self._clock = clock
         self._left_open = _left_open(inventory, plan) if inventory is not None else {}
         self._had_intent = inventory is not None and inventory.intent is not None
+        self._unknown = (
+            inventory.intent.unknown if inventory is not None and inventory.intent else ()
+        )
         current = inventory or Inventory(
             name=place.name, target=plan.target, repository="", scope=plan.scope
         )
@@ -78,12 +71,57 @@ class Recorder:
     @property
     def stale(self) -> bool:
         """Whether there is something to record even if nothing is written."""
-        closed = self._had_intent and not self._left_open
-        return closed or settled(self._current, self._plan) != self._current.resources
+        closed = self._had_intent and not self._left_open and not self._unknown
+        return (
+            closed
+            or self._at != self._place
+            or self._current.moved_from is not None
+            or _rebound(self._before, self._current)
+            or settled(self._current, self._plan) != self._current.resources
+        )
+
+    def pending(self) -> tuple[RecordChange, ...]:
+        """What an apply of the plan would record beside its writes."""
+        before = self._current.resources
+        quiet = tuple(each for each in self._plan.changes if not each.writes)
+        after = settled(self._current, replace(self._plan, changes=quiet))
+        moved_from = self._current.moved_from
+        found = []
+        if self._at != self._place:
+            found.append(
+                RecordChange(
+                    "move",
+                    f"the inventory moves from {self._at.namespace} to {self._place.namespace}",
+                )
+            )
+        elif moved_from is not None:
+            found.append(RecordChange("move", f"the inventory's old copy in {moved_from} goes"))
+        if self._before is not None and _rebound(self._before, self._current):
+            found.append(RecordChange("bind", _bound(self._before, self._current)))
+        for kind, number, words in (
+            ("adopt", sum(key not in before for key in after), "to adopt"),
+            (
+                "refresh",
+                sum(key in before and before[key] != each for key, each in after.items()),
+                "to record again",
+            ),
+            ("drop", sum(key not in after for key in before), "to drop from the inventory"),
+        ):
+            if number:
+                found.append(RecordChange(kind, f"{number:,} {words}", number))
+        if not found and not self._plan.writes and self.stale:
+            found.append(RecordChange("close", "an unfinished run to close"))
+        return tuple(found)
+
+    def neighbours(self, keys: Iterable[KvKey]) -> None:
+        """Remember which other inventories there are: the next run expects to see them."""
+        found = tuple(sorted((each.namespace, each.key) for each in keys))
+        self._current = replace(self._current, neighbours=found)
 
     def intend(self) -> None:
         """Store what the plan is about to write.
 
+        :raises OvertakenError: another run has written the record; then nothing may be written.
         :raises KestraError: it could not be stored; then nothing may be written.
         """
         meant: dict[FlowId, Resource | None] = {**self._left_open}
@@ -91,11 +129,13 @@ class Recorder:
             meant[change.flow_id] = resource_of(change, None)
             if change.moved_from is not None:
                 meant[change.moved_from.flow_id] = None
-        intent = Intent(self._clock(), self._current.commit, meant)
+        intent = Intent(self._clock(), self._current.commit, meant, self._unknown)
         # What is true already is recorded already: should this run be killed as well, the next one
         # still knows what the runs before it have written.
         resources = settled(self._current, self._plan)
-        self._store(replace(self._current, resources=resources, intent=intent))
+        current = replace(self._current, resources=resources, intent=intent)
+        self._keeper.announce(current)
+        self._current = self._keeper.store(current)
 
     def finish(
         self, outcomes: Iterable[Outcome], result: str, restored: Iterable[Restored] = ()
@@ -105,6 +145,8 @@ class Recorder:
         :param restored: what was taken back: those flows get their entries of before again.
 
         :param result: the word for the history; see :class:`kestra_sync.inventory.record.Run`.
+        :raises OvertakenError: another run has written the record. What this one meant to write
+            stays under its own key, where the next run finds it.
         :raises KestraError: it could not be stored; the intent is there still.
         """
         outcomes = tuple(outcomes)
@@ -125,7 +167,9 @@ class Recorder:
             if outcome.unsure and outcome.change not in {each.change for each in back}
         }
         left_open = {**self._left_open, **unsure}
-        intent = Intent(self._clock(), self._current.commit, left_open) if left_open else None
+        intent = None
+        if left_open or self._unknown:
+            intent = Intent(self._clock(), self._current.commit, left_open, self._unknown)
         adopted = len(self._plan.because(Reason.ADOPT))
         if adopted:
             counts["adopt"] = adopted
@@ -142,7 +186,10 @@ class Recorder:
             counts=dict(counts),
         )
         history = (*self._current.history, run)[-_HISTORY:]
-        self._store(replace(self._current, resources=resources, intent=intent, history=history))
+        self._current = self._keeper.store(
+            replace(self._current, resources=resources, intent=intent, history=history)
+        )
+        self._keeper.done()
 
     def _restore(self, resources: dict[FlowId, Resource], undone: Restored) -> None:
         flow_id = undone.change.flow_id
@@ -154,19 +201,22 @@ class Recorder:
         else:  # it was edited by somebody before we came, and is that again
             resources[flow_id] = old
 
-    def _store(self, inventory: Inventory) -> None:
-        stored = replace(inventory, generation=inventory.generation + 1, time=self._clock())
-        value = to_json(stored)
-        try:
-            self._put(value)
-        except KestraError as error:
-            if not error.may_have_written:
-                raise
-            self._put(value)  # whole, and under our lock: storing it twice is storing it once
-        self._current = stored
 
-    def _put(self, value: Any) -> None:
-        self._kv.put(self._place.namespace, self._place.key, value, description=_DESCRIPTION)
+def _rebound(before: Inventory | None, after: Inventory) -> bool:
+    """Whether the record changes hands: another repository, tenant or server."""
+    if before is None:
+        return False
+    return (
+        (bool(before.repository) and before.repository != after.repository)
+        or before.target.tenant != after.target.tenant
+        or server_of(before.target.url) != server_of(after.target.url)
+    )
+
+
+def _bound(before: Inventory, after: Inventory) -> str:
+    if before.repository and before.repository != after.repository:
+        return f"the inventory is taken over from {before.repository}"
+    return f"the inventory is taken over from {before.target.url} (tenant {before.target.tenant})"
 
 
 def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:

@@ -66,6 +66,7 @@ class Done:
     notes: tuple[str, ...] = ()
     incomplete: bool = False
     red: bool = False
+    recorded: tuple[str, ...] = ()
 
 
 class Steps:

@@ -132,12 +132,14 @@ def _plan(document: Document) -> dict[str, Any]:
         )
         if number
     ]
+    record = plan.get("record") or ()
+    words += [each["message"] for each in record]
     return _made(
         created=created,
         updated=counts["update"],
         deleted=deleted,
         drifted=counts["drifted"],
-        changes=bool(created or counts["update"] or deleted),
+        changes=bool(created or counts["update"] or deleted or record),
         words=words or ["no changes"],
     )
 
@@ -163,7 +165,8 @@ def _apply(document: Document) -> dict[str, Any]:
     ]
     if red:
         words.append(f"{plural(red, 'smoke test')} red")
-    if not outcomes and made["changes"]:
+    words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
+    if not words and made["changes"]:
         words.append("nothing applied")
     return {
         **made,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
@@ -23,7 +23,7 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.show import show_plan
 from kestra_sync.cli.smoke_output import smoke_progress
-from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.wording import question
 from kestra_sync.safe.text import visible
@@ -99,7 +99,7 @@ def command(
     def confirm(planned: PlanResult) -> bool:
         observer.end()
         show_plan(output, planned, context=context)
-        if planned.exit_code(detailed=True) is not ExitCode.CHANGES:
+        if planned.exit_code(detailed=True) is not ExitCode.CHANGES or not _asks(planned):
             return True
         return yes or refresh_only or saved_plan is not None or _ask(planned)
 
@@ -132,6 +132,7 @@ def command(
             output.text(
                 outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted)
             )
+        output.text(map(line, result.recorded))
         for note in result.notes:
             output.message([line(Span("warning: ", Style.WARNING), note)])
 
@@ -140,24 +141,24 @@ def command(
             of_apply(result, context=context, verbose=verbose, environment=asked.environment)
         )
 
-    if result.outcomes or result.smoke is not None:
+    if result.outcomes or result.recorded or result.smoke is not None:
         return output.decided(result.exit_code, tell, report)
     tell()
     return report()
 
 
+def _asks(planned: PlanResult) -> bool:
+    """Whether there is something to ask about: adopting equal flows changes nothing for anybody."""
+    plan = planned.plan
+    return plan is not None and bool(
+        plan.writes or any(each.kind in ("move", "bind", "strike") for each in plan.record)
+    )
+
+
 def _ask(planned: PlanResult) -> bool:
     """Ask the person at the terminal.
 
-    :raises UsageError: there is none.
+    :raises UsageError: stdin is not a terminal.
     """
     assert planned.plan is not None
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on", remedy="pass --yes to apply without being asked"
-        )
-    try:
-        return click.confirm(visible(question(planned.plan)), default=False, err=True)
-    except click.Abort:
-        click.echo(err=True)  # ^C leaves the cursor behind the question
-        raise
+    return ask(visible(question(planned.plan)))

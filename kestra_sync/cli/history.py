@@ -29,8 +29,9 @@ def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -
     from kestra_sync.report.records_text import history_lines
 
     output = Output.of("history", output_format=output_format, color=color, verbose=verbose)
-    place, inventory = show_inventory(settings_from(**settings))
-    output.text(history_lines(place, inventory))
+    found = show_inventory(settings_from(**settings))
+    inventory = found.inventory
+    output.text(history_lines(found.at, inventory))
     record = None if inventory is None else to_json(inventory)
     output.result(ExitCode.OK, {"runs": [] if record is None else record["history"]})
     return ExitCode.OK

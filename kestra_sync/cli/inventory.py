@@ -2,35 +2,143 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
+    option,
     output_options,
     scope_options,
     settings_from,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.errors import ExitCode
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.report.lines import line
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.records import Edit
 
 
-@click.command("inventory")
+@click.group("inventory", invoke_without_command=True)
 @scope_options
 @config_options
 @connection_options
 @output_options
-def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
-    """Show the flows that we own on the server, and where they came from."""
+@click.pass_context
+def command(
+    context: click.Context, /, *, output_format: str, color: str, verbose: bool, **settings: Any
+) -> ExitCode:
+    """Show the flows that we own on the server, where they came from, and where that is kept.
+
+    The commands below change the record and write no flow.
+    """
+    if context.invoked_subcommand is not None:
+        given = [
+            each
+            for each in context.params
+            if context.get_parameter_source(each) is click.core.ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise UsageError(
+                f"options belong after the command: kestra-sync inventory"
+                f" {context.invoked_subcommand} …"
+            )
+        return ExitCode.OK
     from kestra_sync.commands.records import show_inventory
     from kestra_sync.inventory.codec import to_json
     from kestra_sync.report.records_text import inventory_lines
 
     output = Output.of("inventory", output_format=output_format, color=color, verbose=verbose)
-    place, inventory = show_inventory(settings_from(**settings))
-    output.text(inventory_lines(place, inventory))
-    record = None if inventory is None else to_json(inventory)
-    output.result(ExitCode.OK, {"inventory": record})
+    found = show_inventory(settings_from(**settings))
+    output.text(inventory_lines(found))
+    record = None if found.inventory is None else to_json(found.inventory)
+    place = {"namespace": found.at.namespace, "key": found.at.key}
+    output.result(ExitCode.OK, {"inventory": record, "place": place})
     return ExitCode.OK
+
+
+_YES = option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+_TAKE_OVER = option(
+    "--take-over", is_flag=True, help="Even if another repository wrote the inventory."
+)
+
+
+@command.command("rename")
+@click.argument("old")
+@click.argument("new")
+@_YES
+@_TAKE_OVER
+@scope_options
+@config_options
+@connection_options
+@output_options
+def rename(*, old: str, new: str, **more: Any) -> ExitCode:
+    """Rename the inventory OLD to NEW, after `name` or an environment was renamed.
+
+    Both are written as in the key in Kestra's KV store, with the environment if there is one:
+    flows.prod. What it lists stays ours.
+    """
+    from kestra_sync.commands.records import rename_inventory
+
+    return _edit("rename", lambda settings, sure: rename_inventory(settings, old, new, sure), more)
+
+
+@command.command("forget")
+@click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
+@_YES
+@_TAKE_OVER
+@scope_options
+@config_options
+@connection_options
+@output_options
+def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
+    """Take each FLOW (namespace/id) out of the inventory. It stays on the server.
+
+    From then on it belongs to no repository: it is not deleted when Git no longer has it.
+    """
+    from kestra_sync.commands.records import forget_flows
+
+    return _edit("forget", lambda settings, sure: forget_flows(settings, flows, sure), more)
+
+
+@command.command("move")
+@click.argument("namespace")
+@_YES
+@_TAKE_OVER
+@scope_options
+@config_options
+@connection_options
+@output_options
+def move(*, namespace: str, **more: Any) -> ExitCode:
+    """Keep the inventory in the KV store of NAMESPACE.
+
+    Without `inventory: {namespace: …}` in the configuration it is kept in the first namespace of
+    the scope, and the next apply moves it there.
+    """
+    from kestra_sync.commands.records import move_inventory
+
+    return _edit("move", lambda settings, sure: move_inventory(settings, namespace, sure), more)
+
+
+def _edit(name: str, change: Callable[[Any, Any], Edit], more: dict[str, Any]) -> ExitCode:
+    """Show what will be done, ask, and do it."""
+    yes = more.pop("yes")
+    shape = {each: more.pop(each) for each in ("output_format", "color", "verbose")}
+    output = Output.of(f"inventory {name}", **shape)
+
+    def sure(changes: Sequence[str]) -> bool:
+        output.text(line(f"~ {each}") for each in changes)
+        return yes or ask("Change the inventory?")
+
+    edit = change(settings_from(**more), sure)
+    if not edit.changes:
+        output.text([line("Nothing to do.")])
+    else:
+        output.text([line("Done." if edit.done else "Nothing was changed.")])
+    output.result(edit.exit_code, {"changes": list(edit.changes), "done": edit.done})
+    return edit.exit_code

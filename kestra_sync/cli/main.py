@@ -21,8 +21,8 @@ _COMMANDS = {
     "pull": "Bring the server's sources into the files.",
     "graph": "Draw the flows and what runs what.",
     "history": "Show the last applies.",
-    "inventory": "Show the flows that we own.",
-    "unlock": "Take the lock away from a dead apply.",
+    "inventory": "Show the flows that we own, or change that record.",
+    "unlock": "Release the lock of a crashed apply.",
     "doctor": "Ask whether everything is in place.",
     "init": "Write a configuration to begin with.",
 }

@@ -55,6 +55,7 @@ class ApplyResult:
     :param incomplete: something other than a flow could not be written: the record.
     :param smoke: what the smoke tests say; ``None`` if none was run.
     :param red: the smoke tests are red: one has failed, or running them broke.
+    :param recorded: what was recorded beside the writes, a sentence each.
     """
 
     planned: PlanResult
@@ -66,6 +67,7 @@ class ApplyResult:
     incomplete: bool = False
     smoke: SmokeResult | None = None
     red: bool = False
+    recorded: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -126,18 +128,22 @@ def apply(
             planned = smoke.checked(planned)
         if planned.plan is None:
             return ApplyResult(planned)
+        if options.refresh_only:
+            planned = planned.writing_nothing()
+        plan = planned.plan
+        assert plan is not None
         confirmed = confirm(planned)
         if planned.exit_code(detailed=False) is not ExitCode.OK:
             return ApplyResult(planned)
         if saved is not None or options.expect_digest:
             _same_plan(planned, saved, options.expect_digest)
-        if planned.plan.writes and not confirmed and not options.refresh_only:
+        if plan.changes_anything and not confirmed and not options.refresh_only:
             return ApplyResult(planned, declined=True)
         from kestra_sync.apply.carry_out import carry_out
 
         done = carry_out(
             client,
-            planned.plan,
+            plan,
             planned.ownership,
             settings,
             options,
@@ -153,6 +159,7 @@ def apply(
             incomplete=done.incomplete,
             smoke=smoke.result if smoke is not None else None,
             red=done.red,
+            recorded=done.recorded,
         )
 
 

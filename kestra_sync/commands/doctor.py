@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kestra_sync.apply.lock import read_holder
-from kestra_sync.commands.connect import connect
+from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.gather import scope_of
 from kestra_sync.commands.ownership import place_of
 from kestra_sync.commands.validate import check_flows
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.inventory.origin import origin
-from kestra_sync.inventory.read import check_repository, read_inventory
+from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
 from kestra_sync.kestra.client import KestraClient
 from kestra_sync.model import Severity, StrEnum
 from kestra_sync.repo.load import load
@@ -136,31 +136,57 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
             "no name is set: nothing is owned, so nothing is pruned and drift cannot be told",
             "run 'kestra-sync init', or add name: and scope: to kestra-sync.yaml",
         )
-    assert settings.scope is not None  # a name needs a scope
-    inventory = read_inventory(client.kv, place_of(settings, settings.scope))
+    found = _found(client, settings)
+    inventory = found.inventory
+    if inventory is None and found.similar:
+        there = found.similar[0].place
+        return Checkup(
+            "inventory",
+            Health.WARNING,
+            f"{found.wanted.full_name}: none yet, but there is {there.full_name} in"
+            f" {there.namespace}, of this repository",
+            f"if it was renamed: 'kestra-sync inventory rename {there.full_name}"
+            f" {found.wanted.full_name}'",
+        )
     if inventory is None:
         return Checkup(
-            "inventory", Health.OK, f"{settings.name}: none yet, the first apply makes it"
+            "inventory",
+            Health.OK,
+            f"{settings.name}: none yet, the first apply makes it in {found.wanted.namespace}",
         )
-    check_repository(inventory, origin().repository, take_over=settings.take_over)
+    check_owner(
+        inventory,
+        origin().repository,
+        target_of(client, settings.environment),
+        take_over=settings.take_over,
+    )
+    where = f"{settings.name} in {found.at.namespace}"
+    if found.moves:
+        where += f" (the next apply moves it to {found.wanted.namespace})"
     if inventory.intent is not None:
         return Checkup(
             "inventory",
             Health.WARNING,
-            f"{settings.name}: a run of {inventory.intent.time} did not come to its end",
+            f"{where}: a run of {inventory.intent.time} did not come to its end",
             "run 'kestra-sync apply' again: it goes on with what is left",
         )
     return Checkup(
         "inventory",
         Health.OK,
-        f"{settings.name}: {len(inventory.resources)} flows, last written {inventory.time}",
+        f"{where}: {len(inventory.resources)} flows, last written {inventory.time}",
     )
+
+
+def _found(client: KestraClient, settings: Settings) -> Lookup:
+    assert settings.scope is not None  # a name needs a scope
+    wanted = place_of(settings, settings.scope)
+    return find_inventory(client.kv, wanted, settings.scope, origin().repository)
 
 
 def _lock(client: KestraClient, settings: Settings) -> Checkup:
     if settings.name is None or settings.scope is None:
         return Checkup("lock", Health.SKIPPED, "there is no lock without an inventory")
-    holder = read_holder(client.kv, place_of(settings, settings.scope))
+    holder = read_holder(client.kv, _found(client, settings).at)
     if holder is None:
         return Checkup("lock", Health.OK, "free")
     return Checkup(

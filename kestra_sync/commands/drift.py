@@ -49,7 +49,7 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
     place_of(settings, settings.scope or Scope(("",)))
     with connect(settings.connection) as client:
         # Whatever the settings do about edits, here they are only to be seen.
-        looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, take_over=True)
+        looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
         planned = make_plan(looking, client, observer=observer)
     if planned.plan is None or planned.ownership is None:
         return DriftResult(planned, ())

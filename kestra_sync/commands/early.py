@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kestra_sync.commands.connect import target_of
 from kestra_sync.commands.ownership import Ownership, read_ownership
 from kestra_sync.model import FlowId, Live, Scope
 from kestra_sync.settings import Settings
@@ -43,7 +44,8 @@ def begin(client: KestraClient, settings: Settings) -> Early:
     sources = in_background(lambda: client.flows.export(scope))
     owned = None
     if settings.name:
-        owned = in_background(lambda: read_ownership(client.kv, settings, scope))
+        target = target_of(client, settings.environment)
+        owned = in_background(lambda: read_ownership(client.kv, settings, scope, target))
     return Early(in_background(client.server_info), owned, sources)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from kestra_sync.commands.validate import check_everywhere
@@ -33,6 +33,7 @@ from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.commands.ownership import Ownership
+    from kestra_sync.inventory.others import Others
     from kestra_sync.kestra.client import KestraClient
 
 T = TypeVar("T")
@@ -43,14 +44,14 @@ class Sides:
     """Everything that was compared, the outcome, and what the checks said.
 
     :param live: how many flows the scope holds on the server.
-    :param owners: flows among the changes that other inventories own, and their names.
+    :param others: the other inventories of the tenant, if they were looked at.
     """
 
     desired: Mapping[FlowId, Desired]
     changes: tuple[Change, ...]
     diagnostics: tuple[Diagnostic, ...]
     live: int
-    owners: Mapping[FlowId, str] = field(default_factory=dict)
+    others: Others | None = None
 
 
 def scope_of(repository: Repository, configured: Scope | None) -> Scope:
@@ -107,12 +108,18 @@ def gather(
     observer.stage("comparing")
     desired, problems = _confirmed(desired, live)
     changes = build_changes(desired, live, bases, rules)
-    gone = [each.flow_id for each in changes if each.reason is Reason.DROPPED]
+    gone = [each.flow_id for each in changes if each.reason in (Reason.DROPPED, Reason.RECREATED)]
     if gone:
-        # What is dropped from the record is nobody's: be sure that it is not there.
+        # What is dropped from the record is nobody's, and what is missing is reported as deleted by
+        # somebody: be sure that it is not there.
         from kestra_sync.live.revisions import still_there
 
         live = {**live, **still_there(client.flows, gone, parallelism=settings.parallelism)}
+        changes = build_changes(desired, live, bases, rules)
+    asks = ownership is not None and not settings.only_looking
+    others = _others(client, changes, ownership) if asks and ownership is not None else None
+    if others is not None and others.runs:
+        bases = with_runs(bases, others.runs, scope)
         changes = build_changes(desired, live, bases, rules)
     reading = _begin_reading(client, needs_reading(changes), live, bases, settings.parallelism)
     # Checked while the revisions are on their way; which flows are written rarely depends on them.
@@ -122,9 +129,10 @@ def gather(
             client, reading, changes, desired, live, bases, rules, settings.parallelism
         )
     changes = without_kept(changes)
-    owners: dict[FlowId, str] = {}
-    if ownership is not None and not settings.take_over:
-        changes, owners = _respecting_others(client, changes, ownership)
+    if asks and ownership is not None:
+        others = _others(client, changes, ownership, others)
+        if others is not None:
+            changes = _respecting_others(changes, others, bases, take_over=settings.take_over)
     if partial:
         changes = only_desired(changes)
     changes = with_moves(changes)
@@ -136,7 +144,7 @@ def gather(
     problems = [each for each in problems if _told(each) not in told]
     odd = unusable_names(unusable - desired.keys())
     drafts = _drafts(client, changes)
-    return Sides(desired, changes, (*problems, *said, *odd, *drafts), len(live), owners)
+    return Sides(desired, changes, (*problems, *said, *odd, *drafts), len(live), others)
 
 
 def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:
@@ -228,37 +236,70 @@ def _some(everything: Mapping[FlowId, T], wanted: Collection[FlowId]) -> dict[Fl
     return {key: everything[key] for key in wanted if key in everything}
 
 
-def _respecting_others(
-    client: KestraClient, changes: tuple[Change, ...], ownership: Ownership
-) -> tuple[tuple[Change, ...], dict[FlowId, str]]:
-    """Other inventories are only read where something may be theirs.
+def _others(
+    client: KestraClient,
+    changes: Iterable[Change],
+    ownership: Ownership,
+    known: Others | None = None,
+) -> Others | None:
+    """The other inventories; they are only read where something may be theirs.
 
     What we own may have been taken over by another repository since: it is not ours to delete.
-    """
-    from kestra_sync.inventory.read import owned_by_others
 
-    if not any(each.reason in _PERHAPS_THEIRS for each in changes):
-        return changes, {}
-    owners = owned_by_others(client.kv, ownership.place)
-    spared = tuple(
+    :param known: what was read before.
+    """
+    from kestra_sync.inventory.others import read_others
+
+    reasons = {each.reason for each in changes if each.perhaps_theirs}
+    foreign = any(each.reason is Reason.FOREIGN for each in changes)
+    whole = bool(reasons) or ownership.take_over
+    if known is not None and (known.whole or not whole):
+        return known
+    if not (whole or foreign):
+        return None
+    return read_others(client.kv, ownership.at, ownership.inventory, only_runs=not whole)
+
+
+def _respecting_others(
+    changes: tuple[Change, ...],
+    others: Others,
+    bases: Mapping[FlowId, Base],
+    *,
+    take_over: bool,
+) -> tuple[Change, ...]:
+    """The same changes, those left out that would do something to the flows of others unasked.
+
+    Taking over is for flows that Git holds: pruning never reaches what another inventory owns.
+    """
+
+    def spared(change: Change) -> bool:
+        if change.flow_id not in others.owners:
+            return False
+        if change.action is Action.DELETE:
+            return not take_over or change.reason is Reason.PRUNED
+        return change.reason is Reason.KEPT_OFF and not take_over and change.flow_id not in bases
+
+    return tuple(
         replace(each, action=Action.NONE, reason=Reason.FOREIGN, after=each.before)
-        if each.action is Action.DELETE and each.flow_id in owners
+        if spared(each)
         else each
         for each in changes
     )
-    return spared, owners
 
 
-_PERHAPS_THEIRS = frozenset(
-    {
-        Reason.TAKE_OVER,
-        Reason.ADOPT,
-        Reason.PRUNED,
-        Reason.REMOVED,
-        Reason.DRIFT,
-        Reason.CONFLICT,
-    }
-)
+def with_runs(
+    bases: Mapping[FlowId, Base], runs: Mapping[FlowId, tuple[Base, ...]], scope: Scope
+) -> dict[FlowId, Base]:
+    """``bases``, and what runs that did not come to their end meant to write."""
+    found = dict(bases)
+    for flow_id, meant in runs.items():
+        if not scope.covers(flow_id.namespace):
+            continue
+        for each in meant:
+            old = found.get(flow_id)
+            hashes = each.live_hashes if old is None else old.live_hashes | each.live_hashes
+            found[flow_id] = replace(old or each, live_hashes=hashes)
+    return found
 
 
 @dataclass(frozen=True)

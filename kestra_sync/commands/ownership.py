@@ -7,9 +7,15 @@ from functools import cached_property
 
 from kestra_sync.errors import UsageError
 from kestra_sync.inventory.origin import Origin, origin
-from kestra_sync.inventory.read import KvReads, Place, check_repository, read_inventory
+from kestra_sync.inventory.read import (
+    Elsewhere,
+    KvReads,
+    Place,
+    check_owner,
+    find_inventory,
+)
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import Base, FlowId, Scope
+from kestra_sync.model import Base, FlowId, Scope, Target
 from kestra_sync.settings import Settings
 
 
@@ -17,12 +23,19 @@ from kestra_sync.settings import Settings
 class Ownership:
     """Our inventory and where it lives.
 
+    :param place: where it belongs by the configuration.
+    :param at: where it is; an apply moves it.
     :param inventory: ``None`` if there is none yet.
+    :param similar: if there is none: records of this repository that may be ours by another name.
+    :param take_over: what belongs to other repositories is ours from now on.
     """
 
     place: Place
     inventory: Inventory | None
     origin: Origin
+    at: Place
+    similar: tuple[Elsewhere, ...] = ()
+    take_over: bool = False
 
     @cached_property
     def bases(self) -> dict[FlowId, Base]:
@@ -31,7 +44,7 @@ class Ownership:
 
 
 def place_of(settings: Settings, scope: Scope) -> Place:
-    """Where the inventory of these settings lives.
+    """Where the inventory of these settings belongs.
 
     :raises UsageError: without a name, or with nothing that tells the namespace.
     """
@@ -49,17 +62,17 @@ def place_of(settings: Settings, scope: Scope) -> Place:
     return Place(namespace, settings.name, settings.environment)
 
 
-def read_ownership(kv: KvReads, settings: Settings, scope: Scope) -> Ownership:
-    """Read our inventory.
+def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target) -> Ownership:
+    """Find our inventory and make sure that it is ours.
 
-    :raises RefusedError: it was written from another repository, or cannot be used.
+    :param target: the server and tenant that we talk to.
+    :raises RefusedError: it was written from another repository or for another server, or cannot
+        be used.
+    :raises UnexpectedAnswer: the answers of the KV store contradict each other.
     :raises KestraError: if the KV store cannot be read.
     """
-    from kestra_sync.kestra.parallel import in_background
-
     place = place_of(settings, scope)
-    told = in_background(origin)  # Git is asked while the server is
-    inventory = read_inventory(kv, place)
-    here = told()
-    check_repository(inventory, here.repository, take_over=settings.take_over)
-    return Ownership(place, inventory, here)
+    here = origin()
+    found = find_inventory(kv, place, scope, here.repository)
+    check_owner(found.inventory, here.repository, target, take_over=settings.take_over)
+    return Ownership(place, found.inventory, here, found.at, found.similar, settings.take_over)

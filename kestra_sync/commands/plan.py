@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.gather import Sides, gather, has_errors, scope_of
 from kestra_sync.commands.ownership import Ownership, read_ownership
+from kestra_sync.commands.recording import owners_of, record_changes, similar_records
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import (
     Change,
@@ -23,9 +24,9 @@ from kestra_sync.model import (
 )
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import Rules
-from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted
+from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
 from kestra_sync.plan.selection import selected
-from kestra_sync.settings import Prune, Settings
+from kestra_sync.settings import OnFirstContact, Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
@@ -56,13 +57,18 @@ class PlanResult:
         """Whether errors in the files stop all writing."""
         return has_errors(self.diagnostics)
 
+    def writing_nothing(self) -> PlanResult:
+        """The same for a run that only records: what is not written need not be refused."""
+        left = tuple(each for each in self.refusals if each.rule != "first-contact")
+        return replace(self, refusals=left)
+
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """3 with errors in the files; 5 and 4 if refused; 2 with changes if ``detailed``."""
         if self.invalid:
             return ExitCode.INVALID
         if self.refusals:
             return max(each.exit_code for each in self.refusals)
-        if detailed and self.plan is not None and self.plan.writes:
+        if detailed and self.plan is not None and self.plan.changes_anything:
             return ExitCode.CHANGES
         return ExitCode.OK
 
@@ -109,7 +115,7 @@ def make_plan(
         ownership = (
             early.ownership()
             if early.ownership is not None
-            else read_ownership(client.kv, settings, scope)
+            else read_ownership(client.kv, settings, scope, target_of(client, settings.environment))
         )
     sides = gather(
         client,
@@ -132,23 +138,20 @@ def make_plan(
         unchanged=sum(each.desired is not None and not each.writes for each in sides.changes),
         partial=partial,
     )
+    if ownership is not None:
+        made = replace(made, record=record_changes(client, made, ownership, sides.others))
     lacking = _not_here(settings, repository) if deleted(made) else None
     not_asked = [_not_asked(each) for each in lacking.problems] if lacking is not None else []
     diagnostics = sorted(
-        [*repository.diagnostics, *sides.diagnostics, *not_asked],
+        [*repository.diagnostics, *sides.diagnostics, *not_asked, *similar_records(ownership)],
         key=lambda each: each.sort_key,
     )
     given = _guard_input(
         settings, repository, sides, ownership, scope, info.system_namespace, lacking
     )
-    return PlanResult(
-        repository,
-        made,
-        tuple(diagnostics),
-        sides.desired,
-        check_guards(made, given),
-        ownership,
-    )
+    refusals = check_guards(made, given)
+    made = replace(made, changes=with_refused(made.changes, refusals))
+    return PlanResult(repository, made, tuple(diagnostics), sides.desired, refusals, ownership)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -205,7 +208,10 @@ def _guard_input(
         prune_scope=settings.prune is Prune.SCOPE,
         silent_paths=SilentPaths(repository),
         not_here=(lambda _flow, _path: None) if lacking is None else lacking.holds,
-        owners=sides.owners,
+        owners=owners_of(sides.others, ownership),
+        similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
+        name=ownership.place.full_name if ownership else "",
+        first_contact=settings.take_over or settings.on_first_contact is OnFirstContact.OVERWRITE,
         protected=tuple(
             name
             for name in dict.fromkeys((*settings.protect, system_namespace))

@@ -89,7 +89,7 @@ def pull(
     """
     with connect(settings.connection) as client:
         # As the server is the source here, nothing about it is to be refused or deleted.
-        looking = replace(settings, on_drift=OnDrift.REVERT, prune=Prune.NONE, take_over=True)
+        looking = replace(settings, on_drift=OnDrift.REVERT, prune=Prune.NONE, only_looking=True)
         planned = make_plan(looking, client, observer=observer)
         if planned.plan is None:
             return PullResult(planned, (), dry_run)

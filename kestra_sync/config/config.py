@@ -14,7 +14,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.model import Position, Scope, Severity
 from kestra_sync.plan.compare import OnDrift
 from kestra_sync.plan.guards import Limit
-from kestra_sync.settings import Policy, Prune, Section
+from kestra_sync.settings import OnFirstContact, Policy, Prune, Section
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -40,6 +40,7 @@ class Config:
     scope: Scope | None = None
     prune: Prune | None = None
     on_drift: OnDrift | None = None
+    on_first_contact: OnFirstContact | None = None
     protect: tuple[str, ...] = ()
     delete_limit: Limit | None = None
     update_limit: Limit | None = None
@@ -104,6 +105,7 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
     base = FilePath(file.path).parent
     scope = value.get("scope")
     prune, on_drift = value.get("prune"), value.get("on_drift")
+    first = value.get("on_first_contact")
     source = value.get("source")
     limits = value.get("limits", {})
     above: Path = ("environments", environment or "") if "smoke" in overlay else ()
@@ -118,6 +120,7 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         scope=None if scope is None else Scope(_unique(_listed(scope))),
         prune=None if prune is None else Prune(prune),
         on_drift=None if on_drift is None else OnDrift(on_drift),
+        on_first_contact=None if first is None else OnFirstContact(first),
         protect=_unique(value.get("protect", ())),
         delete_limit=_limit(limits.get("delete")),
         update_limit=_limit(limits.get("update")),

@@ -73,6 +73,7 @@ def settings_from_config(
         parallelism=_first(parallelism, file.parallelism, _DEFAULTS.parallelism),
         prune=Prune(prune) if prune else _first(file.prune, _DEFAULTS.prune),
         on_drift=OnDrift(on_drift) if on_drift else _first(file.on_drift, _DEFAULTS.on_drift),
+        on_first_contact=_first(file.on_first_contact, _DEFAULTS.on_first_contact),
         re_enable=re_enable,
         ignore=file.ignore,
         protect=file.protect,

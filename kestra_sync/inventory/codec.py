@@ -1,20 +1,27 @@
 """An inventory as JSON, and back.
 
-``format`` is the version that wrote it, ``min_reader`` the oldest that understands it: a member
-that may be ignored raises only the first. Kestra's KV store drops members that are ``null``, so
-absent and ``null`` mean the same. Unknown kinds of resources are refused rather than lost.
+``format`` is the version that wrote it, ``min_reader`` the oldest that understands it. A member
+that every reader may ignore raises neither, such as the nonce. Kestra's KV store drops members that
+are ``null``, so absent and ``null`` mean the same. Resources of kinds that this version does not
+know are kept as they are. What a record holds was stored by whoever may write to the KV store, so
+each member is checked where it is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
 
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.model import FlowId, Scope, Target
 
 FORMAT = 1
+MIN_READER = 1
+
+#: Levels of nesting of a record; ours has four.
+_DEEPEST = 32
 
 
 class InventoryError(RefusedError):
@@ -26,66 +33,151 @@ def to_json(inventory: Inventory) -> dict[str, Any]:
     return _without_nothing(
         {
             "format": FORMAT,
-            "min_reader": FORMAT,
+            "min_reader": MIN_READER,
             "name": inventory.name,
             "target": _without_nothing(vars(inventory.target)),
             "repository": inventory.repository,
             "scope": list(inventory.scope.namespaces),
             "exact": inventory.scope.exact or None,
             "generation": inventory.generation,
+            "nonce": inventory.nonce or None,
+            "moved_from": inventory.moved_from,
+            "neighbours": [list(each) for each in inventory.neighbours] or None,
             "commit": inventory.commit,
             "branch": inventory.branch,
             "time": inventory.time,
             "intent": None if inventory.intent is None else _intent_json(inventory.intent),
             "resources": [
-                _resource_json(inventory.resources[key]) for key in sorted(inventory.resources)
+                *(_resource_json(inventory.resources[key]) for key in sorted(inventory.resources)),
+                *inventory.unknown,
             ],
             "history": [_without_nothing(vars(run)) for run in inventory.history],
         }
     )
 
 
-def from_json(value: Any) -> Inventory:
+def from_json(value: Any, where: str = "the inventory") -> Inventory:
     """The inventory of a JSON value.
 
-    :raises InventoryError: it is none, or a newer kestra-sync wrote it.
+    :param where: what to call it in messages.
+    :raises InventoryError: it is not one, it is damaged, or a newer kestra-sync wrote it.
     """
-    if not isinstance(value, dict) or not isinstance(value.get("format"), int):
-        raise InventoryError(
-            "the inventory is no inventory",
-            remedy="look at the key in Kestra's KV store; deleting it loses ownership, not flows",
-        )
+    if not isinstance(value, dict) or not _is_number(value.get("format")):
+        raise InventoryError(f"{where} is not an inventory", remedy=_LOOK)
     needed = value.get("min_reader", value["format"])
-    if not isinstance(needed, int) or needed > FORMAT:
+    if not _is_number(needed) or needed > FORMAT:
         raise InventoryError(
-            f"the inventory was written by a newer kestra-sync (format {needed}, we read {FORMAT})",
+            f"{where} was written by a newer kestra-sync (format {str(needed)[:20]}, this version"
+            f" reads {FORMAT})",
             remedy="upgrade kestra-sync",
         )
     try:
+        _check_sound(value)
         return _inventory(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InventoryError(
-            f"the inventory is damaged: {type(error).__name__} {error}",
-            remedy="look at the key in Kestra's KV store; deleting it loses ownership, not flows",
+            f"{where} is damaged: {type(error).__name__} {error}", remedy=_LOOK
         ) from error
+
+
+_LOOK = "look at the key in Kestra's KV store; deleting it loses ownership, not flows"
+
+
+def _check_sound(value: Any) -> None:
+    """Refuse what JSON can say and nobody can store again or print.
+
+    :raises ValueError: numbers that are not finite, half a surrogate pair, or absurd nesting.
+    """
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += [*each.keys(), *each.values()]
+            elif isinstance(each, list):
+                below += each
+            elif isinstance(each, float) and not math.isfinite(each):
+                raise ValueError("a number that is not finite")
+            elif isinstance(each, str) and any("\ud800" <= char <= "\udfff" for char in each):
+                raise ValueError("text with half a surrogate pair")
+        if not below:
+            return
+        level = below
+    raise ValueError(f"more than {_DEEPEST} levels of nesting")
+
+
+def _is_number(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    """A text.
+
+    :raises TypeError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected, not {str(value)[:40]!r}")
+    return value
+
+
+def _maybe(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: Any) -> int:
+    """A whole number; Kestra gives some of them as ``1.0``.
+
+    :raises TypeError: it is something else.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not _is_number(value):
+        raise TypeError(f"a number is expected, not {str(value)[:40]!r}")
+    return int(value)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """A list of objects; absent is empty.
+
+    :raises TypeError: it is something else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise TypeError("a list of objects is expected")
+    return value
+
+
+def _texts(value: Iterable[Any] | None) -> tuple[str, ...]:
+    if value is not None and not isinstance(value, list):
+        raise TypeError("a list is expected")
+    return tuple(_text(each) for each in value or ())
 
 
 def _inventory(value: Mapping[str, Any]) -> Inventory:
     target = value["target"]
     intent = value.get("intent")
-    resources = [_resource(each) for each in value.get("resources", ())]
+    entries = _objects(value.get("resources"))
+    resources = [_resource(each) for each in entries if each["kind"] == "flow"]
+    neighbours = value.get("neighbours") or ()
     return Inventory(
-        name=str(value["name"]),
-        target=Target(str(target["url"]), str(target["tenant"]), target.get("environment")),
-        repository=str(value.get("repository") or ""),
-        scope=Scope(tuple(map(str, value.get("scope", ()))), bool(value.get("exact"))),
-        generation=int(value.get("generation", 0)),
-        commit=value.get("commit"),
-        branch=value.get("branch"),
-        time=str(value.get("time") or ""),
+        name=_text(value["name"]),
+        target=Target(
+            _text(target["url"]), _text(target["tenant"]), _maybe(target.get("environment"))
+        ),
+        repository=_maybe(value.get("repository")) or "",
+        scope=Scope(_texts(value.get("scope")), bool(value.get("exact"))),
+        generation=_number(value.get("generation", 0)),
+        commit=_maybe(value.get("commit")),
+        branch=_maybe(value.get("branch")),
+        time=_maybe(value.get("time")) or "",
         intent=None if intent is None else _intent(intent),
         resources={each.flow_id: each for each in resources},
-        history=tuple(_run(each) for each in value.get("history", ())),
+        history=tuple(_run(each) for each in _objects(value.get("history"))),
+        nonce=_maybe(value.get("nonce")) or "",
+        neighbours=tuple((_text(namespace), _text(key)) for namespace, key in neighbours),
+        moved_from=_maybe(value.get("moved_from")),
+        unknown=tuple(each for each in entries if _text(each["kind"]) != "flow"),
     )
 
 
@@ -99,17 +191,24 @@ def _intent_json(intent: Intent) -> dict[str, Any]:
                 if resource is None
                 else _resource_json(resource)
                 for key, resource in sorted(intent.writes.items())
-            ],
+            ]
+            + list(intent.unknown),
         }
     )
 
 
 def _intent(value: Mapping[str, Any]) -> Intent:
     writes: dict[FlowId, Resource | None] = {}
-    for each in value.get("writes", ()):
-        flow_id = FlowId(str(each["namespace"]), str(each["id"]))
+    unknown = []
+    for each in _objects(value.get("writes")):
+        if each["kind"] != "flow":
+            unknown.append(each)
+            continue
+        flow_id = FlowId(_text(each["namespace"]), _text(each["id"]))
         writes[flow_id] = None if each.get("delete") else _resource(each)
-    return Intent(str(value.get("time") or ""), value.get("commit"), writes)
+    return Intent(
+        _maybe(value.get("time")) or "", _maybe(value.get("commit")), writes, tuple(unknown)
+    )
 
 
 def _resource_json(resource: Resource) -> dict[str, Any]:
@@ -130,27 +229,25 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
 
 
 def _resource(value: Mapping[str, Any]) -> Resource:
-    if value["kind"] != "flow":
-        raise ValueError(f"unknown kind of resource: {value['kind']}")
     revision = value.get("revision")
     return Resource(
-        flow_id=FlowId(str(value["namespace"]), str(value["id"])),
-        path=str(value["path"]),
-        file_sha256=str(value["file_sha256"]),
-        sent_sha256=str(value.get("sent_sha256") or value["file_sha256"]),
-        revision=None if revision is None else int(revision),
+        flow_id=FlowId(_text(value["namespace"]), _text(value["id"])),
+        path=_text(value["path"]),
+        file_sha256=_text(value["file_sha256"]),
+        sent_sha256=_text(value.get("sent_sha256") or value["file_sha256"]),
+        revision=None if revision is None else _number(revision),
         kept_off=bool(value.get("kept_off")),
     )
 
 
 def _run(value: Mapping[str, Any]) -> Run:
     return Run(
-        generation=int(value["generation"]),
-        time=str(value["time"]),
-        commit=value.get("commit"),
-        branch=value.get("branch"),
-        result=str(value["result"]),
-        counts={str(key): int(number) for key, number in value.get("counts", {}).items()},
+        generation=_number(value["generation"]),
+        time=_text(value["time"]),
+        commit=_maybe(value.get("commit")),
+        branch=_maybe(value.get("branch")),
+        result=_text(value["result"]),
+        counts={key: _number(number) for key, number in (value.get("counts") or {}).items()},
     )
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,18 @@ class Origin:
 def origin(directory: str = ".", environ: Mapping[str, str] | None = None) -> Origin:
     """What the variables of GitHub Actions or GitLab CI say, else what ``git`` says.
 
-    Never fails: without Git and CI nothing is known, which is an answer too.
+    ``KESTRA_SYNC_REPOSITORY`` names the repository where none of them can, such as in a container
+    without Git. Never fails: without Git and CI nothing is known, which is an answer too.
     """
     env = os.environ if environ is None else environ
+    found = _told(directory, env)
+    named = env.get("KESTRA_SYNC_REPOSITORY", "").strip()
+    if not named or found.repository:
+        return found
+    return replace(found, repository=_repository(named) or named.strip("/").lower())
+
+
+def _told(directory: str, env: Mapping[str, str]) -> Origin:
     if env.get("GITHUB_ACTIONS") == "true":
         server = env.get("GITHUB_SERVER_URL", "")
         return Origin(

@@ -1,23 +1,31 @@
-"""Reads inventories: ours, and those of others in the same tenant."""
+"""Finds our inventory in the tenant, and says whose it is."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import InventoryError, from_json
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.errors import Gone, NotFound
+from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
 from kestra_sync.kestra.values import KvKey
-from kestra_sync.model import FlowId
+from kestra_sync.model import Scope, Target
 
 log = logging.getLogger(__name__)
 
 PREFIX = "kestra-sync."
 LOCK_PREFIX = "kestra-sync-lock."
+RUN_PREFIX = "kestra-sync-run."
+#: What finds all of them; the server matches anywhere in the key.
+SEARCH = "kestra-sync"
+
+#: Seconds between two looks at an answer that is not believed.
+_PAUSES = (0.3, 0.9)
 
 
 class KvReads(Protocol):
@@ -42,20 +50,55 @@ class Place:
     @property
     def key(self) -> str:
         """The key in the KV store."""
-        return PREFIX + self._name
+        return PREFIX + self.full_name
 
     @property
-    def _name(self) -> str:
+    def full_name(self) -> str:
+        """The name with the environment: ``flows.prod``."""
         return self.name if self.environment is None else f"{self.name}.{self.environment}"
 
     @property
     def lock_key(self) -> str:
         """The key of the lock that belongs to it."""
-        return LOCK_PREFIX + self._name
+        return LOCK_PREFIX + self.full_name
+
+    def run_key(self, nonce: str) -> str:
+        """The key under which one run keeps what it is about to write."""
+        return f"{RUN_PREFIX}{self.full_name}.{nonce}"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A record of the same repository that is not ours by its name or scope."""
+
+    place: Place
+    inventory: Inventory
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What was found.
+
+    :param wanted: where the record belongs by the configuration.
+    :param at: where it is; ``wanted`` if there is none.
+    :param inventory: ``None`` if there is none yet.
+    :param similar: if there is none: records of the same repository under another name or
+        environment, or for namespaces that have nothing in common with our scope.
+    """
+
+    wanted: Place
+    at: Place
+    inventory: Inventory | None
+    similar: tuple[Elsewhere, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether the record is not where it belongs."""
+        return self.at != self.wanted
 
 
 def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
-    """Our inventory; ``None`` if there is none.
+    """The inventory at ``place``; ``None`` if there is none.
 
     :raises InventoryError: it cannot be used, or is another name's or environment's.
     :raises KestraError: if the KV store cannot be read.
@@ -64,7 +107,7 @@ def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
         value = kv.get(place.namespace, place.key)
     except (NotFound, Gone):
         return None
-    inventory = from_json(value)
+    inventory = from_json(value, f"the inventory {place.key} in {place.namespace}")
     if (inventory.name, inventory.target.environment) != (place.name, place.environment):
         raise InventoryError(
             f"the key {place.key} in {place.namespace} holds the inventory of {inventory.name!r}"
@@ -74,44 +117,153 @@ def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
     return inventory
 
 
-def check_repository(inventory: Inventory | None, repository: str, *, take_over: bool) -> None:
-    """Refuse an inventory that another repository wrote under the same name.
+def find_inventory(
+    kv: KvReads,
+    wanted: Place,
+    scope: Scope,
+    repository: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Lookup:
+    """Our inventory, wherever in the tenant it is.
 
-    :param repository: ours; ``""`` if it cannot be told, which is then taken on trust.
-    :raises RefusedError: unless ``take_over``.
+    It is looked for by name, environment and repository, as the first namespace of the scope,
+    where it is kept unless the configuration says otherwise, is not the same for ever.
+
+    :param repository: ours; ``""`` if it cannot be told.
+    :raises InventoryError: it cannot be used, or there are two of them.
+    :raises NotCredible: the answers of the KV store contradict each other.
+    :raises KestraError: if the KV store cannot be read.
     """
-    if inventory is None or take_over or not repository or not inventory.repository:
+    for pause in (*_PAUSES, None):
+        inventory = read_inventory(kv, wanted)
+        if inventory is not None:
+            return Lookup(wanted, wanted, inventory)
+        listed = [each for each in kv.search(SEARCH) if each.key.startswith(PREFIX)]
+        if KvKey(wanted.namespace, wanted.key) not in listed:
+            return _elsewhere(kv, wanted, listed, scope, repository)
+        if pause is not None:
+            sleep(pause)
+    raise NotCredible(
+        f"the KV store lists the key {wanted.key} in {wanted.namespace}, and answers that it is"
+        " not there",
+        remedy="check the permissions of the account, and what lies between here and Kestra",
+    )
+
+
+def _elsewhere(
+    kv: KvReads, wanted: Place, listed: Iterable[KvKey], scope: Scope, repository: str
+) -> Lookup:
+    """Look at the other inventories: is one of them ours?"""
+    ours: list[Elsewhere] = []
+    similar: list[Elsewhere] = []
+    for entry in listed:
+        same_name = entry.key == wanted.key
+        try:
+            value = kv.get(entry.namespace, entry.key)
+        except (NotFound, Gone):
+            continue
+        try:
+            found = from_json(value, f"the inventory {entry.key} in {entry.namespace}")
+        except InventoryError:
+            if same_name and not _of_another(value, repository):
+                raise  # it may be ours
+            continue
+        if repository and found.repository and repository != found.repository:
+            continue
+        there = Elsewhere(
+            Place(entry.namespace, found.name, found.target.environment),
+            found,
+        )
+        named = (found.name, found.target.environment) == (wanted.name, wanted.environment)
+        common = in_common(scope, found)
+        if named and same_name and common:
+            ours.append(there)
+        elif common or (same_name and repository == found.repository != ""):
+            similar.append(there)
+    if len(ours) > 1:
+        ours = [each for each in ours if repository and each.inventory.repository] or ours
+    if len(ours) > 1:
+        names = " and ".join(each.place.namespace for each in ours)
+        raise InventoryError(
+            f"there are {len(ours)} inventories {wanted.name!r} that may be ours, in {names}",
+            remedy="name the one to use with `inventory: {namespace: …}` in kestra-sync.yaml",
+        )
+    if ours:
+        log.info("the inventory %s is in %s", wanted.key, ours[0].place.namespace)
+        return Lookup(wanted, ours[0].place, ours[0].inventory)
+    return Lookup(wanted, wanted, None, tuple(similar))
+
+
+def _of_another(value: Any, repository: str) -> bool:
+    """Whether a record that cannot be used says at least that it is another repository's."""
+    theirs = value.get("repository") if isinstance(value, dict) else None
+    return bool(repository) and isinstance(theirs, str) and theirs not in ("", repository)
+
+
+def in_common(scope: Scope, inventory: Inventory) -> bool:
+    """Whether an inventory has to do with any namespace of ``scope``."""
+    theirs = inventory.scope
+    namespaces = {each.namespace for each in inventory.resources}
+    return any(map(scope.covers, (*theirs.namespaces, *namespaces))) or any(
+        map(theirs.covers, scope.namespaces)
+    )
+
+
+def check_owner(
+    inventory: Inventory | None, repository: str, target: Target, *, take_over: bool
+) -> None:
+    """Refuse an inventory that was not written from here, for this server.
+
+    :param repository: ours; ``""`` if it cannot be told.
+    :param target: the server and tenant that we talk to.
+    :raises RefusedError: another repository wrote it, or for another server or tenant; never with
+        ``take_over``.
+    """
+    if inventory is None or take_over:
         return
-    if inventory.repository != repository:
+    if inventory.repository and not repository:
+        raise RefusedError(
+            f"the inventory {inventory.name!r} was written from {inventory.repository}, and which"
+            " repository this is cannot be told",
+            remedy="run the command in a clone that has its Git remote, or set"
+            f" KESTRA_SYNC_REPOSITORY={inventory.repository}, or pass --take-over once if this"
+            " repository replaces the other",
+        )
+    if inventory.repository and inventory.repository != repository:
         raise RefusedError(
             f"the inventory {inventory.name!r} was written from {inventory.repository},"
             f" and this is {repository}",
             remedy="choose another name in kestra-sync.yaml, or pass --take-over once if this"
             " repository replaces the other",
         )
+    there = inventory.target
+    if there.tenant != target.tenant:
+        raise RefusedError(
+            f"the inventory {inventory.name!r} was written for the tenant {there.tenant}, and this"
+            f" is {target.tenant}",
+            remedy="what it lists was not deployed here: delete the key, or pass --take-over once"
+            " if the tenant was renamed",
+        )
+    if server_of(there.url) != server_of(target.url):
+        raise RefusedError(
+            f"the inventory {inventory.name!r} was written for the server {server_of(there.url)},"
+            f" and this is {server_of(target.url)}",
+            remedy="if this is a copy of that server, delete the key: what it lists was not"
+            " deployed here; pass --take-over once if the server has a new address",
+        )
 
 
-def owned_by_others(kv: KvReads, ours: Place) -> dict[FlowId, str]:
-    """For each flow that another inventory of the tenant owns, that inventory's name.
+def server_of(url: str) -> str:
+    """What is the same for all ways to write the address of one server: host and path.
 
-    An inventory that cannot be understood is an error: what it owns must not be deleted.
-
-    :raises InventoryError: as said.
+    Scheme and port are left out: the same server is reached with and without TLS, directly and
+    through a tunnel. All names of this machine are one.
     """
-    owners: dict[FlowId, str] = {}
-    for entry in _inventories(kv.search(PREFIX)):
-        if (entry.namespace, entry.key) == (ours.namespace, ours.key):
-            continue
-        try:
-            inventory = from_json(kv.get(entry.namespace, entry.key))
-        except (NotFound, Gone):
-            continue
-        log.info("%s in %s owns %d flows", entry.key, entry.namespace, len(inventory.resources))
-        for flow_id in inventory.bases():
-            owners[flow_id] = entry.key.removeprefix(PREFIX)
-    return owners
-
-
-def _inventories(entries: Iterable[KvKey]) -> list[KvKey]:
-    # The server matches anywhere in the key.
-    return [entry for entry in entries if entry.key.startswith(PREFIX)]
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return url
+    if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127."):  # noqa: S104
+        host = "localhost"
+    return host + parts.path.rstrip("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kestra_sync.model import Base, FlowId, Scope, Target
 
@@ -33,11 +34,13 @@ class Intent:
     """What a run was about to do: stored before its first write, dropped after its last.
 
     :param writes: what each flow was about to become; ``None`` for a deletion.
+    :param unknown: writes of kinds that this version does not know, kept as they are.
     """
 
     time: str
     commit: str | None
     writes: Mapping[FlowId, Resource | None] = field(default_factory=dict)
+    unknown: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class Inventory:
     :param generation: counts up with every write of the record.
     :param time: when it was written, ISO 8601 in UTC.
     :param history: the last runs that changed something, the newest last.
+    :param nonce: a new one with every write, so that a writer can tell its own record from
+        another's; ``""`` in a record of kestra-sync 0.1.
+    :param neighbours: the keys (namespace, key) of the other inventories of the tenant that were
+        there when this one was written: an answer that leaves one of them out is not complete.
+    :param moved_from: the namespace that the record was moved from, while the old copy may still
+        be there.
+    :param unknown: resources of kinds that this version does not know, kept as they are.
     """
 
     name: str
@@ -78,6 +88,15 @@ class Inventory:
     intent: Intent | None = None
     resources: Mapping[FlowId, Resource] = field(default_factory=dict)
     history: tuple[Run, ...] = ()
+    nonce: str = ""
+    neighbours: tuple[tuple[str, str], ...] = ()
+    moved_from: str | None = None
+    unknown: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def version(self) -> tuple[int, str]:
+        """Differs between any two writes of the record, whoever made them."""
+        return self.generation, self.nonce
 
     def bases(self) -> dict[FlowId, Base]:
         """For each flow we own, what counts as ours on the server.

@@ -59,6 +59,12 @@ class UnexpectedAnswer(KestraError):
         self.may_have_written = may_have_written
 
 
+class NotCredible(UnexpectedAnswer):
+    """Answers that contradict each other, or leave out what is known to be there (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
 class UnsupportedServer(UnexpectedAnswer):
     """The server is too old, or cannot do what was asked for (exit 69)."""
 

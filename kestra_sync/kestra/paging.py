@@ -46,6 +46,10 @@ def pages(
         new = [item for item in dict.fromkeys(items) if item not in seen]
         if items and not new:
             raise answer.unexpected(f"page {page} the same as one before")
+        if total is not None and len(items) < min(page_size, total - (page - 1) * page_size):
+            raise answer.unexpected(
+                f"{len(items)} results on page {page}, and a total of {total}: some are missing"
+            )
         seen.update(new)
         yield from new
         if not items or (total is not None and page * page_size >= total):

@@ -106,11 +106,14 @@ def _read(flows: FlowReads, flow_id: FlowId) -> Live | None:
 def _looked_up(flows: FlowReads, lives: Collection[Live]) -> dict[FlowId, Live]:
     scope = Scope(tuple(sorted({live.flow_id.namespace for live in lives})), exact=True)
     revisions = {each.flow_id: each.revision for each in flows.search(scope)}
-    return {
+    found = {
         live.flow_id: Live(live.flow_id, live.source, revisions[live.flow_id])
         for live in lives
         if live.flow_id in revisions
     }
+    # What one bulk read has and the other has not is gone by now, or one of the two is not whole.
+    missing = [live.flow_id for live in lives if live.flow_id not in found]
+    return {**found, **still_there(flows, missing)} if missing else found
 
 
 def still_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Protocol
@@ -95,12 +96,33 @@ class _Look:
                 flow_id = identify_source(source)
             if flow_id is None:
                 unclear += 1
+            elif digest not in self._known and (written := _written(source, flow_id)) is not None:
+                self._unusable.add(written)
             elif digest not in self._known and not is_flow_id(flow_id):
                 self._unusable.add(flow_id)
             elif self._covers(flow_id.namespace):
                 found[flow_id] = live = Live(flow_id, source)
                 vars(live)["sha256"] = digest  # the cached property: not to hash it once more
         return found, unclear
+
+
+#: What YAML makes of a plain value that is not a text: a number, a truth value.
+_NOT_TEXT = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?|true|false|-?inf|nan|-?\.inf")
+_ID_LINE = re.compile(rb"^id[ \t]*:[ \t]*([^\s#]+)", re.MULTILINE)
+
+
+def _written(source: bytes, flow_id: FlowId) -> FlowId | None:
+    """The name as it is written, if YAML reads it as something else (``010`` is 8).
+
+    Kestra keeps such a flow under the name as written, so it is not there under the other.
+    """
+    if not _NOT_TEXT.fullmatch(flow_id.id):
+        return None
+    line = _ID_LINE.search(source)
+    text = line.group(1).decode("utf-8", "replace") if line is not None else flow_id.id
+    if text.strip("'\"") == flow_id.id:
+        return None
+    return FlowId(flow_id.namespace, text)
 
 
 def _one_by_one(

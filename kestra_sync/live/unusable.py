@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kestra_sync.model import Diagnostic, FlowId, Severity
-from kestra_sync.safe.names import shown
+from kestra_sync.safe.names import is_flow_id, shown
 
 RULE = "server-name"
 
@@ -24,4 +24,10 @@ def left_alone(flow_id: FlowId, why: str) -> Diagnostic:
 
 def unusable_names(flow_ids: Iterable[FlowId]) -> tuple[Diagnostic, ...]:
     """A warning for each name that is not one of Kestra's."""
-    return tuple(left_alone(each, "Kestra has no such names") for each in sorted(flow_ids))
+    return tuple(left_alone(each, _why(each)) for each in sorted(flow_ids))
+
+
+def _why(flow_id: FlowId) -> str:
+    if is_flow_id(flow_id):
+        return "its id is not in quotes, and YAML does not read it as a text"
+    return "Kestra has no such names"

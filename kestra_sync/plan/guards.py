@@ -6,7 +6,7 @@ Taken from octoDNS, which refuses updates and deletions beyond a share of what i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
@@ -56,12 +56,14 @@ class Refusal:
     """Why a plan is not carried out.
 
     :param rule: the stable name of the guard.
+    :param flows: the changes it speaks of, if it refuses single ones and not the plan as a whole.
     """
 
     rule: str
     message: str
     remedy: str
     exit_code: ExitCode = ExitCode.REFUSED
+    flows: tuple[FlowId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class GuardInput:
     :param owners: flows of other inventories, and their names.
     :param protected: namespaces that nothing is done to, dot-aware.
     :param callers: for each flow that would be deleted, the remaining flows that call it.
-    :param tracked: there is an inventory, or will be.
+    :param similar: other inventories of this repository that may be ours under an old name.
+    :param name: the name of our inventory.
+    :param first_contact: flows that we have never deployed may be overwritten.
     """
 
     owned: int
@@ -93,6 +97,9 @@ class GuardInput:
     allow_large: bool = False
     allow_skipped_delete: bool = False
     on_drift: OnDrift = OnDrift.REVERT
+    similar: tuple[str, ...] = ()
+    name: str = ""
+    first_contact: bool = False
 
 
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
@@ -116,6 +123,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             "merge the server's edit into Git (commit, run 'kestra-sync pull --overwrite' and"
             " compare with 'git diff'), or pass --on-drift overwrite",
             ExitCode.CONFLICT,
+            _ids(found),
         )
     drifted = plan.because(Reason.DRIFT)
     if drifted and given.on_drift is OnDrift.FAIL:
@@ -124,6 +132,28 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             f"{_flows(drifted)} edited on the server (--on-drift fail)",
             "take the server's edit into Git (kestra-sync pull), or pass --on-drift revert",
             ExitCode.CONFLICT,
+            _ids(drifted),
+        )
+
+
+def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    """A flow that was made by hand has the name of one in Git: whose work is to be kept?"""
+    owners = given.owners or {}
+    found = tuple(
+        each
+        for each in plan.because(Reason.TAKE_OVER)
+        if each.writes and each.flow_id not in owners
+    )
+    if found and not given.first_contact:
+        those = "this flow is" if len(found) == 1 else f"{len(found)} flows are"
+        yield Refusal(
+            "first-contact",
+            f"{those} on the server already, with another content than in Git, and no record says"
+            f" that it was deployed from here: {_named(found)}",
+            "look at the diff: take the server's content into Git (commit, then kestra-sync pull"
+            " --overwrite), or pass --take-over to overwrite it (on_first_contact: overwrite in"
+            " kestra-sync.yaml)",
+            flows=_ids(found),
         )
 
 
@@ -230,11 +260,18 @@ def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     )
     if taken:
         names = ", ".join(sorted({owners[each.flow_id] for each in taken}))
+        renamed = next((each for each in given.similar if each in names.split(", ")), None)
+        remedy = "remove them from one of the two repositories, or pass --take-over"
+        if renamed is not None and renamed != given.name:
+            remedy = (
+                f"if {renamed!r} was renamed, run 'kestra-sync inventory rename {renamed}"
+                f" {given.name}'; otherwise {remedy}"
+            )
         yield Refusal(
             "other-owner",
             f"{len(taken)} of {len(touched)} flows are owned by another inventory"
             f" ({names}): {_named(taken)}",
-            "remove them from one of the two repositories, or pass --take-over",
+            remedy,
         )
 
 
@@ -270,6 +307,7 @@ def _still_called(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 _GUARDS = (
     _conflicts,
+    _first_contact,
     _empty,
     _incomplete,
     _skipped,
@@ -280,6 +318,20 @@ _GUARDS = (
     _protected,
     _still_called,
 )
+
+
+def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> tuple[Change, ...]:
+    """The same changes, those marked that a guard refuses one by one."""
+    refused = {flow_id for each in refusals for flow_id in each.flows}
+    if not refused:
+        return changes
+    return tuple(
+        replace(each, refused=True) if each.flow_id in refused else each for each in changes
+    )
+
+
+def _ids(changes: Collection[Change]) -> tuple[FlowId, ...]:
+    return tuple(each.flow_id for each in changes)
 
 
 def _deletions(plan: Plan, given: GuardInput) -> str:

@@ -49,6 +49,10 @@ def freeze(plan: Plan) -> SavedPlan:
         "partial": plan.partial,
         "changes": [_frozen(each) for each in plan.changes if each.reason is not Reason.FOREIGN],
     }
+    # What is recorded of single flows follows from the changes.
+    record = [each.message for each in plan.record if each.kind in ("move", "bind", "strike")]
+    if record:
+        content["record"] = record
     return SavedPlan(content, digest_of(content))
 
 
@@ -145,9 +149,9 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
     """What moved between the two plans, a line each; empty if they are the same."""
     found = [
-        f"{name} was {saved.content.get(name)} and is {fresh.content[name]}"
-        for name in ("target", "scope", "partial")
-        if saved.content.get(name) != fresh.content[name]
+        f"{name} was {saved.content.get(name)} and is {fresh.content.get(name)}"
+        for name in ("target", "scope", "partial", "record")
+        if saved.content.get(name) != fresh.content.get(name)
     ]
     before = {each["flow"]: each for each in saved.content.get("changes", ())}
     after = {each["flow"]: each for each in fresh.content["changes"]}

@@ -71,7 +71,12 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
             "drifted": sum(each.writes and is_alert(each) for each in plan.changes),
             "unchanged": plan.unchanged,
             "flows": plan.flows,
+            "record": sum(max(each.flows, 1) for each in plan.record),
         },
+        "record": [
+            {"kind": each.kind, "message": each.message, "flows": each.flows}
+            for each in plan.record
+        ],
         "changes": [change_json(each, context=context) for each in plan.changes],
     }
 
@@ -86,6 +91,7 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
         "action": str(change.action),
         "reason": str(change.reason),
         "note": note(change) or None,
+        "refused": change.refused,
         "path": change.path,
         "line": document.first_line if document else None,
         "revision": change.revision,

@@ -91,6 +91,7 @@ def of_apply(
             "outcomes": outcomes_json(result.outcomes),
             "restored": restored_json(result.restored),
             "smoke": None if result.smoke is None else smoke_json(result.smoke),
+            "recorded": list(result.recorded),
             "notes": list(result.notes),
         }
 
@@ -108,6 +109,8 @@ def of_apply(
             yield from outcome_lines(
                 result.outcomes, result.restored, interrupted=result.interrupted
             )
+        for each in result.recorded:
+            yield line(each)
         for note in result.notes:
             yield line(Span("warning: ", Style.WARNING), note)
 

@@ -27,7 +27,7 @@ def next_step(report: Report) -> NextStep | None:
         return NextStep("mend the files, and look at them without a server:", _validate(report))
     if report.refusals:
         return None  # each says for itself what to do
-    if report.command == "plan" and report.plan is not None and report.plan.writes:
+    if report.command == "plan" and report.plan and report.plan.changes_anything:
         return NextStep("carry out exactly this plan:", _apply(report, expect=True))
     if report.command == "drift" and report.drifted:
         return NextStep("see what an apply makes of it:", _command("plan", report))

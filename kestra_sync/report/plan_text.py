@@ -63,6 +63,7 @@ def plan_lines(
             yield from diff_lines(diffs.get(change.flow_id, ()), indent=6)
             yield from _edited_on_the_server(change)
     yield from _left_alone(plan, verbose)
+    yield from _recorded(plan)
     if plan.partial:
         yield BLANK
         yield line(
@@ -144,6 +145,16 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
             yield line(Span(f"    {change.flow_id}", Style.DIM))
         if len(changes) > limit:
             yield line(Span(f"    … and {len(changes) - limit:,} more (-v lists all)", Style.DIM))
+
+
+def _recorded(plan: Plan) -> Iterator[Line]:
+    """What becomes of the inventory as a whole."""
+    whole = [each for each in plan.record if each.kind in ("move", "bind", "strike", "close")]
+    if whole:
+        yield BLANK
+    for each in whole:
+        words = each.message if each.flows == 0 else f"inventory: {each.message}"
+        yield line("  ", Span("~", Style.UPDATE), f" {words}")
 
 
 def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:

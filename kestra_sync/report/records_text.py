@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import Lookup, Place
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
@@ -47,17 +47,28 @@ def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
     yield from table(rows)
 
 
-def inventory_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
-    """The flows we own, with where they came from."""
+def inventory_lines(found: Lookup) -> Iterator[Line]:
+    """The flows we own, with where they came from, and where the record is."""
+    inventory = found.inventory
     if inventory is None:
-        yield line(f"There is no inventory {place.name!r} in {place.namespace} yet.")
+        yield line(f"There is no inventory {found.wanted.name!r} in {found.wanted.namespace} yet.")
+        for other in found.similar:
+            yield line(
+                f"There is {other.place.full_name!r} in {other.place.namespace}, of this"
+                f" repository, with {plural(len(other.inventory.resources), 'flow')}."
+            )
         return
     yield line(
         Span(inventory.name, Style.HEADING),
-        f" · {plural(len(inventory.resources), 'flow')}"
+        f" · in {found.at.namespace} · {plural(len(inventory.resources), 'flow')}"
         f" · scope {', '.join(inventory.scope.namespaces)}"
         f" · commit {(inventory.commit or 'unknown')[:10]} · {inventory.time}",
     )
+    if found.moves:
+        yield line(
+            Span("misplaced: ", Style.WARNING),
+            f"it belongs in {found.wanted.namespace}; the next apply moves it there",
+        )
     if inventory.intent is not None:
         count = plural(len(inventory.intent.writes), "write")
         yield line(

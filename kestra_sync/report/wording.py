@@ -14,6 +14,13 @@ _SIGNS = {
 }
 _ALERTS = frozenset({Reason.DRIFT, Reason.CONFLICT, Reason.RE_ENABLED, Reason.DRIFT_KEPT})
 
+#: The notes of changes that a guard refuses.
+_REFUSED = {
+    Reason.DRIFT: "drift: edited on the server, refused (--on-drift fail)",
+    Reason.CONFLICT: "conflict: changed in Git and edited on the server, refused",
+    Reason.TAKE_OVER: "not deployed from here and different on the server, refused",
+}
+
 _NOTES = {
     Reason.RECREATED: "deleted on the server, will be created again",
     Reason.DRIFT: "drift: edited on the server, will be reverted",
@@ -48,6 +55,8 @@ def note(change: Change) -> str:
         return f"moved from {change.moved_from.flow_id}; executions and trigger state stay there"
     if change.reason is Reason.CONFLICT and change.action is Action.DELETE:
         return "conflict: no longer in Git, but edited on the server"
+    if change.refused and change.reason in _REFUSED:
+        return _REFUSED[change.reason]
     return _NOTES.get(change.reason, "")
 
 
@@ -67,10 +76,22 @@ def folders(source: str) -> str:
 
 def summary(plan: Plan) -> str:
     """``Plan: 1 to create, 1 to update, 1 drifted, 1 to delete, 210 unchanged.``"""
-    parts = _writes(plan)
+    parts = [*_writes(plan), *_recording(plan)]
     if not parts:
         return f"No changes. {_nothing_to_do(plan)}"
     return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
+
+
+def _recording(plan: Plan) -> list[str]:
+    """What would be recorded beside the writes, in words: ``11 flows to adopt``."""
+    found: list[str] = []
+    for each in plan.record:
+        number, _, words = each.message.partition(" ")
+        if each.flows and not (plan.writes or found):
+            found.append(f"{number} {'flow' if each.flows == 1 else 'flows'} {words}")
+        else:
+            found.append(each.message)
+    return found
 
 
 def question(plan: Plan) -> str:
@@ -79,8 +100,10 @@ def question(plan: Plan) -> str:
     All of what somebody has to know who says yes: what happens, and where.
     """
     environment = f", environment {plan.target.environment}" if plan.target.environment else ""
+    parts = [*_writes(plan), *_recording(plan)]
+    number = len(plan.writes) + len(plan.record)
     return (
-        f"Apply {plural(len(plan.writes), 'change')} ({', '.join(_writes(plan))}) to"
+        f"Apply {plural(number, 'change')} ({', '.join(parts)}) to"
         f" {plan.target.url} (tenant {plan.target.tenant}{environment})?"
     )
 

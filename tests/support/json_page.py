@@ -42,6 +42,7 @@ _SECTIONS = (
     ("drift", "drift", "result"),
     ("history", "result", "history_result"),
     ("inventory", "result", "inventory_result"),
+    ("inventory rename, forget and move", "result", "inventory_change_result"),
     ("unlock", "result", "unlock_result"),
     ("smoke", "result", "smoke_result"),
     ("run", "run", "result"),

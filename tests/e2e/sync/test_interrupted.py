@@ -41,7 +41,9 @@ def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
 
 def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
     """The same command again: nothing lost, nothing doubled, the record complete."""
-    assert repo.run("unlock").code == 0  # or it waits until the lock of the dead run expires
+    assert (
+        repo.run("unlock", "--yes").code == 0
+    )  # or it waits until the lock of the dead run expires
     ran = repo.apply()
     assert ran.code == 0, ran.err
     assert repo.lives() == goal
@@ -99,7 +101,7 @@ def test_two_kills_in_a_row_forget_nothing(repo: Repo, proxy: FaultProxy) -> Non
         assert process.end().code == -signal.SIGKILL
         assert rule.seen >= nth
         await_silence(proxy)
-        assert repo.run("unlock").code == 0
+        assert repo.run("unlock", "--yes").code == 0
         # Git moves on in between, away from something that was just created.
         created = sorted(name for name in repo.lives() if name.startswith("new") and name in goal)
         repo.remove(created[0])
@@ -235,6 +237,7 @@ def test_what_a_killed_run_only_meant_to_create_is_not_ours(
         repo.client.flows.create(source)
     repo.remove("b")
     assert repo.plan().reasons() == {"a": "update take-over", "b": "none foreign"}
-    assert repo.apply("--on-drift", "overwrite").code == 0
+    assert repo.apply("--on-drift", "overwrite").code == 4  # nor is what was not ours overwritten
+    assert repo.apply("--take-over").code == 0
     assert repo.lives() == {"a": repo.source("a"), "b": theirs["b"]}
     assert set(repo.owned()) == {"a"}

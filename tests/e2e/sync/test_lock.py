@@ -103,7 +103,7 @@ def test_a_lock_can_be_taken_away(repo: Repo) -> None:
     assert ran.code == 5
     assert "job 7 since 2020-01-01T00:00:00Z" in ran.json["error"]["message"]
     assert repo.lives() == {}
-    assert "held by job 7" in repo.run("unlock").out
+    assert "held by job 7" in repo.run("unlock", "--yes").out
     assert repo.apply("--lock-timeout", "0").code == 0
 
 
@@ -127,7 +127,7 @@ def test_a_run_that_lost_its_lock_stops(repo: Repo, proxy: FaultProxy, recorded:
     assert "the lock was taken away" in ran.json["notes"][0]
     assert ("the inventory was not written" in ran.json["notes"][-1]) is recorded
     assert repo.inventory()["generation"] == (99 if recorded else 2)
-    assert repo.run("unlock").code == 0
+    assert repo.run("unlock", "--yes").code == 0
     assert repo.apply().code == 0
     assert set(repo.lives()) == set(repo.owned()) == {"called", "caller"}
 
@@ -137,7 +137,7 @@ def test_adopting_is_done_under_the_lock_as_well(repo: Repo) -> None:
     repo.client.flows.create(repo.flow("a"))
     take(repo)
     assert repo.apply("--lock-timeout", "0").code == 5
-    assert repo.run("unlock").code == 0
+    assert repo.run("unlock", "--yes").code == 0
     assert repo.apply().code == 0
     take(repo)  # nothing to write, nothing to record: nothing to wait for
     assert repo.apply("--lock-timeout", "0").code == 0

@@ -112,7 +112,7 @@ def test_inventory_lists_what_is_ours(repo: Repo) -> None:
 def test_unlock_names_the_holder(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
-    assert "was not locked" in repo.run("unlock").out
+    assert "was not locked" in repo.run("unlock", "--yes").out
     repo.client.kv.put(
         repo.namespace,
         f"kestra-sync-lock.{repo.name}",
@@ -122,7 +122,7 @@ def test_unlock_names_the_holder(repo: Repo) -> None:
     refused = repo.apply("--lock-timeout", "0")
     assert refused.code == 5
     assert "a dead run since 2026-01-01T00:00:00Z" in refused.json["error"]["message"]
-    assert "held by a dead run" in repo.run("unlock").out
+    assert "held by a dead run" in repo.run("unlock", "--yes").out
     assert repo.apply("--lock-timeout", "0").code == 0
 
 

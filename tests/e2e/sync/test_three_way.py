@@ -23,7 +23,7 @@ def test_desired_equals_live_but_not_base_refreshes_the_record(repo: Repo) -> No
     repo.edit("a", repo.source("a", "new"))
     repo.flow("a", "new")
     ran = repo.plan("--detailed-exitcode")
-    assert (ran.code, ran.reasons()) == (0, {"a": "none refreshed"})
+    assert (ran.code, ran.reasons()) == (2, {"a": "none refreshed"})
     assert repo.apply().code == 0
     assert repo.plan().reasons() == {}
 
@@ -32,7 +32,7 @@ def test_desired_equals_live_without_base_is_adopted(repo: Repo) -> None:
     repo.config()
     repo.client.flows.create(repo.flow("a"))
     ran = repo.plan("--detailed-exitcode")
-    assert (ran.code, ran.reasons()) == (0, {"a": "none adopt"})
+    assert (ran.code, ran.reasons()) == (2, {"a": "none adopt"})
     assert repo.apply().code == 0
     assert [each["id"] for each in repo.inventory()["resources"]] == ["a"]
     assert repo.client.flows.get(repo.id("a")).revision == 1
@@ -77,14 +77,43 @@ def test_changed_on_both_sides_is_a_conflict_unless_overwritten(repo: Repo) -> N
     assert repo.live("a") == ours
 
 
-def test_not_ours_and_different_is_taken_over_and_says_so(repo: Repo) -> None:
+def test_not_ours_and_different_is_refused_unless_taken_over(repo: Repo) -> None:
+    """Somebody made a flow by hand that has the id of one in Git: whose work is to be kept?"""
     repo.config()
+    theirs = repo.source("a", "theirs")
+    repo.client.flows.create(theirs)
+    ours = repo.flow("a", "ours")
+    ran = repo.plan()
+    assert (ran.code, ran.reasons(), ran.refused()) == (
+        4,
+        {"a": "update take-over"},
+        ["first-contact"],
+    )
+    text = repo.run("apply", "--yes", "--on-drift", "fail")
+    assert text.code == 4
+    assert "different on the server, refused" in text.out
+    assert '-     message: "theirs"' in text.out
+    assert "refused[first-contact]" in text.err
+    assert "--take-over" in text.err
+    assert repo.live("a") == theirs
+    allowed = repo.run("plan", "--take-over")
+    assert (allowed.code, "not ours yet, will be taken over" in allowed.out) == (0, True)
+    assert repo.apply("--take-over").code == 0
+    assert repo.live("a") == ours
+    assert repo.plan("--detailed-exitcode").code == 0
+
+
+def test_first_contact_may_overwrite_if_the_configuration_says_so(repo: Repo) -> None:
+    repo.config("on_first_contact: overwrite\n")
     repo.client.flows.create(repo.source("a", "theirs"))
     ours = repo.flow("a", "ours")
-    assert "not ours yet, will be taken over" in repo.run("plan").out
-    assert repo.plan().reasons() == {"a": "update take-over"}
     assert repo.apply().code == 0
     assert repo.live("a") == ours
+    # Without a name nothing is recorded, so everything would be a first contact: it never refuses.
+    repo.write("kestra-sync.yaml", f"version: 1\nsource: flows\nscope: [{repo.namespace}]\n")
+    again = repo.flow("a", "without a name")
+    assert repo.apply().code == 0
+    assert repo.live("a") == again
 
 
 def test_deleted_on_the_server_is_created_again_and_says_so(repo: Repo) -> None:
@@ -150,7 +179,7 @@ def test_gone_on_both_sides_drops_the_record(repo: Repo) -> None:
     repo.client.flows.delete(repo.id("a"))
     repo.remove("a")
     ran = repo.plan("--detailed-exitcode")
-    assert (ran.code, ran.reasons()) == (0, {"a": "none dropped"})
+    assert (ran.code, ran.reasons()) == (2, {"a": "none dropped"})
     assert repo.apply().code == 0
     assert [each["id"] for each in repo.inventory()["resources"]] == ["b"]
 
@@ -198,7 +227,7 @@ def test_switched_off_on_the_server_is_kept_off_until_re_enabled(repo: Repo) -> 
     off = source + b"\ndisabled: true"
     repo.edit("a", off)
     ran = repo.plan("--detailed-exitcode")
-    assert (ran.code, ran.reasons()) == (0, {"a": "none kept-off"})
+    assert (ran.code, ran.reasons()) == (2, {"a": "none kept-off"})
     assert repo.apply().code == 0
     assert repo.live("a") == off
     assert repo.plan("--re-enable").reasons() == {"a": "update re-enabled"}
@@ -277,7 +306,8 @@ def test_losing_the_inventory_loses_nothing(repo: Repo) -> None:
     repo.remove("b")
     repo.flow("a", "changed")
     assert repo.plan().reasons() == {"a": "update take-over", "b": "none foreign"}
-    assert repo.apply().code == 0
+    assert repo.apply().code == 4
+    assert repo.apply("--take-over").code == 0
     assert repo.live("b")
 
 

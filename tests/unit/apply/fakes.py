@@ -14,6 +14,7 @@ from kestra_sync.kestra.errors import (
     UnknownOutcome,
     Unreachable,
 )
+from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
 
 A = FlowId("acme", "a")
@@ -155,6 +156,9 @@ class KvStore:
         if key not in self.values:
             raise NotFound(404, "GET", key)
         return self.values[key]
+
+    def search(self, text: str) -> tuple[KvKey, ...]:
+        return tuple(sorted(KvKey("acme", key) for key in self.values if text in key))
 
     def put(
         self,

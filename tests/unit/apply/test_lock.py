@@ -190,13 +190,19 @@ def test_it_is_kept_in_the_background(clock: Clock, monkeypatch: pytest.MonkeyPa
 def test_who_holds_it() -> None:
     kv = KvStore()
     assert read_holder(kv, PLACE) is None
-    assert unlock(kv, PLACE) is None
     kv.values[KEY] = "no holder"
     assert read_holder(kv, PLACE) is None
     kv.values[KEY] = THEIRS
-    holder = unlock(kv, PLACE)
+    holder = read_holder(kv, PLACE)
     assert holder is not None
     assert holder.who == "job 7"
+    # Somebody who took it while we were asked is not the one that we were asked about.
+    kv.values[KEY] = {**THEIRS, "nonce": "another"}
+    assert not unlock(kv, PLACE, holder)
+    assert set(kv.values) == {KEY}
+    kv.values[KEY] = THEIRS
+    assert unlock(kv, PLACE, holder)
+    assert unlock(kv, PLACE, holder)  # it is gone: that is what was wanted
     assert kv.values == {}
 
 

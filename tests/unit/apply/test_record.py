@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from kestra_sync.apply.keeper import OvertakenError
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.rollback import Restored, Undo
-from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import RUN_PREFIX, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource
 from kestra_sync.kestra.errors import Forbidden
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Scope, Target, sha256
@@ -51,6 +53,8 @@ class Recorded:
 
     def __init__(self, before: Inventory | None, plan: Plan) -> None:
         self.kv = KvStore()
+        if before is not None:
+            self.kv.values[PLACE.key] = to_json(before)
         origin = Origin("github.com/acme/flows", "c0ffee", "main")
         self.recorder = Recorder(self.kv, PLACE, before, plan, origin, lambda: "now")
 
@@ -151,7 +155,7 @@ def test_nothing_new_is_not_stored() -> None:
     run = Recorded(inventory(resource()), plan_of(none(Reason.REFRESHED)))
     assert not run.recorder.stale
     run.recorder.finish((), "applied")
-    assert run.kv.values == {}
+    assert run.kv.puts == []
     assert run.recorder.inventory.generation == 5
 
 
@@ -229,7 +233,14 @@ def test_a_lost_answer_of_the_record_is_sent_again() -> None:
     run = Recorded(None, plan_of(change(None, NEW)))
     run.kv.lose_put.append(LOST)
     run.recorder.intend()
-    assert [value["generation"] for _, value, _ in run.kv.puts] == [1, 1]
+    assert [key.partition(".")[0] for key, _, _ in run.kv.puts] == [
+        "kestra-sync-run",
+        "kestra-sync-run",
+        "kestra-sync",
+    ]
+    run.kv.lose_put.append(LOST)
+    run.finish(applied(change(None, NEW), 1))
+    assert [value["generation"] for key, value, _ in run.kv.puts if key == PLACE.key] == [1, 2, 2]
 
 
 def test_a_refused_record_is_an_error() -> None:
@@ -238,3 +249,59 @@ def test_a_refused_record_is_an_error() -> None:
     with pytest.raises(Forbidden):
         run.recorder.intend()
     assert run.recorder.inventory.generation == 0
+
+
+def test_another_runs_record_is_not_overwritten() -> None:
+    """Two believed holders of the lock: the second one sees the first one's record and stops."""
+    what = change(OLD, NEW)
+    run = Recorded(inventory(resource()), plan_of(what))
+    run.recorder.intend()
+    theirs = {**run.kv.values[PLACE.key], "nonce": "theirs"}
+    run.kv.values[PLACE.key] = theirs
+    with pytest.raises(OvertakenError):
+        run.finish(applied(what))
+    assert run.kv.values[PLACE.key] is theirs
+    # What it was about to write is still there, under its own key.
+    (key,) = (each for each in run.kv.values if each.startswith(RUN_PREFIX))
+    assert from_json(run.kv.values[key]).bases()[A].live_hashes == {sha256(NEW)}
+
+
+def test_a_record_that_is_overwritten_at_once_is_noticed() -> None:
+    run = Recorded(inventory(resource()), plan_of(change(OLD, NEW)))
+    put = run.kv.put
+
+    def overwritten(namespace: str, key: str, value: Any, **more: Any) -> None:
+        put(namespace, key, value, **more)
+        if key == PLACE.key:
+            run.kv.values[key] = {**value, "nonce": "theirs"}
+
+    run.kv.put = overwritten  # type: ignore[method-assign]
+    with pytest.raises(OvertakenError):
+        run.recorder.intend()
+
+
+def test_a_clean_end_leaves_only_the_record() -> None:
+    what = change(None, NEW)
+    run = Recorded(None, plan_of(what))
+    run.recorder.intend()
+    run.finish(applied(what, 1))
+    assert set(run.kv.values) == {PLACE.key}
+
+
+def test_what_would_be_recorded_is_told() -> None:
+    dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
+    plan = plan_of(none(Reason.ADOPT), dropped)
+    pending = Recorded(inventory(resource(B)), plan).recorder.pending()
+    assert [(each.kind, each.flows) for each in pending] == [("adopt", 1), ("drop", 1)]
+    # An unfinished run is closed: that is a change as well.
+    open_run = inventory(resource(), meant={A: resource(source=NEW)})
+    assert [each.kind for each in Recorded(open_run, plan_of()).recorder.pending()] == []
+    seen = plan_of(change(OLD, OLD, action=Action.NONE, reason=Reason.IN_SYNC))
+    assert [each.kind for each in Recorded(open_run, seen).recorder.pending()] == ["close"]
+
+
+def test_a_record_of_another_server_is_bound_to_this_one() -> None:
+    old = replace(inventory(resource()), target=Target("http://elsewhere", "main"))
+    run = Recorded(old, plan_of())
+    assert [each.kind for each in run.recorder.pending()] == ["bind"]
+    assert run.finish().target == TARGET

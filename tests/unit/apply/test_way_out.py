@@ -24,7 +24,7 @@ from kestra_sync.apply.rollback import Undo
 from kestra_sync.apply.steps import Done
 from kestra_sync.commands.apply import ApplyOptions, ApplyResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory, Resource
@@ -191,7 +191,9 @@ class Owned:
 
     inventory: Inventory
     place: Place = PLACE
+    at: Place = PLACE
     origin: Origin = ORIGIN
+    take_over: bool = False
 
 
 @dataclass
@@ -263,6 +265,7 @@ def play(
         for name, text in BEFORE.items()
     }
     before = Inventory("flows", TARGET, "", Scope(("acme",)), resources=entries)
+    server.kv.values[PLACE.key] = to_json(before)
 
     def prove(_outcomes: Sequence[Outcome], _stop: threading.Event) -> Red:
         faults.at("smoke")
@@ -450,6 +453,7 @@ def test_a_change_without_a_tally_is_not_begun() -> None:
     faults = Faults()
     server = Server(faults, {"create": [b"theirs"], **{n: [t] for n, t in BEFORE.items()}})
     before = Inventory("flows", TARGET, "", Scope(("acme",)))
+    server.kv.values[PLACE.key] = to_json(before)
     plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
     options = ApplyOptions(rollback=True)
     done = carry_out(server, plan, Owned(before), Pace(), options, Observer())

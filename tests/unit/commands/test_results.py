@@ -177,9 +177,12 @@ def test_where_an_inventory_lives() -> None:
         place_in(Settings(name="x"))
 
 
+PLACE = Place("acme", "x", None)
+
+
 def test_nothing_is_owned_without_an_inventory() -> None:
     """Yet."""
-    assert Ownership(Place("acme", "x", None), None, Origin("", None, None)).bases == {}
+    assert Ownership(PLACE, None, Origin("", None, None), PLACE).bases == {}
 
 
 def test_the_scope_is_what_the_files_name() -> None:

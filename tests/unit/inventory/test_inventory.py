@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_json
 from kestra_sync.inventory.origin import Origin, origin
-from kestra_sync.inventory.read import Place, check_repository, owned_by_others, read_inventory
+from kestra_sync.inventory.others import read_others
+from kestra_sync.inventory.read import (
+    Place,
+    check_owner,
+    find_inventory,
+    read_inventory,
+    server_of,
+)
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.kestra.errors import Gone, NotFound
+from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
 from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import FlowId, Scope, Target
 
@@ -32,6 +39,9 @@ def keyed(resources: list[Resource]) -> dict[FlowId, Resource]:
     return {each.flow_id: each for each in resources}
 
 
+UNKNOWN = st.lists(
+    st.fixed_dictionaries({"kind": st.sampled_from(["file", "kv"]), "path": TEXT}), max_size=2
+).map(tuple)
 INVENTORIES = st.builds(
     Inventory,
     TEXT,
@@ -48,6 +58,7 @@ INVENTORIES = st.builds(
         TEXT,
         st.none() | TEXT,
         st.lists(RESOURCES, max_size=3).map(keyed) | st.dictionaries(IDS, st.none(), max_size=2),
+        UNKNOWN,
     ),
     st.lists(RESOURCES, max_size=3).map(keyed),
     st.lists(
@@ -62,6 +73,10 @@ INVENTORIES = st.builds(
         ),
         max_size=2,
     ).map(tuple),
+    TEXT,
+    st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
+    st.none() | TEXT,
+    UNKNOWN,
 )
 
 
@@ -93,17 +108,30 @@ def test_members_of_newer_formats_are_ignored_if_they_may_be() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "no inventory"),
-        ("text", "no inventory"),
-        ({"format": "1"}, "no inventory"),
+        (None, "not an inventory"),
+        ("text", "not an inventory"),
+        ({"format": "1"}, "not an inventory"),
+        ({"format": True}, "not an inventory"),
         ({**SMALL, "format": FORMAT + 1, "min_reader": FORMAT + 1}, "newer kestra-sync"),
         ({"format": FORMAT + 1}, "newer kestra-sync"),
         ({**SMALL, "min_reader": "x"}, "newer kestra-sync"),
         ({**SMALL, "target": None}, "damaged"),
-        ({**SMALL, "resources": [{**ENTRY, "kind": "file"}]}, "unknown kind of resource: file"),
         ({**SMALL, "resources": [{"kind": "flow"}]}, "damaged: KeyError"),
-        ({**SMALL, "generation": "many"}, "damaged: ValueError"),
+        ({**SMALL, "generation": "many"}, "damaged: TypeError"),
         ({**SMALL, "history": ["x"]}, "damaged"),
+        ({**SMALL, "generation": float("inf")}, "damaged.*not finite"),
+        ({**SMALL, "shiny": [{"x": float("nan")}]}, "damaged.*not finite"),
+        ({**SMALL, "branch": "\udc80"}, "damaged.*surrogate"),
+        ({**SMALL, "resources": [{**ENTRY, "\ud800": 1}]}, "damaged.*surrogate"),
+        ({**SMALL, "name": ["flows"]}, "damaged: TypeError"),
+        ({**SMALL, "scope": "acme"}, "damaged: TypeError"),
+        ({**SMALL, "resources": {"a": 1}}, "damaged: TypeError"),
+        ({**SMALL, "resources": [{**ENTRY, "kind": 7}]}, "damaged: TypeError"),
+        ({**SMALL, "resources": [{**ENTRY, "revision": "7"}]}, "damaged: TypeError"),
+        ({**SMALL, "intent": []}, "damaged: AttributeError"),
+        ({**SMALL, "intent": {"writes": [[]]}}, "damaged: TypeError"),
+        ({**SMALL, "neighbours": [["a"]]}, "damaged: ValueError"),
+        ({**SMALL, "deep": json.loads("[" * 500 + "]" * 500)}, "damaged.*levels"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(value: Any, words: str) -> None:
@@ -156,7 +184,7 @@ class Store:
         return value
 
     def search(self, text: str) -> tuple[KvKey, ...]:
-        return tuple(KvKey("acme", key) for key in self.values)
+        raise AssertionError(text)
 
 
 PLACE = Place("acme", "flows")
@@ -182,41 +210,269 @@ def test_names_and_environments_may_collide_in_a_key() -> None:
         read_inventory(Store(**{"kestra-sync.a.b": dotted}), Place("acme", "a", "b"))
 
 
+def test_unknown_kinds_are_kept_as_they_are() -> None:
+    """A newer kestra-sync applied files; this one must not lose whose they are."""
+    newer = {"kind": "file", "namespace": "acme", "path": "/a.py", "sha": "00", "more": [1]}
+    meant = {"kind": "file", "path": "/b.py"}
+    value = {**SMALL, "resources": [newer, ENTRY], "intent": {"time": "t", "writes": [meant]}}
+    again = to_json(from_json(value))
+    assert again["resources"] == [ENTRY, newer]
+    assert again["intent"]["writes"] == [meant]
+    assert from_json(value).bases().keys() == {FlowId("acme", "a")}
+
+
+#: A record as kestra-sync 0.1.0 wrote it.
+RELEASED = {
+    "format": 1,
+    "min_reader": 1,
+    "name": "flows",
+    "target": {"url": "http://k", "tenant": "main"},
+    "repository": "github.com/a/b",
+    "scope": ["acme"],
+    "generation": 7,
+    "commit": "c0ffee",
+    "branch": "main",
+    "time": "2026-01-01T00:00:00Z",
+    "resources": [{**ENTRY, "revision": 3}],
+    "history": [
+        {"generation": 7, "time": "2026-01-01T00:00:00Z", "result": "applied", "counts": {}}
+    ],
+}
+
+
+def test_the_record_of_the_first_release_is_read() -> None:
+    found = from_json(RELEASED)
+    assert (found.version, found.neighbours, found.unknown) == ((7, ""), (), ())
+    assert found.resources[FlowId("acme", "a")].revision == 3
+    again = to_json(found)
+    assert again == RELEASED
+    assert again["min_reader"] == 1  # kestra-sync 0.1.0 can go on with it
+
+
+HERE = Target("http://k", "main")
+
+
 @pytest.mark.parametrize(
-    ("theirs", "ours", "take_over", "refused"),
+    ("theirs", "ours", "words"),
     [
-        ("github.com/a/b", "github.com/a/c", False, True),
-        ("github.com/a/b", "github.com/a/c", True, False),
-        ("github.com/a/b", "github.com/a/b", False, False),
-        ("github.com/a/b", "", False, False),
-        ("", "github.com/a/b", False, False),
+        ("github.com/a/b", "github.com/a/c", "written from github.com/a/b"),
+        ("github.com/a/b", "github.com/a/b", ""),
+        ("github.com/a/b", "", "cannot be told"),
+        ("", "github.com/a/b", ""),
+        ("", "", ""),
     ],
 )
-def test_another_repositorys_inventory(
-    theirs: str, ours: str, take_over: bool, refused: bool
-) -> None:
+def test_another_repositorys_inventory(theirs: str, ours: str, words: str) -> None:
     inventory = from_json({**SMALL, "repository": theirs})
-    if refused:
-        with pytest.raises(RefusedError, match=f"written from {theirs}"):
-            check_repository(inventory, ours, take_over=take_over)
+    if words:
+        with pytest.raises(RefusedError, match=words) as refused:
+            check_owner(inventory, ours, HERE, take_over=False)
+        assert "--take-over" in str(refused.value.remedy)
     else:
-        check_repository(inventory, ours, take_over=take_over)
-    check_repository(None, ours, take_over=take_over)
+        check_owner(inventory, ours, HERE, take_over=False)
+    check_owner(inventory, ours, HERE, take_over=True)
+    check_owner(None, ours, HERE, take_over=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "tenant", "words"),
+    [
+        ("http://k", "main", ""),
+        ("https://K.:443/", "main", ""),
+        ("http://k:8080", "main", ""),
+        ("http://k", "other", "for the tenant other"),
+        ("http://staging.k", "main", "for the server staging.k"),
+        ("http://k/staging", "main", "for the server k/staging"),
+        ("http://[::1", "main", "for the server http"),
+    ],
+)
+def test_the_inventory_of_another_server(url: str, tenant: str, words: str) -> None:
+    """A restored backup or a copied database: what it lists was not deployed here."""
+    inventory = from_json({**SMALL, "target": {"url": url, "tenant": tenant}})
+    if words:
+        with pytest.raises(RefusedError, match=words) as refused:
+            check_owner(inventory, "", HERE, take_over=False)
+        assert refused.value.exit_code == 4
+    else:
+        check_owner(inventory, "", HERE, take_over=False)
+    check_owner(inventory, "", HERE, take_over=True)
+
+
+def test_all_names_of_this_machine_are_one_server() -> None:
+    urls = ["http://localhost:8080", "https://127.0.0.1/", "http://[::1]:9", "127.0.0.1:8080"]
+    assert {server_of(url) for url in urls} == {"localhost"}
+
+
+class Tenant:
+    """The KV store of a tenant: (namespace, key) → value. Lists can be made to lie."""
+
+    def __init__(self, values: dict[tuple[str, str], Any]) -> None:
+        self.values = values
+        self.hidden: set[str] = set()
+        self.lies = 0
+        self.slept: list[float] = []
+
+    def get(self, namespace: str, key: str) -> Any:
+        if (namespace, key) not in self.values or namespace in self.hidden:
+            raise NotFound(404, "GET", key)
+        return self.values[namespace, key]
+
+    def search(self, text: str) -> tuple[KvKey, ...]:
+        if self.lies:
+            self.lies -= 1
+            return ()
+        return tuple(sorted(KvKey(*each) for each in self.values if text in each[1]))
+
+    def find(self, scope: tuple[str, ...], repository: str = "", name: str = "flows") -> Any:
+        place = Place(scope[0], name)
+        return find_inventory(self, place, Scope(scope), repository, self.slept.append)
+
+
+def record_of(repository: str = "", scope: tuple[str, ...] = ("acme",), **more: Any) -> Any:
+    return {**SMALL, "repository": repository, "scope": list(scope), **more}
+
+
+KEY = "kestra-sync.flows"
+
+
+@pytest.mark.parametrize(
+    ("repository", "scope", "ours", "found"),
+    [
+        ("r/a", ("acme", "beta"), ("beta", "acme"), True),
+        ("r/a", ("acme", "beta"), ("beta",), True),
+        ("r/a", ("acme",), ("zeta", "acme"), True),
+        ("", ("acme", "beta"), ("beta", "acme"), True),
+        ("r/b", ("acme", "beta"), ("beta", "acme"), False),
+        ("r/a", ("acme",), ("zeta",), False),
+    ],
+    ids=["reordered", "narrowed", "grown", "no remote", "another repository", "another scope"],
+)
+def test_the_record_is_found_wherever_it_is(
+    repository: str, scope: tuple[str, ...], ours: tuple[str, ...], found: bool
+) -> None:
+    tenant = Tenant({("acme", KEY): record_of(repository, scope)})
+    lookup = tenant.find(ours, "r/a" if repository else "")
+    assert (lookup.inventory is not None) is found
+    assert lookup.at.namespace == ("acme" if found else ours[0])
+    assert lookup.moves is found
+    assert lookup.wanted == Place(ours[0], "flows")
+
+
+def test_a_renamed_record_is_told() -> None:
+    tenant = Tenant({("acme", KEY): record_of("r/a")})
+    lookup = tenant.find(("acme",), "r/a", name="pipelines")
+    assert lookup.inventory is None
+    assert [each.place.full_name for each in lookup.similar] == ["flows"]
+    assert tenant.find(("acme",), "r/b", name="pipelines").similar == ()
+    # The scope has changed altogether: it is told as well, and left alone.
+    assert [each.place.namespace for each in tenant.find(("zeta",), "r/a").similar] == ["acme"]
+
+
+def test_two_records_that_may_be_ours_are_refused() -> None:
+    records = {("acme", KEY): record_of(), ("beta", KEY): record_of(scope=("beta", "zeta"))}
+    with pytest.raises(InventoryError, match="2 inventories 'flows'"):
+        Tenant(records).find(("zeta", "acme", "beta"))
+
+
+def test_an_unreadable_record_of_our_name_is_refused_unless_it_is_anothers() -> None:
+    newer = {"format": 99, "repository": "r/b"}
+    with pytest.raises(InventoryError, match="newer"):
+        Tenant({("acme", KEY): {"format": 99}}).find(("beta", "acme"), "r/a")
+    assert Tenant({("acme", KEY): newer}).find(("beta", "acme"), "r/a").inventory is None
+
+
+def test_an_absent_record_is_only_believed_if_the_list_agrees() -> None:
+    """A gateway answers 404, a token sees half: that must not look like a first apply."""
+    tenant = Tenant({("acme", KEY): record_of()})
+    tenant.hidden.add("acme")
+    with pytest.raises(NotCredible, match="lists the key") as refused:
+        tenant.find(("acme",))
+    assert refused.value.exit_code == 69
+    assert tenant.slept  # it was asked more than once
+    tenant.hidden.clear()
+    assert tenant.find(("acme",)).inventory is not None
+
+
+def others_of(tenant: Tenant, ours: Any = SMALL, **more: Any) -> Any:
+    inventory = None if ours is None else from_json(ours)
+    return read_others(tenant, PLACE, inventory, sleep=tenant.slept.append, **more)
 
 
 def test_what_others_own() -> None:
-    store = Store(
-        **{
-            PLACE.key: SMALL,
-            "kestra-sync.other": {**SMALL, "name": "other", "resources": [ENTRY]},
-            "kestra-sync.gone": Gone(410, "", ""),
-            "not-kestra-sync.": "whatever",
+    theirs = {**SMALL, "name": "other", "resources": [ENTRY]}
+    tenant = Tenant(
+        {
+            ("acme", KEY): SMALL,
+            ("acme", "kestra-sync.other"): theirs,
+            ("acme", "not-kestra-sync."): "whatever",
         }
     )
-    assert owned_by_others(store, PLACE) == {FlowId("acme", "a"): "other"}
-    store.values["kestra-sync.newer"] = {"format": 99}
-    with pytest.raises(InventoryError):
-        owned_by_others(store, PLACE)
+    found = others_of(tenant)
+    assert found.name(FlowId("acme", "a")) == "other"
+    assert found.keys == (KvKey("acme", "kestra-sync.other"),)
+    tenant.values["acme", "kestra-sync.newer"] = {"format": 99}
+    with pytest.raises(InventoryError, match=r"kestra-sync\.newer in acme"):
+        others_of(tenant)
+
+
+def test_unknown_kinds_of_others_do_not_stop_us() -> None:
+    theirs = {**SMALL, "name": "other", "resources": [{"kind": "file", "path": "x"}, ENTRY]}
+    tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})
+    assert others_of(tenant).owners.keys() == {FlowId("acme", "a")}
+
+
+def test_a_list_without_our_own_key_is_not_believed() -> None:
+    """It would make the flows of others look like nobody's."""
+    theirs = {**SMALL, "name": "other", "resources": [ENTRY]}
+    tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})
+    tenant.lies = 2
+    assert others_of(tenant).owners
+    assert len(tenant.slept) == 2
+    tenant.lies = 99
+    with pytest.raises(NotCredible, match=r"has no kestra-sync\.flows in acme") as refused:
+        others_of(tenant)
+    assert refused.value.exit_code == 69
+
+
+def test_before_the_first_apply_the_lock_must_be_listed() -> None:
+    tenant = Tenant({("acme", PLACE.lock_key): {}})
+    witness = KvKey("acme", PLACE.lock_key)
+    assert others_of(tenant, None, witness=witness).owners == {}
+    tenant.lies = 99
+    with pytest.raises(NotCredible):
+        others_of(tenant, None, witness=witness)
+
+
+def test_a_neighbour_that_a_list_leaves_out_is_asked_for() -> None:
+    """The list has our own key and is cut all the same."""
+    other = ("beta", "kestra-sync.other")
+    ours = {**SMALL, "neighbours": [list(other), ["beta", "kestra-sync.gone"]]}
+    tenant = Tenant({("acme", KEY): ours})
+    hidden = Tenant({other: {**SMALL, "name": "other", "resources": [ENTRY]}, **tenant.values})
+    tenant.get = hidden.get  # type: ignore[method-assign]
+    assert others_of(tenant, ours).owners.keys() == {FlowId("acme", "a")}
+
+
+def test_what_a_run_of_ours_meant_is_found_under_its_own_key() -> None:
+    meant = {**SMALL, "intent": {"time": "t", "writes": [ENTRY]}}
+    tenant = Tenant(
+        {
+            ("acme", KEY): SMALL,
+            ("acme", PLACE.run_key("n1")): meant,
+            ("acme", Place("acme", "flows", "prod").run_key("n2")): {
+                **meant,
+                "target": {"url": "http://k", "tenant": "main", "environment": "prod"},
+            },
+        }
+    )
+    runs = others_of(tenant, only_runs=True).runs
+    assert [base.live_hashes for base in runs[FlowId("acme", "a")]] == [frozenset({"00"})]
+
+
+def test_the_rest_of_a_move_is_not_anothers() -> None:
+    ours = {**SMALL, "moved_from": "beta", "resources": [ENTRY]}
+    tenant = Tenant({("acme", KEY): ours, ("beta", KEY): {**SMALL, "resources": [ENTRY]}})
+    assert others_of(tenant, ours).owners == {}
 
 
 GITHUB = {
@@ -242,6 +498,15 @@ GITLAB = {
         (GITLAB, Origin("gitlab.example/acme/flows", "c0ffee", "main")),
         ({"GITLAB_CI": "true"}, Origin()),
         ({"GITHUB_ACTIONS": "true"}, Origin()),
+        (
+            {"GITLAB_CI": "true", "KESTRA_SYNC_REPOSITORY": "git@h:Acme/x.git"},
+            Origin("h/acme/x"),
+        ),
+        ({"GITLAB_CI": "true", "KESTRA_SYNC_REPOSITORY": "h/Acme/x"}, Origin("h/acme/x")),
+        (
+            {**GITHUB, "KESTRA_SYNC_REPOSITORY": "other"},
+            Origin("github.com/acme/flows", "c0ffee", "main"),
+        ),
     ],
 )
 def test_where_we_are_in_ci(environ: dict[str, str], expected: Origin) -> None:

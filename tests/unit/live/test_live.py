@@ -11,6 +11,7 @@ from kestra_sync.kestra.errors import NotFound
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.live.revisions import base_sources, with_revisions
 from kestra_sync.live.snapshot import snapshot
+from kestra_sync.live.unusable import unusable_names
 from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 from tests.support.plans import base, source
 
@@ -152,7 +153,7 @@ def test_many_flows_are_looked_up() -> None:
     found = with_revisions(flows, [Live(FlowId("acme", name), b"exported") for name in names])
     assert len(found) == 100
     assert found[FlowId("acme", "f0")] == Live(FlowId("acme", "f0"), b"exported", 1)
-    assert flows.calls == ["search"]
+    assert flows.calls == ["search", "get acme/f100"]  # what the search lacks is asked for
 
 
 @pytest.mark.parametrize("count", [10, 11])
@@ -252,3 +253,21 @@ def test_what_we_applied_last(
     found = base_sources(flows, {flow_id: base(b"applied", revision=revision)})
     assert found == ({} if wanted is None else {flow_id: wanted})
     assert flows.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("written", "odd"),
+    [("010", True), ("0x10", True), ("1e3", True), ("yes", True), ("1.50", True), ("12", False)]
+    + [(text, False) for text in ("true", '"010"', "a010", "v1.50")],
+)
+def test_an_id_that_yaml_reads_as_something_else_is_reported(written: str, odd: bool) -> None:
+    """Kestra keeps it under the name as written: there is nothing to be found under the other."""
+    data = f"id: {written}\nnamespace: acme\ntasks: []\n".encode()
+    found: set[FlowId] = set()
+    server = FakeFlows(("acme", "x", data), *_acme("other"))
+    flows = snapshot(server, Scope(("acme",)), {}, unusable=found)
+    assert found == ({FlowId("acme", written)} if odd else set())
+    assert len(flows) == (1 if odd else 2)
+    if odd:
+        (told,) = unusable_names(found)
+        assert "YAML does not read it as a text" in told.message

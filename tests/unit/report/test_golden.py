@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import Elsewhere, Lookup, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.kestra.errors import Forbidden
 from kestra_sync.model import (
@@ -347,6 +348,10 @@ def test_drift() -> None:
     check_golden("drift_none.txt", text(drift_lines(plan(), [], {})))
 
 
+def _found(inventory: Inventory | None) -> Lookup:
+    return Lookup(PLACE, PLACE, inventory)
+
+
 def test_history() -> None:
     """The newest first."""
     runs = (
@@ -375,9 +380,15 @@ def test_inventory() -> None:
         )
     }
     intent = Intent("2026-01-02T12:00:00Z", None, {FlowId("acme", "report"): None})
-    check_golden("inventory.txt", text(inventory_lines(PLACE, _inventory(resources=resources))))
-    check_golden("inventory_open.txt", text(inventory_lines(PLACE, _inventory(intent=intent))))
-    check_golden("inventory_none.txt", text(inventory_lines(PLACE, None)))
+    check_golden("inventory.txt", text(inventory_lines(_found(_inventory(resources=resources)))))
+    check_golden("inventory_open.txt", text(inventory_lines(_found(_inventory(intent=intent)))))
+    check_golden("inventory_none.txt", text(inventory_lines(_found(None))))
+    elsewhere = replace(PLACE, namespace="beta")
+    moved = Lookup(PLACE, elsewhere, _inventory(resources=resources))
+    check_golden("inventory_elsewhere.txt", text(inventory_lines(moved)))
+    old = replace(elsewhere, name="old")
+    renamed = Lookup(PLACE, PLACE, None, (Elsewhere(old, _inventory(resources=resources)),))
+    check_golden("inventory_renamed.txt", text(inventory_lines(renamed)))
 
 
 def _outcomes(*given: tuple[Action, Status, str]) -> list[Outcome]:

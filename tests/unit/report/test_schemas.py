@@ -108,6 +108,7 @@ def _results() -> Iterator[tuple[str, Any]]:
                 "outcomes": outcomes_json(outcomes),
                 "restored": restored_json(restored),
                 "smoke": smoke_json(SMOKE),
+                "recorded": ["Recorded 11 flows as ours."],
                 "notes": ["the record could not be stored"],
             },
         ),
@@ -138,17 +139,22 @@ def _results() -> Iterator[tuple[str, Any]]:
             {"drifted": [drift_json(each) for each in drifted], "diagnostics": []},
         ),
     )
+    place = {"namespace": "acme", "key": "kestra-sync.flows"}
     for name, inventory in (("full", _full()), ("bare", _bare())):
         record = to_json(inventory)
-        yield f"inventory {name}", envelope("inventory", ExitCode.OK, {"inventory": record})
+        shown = {"inventory": record, "place": place}
+        yield f"inventory {name}", envelope("inventory", ExitCode.OK, shown)
         yield f"history {name}", envelope("history", ExitCode.OK, {"runs": record["history"]})
-    yield "no inventory", envelope("inventory", ExitCode.OK, {"inventory": None})
+    yield "no inventory", envelope("inventory", ExitCode.OK, {"inventory": None, "place": place})
+    for name in ("rename", "forget", "move"):
+        edited = {"changes": ["What was done."], "done": True}
+        yield f"inventory {name}", envelope(f"inventory {name}", ExitCode.OK, edited)
     for smoke in (smoke_json(SMOKE), None):
         body = {"server": None, "diagnostics": diagnostics_json(DIAGNOSTICS), "smoke": smoke}
         yield f"smoke {bool(smoke)}", envelope("smoke", ExitCode.SMOKE_FAILED, body)
     holder = vars(Holder("a", "somebody", "2026-01-01T12:00:00Z"))
-    yield "unlock", envelope("unlock", ExitCode.OK, {"holder": holder})
-    yield "not locked", envelope("unlock", ExitCode.OK, {"holder": None})
+    yield "unlock", envelope("unlock", ExitCode.OK, {"holder": holder, "unlocked": True})
+    yield "not locked", envelope("unlock", ExitCode.OK, {"holder": None, "unlocked": False})
     for code in (1, 3, 4, 5, 6, 64, 69, 70, 77, 130):
         for command in ("plan", "validate", "apply", "drift", "history", "smoke", ""):
             error = KestraSyncError("what", remedy="how")

@@ -1,0 +1,170 @@
+"""Stores the record: never over another run's, and where it belongs.
+
+Kestra's KV store has no compare-and-set. So the record is read before each write and must be the
+one that we saw last, and read again after it and must be ours. What a run is about to write is
+also kept under a key of its own: should another run overwrite the record all the same, the flows
+of this one are found there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from kestra_sync.errors import ConflictError
+from kestra_sync.inventory.codec import to_json
+from kestra_sync.inventory.read import Place, read_inventory
+from kestra_sync.inventory.record import Inventory
+from kestra_sync.kestra.errors import KestraError
+from kestra_sync.kestra.values import KvKey
+
+_DESCRIPTION = "What kestra-sync applied. Deleting it loses ownership, not flows."
+_RUN_DESCRIPTION = "What one run of kestra-sync is about to write."
+#: How long what a run meant to write is kept if the run is killed.
+_RUN_TTL = "P7D"
+
+
+class KvWrites(Protocol):
+    """The calls of :class:`kestra_sync.kestra.kv.Kv` that this module needs."""
+
+    def get(self, namespace: str, key: str) -> Any: ...
+
+    def search(self, text: str) -> tuple[KvKey, ...]: ...
+
+    def put(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        ttl: str | None = None,
+        description: str | None = None,
+    ) -> None: ...
+
+    def delete(self, namespace: str, key: str) -> bool: ...
+
+
+class OvertakenError(ConflictError):
+    """The record is not the one that this run has seen or stored last (exit 5)."""
+
+
+def now() -> str:
+    """The time as inventories carry it: ISO 8601, UTC, seconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Keeper:
+    """The record of one run in the KV store.
+
+    :param wanted: where the record belongs.
+    :param at: where it is; it moves with the first write.
+    :param seen: the record as it was read; ``None`` if there was none.
+    """
+
+    def __init__(
+        self,
+        kv: KvWrites,
+        wanted: Place,
+        at: Place,
+        seen: Inventory | None,
+        clock: Callable[[], str] = now,
+    ) -> None:
+        self._kv = kv
+        self._wanted = wanted
+        self._at = at
+        self._seen = seen
+        self._clock = clock
+        self._nonce = uuid.uuid4().hex
+        self._has_run = False
+
+    def check(self) -> None:
+        """Make sure that the record is the one that we saw last.
+
+        :raises OvertakenError: it is another one.
+        :raises KestraError: it cannot be read.
+        """
+        there = read_inventory(self._kv, self._at)
+        if (there and there.version) != (self._seen and self._seen.version):
+            raise OvertakenError(
+                f"another run has written the inventory {self._wanted.full_name!r} meanwhile",
+                remedy="run the command again",
+            )
+
+    def store(self, inventory: Inventory) -> Inventory:
+        """Write the record and read it back; move it first if it is not where it belongs.
+
+        :returns: the record as it is stored.
+        :raises OvertakenError: somebody else has written it since we saw it last.
+        :raises KestraError: it could not be stored.
+        """
+        self.check()
+        moving = self._at != self._wanted
+        old = self._at
+        if moving and read_inventory(self._kv, self._wanted) is not None:
+            raise OvertakenError(
+                f"another run has written an inventory {self._wanted.full_name!r} to"
+                f" {self._wanted.namespace} meanwhile",
+                remedy="run the command again",
+            )
+        stored = self._put(inventory, moved_from=old.namespace if moving else None)
+        if moving and self._drop(old):
+            # Said once more without the mark: from now on there is only this one.
+            stored = self._put(stored, moved_from=None)
+        return stored
+
+    def _put(self, inventory: Inventory, *, moved_from: str | None) -> Inventory:
+        left = self._seen.moved_from if self._seen is not None else None
+        if moved_from is None and left is not None and left != self._wanted.namespace:
+            # A move that was killed before it took the old copy away.
+            there = Place(left, self._wanted.name, self._wanted.environment)
+            moved_from = None if self._drop(there) else left
+        stored = replace(
+            inventory,
+            generation=inventory.generation + 1,
+            time=self._clock(),
+            nonce=uuid.uuid4().hex,
+            moved_from=moved_from,
+        )
+        self._write(self._wanted.key, to_json(stored), _DESCRIPTION)
+        self._at, self._seen = self._wanted, stored
+        self.check()
+        return stored
+
+    def _write(self, key: str, value: Any, description: str, ttl: str | None = None) -> None:
+        def put() -> None:
+            self._kv.put(self._wanted.namespace, key, value, ttl=ttl, description=description)
+
+        try:
+            put()
+        except KestraError as error:
+            if not error.may_have_written:
+                raise
+            put()  # whole, and under our lock: storing it twice is storing it once
+
+    def _drop(self, place: Place) -> bool:
+        """Take the old copy away; whether it is gone. The next write tries again."""
+        try:
+            self._kv.delete(place.namespace, place.key)
+            return read_inventory(self._kv, place) is None
+        except KestraError:
+            return False
+
+    def announce(self, inventory: Inventory) -> None:
+        """Store what this run is about to write, under a key that no other run touches.
+
+        :raises KestraError: it could not be stored.
+        """
+        value = to_json(replace(inventory, resources={}, unknown=(), history=(), neighbours=()))
+        key = self._wanted.run_key(self._nonce)
+        self._write(key, value, _RUN_DESCRIPTION, _RUN_TTL)
+        self._has_run = True
+
+    def done(self) -> None:
+        """Drop what :meth:`announce` stored: the record has it all. Never fails, it expires."""
+        if self._has_run:
+            with suppress(KestraError):
+                self._kv.delete(self._wanted.namespace, self._wanted.run_key(self._nonce))

@@ -1,0 +1,99 @@
+"""Changes the record by hand: renames it, moves it, takes flows out of it. Writes no flow."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from kestra_sync.apply.keeper import Keeper, KvWrites, OvertakenError, now
+from kestra_sync.apply.lock import Lock
+from kestra_sync.errors import RefusedError
+from kestra_sync.inventory.codec import to_json
+from kestra_sync.inventory.read import Place, read_inventory
+from kestra_sync.inventory.record import Inventory
+from kestra_sync.model import FlowId
+
+
+def rename_record(
+    kv: KvWrites, old: Place, new: Place, seen: Inventory, *, lock_timeout: float
+) -> None:
+    """Store the record under a new name, and remove it under the old one.
+
+    A run that was killed in between is finished by the same call: the record is there under both
+    names then, with the same flows.
+
+    :raises RefusedError: there is another record of the new name.
+    :raises ConflictError: an apply of either name is running, or ran since ``seen`` was read.
+    :raises KestraError: it could not be stored or removed.
+    """
+    with _locked(kv, old, lock_timeout), _locked(kv, new, lock_timeout):
+        _same(kv, old, seen)
+        there = read_inventory(kv, new)
+        if there is not None and there.resources != seen.resources:
+            raise RefusedError(
+                f"there is an inventory {new.full_name!r} in {new.namespace} already, with"
+                f" {len(there.resources)} flows",
+                remedy="choose another name, or take its flows over with 'apply --take-over'",
+            )
+        renamed = replace(
+            seen,
+            name=new.name,
+            target=replace(seen.target, environment=new.environment),
+            generation=seen.generation + 1,
+            nonce=uuid.uuid4().hex,
+            time=now(),
+            moved_from=None,
+        )
+        kv.put(new.namespace, new.key, to_json(renamed), description="What kestra-sync applied.")
+        _same(kv, new, renamed)
+        kv.delete(old.namespace, old.key)
+
+
+def move_record(
+    kv: KvWrites, old: Place, new: Place, seen: Inventory, *, lock_timeout: float
+) -> None:
+    """Store the record in another namespace, and remove it from the old one.
+
+    :raises ConflictError: an apply is running, or ran since ``seen`` was read.
+    :raises KestraError: it could not be stored or removed.
+    """
+    with _locked(kv, old, lock_timeout):
+        Keeper(kv, new, old, seen).store(seen)
+
+
+def forget_in_record(
+    kv: KvWrites, at: Place, seen: Inventory, flow_ids: Collection[FlowId], *, lock_timeout: float
+) -> None:
+    """Take flows out of the record. They stay on the server, and belong to no repository.
+
+    :raises ConflictError: an apply is running, or ran since ``seen`` was read.
+    :raises KestraError: it could not be stored.
+    """
+    resources = {key: each for key, each in seen.resources.items() if key not in flow_ids}
+    intent = seen.intent
+    if intent is not None:
+        writes = {key: each for key, each in intent.writes.items() if key not in flow_ids}
+        intent = replace(intent, writes=writes) if writes or intent.unknown else None
+    with _locked(kv, at, lock_timeout):
+        Keeper(kv, at, at, seen).store(replace(seen, resources=resources, intent=intent))
+
+
+@contextmanager
+def _locked(kv: KvWrites, place: Place, timeout: float) -> Iterator[None]:
+    lock = Lock(kv, place, timeout=timeout)
+    try:
+        lock.acquire()
+        yield
+    finally:
+        lock.release()
+
+
+def _same(kv: KvWrites, place: Place, seen: Inventory) -> None:
+    there = read_inventory(kv, place)
+    if there is None or there.version != seen.version:
+        raise OvertakenError(
+            f"another run has written the inventory {place.full_name!r} meanwhile",
+            remedy="run the command again",
+        )

@@ -1,0 +1,145 @@
+"""The other inventories of the tenant: which flows are somebody else's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.read import PREFIX, SEARCH, KvReads, Place
+from kestra_sync.inventory.record import Inventory
+from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
+from kestra_sync.kestra.values import KvKey
+from kestra_sync.model import Base, FlowId
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at an answer that is not believed. A server that indexes keys in the
+#: background shows a new one late.
+_PAUSES = (0.2, 0.8, 2.0)
+
+
+@dataclass(frozen=True)
+class Others:
+    """What the other inventories say.
+
+    :param owners: for each flow that one of them owns, its key.
+    :param keys: all of them, whatever they own.
+    :param runs: what runs of ours that did not come to their end meant to write.
+    :param whole: whether ``owners`` and ``keys`` were asked for.
+    """
+
+    owners: Mapping[FlowId, KvKey] = field(default_factory=dict)
+    keys: tuple[KvKey, ...] = ()
+    runs: Mapping[FlowId, tuple[Base, ...]] = field(default_factory=dict)
+    whole: bool = True
+
+    def name(self, flow_id: FlowId) -> str | None:
+        """The name of the inventory that owns a flow."""
+        owner = self.owners.get(flow_id)
+        return None if owner is None else name_of(owner)
+
+
+def name_of(key: KvKey) -> str:
+    """The name of the inventory under a key, with its environment."""
+    return key.key.removeprefix(PREFIX)
+
+
+def read_others(
+    kv: KvReads,
+    at: Place,
+    ours: Inventory | None,
+    *,
+    witness: KvKey | None = None,
+    only_runs: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Others:
+    """Read all inventories of the tenant but ours.
+
+    The list of keys is only believed if it has the keys that are known to be there: our own
+    record's, and that of ``witness``. An empty or cut answer would make the flows of others look
+    like nobody's. A neighbour that was there when our record was written and is not listed is
+    asked for by its key.
+
+    :param at: where our inventory is, or will be.
+    :param ours: our inventory; ``None`` if there is none yet.
+    :param witness: one more key that must be listed, such as that of our lock.
+    :param only_runs: leave out who owns what; look for our own runs only.
+    :raises InventoryError: one cannot be understood: what it owns must not be touched.
+    :raises NotCredible: the list is not believed.
+    :raises KestraError: if the KV store cannot be read.
+    """
+    known = [] if witness is None else [witness]
+    if ours is not None:
+        known.append(KvKey(at.namespace, at.key))
+    listed = _listed(kv, known, sleep)
+    if only_runs:
+        return Others(runs=_runs(kv, listed, at), whole=False)
+    mine = {(at.namespace, at.key)}
+    if ours is not None and ours.moved_from is not None:
+        mine.add((ours.moved_from, at.key))  # what a move that was killed has left
+    keys = {each for each in listed if each.key.startswith(PREFIX)}
+    if ours is not None:
+        keys |= {KvKey(namespace, key) for namespace, key in ours.neighbours}
+    owners: dict[FlowId, KvKey] = {}
+    there = []
+    for entry in sorted(keys):
+        if (entry.namespace, entry.key) in mine:
+            continue
+        value = _value(kv, entry)
+        if value is None:
+            continue
+        inventory = from_json(value, f"the inventory {entry.key} in {entry.namespace}")
+        there.append(entry)
+        log.info("%s in %s owns %d flows", entry.key, entry.namespace, len(inventory.resources))
+        for flow_id in inventory.bases():
+            owners[flow_id] = entry
+    return Others(owners, tuple(there), _runs(kv, listed, at))
+
+
+def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> tuple[KvKey, ...]:
+    missing: list[KvKey] = []
+    for pause in (*_PAUSES, None):
+        listed = kv.search(SEARCH)
+        missing = [each for each in known if each not in listed]
+        if not missing:
+            return listed
+        if pause is not None:
+            sleep(pause)
+    raise NotCredible(
+        f"the list of keys of the tenant has no {missing[0].key} in {missing[0].namespace}, which"
+        " is there: what else it leaves out is not known, so nothing is done",
+        remedy="run the command again; if that does not help, check the permissions of the account"
+        " and what lies between here and Kestra",
+    )
+
+
+def _value(kv: KvReads, entry: KvKey) -> Any:
+    """``None`` if the key is not there any more."""
+    try:
+        return kv.get(entry.namespace, entry.key)
+    except (NotFound, Gone):
+        return None
+
+
+def _runs(kv: KvReads, listed: tuple[KvKey, ...], at: Place) -> dict[FlowId, tuple[Base, ...]]:
+    """What our other runs meant to write, by flow.
+
+    Each run keeps that under a key of its own, which no other run writes: the record itself can be
+    overwritten by a run that believes to hold the lock as well.
+    """
+    found: dict[FlowId, tuple[Base, ...]] = {}
+    for entry in listed:
+        if not entry.key.startswith(at.run_key("")) or entry.namespace != at.namespace:
+            continue
+        if "." in entry.key.removeprefix(at.run_key("")):
+            continue  # that of a longer name
+        value = _value(kv, entry)
+        if value is not None:
+            run = from_json(value, f"the run {entry.key} in {entry.namespace}")
+            for flow_id, base in run.bases().items():
+                found[flow_id] = (*found.get(flow_id, ()), base)
+    return found
