@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from typing import Any
+
+import pytest
 
 from tests.e2e.contract.calls import created, stored, unzipped
 from tests.support.server import Http
 from tests.support.sources import log_flow
+
+pytestmark = pytest.mark.versions
 
 
 def _write(http: Http, namespace: str, path: str, content: bytes) -> None:
@@ -62,3 +68,109 @@ def test_the_export_has_files_and_flows(http: Http, namespace: str) -> None:
     assert [name for name in files if name.startswith("_flows/") and name != "_flows/"] == [
         "_flows/f.yml"
     ]
+
+
+def _delete(http: Http, namespace: str, path: str) -> int:
+    answer = http.delete(f"/namespaces/{namespace}/files", params={"path": path})
+    return int(answer.status_code)
+
+
+def _all(http: Http, namespace: str) -> list[str]:
+    """The paths of all files; an empty text finds none since 2.0."""
+    answer = http.get(f"/namespaces/{namespace}/files/search", params={"q": "/"})
+    assert answer.status_code == 200, answer.text
+    return sorted(answer.json())
+
+
+def test_trap_deleting_an_absent_file_deletes_its_only_neighbour(
+    http: Http, namespace: str
+) -> None:
+    directory = namespace.replace(".", "-")  # of no other namespace: those count too
+    _write(http, namespace, "/kept.txt", b"x")
+    _write(http, namespace, f"/{directory}/sub/kept.txt", b"x")
+    assert _delete(http, namespace, f"/{directory}/sub/absent.txt") == 200
+    assert _all(http, namespace) == ["/kept.txt"]
+
+
+def test_deleting_beside_two_neighbours_leaves_them(http: Http, namespace: str) -> None:
+    directory = namespace.replace(".", "-")
+    for name in ("a", "b"):
+        _write(http, namespace, f"/{directory}/{name}", b"x")
+    assert _delete(http, namespace, f"/{directory}/absent") == 200
+    assert _all(http, namespace) == [f"/{directory}/a", f"/{directory}/b"]
+
+
+def test_trap_the_root_deletes_everything(http: Http, namespace: str) -> None:
+    _write(http, namespace, "/a/b.txt", b"x")
+    assert _delete(http, namespace, "/") == 200
+    assert _all(http, namespace) == []
+
+
+def test_trap_a_part_named_zip_is_unpacked_into_the_root(http: Http, namespace: str) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("inside/a.txt", "x")
+    for name in ("some.zip", "content"):
+        answer = http.post(
+            f"/namespaces/{namespace}/files",
+            params={"path": "/elsewhere/some.zip"},
+            files={"fileContent": (name, content.getvalue())},
+        )
+        assert answer.status_code == 200
+    assert _all(http, namespace) == ["/elsewhere/some.zip", "/inside/a.txt"]
+
+
+def test_trap_a_space_is_a_plus_sign_before_2_0(http: Http, namespace: str) -> None:
+    _write(http, namespace, "/a b.txt", b"x")
+    stored_as = "/a+b.txt" if http.server.release < (2, 0) else "/a b.txt"
+    assert _all(http, namespace) == [stored_as]
+
+
+@pytest.mark.parametrize("name", ["ä.txt", "日本.txt", ".dot", "A-b_c=d;e&f'g.txt", "x+y"])
+def test_safe_names_are_kept(http: Http, namespace: str, name: str) -> None:
+    _write(http, namespace, f"/{name}", b"x")
+    assert _all(http, namespace) == [f"/{name}"]
+    answer = http.get(f"/namespaces/{namespace}/files", params={"path": f"/{name}"})
+    assert answer.content == b"x"
+
+
+@pytest.mark.parametrize("path", ["/../a", "/a/../../b"])
+def test_a_way_out_is_refused(http: Http, namespace: str, path: str) -> None:
+    answer = http.post(
+        f"/namespaces/{namespace}/files",
+        params={"path": path},
+        files={"fileContent": ("content", b"x")},
+    )
+    assert answer.status_code == 422
+
+
+def test_each_write_is_a_revision(http: Http, namespace: str) -> None:
+    for content in (b"one", b"two"):
+        _write(http, namespace, "/a.txt", content)
+    files = f"/namespaces/{namespace}/files"
+    answer = http.get(f"{files}/revisions", params={"path": "/a.txt"})
+    assert [it["revision"] for it in answer.json()] == [1, 2]
+    first = http.get(files, params={"path": "/a.txt", "revision": "1"})
+    assert (first.status_code, first.content) == (200, b"one")
+    assert http.get(files, params={"path": "/a.txt", "revision": "9"}).status_code == 404
+    assert http.get(f"{files}/revisions", params={"path": "/absent"}).status_code == 404
+
+
+def test_an_unused_namespace_is_an_empty_list_and_an_absent_directory_404(
+    http: Http, namespace: str
+) -> None:
+    assert _list(http, namespace, "/") == []
+    directory = f"/namespaces/{namespace}/files/directory"
+    assert http.get(directory, params={"path": "/absent"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("files", "statuses"),
+    [({"other": ("content", b"x")}, {422, 500}), ({"fileContent": (None, b"x")}, {422})],
+    ids=["another part", "no file name"],
+)
+def test_the_part_must_be_a_file_of_that_name(
+    http: Http, namespace: str, files: dict[str, tuple[str | None, bytes]], statuses: set[int]
+) -> None:
+    path = f"/namespaces/{namespace}/files"
+    assert http.post(path, params={"path": "/a"}, files=files).status_code in statuses

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 import requests
 
 from tests.support.server import Http
+
+pytestmark = pytest.mark.versions
 
 TEXT = {"Content-Type": "text/plain"}
 
@@ -121,3 +124,105 @@ def test_more_than_a_megabyte_is_fine(http: Http, namespace: str) -> None:
     text = "x" * 1_300_000
     assert _put(http, namespace, "key", json.dumps(text)).status_code == 200
     assert _value(http, namespace, "key") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ('"hello"', "STRING", "hello"),
+        ("42", "NUMBER", 42),
+        ("1.50", "NUMBER", 1.5),
+        ("true", "BOOLEAN", True),
+        ('{"a": 1}', "JSON", {"a": 1}),
+        ("2024-05-01", "DATE", "2024-05-01"),
+        ("2024-05-01T10:11:12Z", "DATETIME", "2024-05-01T10:11:12Z"),
+        ('"2024-05-01"', "STRING", "2024-05-01"),
+        ("PT5M", "DURATION", "PT5M"),
+        ('"PT5M"', "DURATION", "PT5M"),
+        ('"P1D"', "DURATION", "PT24H"),
+        ('""', "STRING", ""),
+        ('{"a": 1} x', "JSON", {"a": 1}),
+        ("1 2", "NUMBER", 1),
+    ],
+)
+def test_the_type_comes_from_the_text(
+    http: Http, namespace: str, text: str, kind: str, value: object
+) -> None:
+    assert _put(http, namespace, "key", text).status_code == 200
+    body = http.get(f"/namespaces/{namespace}/kv/key").json()
+    assert (body["type"], body["value"]) == (kind, value)
+
+
+def test_trap_null_is_a_text_without_a_value(http: Http, namespace: str) -> None:
+    assert _put(http, namespace, "key", "null").status_code == 200
+    body = http.get(f"/namespaces/{namespace}/kv/key").json()
+    assert body["type"] == "STRING"
+    assert body.get("value") is None
+
+
+def test_an_empty_body_is_422(http: Http, namespace: str) -> None:
+    assert _put(http, namespace, "key", "").status_code == 422
+
+
+@pytest.mark.parametrize(("ttl", "status"), [("soon", 500), ("-PT5M", 422)])
+def test_a_bad_ttl_is_refused(http: Http, namespace: str, ttl: str, status: int) -> None:
+    assert _put(http, namespace, "key", "1", ttl=ttl).status_code == status
+
+
+def _listed(http: Http, namespace: str, **query: str) -> list[dict[str, Any]]:
+    query = {"filters[namespace][EQUALS]": namespace, "size": "100", **query}
+    rows: list[dict[str, Any]] = http.get("/kv", params=query).json()["results"]
+    return rows
+
+
+def test_a_list_has_numbers_and_no_values(http: Http, namespace: str) -> None:
+    _put(http, namespace, "b", "1", description="noted")
+    _put(http, namespace, "a", "1")
+    _put(http, namespace, "a", "1")
+    first, second = _listed(http, namespace, sort="key:asc")
+    number = "version" if http.server.release < (2, 0) else "revision"
+    assert (first["key"], first[number], second["key"]) == ("a", 2, "b")
+    assert second["description"] == "noted"
+    assert "value" not in first
+    assert first["updateDate"]
+
+
+def test_a_list_comes_in_pages(http: Http, namespace: str) -> None:
+    for key in "abc":
+        _put(http, namespace, key, "1")
+    pages = [_listed(http, namespace, size="2", page=n, sort="key:asc") for n in ("1", "2")]
+    assert [[it["key"] for it in page] for page in pages] == [["a", "b"], ["c"]]
+
+
+def test_trap_a_write_drops_the_description_and_the_time_to_live(
+    http: Http, namespace: str
+) -> None:
+    _put(http, namespace, "key", "1", description="noted", ttl="PT1H")
+    (before,) = _listed(http, namespace)
+    assert before["expirationDate"]
+    _put(http, namespace, "key", "1")
+    (after,) = _listed(http, namespace)
+    assert not {"description", "expirationDate"} & set(after)
+
+
+def test_an_expired_key_is_not_listed_and_comes_back_with_the_next_number(
+    http: Http, namespace: str
+) -> None:
+    _put(http, namespace, "key", "1", ttl="PT1S")
+    time.sleep(1.5)
+    assert _listed(http, namespace) == []
+    _put(http, namespace, "key", "2")
+    assert http.get(f"/namespaces/{namespace}/kv/key").json()["revision"] == 2
+
+
+def test_many_keys_are_deleted_at_once(http: Http, namespace: str) -> None:
+    _put(http, namespace, "a", "1")
+    answer = http.delete(f"/namespaces/{namespace}/kv", json={"keys": ["a", "absent"]})
+    assert (answer.status_code, answer.json()) == (200, {"keys": ["a"]})
+
+
+def test_inherited_keys_are_those_of_the_parents(http: Http, namespace: str) -> None:
+    _put(http, namespace, "key", "1")
+    _put(http, f"{namespace}.child", "own", "1")
+    answer = http.get(f"/namespaces/{namespace}.child/kv/inheritance").json()
+    assert [(it["namespace"], it["key"]) for it in answer] == [(namespace, "key")]

@@ -11,6 +11,8 @@ from tests.e2e.contract.calls import created, execute, stored, until_state
 from tests.support.server import YAML, Http
 from tests.support.sources import SLEEP, flow, log_flow, task
 
+pytestmark = pytest.mark.versions
+
 _JSON = {"Accept": "application/json"}
 
 
@@ -28,7 +30,6 @@ def _accepting(http: Http, path: str, accept: str, method: str = "GET") -> reque
         ("/kv", "application/json"),
         ("/api/v1/plugins/schemas/flow", "application/json"),
         ("/namespaces/{ns}/files/export", "application/octet-stream"),
-        ("/logs/unknown/follow", "text/event-stream"),
     ],
 )
 def test_a_route_answers_its_own_type_and_any(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import requests
 
 from tests.e2e.contract.calls import create
 from tests.support.server import YAML, Http, Server
 from tests.support.sources import log_flow
+
+pytestmark = pytest.mark.versions
 
 
 def _bare(server: Server, path: str, auth: tuple[str, str] | None = None) -> requests.Response:

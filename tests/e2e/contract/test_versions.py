@@ -23,6 +23,8 @@ from tests.e2e.contract.calls import (
 from tests.support.server import Http
 from tests.support.sources import LOG, PAUSE, flow, log_flow, task
 
+pytestmark = pytest.mark.versions
+
 RETURN = "io.kestra.plugin.core.debug.Return"
 
 
@@ -221,7 +223,8 @@ def test_levels_of_logs_are_chosen_in_two_ways(http: Http, namespace: str) -> No
         for level in ("DEBUG", "WARN")
     )
     created(http, flow(namespace, "f", tasks))
-    execution_id = execute(http, namespace, "f", wait="true")["id"]
+    execution_id = execute(http, namespace, "f")["id"]
+    ended(http, execution_id)
     logs(http, execution_id, "on WARN")
     new = http.server.release >= (2, 0)
 
