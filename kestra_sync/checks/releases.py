@@ -55,8 +55,14 @@ def is_new(path: Path, release: Release | None) -> bool:
 
 
 def check_release(flow: Any, release: Release) -> Iterator[Finding]:
-    """What in a flow of Kestra 1.3 ``release`` does not load any more."""
-    if release < (2, 0) or not isinstance(flow, dict):
+    """What in a flow of the other release ``release`` does not load."""
+    if not isinstance(flow, dict):
+        return
+    if release < (2, 0):
+        for key in table()["new"]:
+            if key in flow:
+                message = f"`{key}` is new in Kestra 2.0"
+                yield Finding("flow-unknown-property", (key,), message, "remove it", True)
         return
     yield from _properties(flow, (), "flow")
     yield from _inputs(as_list(flow.get("inputs")), ("inputs",))

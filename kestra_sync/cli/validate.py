@@ -43,7 +43,6 @@ def command(
 
     The server is asked whenever there is a URL for it. Exit code 3 if any flow is invalid.
     """
-    from kestra_sync.checks.releases import release_of
     from kestra_sync.commands.validate import validate
     from kestra_sync.kestra.credentials import has_url
     from kestra_sync.report.collect import of_validate
@@ -52,13 +51,12 @@ def command(
     output = Output.of(
         "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    release = None if kestra is None else release_of(kestra)
-    offline = offline or release is not None
+    offline = offline or kestra is not None
     asked = settings_from(offline=offline, **settings)
     offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
     observer = output.observer()
     try:
-        result = validate(asked, offline=offline, release=release, observer=observer)
+        result = validate(asked, offline=offline, kestra=kestra, observer=observer)
     finally:
         observer.end()
     valid = result.exit_code is ExitCode.OK

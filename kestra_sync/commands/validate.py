@@ -38,7 +38,7 @@ def validate(
     settings: Settings,
     *,
     offline: bool = False,
-    release: tuple[int, int] | None = None,
+    kestra: str | None = None,
     observer: Observer = SILENT,
 ) -> ValidateResult:
     """Load and check everything; a bad file never hides the others.
@@ -47,11 +47,14 @@ def validate(
     is a warning then.
 
     :param offline: do not ask the server.
-    :param release: offline, check against what this Kestra (major, minor) is known to load.
+    :param kestra: offline, check against what this version of Kestra is known to load.
+    :raises UsageError: ``kestra`` is none that is known.
     :raises KestraError: if the server should be asked and cannot be.
     """
+    from kestra_sync.checks.releases import release_of
     from kestra_sync.repo.load import load
 
+    release = None if kestra is None else release_of(kestra)
     observer.stage("reading the files")
     repository = load(
         settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path

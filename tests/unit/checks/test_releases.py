@@ -65,7 +65,10 @@ def test_what_is_new_in_2_0() -> None:
     text = HEAD + TASKS + "draft: true\n"
     assert _said(text, (2, 0)) == []
     assert _said(text, (1, 3)) == [("error", "flow-unknown-property", 7)]
-    assert _said(text, None) == [("warning", "flow-unknown-property", 7)]
+    unknown = HEAD + TASKS + "drafty: true\n"
+    assert _said(unknown, None) == [("warning", "flow-unknown-property", 7)]
+    for release in ((1, 3), (2, 0)):
+        assert _said(unknown, release) == [("error", "flow-unknown-property", 7)]
     inputs = HEAD + TASKS + "inputs:\n  - id: b\n    type: BOOLEAN\n"
     assert ("error", "kestra-removed", 9) in _said(inputs, (2, 0))
 
