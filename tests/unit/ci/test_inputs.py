@@ -24,6 +24,7 @@ _LEFT_OUT = {
     "--journal": "for whoever looks at a machine",
     "--refresh-only": "done by hand, once",
     "--help": "no run",
+    "--kestra": "a look ahead before an upgrade, by hand",
 }
 
 

@@ -31,7 +31,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     flows = tmp_path / "flows"
     flows.mkdir()
     (flows / "good.yaml").write_text(log_flow("company", "good"))
-    (flows / "bad.yaml").write_text(log_flow("company", "bad") + "tasks_: 1\n")
+    (flows / "bad.yaml").write_text(log_flow("company", "bad") + "retry: 1\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
