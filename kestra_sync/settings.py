@@ -108,6 +108,7 @@ class Settings:
     :param policy: what the repository asks of its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
     :param allow_files: files and directories that smoke tests may send wherever they lie.
+    :param allow_empty: that there is no flow at all is not an error.
     :param take_over: an inventory, or flows, of another repository are ours from now on.
     :param only_looking: nothing will come of the plan: whose the flows are need not be asked.
     """
@@ -135,6 +136,7 @@ class Settings:
     update_limit: Limit = UPDATE_LIMIT
     allow_large: bool = False
     allow_skipped_delete: bool = False
+    allow_empty: bool = False
     take_over: bool = False
     allow_files: tuple[str, ...] = ()
     only_looking: bool = False

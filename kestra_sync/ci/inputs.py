@@ -57,6 +57,7 @@ OPTIONS = (
     Option("only", _SELECTING, Kind.LIST),
     Option("exclude", _SELECTING, Kind.LIST),
     Option("strict", _READING, Kind.SWITCH),
+    Option("allow-empty", ("validate", "plan", "apply"), Kind.SWITCH),
     Option("offline", ("validate",), Kind.SWITCH),
     Option("prune", _PLANNING),
     Option("on-drift", _PLANNING),

@@ -11,6 +11,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
+    empty_option,
     file_options,
     guard_options,
     option,
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
 @click.command("apply")
 @source_options
+@empty_option
 @config_options
 @selection_options
 @rule_options
 @guard_options
+@option("--dry-run", is_flag=True, help="Show the plan and write nothing: the same as plan.")
 @option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
 @option("--plan", "saved_plan", metavar="FILE", help="Apply this saved plan, or nothing.")
 @option("--expect-digest", metavar="SHA256", help="Apply the plan with this digest, or nothing.")
@@ -59,8 +62,12 @@ if TYPE_CHECKING:
 @diff_options
 @connection_options
 @report_options
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     *,
+    dry_run: bool,
     yes: bool,
     saved_plan: str | None,
     expect_digest: str | None,
@@ -80,6 +87,8 @@ def command(
     Everything is validated before anything is written; the plan is shown, and on a terminal you
     are asked before it is carried out.
     """
+    if dry_run:
+        return _dry_run(ctx)
     from kestra_sync.commands.apply import ApplyOptions, apply
     from kestra_sync.report.apply_text import outcome_lines
     from kestra_sync.report.collect import of_apply
@@ -153,6 +162,16 @@ def _asks(planned: PlanResult) -> bool:
     return plan is not None and bool(
         plan.writes or any(each.kind in ("move", "bind", "strike") for each in plan.record)
     )
+
+
+def _dry_run(ctx: click.Context) -> ExitCode:
+    """Run ``plan`` with the options that it shares."""
+    from kestra_sync.cli.plan import command as plan
+
+    known = {each.name for each in plan.params}
+    shared = {name: value for name, value in ctx.params.items() if name in known}
+    code: ExitCode = ctx.invoke(plan, **shared)
+    return code
 
 
 def _ask(planned: PlanResult) -> bool:

@@ -63,5 +63,5 @@ def command(
             for each in result.drifted
             if each.before is not None and (applied := each.applied) is not None
         }
-        output.text(drift_lines(plan, result.drifted, diffs))
+        output.text(drift_lines(plan, result.drifted, diffs, result.kept_off))
     return output.report(of_drift(result, context=context, environment=asked.environment))

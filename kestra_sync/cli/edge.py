@@ -27,6 +27,13 @@ _ONLY_OUTPUT = frozenset(
 
 #: Where a report may have been asked for.
 _OPTIONS = ("-o", "--output", "--format")
+#: Options of other tools, and what they are here: more than a look at the letters can tell.
+_MEANT = {
+    "--auto-approve": "--yes",
+    "--env": "--environment",
+    "--target": "--only",
+    "--var-file": "--env-file",
+}
 _VARIABLES = {"KESTRA_SYNC_OUTPUT", "KESTRA_SYNC_FORMAT"}
 
 
@@ -55,6 +62,12 @@ def _run(args: Sequence[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and later
+            sys.stdout.write(f"{error.format_message()}\n")
+            return int(ExitCode.USAGE)
+        if isinstance(error, click.NoSuchOption) and error.option_name in _MEANT:
+            words = f"{error.message} Did you mean {_MEANT[error.option_name]}?"
+            error = click.UsageError(words, ctx=error.ctx)
         return _fail(args, error, ExitCode.USAGE, error.format_message(), _usage_remedy(error))
     except KestraSyncError as error:
         return _fail(args, error, error.exit_code, error.message, error.remedy)

@@ -10,6 +10,7 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
+    empty_option,
     option,
     selection_options,
     settings_from,
@@ -30,6 +31,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
 
 @click.command("graph")
 @source_options
+@empty_option
 @config_options
 @selection_options
 @option("--offline", is_flag=True, help="Do not ask the server what would change.")

@@ -39,6 +39,13 @@ def source_options(function: F) -> F:
     )(function)
 
 
+def empty_option(function: F) -> F:
+    """Whether to look at nothing is fine."""
+    return option(
+        "--allow-empty", is_flag=True, help="Finding no flow at all is not an error (exit 64)."
+    )(function)
+
+
 def scope_options(function: F) -> F:
     """Which namespaces are ours."""
     return option(

@@ -10,6 +10,7 @@ from kestra_sync.cli.options import (
     config_options,
     connection_options,
     diff_options,
+    empty_option,
     guard_options,
     option,
     report_options,
@@ -26,6 +27,7 @@ from kestra_sync.report.lines import line
 
 @click.command("plan")
 @source_options
+@empty_option
 @config_options
 @selection_options
 @rule_options

@@ -9,6 +9,7 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
+    empty_option,
     option,
     report_options,
     settings_from,
@@ -20,6 +21,7 @@ from kestra_sync.errors import ExitCode
 
 @click.command("validate")
 @source_options
+@empty_option
 @config_options
 @option("--offline", is_flag=True, help="Do not ask the server.")
 @option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
-from kestra_sync.commands.plan import PlanResult, make_plan
+from kestra_sync.commands.plan import PlanResult, check_something, make_plan
 from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import Settings
@@ -118,6 +118,7 @@ def apply(
     saved = load_saved(options.saved_plan) if options.saved_plan else None
     with connect(settings.connection) as client:
         planned = make_plan(settings, client, observer=observer)
+        check_something(planned, settings)
         if options.rollback:
             planned = _with_what_stays(client, planned)
         smoke = None

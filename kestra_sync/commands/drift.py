@@ -14,9 +14,7 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import OnDrift
 from kestra_sync.settings import Settings
 
-_EDITED = frozenset(
-    {Reason.DRIFT, Reason.CONFLICT, Reason.DRIFT_KEPT, Reason.KEPT_OFF, Reason.REFRESHED}
-)
+_EDITED = frozenset({Reason.DRIFT, Reason.CONFLICT, Reason.DRIFT_KEPT, Reason.REFRESHED})
 _DELETED = frozenset({Reason.RECREATED, Reason.DROPPED})
 
 
@@ -24,12 +22,14 @@ _DELETED = frozenset({Reason.RECREATED, Reason.DROPPED})
 class DriftResult:
     """What was found.
 
-    :param drifted: the flows that others changed, deleted, or switched off; each with its live
-        source as ``before`` and, where the server still has it, what we applied as ``base``.
+    :param drifted: the flows that others changed or deleted; each with its live source as
+        ``before`` and, where the server still has it, what we applied as ``base``.
+    :param kept_off: those that others switched off, and an apply keeps so: to be seen, no drift.
     """
 
     planned: PlanResult
     drifted: tuple[Change, ...]
+    kept_off: tuple[Change, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -54,7 +54,11 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
     if planned.plan is None or planned.ownership is None:
         return DriftResult(planned, ())
     bases = planned.ownership.bases
-    return DriftResult(planned, tuple(drifted(planned.plan.changes, bases)))
+    return DriftResult(
+        planned,
+        tuple(drifted(planned.plan.changes, bases)),
+        planned.plan.because(Reason.KEPT_OFF),
+    )
 
 
 def drifted(changes: Iterable[Change], bases: dict[FlowId, Base]) -> Iterable[Change]:

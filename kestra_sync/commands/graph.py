@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from kestra_sync.commands.found import check_found
 from kestra_sync.commands.plan import plan
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Diagnostic, Repository, Severity
@@ -48,12 +49,16 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
     if offline:
         repository, diagnostics = _files(everything, observer)
     else:
-        planned = plan(everything, observer=observer)
+        planned = plan(replace(everything, allow_empty=True), observer=observer)
         # Whether the changes are valid is the business of other commands.
         repository, diagnostics = planned.repository, planned.repository.diagnostics
         if planned.plan is not None:
             changes = planned.plan.changes
             server = f"{planned.plan.target.url} (Kestra {planned.plan.server_version})"
+    chosen = [
+        each for each in repository.flows if selected(each.flow_id, settings.only, settings.exclude)
+    ]
+    check_found(repository, settings, selected=len(chosen))
     observer.stage("drawing")
     diagnostics = (*diagnostics, *_unreadable(repository, diagnostics))
     git = [(each.flow_id, each.document.data, each.path) for each in repository.flows]

@@ -19,7 +19,8 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
     """Write ``kestra-sync.yaml`` for the flows in ``paths``; returns its text.
 
     :param name: the name of the inventory; by default that of the repository or directory.
-    :param namespaces: the scope; by default the outermost namespaces that the files name.
+    :param namespaces: the scope; by default the namespace that all flows share, or else
+        the outermost ones.
     :raises UsageError: there is a configuration already, or nothing tells the scope.
     :raises KestraSyncError: the file cannot be written.
     """
@@ -63,6 +64,11 @@ prune: owned
 
 
 def _outermost(namespaces: Sequence[str]) -> list[str]:
+    """The namespace that all of them lie in, or else those that lie in no other."""
+    parts = [each.split(".") for each in namespaces]
+    shared = [names[0] for names in zip(*parts, strict=False) if len(set(names)) == 1]
+    if shared and all(each[: len(shared)] == shared for each in parts):
+        return [".".join(shared)]
     return [
         each for each in namespaces if not any(each.startswith(f"{other}.") for other in namespaces)
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.commands.connect import connect, target_of
+from kestra_sync.commands.found import check_found
 from kestra_sync.commands.gather import Sides, gather, has_errors, scope_of
 from kestra_sync.commands.ownership import Ownership, read_ownership
 from kestra_sync.commands.recording import owners_of, record_changes, similar_records
@@ -81,7 +82,22 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
     :raises KestraError: if the server cannot be read.
     """
     with connect(settings.connection) as client:
-        return make_plan(settings, client, observer=observer)
+        result = make_plan(settings, client, observer=observer)
+    check_something(result, settings)
+    return result
+
+
+def check_something(result: PlanResult, settings: Settings) -> None:
+    """Refuse a plan that has looked at no flow and changes nothing.
+
+    Where flows would be deleted as Git has none any more, the guards have a say.
+
+    :raises UsageError: nothing was found.
+    """
+    plan = result.plan
+    if plan is None or plan.writes or plan.because(Reason.DROPPED):
+        return
+    check_found(result.repository, settings, selected=plan.flows)
 
 
 def make_plan(

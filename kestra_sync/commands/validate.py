@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.connect import connect
+from kestra_sync.commands.found import check_found
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Desired, Diagnostic, Flow, Repository, Severity
 from kestra_sync.observer import SILENT, Observer
@@ -59,6 +60,7 @@ def validate(
     repository = load(
         settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
     )
+    check_found(repository, settings, selected=len(repository.flows))
     server = None
     if offline:
         _, said = check_flows(repository.flows, settings, release)

@@ -79,6 +79,8 @@ class ApiError(KestraError):
     """
 
     default_remedy: str | None = None
+    #: What the status means, for a server that says nothing.
+    words: str = ""
 
     def __init__(
         self,
@@ -89,7 +91,8 @@ class ApiError(KestraError):
         *,
         may_have_written: bool = False,
     ) -> None:
-        text = f": {server_message}" if server_message else ""
+        said = server_message or self.words
+        text = f": {said}" if said else ""
         super().__init__(f"{method} {path}: {status}{text}", remedy=self.default_remedy)
         self.status = status
         self.method = method
@@ -101,6 +104,7 @@ class ApiError(KestraError):
 class Unauthorized(ApiError):
     """401: no or wrong credentials (exit 77)."""
 
+    words = "the server does not accept the credentials"
     exit_code = ExitCode.NOT_ALLOWED
     default_remedy = CREDENTIALS_REMEDY
 
@@ -108,6 +112,7 @@ class Unauthorized(ApiError):
 class Forbidden(ApiError):
     """403: these credentials may not do this (exit 77)."""
 
+    words = "the account is not allowed to do this"
     exit_code = ExitCode.NOT_ALLOWED
     default_remedy = "give the account the permission, or use another one"
 

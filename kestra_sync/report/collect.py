@@ -137,6 +137,10 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
     def body() -> Mapping[str, Any]:
         return {
             "drifted": [drift_json(each, context=context) for each in result.drifted],
+            "kept_off": [
+                {"namespace": each.flow_id.namespace, "id": each.flow_id.id}
+                for each in result.kept_off
+            ],
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
 
@@ -150,7 +154,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
             for each in result.drifted
             if each.before is not None and (applied := each.applied) is not None
         }
-        return drift_lines(planned.plan, result.drifted, diffs)
+        return drift_lines(planned.plan, result.drifted, diffs, result.kept_off)
 
     members = _planned(planned, environment)
     # What would speak against an apply is nothing to do with the question.

@@ -13,7 +13,10 @@ from kestra_sync.report.wording import plural
 
 
 def drift_lines(
-    plan: Plan, drifted: Sequence[Change], diffs: Mapping[FlowId, Sequence[Hunk]]
+    plan: Plan,
+    drifted: Sequence[Change],
+    diffs: Mapping[FlowId, Sequence[Hunk]],
+    kept_off: Sequence[Change] = (),
 ) -> Iterator[Line]:
     """Each flow that others changed, with what they did to it, then one line that counts."""
     yield header(plan, "drift")
@@ -28,6 +31,12 @@ def drift_lines(
             columns.append(words(each))
             yield line("  ", Span("!", Style.ALERT), " ", "   ".join(columns))
             yield from diff_lines(diffs.get(each.flow_id, ()), indent=6)
+    if kept_off:
+        yield BLANK
+        words_ = f"  {plural(len(kept_off), 'flow')} switched off on the server, kept off:"
+        yield line(Span(words_, Style.DIM))
+        for each in kept_off:
+            yield line(Span(f"    {each.flow_id}", Style.DIM))
     yield BLANK
     verdict = (
         f"Drift: {plural(len(drifted), 'flow')} changed on the server since the last apply."

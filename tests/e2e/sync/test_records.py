@@ -29,12 +29,13 @@ def test_drift_shows_what_others_did_and_nothing_else(repo: Repo) -> None:
     assert '+     message: "by hand"' in ran.out
     assert "changed_in_git" not in ran.out
     assert "foreign" not in ran.out
-    assert "Drift: 3 flows changed on the server since the last apply." in ran.out
+    assert "Drift: 2 flows changed on the server since the last apply." in ran.out
 
     document = repo.run("drift", "--format", "json").json
     assert document["exit_code"] == 2
     found = [each["flow"]["id"] for each in document["drifted"]]
-    assert found == ["deleted", "edited", "switched"]
+    assert found == ["deleted", "edited"]
+    assert [each["id"] for each in document["kept_off"]] == ["switched"]
     assert document["drifted"][0]["deleted"] is True
 
 
@@ -58,14 +59,22 @@ def test_drift_needs_a_name(repo: Repo) -> None:
     assert "name" in ran.err
 
 
-def test_switched_off_is_drift_only_until_it_is_recorded(repo: Repo) -> None:
+def test_switched_off_is_listed_and_no_drift(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     repo.apply()
     repo.edit("a", source + b"\ndisabled: true")
+    for _ in range(2):  # before an apply has recorded it, and after
+        ran = repo.run("drift")
+        assert ran.code == 0
+        assert "1 flow switched off on the server, kept off:" in ran.out
+        found = repo.run("drift", "--format", "json").json
+        assert found["drifted"] == []
+        assert [each["id"] for each in found["kept_off"]] == ["a"]
+        assert repo.apply().code == 0
+    # What else was done to it is drift.
+    repo.edit("a", repo.source("a", "by hand") + b"\ndisabled: true")
     assert repo.run("drift").code == 2
-    assert repo.apply().code == 0
-    assert repo.run("drift").code == 0
 
 
 def test_history_lists_the_applies_newest_first(repo: Repo) -> None:

@@ -23,6 +23,7 @@ _LEFT_OUT = {
     "--junit": "the input output",
     "--journal": "for whoever looks at a machine",
     "--refresh-only": "done by hand, once",
+    "--dry-run": "the command plan",
     "--help": "no run",
     "--kestra": "a look ahead before an upgrade, by hand",
 }

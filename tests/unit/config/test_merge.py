@@ -193,11 +193,14 @@ def test_variables_stand_for_options(here: Path) -> None:
     for folder in ("jobs", "prod"):
         (here / folder).mkdir()
     run = CliRunner().invoke(
-        main, ["validate", "--offline"], env={"KESTRA_SYNC_CONFIG": "other.yaml"}
+        main,
+        ["validate", "--offline", "--allow-empty"],
+        env={"KESTRA_SYNC_CONFIG": "other.yaml"},
     )
     assert "0 flows in jobs" in run.output
     env = {"KESTRA_SYNC_CONFIG": "other.yaml", "KESTRA_SYNC_ENVIRONMENT": "prod"}
     run = CliRunner().invoke(main, ["validate", "--offline"], env=env)
-    assert "0 flows in prod" in run.output
+    assert isinstance(run.exception, UsageError)
+    assert "there are no flows in prod" in run.exception.message
     run = CliRunner().invoke(main, ["validate", "--offline", "-e", "dev"], env=env)
     assert isinstance(run.exception, UsageError)

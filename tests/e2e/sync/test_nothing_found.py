@@ -1,0 +1,30 @@
+"""A run that has looked at nothing is not green; ``apply --dry-run`` is a plan."""
+
+from __future__ import annotations
+
+from tests.e2e.sync.conftest import Repo
+
+
+def test_nothing_found_is_refused_unless_it_is_allowed(repo: Repo) -> None:
+    repo.config()
+    for command in (["validate"], ["plan"], ["apply", "--yes"], ["graph"]):
+        ran = repo.run(*command)
+        assert ran.code == 64, command
+        assert "there are no flows in flows" in ran.err
+        assert repo.run(*command, "--allow-empty").code == 0, command
+    repo.flow("a")
+    repo.flow("b")
+    assert repo.run("plan", "--only", "*/typo").code == 64
+    dry = repo.run("apply", "--dry-run", "--format", "json")
+    assert dry.code == 0
+    assert dry.json["command"] == "plan"
+    assert dry.reasons() == {"a": "create new", "b": "create new"}
+    assert repo.lives() == {}
+    assert repo.apply().code == 0
+    # With a record that lists flows it is the guard which speaks.
+    repo.remove("a")
+    repo.remove("b")
+    assert "empty-repository" in repo.plan().refused()
+    assert "empty-repository" in repo.plan("--allow-empty").refused()
+    assert repo.apply("--allow-large").code == 0
+    assert repo.run("plan").code == 64
