@@ -134,9 +134,14 @@ def apply(
         plan = planned.plan
         assert plan is not None
         confirmed = confirm(planned)
+        reviewed = saved is not None or bool(options.expect_digest)
+        met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
+        if reviewed and met:
+            # Somebody created the flow since: what has moved says more than that it is theirs.
+            _same_plan(planned, saved, options.expect_digest)
         if planned.exit_code(detailed=False) is not ExitCode.OK:
             return ApplyResult(planned)
-        if saved is not None or options.expect_digest:
+        if reviewed:
             _same_plan(planned, saved, options.expect_digest)
         if plan.changes_anything and not confirmed and not options.refresh_only:
             return ApplyResult(planned, declined=True)

@@ -18,7 +18,7 @@ def prepared(repo: Repo) -> tuple[dict[str, bytes], list[object]]:
 
     ``z_last`` calls all that is created or updated, so it is written after them.
     """
-    repo.config()
+    repo.config("on_first_contact: overwrite\n")
     for name in ("update", "gone", "stays", "z_last", "old_name"):
         repo.flow(name, name)
     assert repo.apply().code == 0
