@@ -45,6 +45,7 @@ class Recorder:
         self._before = inventory
         self._at, self._place = at or place, place
         self._plan = plan
+        self._origin = origin
         self._clock = clock
         self._left_open = _left_open(inventory, plan) if inventory is not None else {}
         self._had_intent = inventory is not None and inventory.intent is not None
@@ -184,6 +185,8 @@ class Recorder:
             branch=self._current.branch,
             result=result,
             counts=dict(counts),
+            dirty=self._origin.dirty,
+            by=self._origin.by,
         )
         history = (*self._current.history, run)[-_HISTORY:]
         self._current = self._keeper.store(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from kestra_sync.errors import UsageError
-from kestra_sync.inventory.origin import Origin, origin
+from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.read import (
     Elsewhere,
     KvReads,
@@ -16,6 +17,7 @@ from kestra_sync.inventory.read import (
 )
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope, Target
+from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings
 
 
@@ -72,7 +74,18 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target
     :raises KestraError: if the KV store cannot be read.
     """
     place = place_of(settings, scope)
-    here = origin()
+    here = _here(settings)
     found = find_inventory(kv, place, scope, here.repository)
     check_owner(found.inventory, here.repository, target, take_over=settings.take_over)
     return Ownership(place, found.inventory, here, found.at, found.similar, settings.take_over)
+
+
+def _here(settings: Settings) -> Origin:
+    """The origin of the files, whether they are those of its commit, and who deploys them.
+
+    Also a file below the paths that was never added to Git makes the tree dirty: it is deployed,
+    and the commit does not have it.
+    """
+    here = origin()
+    dirty = here.commit is not None and is_dirty(Path(), untracked=settings.paths)
+    return replace(here, dirty=bool(dirty), by=actor())

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from kestra_sync.errors import RefusedError
+from kestra_sync.inventory.origin import short_name
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.model import FlowId, Scope, Target
 
@@ -51,7 +52,7 @@ def to_json(inventory: Inventory) -> dict[str, Any]:
                 *(_resource_json(inventory.resources[key]) for key in sorted(inventory.resources)),
                 *inventory.unknown,
             ],
-            "history": [_without_nothing(vars(run)) for run in inventory.history],
+            "history": [_run_json(run) for run in inventory.history],
         }
     )
 
@@ -240,6 +241,10 @@ def _resource(value: Mapping[str, Any]) -> Resource:
     )
 
 
+def _run_json(run: Run) -> dict[str, Any]:
+    return _without_nothing({**vars(run), "dirty": run.dirty or None})
+
+
 def _run(value: Mapping[str, Any]) -> Run:
     return Run(
         generation=_number(value["generation"]),
@@ -248,6 +253,8 @@ def _run(value: Mapping[str, Any]) -> Run:
         branch=_maybe(value.get("branch")),
         result=_text(value["result"]),
         counts={key: _number(number) for key, number in (value.get("counts") or {}).items()},
+        dirty=bool(value.get("dirty")),
+        by=short_name(_maybe(value.get("by"))),
     )
 
 

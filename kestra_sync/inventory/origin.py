@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from kestra_sync.safe.text import visible
+
+#: Characters of a name that are kept in the record.
+_LONGEST_NAME = 80
+
+#: Where CI systems name the person whose push, click or schedule started the job.
+_ACTORS = (
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "BITBUCKET_STEP_TRIGGERER_UUID",
+    "BUILD_REQUESTEDFOR",  # Azure Pipelines
+    "CIRCLE_USERNAME",
+    "BUILD_USER_ID",  # Jenkins, with its plugin "build user vars"
+)
 
 
 @dataclass(frozen=True)
@@ -14,11 +30,36 @@ class Origin:
     """Where the files come from.
 
     :param repository: host and path, such as ``github.com/acme/flows``; ``""`` if unknown.
+    :param dirty: the files may differ from ``commit``; see ``commands/ownership.py``.
+    :param by: who runs this; see :func:`actor`.
     """
 
     repository: str = ""
     commit: str | None = None
     branch: str | None = None
+    dirty: bool = False
+    by: str | None = None
+
+
+def actor(environ: Mapping[str, str] | None = None) -> str | None:
+    """Who runs this: the person that CI names, else the user of the operating system.
+
+    Harmless to print and at most 80 characters long. ``None`` if neither is known, as in a
+    container whose user has no name.
+    """
+    env = os.environ if environ is None else environ
+    for variable in _ACTORS:
+        if name := short_name(env.get(variable)):
+            return name
+    try:
+        return short_name(getpass.getuser())
+    except (KeyError, OSError, ImportError):  # no such user; Windows without USERNAME
+        return None
+
+
+def short_name(name: str | None) -> str | None:
+    """A name that may be stored and printed; ``None`` if nothing is left of it."""
+    return visible((name or "").strip())[:_LONGEST_NAME] or None
 
 
 def origin(directory: str = ".", environ: Mapping[str, str] | None = None) -> Origin:

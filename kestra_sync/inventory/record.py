@@ -49,6 +49,9 @@ class Run:
 
     :param result: ``applied``, ``partial``, ``failed``, ``interrupted``, ``rolled-back``,
         ``adopted``.
+    :param dirty: the working tree had changes that are not in ``commit``.
+    :param by: who ran it, as CI or the operating system names them; ``None`` if that is unknown,
+        as in records of kestra-sync 0.1.
     """
 
     generation: int
@@ -57,6 +60,8 @@ class Run:
     branch: str | None
     result: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    dirty: bool = False
+    by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,23 @@ from kestra_sync.safe.paths import read_resolved
 _AT_ONCE = 300
 
 
-def is_dirty(directory: Path) -> bool | None:
-    """Whether tracked files differ from the commit; ``None`` if that cannot be told."""
+def is_dirty(directory: Path, *, untracked: Sequence[Path | str] = ()) -> bool | None:
+    """Whether tracked files differ from the commit; ``None`` if that cannot be told.
+
+    :param untracked: files and folders in which files that Git does not track count, too; what is
+        outside of the checkout is passed over.
+    """
+    status = [*_filters_off(directory), "status", "--porcelain", "-z", "--ignore-submodules=dirty"]
+    top = checkout_of(directory.resolve())
+    paths = [Path(each).resolve() for each in untracked]
+    below = [str(each) for each in paths if top is not None and each.is_relative_to(top)]
     try:
-        changed = git(
-            directory, *_filters_off(directory), "status", "--porcelain", "-z",
-            "--untracked-files=no", "--ignore-submodules=dirty",
-        )  # fmt: skip
+        changed = git(directory, *status, "--untracked-files=no")
+        if below and not changed:
+            changed = git(
+                directory, "--literal-pathspecs", *status, "--untracked-files=normal",
+                "--", *below,
+            )  # fmt: skip
     except GitError:
         return None
     return bool(changed)

@@ -35,16 +35,30 @@ def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
     if not runs:
         yield line(f"No apply of {place.name!r} is recorded in {place.namespace}.")
         return
-    rows = [("when", "commit", "branch", "result", "changes")]
+    rows = [("when", "commit", "branch", "by", "result", "changes")]
     for run in runs:
         counts = ", ".join(
             f"{run.counts[name]:,} {_COUNTED.get(name, name)}"
             for name in sorted(run.counts, key=_rank)
         )
         rows.append(
-            (run.time, (run.commit or "-")[:10], run.branch or "-", run.result, counts or "-")
+            (
+                run.time,
+                _commit(run.commit, dirty=run.dirty),
+                run.branch or "-",
+                run.by or "-",
+                run.result,
+                counts or "-",
+            )
         )
     yield from table(rows)
+
+
+def _commit(commit: str | None, *, dirty: bool, unknown: str = "-") -> str:
+    """A short commit, which says so if the files were not those of the commit."""
+    if commit is None:
+        return unknown
+    return f"{commit[:10]} (dirty)" if dirty else commit[:10]
 
 
 def inventory_lines(found: Lookup) -> Iterator[Line]:
@@ -58,11 +72,14 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
                 f" repository, with {plural(len(other.inventory.resources), 'flow')}."
             )
         return
+    last = inventory.history[-1] if inventory.history else None
+    dirty = last is not None and last.dirty and last.commit == inventory.commit
+    commit = _commit(inventory.commit, dirty=dirty, unknown="unknown")
     yield line(
         Span(inventory.name, Style.HEADING),
         f" · in {found.at.namespace} · {plural(len(inventory.resources), 'flow')}"
         f" · scope {', '.join(inventory.scope.namespaces)}"
-        f" · commit {(inventory.commit or 'unknown')[:10]} · {inventory.time}",
+        f" · commit {commit} · {inventory.time}",
     )
     if found.moves:
         yield line(

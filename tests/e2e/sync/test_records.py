@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
+import pytest
+
 from tests.e2e.sync.conftest import Repo
 
 
@@ -88,11 +92,40 @@ def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
     ran = repo.run("history")
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0].split() == ["when", "commit", "branch", "result", "changes"]
+    assert lines[0].split() == ["when", "commit", "branch", "by", "result", "changes"]
     assert "1 created, 1 updated" in lines[1]
     assert "1 created" in lines[2]
     runs = repo.run("history", "--format", "json").json["runs"]
     assert [run["result"] for run in runs] == ["applied", "applied"]
+
+
+def test_history_says_who_applied_what_is_in_no_commit(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edited files as well as new ones; what lies elsewhere in the checkout does not matter."""
+    monkeypatch.setenv("GITHUB_ACTOR", "ada")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    repo.config()
+    repo.flow("a")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+        subprocess.run(["git", *who, *words], cwd=repo.root, check=True)
+    (repo.root / "notes.txt").write_text("not a flow")
+    repo.apply()
+    repo.flow("b")
+    repo.apply()
+    repo.flow("a", "two")
+    repo.apply()
+    shown = repo.run("history").out.splitlines()[1:]
+    assert ["(dirty)" in each for each in shown] == [True, True, False]
+    assert all(" ada " in each for each in shown)
+    runs = repo.run("history", "--format", "json").json["runs"]
+    assert [(run.get("dirty"), run["by"]) for run in runs] == [
+        (None, "ada"),
+        (True, "ada"),
+        (True, "ada"),
+    ]
+    assert "(dirty)" in repo.run("inventory").out
 
 
 def test_an_apply_that_changes_nothing_leaves_no_line(repo: Repo) -> None:

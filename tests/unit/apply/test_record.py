@@ -55,7 +55,7 @@ class Recorded:
         self.kv = KvStore()
         if before is not None:
             self.kv.values[PLACE.key] = to_json(before)
-        origin = Origin("github.com/acme/flows", "c0ffee", "main")
+        origin = Origin("github.com/acme/flows", "c0ffee", "main", dirty=True, by="ada")
         self.recorder = Recorder(self.kv, PLACE, before, plan, origin, lambda: "now")
 
     @property
@@ -90,6 +90,7 @@ def test_the_intent_comes_first_and_goes_last() -> None:
     assert after.resources == {A: resource(source=NEW, revision=2)}
     assert after.history[-1].result == "applied"
     assert after.history[-1].counts == {"update": 1}
+    assert (after.history[-1].dirty, after.history[-1].by) == (True, "ada")
 
 
 def test_a_move_is_meant_as_two_writes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_json
-from kestra_sync.inventory.origin import Origin, origin
+from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import read_others
 from kestra_sync.inventory.read import (
     Place,
@@ -541,3 +542,45 @@ def test_where_we_are_may_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert origin(str(tmp_path), {}) == Origin()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert origin(str(tmp_path), {}) == Origin()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"GITHUB_ACTOR": "ada"}, "ada"),
+        ({"GITLAB_USER_LOGIN": "grace"}, "grace"),
+        ({"BITBUCKET_STEP_TRIGGERER_UUID": "{5f1c}"}, "{5f1c}"),
+        ({"GITHUB_ACTOR": " ", "GITLAB_USER_LOGIN": "grace"}, "grace"),
+        ({"GITHUB_ACTOR": "a\x1b[2Jb\nc"}, "a\\x1b[2Jb\\x0ac"),
+        ({"GITHUB_ACTOR": "x" * 1000}, "x" * 80),
+        ({}, "me"),
+    ],
+)
+def test_who_runs_it(
+    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "me")
+    assert actor(environ) == expected
+
+
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)
+    assert actor({}) is None
+
+
+def test_a_run_says_who_and_whether_dirty_and_older_records_do_not() -> None:
+    """Members that older versions pass over; absent they mean nothing known, and clean."""
+    run = {"generation": 1, "time": "t", "commit": "c0ffee", "result": "applied", "counts": {}}
+    value = {**SMALL, "history": [run, {**run, "dirty": True, "by": "ada\x1b" + "x" * 100}]}
+    assert (value["format"], value["min_reader"]) == (1, 1)
+    first, second = from_json(value).history
+    assert (first.dirty, first.by) == (False, None)
+    assert (second.dirty, second.by) == (True, "ada\\x1b" + "x" * 73)
+    written = to_json(from_json(value))["history"]
+    assert "dirty" not in written[0]
+    assert "by" not in written[0]
+    assert written[1]["dirty"] is True
+    with pytest.raises(InventoryError, match="damaged"):
+        from_json({**value, "history": [{**run, "by": ["ada"]}]})

@@ -384,6 +384,8 @@ def test_dirty_means_tracked_files(
     clone(origin, here, "--recurse-submodules", monkeypatch=monkeypatch)
     write(here, "flows/new.yaml", flow("new"))
     assert is_dirty(here) is False
+    assert is_dirty(here, untracked=["flows/a", str(tmp_path)]) is False
+    assert is_dirty(here, untracked=["flows"]) is True
     Path("flows/a/one.yaml").unlink()
     assert is_dirty(here) is True
     assert is_dirty(tmp_path) is None

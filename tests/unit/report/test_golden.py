@@ -364,7 +364,7 @@ def test_history() -> None:
             "partial",
             {"update": 2, "failed": 1, "not-attempted": 3, "delete": 1, "other": 4},
         ),
-        Run(6, "2026-01-03T12:00:00Z", "fedcba", "feature/x", "adopted", {}),
+        Run(6, "2026-01-03T12:00:00Z", "fedcba", "feature/x", "adopted", {}, dirty=True, by="ada"),
     )
     check_golden("history.txt", text(history_lines(PLACE, _inventory(history=runs))))
     check_golden("history_none.txt", text(history_lines(PLACE, None)))

@@ -176,7 +176,7 @@ def _full() -> Inventory:
         "2026-01-01T12:00:00Z",
         Intent("2026-01-01T12:00:00Z", "0123", {key: None, FlowId("acme", "b"): resource}),
         {key: resource},
-        (Run(3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}),),
+        (Run(3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}, True, "ada"),),
     )
 
 
