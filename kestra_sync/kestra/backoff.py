@@ -23,7 +23,8 @@ class Backoff:
     longest_asked: float = 60.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
-    jitter: Callable[[], float] = random.random
+    # A generator of its own: waiting threads leave the state of the shared one alone.
+    jitter: Callable[[], float] = random.Random().random  # noqa: S311 - spreads load, no secret
 
     def wait(self, attempt: int, asked: float | None = None, end: float | None = None) -> None:
         """Wait after ``attempt`` (from 0) has failed, not beyond ``end`` of the monotonic clock."""

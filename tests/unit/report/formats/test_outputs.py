@@ -88,7 +88,7 @@ def test_what_cannot_be_is_said_before_the_run(
 def test_no_permission_is_told_before_the_run(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may write everywhere, so the answer is staged."""
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
-    with pytest.raises(UsageError, match="permission denied"):
+    with pytest.raises(UsageError, match="Permission denied"):
         parse_outputs(["html=report.html"], "text")
 
 
@@ -101,7 +101,7 @@ def test_what_fails_at_the_end_does_not_hide_the_result(
     assert run(["validate", "--format", "json", "-o", "html=flows"]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["exit_code"] == 0
-    assert printed.err == "kestra-sync: error: flows cannot be written: Is a directory\n"
+    assert printed.err == "kestra-sync: error: flows cannot be written: it is a directory\n"
     assert worse(ExitCode.CONFLICT, ["x"]) is ExitCode.CONFLICT
     assert write_output(Wanted("text", "flows"), "x") is not None
 
