@@ -189,6 +189,17 @@ def unlock(kv: KvLocks, place: Place, holder: Holder) -> bool:
     return True
 
 
+def try_to_write(kv: KvLocks, place: Place) -> None:
+    """Make a call that needs the permission to write a record and changes nothing.
+
+    Deletes a key that does not exist: its name is made up for this one call.
+
+    :raises Forbidden: it may not be written.
+    :raises KestraError: the server could not be asked.
+    """
+    kv.delete(place.namespace, f"kestra-sync-probe.{uuid.uuid4().hex}")
+
+
 def whoami() -> str:
     """A name for messages: the CI job, or user, host and process."""
     if os.environ.get("GITHUB_RUN_ID"):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kestra_sync.apply.lock import read_holder
+from kestra_sync.apply.lock import read_holder, try_to_write
 from kestra_sync.commands.connect import connect, target_of
+from kestra_sync.commands.found import check_found
 from kestra_sync.commands.gather import scope_of
 from kestra_sync.commands.ownership import place_of
 from kestra_sync.commands.validate import check_flows
-from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
 from kestra_sync.kestra.client import KestraClient
-from kestra_sync.model import Severity, StrEnum
+from kestra_sync.kestra.errors import Forbidden, Unauthorized
+from kestra_sync.model import Repository, Severity, StrEnum
 from kestra_sync.repo.load import load
 from kestra_sync.settings import Settings
 
@@ -34,6 +36,7 @@ class Checkup:
 
     :param remedy: what to do about it, where something is to be done.
     :param exit_code: what a plan would end with because of it.
+    :param stops_apply: a plan can be made, but an apply would be refused by the server.
     """
 
     question: str
@@ -41,6 +44,7 @@ class Checkup:
     answer: str
     remedy: str | None = None
     exit_code: ExitCode = ExitCode.OK
+    stops_apply: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,14 @@ class Diagnosis:
         failed = (each.exit_code for each in self.checkups if each.health is Health.FAILED)
         return next(failed, ExitCode.OK)
 
+    @property
+    def stops_apply(self) -> bool:
+        """Whether a plan can be made and an apply cannot."""
+        return any(each.stops_apply for each in self.checkups)
+
 
 def doctor(settings: Settings) -> Diagnosis:
-    """Ask everything that a plan and an apply depend on. Nothing is written.
+    """Ask everything that a plan and an apply depend on. Nothing is changed.
 
     :raises UsageError: for connection settings that make no sense.
     """
@@ -68,6 +77,8 @@ def doctor(settings: Settings) -> Diagnosis:
             ("credentials", lambda: _credentials(client)),
             ("inventory", lambda: _inventory(client, settings)),
             ("lock", lambda: _lock(client, settings)),
+            ("executions", lambda: _executions(client, settings)),
+            ("writing", lambda: _writing(client, settings)),
         ]
         broken = False
         for question, answer in asked:
@@ -101,17 +112,33 @@ def _files(settings: Settings) -> Checkup:
             "see 'kestra-sync validate --offline'",
             ExitCode.INVALID,
         )
+    skipped = _skipped(repository)
     if not repository.flows:
+        try:
+            check_found(repository, settings, selected=0)
+        except UsageError as error:
+            return Checkup(
+                "files", Health.FAILED, error.message + skipped, error.remedy, error.exit_code
+            )
         return Checkup(
-            "files", Health.WARNING, f"no flows in {repository.source}", "check the paths"
+            "files", Health.WARNING, f"no flows in {repository.source}{skipped}", "check the paths"
         )
     scope = scope_of(repository, settings.scope)
     return Checkup(
         "files",
         Health.OK,
         f"{len(repository.flows)} flows in {repository.source}, scope"
-        f" {', '.join(scope.namespaces)}{' (exactly)' if scope.exact else ''}",
+        f" {', '.join(scope.namespaces)}{' (exactly)' if scope.exact else ''}{skipped}",
     )
+
+
+def _skipped(repository: Repository) -> str:
+    """The files that were passed over as no flows, in words: one of them may be a broken flow."""
+    found = [f"{each.path} ({each.reason})" for each in repository.skipped]
+    if not found:
+        return ""
+    more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+    return f"; not read as flows: {', '.join(found[:3])}{more}"
 
 
 def _server(client: KestraClient) -> Checkup:
@@ -194,4 +221,43 @@ def _lock(client: KestraClient, settings: Settings) -> Checkup:
         Health.WARNING,
         f"held by {holder.who} since {holder.since}",
         "wait for that run; if it is dead, 'kestra-sync unlock' takes the lock away",
+    )
+
+
+def _executions(client: KestraClient, settings: Settings) -> Checkup:
+    try:
+        client.executions.search(settings.scope, page_size=1, limit=1)
+    except (Forbidden, Unauthorized) as error:
+        return Checkup(
+            "executions",
+            Health.WARNING,
+            f"may not be read: {error.message}",
+            "smoke tests, 'executions' and 'run' need the permission to read and start them",
+        )
+    return Checkup(
+        "executions", Health.OK, "may be read; starting one, as smoke tests do, was not tried"
+    )
+
+
+def _writing(client: KestraClient, settings: Settings) -> Checkup:
+    if settings.name is None or settings.scope is None:
+        return Checkup(
+            "writing", Health.SKIPPED, "not tried: without a name there is no record to write"
+        )
+    place = _found(client, settings).wanted
+    try:
+        try_to_write(client.kv, place)
+    except (Forbidden, Unauthorized) as error:
+        return Checkup(
+            "writing",
+            Health.WARNING,
+            f"may not write the KV store of {place.namespace}: {error.message}",
+            "a plan needs no such permission; an apply keeps its record and its lock there",
+            stops_apply=True,
+        )
+    return Checkup(
+        "writing",
+        Health.OK,
+        f"may write the KV store of {place.namespace} (the server took the deletion of a key that"
+        " does not exist); writing flows was not tried, because that changes them",
     )

@@ -28,7 +28,9 @@ def doctor_lines(diagnosis: Diagnosis) -> Iterator[Line]:
         if each.remedy:
             yield line(Span(f"           {'':<{width}}{each.remedy}", Style.DIM))
     yield BLANK
-    if diagnosis.exit_code is ExitCode.OK:
+    if diagnosis.exit_code is ExitCode.OK and diagnosis.stops_apply:
+        yield line(Span("Ready to plan, not to apply: see above.", Style.WARNING))
+    elif diagnosis.exit_code is ExitCode.OK:
         yield line(Span("Ready to plan and apply.", Style.GOOD))
     else:
         yield line(Span("Not ready: see above.", Style.ERROR))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.sync.conftest import Repo
+from tests.support.proxy import FaultProxy, Rule, reply
 
 
 def _health(repo: Repo, *args: str) -> dict[str, str]:
@@ -55,14 +56,43 @@ def test_doctor_finds_everything_in_place(repo: Repo) -> None:
 
 
 def test_doctor_says_what_is_missing(repo: Repo) -> None:
-    repo.write("flows/broken.yaml", "id: [\n")
+    repo.write("flows/broken.yaml", "id: a\nnamespace: acme\ntasks: [\n")
     ran = repo.run("doctor")
     assert ran.code == 3
     assert "see 'kestra-sync validate --offline'" in ran.out
     health = _health(repo)
     assert health["files"] == "failed"
     assert health["inventory"] == "warning"
-    assert health["lock"] == "skipped"
+    assert health["lock"] == health["writing"] == "skipped"
+    assert health["executions"] == "ok"
+
+
+def test_doctor_names_files_that_are_no_flows(repo: Repo) -> None:
+    """A flow that is broken at its first line does not show that it is one."""
+    repo.write("flows/broken.yaml", "id: [\n")
+    ran = repo.run("doctor")
+    assert ran.code == 64
+    assert "there are no flows in flows" in ran.out
+    assert "not read as flows: flows/broken.yaml" in ran.out
+    repo.flow("a")
+    ran = repo.run("doctor")
+    assert ran.code == 0
+    assert "not read as flows: flows/broken.yaml" in ran.out
+
+
+def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> None:
+    """An account that may only read: a plan works, an apply would not."""
+    repo.config()
+    repo.flow("a")
+    proxy.add(Rule(reply(403), "DELETE", r"/kv/kestra-sync-probe\.", times=None))
+    proxy.add(Rule(reply(403), "GET", r"/executions/search", times=None))
+    ran = repo.run("doctor")
+    assert ran.code == 0
+    assert f"may not write the KV store of {repo.namespace}" in ran.out
+    assert "may not be read" in ran.out
+    assert ran.out.endswith("Ready to plan, not to apply: see above.\n")
+    proxy.clear()
+    assert repo.run("doctor").out.endswith("Ready to plan and apply.\n")
 
 
 def test_doctor_sees_locks_and_unfinished_runs(repo: Repo) -> None:
