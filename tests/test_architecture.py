@@ -28,7 +28,7 @@ _ALLOWED: dict[str, set[str]] = {
     "config": {"repo", "checks", "plan"}, # the choices and rules that it names
     "inventory": {"kestra"},
     "live": {"kestra", "repo"},
-    "checks": {"repo"},
+    "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
     "apply": {"kestra", "live", "inventory", "plan"},
     "smoke": {"kestra", "repo"},

@@ -7,12 +7,14 @@ this check, which sees nested tasks and knows what is about to be deployed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from kestra_sync.model import Desired, Diagnostic, FlowId, Scope, Severity
+from kestra_sync.checks.rules import RULES
+from kestra_sync.model import Desired, Diagnostic, FlowId, Position, Scope, Severity
+from kestra_sync.plan.order import order
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_flow
+from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import Reference, ReferenceKind, references
 
 
@@ -28,7 +30,7 @@ def dangling(desired: Iterable[Desired], known: Collection[FlowId]) -> tuple[Dan
     """The references of ``desired`` to flows that are not ``known``."""
     found: list[Dangling] = []
     for each in desired:
-        parsed = parse_flow(each.flow)
+        parsed = parse_source(each.sent, each.sent_sha256)
         if not isinstance(parsed, ParsedDocument):
             continue
         found.extend(
@@ -54,7 +56,7 @@ def check_dangling(
             continue
         inside = scope.covers(reference.target.namespace)
         serious = inside and reference.kind is not ReferenceKind.FLOW_TRIGGER
-        parsed = parse_flow(flow.flow)
+        parsed = parse_source(flow.sent, flow.sent_sha256)
         assert isinstance(parsed, ParsedDocument)
         verb = "waits for" if reference.kind is ReferenceKind.FLOW_TRIGGER else "calls"
         diagnostics.append(
@@ -69,3 +71,58 @@ def check_dangling(
             )
         )
     return tuple(diagnostics)
+
+
+def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
+    """A warning for each group of flows that call each other, at a call of its first flow.
+
+    Kestra loads such flows, and starts executions of them until something stops it. Flow triggers
+    do not count: waiting for each other starts nothing. Calls whose target is computed are not
+    known.
+    """
+    called: dict[FlowId, dict[FlowId, tuple[Desired, Position]]] = {}
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        if not isinstance(parsed, ParsedDocument):
+            continue
+        targets = called.setdefault(each.flow_id, {})
+        for reference in references(parsed):
+            if reference.resolvable and reference.kind is not ReferenceKind.FLOW_TRIGGER:
+                position = each.file_position(parsed.position_of(reference.path))
+                targets.setdefault(reference.target, (each, position))
+    diagnostics = []
+    for group in order(called, {flow: tuple(targets) for flow, targets in called.items()}).cycles:
+        circle = _circle(group, called)
+        flow, position = called[circle[0]][circle[1]]
+        diagnostics.append(
+            Diagnostic(
+                path=flow.path,
+                position=position,
+                severity=RULES["reference-cycle"].severity,
+                rule="reference-cycle",
+                message=f"these flows call each other: {' -> '.join(map(str, circle))}",
+                remedy="remove one of the calls, or make sure that a condition ends the recursion",
+                flow=flow.flow_id,
+            )
+        )
+    return tuple(diagnostics)
+
+
+def _circle(group: tuple[FlowId, ...], called: Mapping[FlowId, Collection[FlowId]]) -> list[FlowId]:
+    """The shortest way from the first flow of ``group`` back to it, both ends included."""
+    first = group[0]
+    inside = set(group)
+    came_from: dict[FlowId, FlowId] = {}
+    ways = [first]
+    for flow in ways:  # grows while it is walked
+        for other in sorted(inside.intersection(called[flow])):
+            if other == first and flow != first:
+                circle = [first, flow]
+                while flow != first:
+                    flow = came_from[flow]
+                    circle.append(flow)
+                return circle[::-1]
+            if other != first and other not in came_from:
+                came_from[other] = flow
+                ways.append(other)
+    raise AssertionError("a cycle leads back to each of its flows")

@@ -103,6 +103,7 @@ _WARNINGS = _rules(
     flow_unknown_value="A type or value that Kestra is not known to have",
     deprecated="A property or type that Kestra will drop",
     server_property="A property that the server sets by itself",
+    reference_cycle="Flows call each other in a circle",
     unused_ignore="A comment `# kestra-sync: ignore[…]` that nothing comes of",
 )
 

@@ -131,6 +131,7 @@ def check_flows(
     from kestra_sync.checks.ignores import apply_ignores
     from kestra_sync.checks.offline import check_offline
     from kestra_sync.checks.policy import check_policy, weighed
+    from kestra_sync.checks.references import check_cycles
     from kestra_sync.render.identity import render
 
     desired: list[Desired] = []
@@ -139,6 +140,7 @@ def check_flows(
         each = render(flow)
         desired.append(each)
         diagnostics.extend(check_offline(each, release))
+    diagnostics.extend(check_cycles(desired))
     policy, base = settings.policy, settings.base
     source = settings.source or settings.paths
     diagnostics.extend(

@@ -1,0 +1,67 @@
+"""Flows that call flows: circles among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kestra_sync.checks.references import check_cycles
+from kestra_sync.commands.validate import validate
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
+from kestra_sync.settings import Settings
+
+_CALL = "io.kestra.plugin.core.flow.Subflow"
+
+
+def _source(name: str, *targets: str, kind: str = _CALL) -> bytes:
+    tasks = "".join(
+        f"  - id: to_{target}\n    type: {kind}\n    namespace: acme\n    flowId: {target}\n"
+        for target in targets
+    )
+    return f"id: {name}\nnamespace: acme\ntasks:\n{tasks or '  []'}".encode()
+
+
+def _flow(name: str, *targets: str, kind: str = _CALL) -> Desired:
+    data = _source(name, *targets, kind=kind)
+    return Desired(Flow(FlowId("acme", name), Document(f"{name}.yaml", 0, 1, data)), data)
+
+
+def test_flows_that_call_each_other_are_told_once_at_the_call() -> None:
+    flows = [_flow("ping", "leaf", "pong"), _flow("pong", "ping"), _flow("leaf")]
+    (found,) = check_cycles(flows)
+    assert (found.severity, found.rule) == (Severity.WARNING, "reference-cycle")
+    assert (found.path, found.position) == ("ping.yaml", Position(11, 13))
+    assert found.message.endswith("acme/ping -> acme/pong -> acme/ping")
+
+
+def test_longer_circles_and_several_of_them() -> None:
+    flows = [_flow(*each) for each in ("ab", "bc", "ca", "xy", "yx", "ia")]
+    assert [each.message.partition(": ")[2] for each in check_cycles(flows)] == [
+        "acme/a -> acme/b -> acme/c -> acme/a",
+        "acme/x -> acme/y -> acme/x",
+    ]
+    entangled = [_flow("a", "b", "c"), _flow("b", "a"), _flow("c", "a")]
+    assert len(check_cycles(entangled)) == 1
+
+
+def test_what_is_no_circle() -> None:
+    chain = [_flow("a", "b", "c"), _flow("b", "c"), _flow("c")]
+    assert check_cycles(chain) == ()
+    waiting = "io.kestra.plugin.core.condition.ExecutionFlow"
+    assert check_cycles([_flow("a", "b", kind=waiting), _flow("b", "a")]) == ()
+    assert check_cycles([_flow("a", "{{ inputs.b }}"), _flow("b", "a")]) == ()
+
+
+def test_places_of_sent_bytes_are_those_of_the_file() -> None:
+    ping, pong = _flow("ping", "pong"), _flow("pong", "ping")
+    lines = ping.sent.count(b"\n") + 1
+    sent = Desired(ping.flow, b"# added\n" + ping.sent, (0, *range(lines)))
+    assert check_cycles([sent, pong]) == check_cycles([ping, pong])
+
+
+def test_validate_offline_warns_and_passes(tmp_path: Path) -> None:
+    for name, target in (("ping", "pong"), ("pong", "ping")):
+        (tmp_path / f"{name}.yaml").write_bytes(_source(name, target))
+    result = validate(Settings(paths=(str(tmp_path),)), offline=True)
+    assert [each.rule for each in result.diagnostics] == ["reference-cycle"]
+    assert result.exit_code is ExitCode.OK
