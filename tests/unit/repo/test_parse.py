@@ -10,7 +10,7 @@ import pytest
 from kestra_sync.model import FlowId, Position
 from kestra_sync.repo import ParsedDocument, Problem, events
 from kestra_sync.repo.parse import parse
-from kestra_sync.repo.text import MAX_BYTES
+from kestra_sync.repo.text import MAX_BYTES, decode
 from tests.cases import NEGATIVE, POSITIVE
 
 PURE = pytest.mark.parametrize("pure", [False, True], ids=["c", "python"])
@@ -156,6 +156,20 @@ def test_every_duplicate_is_found() -> None:
 def test_too_large() -> None:
     found = _problem(b"#" * (MAX_BYTES + 1))
     assert (found.rule, found.position) == ("file-too-large", None)
+
+
+@pytest.mark.parametrize("character", ["#", "é", "\U0001f600"], ids=["1", "2", "4 bytes"])
+def test_the_limit_is_counted_in_code_points(character: str) -> None:
+    """Kestra reads 3,145,728 of them and no more, whatever their number of bytes."""
+    start = "a: 1\n#"
+    text = start + character * (3_145_728 - len(start))
+    if len(text.encode()) <= MAX_BYTES:
+        assert decode(text.encode()) == text
+        found = decode(text.encode() + b"#")
+    else:
+        found = decode(text.encode())
+    assert isinstance(found, Problem)
+    assert found.rule == "file-too-large"
 
 
 @PURE
