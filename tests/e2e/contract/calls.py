@@ -7,7 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -17,6 +17,17 @@ FINAL = frozenset(
     ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED")
 )
 PATIENCE_SECONDS = 30.0
+
+
+class Statuses(NamedTuple):
+    """What each line answers."""
+
+    v1: int
+    v2: int
+
+    def of(self, http: Http) -> int:
+        """What the server under test must answer."""
+        return self.v1 if http.server.release < (2, 0) else self.v2
 
 
 def create(http: Http, source: str | bytes) -> requests.Response:

@@ -8,6 +8,8 @@ from tests.e2e.contract.calls import created, found, stored
 from tests.support.server import YAML, Http
 from tests.support.sources import log_flow
 
+pytestmark = pytest.mark.versions
+
 
 def test_trap_replacing_a_namespace_deletes_what_is_not_in_the_body(
     http: Http, namespace: str

@@ -30,6 +30,7 @@ def _accepting(http: Http, path: str, accept: str, method: str = "GET") -> reque
         ("/kv", "application/json"),
         ("/api/v1/plugins/schemas/flow", "application/json"),
         ("/namespaces/{ns}/files/export", "application/octet-stream"),
+        ("/logs/unknown/follow", "text/event-stream"),
     ],
 )
 def test_a_route_answers_its_own_type_and_any(

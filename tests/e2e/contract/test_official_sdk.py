@@ -12,6 +12,8 @@ from tests.e2e.contract.calls import ended, logs
 from tests.support.server import Http, Server
 from tests.support.sources import SLEEP, flow, log_flow, task
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.fixture(scope="session")
 def client(server: Server) -> Any:

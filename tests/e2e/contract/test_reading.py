@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.contract.calls import created, export, found, unzipped
+from tests.e2e.contract.calls import Statuses, created, export, found, unzipped
 from tests.support.server import Http
 from tests.support.sources import log_flow
+
+pytestmark = pytest.mark.versions
 
 
 def test_search_has_revisions_and_no_sources(http: Http, namespace: str) -> None:
@@ -64,12 +66,22 @@ def test_trap_two_prefixes_are_anded(http: Http, family: str) -> None:
     assert export(http, PREFIX=both) == {}
 
 
-def test_one_regex_takes_several_namespaces(http: Http, family: str) -> None:
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(r"($|\.)", Statuses(200, 200)), (r"(\..*)?$", Statuses(200, 400))],
+    ids=["of both versions", "of 1.x only"],
+)
+def test_one_regex_takes_several_namespaces(
+    http: Http, family: str, end: str, status: Statuses
+) -> None:
     escaped = family.replace(".", r"\.")
-    pattern = rf"^({escaped}|{escaped}2)(\..*)?$"
-    expected = [f"{family}.child/f", f"{family}/f", f"{family}2/f"]
-    assert found(http, REGEX=pattern) == expected
-    assert len(export(http, REGEX=pattern)) == 3
+    pattern = rf"^({escaped}|{escaped}2){end}"
+    answer = http.get("/flows/search", params={"filters[namespace][REGEX]": pattern})
+    assert answer.status_code == status.of(http)
+    if answer.ok:
+        expected = [f"{family}.child/f", f"{family}/f", f"{family}2/f"]
+        assert found(http, REGEX=pattern) == expected
+        assert len(export(http, REGEX=pattern)) == 3
 
 
 def test_trap_the_old_namespace_parameter_is_ignored_since_2_0(http: Http, family: str) -> None:

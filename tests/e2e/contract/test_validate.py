@@ -8,6 +8,8 @@ from tests.e2e.contract.calls import created, validate
 from tests.support.server import YAML, Http
 from tests.support.sources import LOG, flow, log_flow, subflow, task
 
+pytestmark = pytest.mark.versions
+
 
 def test_a_valid_flow_has_no_constraints(http: Http, namespace: str) -> None:
     (result,) = validate(http, log_flow(namespace, "good"))

@@ -5,11 +5,12 @@ The rows hold for whatever server the tests run against; the version that answer
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.e2e.contract.calls import (
+    Statuses,
     create,
     created,
     ended,
@@ -26,17 +27,6 @@ from tests.support.sources import LOG, PAUSE, flow, log_flow, task
 pytestmark = pytest.mark.versions
 
 RETURN = "io.kestra.plugin.core.debug.Return"
-
-
-class Statuses(NamedTuple):
-    """What each line answers."""
-
-    v1: int
-    v2: int
-
-    def of(self, http: Http) -> int:
-        """What the server under test must answer."""
-        return self.v1 if http.server.release < (2, 0) else self.v2
 
 
 @pytest.mark.parametrize(

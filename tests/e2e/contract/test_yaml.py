@@ -10,6 +10,8 @@ from tests.e2e.contract.calls import create, created, found, stored, update, val
 from tests.support.server import Http
 from tests.support.sources import LOG, flow, log_flow, task
 
+pytestmark = pytest.mark.versions
+
 
 def _variable(http: Http, namespace: str, text: str) -> Any:
     """What a value becomes where no type is asked for."""
