@@ -16,7 +16,7 @@ from tests.cases import (
     YAML_STRICTER,
     accepted_by_kestra,
 )
-from tests.support.server import Http
+from tests.support.server import YAML, Http
 
 
 def _name(case: Path) -> str:
@@ -45,8 +45,12 @@ def test_kestra_judges_each_case_as_it_says(http: Http, case: Path) -> None:
         assert refusals
 
 
-def test_kestra_reads_yaml_as_we_do(http: Http) -> None:
-    """All files of the corpus, in few requests."""
+def test_kestra_reads_yaml_as_we_do(http: Http, namespace: str) -> None:
+    """All files of the corpus, in few requests.
+
+    2.0 validates a text without the blanks and control characters at its ends, but creates a flow
+    from the text as it is: there, creating is the judge of what we refuse.
+    """
     files = [*YAML_ACCEPTED, *YAML_REFUSED, *YAML_STRICTER]
     sources = [(file, source) for file in files for source in _sources(file)]
     refused: set[Path] = set()
@@ -64,7 +68,15 @@ def test_kestra_reads_yaml_as_we_do(http: Http) -> None:
             if answer.get("constraints")
         }
     assert {file.name for file in (*YAML_ACCEPTED, *YAML_STRICTER) if file in refused} == set()
-    assert {file.name for file in YAML_REFUSED if file not in refused} == set()
+    trimmed = [file for file in YAML_REFUSED if file not in refused]
+    assert not trimmed or http.server.release >= (2, 0), trimmed
+    created = set()
+    for file in trimmed:
+        source = file.read_bytes().replace(b"namespace: x.y", f"namespace: {namespace}".encode())
+        assert namespace.encode() in source
+        if http.post("/flows", data=source, headers=YAML).status_code != 422:
+            created.add(file.name)
+    assert created == set()
 
 
 def _sources(file: Path) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""``docs/versions.md`` names, for each row of its tables, a test that exists."""
+"""``docs/versions.md`` names a test for each row of its table, and README repeats some rows."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def test_each_row_names_a_test() -> None:
     features = [row for row in rows if not row.startswith("| feature |")]
     assert len(features) > 5
     assert [row for row in features if "::test_" not in row] == []
+
+
+def test_the_readme_says_the_same() -> None:
+    text = (_TESTS.parent / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Versions of Kestra")[2]
+    links = re.compile(r"\[(test_\w+)\]\(tests/([\w/]+\.py)\)")
+    rows = [links.sub(r"`\2::\1`", line) for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) > 5
+    assert [row for row in rows if row not in _TEXT.splitlines()] == []
