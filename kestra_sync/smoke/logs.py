@@ -13,8 +13,11 @@ from kestra_sync.smoke.follow import CLOCK, LOG, Clock
 from kestra_sync.smoke.result import LogLine
 from kestra_sync.smoke.server import LogCalls
 
-PATIENCE = 3.0
-"""Seconds to wait for a message that may still be on its way, after the last one that came."""
+PATIENCE = 8.0
+"""Seconds to wait for a message that may still be on its way, after the last one that came.
+
+Under load the log of a real server stood still for 6 seconds. What is there is returned at once.
+"""
 LONGEST = 30.0
 """Seconds to wait for all of them: a server may take its time with thousands."""
 LINES = 12

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
+from kestra_sync.kestra.logs import LogEntry
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
@@ -140,7 +142,28 @@ def test_logs_are_read_until_nothing_more_comes() -> None:
 def test_logs_without_what_is_wanted_are_given_up_soon() -> None:
     clock = FakeClock()
     read_logs(FakeServer().logs, "e1", enough=lambda _entries: False, clock=clock.clock)
-    assert 3 <= clock.time - 100 < 5
+    assert 8 <= clock.time - 100 < 10
+
+
+def test_logs_that_stand_still_for_six_seconds_are_waited_for() -> None:
+    clock = FakeClock()
+    server = FakeServer(log=[entry("first")])
+
+    def enough(entries: Sequence[LogEntry]) -> bool:
+        if clock.time - 100 >= 6 and len(server.log) == 1:
+            server.log.append(entry("late"))
+        return found_in("late", entries) is not None
+
+    entries = read_logs(server.logs, "e1", enough=enough, clock=clock.clock)
+    assert [each.message for each in entries] == ["first", "late"]
+    assert clock.time - 100 < 8
+
+
+def test_logs_that_are_there_are_not_waited_for() -> None:
+    clock = FakeClock()
+    server = FakeServer(log=[entry("there")])
+    read_logs(server.logs, "e1", enough=bool, clock=clock.clock)
+    assert clock.time == 100
 
 
 def test_logs_are_sorted_although_the_server_leaves_zeros_out() -> None:
