@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kestra_sync.checks.rules import RULES
+from kestra_sync.checks.schema import suggestion
 from kestra_sync.model import Desired, Diagnostic, FlowId, Position, Scope, Severity
 from kestra_sync.plan.order import order
 from kestra_sync.repo.document import ParsedDocument
@@ -42,14 +43,20 @@ def dangling(desired: Iterable[Desired], known: Collection[FlowId]) -> tuple[Dan
 
 
 def check_dangling(
-    found: Iterable[Dangling], elsewhere: Collection[FlowId], scope: Scope
+    found: Iterable[Dangling],
+    elsewhere: Collection[FlowId],
+    scope: Scope,
+    known: Collection[FlowId] = (),
 ) -> tuple[Diagnostic, ...]:
     """A diagnostic for each target that is not ``elsewhere`` on the server either.
 
     An error inside the scope, where Git should hold it; a warning outside, where somebody else
     may deploy it later, and for Flow triggers, which simply do not fire.
+
+    :param known: the flows in Git, of which one may have been meant.
     """
     diagnostics = []
+    there = {*known, *elsewhere}
     for each in found:
         reference, flow = each.reference, each.desired
         if reference.target in elsewhere:
@@ -66,7 +73,8 @@ def check_dangling(
                 severity=Severity.ERROR if serious else Severity.WARNING,
                 rule="reference-missing",
                 message=f"{verb} {reference.target}, which is neither in Git nor on the server",
-                remedy="add the flow, or correct namespace and flowId" if serious else None,
+                remedy=_meant(reference.target, there)
+                or ("add the flow, or correct namespace and flowId" if serious else None),
                 flow=flow.flow_id,
             )
         )
@@ -126,3 +134,13 @@ def _circle(group: tuple[FlowId, ...], called: Mapping[FlowId, Collection[FlowId
                 came_from[other] = flow
                 ways.append(other)
     raise AssertionError("a cycle leads back to each of its flows")
+
+
+def _meant(target: FlowId, there: Collection[FlowId]) -> str | None:
+    """A question for the flow with a near id in that namespace, or this id in a near one.
+
+    Whole names are not compared: what they share of a long namespace makes all of them near.
+    """
+    ids = sorted(each.id for each in there if each.namespace == target.namespace)
+    namespaces = sorted(each.namespace for each in there if each.id == target.id)
+    return suggestion(target.id, ids) or suggestion(target.namespace, namespaces)

@@ -89,7 +89,7 @@ def _unknown(path: Path, key: str, known: list[str]) -> Finding:
         "flow-unknown-property",
         (*path, key),
         f"unknown property `{quoted(key)}`",
-        _suggestion(key, known) or "remove it",
+        suggestion(key, known) or "remove it",
         at_key=True,
     )
 
@@ -99,7 +99,7 @@ def _not_allowed(path: Path, value: Any, allowed: list[str]) -> Finding:
         "flow-unknown-value",
         path,
         f"{_name(path)} must be one of {', '.join(allowed)}, not {shown(value)}",
-        _suggestion(str(value), allowed),
+        suggestion(str(value), allowed),
     )
 
 
@@ -113,7 +113,8 @@ def _any(value: Any) -> Any:
     return value
 
 
-def _suggestion(word: str, known: list[str]) -> str | None:
+def suggestion(word: str, known: list[str]) -> str | None:
+    """A question for the nearest of the ``known`` words; ``None`` if none is near."""
     by_lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return f"did you mean `{by_lower[close[0]]}`?" if close else None

@@ -368,7 +368,7 @@ def find_dangling(
         return ()
     namespaces = tuple(sorted({each.namespace for each in targets}))
     elsewhere = {each.flow_id for each in client.flows.search(Scope(namespaces, exact=True))}
-    return check_dangling(found, elsewhere.difference(gone), scope)
+    return check_dangling(found, elsewhere.difference(gone), scope, known)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

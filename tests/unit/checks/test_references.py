@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kestra_sync.checks.references import check_cycles
+import pytest
+
+from kestra_sync.checks.references import check_cycles, check_dangling, dangling
 from kestra_sync.commands.validate import validate
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
+from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
 from kestra_sync.settings import Settings
 
 _CALL = "io.kestra.plugin.core.flow.Subflow"
@@ -65,3 +67,19 @@ def test_validate_offline_warns_and_passes(tmp_path: Path) -> None:
     result = validate(Settings(paths=(str(tmp_path),)), offline=True)
     assert [each.rule for each in result.diagnostics] == ["reference-cycle"]
     assert result.exit_code is ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("there", "remedy"),
+    [
+        (FlowId("acme", "clean_up"), "did you mean `clean_up`?"),
+        (FlowId("acne", "cleanup"), "did you mean `acne`?"),
+        (FlowId("acme", "report"), "add the flow, or correct namespace and flowId"),
+        (FlowId("other", "clean_up"), "add the flow, or correct namespace and flowId"),
+    ],
+)
+def test_a_flow_that_is_nowhere_may_be_misspelt(there: FlowId, remedy: str) -> None:
+    missing = dangling([_flow("a", "cleanup")], {FlowId("acme", "a")})
+    for known, elsewhere in (({there}, ()), ((), {there})):
+        (found,) = check_dangling(missing, elsewhere, Scope(("acme",)), known)
+        assert found.remedy == remedy
