@@ -90,12 +90,14 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
 def check_something(result: PlanResult, settings: Settings) -> None:
     """Refuse a plan that has looked at no flow and changes nothing.
 
-    Where flows would be deleted as Git has none any more, the guards have a say.
+    Where the record lists flows that Git no longer has, the plan says what becomes of them, and
+    the guards have a say.
 
     :raises UsageError: nothing was found.
     """
     plan = result.plan
-    if plan is None or plan.writes or plan.because(Reason.DROPPED):
+    listed = (Reason.DROPPED, Reason.UNTOUCHED, Reason.PROTECTED)
+    if plan is None or plan.writes or plan.because(*listed):
         return
     check_found(result.repository, settings, selected=plan.flows)
 

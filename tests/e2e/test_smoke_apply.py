@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.sync.conftest import Repo, repo  # noqa: F401 - a fixture
 from tests.support.cleanup import executions_below
 from tests.support.server import Http
 from tests.support.smoke import FAIL, LOG, SUBFLOW
+
+pytestmark = pytest.mark.versions
 
 GOOD = f"""\
 id: work

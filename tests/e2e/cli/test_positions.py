@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.cli.conftest import HELLO, Shell
 
+pytestmark = pytest.mark.versions
+
 _LOG = "type: io.kestra.plugin.core.log.Log"
 _SCHEDULE = "type: io.kestra.plugin.core.trigger.Schedule"
 _PLACE = "¦"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kestra_sync.kestra import errors
 from tests.e2e.sync.conftest import Repo
+
+pytestmark = pytest.mark.versions
 
 DRAFT = "draft: true\n"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import FaultProxy
 from tests.support.sources import (
@@ -15,6 +17,8 @@ from tests.support.sources import (
     subflow,
     task,
 )
+
+pytestmark = pytest.mark.versions
 
 INPUTS = "inputs:\n  - id: file\n    type: FILE\n"
 
@@ -94,6 +98,11 @@ def test_flows_that_call_each_other_are_written_and_named(repo: Repo) -> None:
     repo.write("flows/a.yaml", subflow(ns, "a", "b"))
     repo.write("flows/b.yaml", subflow(ns, "b", "a"))
     repo.write("flows/c.yaml", subflow(ns, "c", "a"))
+    planned = repo.plan()
+    assert planned.code == 0
+    (told,) = [each for each in planned.json["diagnostics"] if each["rule"] == "reference-cycle"]
+    assert (told["severity"], told["path"]) == ("warning", "flows/a.yaml")
+    assert told["message"].endswith(f"{ns}/a -> {ns}/b -> {ns}/a")
     ran = repo.apply()
     assert ran.code == 0
     assert f"these flows call each other: {ns}/a, {ns}/b" in ran.err

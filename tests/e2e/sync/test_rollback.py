@@ -9,6 +9,8 @@ from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import Fault, FaultProxy, Rule, call_first, drop_answer, reply
 from tests.support.sources import SUBFLOW, flow, task
 
+pytestmark = pytest.mark.versions
+
 REFUSED = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
 FAILED = reply(500, {"Content-Type": "application/json"}, '{"message": "out of order"}')
 

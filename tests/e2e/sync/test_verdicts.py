@@ -1,0 +1,35 @@
+"""The server's word is final: what it accepts is not refused for a rule of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+from tests.support.server import YAML, Http
+
+pytestmark = pytest.mark.versions
+
+_TASKS = "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: hi\n"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "inputs:\n  - {id: s, type: FORM, inputs: [{id: c, type: STRING}]}\n",
+        "labels: {Team: sales}\n",
+        "draft: true\n",
+        "concurrency: {limit: 1}\n",
+        "retryy: {type: constant}\n",
+        "inputs:\n  - {id: s, type: STRNG}\n",
+    ],
+    ids=["form", "upper case", "draft", "plain", "misspelt property", "misspelt type"],
+)
+def test_what_the_server_accepts_is_accepted(repo: Repo, http: Http, part: str) -> None:
+    """And what it refuses is refused, whatever its version is."""
+    source = f"id: judged\nnamespace: {repo.namespace}\n{part}{_TASKS}"
+    (judged,) = http.post("/flows/validate", data=source.encode(), headers=YAML).json()
+    repo.write("flows/judged.yaml", source)
+    accepted = "constraints" not in judged
+    for command in ("validate", "plan"):
+        ran = repo.run(command)
+        assert ran.code == (0 if accepted else 3), (judged, ran.out, ran.err)
