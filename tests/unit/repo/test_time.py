@@ -63,5 +63,6 @@ def test_time_grows_with_the_length_only(name: str) -> None:
         return time.process_time() - started
 
     # Quadratic would be a factor of 64; exponential would not come to an end.
-    few, many = took(500), took(4000)
-    assert many < 40 * max(few, 0.01)
+    # One of three tries is enough: a busy machine slows some of them, and no try is too fast.
+    tries = ((max(took(500), 0.02), took(4000)) for _ in range(3))
+    assert any(many < 40 * few for few, many in tries)
