@@ -116,7 +116,7 @@ def apply(
 
     options = options or ApplyOptions()
     saved = load_saved(options.saved_plan) if options.saved_plan else None
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         planned = make_plan(settings, client, observer=observer)
         check_something(planned, settings)
         if options.rollback:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
 
 
-def connect(connection: Connection) -> KestraClient:
+def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:
     """A client for the server of ``connection``; nothing is sent yet.
+
+    :param parallelism: how many requests may be under way at once.
 
     :raises UsageError: without a URL, or with credentials that make no sense.
     """
@@ -24,6 +26,7 @@ def connect(connection: Connection) -> KestraClient:
         username=connection.username,
         env_file=connection.env_file,
         timeout=connection.timeout,
+        parallelism=parallelism,
     )
 
 

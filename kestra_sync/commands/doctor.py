@@ -71,7 +71,7 @@ def doctor(settings: Settings) -> Diagnosis:
     :raises UsageError: for connection settings that make no sense.
     """
     checkups = [_ask("files", lambda: _files(settings))]
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         asked: list[tuple[str, Callable[[], Checkup]]] = [
             ("server", lambda: _server(client)),
             ("credentials", lambda: _credentials(client)),

@@ -47,7 +47,7 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
     :raises KestraError: if the server cannot be read.
     """
     place_of(settings, settings.scope or Scope(("",)))
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         # Whatever the settings do about edits, here they are only to be seen.
         looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
         planned = make_plan(looking, client, observer=observer)

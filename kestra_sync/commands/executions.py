@@ -38,7 +38,7 @@ def delete_executions(
 
     :raises KestraError: the server cannot be reached, or does not allow it.
     """
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         client.server_info()
         return Deleted(
             delete(

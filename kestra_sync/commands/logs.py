@@ -21,7 +21,7 @@ def log_lines(
     :raises KestraError: the server cannot be reached.
     """
     masker = Masker()
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         client.server_info()
         # The server has an empty log for an execution that it does not know.
         client.executions.get(execution_id)

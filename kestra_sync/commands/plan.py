@@ -81,7 +81,7 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         result = make_plan(settings, client, observer=observer)
     check_something(result, settings)
     return result

@@ -87,7 +87,7 @@ def pull(
     :raises UsageError: if a file to create is there already and holds something else.
     :raises KestraSyncError: a file cannot be written; those before it are.
     """
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         # As the server is the source here, nothing about it is to be refused or deleted.
         looking = replace(settings, on_drift=OnDrift.REVERT, prune=Prune.NONE, only_looking=True)
         planned = make_plan(looking, client, observer=observer)

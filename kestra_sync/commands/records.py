@@ -84,7 +84,7 @@ def show_inventory(settings: Settings) -> Lookup:
     :raises InventoryError: it is there and cannot be used.
     :raises KestraError: if it cannot be read.
     """
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         return look_up(client, settings)
 
 
@@ -98,7 +98,7 @@ def take_lock_away(
     :raises UsageError: without a name and a scope.
     :raises KestraError: if it cannot be read or removed.
     """
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         at = look_up(client, settings).at
         holder = read_holder(client.kv, at)
         if holder is None or not confirm(holder.who, holder.since):
@@ -120,7 +120,7 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: Confirm) -
     for name in (old, new):
         if not _NAME.match(name):
             raise UsageError(f"{name!r} cannot be the name of an inventory")
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         client.server_info()
         found = _named(client, settings, old)
         _check(client, settings, found)
@@ -149,7 +149,7 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: Confirm) -> 
     """
     from kestra_sync.apply.record_edits import forget_in_record
 
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         found = _ours(client, settings)
         owned = found.inventory.bases()
         wanted: list[FlowId] = []
@@ -186,7 +186,7 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
 
     if not _NAMESPACE.match(namespace):
         raise UsageError(f"{namespace!r} cannot be a namespace")
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         found = _ours(client, settings)
         if found.place.namespace == namespace:
             return Edit((), done=False)

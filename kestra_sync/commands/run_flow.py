@@ -112,7 +112,7 @@ def run_flow(
     """
     seconds = _seconds(timeout)
     hears = hears or Hears()
-    with connect(settings.connection) as client:
+    with connect(settings.connection, settings.parallelism) as client:
         client.server_info()  # one that is too old is refused before anything is started
         masker = Masker(_looked_at(client, order))
         started = start(client, order)

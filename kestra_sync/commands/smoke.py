@@ -82,7 +82,7 @@ def smoke(
             "there are no smoke tests to run" + (" for these flows" if loaded.specs else ""),
             remedy="write one in a *.smoke.yaml file beside the flow, see docs/smoke.md",
         )
-    with connect(settings.connection) as client, held_back() as stop:
+    with connect(settings.connection, settings.parallelism) as client, held_back() as stop:
         version = client.server_info().version
         wrong = tuple(_unknown_inputs(client, specs))
         if wrong:

@@ -70,7 +70,7 @@ def validate(
         from kestra_sync.checks.policy import weighed
         from kestra_sync.commands.gather import find_dangling, scope_of
 
-        with connect(settings.connection) as client:
+        with connect(settings.connection, settings.parallelism) as client:
             observer.stage("asking the server")
             server = f"{client.url} (Kestra {client.server_info().version})"
             fine, said, asked = check_everywhere(

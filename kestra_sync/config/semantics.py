@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,9 +70,13 @@ def _part(value: Any, at: Path) -> Iterator[Fault]:
 
 
 def _pattern(pattern: str, at: Path) -> Iterator[Fault]:
+    if not pattern:
+        return
+    from kestra_sync.safe.patterns import Pattern, PatternError
+
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        Pattern(pattern)
+    except PatternError as error:
         yield Fault("config-value", at, f"`{pattern}` is not a regular expression: {error}")
 
 

@@ -23,11 +23,22 @@ _HEADER = struct.Struct("<4s22xHH")
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an export may hold at most."""
+    """What an export may hold at most.
+
+    :param entry_size: bytes of one source; Kestra takes 3,145,728 characters.
+    :param any_ratio: bytes that the whole may always unpack to; beyond that it is ``ratio`` times
+        the size of the zip. Flows pack to between a fourth and a tenth; bombs to a thousandth.
+    """
 
     entries: int = 200_000
-    entry_size: int = 32 * 1024 * 1024
+    entry_size: int = 16 * 1024 * 1024
     total_size: int = 1024 * 1024 * 1024
+    any_ratio: int = 16 * 1024 * 1024
+    ratio: int = 50
+
+    def total(self, packed: int) -> int:
+        """Bytes that a zip of ``packed`` bytes may unpack to."""
+        return min(self.total_size, max(self.any_ratio, self.ratio * packed))
 
 
 def read_archive(
@@ -68,11 +79,18 @@ def _contents(
     data: bytes | mmap, entries: Sequence[ZipInfo], limits: ArchiveLimits
 ) -> tuple[bytes, ...]:
     sources: list[bytes] = []
-    total = 0
+    left = limits.total(len(data))
+    end = 0
+    for entry in sorted(entries, key=lambda each: each.header_offset):
+        # Files that share their bytes are how a small zip unpacks to a large one.
+        if entry.header_offset < end:
+            raise _Damaged("its files overlap")
+        end = entry.header_offset + _HEADER.size + entry.compress_size
     for entry in entries:
-        source = _content(data, entry, limits.entry_size)
-        total += len(source)
-        if len(source) > limits.entry_size or total > limits.total_size:
+        limit = min(limits.entry_size, left)
+        source = _content(data, entry, limit)
+        left -= len(source)
+        if len(source) > limit:
             raise UnexpectedAnswer("the export unpacks to more than its limit")
         sources.append(source)
     return tuple(sources)

@@ -25,8 +25,10 @@ class KestraAuth(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Set the header, or make sure that there is none."""
         request.headers.pop("Authorization", None)
-        if self._header is not None and same_origin(request.url or "", self._credentials.url):
-            request.headers["Authorization"] = self._header
+        if same_origin(request.url or "", self._credentials.url):
+            request.headers.update(self._credentials.headers)
+            if self._header is not None:
+                request.headers["Authorization"] = self._header
         return request
 
     def __repr__(self) -> str:

@@ -9,7 +9,12 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 MAX_ANSWER = 512 * 1024 * 1024
-_CHUNK = 256 * 1024
+MAX_JSON = 128 * 1024 * 1024
+"""Of an answer that is not an export or a file: pages of a search have a few megabytes."""
+MAX_ERROR = 1024 * 1024
+"""Of an error, the rest of which is not read."""
+_CHUNK = 64 * 1024
+"""It may be compressed a thousand times."""
 SPOOL = 32 * 1024 * 1024
 """Larger bodies go to a temporary file where that is wanted."""
 

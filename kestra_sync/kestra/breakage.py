@@ -62,12 +62,14 @@ def describe(error: requests.RequestException) -> str:
     for cause in found:
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({cause.reason or 'unknown reason'})"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return _of_proxy(found)
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return "the proxy is of a kind that is not supported"
     if any(isinstance(cause, socket.gaierror) for cause in found):
         return "the host name is unknown"
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         return "the connection was refused"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not let us through"
     if isinstance(error, requests.ConnectTimeout):
         return "no connection within the time limit"
     if timed_out(error):
@@ -77,3 +79,13 @@ def describe(error: requests.RequestException) -> str:
         if isinstance(cause, OSError) and isinstance(cause.strerror, str):
             return f"the connection broke ({cause.strerror})"
     return "the connection broke"
+
+
+def _of_proxy(found: list[BaseException]) -> str:
+    if any(isinstance(cause, socket.gaierror) for cause in found):
+        return "the host name of the proxy is unknown"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
+        return "the proxy refuses the connection"
+    if any("407" in str(cause) for cause in found):
+        return "the proxy asks for user name and password (407)"
+    return "the proxy does not let us through"

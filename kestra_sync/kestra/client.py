@@ -37,6 +37,7 @@ class KestraClient:
     :param timeout: seconds to wait for an answer, or those to connect and those to wait.
     :param retries: how often a failed read is repeated.
     :param verify: check certificates; or the path of the authorities to trust.
+    :param parallelism: how many requests may be under way at once, streams of events not counted.
     :param user_agent_suffix: added to ``User-Agent``, for the server's log.
     :raises UsageError: no URL, or settings that make no sense. Nothing is sent yet.
     """
@@ -58,6 +59,7 @@ class KestraClient:
         verify: bool | str = True,
         user_agent_suffix: str | None = None,
         backoff: Backoff | None = None,
+        parallelism: int | None = None,
     ) -> None:
         credentials = resolve(
             url=url,
@@ -76,6 +78,7 @@ class KestraClient:
             timeouts=Timeouts(*timeout) if isinstance(timeout, tuple) else Timeouts(10.0, timeout),
             backoff=backoff or Backoff(retries=retries),
             verify=verify,
+            parallelism=parallelism,
         )
         self._info: ServerInfo | None = None
         self._info_lock = threading.Lock()

@@ -12,6 +12,7 @@ sent to, or the file on this machine that is sent to its server.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,10 +28,18 @@ URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
 TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
 USERNAME = "KESTRA_USERNAME"
 PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
-_LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE)
+HEADERS = "KESTRA_HEADERS"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: Those that say what a request or answer is.
+_OWN_HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
+        *("content-type", "expect", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+_LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE, HEADERS)
 #: Bytes; no secret and no list of variables is longer.
 _LIMIT = 64 * 1024
-HEADERS = "KESTRA_HEADERS"
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,15 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown; user name and password also together, as requests have them."""
         pair = f"{self.username}:{self.password}" if self.username and self.password else None
-        return tuple(secret for secret in (self.token, self.password, pair) if secret)
+        lines = "\n".join(f"{name}: {value}" for name, value in self.headers)
+        known = (self.token, self.password, pair, *secrets_of_headers(lines))
+        return tuple(secret for secret in known if secret)
 
 
 def resolve(
@@ -81,6 +93,7 @@ def resolve(
         token=found.get(TOKEN),
         username=found.get(USERNAME),
         password=found.get(PASSWORD),
+        headers=parse_headers(everything.get(HEADERS, ""), login=bool(found)),
     )
 
 
@@ -96,7 +109,7 @@ def _of_file(path: str | os.PathLike[str] | None, outside: Mapping[str, str]) ->
     if not (login or URL in values or TENANT in values):
         return {}
     folder = Path(path or ".").absolute().parent
-    logged_in = TOKEN in outside or USERNAME in outside or PASSWORD in outside
+    logged_in = any(name in outside for name in (TOKEN, USERNAME, PASSWORD, HEADERS))
     url = parse_address(values[URL] or "").url if URL in values else None
     if not logged_in and outside.get(URL, url) == url and (login or url):
         return _layer(values, below=folder)
@@ -123,7 +136,7 @@ def _layer(values: Mapping[str, str | None], *, below: Path | None = None) -> di
 
     :param below: the directory that such files must lie in.
     """
-    names = (URL, TENANT, TOKEN, USERNAME, PASSWORD, TOKEN_FILE, PASSWORD_FILE)
+    names = (URL, TENANT, TOKEN, USERNAME, PASSWORD, TOKEN_FILE, PASSWORD_FILE, HEADERS)
     layer = {name: value for name in names if (value := values.get(name) or "").strip()}
     # A password may begin or end with a blank; nothing else may.
     layer = {name: value if name == PASSWORD else value.strip() for name, value in layer.items()}
@@ -157,6 +170,8 @@ def _login(layers: list[dict[str, str]]) -> dict[str, str]:
         if USERNAME in merged and PASSWORD in merged:
             if ":" in merged[USERNAME]:
                 raise UsageError(f"{USERNAME} must not hold a colon")
+            for name in (USERNAME, PASSWORD):
+                _one_line(merged[name], name)
             return {USERNAME: merged[USERNAME], PASSWORD: merged[PASSWORD]}
     merged = _merged(layers)
     for here, there in ((USERNAME, PASSWORD), (PASSWORD, USERNAME)):
@@ -165,8 +180,50 @@ def _login(layers: list[dict[str, str]]) -> dict[str, str]:
     return {}
 
 
+def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], ...]:
+    """The headers in ``text``, one ``Name: value`` per line.
+
+    :param login: whether there is a token or password, which has a header of its own.
+    :raises UsageError: a line that is not a header, or one of a header that is not to be set.
+    """
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        name, value = name.strip(), value.strip()
+        where = f"{HEADERS}, line {number}"  # its value is secret
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise UsageError(f"{where}: not a header", remedy="write it as Name: value")
+        if not value or not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{where}: the value of {name} is empty or not printable ASCII")
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(f"{where}: {name} is set by kestra-sync itself")
+        if name.lower() == "authorization" and login:
+            raise UsageError(
+                f"{where}: Authorization is set from {TOKEN} or {USERNAME} already",
+                remedy="give one of them",
+            )
+        if name.lower() in {each.lower() for each, _ in found}:
+            raise UsageError(f"{where}: {name} is given twice")
+        found.append((name, value))
+    return tuple(found)
+
+
+def _one_line(value: str, name: str) -> None:
+    """:raises UsageError: it has a line break, mostly from ``echo`` or a file."""
+    if "\n" in value or "\r" in value:
+        inner = value.rstrip("\r\n")
+        at = "has" if "\n" in inner or "\r" in inner else "ends with"
+        raise UsageError(
+            f"{name} {at} a line break",
+            remedy="remove it: `printf %s` writes no line break, and `echo` does",
+        )
+
+
 def _printable(token: str, name: str) -> str:
     """A header can hold it. The token itself is not shown."""
+    _one_line(token, name)
     if not (token.isascii() and token.isprintable()):
         raise UsageError(f"{name} holds characters that no token has")
     return token

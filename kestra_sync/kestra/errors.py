@@ -117,6 +117,23 @@ class Forbidden(ApiError):
     default_remedy = "give the account the permission, or use another one"
 
 
+class NotKestra(ApiError):
+    """An error that something else than Kestra answers, such as a 404 page of a proxy (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
+    default_remedy = "check that the URL is that of Kestra itself, and what lies in between"
+
+
+class ProxyLogin(ApiError):
+    """407: the HTTP proxy wants to know who we are (exit 69)."""
+
+    exit_code = ExitCode.UNREACHABLE
+    default_remedy = (
+        "put user name and password into HTTPS_PROXY or HTTP_PROXY (http://user:password@proxy:port),"
+        " or exclude the server by NO_PROXY"
+    )
+
+
 class NotFound(ApiError):
     """404: no such flow, execution, key or tenant."""
 
@@ -140,7 +157,10 @@ class InvalidContent(ApiError):
 class RequestTooLarge(ApiError):
     """413, or the 500 that Kestra answers to a body over its limit (10 MiB by default)."""
 
-    default_remedy = "make the content smaller, or raise micronaut.server.max-request-size"
+    default_remedy = (
+        "make the content smaller, or raise the limit of Kestra (micronaut.server.max-request-size)"
+        " or of a proxy in front of it (nginx: client_max_body_size)"
+    )
 
 
 class TooManyRequests(ApiError):
@@ -161,6 +181,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    407: ProxyLogin,
     409: ConflictingState,
     410: Gone,
     413: RequestTooLarge,
@@ -170,6 +191,9 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     503: Unavailable,
     504: Unavailable,
 }
+
+_ABOUT_CONTENT = (ApiError, NotFound, ConflictingState, Gone, InvalidContent)
+"""What says something about a flow or key, if Kestra says it. A page of a proxy does not."""
 
 MAX_BODY = 10 * 1024 * 1024
 """Kestra's default limit for a request body."""
@@ -183,12 +207,21 @@ def api_error(
     *,
     write: bool = False,
     body_size: int = 0,
+    of_kestra: bool = True,
 ) -> ApiError:
-    """The exception that fits an error status."""
+    """The exception that fits an error status.
+
+    :param of_kestra: whether the body looks as if Kestra wrote it.
+    """
     kind = _BY_STATUS.get(status, ServerFailure if status >= 500 else ApiError)
+    if not of_kestra and kind in _ABOUT_CONTENT:
+        kind = NotKestra
     if status == 500 and body_size > MAX_BODY:
         kind = RequestTooLarge
     if status == 422 and "already exists" in server_message.lower():
         kind = AlreadyExists
     unsure = write and issubclass(kind, ServerFailure)
+    if kind is RequestTooLarge and body_size:
+        sent = f"{body_size / 1_000_000:.1f} MB" if body_size > 100_000 else f"{body_size} bytes"
+        server_message = f"{sent} are too large" + (f": {server_message}" if server_message else "")
     return kind(status, method, path, server_message, may_have_written=unsure)

@@ -15,7 +15,8 @@ from kestra_sync.kestra.errors import (
     Unreachable,
     api_error,
 )
-from kestra_sync.kestra.problems import message_of
+from kestra_sync.kestra.problems import message_of, might_be_of_kestra
+from kestra_sync.kestra.remedies import remedy_of
 from kestra_sync.kestra.request import Request
 
 GATEWAY = frozenset({502, 503, 504})
@@ -26,11 +27,13 @@ class Failures:
     """Makes exceptions, with the secrets taken out.
 
     :param redact: takes our secrets out of a text.
+    :param hint: what may be wrong with the credentials, for a 401.
     """
 
-    def __init__(self, url: str, redact: Callable[[str], str]) -> None:
+    def __init__(self, url: str, redact: Callable[[str], str], hint: str = "") -> None:
         self._url = url
         self._redact = redact
+        self._hint = hint
 
     def broken(self, request: Request, error: requests.RequestException) -> KestraError:
         """For a connection that failed before the answer was complete."""
@@ -51,7 +54,7 @@ class Failures:
     def unreachable(self, error: requests.RequestException) -> Unreachable:
         """For a server that cannot be talked to."""
         failure = Unreachable(
-            f"{self._url}: {describe(error)}", remedy="check the URL, and that Kestra is running"
+            self._redact(f"{self._url}: {describe(error)}"), remedy=remedy_of(error, self._url)
         )
         failure.too_slow = isinstance(error, requests.ReadTimeout)
         return failure
@@ -61,6 +64,8 @@ class Failures:
     ) -> KestraError:
         """For an error status."""
         message = self._redact(message_of(body, content_type))
+        if status == 401 and self._hint:
+            message = f"{message}; {self._hint}" if message else self._hint
         if status in GATEWAY and not request.repeatable:
             if request.may_hang and status == 504:
                 return _hanging(
@@ -80,6 +85,7 @@ class Failures:
             message,
             write=not request.repeatable,
             body_size=len(request.body or b""),
+            of_kestra=might_be_of_kestra(body, content_type),
         )
 
 

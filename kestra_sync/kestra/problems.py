@@ -26,6 +26,12 @@ def looks_like_html(body: bytes, content_type: str = "") -> bool:
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
+def might_be_of_kestra(body: bytes, content_type: str = "") -> bool:
+    """Whether Kestra can have written this error: it answers JSON, or nothing."""
+    text = body.strip()
+    return not text or (not looks_like_html(body, content_type) and text[:1] in b'{["')
+
+
 def html_title(body: bytes) -> str:
     """The title of a page, or ``""``."""
     match = _TITLE.search(body[:20_000].decode("utf-8", errors="replace"))

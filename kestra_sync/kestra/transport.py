@@ -9,9 +9,10 @@ caller to resolve by reading.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import LocationParseError
 
+from kestra_sync.errors import UsageError
 from kestra_sync.kestra.answer import NOT_KESTRA_REMEDY, Answer
 from kestra_sync.kestra.auth import KestraAuth, same_origin
 from kestra_sync.kestra.backoff import Backoff
@@ -32,6 +34,7 @@ from kestra_sync.kestra.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.kestra.failures import GATEWAY, Failures
 from kestra_sync.kestra.pressure import Pressure
 from kestra_sync.kestra.problems import clean, describe_html, looks_like_html
+from kestra_sync.kestra.remedies import proxy_for
 from kestra_sync.kestra.request import TEXT, YAML, Request
 from kestra_sync.kestra.sessions import SessionPool
 from kestra_sync.safe.secrets import Masker, without_userinfo
@@ -69,6 +72,7 @@ class Transport:
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         verify: bool | str = True,
         max_answer: int = MAX_ANSWER,
+        parallelism: int | None = None,
     ) -> None:
         self.url = credentials.url
         self.backoff = backoff
@@ -82,6 +86,7 @@ class Transport:
         self._sessions = SessionPool(self._new_session)
         self._pressure = Pressure()
         self._compression = Compression()
+        self._slots = None if parallelism is None else threading.BoundedSemaphore(parallelism)
         self._environment: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
@@ -151,13 +156,22 @@ class Transport:
 
     def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
         """One attempt: an answer, ``None`` for another attempt, or the exception."""
-        with self._pressure.turn(), self._sessions.lend() as session:
+        with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
             if request.first is not None:
                 look = self._exchange_and_judge(session, request.first, retry)
                 if look is None:
                     return None
                 look.object()  # a page of somebody else does not say that it is there
             return self._exchange_and_judge(session, request, retry)
+
+    def _slot(self, request: Request) -> AbstractContextManager[object]:
+        """One of the requests that may be under way.
+
+        Keys are written without: the lock of an apply must not wait for the apply.
+        """
+        if self._slots is None or request.content_type == TEXT:
+            return nullcontext()
+        return self._slots
 
     def _exchange_and_judge(
         self, session: requests.Session, request: Request, retry: _Retry
@@ -301,7 +315,24 @@ class Transport:
             )
         except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
             # What only the resolver finds out, such as a label that is too long.
+            proxy = proxy_for(url)
+            if proxy:
+                raise Unreachable(
+                    f"{self.url}: this, or its proxy {proxy}, cannot be the address of a server",
+                    remedy="correct HTTPS_PROXY or HTTP_PROXY, or exclude the server by NO_PROXY",
+                ) from error
             raise Unreachable(f"{self.url}: this cannot be the address of a server") from error
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            # What `requests` says of a bundle that is not there; a broken one is an SSLError.
+            if "CA certificate bundle" not in str(error):
+                raise
+            raise UsageError(
+                "the file with certificates of authorities cannot be read: "
+                f"{str(error).rpartition(': ')[2]}",
+                remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or unset it",
+            ) from error
 
     def _surroundings(self, session: requests.Session, url: str) -> dict[str, Any]:
         """Proxies and certificates as the environment wants them: asked for once for each server.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kestra_sync.repo.quote import quoted
 from kestra_sync.safe.paths import read_text
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".kestraignore"
+_STARS = 4
+"""Patterns with so many are run with a time limit."""
 _LIMIT = 1024 * 1024
 
 
@@ -114,6 +116,12 @@ class IgnoreRules:
         # Most repositories have no ignore rules; they need not pay for the import.
         from pathspec import GitIgnoreSpec
 
-        return IgnoreRules(
-            self.base, (*self.specs, (directory, GitIgnoreSpec.from_lines(patterns)))
-        )
+        from kestra_sync.safe.patterns import Pattern
+
+        spec = GitIgnoreSpec.from_lines(patterns)
+        for line, pattern in zip(filter(None, patterns), spec.patterns, strict=False):
+            if line.count("*") >= _STARS and pattern.regex is not None:
+                # `*a*a*a*a*b` takes the `re` module minutes for a long name.
+                limited: Any = Pattern(pattern.regex.pattern, shown=line)
+                pattern.regex = limited
+        return IgnoreRules(self.base, (*self.specs, (directory, spec)))

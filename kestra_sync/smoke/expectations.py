@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kestra_sync.kestra.execution import Execution
+from kestra_sync.safe.patterns import SlowPatternError
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.logs import Entries, found_in
 from kestra_sync.smoke.result import Failure, FailureKind
@@ -64,10 +65,17 @@ def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Fou
 
 def _logs(expect: Expectation, entries: Entries) -> Found:
     for pattern in expect.logs_match:
-        if found_in(pattern, entries) is None:
-            yield FailureKind.LOG, f"no log message matches {pattern}"
+        try:
+            if found_in(pattern, entries) is None:
+                yield FailureKind.LOG, f"no log message matches {pattern}"
+        except SlowPatternError as error:
+            yield FailureKind.LOG, f"{error}: {error.remedy}"
     for pattern in expect.logs_no_match:
-        entry = found_in(pattern, entries)
+        try:
+            entry = found_in(pattern, entries)
+        except SlowPatternError as error:
+            entry = None
+            yield FailureKind.LOG, f"{error}: {error.remedy}"
         if entry is not None:
             text = " ".join(entry.message.split())
             at = f" of task {entry.task_id}" if entry.task_id else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -71,8 +70,13 @@ def in_order(entries: Entries) -> Entries:
 
 
 def found_in(pattern: str, entries: Entries) -> LogEntry | None:
-    """The first message in which the regular expression is found."""
-    compiled = re.compile(pattern)
+    """The first message in which the regular expression is found.
+
+    :raises SlowPatternError: that takes too long.
+    """
+    from kestra_sync.safe.patterns import Pattern
+
+    compiled = Pattern(pattern)
     for entry in entries:
         if compiled.search(entry.message[:_SEARCHED]):
             return entry

@@ -16,6 +16,7 @@ from kestra_sync.repo.load import read
 from kestra_sync.repo.parse import parse
 from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
+from kestra_sync.safe.patterns import Pattern, PatternError
 from kestra_sync.settings import Section
 from kestra_sync.smoke.duration import parse_duration
 from kestra_sync.smoke.input_files import InputFiles
@@ -181,8 +182,8 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
     for key in ("match", "no_match"):
         for index, pattern in enumerate(_several(logs.get(key, ()))):
             try:
-                re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
+                Pattern(pattern)
+            except PatternError as error:
                 at = () if isinstance(logs[key], str) else (index,)
                 yield Violation(
                     ("expect", "logs", key, *at),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules.given import Given
 from kestra_sync.model import Scope
+
+if TYPE_CHECKING:
+    from kestra_sync.safe.patterns import Pattern
 
 
 def namespace(given: Given) -> Iterator[Finding]:
@@ -22,11 +26,18 @@ def namespace(given: Given) -> Iterator[Finding]:
         )
 
 
+@cache
+def _compiled(pattern: str) -> Pattern:
+    from kestra_sync.safe.patterns import Pattern  # few have such a policy
+
+    return Pattern(pattern)
+
+
 def id_pattern(given: Given) -> Iterator[Finding]:
     """The whole id matches the pattern."""
     pattern = given.policy.id_pattern
     assert pattern is not None
-    if re.fullmatch(pattern, given.flow_id.id) is None:
+    if _compiled(pattern).fullmatch(given.flow_id.id) is None:
         yield Finding(
             "policy-id-pattern",
             ("id",),

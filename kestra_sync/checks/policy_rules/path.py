@@ -49,6 +49,10 @@ def folders(namespace: str, scope: Scope | None) -> list[str]:
     return [each.replace(".", "/") for each in dict.fromkeys((namespace, *inner))]
 
 
+_STARS = 4
+"""Templates with so many are compared with a time limit."""
+
+
 def template_problem(template: str) -> str | None:
     """What is wrong with a template; ``None`` if nothing is."""
     parts = _TOKEN.findall(template)
@@ -82,4 +86,9 @@ def _matches(template: str, flow_id: FlowId, path: str) -> bool:
         pattern += re.escape(template[end : found.start()])
         pattern += "[^/]*" if found[0] == "*" else re.escape(_value(found[0], flow_id))
         end = found.end()
-    return re.fullmatch(pattern + re.escape(template[end:]), path) is not None
+    pattern += re.escape(template[end:])
+    if template.count("*") < _STARS:
+        return re.fullmatch(pattern, path) is not None
+    from kestra_sync.safe.patterns import Pattern
+
+    return Pattern(pattern, shown=template).fullmatch(path) is not None

@@ -238,7 +238,7 @@ def test_secret_files_that_cannot_be_used(tmp_path: Path) -> None:
         ({"KESTRA_API_URL": " "}, "no Kestra URL"),
         ({"KESTRA_API_URL": URL, "KESTRA_USERNAME": "me"}, "KESTRA_PASSWORD is not"),
         ({"KESTRA_API_URL": URL, "KESTRA_PASSWORD": "pw"}, "KESTRA_USERNAME is not"),
-        ({"KESTRA_API_URL": URL, "KESTRA_TOKEN": "secret\nx"}, "characters that no token has"),
+        ({"KESTRA_API_URL": URL, "KESTRA_TOKEN": "secret\nx"}, "KESTRA_TOKEN has a line break"),
         (
             {"KESTRA_API_URL": URL, "KESTRA_USERNAME": "a:b", "KESTRA_PASSWORD": "secret"},
             "must not hold a colon",
