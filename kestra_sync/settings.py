@@ -42,7 +42,7 @@ class Connection:
     tenant: str | None = None
     username: str | None = None
     env_file: str | None = ".env"
-    timeout: float = 30.0
+    timeout: float = 60.0
 
 
 @dataclass(frozen=True)

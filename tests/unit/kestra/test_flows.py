@@ -55,6 +55,16 @@ def test_an_answer_that_is_no_flow(scripted: ScriptedServer, client: KestraClien
         client.flows.get(FLOW)
 
 
+@pytest.mark.parametrize("other", [{"namespace": "a.x"}, {"id": "d"}, {"namespace": "a\nb"}])
+def test_another_flow_is_no_answer(
+    other: dict[str, str], scripted: ScriptedServer, client: KestraClient
+) -> None:
+    """It says nothing about the one that was asked for, least of all that it is gone."""
+    scripted.on("GET", f"{BASE}/a.b/c", as_json({**flow(), **other}))
+    with pytest.raises(errors.UnexpectedAnswer, match="another flow"):
+        client.flows.get(FLOW)
+
+
 def test_update(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("GET", f"{BASE}/a.b/c", as_json(flow()))
     scripted.on("PUT", f"{BASE}/a.b/c", as_json(flow(source=None, revision=True)), Reply(404))

@@ -1,0 +1,1 @@
+"""Mutated answers of a server against every command; see ``test_answers.py``."""
