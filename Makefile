@@ -62,4 +62,4 @@ docs: setup ## Write docs/cli.md anew from the command line itself
 clean: ## Remove what can be made again
 	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* tests/engine/target
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find kestra_sync tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find kestra_sync tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +
