@@ -9,6 +9,7 @@ import click
 
 from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
+    F,
     config_options,
     connection_options,
     option,
@@ -68,15 +69,17 @@ _TAKE_OVER = option(
 )
 
 
+def _edit_options(function: F) -> F:
+    """What every change of the record can be told."""
+    for given in (output_options, connection_options, config_options, scope_options):
+        function = given(function)
+    return _YES(_TAKE_OVER(function))
+
+
 @command.command("rename")
 @click.argument("old")
 @click.argument("new")
-@_YES
-@_TAKE_OVER
-@scope_options
-@config_options
-@connection_options
-@output_options
+@_edit_options
 def rename(*, old: str, new: str, **more: Any) -> ExitCode:
     """Rename the inventory OLD to NEW, after `name` or an environment was renamed.
 
@@ -90,12 +93,7 @@ def rename(*, old: str, new: str, **more: Any) -> ExitCode:
 
 @command.command("forget")
 @click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
-@_YES
-@_TAKE_OVER
-@scope_options
-@config_options
-@connection_options
-@output_options
+@_edit_options
 def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
     """Take each FLOW (namespace/id) out of the inventory. It stays on the server.
 
@@ -108,12 +106,7 @@ def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
 
 @command.command("move")
 @click.argument("namespace")
-@_YES
-@_TAKE_OVER
-@scope_options
-@config_options
-@connection_options
-@output_options
+@_edit_options
 def move(*, namespace: str, **more: Any) -> ExitCode:
     """Keep the inventory in the KV store of NAMESPACE.
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Inventory
 from kestra_sync.kestra.errors import (
     AlreadyExists,
     InvalidContent,
@@ -18,6 +22,8 @@ from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
 
 A = FlowId("acme", "a")
+PLACE = Place("acme", "flows")
+ORIGIN = Origin("github.com/acme/flows", "c0ffee", "main")
 
 LOST = UnknownOutcome("the answer was lost", method="PUT", path="/flows")
 DOWN = Unreachable("no answer")
@@ -183,3 +189,22 @@ def _raise_next(errors: list[KestraError | None]) -> None:
     error = errors.pop(0) if errors else None
     if error is not None:
         raise error
+
+
+@dataclass
+class Owned:
+    """Our inventory, and where it is."""
+
+    inventory: Inventory
+    place: Place = PLACE
+    at: Place = PLACE
+    origin: Origin = ORIGIN
+    take_over: bool = False
+
+
+@dataclass
+class Pace:
+    """One write at a time, so that the n-th call is always the same."""
+
+    parallelism: int = 1
+    lock_timeout: float = 0.0

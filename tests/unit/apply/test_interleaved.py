@@ -24,20 +24,16 @@ from kestra_sync.commands.apply import ApplyOptions
 from kestra_sync.commands.gather import with_runs
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.others import read_others
-from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory, Resource
 from kestra_sync.kestra.errors import AlreadyExists, NotFound
 from kestra_sync.kestra.values import FlowSummary, KvKey
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import SILENT
-from tests.unit.apply.fakes import change
+from tests.unit.apply.fakes import PLACE, Owned, Pace, change
 
 T = TypeVar("T")
-PLACE = Place("acme", "flows")
 TARGET = Target("http://kestra", "main")
-ORIGIN = Origin("github.com/acme/flows", "c0ffee", "main")
 RUNS = int(os.environ.get("KESTRA_SYNC_INTERLEAVINGS", "300"))
 
 
@@ -197,25 +193,6 @@ def source(name: str, text: str) -> bytes:
 
 
 BEFORE = {name: source(name, "first") for name in ("same", "up", "gone", "also")}
-
-
-@dataclass
-class Owned:
-    """Our inventory, and where it is."""
-
-    inventory: Inventory
-    place: Place = PLACE
-    at: Place = PLACE
-    origin: Origin = ORIGIN
-    take_over: bool = False
-
-
-@dataclass
-class Pace:
-    """One write at a time."""
-
-    parallelism: int = 1
-    lock_timeout: float = 0.0
 
 
 def plan_of(who: str) -> Plan:

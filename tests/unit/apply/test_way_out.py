@@ -25,18 +25,14 @@ from kestra_sync.apply.steps import Done
 from kestra_sync.commands.apply import ApplyOptions, ApplyResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json
-from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory, Resource
 from kestra_sync.kestra.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
 from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import Observer
-from tests.unit.apply.fakes import KvStore, change
+from tests.unit.apply.fakes import PLACE, KvStore, Owned, Pace, change
 
-PLACE = Place("acme", "flows")
 TARGET = Target("http://kestra", "main")
-ORIGIN = Origin("github.com/acme/flows", "c0ffee", "main")
 
 #: What a step may throw; the last two are of the server.
 ERRORS: dict[str, Callable[[], BaseException]] = {
@@ -183,25 +179,6 @@ class Progress(Observer):
 
     def end(self) -> None:
         self.faults.at("progress: end")
-
-
-@dataclass
-class Owned:
-    """Our inventory, and where it is."""
-
-    inventory: Inventory
-    place: Place = PLACE
-    at: Place = PLACE
-    origin: Origin = ORIGIN
-    take_over: bool = False
-
-
-@dataclass
-class Pace:
-    """One write at a time, so that the n-th call is always the same."""
-
-    parallelism: int = 1
-    lock_timeout: float = 0.0
 
 
 @dataclass
