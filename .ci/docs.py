@@ -22,13 +22,13 @@ _INTRODUCTION = """\
 
 <!-- Written by `make docs` from the code. Change the help texts there, not this page. -->
 
-Every option can also be given as an environment variable; what is typed wins. The server and the
-credentials have names of their own, which Kestra's other tools share: `KESTRA_API_URL`,
+Every option can also be set as an environment variable; command-line options take precedence. The
+server and the credentials use the variables of Kestra's other tools: `KESTRA_API_URL`,
 `KESTRA_TENANT`, and `KESTRA_TOKEN`, or `KESTRA_USERNAME` and `KESTRA_PASSWORD`. They are read from
-the environment, or all of them from a `.env` file. There is no option for a password or a token:
-whatever is typed can be seen by every user of the machine.
+the environment, or all of them from a `.env` file. There is no option for a password or a token,
+because command lines are visible to every user of the machine.
 
-What the exit codes mean is said in [exit-codes.md](exit-codes.md).
+See [exit-codes.md](exit-codes.md) for the exit codes.
 """
 
 
@@ -105,7 +105,7 @@ def main() -> int:
         return 0
     if _PAGE.exists() and _PAGE.read_text(encoding="utf-8") == wanted:
         return 0
-    print("docs/cli.md is not what the command line says: run 'make docs'", file=sys.stderr)
+    print("docs/cli.md is out of date: run 'make docs'", file=sys.stderr)
     return 1
 
 

@@ -101,7 +101,7 @@ class Settings:
     :param partial: ``paths`` are only part of the source that the configuration names.
     :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
     :param exclude: patterns of flows not to look at.
-    :param strict: YAML files that are no flows are errors.
+    :param strict: Treat YAML files that are not flows as errors.
     :param parallelism: how many requests are under way at once.
     :param protect: namespaces that nothing is done to, unless the scope names them.
     :param lock_timeout: seconds to wait for another run to end.

@@ -40,24 +40,43 @@ if TYPE_CHECKING:
 @selection_options
 @rule_options
 @guard_options
-@option("--dry-run", is_flag=True, help="Show the plan and write nothing: the same as plan.")
-@option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
-@option("--plan", "saved_plan", metavar="FILE", help="Apply this saved plan, or nothing.")
-@option("--expect-digest", metavar="SHA256", help="Apply the plan with this digest, or nothing.")
-@option("--smoke", is_flag=True, help="Run the smoke tests of what was written; see docs/smoke.md.")
+@option(
+    "--dry-run",
+    is_flag=True,
+    help="Show the plan without writing anything; same as the plan command.",
+)
+@option(
+    "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
+)
+@option(
+    "--plan",
+    "saved_plan",
+    metavar="FILE",
+    help="Apply this saved plan; fail if the current plan differs.",
+)
+@option("--expect-digest", metavar="SHA256", help="Fail unless the plan has this digest.")
+@option(
+    "--smoke",
+    is_flag=True,
+    help="Run the smoke tests of the flows that were written; see docs/smoke.md.",
+)
 @option(
     "--rollback",
     is_flag=True,
-    help="If a write fails, or a smoke test, take back what was written.",
+    help="Revert everything written if a write or a smoke test fails.",
 )
 @file_options
-@option("--refresh-only", is_flag=True, help="Only record what is in sync; write no flow.")
-@option("--journal", metavar="FILE", help="Append a line to FILE for each write.")
+@option(
+    "--refresh-only",
+    is_flag=True,
+    help="Only update the inventory with flows that are in sync; write no flows.",
+)
+@option("--journal", metavar="FILE", help="Append a line to FILE for every write.")
 @option(
     "--lock-timeout",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="How long to wait for another apply of the same name. Default: 60.",
+    help="How long to wait for the lock of a concurrent apply. Default: 60.",
 )
 @diff_options
 @connection_options
@@ -82,10 +101,9 @@ def command(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Make the server hold the flows in PATHS (default: flows).
+    """Apply the flows in PATHS (default: flows) to the server.
 
-    Everything is validated before anything is written; the plan is shown, and on a terminal you
-    are asked before it is carried out.
+    Validates everything before the first write, shows the plan, and asks for confirmation.
     """
     if dry_run:
         return _dry_run(ctx)

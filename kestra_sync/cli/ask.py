@@ -16,7 +16,7 @@ def ask(question: str) -> bool:
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            "there is no terminal to ask on", remedy="pass --yes to go on without being asked"
+            "stdin is not a terminal", remedy="pass --yes to apply without confirmation"
         )
     try:
         return click.confirm(question, default=False, err=True)

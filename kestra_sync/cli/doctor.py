@@ -23,9 +23,9 @@ from kestra_sync.errors import ExitCode
 @connection_options
 @output_options
 def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
-    """Ask whether everything is in place: files, server, credentials, inventory, lock.
+    """Check files, server, credentials, inventory and lock.
 
-    The exit code is the one that a plan would end with.
+    The exit code is the one that plan would return.
     """
     from kestra_sync.commands.doctor import doctor
     from kestra_sync.report.doctor_text import doctor_lines

@@ -36,9 +36,9 @@ def command(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Show what others changed on the server since our last apply.
+    """Show drift: changes made on the server since the last apply.
 
-    Exit code 2 if anything drifted. Nothing is written.
+    Writes nothing. Exits with code 2 if there is drift.
     """
     from kestra_sync.commands.drift import drift
     from kestra_sync.plan.diffs import diff_sources

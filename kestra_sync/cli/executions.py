@@ -14,12 +14,12 @@ from kestra_sync.errors import ExitCode
 
 @click.group("executions")
 def command() -> None:
-    """Do something to executions that are on the server."""
+    """Manage executions."""
 
 
 @command.command("delete")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@option("--keep-logs", is_flag=True, help="Keep what they have logged.")
+@option("--keep-logs", is_flag=True, help="Keep their logs.")
 @option("--keep-metrics", is_flag=True, help="Keep their metrics.")
 @option("--keep-storage", is_flag=True, help="Keep their files.")
 @server_options()
@@ -35,9 +35,9 @@ def delete(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Delete the executions ID..., with their logs, metrics and files.
+    """Delete executions, including their logs, metrics and files.
 
-    Exit code 1 if any of them could not be deleted; the others are deleted all the same.
+    Exits with code 1 if any of them could not be deleted; the others are deleted anyway.
     """
     from kestra_sync.commands.executions import delete_executions
     from kestra_sync.report.execution_json import deleted_json

@@ -34,7 +34,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
 @empty_option
 @config_options
 @selection_options
-@option("--offline", is_flag=True, help="Do not ask the server what would change.")
+@option("--offline", is_flag=True, help="Do not mark changes: no requests to the server.")
 @option(
     "--format",
     "output_format",
@@ -49,9 +49,9 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
     "outputs",
     multiple=True,
     metavar="FORMAT=PATH",
-    help="Write a drawing to a file, too. Repeat for several.",
+    help="Also write the graph to a file; repeatable.",
 )
-@option("-v", "--verbose", is_flag=True, help="Say more: every request.")
+@option("-v", "--verbose", is_flag=True, help="Verbose: log every request.")
 @connection_options
 def command(
     *,
@@ -61,11 +61,11 @@ def command(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Draw the flows in PATHS (default: flows), and which of them run which.
+    """Show the dependency graph of the flows in PATHS (default: flows).
 
-    With a server, the flows that an apply would change are marked. Subflow and ForEachItem tasks
-    are lines, flow triggers are dashed ones. --only and --exclude choose flows; those they share a
-    reference with are drawn, too.
+    With a server, flows that an apply would change are marked. Subflow and ForEachItem tasks are
+    drawn as solid lines, flow triggers as dashed lines. --only and --exclude select flows; flows
+    that they refer to, or that refer to them, are shown as well.
     """
     from kestra_sync.commands.graph import graph
     from kestra_sync.kestra.credentials import has_url

@@ -12,7 +12,9 @@ from kestra_sync.report.lines import line
 
 @click.command("init")
 @click.argument("paths", nargs=-1, type=str)
-@option("--name", metavar="NAME", help="The name of the inventory. Default: the repository's.")
+@option(
+    "--name", metavar="NAME", help="Name of the inventory. Default: the name of the repository."
+)
 @scope_options
 @output_options
 def command(
@@ -26,8 +28,8 @@ def command(
 ) -> ExitCode:
     """Write a kestra-sync.yaml for the flows in PATHS (default: flows).
 
-    With it the server remembers what was applied: drift can be told, and flows that Git no longer
-    has are deleted.
+    With a configuration, kestra-sync keeps an inventory of applied flows on the server: it can
+    detect drift, and delete flows that were removed from Git.
     """
     from kestra_sync.commands.init import init
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 def command(
     context: click.Context, /, *, output_format: str, color: str, verbose: bool, **settings: Any
 ) -> ExitCode:
-    """Show the flows that we own on the server, where they came from, and where that is kept.
+    """Show the inventory: the flows deployed by this repository, and their origin.
 
-    The commands below change the record and write no flow.
+    The subcommands change the inventory without writing flows.
     """
     if context.invoked_subcommand is not None:
         given = [
@@ -46,7 +46,7 @@ def command(
         ]
         if given:
             raise UsageError(
-                f"options belong after the command: kestra-sync inventory"
+                f"options go after the subcommand: kestra-sync inventory"
                 f" {context.invoked_subcommand} …"
             )
         return ExitCode.OK
@@ -63,9 +63,13 @@ def command(
     return ExitCode.OK
 
 
-_YES = option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+_YES = option(
+    "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
+)
 _TAKE_OVER = option(
-    "--take-over", is_flag=True, help="Even if another repository wrote the inventory."
+    "--take-over",
+    is_flag=True,
+    help="Change the inventory even if it belongs to another repository.",
 )
 
 
@@ -81,10 +85,10 @@ def _edit_options(function: F) -> F:
 @click.argument("new")
 @_edit_options
 def rename(*, old: str, new: str, **more: Any) -> ExitCode:
-    """Rename the inventory OLD to NEW, after `name` or an environment was renamed.
+    """Rename the inventory OLD to NEW, for example after changing `name` or an environment.
 
-    Both are written as in the key in Kestra's KV store, with the environment if there is one:
-    flows.prod. What it lists stays ours.
+    Write both as in the key in Kestra's KV store, including the environment if there is one:
+    flows.prod. The flows listed in it do not change.
     """
     from kestra_sync.commands.records import rename_inventory
 
@@ -95,9 +99,9 @@ def rename(*, old: str, new: str, **more: Any) -> ExitCode:
 @click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
 @_edit_options
 def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
-    """Take each FLOW (namespace/id) out of the inventory. It stays on the server.
+    """Remove each FLOW (namespace/id) from the inventory, but not from the server.
 
-    From then on it belongs to no repository: it is not deleted when Git no longer has it.
+    It then belongs to no repository: kestra-sync does not delete it when it is removed from Git.
     """
     from kestra_sync.commands.records import forget_flows
 
@@ -108,10 +112,10 @@ def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
 @click.argument("namespace")
 @_edit_options
 def move(*, namespace: str, **more: Any) -> ExitCode:
-    """Keep the inventory in the KV store of NAMESPACE.
+    """Move the inventory to the KV store of NAMESPACE.
 
-    Without `inventory: {namespace: …}` in the configuration it is kept in the first namespace of
-    the scope, and the next apply moves it there.
+    Set `inventory: {namespace: …}` in the configuration as well: without it, the next apply moves
+    the inventory back to the first managed namespace.
     """
     from kestra_sync.commands.records import move_inventory
 

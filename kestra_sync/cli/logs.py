@@ -15,11 +15,11 @@ from kestra_sync.errors import ExitCode
 
 @click.command("logs")
 @click.argument("execution", metavar="ID")
-@option("--follow", is_flag=True, help="Go on until the execution is over.")
+@option("--follow", is_flag=True, help="Follow the logs until the execution ends.")
 @option(
     "--min-level",
     type=click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]),
-    help="Leave out what is below.",
+    help="Lowest level to show.",
 )
 @server_options()
 @output_options
@@ -33,7 +33,7 @@ def command(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Show what the execution ID has logged, with secrets masked."""
+    """Show the logs of execution ID, with secrets masked."""
     from kestra_sync.commands.logs import log_lines
     from kestra_sync.report.execution_json import log_json
     from kestra_sync.report.execution_text import log_line_text

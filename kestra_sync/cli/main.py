@@ -10,21 +10,21 @@ from kestra_sync import __version__
 
 #: Name → one line of help. The module ``kestra_sync.cli.<name>`` holds the command.
 _COMMANDS = {
-    "validate": "Check every flow, offline and with the server.",
+    "validate": "Check flows, offline and against the server.",
     "plan": "Show what apply would do.",
-    "apply": "Make the server hold what Git holds.",
+    "apply": "Apply the flows in Git to the server.",
     "smoke": "Run the smoke tests.",
-    "run": "Execute one flow, and follow it.",
-    "executions": "Delete executions.",
-    "logs": "Show what an execution has logged.",
-    "drift": "Show what others changed on the server.",
-    "pull": "Bring the server's sources into the files.",
-    "graph": "Draw the flows and what runs what.",
-    "history": "Show the last applies.",
-    "inventory": "Show the flows that we own, or change that record.",
+    "run": "Run a flow and wait for it to finish.",
+    "executions": "Manage executions.",
+    "logs": "Show the logs of an execution.",
+    "drift": "Show drift: changes made on the server.",
+    "pull": "Write changes made on the server to the files.",
+    "graph": "Show the dependency graph.",
+    "history": "Show the latest applies.",
+    "inventory": "Show or change the inventory of deployed flows.",
     "unlock": "Release the lock of a crashed apply.",
-    "doctor": "Ask whether everything is in place.",
-    "init": "Write a configuration to begin with.",
+    "doctor": "Check files, server, credentials, inventory and lock.",
+    "init": "Create a configuration file.",
 }
 
 
@@ -56,6 +56,6 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Plan and apply for Kestra flows, straight from Git.
 
-    The server and the credentials come from KESTRA_API_URL, and KESTRA_TOKEN or KESTRA_USERNAME
-    and KESTRA_PASSWORD, in the environment or in a .env file.
+    Set KESTRA_API_URL, and KESTRA_TOKEN or KESTRA_USERNAME and KESTRA_PASSWORD, in the environment
+    or in a .env file.
     """

@@ -34,7 +34,7 @@ def source_options(function: F) -> F:
     """What to read."""
     return _stack(
         click.argument("paths", nargs=-1, type=str),
-        option("--strict", is_flag=True, help="YAML files that are no flows are errors."),
+        option("--strict", is_flag=True, help="Treat YAML files that are not flows as errors."),
         scope_options,
     )(function)
 
@@ -42,7 +42,9 @@ def source_options(function: F) -> F:
 def empty_option(function: F) -> F:
     """Whether to look at nothing is fine."""
     return option(
-        "--allow-empty", is_flag=True, help="Finding no flow at all is not an error (exit 64)."
+        "--allow-empty",
+        is_flag=True,
+        help="Succeed when no flows are found (otherwise exit code 64).",
     )(function)
 
 
@@ -53,8 +55,8 @@ def scope_options(function: F) -> F:
         "namespaces",
         multiple=True,
         metavar="NS",
-        help="The scope: this namespace and those below it; repeat for several. "
-        "Default: exactly the namespaces that the files name.",
+        help="Namespace to manage, including its children; repeatable. Default: exactly the "
+        "namespaces of the flows in the files.",
     )(function)
 
 
@@ -65,18 +67,18 @@ def config_options(function: F) -> F:
             "--config",
             "config_path",
             metavar="FILE",
-            help="The configuration. Default: kestra-sync.yaml, if it is there.",
+            help="Configuration file. Default: kestra-sync.yaml, if it exists.",
         ),
         option(
             "-e",
             "--environment",
             metavar="NAME",
-            help="The environment of the configuration to work with.",
+            help="Environment to use, as defined in the configuration file.",
         ),
         option(
             "--name",
             metavar="NAME",
-            help="The name under which the server remembers what was applied.",
+            help="Name of the inventory, the record of applied flows on the server.",
         ),
     )(function)
 
@@ -87,18 +89,18 @@ def rule_options(function: F) -> F:
         option(
             "--prune",
             type=click.Choice(["none", "owned", "scope"]),
-            help="Which flows that Git does not have are deleted: none, those we deployed, or "
-            "whatever the scope holds. Default: owned.",
+            help="Flows missing from Git to delete: none, those deployed by kestra-sync (owned), "
+            "or all in the managed namespaces (scope). Default: owned.",
         ),
         option(
             "--on-drift",
             type=click.Choice(["revert", "overwrite", "keep", "fail"]),
-            help="What becomes of edits made on the server. Default: revert.",
+            help="How to handle drift (edits made on the server). Default: revert.",
         ),
         option(
             "--re-enable",
             is_flag=True,
-            help="Switch flows back on that were switched off on the server.",
+            help="Re-enable flows that were disabled on the server.",
         ),
     )(function)
 
@@ -110,14 +112,14 @@ def selection_options(function: F) -> F:
             "--only",
             multiple=True,
             metavar="PATTERN",
-            help="Look only at these flows, such as acme.sales/* or acme.sales; repeat for "
-            "several. Nothing is deleted then.",
+            help="Only these flows, such as acme.sales/* or acme.sales; repeatable. Disables "
+            "deletion.",
         ),
         option(
             "--exclude",
             multiple=True,
             metavar="PATTERN",
-            help="Do not look at these flows. Nothing is deleted then.",
+            help="Skip these flows; repeatable. Disables deletion.",
         ),
     )(function)
 
@@ -125,16 +127,16 @@ def selection_options(function: F) -> F:
 def guard_options(function: F) -> F:
     """What a guard would refuse."""
     return _stack(
-        option("--allow-large", is_flag=True, help="Delete or update more than the limits allow."),
+        option("--allow-large", is_flag=True, help="Exceed the limits on deletions and updates."),
         option(
             "--allow-skipped-delete",
             is_flag=True,
-            help="Delete flows whose file is still there but yields no flow any more.",
+            help="Delete flows whose file still exists but no longer contains them.",
         ),
         option(
             "--take-over",
             is_flag=True,
-            help="Take over the inventory or the flows of another repository.",
+            help="Take over an inventory or flows that belong to another repository.",
         ),
     )(function)
 
@@ -142,17 +144,15 @@ def guard_options(function: F) -> F:
 def connection_options(function: F) -> F:
     """Where the server is."""
     return _stack(
-        option("--url", metavar="URL", help="The server. Default: KESTRA_API_URL."),
-        option(
-            "--tenant", metavar="NAME", help="The tenant. Default: KESTRA_TENANT, or else main."
-        ),
-        option("--username", metavar="NAME", help="The user. Default: KESTRA_USERNAME."),
+        option("--url", metavar="URL", help="URL of the Kestra server. Default: KESTRA_API_URL."),
+        option("--tenant", metavar="NAME", help="Tenant. Default: KESTRA_TENANT, then main."),
+        option("--username", metavar="NAME", help="Username. Default: KESTRA_USERNAME."),
         option(
             "--env-file",
             metavar="FILE",
             default=".env",
             show_default=True,
-            help="Take URL and credentials from this file, if it is there and they are not set "
+            help="File to read the URL and credentials from, if it exists and they are not set "
             "elsewhere.",
         ),
         option(
@@ -161,13 +161,13 @@ def connection_options(function: F) -> F:
             default=60.0,
             show_default=True,
             metavar="SECONDS",
-            help="How long to wait for an answer.",
+            help="Timeout for each request.",
         ),
         option(
             "--parallelism",
             type=click.IntRange(1, 64),
             metavar="N",
-            help="How many requests may be under way at once. Default: 8.",
+            help="Maximum number of concurrent requests. Default: 8.",
         ),
     )(function)
 
@@ -179,9 +179,11 @@ def _colour_options(function: F) -> F:
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             show_default=True,
-            help="Colour. auto: on a terminal, unless NO_COLOR is set.",
+            help="When to use colors; auto: on a terminal, unless NO_COLOR is set.",
         ),
-        option("-v", "--verbose", is_flag=True, help="Say more: every request, every flow."),
+        option(
+            "-v", "--verbose", is_flag=True, help="Verbose: log every request, list every flow."
+        ),
     )(function)
 
 
@@ -194,7 +196,8 @@ def output_options(function: F) -> F:
             type=click.Choice(["text", "json"]),
             default="text",
             show_default=True,
-            help="JSON goes to stdout whole, whatever the exit code; all else goes to stderr.",
+            help="Output format. With json, stdout is one JSON document, whatever the exit code; "
+            "messages go to stderr.",
         ),
         _colour_options,
     )(function)
@@ -209,7 +212,7 @@ def report_options(function: F) -> F:
             type=click.Choice(STREAM_FORMATS),
             default="text",
             show_default=True,
-            help="What goes to stdout, whole whatever the exit code; all else goes to stderr.",
+            help="Format of stdout, complete whatever the exit code; messages go to stderr.",
         ),
         option(
             "-o",
@@ -217,8 +220,7 @@ def report_options(function: F) -> F:
             "outputs",
             multiple=True,
             metavar="FORMAT=PATH",
-            help=f"Write a report, too: {', '.join(FORMATS)}. Repeat for several; the path - is "
-            "stdout.",
+            help=f"Also write a report: {', '.join(FORMATS)}; repeatable. The path - is stdout.",
         ),
         _colour_options,
     )(function)
@@ -231,8 +233,8 @@ def file_options(function: F) -> F:
         "allow_files",
         multiple=True,
         metavar="PATH",
-        help="Smoke tests may send this file, or the files below this directory, although it is "
-        "hidden, ignored, or not beside them; repeat for several.",
+        help="Allow smoke tests to send this file, or files in this directory, even if hidden, "
+        "ignored or outside of the test's directory; repeatable.",
     )(function)
 
 
@@ -244,7 +246,7 @@ def diff_options(function: F) -> F:
         default=2,
         show_default=True,
         metavar="N",
-        help="Unchanged lines around each change in a diff.",
+        help="Lines of context around each change in a diff.",
     )(function)
 
 

@@ -32,8 +32,8 @@ from kestra_sync.report.lines import line
 @selection_options
 @rule_options
 @guard_options
-@option("--out", metavar="FILE", help="Save the plan, for 'apply --plan FILE'.")
-@option("--detailed-exitcode", is_flag=True, help="Exit code 2 if there are changes.")
+@option("--out", metavar="FILE", help="Save the plan to FILE, for 'apply --plan FILE'.")
+@option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @diff_options
 @connection_options
 @report_options
@@ -50,7 +50,7 @@ def command(
 ) -> ExitCode:
     """Show what apply would do to the server with the flows in PATHS (default: flows).
 
-    Nothing is written. Exit code 3 if a flow that would be written is invalid.
+    Writes nothing. Exits with code 3 if a flow that would be written is invalid.
     """
     from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import plan, save_plan

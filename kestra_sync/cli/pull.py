@@ -24,13 +24,17 @@ from kestra_sync.errors import ExitCode
 @source_options
 @config_options
 @selection_options
-@option("--new", is_flag=True, help="Also write flows of the scope that Git does not have yet.")
+@option(
+    "--new",
+    is_flag=True,
+    help="Also write flows of the managed namespaces that are not in Git yet.",
+)
 @option(
     "--overwrite",
     is_flag=True,
     help="Also take the server's source of flows in conflict, and replace uncommitted changes.",
 )
-@option("--dry-run", is_flag=True, help="Only say what would be written.")
+@option("--dry-run", is_flag=True, help="Show what would be written without writing it.")
 @connection_options
 @output_options
 def command(
@@ -43,14 +47,14 @@ def command(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Take changes made on the server into the files in PATHS (default: flows).
+    """Write changes made on the server to the files in PATHS (default: flows).
 
-    Compares three ways, as plan does. A flow that changed only on the server gets the server's
-    source, byte for byte: an edit made in the UI becomes a change to review in Git. What changed
-    only in Git is left alone. What changed on both sides is a conflict (exit code 5), and so is a
-    file with uncommitted changes: nothing is written for it, unless you pass --overwrite. With
-    --new the flows that only the server has are written too, which turns a server into a
-    repository. Nothing is written to the server, and no file is deleted.
+    Compares three ways, as plan does. If a flow changed only on the server, its file gets the
+    server's source, byte for byte: an edit made in the UI becomes a change to review in Git. If it
+    changed only in Git, its file is left alone. If it changed on both sides, or its file has
+    uncommitted changes, it is a conflict (exit code 5), and its file is only written with
+    --overwrite. With --new, flows that exist only on the server are written as well, which turns a
+    server into a repository. Writes nothing to the server and deletes no files.
     """
     from kestra_sync.commands.pull import pull
     from kestra_sync.report.as_json import diagnostics_json

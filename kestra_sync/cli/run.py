@@ -26,31 +26,44 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An input; NAME=@FILE sends a file, @@ stands for a plain @. Repeat for several. Secrets "
-    "are better kept in Kestra: what is typed can be seen by others.",
+    help="Input of the flow; repeatable. NAME=@FILE sends a file, NAME=@@TEXT the text @TEXT. "
+    "Keep secrets in Kestra: command lines are visible to other users.",
 )
-@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label; repeatable.")
-@option("--revision", type=click.IntRange(min=1), metavar="N", help="Not the newest revision.")
-@option("--schedule-date", metavar="TIME", help="When to start it, such as 2030-01-31T08:00:00Z.")
+@option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Label of the execution; repeatable.",
+)
+@option(
+    "--revision", type=click.IntRange(min=1), metavar="N", help="Revision to run (default: latest)."
+)
+@option(
+    "--schedule-date",
+    metavar="TIME",
+    help="When to start the execution, such as 2030-01-31T08:00:00Z.",
+)
 @option(
     "--breakpoint",
     "breakpoints",
     multiple=True,
     metavar="TASK",
-    help="Halt before this task; repeatable.",
+    help="Suspend the execution before this task; repeatable.",
 )
 @option(
     "--kind",
     type=click.Choice(["NORMAL", "TEST", "PLAYGROUND"]),
-    help="TEST and PLAYGROUND stay out of the normal lists of the UI.",
+    help="Kind of execution; TEST and PLAYGROUND are hidden from the default lists of the UI.",
 )
-@option("--no-wait", is_flag=True, help="Start it, and do not wait for its end.")
-@option("--follow", is_flag=True, help="Show what it logs while it runs, on stderr.")
+@option("--no-wait", is_flag=True, help="Start the execution without waiting for it to finish.")
+@option("--follow", is_flag=True, help="Stream its logs to stderr.")
 @option(
     "--timeout",
     envvar="KESTRA_SYNC_RUN_TIMEOUT",
     metavar="DURATION",
-    help="How long to wait for its end, such as 5m; it goes on after that. Default: for ever.",
+    help="How long to wait for it to finish, such as 5m; it keeps running after that. Default: no "
+    "limit.",
 )
 @server_options("timeout")
 @output_options
@@ -71,17 +84,18 @@ def command(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Execute the flow NAMESPACE/ID on the server, and wait for its end.
+    """Run the flow NAMESPACE/ID and wait for it to finish.
 
-    Exit code 0 if it ends in SUCCESS or WARNING, and with --no-wait if it was started; 1 if it
-    ends otherwise or not in time. Interrupting does not stop the execution.
+    Exits with code 0 if the execution ends in SUCCESS or WARNING, or with --no-wait if it was
+    started; with code 1 if it ends in another state or times out. Interrupting the command does not
+    stop the execution.
     """
     from kestra_sync.commands.run_flow import order_from, run_flow
     from kestra_sync.report.execution_json import ran_json
     from kestra_sync.report.execution_text import ran_lines
 
     if no_wait and (follow or timeout):
-        raise UsageError("--no-wait goes neither with --follow nor with --timeout")
+        raise UsageError("--no-wait cannot be combined with --follow or --timeout")
     output = Output.of("run", output_format=output_format, color=color, verbose=verbose)
     order = order_from(
         flow,

@@ -22,12 +22,14 @@ from kestra_sync.errors import ExitCode
 @click.command("smoke")
 @click.argument("paths", nargs=-1, type=str)
 @config_options
-@option("--only", multiple=True, metavar="PATTERN", help="Only the tests of these flows.")
-@option("--exclude", multiple=True, metavar="PATTERN", help="Not the tests of these flows.")
+@option("--only", multiple=True, metavar="PATTERN", help="Only tests of these flows; repeatable.")
+@option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Skip tests of these flows; repeatable."
+)
 @option(
     "--keep",
     type=click.Choice(["never", "on-failure", "always"]),
-    help="Which executions stay on the server, whatever the tests say.",
+    help="Executions to keep on the server, overriding the tests' own setting.",
 )
 @file_options
 @connection_options
@@ -41,10 +43,10 @@ def command(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Run the smoke tests beside the flows in PATHS (default: flows), changed or not.
+    """Run the smoke tests of the flows in PATHS (default: flows), changed or not.
 
-    Tests stand in *.smoke.yaml files and in the `smoke` list of the configuration. Exit code 7 if
-    any of them fails.
+    Smoke tests are defined in *.smoke.yaml files next to the flows and in the `smoke` list of the
+    configuration. Exits with code 7 if any of them fails.
     """
     from kestra_sync.commands.smoke import smoke
     from kestra_sync.report.collect import of_smoke

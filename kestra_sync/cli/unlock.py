@@ -21,7 +21,9 @@ from kestra_sync.report.lines import line
 
 
 @click.command("unlock")
-@option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+@option(
+    "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
+)
 @scope_options
 @config_options
 @connection_options
@@ -29,18 +31,18 @@ from kestra_sync.report.lines import line
 def command(
     *, yes: bool, output_format: str, color: str, verbose: bool, **settings: Any
 ) -> ExitCode:
-    """Release the lock of an apply that crashed.
+    """Release the lock of a crashed apply.
 
-    Shows who holds the lock and since when, and asks. A lock whose run is dead expires by itself
-    within 45 seconds: one that is older belongs to a run that is alive.
+    Shows who holds the lock and since when, and asks for confirmation. The lock of a crashed run
+    expires within 45 seconds: an older lock belongs to a run that is still alive.
     """
     from kestra_sync.commands.records import take_lock_away
 
     output = Output.of("unlock", output_format=output_format, color=color, verbose=verbose)
 
     def confirm(who: str, since: str) -> bool:
-        output.text([line(f"The lock is held by {who} since {since}.")])
-        return yes or ask("Take it away? An apply that is still running stops half-way.")
+        output.text([line(f"Lock held by {who} since {since}.")])
+        return yes or ask("Release it? An apply that is still running stops before its next write.")
 
     place, holder, unlocked = take_lock_away(settings_from(**settings), confirm)
     code = ExitCode.OK
@@ -49,7 +51,7 @@ def command(
     elif unlocked:
         output.text([line(f"Unlocked {place.name!r}: it was held by {holder.who}.")])
     else:
-        output.text([line("The lock was not taken away.")])
+        output.text([line("The lock was not released.")])
         code = ExitCode.FAILURE
     held = None if holder is None else vars(holder)
     output.result(code, {"holder": held, "unlocked": unlocked})

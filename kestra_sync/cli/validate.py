@@ -23,11 +23,11 @@ from kestra_sync.errors import ExitCode
 @source_options
 @empty_option
 @config_options
-@option("--offline", is_flag=True, help="Do not ask the server.")
+@option("--offline", is_flag=True, help="Run offline checks only.")
 @option(
     "--kestra",
     metavar="VERSION",
-    help="Check against what this Kestra loads, such as 2.0, instead of a server.",
+    help="Check against this Kestra version, such as 2.0, instead of a server.",
 )
 @connection_options
 @report_options
@@ -41,9 +41,9 @@ def command(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Check every flow in PATHS (default: flows), offline and with the server.
+    """Check the flows in PATHS (default: flows), offline and against the server.
 
-    The server is asked whenever there is a URL for it. Exit code 3 if any flow is invalid.
+    The server is used if a URL is set. Exits with code 3 if any flow is invalid.
     """
     from kestra_sync.commands.validate import validate
     from kestra_sync.kestra.credentials import has_url

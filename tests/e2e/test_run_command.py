@@ -121,7 +121,7 @@ def test_started_now_or_later_without_waiting(repo: Repo, deploy: Deploy) -> Non
         (["a/b", "-i", "novalue"], "expected NAME=VALUE"),
         (["a/b", "-i", "x=@/no/such/file"], "no such file"),
         (["a/b", "--timeout", "soon"], "not a duration"),
-        (["a/b", "--no-wait", "--follow"], "--no-wait goes neither"),
+        (["a/b", "--no-wait", "--follow"], "--no-wait cannot be combined"),
     ],
 )
 def test_what_makes_no_sense(repo: Repo, args: list[str], words: str) -> None:  # noqa: F811
