@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from kestra_sync.reasons import Reason as Reason
+
 
 class StrEnum(str, Enum):
     """``enum.StrEnum`` of Python 3.11, for 3.10."""
@@ -230,30 +232,6 @@ class Action(StrEnum):
     NONE = "none"
 
 
-class Reason(StrEnum):
-    """Why; stable in the JSON. The rows of the three-way table in ``docs/architecture.md``."""
-
-    NEW = "new"
-    RECREATED = "recreated"
-    CHANGED = "changed"
-    DRIFT = "drift"
-    CONFLICT = "conflict"
-    TAKE_OVER = "take-over"
-    REMOVED = "removed"
-    PRUNED = "pruned"
-    MOVED = "moved"
-    IN_SYNC = "in-sync"
-    REFRESHED = "refreshed"
-    ADOPT = "adopt"
-    KEPT_OFF = "kept-off"
-    RE_ENABLED = "re-enabled"
-    DRIFT_KEPT = "drift-kept"
-    PROTECTED = "protected"
-    DROPPED = "dropped"
-    FOREIGN = "foreign"
-    UNTOUCHED = "untouched"
-
-
 @dataclass(frozen=True)
 class Base:
     """What we applied last, as the inventory remembers it.
@@ -289,6 +267,7 @@ class Change:
     :param revision: the live revision the plan was made against; ``None`` if there is none.
     :param moved_from: for a move, the deletion that is the other half of it.
     :param refused: a guard refuses just this change.
+    :param invalid: an error in the file of the flow stops this change, and with it the apply.
     """
 
     action: Action
@@ -302,6 +281,7 @@ class Change:
     revision: int | None = None
     moved_from: Change | None = None
     refused: bool = False
+    invalid: bool = False
 
     @property
     def applied(self) -> bytes | None:
@@ -314,26 +294,12 @@ class Change:
     def perhaps_theirs(self) -> bool:
         """Whether it touches a flow that another inventory may own."""
         half = self.moved_from
-        return self.reason in _PERHAPS_THEIRS or (half is not None and half.perhaps_theirs)
+        return self.reason.traits.perhaps_theirs or (half is not None and half.perhaps_theirs)
 
     @property
     def writes(self) -> bool:
         """Whether it changes anything on the server."""
         return self.action is not Action.NONE
-
-
-_PERHAPS_THEIRS = frozenset(
-    {
-        Reason.TAKE_OVER,
-        Reason.ADOPT,
-        Reason.PRUNED,
-        Reason.REMOVED,
-        Reason.DRIFT,
-        Reason.CONFLICT,
-        Reason.KEPT_OFF,
-        Reason.RE_ENABLED,
-    }
-)
 
 
 @dataclass(frozen=True)

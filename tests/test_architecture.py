@@ -17,7 +17,7 @@ _PACKAGE = _ROOT / "kestra_sync"
 _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
-_VALUES = {"errors", "model", "observer", "settings", "safe"}
+_VALUES = {"errors", "model", "observer", "reasons", "settings", "safe"}
 
 #: Part → the parts that it may import beyond the values. The stages stand in the order of the
 #: line that data takes, and none imports a later one.
@@ -47,7 +47,8 @@ _ALLOWED: dict[str, set[str]] = {
 #: The values themselves import only each other; ``settings`` also names choices of ``plan``.
 _ALLOWED_VALUES: dict[str, set[str]] = {
     "errors": set(),
-    "model": {"errors"},
+    "reasons": set(),
+    "model": {"errors", "reasons"},
     "observer": {"model"},
     "settings": {"errors", "model", "plan"},
     "safe": {"errors", "model"},

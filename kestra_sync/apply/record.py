@@ -18,6 +18,7 @@ from kestra_sync.inventory.read import Place, server_of
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
+from kestra_sync.reasons import Recording
 
 #: Runs that the history keeps.
 _HISTORY = 50
@@ -236,9 +237,9 @@ def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
             if done is not None and done.sent_sha256 == there:
                 found[change.flow_id] = done
             continue
-        if change.reason in (Reason.DROPPED, Reason.FOREIGN):
+        if change.reason.traits.recording is Recording.DROP:
             found.pop(change.flow_id, None)
-        elif change.reason in (Reason.ADOPT, Reason.REFRESHED, Reason.KEPT_OFF):
+        elif change.reason.traits.recording is Recording.RENEW:
             fresh = resource_of(change, change.revision)
             old = found.get(change.flow_id)
             if fresh is None or (old is not None and replace(fresh, revision=old.revision) == old):

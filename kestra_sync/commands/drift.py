@@ -14,9 +14,6 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import OnDrift
 from kestra_sync.settings import Settings
 
-_EDITED = frozenset({Reason.DRIFT, Reason.CONFLICT, Reason.DRIFT_KEPT, Reason.REFRESHED})
-_DELETED = frozenset({Reason.RECREATED, Reason.DROPPED})
-
 
 @dataclass(frozen=True)
 class DriftResult:
@@ -68,9 +65,9 @@ def drifted(changes: Iterable[Change], bases: dict[FlowId, Base]) -> Iterable[Ch
         if base is None or base.only_intended:
             continue
         edited = (
-            each.reason in _EDITED
+            each.reason.traits.edited
             and each.before is not None
             and sha256(each.before) not in base.live_hashes
         )
-        if edited or each.reason in _DELETED:
+        if edited or each.reason.traits.gone:
             yield each

@@ -108,7 +108,7 @@ def gather(
     observer.stage("comparing")
     desired, problems = _confirmed(desired, live)
     changes = build_changes(desired, live, bases, rules)
-    gone = [each.flow_id for each in changes if each.reason in (Reason.DROPPED, Reason.RECREATED)]
+    gone = [each.flow_id for each in changes if each.reason.traits.gone]
     if gone:
         # What is dropped from the record is nobody's, and what is missing is reported as deleted by
         # somebody: be sure that it is not there.

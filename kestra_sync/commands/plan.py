@@ -25,7 +25,14 @@ from kestra_sync.model import (
 )
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import Rules
-from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
+from kestra_sync.plan.guards import (
+    GuardInput,
+    Refusal,
+    check_guards,
+    deleted,
+    with_invalid,
+    with_refused,
+)
 from kestra_sync.plan.selection import selected
 from kestra_sync.settings import OnFirstContact, Prune, Settings
 
@@ -96,8 +103,7 @@ def check_something(result: PlanResult, settings: Settings) -> None:
     :raises UsageError: nothing was found.
     """
     plan = result.plan
-    listed = (Reason.DROPPED, Reason.UNTOUCHED, Reason.PROTECTED)
-    if plan is None or plan.writes or plan.because(*listed):
+    if plan is None or plan.writes or any(each.reason.traits.listed for each in plan.changes):
         return
     check_found(result.repository, settings, selected=plan.flows)
 
@@ -168,7 +174,8 @@ def make_plan(
         settings, repository, sides, ownership, scope, info.system_namespace, lacking
     )
     refusals = check_guards(made, given)
-    made = replace(made, changes=with_refused(made.changes, refusals))
+    changes = with_invalid(with_refused(made.changes, refusals), diagnostics)
+    made = replace(made, changes=changes)
     return PlanResult(repository, made, tuple(diagnostics), sides.desired, refusals, ownership)
 
 

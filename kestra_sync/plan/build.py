@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kestra_sync.model import Base, Change, Desired, FlowId, Live, Reason
+from kestra_sync.model import Base, Change, Desired, FlowId, Live
 from kestra_sync.plan.compare import Rules, compare
 
 
@@ -26,7 +26,6 @@ def build_changes(
         wanted, there, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
         verdict = compare(wanted, there, base, rules, texts.get(flow_id))
         path = wanted.path if wanted else base.path if base else None
-        edited = verdict.reason in (Reason.DRIFT, Reason.CONFLICT, Reason.DRIFT_KEPT)
         changes.append(
             Change(
                 action=verdict.action,
@@ -36,7 +35,7 @@ def build_changes(
                 before=there.source if there else None,
                 after=verdict.after,
                 desired=wanted,
-                base=texts.get(flow_id) if edited else None,
+                base=texts.get(flow_id) if verdict.reason.traits.edited else None,
                 revision=there.revision if there else None,
             )
         )
@@ -53,7 +52,7 @@ def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
     return tuple(
         each.flow_id
         for each in changes
-        if each.before is not None and (each.writes or each.reason is Reason.DRIFT_KEPT)
+        if each.before is not None and (each.writes or each.reason.traits.alert is not None)
     )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from kestra_sync.model import Change, FlowId, Reason, StrEnum
+from kestra_sync.model import Change, FlowId, StrEnum
 from kestra_sync.plan.levels import single_writes
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -113,8 +113,8 @@ def marks_of(changes: Iterable[Change]) -> dict[FlowId, Mark]:
     """What a plan does to its flows; both places of a move are marked."""
     marks = {}
     for each in single_writes(changes):
-        drifted = each.reason in (Reason.DRIFT, Reason.CONFLICT)
-        marks[each.flow_id] = Mark.DRIFT if drifted else Mark(str(each.action))
+        alert = each.reason.traits.alert
+        marks[each.flow_id] = Mark(str(each.action)) if alert is None else Mark.DRIFT
     return marks
 
 

@@ -5,12 +5,12 @@ Taken from octoDNS, which refuses updates and deletions beyond a share of what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason
+from kestra_sync.model import Action, Change, Diagnostic, FlowId, Plan, Reason, Severity
 from kestra_sync.plan.compare import OnDrift
 
 if TYPE_CHECKING:
@@ -327,6 +327,23 @@ def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> 
         return changes
     return tuple(
         replace(each, refused=True) if each.flow_id in refused else each for each in changes
+    )
+
+
+def with_invalid(
+    changes: tuple[Change, ...], diagnostics: Iterable[Diagnostic]
+) -> tuple[Change, ...]:
+    """The same changes, those marked in whose files ``diagnostics`` has an error."""
+    errors = [each for each in diagnostics if each.severity is Severity.ERROR]
+    flows = {each.flow for each in errors if each.flow is not None}
+    paths = {each.path for each in errors if each.flow is None and each.path}
+    if not (flows or paths):
+        return changes
+    return tuple(
+        replace(each, invalid=True)
+        if each.desired is not None and (each.flow_id in flows or each.path in paths)
+        else each
+        for each in changes
     )
 
 

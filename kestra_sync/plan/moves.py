@@ -26,7 +26,7 @@ def with_moves(changes: Iterable[Change]) -> tuple[Change, ...]:
         theirs = deleted.get(body, [])
         if len(ours) == 1 and len(theirs) == 1:
             new, old = changes[ours[0]], changes[theirs[0]]
-            if new.reason is Reason.NEW and old.reason in (Reason.REMOVED, Reason.PRUNED):
+            if new.reason is Reason.NEW and old.reason.traits.alert is None:
                 moved[ours[0]] = replace(
                     new, action=Action.MOVE, reason=Reason.MOVED, moved_from=old
                 )

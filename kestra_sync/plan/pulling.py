@@ -28,10 +28,6 @@ class Verdict:
     doubtful: bool = False
 
 
-#: What is only on the server, and not recorded as having been in Git.
-_ONLY_THERE = frozenset({Reason.FOREIGN, Reason.PRUNED})
-
-
 def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     """Place a flow in the table; ``None`` if there is nothing to say about it.
 
@@ -70,7 +66,7 @@ def _not_on_the_server(change: Change, base: Base | None) -> Verdict | None:
 
 
 def _not_in_git(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
-    if base is None or change.reason in _ONLY_THERE:
+    if base is None or change.reason.traits.only_there:
         return Verdict(Pulled.CREATED, "only on the server") if new else None
     assert change.before is not None
     if sha256(change.before) in base.live_hashes:

@@ -15,7 +15,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.report.wording import is_alert, note
+from kestra_sync.report.wording import is_alert, is_conflict, note
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
@@ -68,7 +68,8 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
             "update": plan.count(Action.UPDATE),
             "move": plan.count(Action.MOVE),
             "delete": plan.count(Action.DELETE),
-            "drifted": sum(each.writes and is_alert(each) for each in plan.changes),
+            "drifted": sum(is_alert(each) for each in plan.writes),
+            "conflicts": sum(is_conflict(each) for each in plan.writes),
             "unchanged": plan.unchanged,
             "flows": plan.flows,
             "record": sum(max(each.flows, 1) for each in plan.record),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kestra_sync.model import Change, Reason
+from kestra_sync.model import Change
 from kestra_sync.plan.diff import Hunk, unified
 from kestra_sync.plan.diffs import diff_of, diff_sources
 from kestra_sync.report.report import Report
+from kestra_sync.report.wording import is_conflict
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Di
             found.append(Diff("", diff_sources(applied, change.before, context=report.context)))
     else:
         found.append(Diff("", _of_plan(report, change, whole)))
-        if change.reason is Reason.CONFLICT and change.base is not None and change.before:
+        if is_conflict(change) and change.base is not None and change.before:
             hunks = diff_sources(change.base, change.before, context=report.context)
             found.append(Diff("What was edited on the server since the last apply", hunks))
     return tuple(each for each in found if each.hunks)

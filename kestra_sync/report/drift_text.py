@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kestra_sync.model import Change, FlowId, Plan
+from kestra_sync.model import Change, FlowId, Plan, Reason
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
@@ -54,7 +54,7 @@ def words(change: Change) -> str:
     """What was done to the flow."""
     if change.before is None:
         return "deleted on the server"
-    if change.reason.value == "kept-off":
+    if change.reason is Reason.KEPT_OFF:
         return "switched off on the server"
     if change.base is None and change.desired is None:
         return "edited on the server (no longer in Git)"

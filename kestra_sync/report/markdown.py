@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.outcome import Status
-from kestra_sync.model import Change, Reason, Severity
+from kestra_sync.model import Change, Severity
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import counts, where
@@ -18,7 +18,7 @@ from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.report import Report
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
-from kestra_sync.report.wording import is_alert, note, plural, sign, summary
+from kestra_sync.report.wording import is_alert, is_conflict, note, plural, sign, summary
 
 #: More flows make a drawing that nobody can read in a comment.
 GRAPH_LIMIT = 50
@@ -144,7 +144,7 @@ def _head(report: Report) -> Iterator[str]:
     edited = [each for each in report.changes if is_alert(each) and each.writes]
     if edited and report.drifted is None and not report.outcomes:
         named = "flow was" if len(edited) == 1 else "flows were"
-        kept = [each for each in edited if each.reason is Reason.CONFLICT]
+        kept = [each for each in edited if is_conflict(each)]
         doing = "see the conflict below" if kept else "an apply takes that back"
         yield _alert("WARNING", [f"{len(edited):,} {named} edited on the server; {doing}."])
     if report.plan is not None and report.plan.partial:
@@ -177,7 +177,7 @@ def verdict(report: Report) -> str:
 def change_words(report: Report, change: Change) -> str:
     """What is done with the flow, in a word."""
     if report.drifted is not None or (is_alert(change) and change.writes):
-        return "drift" if change.reason is not Reason.CONFLICT else "conflict"
+        return "conflict" if is_conflict(change) else "drift"
     return str(change.reason if not change.writes else change.action)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason
+from kestra_sync.model import Action, Change, FlowId, Plan
 from kestra_sync.plan.diff import Hunk, Mark
 from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import folders, is_alert, note, plural, sign, summary
+from kestra_sync.report.wording import folders, is_alert, is_conflict, note, plural, sign, summary
 
 _STYLES = {
     Action.CREATE: Style.CREATE,
@@ -76,6 +77,8 @@ def plan_lines(
 
 def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line:
     style = Style.ALERT if is_alert(change) else _STYLES[change.action]
+    if change.invalid:
+        style = Style.ERROR
     columns = [padded(str(change.flow_id), names)]
     if revisions:
         columns.append(padded(_revision(change), revisions))
@@ -89,7 +92,7 @@ def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line
 
 def _edited_on_the_server(change: Change) -> Iterator[Line]:
     """The other side of a conflict: what somebody would lose."""
-    if change.reason is Reason.CONFLICT and change.base is not None and change.before is not None:
+    if is_conflict(change) and change.base is not None and change.before is not None:
         pad = " " * 6
         yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))
         yield from diff_lines(diff_sources(change.base, change.before), indent=6)
@@ -127,17 +130,12 @@ def diff_lines(hunks: Sequence[Hunk], *, indent: int) -> Iterator[Line]:
 
 def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
     """What the plan noticed and does not touch: by name while they are few."""
-    for reason, words in (
-        (Reason.ADOPT, "in sync, will be recorded as ours"),
-        (Reason.KEPT_OFF, "switched off on the server, kept off"),
-        (Reason.PROTECTED, "no longer in Git, kept because of '# kestra-sync: keep'"),
-        (Reason.UNTOUCHED, "no longer in Git, left alone"),
-        (Reason.DROPPED, "gone on both sides, the record will be dropped"),
-        (Reason.FOREIGN, "on the server but not in Git, not ours, left alone"),
-    ):
-        changes = [each for each in plan.because(reason) if not each.writes]
-        if not changes:
-            continue
+    lists: dict[int, list[Change]] = defaultdict(list)
+    for each in plan.changes:
+        if each.reason.traits.group and not each.writes:
+            lists[each.reason.traits.group].append(each)
+    for _group, changes in sorted(lists.items()):
+        words = changes[0].reason.traits.note
         yield BLANK
         yield line(Span(f"  {plural(len(changes), 'flow')} {words}:", Style.DIM))
         limit = len(changes) if verbose else _LISTED

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kestra_sync.model import Action, Change, Plan, Reason
+from kestra_sync.reasons import Alert
 
-#: The sign before a change. ``!`` is for what somebody else did on the server.
+#: The sign before a change; beside these ``!`` for what somebody else did on the server, and ``x``
+#: for a flow whose file has errors.
 _SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
@@ -12,52 +14,40 @@ _SIGNS = {
     Action.MOVE: ">",
     Action.NONE: "=",
 }
-_ALERTS = frozenset({Reason.DRIFT, Reason.CONFLICT, Reason.RE_ENABLED, Reason.DRIFT_KEPT})
-
-#: The notes of changes that a guard refuses.
-_REFUSED = {
-    Reason.DRIFT: "drift: edited on the server, refused (--on-drift fail)",
-    Reason.CONFLICT: "conflict: changed in Git and edited on the server, refused",
-    Reason.TAKE_OVER: "not deployed from here and different on the server, refused",
-}
-
-_NOTES = {
-    Reason.RECREATED: "deleted on the server, will be created again",
-    Reason.DRIFT: "drift: edited on the server, will be reverted",
-    Reason.CONFLICT: "conflict: changed in Git and edited on the server",
-    Reason.TAKE_OVER: "not ours yet, will be taken over",
-    Reason.REMOVED: "no longer in Git",
-    Reason.PRUNED: "not in Git (prune: scope)",
-    Reason.ADOPT: "in sync, will be recorded as ours",
-    Reason.KEPT_OFF: "switched off on the server, kept off",
-    Reason.RE_ENABLED: "switched off on the server, will be switched on again",
-    Reason.DRIFT_KEPT: "drift: edited on the server, left alone",
-    Reason.PROTECTED: "no longer in Git, kept: it says '# kestra-sync: keep'",
-    Reason.DROPPED: "gone on both sides, the record will be dropped",
-    Reason.FOREIGN: "not in Git and not ours, left alone",
-    Reason.UNTOUCHED: "no longer in Git, left alone",
-}
 
 
 def sign(change: Change) -> str:
     """One character that tells the kind of change at a glance."""
-    return "!" if change.reason in _ALERTS else _SIGNS[change.action]
+    if change.invalid:
+        return "x"
+    return "!" if is_alert(change) else _SIGNS[change.action]
 
 
 def is_alert(change: Change) -> bool:
     """Whether somebody else changed the flow on the server."""
-    return change.reason in _ALERTS
+    return change.reason.traits.alert is not None
+
+
+def is_conflict(change: Change) -> bool:
+    """Whether both sides changed the flow."""
+    return change.reason.traits.alert is Alert.CONFLICT
 
 
 def note(change: Change) -> str:
     """Why, in words; empty where the sign says it all."""
+    why = _why(change)
+    if change.invalid:
+        return f"invalid, cannot be applied; {why}" if why else "invalid, cannot be applied"
+    return why
+
+
+def _why(change: Change) -> str:
+    traits = change.reason.traits
     if change.moved_from is not None:
         return f"moved from {change.moved_from.flow_id}; executions and trigger state stay there"
-    if change.reason is Reason.CONFLICT and change.action is Action.DELETE:
-        return "conflict: no longer in Git, but edited on the server"
-    if change.refused and change.reason in _REFUSED:
-        return _REFUSED[change.reason]
-    return _NOTES.get(change.reason, "")
+    if change.action is Action.DELETE and traits.deleted:
+        return traits.deleted
+    return (change.refused and traits.refused) or traits.note
 
 
 def plural(number: int, singular: str, many: str | None = None) -> str:
@@ -109,24 +99,18 @@ def question(plan: Plan) -> str:
 
 
 def _writes(plan: Plan) -> list[str]:
-    """How many of each kind, in words; empty if nothing is to be written."""
-    conflicts = sum(each.writes for each in plan.because(Reason.CONFLICT))
-    drifted = sum(each.writes and is_alert(each) for each in plan.changes) - conflicts
-    updates = plan.count(Action.UPDATE) - sum(
-        each.action is Action.UPDATE and is_alert(each) for each in plan.changes
-    )
-    deletes = plan.count(Action.DELETE) - sum(
-        each.action is Action.DELETE and is_alert(each) for each in plan.changes
-    )
+    """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
+    alerts = [each.reason.traits.alert for each in plan.writes]
+    plain = [each.action for each in plan.writes if not is_alert(each)]
     return [
         f"{number:,} {words}"
         for number, words in (
-            (plan.count(Action.CREATE), "to create"),
-            (updates, "to update"),
-            (plan.count(Action.MOVE), "to move"),
-            (drifted, "drifted"),
-            (conflicts, "in conflict"),
-            (deletes, "to delete"),
+            (plain.count(Action.CREATE), "to create"),
+            (plain.count(Action.UPDATE), "to update"),
+            (plain.count(Action.MOVE), "to move"),
+            (alerts.count(Alert.DRIFT), "drifted"),
+            (alerts.count(Alert.CONFLICT), "in conflict"),
+            (plain.count(Action.DELETE), "to delete"),
         )
         if number
     ]
@@ -137,12 +121,10 @@ def _nothing_to_do(plan: Plan) -> str:
     if not plan.flows:
         return f"No flows {where}."
     others = {
-        words: number
-        for reason, words in (
-            (Reason.KEPT_OFF, "kept off"),
-            (Reason.DRIFT_KEPT, "edited there and left so"),
-        )
-        if (number := sum(each.desired is not None for each in plan.because(reason)))
+        reason.traits.differs: number
+        for reason in Reason
+        if reason.traits.differs
+        and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
     flows = f"{plural(plan.flows, 'flow')} {where}"
     if not others:

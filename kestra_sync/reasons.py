@@ -1,0 +1,179 @@
+"""Why a plan does something with a flow: one table, a row per reason.
+
+Everything that depends on the reason of a change is a column here: the text, the graph, the record,
+``drift``, the check for other owners. To add a reason, add a row; the meaning of each row is the
+three-way table of ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Alert(str, Enum):
+    """What somebody did on the server that an apply overwrites, refuses or leaves alone."""
+
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+
+
+class Recording(Enum):
+    """What an apply does to the inventory's entry of a flow that it does not write."""
+
+    KEEP = "keep"
+    RENEW = "renew"
+    DROP = "drop"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The columns of the table.
+
+    :param note: the reason in words; ``""`` where the action says it all.
+    :param refused: the same where a guard refuses the change; ``""`` for ``note``.
+    :param deleted: the same where the change is a deletion; ``""`` for ``note``.
+    :param alert: shown with ``!`` and counted apart, marked as drift in graphs.
+    :param edited: somebody else may have written the live source: it is compared with what was
+        applied last, and ``drift`` reports it.
+    :param gone: somebody else deleted the flow. Confirmed by a read of its own before it is
+        believed, and reported by ``drift``.
+    :param perhaps_theirs: another inventory may own the flow; all of them are read then.
+    :param only_there: no record says that Git ever had the flow.
+    :param listed: the record has the flow, and Git no longer does.
+    :param recording: what becomes of the inventory's entry, if the flow is not written.
+    :param group: the place of its list among the flows that are left alone; 0 for no list.
+    :param differs: how "no changes" counts a flow that is not as in Git; ``""`` if it is.
+    """
+
+    note: str = ""
+    refused: str = ""
+    deleted: str = ""
+    alert: Alert | None = None
+    edited: bool = False
+    gone: bool = False
+    perhaps_theirs: bool = False
+    only_there: bool = False
+    listed: bool = False
+    recording: Recording = Recording.KEEP
+    group: int = 0
+    differs: str = ""
+
+
+class ReasonTable(str, Enum):
+    """What rows are made of: a stable name, and the traits."""
+
+    traits: Traits
+
+    def __new__(cls, name: str, traits: Traits) -> ReasonTable:  # noqa: PYI034 - Self came with 3.11
+        """A row; its value is ``name`` alone."""
+        row = str.__new__(cls, name)
+        row._value_ = name
+        row.traits = traits
+        return row
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Reason(ReasonTable):
+    """The table. The names are stable in the JSON."""
+
+    NEW = "new", Traits()
+    RECREATED = "recreated", Traits("deleted on the server, will be created again", gone=True)
+    CHANGED = "changed", Traits()
+    DRIFT = (
+        "drift",
+        Traits(
+            "drift: edited on the server, will be reverted",
+            refused="drift: edited on the server, refused (--on-drift fail)",
+            alert=Alert.DRIFT,
+            edited=True,
+            perhaps_theirs=True,
+        ),
+    )
+    CONFLICT = (
+        "conflict",
+        Traits(
+            "conflict: changed in Git and edited on the server",
+            refused="conflict: changed in Git and edited on the server, refused",
+            deleted="conflict: no longer in Git, but edited on the server",
+            alert=Alert.CONFLICT,
+            edited=True,
+            perhaps_theirs=True,
+        ),
+    )
+    TAKE_OVER = (
+        "take-over",
+        Traits(
+            "not ours yet, will be taken over",
+            refused="not deployed from here and different on the server, refused",
+            perhaps_theirs=True,
+        ),
+    )
+    REMOVED = "removed", Traits("no longer in Git", perhaps_theirs=True)
+    PRUNED = "pruned", Traits("not in Git (prune: scope)", perhaps_theirs=True, only_there=True)
+    MOVED = "moved", Traits()
+    IN_SYNC = "in-sync", Traits()
+    # Also where only the file was renamed: ``drift`` asks the record whether anything was edited.
+    REFRESHED = "refreshed", Traits(edited=True, recording=Recording.RENEW)
+    ADOPT = (
+        "adopt",
+        Traits(
+            "in sync, will be recorded as ours",
+            perhaps_theirs=True,
+            recording=Recording.RENEW,
+            group=1,
+        ),
+    )
+    KEPT_OFF = (
+        "kept-off",
+        Traits(
+            "switched off on the server, kept off",
+            perhaps_theirs=True,
+            recording=Recording.RENEW,
+            group=2,
+            differs="kept off",
+        ),
+    )
+    RE_ENABLED = (
+        "re-enabled",
+        Traits(
+            "switched off on the server, will be switched on again",
+            alert=Alert.DRIFT,
+            perhaps_theirs=True,
+        ),
+    )
+    DRIFT_KEPT = (
+        "drift-kept",
+        Traits(
+            "drift: edited on the server, left alone",
+            alert=Alert.DRIFT,
+            edited=True,
+            differs="edited there and left so",
+        ),
+    )
+    PROTECTED = (
+        "protected",
+        Traits("no longer in Git, kept because of '# kestra-sync: keep'", listed=True, group=3),
+    )
+    DROPPED = (
+        "dropped",
+        Traits(
+            "gone on both sides, the record will be dropped",
+            gone=True,
+            listed=True,
+            recording=Recording.DROP,
+            group=5,
+        ),
+    )
+    FOREIGN = (
+        "foreign",
+        Traits(
+            "on the server but not in Git, not ours, left alone",
+            only_there=True,
+            recording=Recording.DROP,
+            group=6,
+        ),
+    )
+    UNTOUCHED = "untouched", Traits("no longer in Git, left alone", listed=True, group=4)
