@@ -9,7 +9,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that), unle
 tools: setup ## Build actionlint and act, which the tests of the Action need, unless they are there
 	@$(RUN)/python -m tests.action.go_tools
 
+build: setup ## Build the wheel and the sdist into dist/
+	rm -rf dist
+	$(RUN)/python -m build
+
 oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
 	@.ci/oldest.sh
 
@@ -60,6 +64,6 @@ docs: setup ## Write docs/cli.md anew from the command line itself
 	$(RUN)/python .ci/docs.py --write
 
 clean: ## Remove what can be made again
-	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* tests/engine/target
+	rm -rf .venv .demo build dist site htmlcov .coverage .coverage.* tests/engine/target
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find kestra_sync tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -47,9 +47,12 @@ def run(args: Sequence[str]) -> int:
         try:
             with _terminated_as_interrupted():
                 return _run(args)
-        except (BrokenPipeError, SystemExit):  # some versions of click make the latter of it
+        except BrokenPipeError:
             # Whoever read our output (head, less) has seen enough.
             return int(ExitCode.FAILURE)
+        except SystemExit as stop:
+            # Of click: 1 for a broken pipe, and the end of shell completion.
+            return int(ExitCode.OK if stop.code in (None, 0) else ExitCode.FAILURE)
 
 
 def _run(args: Sequence[str]) -> int:

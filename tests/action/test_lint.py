@@ -48,7 +48,7 @@ def run(*command: str, cwd: Path = ROOT) -> None:
 def steps(document: Any) -> Iterator[Any]:
     """The steps of a workflow or of an action."""
     for job in document.get("jobs", {}).values():
-        yield from job["steps"]
+        yield from job.get("steps", ())  # none where a job is another workflow
     yield from document.get("runs", {}).get("steps", ())
 
 
@@ -98,7 +98,7 @@ def test_nothing_reaches_a_shell_as_text(path: Path) -> None:
     for step in steps(load(path)):
         assert "${{" not in step.get("run", "")
     for line in re.findall(r"uses: (.+)", path.read_text(encoding="utf-8")):
-        assert _PINNED.fullmatch(line), line
+        assert _PINNED.fullmatch(line) or line.startswith("./.github/workflows/"), line
 
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda path: path.name)
