@@ -26,9 +26,10 @@ demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ a
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
 	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term
 
-lint: setup ## Check style and formatting
+lint: setup ## Check style, formatting and spelling
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
+	$(RUN)/typos
 
 typecheck: setup ## Check the types
 	$(RUN)/mypy --strict

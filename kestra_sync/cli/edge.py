@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from kestra_sync import __version__
 from kestra_sync.cli.main import main
 from kestra_sync.cli.streams import for_stream, guarded
 from kestra_sync.errors import ExitCode, KestraSyncError
@@ -82,7 +83,7 @@ def _run(args: Sequence[str]) -> int:
             error,
             ExitCode.BUG,
             f"{type(error).__name__}: {error}",
-            f"this is a bug in kestra-sync; please report it with {_write_log(_masker(args))}",
+            f"this is a bug in kestra-sync; please report it with {_write_log(args)}",
         )
 
 
@@ -168,11 +169,22 @@ def _masker(args: Sequence[str]) -> Masker:
     return Masker(known_secrets(_given(args, "--url", ""), _env_file(args)))
 
 
-def _write_log(masker: Masker) -> str:
-    import traceback  # only needed here, and slow to import
+def _write_log(args: Sequence[str]) -> str:
+    # Only needed here, and slow to import.
+    import platform
+    import shlex
+    import traceback
 
+    masker = _masker(args)
+    # Masked before it is quoted, which could take a secret apart.
+    command = shlex.join(["kestra-sync", *map(masker.mask, args)])
     # Without local variables: they may hold secrets.
-    text = masker.mask(traceback.format_exc())
+    text = masker.mask(
+        f"kestra-sync {__version__}\n"
+        f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}\n"
+        f"command: {command}\n"
+        f"\n{traceback.format_exc()}"
+    )
     try:
         return f"the log in {write_temporary(text, suffix='.log')}"
     except OSError as error:

@@ -300,6 +300,24 @@ def test_the_hook_for_pre_commit(tmp_path: Path) -> None:
         (flows / "b.yaml").write_text("id: b\nnamespace: acme\ntasks: 5\n")
 
 
+def test_our_own_hooks() -> None:
+    """They run what ``make setup`` installs, at the versions of now, and ours finds nothing."""
+    hooks = {
+        hook["id"]: hook
+        for repository in load(ROOT / ".pre-commit-config.yaml")["repos"]
+        for hook in repository["hooks"]
+    }
+    assert {"ruff-check", "ruff-format", "typos", "mypy", "kestra-sync"} <= set(hooks)
+    scripts = Path(sys.executable).parent
+    for name in ("mypy", "kestra-sync"):
+        assert hooks[name]["entry"].startswith(f".venv/bin/{name} ")
+        assert (scripts / name).exists()
+    (offered,) = load(ROOT / ".pre-commit-hooks.yaml")
+    ours = hooks["kestra-sync"]["entry"]
+    assert ours.startswith(f".venv/bin/{offered['entry']}")
+    run(str(scripts / "kestra-sync"), *shlex.split(ours)[1:])
+
+
 def test_without_go_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not as a skip."""
     monkeypatch.setattr(go_tools, "_candidates", lambda: iter(()))

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 import click
 import pytest
 
+from kestra_sync import __version__
 from kestra_sync.cli.edge import run, wants_json
 from kestra_sync.cli.main import main as group
 from kestra_sync.errors import (
@@ -165,6 +167,7 @@ _BASIC = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
         ({"KESTRA_SYNC_ENV_FILE": "my.env"}, []),
         ({}, ["--env-file", "my.env"]),
         ({}, ["--env-file=my.env"]),
+        ({"KESTRA_PASSWORD": PASSWORD}, ["--url=http://me@host"]),
     ],
 )
 def test_a_bug_leaves_a_log_without_secrets(
@@ -187,7 +190,11 @@ def test_a_bug_leaves_a_log_without_secrets(
     (log,) = tmp_path.glob("kestra-sync-*.log")
     assert f"please report it with the log in {log}" in err
     text = log.read_text()
-    assert text.startswith("Traceback")
+    versions, platform, command, _, traceback = text.split("\n", 4)
+    assert versions == f"kestra-sync {__version__}"
+    assert re.match(r"\w+ 3\.\d+\.\d+\S* on .", platform)
+    assert command == shlex.join(["command:", "kestra-sync", "plan", "--format", "json", *args])
+    assert traceback.startswith("Traceback")
     assert "RuntimeError: failed at https://***@host/ with ['***', '***', '***']" in text
     for form in forms:
         assert form not in text + out + err
