@@ -167,7 +167,7 @@ _BASIC = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
         ({"KESTRA_SYNC_ENV_FILE": "my.env"}, []),
         ({}, ["--env-file", "my.env"]),
         ({}, ["--env-file=my.env"]),
-        ({"KESTRA_PASSWORD": PASSWORD}, ["--url=http://me@host"]),
+        ({"KESTRA_USERNAME": "me", "KESTRA_PASSWORD": PASSWORD}, ["--url=http://me@host"]),
     ],
 )
 def test_a_bug_leaves_a_log_without_secrets(
