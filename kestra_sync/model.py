@@ -8,7 +8,7 @@ Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -27,15 +27,34 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class Kind(StrEnum):
+    """What a resource is; stable in the JSON, in patterns of ``--only`` and in the record."""
+
+    FLOW = "flow"
+    FILE = "file"
+    KV = "kv"
+
+
 @dataclass(frozen=True, order=True)
-class FlowId:
-    """The name of a flow. Written ``namespace/id``, since both parts may hold dots."""
+class ResourceId:
+    """The name of a resource. Written ``namespace/id``, since both parts may contain dots.
+
+    :param id: the id of a flow, the path of a namespace file (without a leading slash), a key.
+    :param kind: written before the name unless it is a flow: ``kv:acme.sales/region``.
+    """
 
     namespace: str
     id: str
+    # Resources of different kinds rarely share a name, and hashing an enum is slow.
+    kind: Kind = field(default=Kind.FLOW, hash=False)
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.id}"
+        name = f"{self.namespace}/{self.id}"
+        return name if self.kind is Kind.FLOW else f"{self.kind}:{name}"
+
+
+FlowId = ResourceId
+"""The name of a flow, where only flows are meant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -244,6 +263,7 @@ class Base:
     :param kept_off: the recorded source is Git's plus the line that switches the flow off.
     :param only_intended: a run that did not come to its end meant to create it; nothing more is
         known.
+    :param masked: the hashes are those of a secret value.
     """
 
     path: str
@@ -252,6 +272,7 @@ class Base:
     revision: int | None = None
     kept_off: bool = False
     only_intended: bool = False
+    masked: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ _ALLOWED: dict[str, set[str]] = {
     "live": {"kestra", "repo"},
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
+    # Namespace files and key-value pairs: reading, writing and showing them.
+    "kinds": {"kestra", "repo", "plan"},
     "apply": {"kestra", "live", "inventory", "plan"},
     "smoke": {"kestra", "repo"},
     # Renders the values of every stage and the results of the commands.
@@ -64,8 +66,9 @@ _OWNERS = {
 
 #: The methods of the client that change a server, and whose they are.
 _WRITES = {"create", "update", "delete", "put", "kill"}
-_RESOURCES = {"flows", "kv", "executions"}
-_WRITERS = {"apply", "smoke", "kestra"}
+_RESOURCES = {"flows", "kv", "executions", "files"}
+#: ``kinds`` has the writes, which ``apply`` calls.
+_WRITERS = {"apply", "smoke", "kestra", "kinds"}
 
 
 @dataclass(frozen=True)

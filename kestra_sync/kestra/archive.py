@@ -1,11 +1,11 @@
-"""Reads the export: a zip of sources, with limits, without trust in names."""
+"""Reads an export: a zip of flows or namespace files, with limits and without trust in it."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,30 @@ def read_archive(
 
     :raises UnexpectedAnswer: it is no zip, is damaged, or holds more than the limits allow.
     """
+    return tuple(content for _, content in _read(data, limits, lambda _name: True))
+
+
+def read_named_archive(
+    data: bytes | mmap,
+    wanted: Callable[[str], bool],
+    limits: ArchiveLimits = ArchiveLimits(),
+) -> dict[str, bytes]:
+    """The contents of the files in the zip by their names, which are those of the server.
+
+    :param wanted: whether a name is wanted; the contents of others are not unpacked.
+    :raises UnexpectedAnswer: as for :func:`read_archive`, or two files have one name.
+    """
+    found: dict[str, bytes] = {}
+    for name, content in _read(data, limits, wanted):
+        if name in found:
+            raise UnexpectedAnswer("the export has two files of the same name")
+        found[name] = content
+    return found
+
+
+def _read(
+    data: bytes | mmap, limits: ArchiveLimits, wanted: Callable[[str], bool]
+) -> list[tuple[str, bytes]]:
     import zipfile
 
     try:
@@ -57,7 +81,7 @@ def read_archive(
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > limits.entries:
                 raise UnexpectedAnswer(f"the export holds more than {limits.entries} files")
-            return _contents(data, entries, limits)
+            return _contents(data, entries, limits, wanted)
     except UnexpectedAnswer:
         raise
     except (zipfile.BadZipFile, *_NO_ZIP) as error:
@@ -76,9 +100,12 @@ _NO_ZIP = (
 
 
 def _contents(
-    data: bytes | mmap, entries: Sequence[ZipInfo], limits: ArchiveLimits
-) -> tuple[bytes, ...]:
-    sources: list[bytes] = []
+    data: bytes | mmap,
+    entries: Sequence[ZipInfo],
+    limits: ArchiveLimits,
+    wanted: Callable[[str], bool],
+) -> list[tuple[str, bytes]]:
+    sources: list[tuple[str, bytes]] = []
     left = limits.total(len(data))
     end = 0
     for entry in sorted(entries, key=lambda each: each.header_offset):
@@ -87,13 +114,15 @@ def _contents(
             raise _Damaged("its files overlap")
         end = entry.header_offset + _HEADER.size + entry.compress_size
     for entry in entries:
+        if not wanted(entry.filename):
+            continue
         limit = min(limits.entry_size, left)
         source = _content(data, entry, limit)
         left -= len(source)
         if len(source) > limit:
             raise UnexpectedAnswer("the export unpacks to more than its limit")
-        sources.append(source)
-    return tuple(sources)
+        sources.append((entry.filename, source))
+    return sources
 
 
 def _content(data: bytes | mmap, entry: ZipInfo, limit: int) -> bytes:

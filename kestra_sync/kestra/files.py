@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from kestra_sync.errors import UsageError
+from kestra_sync.kestra.archive import ArchiveLimits, read_named_archive
 from kestra_sync.kestra.errors import NotFound
 from kestra_sync.kestra.multipart import Part, encode_multipart
+from kestra_sync.kestra.problems import describe_html, looks_like_html
 from kestra_sync.kestra.request import Request, query, segments
 from kestra_sync.kestra.transport import Transport
+
+_FLOWS = "_flows/"
+"""Where an export has the flows of the namespace."""
+_LIMITS = ArchiveLimits(
+    entry_size=1024 * 1024 * 1024, any_ratio=256 * 1024 * 1024, ratio=50
+)  # files may be larger than flows, and pack better
+_ZIP = "application/octet-stream, */*;q=0.5"
 
 
 class Files:
@@ -22,7 +31,8 @@ class Files:
         :raises UsageError: a path below ``/_flows``, which Kestra would take for a flow.
         :raises UnknownOutcome: it may have been written or not.
         """
-        body, content_type = encode_multipart([Part("fileContent", data, path.rpartition("/")[2])])
+        # A part whose file name ends in ".zip" is unpacked into the root of the namespace.
+        body, content_type = encode_multipart([Part("fileContent", data, "content")])
         self._transport.send(
             Request(
                 "POST",
@@ -42,8 +52,34 @@ class Files:
         request = Request("GET", self._files(namespace), query=asked, accept="*/*")
         return self._transport.send(request).body
 
+    def export(self, namespace: str) -> dict[str, bytes]:
+        """All files of the namespace by their paths (without a leading ``/``), in one request.
+
+        The flows that the server's export also contains are left out.
+
+        :raises UnexpectedAnswer: the answer is not a zip, or larger than the limits.
+        """
+        request = Request("GET", f"{self._files(namespace)}/export", accept=_ZIP, large=True)
+        answer = self._transport.send(request)
+        if looks_like_html(answer.content[:64], answer.content_type):
+            raise answer.unexpected(describe_html(answer.body))
+        found = read_named_archive(
+            answer.content, lambda name: not name.lstrip("/").startswith(_FLOWS), _LIMITS
+        )
+        return {name.lstrip("/"): data for name, data in found.items()}
+
+    def names(self, namespace: str) -> tuple[str, ...]:
+        """The paths of all files of the namespace (without a leading ``/``), sorted."""
+        # An empty text finds nothing since Kestra 2.0.
+        request = Request("GET", f"{self._files(namespace)}/search", query=query(("q", "/")))
+        names = self._transport.send(request).list()
+        return tuple(sorted(str(name).lstrip("/") for name in names if isinstance(name, str)))
+
     def delete(self, namespace: str, path: str) -> None:
-        """Delete a file or directory, if it is there.
+        """Delete a file or directory that is there.
+
+        Never call this for a path that may not exist, and never twice: Kestra then deletes the
+        directory above if it contains one other entry only, and 200 is the answer.
 
         :raises UnknownOutcome: it may have been deleted or not.
         """

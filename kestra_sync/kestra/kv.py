@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime, timezone
 from typing import Any
 
 from kestra_sync.errors import UsageError
@@ -10,7 +12,7 @@ from kestra_sync.kestra.errors import NotFound, UnexpectedAnswer
 from kestra_sync.kestra.paging import pages
 from kestra_sync.kestra.request import TEXT, Request, query, segments
 from kestra_sync.kestra.transport import Transport
-from kestra_sync.kestra.values import KvEntry, KvKey, int_of
+from kestra_sync.kestra.values import KvEntry, KvKey, KvListed, int_of
 
 _TYPES = frozenset(
     {"STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON", "NULL", "OBJECT"}
@@ -65,12 +67,29 @@ class Kv:
         :param ttl: how long to keep it, an ISO 8601 duration such as ``PT10M``.
         :raises UnknownOutcome: it may have been stored or not.
         """
-        headers = {}
-        for name, text in (("ttl", ttl), ("description", description)):
-            if text is not None:
-                headers[name] = _header(name, text)
         # The server reads JSON here, and half of anything else. ASCII needs no charset.
-        body = json.dumps(value, allow_nan=False).encode("ascii")
+        text = json.dumps(value, allow_nan=False)
+        self.put_text(namespace, key, text, ttl=ttl, description=description)
+
+    def put_text(
+        self,
+        namespace: str,
+        key: str,
+        text: str,
+        *,
+        ttl: str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Store what the server reads from ``text``: JSON, or a bare date, time or duration.
+
+        :param text: ASCII.
+        :raises UnknownOutcome: it may have been stored or not.
+        """
+        headers = {}
+        for name, each in (("ttl", ttl), ("description", description)):
+            if each is not None:
+                headers[name] = _header(name, each)
+        body = text.encode("ascii")
         path = self._path(namespace, key)
         self._transport.send(Request("PUT", path, body=body, content_type=TEXT, headers=headers))
 
@@ -94,6 +113,14 @@ class Kv:
         found = pages(self._transport, f"{self._base}/kv", filters, _key, page_size)
         return tuple(sorted(found))
 
+    def list(self, namespace: str, page_size: int = 1000) -> tuple[KvListed, ...]:
+        """The keys of exactly this namespace, without their values, sorted by key."""
+        filters = query(("filters[namespace][EQUALS]", namespace))
+        found = pages(self._transport, f"{self._base}/kv", filters, _listed, page_size)
+        return tuple(
+            sorted((each for each in found if each.namespace == namespace), key=lambda it: it.key)
+        )
+
     def _path(self, namespace: str, key: str) -> str:
         return f"{self._base}/namespaces/{segments(namespace)}/kv/{segments(key)}"
 
@@ -109,3 +136,40 @@ def _key(item: dict[str, Any]) -> KvKey:
     if not (isinstance(namespace, str) and isinstance(key, str)):
         raise UnexpectedAnswer("the search brought something that is not a key")
     return KvKey(namespace, key)
+
+
+def _listed(item: dict[str, Any]) -> KvListed:
+    name = _key(item)
+    revision = item.get("revision", item.get("version"))  # 2.0 and 1.3
+    description = item.get("description")
+    return KvListed(
+        name.namespace,
+        name.key,
+        int_of(revision),
+        description if isinstance(description, str) and description else None,
+        _ttl(item),
+    )
+
+
+def _ttl(item: dict[str, Any]) -> int | None:
+    expires = _time(item.get("expirationDate"))
+    # The creation date is that of the newest revision.
+    written = _time(item.get("updateDate")) or _time(item.get("creationDate"))
+    if expires is None or written is None:
+        return None
+    return round((expires - written).total_seconds())
+
+
+_FRACTION = re.compile(r"(\.\d{6})\d*")
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    text = _FRACTION.sub(r"\1", value.replace("Z", "+00:00"))
+    text = re.sub(r"\.(\d{1,5})(?=[+-])", lambda it: f".{it[1]:0<6}", text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

@@ -63,6 +63,21 @@ class KvKey:
     key: str
 
 
+@dataclass(frozen=True)
+class KvListed:
+    """A key as a list shows it, without its value.
+
+    :param revision: the number of its last write.
+    :param ttl: seconds between its last write and its expiry; ``None`` if it does not expire.
+    """
+
+    namespace: str
+    key: str
+    revision: int | None = None
+    description: str | None = None
+    ttl: int | None = None
+
+
 def live_of(data: Any, source: bytes | None = None) -> Live:
     """The flow in an answer.
 

@@ -1,0 +1,1 @@
+"""Namespace files: scripts, queries and whatever else flows read by name."""

@@ -1,0 +1,159 @@
+"""The kind ``file``: reading, writing and showing namespace files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.kestra.errors import AlreadyExists, NotFound
+from kestra_sync.kestra.files import Files
+from kestra_sync.kinds.base import Loaded, Reading
+from kestra_sync.kinds.files.load import FilesFolder, load
+from kestra_sync.kinds.files.names import problem
+from kestra_sync.model import (
+    Base,
+    Desired,
+    Diagnostic,
+    Kind,
+    Live,
+    ResourceId,
+    Severity,
+    sha256,
+)
+from kestra_sync.plan.diff import Hunk, Mark, unified
+
+_LONGEST_DIFF = 1024 * 1024
+"""Bytes of a text that is compared line by line."""
+
+
+@dataclass(frozen=True)
+class FilesKind:
+    """Namespace files, of the folders in the configuration."""
+
+    folders: tuple[FilesFolder, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """``file``."""
+        return Kind.FILE
+
+    def load(self) -> Loaded:
+        """Every file below the folders."""
+        return load(self.folders)
+
+    def read(
+        self,
+        client: KestraClient,
+        desired: Mapping[ResourceId, Desired],
+        bases: Mapping[ResourceId, Base],
+    ) -> Reading:
+        """The files on the server, with one request per namespace."""
+        live: dict[ResourceId, Live] = {}
+        for namespace in sorted({each.namespace for each in (*desired, *bases)}):
+            for path, data in client.files.export(namespace).items():
+                resource = ResourceId(namespace, path, Kind.FILE)
+                if problem(path) is not None and resource not in bases:
+                    continue  # not a name that we would ever write
+                wanted = desired.get(resource)
+                # Of two equal contents one is kept in memory.
+                same = wanted is not None and wanted.sent == data
+                live[resource] = Live(resource, wanted.sent if same and wanted else data)
+        return Reading(live, bases, tuple(_shadowed(desired, live)))
+
+    def store(self, client: KestraClient) -> FileStore:
+        """Reads and writes of single files."""
+        return FileStore(client.files)
+
+    def diff(self, before: bytes, after: bytes, *, context: int = 2) -> Sequence[Hunk]:
+        """A text line by line; anything else by size and hash."""
+        if before == after:
+            return ()
+        if is_text(before) and is_text(after):
+            return unified(before, after, context=context)
+        lines = ((Mark.REMOVED, _described(before)), (Mark.ADDED, _described(after)))
+        return (Hunk("binary", 1, 1, lines),)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether ``data`` can be shown line by line: UTF-8 without control characters, not huge."""
+    if len(data) > _LONGEST_DIFF or b"\0" in data:
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _described(data: bytes) -> str:
+    return f"{len(data):,} bytes, SHA-256 {sha256(data)[:12]}"
+
+
+def _shadowed(
+    desired: Mapping[ResourceId, Desired], live: Iterable[ResourceId]
+) -> Iterable[Diagnostic]:
+    """Files whose name is a folder on the server, or the other way round: Kestra 1.x answers 200
+    and the file cannot be read."""
+    there = set(live)
+    folders = {above for each in there for above in _above(each)}
+    for resource, each in desired.items():
+        if resource in there:
+            continue
+        blocking = next((above for above in _above(resource) if above in there), None)
+        if resource not in folders and blocking is None:
+            continue
+        what = "a folder" if blocking is None else "a file"
+        yield Diagnostic(
+            each.path,
+            None,
+            Severity.ERROR,
+            "namespace-file-folder",
+            f"{blocking or resource} is {what} on the server",
+            "rename it, or delete what is there first",
+        )
+
+
+def _above(resource: ResourceId) -> Iterable[ResourceId]:
+    parts = resource.id.split("/")
+    for end in range(1, len(parts)):
+        yield ResourceId(resource.namespace, "/".join(parts[:end]), Kind.FILE)
+
+
+class FileStore:
+    """Reads and writes namespace files one by one."""
+
+    #: A second deletion deletes the neighbour of a file that is not there.
+    delete_twice = False
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
+        """The contents; ``revision`` is not asked for."""
+        del revision
+        return Live(resource, self._files.get(resource.namespace, resource.id))
+
+    def create(self, resource: ResourceId, source: bytes) -> Live:
+        """Write a file that does not exist. Kestra itself would overwrite it."""
+        if self._exists(resource):
+            raise AlreadyExists(409, "POST", str(resource), "the file exists")
+        return self.update(resource, source)
+
+    def update(self, resource: ResourceId, source: bytes) -> Live:
+        """Write the file. It is read again when everything is written."""
+        self._files.put(resource.namespace, resource.id, source)
+        return Live(resource, source)
+
+    def delete(self, resource: ResourceId) -> None:
+        """Delete a file that was listed right before."""
+        if resource.id not in self._files.names(resource.namespace):
+            raise NotFound(404, "DELETE", str(resource))
+        self._files.delete(resource.namespace, resource.id)
+
+    def _exists(self, resource: ResourceId) -> bool:
+        try:
+            self._files.get(resource.namespace, resource.id)
+        except NotFound:
+            return False
+        return True

@@ -1,0 +1,222 @@
+"""Finds the namespace files of a repository: every file below the configured folders.
+
+Hidden files are left out, as are those that ``.kestraignore`` files or the configuration ignore.
+Unlike a flow, a file is deployed just because it is there. So what cannot be deployed as it is, a
+link for example, is an error and not skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kestra_sync.kinds.base import Loaded
+from kestra_sync.kinds.files.names import problem
+from kestra_sync.model import (
+    Desired,
+    Diagnostic,
+    Document,
+    Flow,
+    Kind,
+    Position,
+    ResourceId,
+    Severity,
+    Skipped,
+)
+from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.repo.walk import CONFIG_NAMES
+from kestra_sync.safe.names import is_namespace
+from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Of one file: contents are compared in memory."""
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class FilesFolder:
+    """A folder of namespace files, as the configuration names it.
+
+    :param path: as the user would write it in the working directory; one part of it may be ``*``.
+    :param namespace: ``*`` takes the name of the folder: the one that ``*`` stands for in
+        ``path``, else each folder below it.
+    :param ignore: patterns as in ``.gitignore``, relative to the folder.
+    """
+
+    path: str
+    namespace: str
+    ignore: tuple[str, ...] = ()
+
+
+def load(folders: Sequence[FilesFolder]) -> Loaded:
+    """Every namespace file below ``folders``. What is wrong with one is a diagnostic."""
+    found = _Found()
+    for folder in folders:
+        for path, namespace in _roots(folder, found):
+            if not is_namespace(namespace):
+                found.error(path, "namespace-file-folder", f"{namespace!r} is not a namespace")
+            else:
+                _walk(path, namespace, folder.ignore, found)
+    found.check_folders()
+    return Loaded(
+        found.desired,
+        len(found.desired),
+        tuple(sorted(found.skipped, key=lambda it: it.path)),
+        tuple(sorted(found.diagnostics, key=lambda it: it.sort_key)),
+    )
+
+
+@dataclass
+class _Found:
+    desired: dict[ResourceId, Desired] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def error(self, path: str, rule: str, message: str, remedy: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic(path, None, Severity.ERROR, rule, message, remedy))
+
+    def warn(self, path: str, rule: str, message: str, remedy: str) -> None:
+        self.diagnostics.append(Diagnostic(path, None, Severity.WARNING, rule, message, remedy))
+
+    def check_folders(self) -> None:
+        """A file cannot have the name of a folder; Kestra 1.x says nothing and loses it."""
+        for resource, each in self.desired.items():
+            parts = resource.id.split("/")
+            for end in range(1, len(parts)):
+                above = ResourceId(resource.namespace, "/".join(parts[:end]), Kind.FILE)
+                if above in self.desired:
+                    self.error(
+                        each.path,
+                        "namespace-file-folder",
+                        f"{above} is a file and a folder",
+                        f"rename one of the two; the file is {self.desired[above].path}",
+                    )
+
+
+def _roots(folder: FilesFolder, found: _Found) -> Iterator[tuple[str, str]]:
+    """The folders that ``folder`` stands for, each with its namespace."""
+    parts = folder.path.split("/")
+    if ANY in parts:
+        at = parts.index(ANY)
+        above, below = "/".join(parts[:at]) or ".", "/".join(parts[at + 1 :])
+    elif folder.namespace == ANY:
+        above, below = folder.path, ""
+    else:
+        above, below = "", ""
+    if not above:
+        if _usable(folder.path, found):
+            yield folder.path, folder.namespace
+        return
+    if not _usable(above, found):
+        return
+    for name in _names(above, found):
+        path = f"{above}/{name}" if above != "." else name
+        path = f"{path}/{below}" if below else path
+        if is_directory(path) and _usable(path, found):
+            yield path, name if folder.namespace == ANY else folder.namespace
+
+
+def _usable(path: str, found: _Found) -> bool:
+    try:
+        check_readable(path)
+    except OSError as error:
+        found.error(path, "namespace-file-unreadable", error.strerror or str(error))
+        return False
+    if not is_directory(path):
+        found.error(
+            path,
+            "namespace-file-folder",
+            "there is no such folder",
+            "correct `files` in kestra-sync.yaml",
+        )
+        return False
+    return True
+
+
+def _names(path: str, found: _Found) -> list[str]:
+    try:
+        return sorted(it.name for it in Path(path).iterdir() if not it.name.startswith("."))
+    except OSError as error:
+        found.error(path, "namespace-file-unreadable", error.strerror or str(error))
+        return []
+
+
+def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> None:
+    def unusable(file: Path, error: Exception) -> None:
+        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        line = error.line if isinstance(error, PatternError) else None
+        message = str(error) if line else getattr(error, "strerror", None) or str(error)
+        position = Position(line, 1) if line else None
+        found.diagnostics.append(
+            Diagnostic(shown.as_posix(), position, Severity.ERROR, "ignore-file", message)
+        )
+
+    top = Path(root).resolve()
+    rules = IgnoreRules.of(ignore, top).above(top, unusable)
+    pending = [("", top, rules)]
+    while pending:
+        below, directory, rules = pending.pop()
+        rules = rules.enter(directory, unusable)
+        shown = f"{root.rstrip('/')}/{below}".rstrip("/")
+        for name in _names(str(directory), found):
+            path, inner = directory / name, f"{below}/{name}" if below else name
+            is_folder = is_directory(path) and not path.is_symlink()
+            if rules.ignored(path, directory=is_folder):
+                continue
+            if path.is_symlink():
+                found.error(
+                    f"{shown}/{name}",
+                    "namespace-file-link",
+                    "a link: Kestra would keep a copy of what it points to",
+                    "put the file itself there, or ignore it in .kestraignore",
+                )
+            elif not is_folder:
+                _add(f"{shown}/{name}", path, ResourceId(namespace, inner, Kind.FILE), found)
+            elif inner == "_flows":
+                found.skipped.append(Skipped(f"{shown}/{name}/", 1, "flows, not namespace files"))
+            else:
+                pending.append((inner, path, rules))
+
+
+def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
+    if resource.id in CONFIG_NAMES:
+        return
+    why = problem(resource.id)
+    if why is not None:
+        found.error(shown, "namespace-file-name", why, "rename it, or ignore it in .kestraignore")
+        return
+    try:
+        mode = path.stat().st_mode
+        data = read_resolved(path, limit=MAX_BYTES)
+    except OSError as error:
+        found.error(shown, "namespace-file-unreadable", error.strerror or str(error))
+        return
+    if len(data) > MAX_BYTES:
+        found.error(
+            shown,
+            "namespace-file-size",
+            f"larger than {MAX_BYTES // 1024 // 1024} MiB",
+            "keep it in an object store, or ignore it in .kestraignore",
+        )
+        return
+    if mode & stat.S_IXUSR and os.name == "posix":
+        found.warn(
+            shown,
+            "namespace-file-mode",
+            "executable here, which Kestra does not keep",
+            "have the flow call the interpreter (bash script.sh), and run chmod -x",
+        )
+    known = found.desired.get(resource)
+    if known is not None:
+        found.error(
+            shown,
+            "namespace-file-duplicate",
+            f"{resource} is also {known.path}",
+            "remove one of the two, or correct `files` in kestra-sync.yaml",
+        )
+        return
+    document = Document(shown, 0, 1, data)
+    found.desired[resource] = Desired(Flow(resource, document), data)

@@ -1,0 +1,1 @@
+"""Key-value pairs, with their types, times to live and descriptions."""

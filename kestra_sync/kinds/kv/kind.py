@@ -1,0 +1,255 @@
+"""The kind ``kv``: reading, writing and showing key-value pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from kestra_sync.kestra.client import KestraClient
+from kestra_sync.kestra.errors import AlreadyExists, Gone, KestraError, NotFound
+from kestra_sync.kestra.kv import Kv
+from kestra_sync.kestra.values import KvEntry, KvListed
+from kestra_sync.kinds.base import Loaded, Reading
+from kestra_sync.kinds.kv.load import load
+from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
+from kestra_sync.model import Base, Desired, Document, Flow, Kind, Live, ResourceId, sha256
+from kestra_sync.plan.diff import Hunk, Mark, unified
+
+_CLOCK = 2
+"""Seconds by which the times of an expiry may differ from the time to live that was sent."""
+
+
+class Vault:
+    """What this run knows of the keys, in memory and nowhere else: the values behind masked
+    sources, and in which forms each key was seen."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, KvValue] = {}
+        self._sources: dict[ResourceId, set[bytes]] = {}
+
+    def hide(self, value: KvValue, salt: str) -> bytes:
+        """The source of ``value``, which is remembered if it is masked."""
+        source = source_of(value, salt)
+        if value.masked:
+            self._values[source] = value
+        return source
+
+    def value(self, source: bytes) -> KvValue:
+        """The value behind a source that was given by :meth:`hide`."""
+        return value_of(source) or self._values[source]
+
+    def saw(self, resource: ResourceId, source: bytes) -> None:
+        """Remember that a side of the plan has this source."""
+        self._sources.setdefault(resource, set()).add(source)
+
+    def seen(self, resource: ResourceId) -> frozenset[bytes]:
+        """The sources of a key so far."""
+        return frozenset(self._sources.get(resource, ()))
+
+
+@dataclass(frozen=True)
+class KvKind:
+    """Key-value pairs, of the files in the configuration.
+
+    :param patterns: the files, as the user would write them in the working directory.
+    :param salt: tells the tenant from others, for the hashes of secrets.
+    """
+
+    patterns: tuple[str, ...] = ()
+    salt: str = ""
+    environ: Mapping[str, str] | None = field(default=None, repr=False)
+    vault: Vault = field(default_factory=Vault, repr=False, compare=False)
+
+    @property
+    def kind(self) -> Kind:
+        """``kv``."""
+        return Kind.KV
+
+    def load(self) -> Loaded:
+        """Every key that the files declare."""
+        found = load(self.patterns, self.environ)
+        desired = {}
+        for resource, each in found.keys.items():
+            source = self._hide(resource, each.value)
+            self.vault.saw(resource, source)
+            document = Document(each.path, 0, each.position.line, source)
+            desired[resource] = Desired(Flow(resource, document), source)
+        diagnostics = sorted(found.diagnostics, key=lambda it: it.sort_key)
+        return Loaded(desired, found.files, diagnostics=tuple(diagnostics))
+
+    def read(
+        self,
+        client: KestraClient,
+        desired: Mapping[ResourceId, Desired],
+        bases: Mapping[ResourceId, Base],
+    ) -> Reading:
+        """The keys that Git or the record knows; one list tells which need not be read."""
+        live: dict[ResourceId, Live] = {}
+        known = dict(bases)
+        for namespace in sorted({each.namespace for each in (*desired, *bases)}):
+            for listed in client.kv.list(namespace):
+                resource = ResourceId(namespace, listed.key, Kind.KV)
+                wanted, base = desired.get(resource), bases.get(resource)
+                if wanted is None and base is None:
+                    continue
+                if wanted is not None and _untouched(listed, wanted, base):
+                    live[resource] = Live(resource, wanted.sent, listed.revision)
+                    continue
+                try:
+                    entry = client.kv.entry(namespace, listed.key)
+                except (NotFound, Gone):
+                    continue
+                value = from_server(entry.type, entry.value)
+                value = replace(value, ttl=listed.ttl, description=listed.description)
+                source, base = self.form(resource, value, base)
+                self.vault.saw(resource, source)
+                live[resource] = Live(resource, source, entry.revision or listed.revision)
+                if base is not None:
+                    known[resource] = base
+        return Reading(live, known)
+
+    def form(
+        self, resource: ResourceId, value: KvValue, base: Base | None = None
+    ) -> tuple[bytes, Base | None]:
+        """The source of a live value, in the form in which Git or the record has it.
+
+        A value that is masked on one of the sides is never shown, unless Git shows the same.
+
+        :returns: the source, and ``base``, which may have got another hash of the same value.
+        """
+        known = self.vault.seen(resource)
+        ours = frozenset[str]() if base is None else base.live_hashes
+        secret = any(is_masked(each) for each in known) or (base is not None and base.masked)
+        source = b""
+        for seconds in _times(value.ttl):
+            each = replace(value, ttl=seconds)
+            source = plain = source_of(each)
+            if plain in known or (not secret and sha256(plain) in ours):
+                return plain, base
+            if not secret:
+                continue
+            source = self._hide(resource, masked(each))
+            if source in known or sha256(source) in ours:
+                return source, base
+            if base is not None and sha256(plain) in ours:
+                # It was recorded when it was still shown: now the same value has another hash.
+                return source, replace(base, live_hashes=ours | {sha256(source)})
+        return source, base
+
+    def _hide(self, resource: ResourceId, value: KvValue) -> bytes:
+        return self.vault.hide(value, f"{self.salt}\0{resource.namespace}\0{resource.id}")
+
+    def store(self, client: KestraClient) -> KvStore:
+        """Reads and writes of single keys."""
+        return KvStore(client.kv, self)
+
+    def diff(self, before: bytes, after: bytes, *, context: int = 2) -> Sequence[Hunk]:
+        """The members that differ; of masked values only that they do."""
+        if before == after:
+            return ()
+        hidden = is_masked(before) or is_masked(after)
+        if not hidden:
+            return unified(before, after, context=context)
+        old, new = _members(before), _members(after)
+        same_value = old.get("secret") == new.get("secret") and "value" not in {*old, *new}
+        old_text, new_text = _shown(old), _shown(new)
+        hunks = unified(old_text, new_text, context=context) if old_text != new_text else ()
+        if same_value:
+            return hunks
+        lines = ((Mark.REMOVED, '"value": ***'), (Mark.ADDED, '"value": *** (another one)'))
+        return (Hunk("secret", 1, 1, lines), *hunks)
+
+
+def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
+    """Whether the list shows that the key still has what we wrote, which Git still wants."""
+    if base is None or base.revision is None or listed.revision != base.revision:
+        return False
+    if base.live_hashes != {wanted.sent_sha256}:
+        return False
+    members = _members(wanted.sent)
+    ttl = members.get("ttl")
+    return listed.description == members.get("description") and (listed.ttl is None) == (
+        ttl is None
+    )
+
+
+def _times(ttl: int | None) -> Sequence[int | None]:
+    """The times to live that a measured one may stand for, itself first and last."""
+    if ttl is None:
+        return (None,)
+    near = [ttl + step for step in range(-_CLOCK, _CLOCK + 1) if step and ttl + step > 0]
+    return (ttl, *near, ttl)
+
+
+def _members(source: bytes) -> dict[str, str]:
+    found: dict[str, str] = json.loads(source.decode("utf-8", "surrogatepass"))
+    return found
+
+
+def is_masked(source: bytes) -> bool:
+    """Whether a source hides its value."""
+    return "secret" in _members(source)
+
+
+def _shown(members: Mapping[str, str]) -> bytes:
+    kept = {name: each for name, each in members.items() if name not in {"secret", "value"}}
+    return (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()
+
+
+class KvStore:
+    """Reads and writes keys one by one."""
+
+    delete_twice = True
+
+    def __init__(self, kv: Kv, kind: KvKind) -> None:
+        self._kv = kv
+        self._kind = kind
+
+    def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
+        """The value with its time to live and description; ``revision`` is not asked for."""
+        del revision
+        try:
+            entry = self._kv.entry(resource.namespace, resource.id)
+        except Gone:
+            raise NotFound(404, "GET", str(resource)) from None
+        keys = self._kv.list(resource.namespace)
+        listed = next((each for each in keys if each.key == resource.id), None)
+        ttl, description = (listed.ttl, listed.description) if listed else (None, None)
+        return self._live(resource, entry, ttl, description)
+
+    def create(self, resource: ResourceId, source: bytes) -> Live:
+        """Store a key that does not exist. Kestra itself would overwrite it."""
+        with suppress(NotFound, Gone):
+            self._kv.entry(resource.namespace, resource.id)
+            raise AlreadyExists(409, "PUT", str(resource), "the key exists")
+        return self.update(resource, source)
+
+    def update(self, resource: ResourceId, source: bytes) -> Live:
+        """Store a key, and read its value back."""
+        value = self._kind.vault.value(source)
+        self._kv.put_text(
+            resource.namespace,
+            resource.id,
+            value.text,
+            ttl=value.ttl_text,
+            description=value.description,
+        )
+        try:
+            entry = self._kv.entry(resource.namespace, resource.id)
+        except KestraError:  # it is written; whether it stays is looked at when all is written
+            return Live(resource, source)
+        return self._live(resource, entry, value.ttl, value.description)
+
+    def delete(self, resource: ResourceId) -> None:
+        """Delete a key."""
+        if not self._kv.delete(resource.namespace, resource.id):
+            raise NotFound(404, "DELETE", str(resource))
+
+    def _live(
+        self, resource: ResourceId, entry: KvEntry, ttl: int | None, description: str | None
+    ) -> Live:
+        value = replace(from_server(entry.type, entry.value), ttl=ttl, description=description)
+        source, _ = self._kind.form(resource, value)
+        return Live(resource, source, entry.revision)

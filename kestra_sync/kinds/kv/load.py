@@ -1,0 +1,193 @@
+"""Reads the YAML files that declare key-value pairs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from kestra_sync.kinds.kv.values import (
+    TYPES,
+    KvValue,
+    ValueProblem,
+    masked,
+    seconds_of,
+    typed,
+    typed_text,
+)
+from kestra_sync.model import Diagnostic, Kind, Position, ResourceId, Severity
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.parse import parse
+from kestra_sync.safe.names import is_namespace
+from kestra_sync.safe.paths import read_bytes
+
+_KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")
+_OURS = ("kestra-sync.", "kestra-sync-")
+"""How the keys begin in which kestra-sync keeps its records and locks."""
+_MEMBERS = frozenset({"type", "value", "env", "ttl", "description", "masked"})
+_MAX_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A key as a file declares it."""
+
+    resource: ResourceId
+    value: KvValue
+    path: str
+    position: Position
+
+
+@dataclass
+class KvFiles:
+    """Everything that the files declare, and what is wrong with them."""
+
+    keys: dict[ResourceId, Declared] = field(default_factory=dict)
+    files: int = 0
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def load(patterns: Sequence[str], environ: Mapping[str, str] | None = None) -> KvFiles:
+    """Read all files that ``patterns`` name.
+
+    :param patterns: paths, in which ``*``, ``?`` and ``**`` work as in a shell.
+    :param environ: where ``{env: NAME}`` is looked up.
+    """
+    environ = os.environ if environ is None else environ
+    found = KvFiles()
+    for pattern in patterns:
+        paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - a pattern with folders
+        if not paths:
+            _error(found, pattern, None, "kv-file", "no such file", "correct `kv`")
+        for path in paths:
+            _read(path.replace(os.sep, "/"), environ, found)
+    return found
+
+
+def _error(
+    found: KvFiles,
+    path: str,
+    position: Position | None,
+    rule: str,
+    message: str,
+    remedy: str | None = None,
+) -> None:
+    found.diagnostics.append(Diagnostic(path, position, Severity.ERROR, rule, message, remedy))
+
+
+def _read(path: str, environ: Mapping[str, str], found: KvFiles) -> None:
+    found.files += 1
+    try:
+        parsed = parse(read_bytes(Path(path), limit=_MAX_BYTES))
+    except OSError as error:
+        _error(found, path, None, "kv-file", error.strerror or str(error))
+        return
+    if not isinstance(parsed, ParsedDocument):
+        for each in parsed:
+            _error(found, path, each.position, each.rule, each.message, each.remedy)
+        return
+    value = parsed.value
+    if not isinstance(value, dict) or not isinstance(value.get("values"), dict):
+        remedy = "write `namespace:` and `values:`, see docs/files-and-keys.md"
+        _error(found, path, parsed.root, "kv-file", "there are no `values`", remedy)
+        return
+    for key in value.keys() - {"namespace", "values"}:
+        at = parsed.position_of([key], key=True)
+        _error(found, path, at, "kv-file", f"the key {key!r} is not known here")
+    namespace = value.get("namespace")
+    if not isinstance(namespace, str) or not is_namespace(namespace):
+        at = parsed.position_of(["namespace"])
+        _error(found, path, at, "kv-file", "`namespace` must be a namespace of Kestra")
+        return
+    for key, each in value["values"].items():
+        at = parsed.position_of(["values", key], key=True)
+        _add(path, at, ResourceId(namespace, key, Kind.KV), each, environ, found)
+
+
+def _add(
+    path: str,
+    at: Position,
+    resource: ResourceId,
+    data: Any,
+    environ: Mapping[str, str],
+    found: KvFiles,
+) -> None:
+    def wrong(rule: str, message: str, remedy: str | None = None) -> None:
+        _error(found, path, at, rule, f"{resource.id}: {message}", remedy)
+
+    if not _KEY.fullmatch(resource.id):
+        wrong("kv-key", "a key has letters, digits, '.', '_' and '-' and begins with a letter or"
+              " a digit")  # fmt: skip
+        return
+    if resource.id.startswith(_OURS):
+        wrong("kv-key", "keys that begin like this are kestra-sync's own records", "rename it")
+        return
+    known = found.keys.get(resource)
+    if known is not None:
+        line = known.position.line
+        wrong("kv-duplicate", f"also declared in {known.path}, line {line}", "remove one of them")
+        return
+    try:
+        value = _value(data, environ)
+    except ValueProblem as problem:
+        wrong("kv-value", str(problem), problem.remedy)
+        return
+    found.keys[resource] = Declared(resource, value, path, at)
+
+
+def _value(data: Any, environ: Mapping[str, str]) -> KvValue:
+    """The value of one key.
+
+    :raises ValueProblem: it cannot be stored as it is declared.
+    """
+    if not _is_declaration(data):
+        return typed(data, None)
+    declared = data.get("type")
+    if declared is not None and declared not in TYPES:
+        raise ValueProblem(f"the type must be one of {', '.join(TYPES)}")
+    if "env" in data:
+        if "value" in data:
+            raise ValueProblem("either `value` or `env`, not both")
+        value = masked(_from_environment(data["env"], declared, environ))
+    else:
+        value = typed(data["value"], declared)
+        hidden = data.get("masked", False)
+        if not isinstance(hidden, bool):
+            raise ValueProblem("`masked` must be true or false")
+        value = masked(value) if hidden else value
+    description = data.get("description")
+    if description is not None and not (
+        isinstance(description, str) and description.isascii() and description.isprintable()
+    ):
+        raise ValueProblem("`description` must be printable ASCII, as it is sent in a header")
+    ttl = data.get("ttl")
+    if ttl is not None and not isinstance(ttl, str):
+        raise ValueProblem("`ttl` is a duration such as PT1H")
+    seconds = None if ttl is None else seconds_of(ttl)
+    if seconds == 0:
+        raise ValueProblem("`ttl` must be longer than nothing")
+    return replace(value, ttl=seconds, description=description or None)
+
+
+def _is_declaration(data: Any) -> bool:
+    """Whether a map says how to store a value. Any other map is the value itself."""
+    return (
+        isinstance(data, dict) and data.keys() <= _MEMBERS and bool(data.keys() & {"value", "env"})
+    )
+
+
+def _from_environment(name: Any, declared: str | None, environ: Mapping[str, str]) -> KvValue:
+    if not isinstance(name, str) or not name:
+        raise ValueProblem("`env` must be the name of a variable of the environment")
+    text = environ.get(name)
+    if not text:
+        state = "not set" if text is None else "empty"
+        raise ValueProblem(
+            f"the variable {name} of the environment is {state}",
+            "set it; to store the map itself, write {value: {env: …}}",
+        )
+    return typed_text(text, declared)

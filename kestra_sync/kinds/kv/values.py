@@ -1,0 +1,246 @@
+"""What a key has in Git and on the server, in one form that can be compared.
+
+Kestra reads the type of a value from its text, and gives back another text than it was written
+with: ``P1D`` becomes ``PT24H``, members of a map that are ``null`` are dropped, ``1.0`` becomes
+``1``. So both sides are brought into the form in which Kestra gives a value back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
+from functools import cache
+from typing import Any
+
+TYPES = ("STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON")
+_BARE = frozenset({"DATETIME", "DATE", "DURATION"})
+"""Types that Kestra reads from a text without quotes."""
+
+_DURATION = re.compile(
+    r"P(?=[^T]|T.)(?:(?P<days>\d+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+)
+
+
+class ValueProblem(Exception):  # noqa: N818 - becomes a diagnostic
+    """A value that Kestra would not keep as it is written.
+
+    :param remedy: what to do about it. Neither text contains the value of a secret.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class KvValue:
+    """A value as Kestra gives it back.
+
+    :param data: JSON; for dates and durations their text.
+    :param ttl: seconds.
+    :param masked: the value must not be shown; it is compared by a hash.
+    """
+
+    type: str
+    data: Any
+    ttl: int | None = None
+    description: str | None = None
+    masked: bool = False
+
+    @property
+    def text(self) -> str:
+        """What has to be sent."""
+        if self.type in _BARE:
+            return str(self.data)
+        return json.dumps(self.data, allow_nan=False)
+
+    @property
+    def ttl_text(self) -> str | None:
+        """The time to live as it is sent."""
+        return None if self.ttl is None else duration_text(self.ttl)
+
+
+def typed(data: Any, declared: str | None) -> KvValue:
+    """The value that Kestra gives back for what a YAML file says.
+
+    :param declared: the type that the file declares, if any.
+    :raises ValueProblem: Kestra would keep something else.
+    """
+    if declared in _BARE:
+        if not isinstance(data, str):
+            raise ValueProblem(f"a {declared} is written as a text")
+        return KvValue(declared, _BARE_FORMS[declared](data))
+    found = _natural(data)
+    if declared is not None and found.type != declared:
+        raise ValueProblem(f"the value is a {found.type}, not a {declared}")
+    return found
+
+
+def typed_text(text: str, declared: str | None) -> KvValue:
+    """The value of a variable of the environment; a STRING unless another type is declared.
+
+    :raises ValueProblem: the text is not of that type. The message does not contain the text.
+    """
+    if declared is None or declared == "STRING":
+        return typed(text, "STRING")
+    if declared in _BARE:
+        return typed(text, declared)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueProblem(f"the variable is not a {declared}") from None
+    return typed(data, declared)
+
+
+def _natural(data: Any) -> KvValue:
+    if isinstance(data, bool):
+        return KvValue("BOOLEAN", data)
+    if isinstance(data, (int, float)):
+        return KvValue("NUMBER", _kept(data))
+    if isinstance(data, (dict, list)):
+        return KvValue("JSON", _kept(data))
+    if isinstance(data, str):
+        if _DURATION.fullmatch(data):
+            raise ValueProblem(
+                "Kestra stores a text like this one as a DURATION",
+                "declare it: {type: DURATION, value: …}",
+            )
+        return KvValue("STRING", data)
+    raise ValueProblem("Kestra does not store null", "remove the key, or give it a value")
+
+
+def _kept(data: Any) -> Any:
+    """JSON as it comes back. Recursion ends: files have a limit of nesting."""
+    if isinstance(data, dict):
+        return {str(key): _kept(each) for key, each in data.items() if each is not None}
+    if isinstance(data, list):
+        return [_kept(each) for each in data]
+    if isinstance(data, float):
+        if not math.isfinite(data):
+            raise ValueProblem("a number that is not finite cannot be stored")
+        if data.is_integer() and abs(data) < 2**53:
+            return int(data)
+    return data
+
+
+def _date(text: str) -> str:
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            raise ValueError
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueProblem("a DATE is written as 2026-01-31") from None
+
+
+def _datetime(text: str) -> str:
+    """In UTC: Kestra stores a text with another offset as JSON."""
+    try:
+        found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or "T" not in text:
+        raise ValueProblem("a DATETIME is written as 2026-01-31T08:00:00Z") from None
+    if found.microsecond:
+        raise ValueProblem("a DATETIME has whole seconds here")
+    return found.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _duration(text: str) -> str:
+    return duration_text(seconds_of(text))
+
+
+_BARE_FORMS = {"DATE": _date, "DATETIME": _datetime, "DURATION": _duration}
+
+
+def seconds_of(text: str) -> int:
+    """The seconds of an ISO 8601 duration of days, hours, minutes and whole seconds.
+
+    :raises ValueProblem: it is not one.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueProblem("a duration is written as PT15M, PT1H or P1D")
+    units = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+    return sum(int(match[name] or 0) * size for name, size in units.items())
+
+
+def duration_text(seconds: int) -> str:
+    """A duration as Java writes it: ``PT24H``, ``PT1H30M``, ``PT0S``."""
+    hours, rest = divmod(seconds, 3_600)
+    minutes, left = divmod(rest, 60)
+    parts = [f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (left, "S"))]
+    return "PT" + ("".join(each for each in parts if each[:-1] != "0") or "0S")
+
+
+def from_server(kind: str | None, data: Any) -> KvValue:
+    """The value of an answer."""
+    if kind is None or kind not in TYPES:
+        # Kestra 2.0 may give the bare value.
+        return _natural_or_text(data)
+    return KvValue(kind, _kept(data) if kind in {"NUMBER", "JSON"} else data)
+
+
+def _natural_or_text(data: Any) -> KvValue:
+    try:
+        return _natural(data)
+    except ValueProblem:
+        return KvValue("STRING", data)
+
+
+def source_of(value: KvValue, salt: str = "") -> bytes:
+    """The bytes by which two values are compared, and which a plan shows.
+
+    Of a masked value they contain a hash that is slow to compute and differs from key to key.
+
+    :param salt: tells one key of one tenant from all others.
+    """
+    members: dict[str, Any] = {"type": value.type}
+    if value.masked:
+        members["secret"] = slow_hash(value.text, salt)
+    else:
+        members["value"] = value.data
+    members["ttl"] = value.ttl_text
+    members["description"] = value.description
+    kept = {name: each for name, each in members.items() if each is not None}
+    return (json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def value_of(source: bytes) -> KvValue | None:
+    """The value behind :func:`source_of`; ``None`` if it is masked."""
+    members = json.loads(source.decode("utf-8", "surrogatepass"))
+    if "secret" in members:
+        return None
+    ttl = members.get("ttl")
+    return KvValue(
+        members["type"],
+        members.get("value"),
+        None if ttl is None else seconds_of(ttl),
+        members.get("description"),
+    )
+
+
+def masked(value: KvValue) -> KvValue:
+    """The same, not to be shown."""
+    return replace(value, masked=True)
+
+
+@cache
+def slow_hash(text: str, salt: str) -> str:
+    """A hash of a secret. Guessing costs 16 MiB and tens of milliseconds per guess and key."""
+    digest = hashlib.scrypt(
+        text.encode("utf-8", "surrogatepass"),
+        salt=f"kestra-sync\0{salt}".encode(),
+        n=2**14,
+        r=8,
+        p=1,
+        maxmem=64 * 1024 * 1024,
+        dklen=32,
+    )
+    return f"scrypt:{digest.hex()}"

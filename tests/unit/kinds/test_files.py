@@ -1,0 +1,176 @@
+"""Namespace files as the repository has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.kinds.base import Loaded
+from kestra_sync.kinds.files import names
+from kestra_sync.kinds.files.kind import FilesKind
+from kestra_sync.kinds.files.load import MAX_BYTES, FilesFolder, load
+from kestra_sync.model import Kind, ResourceId, Severity
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _write(path: str, data: bytes = b"x") -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def _names(loaded: Loaded) -> dict[str, bytes]:
+    return {str(resource): each.sent for resource, each in loaded.desired.items()}
+
+
+def _problems(loaded: Loaded) -> list[str]:
+    return [f"{each.path}: {each.rule}" for each in loaded.diagnostics]
+
+
+def test_every_file_below_the_folder_byte_for_byte() -> None:
+    data = bytes(range(256))
+    _write("files/sales/top.sql", b"select 1;\r\n")
+    _write("files/sales/a/b/c.bin", data)
+    loaded = load([FilesFolder("files/sales", "acme.sales")])
+    assert _names(loaded) == {
+        "file:acme.sales/top.sql": b"select 1;\r\n",
+        "file:acme.sales/a/b/c.bin": data,
+    }
+    assert loaded.diagnostics == ()
+    resource = ResourceId("acme.sales", "a/b/c.bin", Kind.FILE)
+    assert loaded.desired[resource].path == "files/sales/a/b/c.bin"
+
+
+def test_ignore_rules_hidden_files_and_flows() -> None:
+    for name in ("keep.py", "notes.md", "sub/skip.log", ".env", ".git/config", "_flows/x.yml"):
+        _write(f"files/{name}")
+    Path("files/.kestraignore").write_text("*.log\n")
+    loaded = load([FilesFolder("files", "acme", ignore=("*.md",))])
+    assert list(_names(loaded)) == ["file:acme/keep.py"]
+    assert [(each.path, each.reason) for each in loaded.skipped] == [
+        ("files/_flows/", "flows, not namespace files")
+    ]
+
+
+def test_a_broken_ignore_file_is_an_error() -> None:
+    _write("files/a.py")
+    Path("files/.kestraignore").write_text("\n!!\\\n")
+    loaded = load([FilesFolder("files", "acme")])
+    assert any(each.severity is Severity.ERROR for each in loaded.diagnostics) or _names(loaded)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("all", ["file:acme.ops/files/b.py", "file:acme.sales/files/a.py"]),
+        ("all/*/files", ["file:acme.ops/b.py", "file:acme.sales/a.py"]),
+        ("all/*", ["file:acme.ops/files/b.py", "file:acme.sales/files/a.py"]),
+    ],
+)
+def test_folders_named_like_their_namespaces(path: str, found: list[str]) -> None:
+    _write("all/acme.sales/files/a.py")
+    _write("all/acme.ops/files/b.py")
+    assert sorted(_names(load([FilesFolder(path, "*")]))) == found
+
+
+def test_one_namespace_for_many_projects() -> None:
+    _write("projects/a/files/a.py")
+    _write("projects/b/files/b.py")
+    loaded = load([FilesFolder("projects/*/files", "acme")])
+    assert sorted(_names(loaded)) == ["file:acme/a.py", "file:acme/b.py"]
+
+
+def test_a_folder_that_is_no_namespace_is_an_error() -> None:
+    _write("files/Not A Namespace/a.py")
+    assert _problems(load([FilesFolder("files", "*")])) == [
+        "files/Not A Namespace: namespace-file-folder"
+    ]
+
+
+def test_a_folder_that_is_not_there_is_an_error() -> None:
+    assert _problems(load([FilesFolder("absent", "acme")])) == ["absent: namespace-file-folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
+def test_links_are_refused_and_modes_told() -> None:
+    file = _write("files/run.sh")
+    file.chmod(0o755)
+    Path("files/link.sh").symlink_to("run.sh")
+    Path("files/folder").symlink_to(".")
+    loaded = load([FilesFolder("files", "acme")])
+    assert [(each.path, str(each.severity), each.rule) for each in loaded.diagnostics] == [
+        ("files/folder", "error", "namespace-file-link"),
+        ("files/link.sh", "error", "namespace-file-link"),
+        ("files/run.sh", "warning", "namespace-file-mode"),
+    ]
+
+
+def test_two_files_of_one_name_are_an_error() -> None:
+    _write("one/a.py")
+    _write("two/a.py")
+    loaded = load([FilesFolder("one", "acme"), FilesFolder("two", "acme")])
+    assert _problems(loaded) == ["two/a.py: namespace-file-duplicate"]
+
+
+def test_a_file_with_the_name_of_a_folder_is_an_error() -> None:
+    _write("one/a", b"x")
+    _write("two/a/b", b"x")
+    loaded = load([FilesFolder("one", "acme"), FilesFolder("two", "acme")])
+    assert _problems(loaded) == ["two/a/b: namespace-file-folder"]
+
+
+def test_a_file_that_is_too_large_is_an_error() -> None:
+    with Path(_write("files/large.bin")).open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert _problems(load([FilesFolder("files", "acme")])) == [
+        "files/large.bin: namespace-file-size"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a.py", ".dot", "a-b_c.d+e&f=g;h'i", "ä/日本.txt", "a\u0308.txt", "1/2/3", "_flows.txt"],
+)
+def test_names_that_every_version_keeps(path: str) -> None:
+    assert names.problem(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("a b.txt", "stores as '+'"),
+        ("a%20b", "'%'"),
+        ("a[1]", "'['"),
+        ("a\\b", "'\\\\'"),
+        ("a#b", "'#'"),
+        ("a:b", "':'"),
+        ("a\tb", "'\\t'"),
+        ("😀", "does not keep"),
+        ("_flows/a.yml", "for flows"),
+        ("a//b", "not a path"),
+        ("../a", "not a path"),
+        ("x" * 256, "255 bytes"),
+        ("ä" * 128, "255 bytes"),
+    ],
+)
+def test_names_that_some_version_does_not_keep(path: str, words: str) -> None:
+    assert words in (names.problem(path) or "")
+
+
+def test_a_text_has_a_diff_and_anything_else_a_size() -> None:
+    kind = FilesKind()
+    (text,) = kind.diff(b"one\ntwo\n", b"one\nthree\n")
+    assert [(mark.value, line) for mark, line in text.lines] == [
+        (" ", "one"), ("-", "two"), ("+", "three"),
+    ]  # fmt: skip
+    (binary,) = kind.diff(b"\0" * 1000, b"\0" * 1001)
+    assert binary.heading == "binary"
+    assert [line.partition(",")[0] for _, line in binary.lines] == ["1", "1"]
+    assert kind.diff(b"\0", b"\0") == ()
