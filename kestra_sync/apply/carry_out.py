@@ -52,7 +52,7 @@ def carry_out(
     """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
 
     :param prove: called if everything could be written, also if there was nothing to write.
-    :raises ConflictError: another apply holds the lock, or ran since the plan was made.
+    :raises ConflictError: another apply holds the lock, or ran since the plan was created.
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
     """
@@ -127,8 +127,8 @@ def _locked(client: Client, owned: Owned, timeout: float) -> Iterator[Lock]:
         then = owned.inventory
         if (now.version if now else None) != (then.version if then else None):
             raise ConflictError(
-                f"another apply of {owned.place.name!r} ran since the plan was made",
-                remedy="run the command again: it makes a new plan",
+                f"another apply of {owned.place.name!r} ran since the plan was created",
+                remedy="run the command again to create a new plan",
             )
         yield lock
     finally:
@@ -169,7 +169,7 @@ def _write(steps: Steps, plan: Plan) -> None:
         steps.note(LOST_LOCK)
 
 
-_JOURNAL = "the journal broke, and does not say all that this run has done"
+_JOURNAL = "the journal failed and is incomplete"
 
 
 def _not_begun(
@@ -189,8 +189,8 @@ def _recorded(recorder: Recorder, done: Done, plan: Plan, struck: tuple[Struck, 
         recorder.finish(done.outcomes, _word(done), done.restored)
     except OvertakenError as error:
         note = (
-            f"the inventory was not written: {error}. What this run has written is noted beside it"
-            " and counts as ours; run apply again to see what is left to do"
+            f"the inventory was not written: {error}. The flows written by this run are recorded "
+            f"in a separate key and count as owned; run apply again to complete it"
         )
         return replace(done, notes=(*done.notes, note), incomplete=True)
     except BaseException as error:

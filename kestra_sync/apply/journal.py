@@ -41,7 +41,7 @@ class Journal:
         except OSError as error:
             raise UsageError(
                 f"cannot write the journal {path}: {error.strerror}",
-                remedy="give --journal a file in a directory that exists and is writable",
+                remedy="pass --journal a file in an existing, writable directory",
             ) from error
         self._lock = threading.Lock()
         self._run = uuid.uuid4().hex

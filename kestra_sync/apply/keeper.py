@@ -22,8 +22,8 @@ from kestra_sync.inventory.record import Inventory
 from kestra_sync.kestra.errors import KestraError
 from kestra_sync.kestra.values import KvKey
 
-_DESCRIPTION = "What kestra-sync applied. Deleting it loses ownership, not flows."
-_RUN_DESCRIPTION = "What one run of kestra-sync is about to write."
+_DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
+_RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
 #: How long what a run meant to write is kept if the run is killed.
 _RUN_TTL = "P7D"
 
@@ -90,7 +90,7 @@ class Keeper:
         there = read_inventory(self._kv, self._at)
         if (there and there.version) != (self._seen and self._seen.version):
             raise OvertakenError(
-                f"another run has written the inventory {self._wanted.full_name!r} meanwhile",
+                f"another run wrote the inventory {self._wanted.full_name!r} in the meantime",
                 remedy="run the command again",
             )
 
@@ -106,8 +106,8 @@ class Keeper:
         old = self._at
         if moving and read_inventory(self._kv, self._wanted) is not None:
             raise OvertakenError(
-                f"another run has written an inventory {self._wanted.full_name!r} to"
-                f" {self._wanted.namespace} meanwhile",
+                f"another run wrote an inventory {self._wanted.full_name!r} to "
+                f"{self._wanted.namespace} in the meantime",
                 remedy="run the command again",
             )
         stored = self._put(inventory, moved_from=old.namespace if moving else None)

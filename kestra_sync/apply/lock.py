@@ -116,7 +116,7 @@ class Lock:
             if self._clock() - self._renewed > TTL / 4:
                 self._put()
         except Exception as error:
-            LOG.debug("looking at the lock: %s", error)
+            LOG.debug("reading the lock: %s", error)
         return True
 
     def release(self) -> None:
@@ -214,8 +214,7 @@ def whoami() -> str:
 def _locked(other: Holder | None, place: Place) -> LockedError:
     who = f"{other.who} since {other.since}" if other is not None else "somebody"
     return LockedError(
-        f"another apply of {place.name!r} is under way: {who}",
-        remedy="wait for it, raise --lock-timeout, or take the lock away with"
-        " 'kestra-sync unlock' if that run is dead; it expires by itself within"
-        f" {TTL} seconds",
+        f"another apply of {place.name!r} is running: {who}",
+        remedy="wait for it, raise --lock-timeout, or, if that run crashed, release the lock with "
+        "'kestra-sync unlock'; it expires within {TTL} seconds",
     )

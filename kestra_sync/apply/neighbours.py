@@ -60,9 +60,9 @@ def others_now(client: Client, plan: Plan, owned: Owned, recorder: Recorder) -> 
     taken = [each.flow_id for each in perhaps if each.flow_id in others.owners]
     if taken and not owned.take_over:
         raise ConflictError(
-            f"{taken[0]} belongs to the inventory {others.name(taken[0])!r} now, which it did not"
-            " when the plan was made",
-            remedy="run the command again: it makes a new plan",
+            f"{taken[0]} now belongs to the inventory {others.name(taken[0])!r}, which was not "
+            f"the case when the plan was created",
+            remedy="run the command again to create a new plan",
         )
     return others
 
@@ -99,17 +99,17 @@ def given_back(client: Client, struck: tuple[Struck, ...], done: Done, pace: Pac
     try:
         give_back(client.kv, struck, back, lock_timeout=pace.lock_timeout)
     except KestraSyncError as error:
-        note = f"flows that were taken over could not be given back to their inventory: {error}"
+        note = f"flows that were taken over could not be returned to their inventory: {error}"
         return replace(done, notes=(*done.notes, note), incomplete=True)
     return done
 
 
 _TOLD = {
-    "adopt": "Recorded {flows} as ours.",
-    "refresh": "Brought the record of {flows} up to date.",
-    "drop": "Dropped {flows} from the inventory.",
-    "move": "Moved the inventory to its new place.",
-    "bind": "Took the inventory over.",
+    "adopt": "Adopted {flows}.",
+    "refresh": "Updated {flows} in the inventory.",
+    "drop": "Removed {flows} from the inventory.",
+    "move": "Moved the inventory to its new namespace.",
+    "bind": "Took over the inventory.",
     "close": "Closed an unfinished run.",
 }
 
@@ -123,7 +123,7 @@ def recorded(plan: Plan, struck: tuple[Struck, ...]) -> tuple[str, ...]:
     ]
     for one in struck:
         number = len({(entry.get("namespace"), entry.get("id")) for entry in one.entries})
-        found.append(f"Struck {_flows(number)} from the inventory {one.name!r}.")
+        found.append(f"Removed {_flows(number)} from the inventory {one.name!r}.")
     return tuple(found)
 
 

@@ -35,8 +35,8 @@ def existing_creates(flows: Searches, levels: Iterable[Iterable[Change]]) -> dic
             creates[found.flow_id],
             Status.CONFLICT,
             found.revision,
-            "was created on the server since the plan was made"
-            f" (revision {found.revision} is there now)",
+            "was created on the server since the plan was created (now at revision "
+            "{found.revision})",
         )
         for found in flows.search(scope)
         if found.flow_id in creates

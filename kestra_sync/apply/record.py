@@ -97,7 +97,9 @@ class Recorder:
                 )
             )
         elif moved_from is not None:
-            found.append(RecordChange("move", f"the inventory's old copy in {moved_from} goes"))
+            found.append(
+                RecordChange("move", f"delete the old copy of the inventory in {moved_from}")
+            )
         if self._before is not None and _rebound(self._before, self._current):
             found.append(RecordChange("bind", _bound(self._before, self._current)))
         for kind, number, words in (
@@ -105,14 +107,14 @@ class Recorder:
             (
                 "refresh",
                 sum(key in before and before[key] != each for key, each in after.items()),
-                "to record again",
+                "to update in the inventory",
             ),
-            ("drop", sum(key not in after for key in before), "to drop from the inventory"),
+            ("drop", sum(key not in after for key in before), "to remove from the inventory"),
         ):
             if number:
                 found.append(RecordChange(kind, f"{number:,} {words}", number))
         if not found and not self._plan.writes and self.stale:
-            found.append(RecordChange("close", "an unfinished run to close"))
+            found.append(RecordChange("close", "1 unfinished run to close"))
         return tuple(found)
 
     def neighbours(self, keys: Iterable[KvKey]) -> None:

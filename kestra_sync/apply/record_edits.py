@@ -33,8 +33,8 @@ def rename_record(
         there = read_inventory(kv, new)
         if there is not None and there.resources != seen.resources:
             raise RefusedError(
-                f"there is an inventory {new.full_name!r} in {new.namespace} already, with"
-                f" {len(there.resources)} flows",
+                f"the inventory {new.full_name!r} already exists in {new.namespace}, with "
+                f"{len(there.resources)} flows",
                 remedy="choose another name, or take its flows over with 'apply --take-over'",
             )
         renamed = replace(
@@ -94,6 +94,6 @@ def _same(kv: KvWrites, place: Place, seen: Inventory) -> None:
     there = read_inventory(kv, place)
     if there is None or there.version != seen.version:
         raise OvertakenError(
-            f"another run has written the inventory {place.full_name!r} meanwhile",
+            f"another run wrote the inventory {place.full_name!r} in the meantime",
             remedy="run the command again",
         )

@@ -81,7 +81,7 @@ def roll_back(
             Restored(
                 each.change,
                 Undo.FAILED,
-                message=f"{'perhaps ' if each.change is current else ''}not taken back: {why}",
+                message=f"{'perhaps ' if each.change is current else ''}not rolled back: {why}",
             )
             for each in reversed(written)
             if each.change.flow_id not in known
@@ -129,9 +129,7 @@ class _Undo:
             return Restored(change, Undo.RESTORED, revision)
         if source != change.after:
             there = "gone" if live is None else f"revision {revision}"
-            return Restored(
-                change, Undo.LEFT, message=f"somebody edited it since ({there} is there now)"
-            )
+            return Restored(change, Undo.LEFT, message=f"it was edited since (now at {there})")
         previous, words = self._previous(outcome)
         back = Change(
             _BACK[change.action, previous is None],
@@ -159,7 +157,10 @@ class _Undo:
         with suppress(NotFound):
             found = self._flows.get(change.flow_id, revision=revision - 1)
             if found.source != change.before:
-                return found.source, f"to revision {revision - 1}, which somebody else wrote"
+                return (
+                    found.source,
+                    f"to revision {revision - 1}, which was written by someone else",
+                )
         return change.before, ""
 
     def _through_a_stub(self, change: Change) -> Outcome:

@@ -73,7 +73,7 @@ class Tally:
         if done is not None:
             return done
         if change.flow_id in self._begun:
-            words = "the run was ended before its answer came"
+            words = "the run was interrupted before the response arrived"
             return Outcome(change, Status.FAILED, message=words, unsure=True)
         return Outcome(change, Status.NOT_ATTEMPTED, message=why)
 
@@ -139,8 +139,8 @@ def run(
     except KeyboardInterrupt:  # a second ^C: nothing more is begun, what was written is recorded
         stop.set()
     except BaseException as error:
-        why = f"the run broke: {type(error).__name__}: {error}"
-        LOG.debug("the run broke", exc_info=error)
+        why = f"the run failed: {type(error).__name__}: {error}"
+        LOG.debug("the run failed", exc_info=error)
     observer.end()
     return tally.outcomes(why)
 

@@ -20,9 +20,7 @@ from kestra_sync.observer import Observer
 
 LOG = logging.getLogger(__name__)
 
-LOST_LOCK = (
-    "the lock was taken away while this run was under way: another apply may have written too"
-)
+LOST_LOCK = "the lock was released during this run: another apply may have written as well"
 
 
 class Client(Protocol):
@@ -131,11 +129,11 @@ class Steps:
         """Look at everything that was written, in one read."""
         if self.interrupted:
             return
-        self.observer.stage("looking at the result")
+        self.observer.stage("verifying the result")
         try:
             outcomes = verify(self.client.flows, self.done.outcomes)
         except Exception as error:
-            self.note(f"what was written could not be looked at again: {words(error)}")
+            self.note(f"the written flows could not be verified: {words(error)}")
             self.done = replace(self.done, incomplete=True)
         else:
             self.done = replace(self.done, outcomes=outcomes)
@@ -150,8 +148,8 @@ class Steps:
             proof = prove(self.done.outcomes, self.stop)
             red = proof is not None and proof.red
         except Exception as error:
-            self.note(f"the smoke tests broke, which counts as red: {words(error)}")
-            LOG.debug("the smoke tests broke", exc_info=error)
+            self.note(f"the smoke tests crashed, which counts as failed: {words(error)}")
+            LOG.debug("the smoke tests crashed", exc_info=error)
         self.done = replace(self.done, red=red)
         if not self.done.notes and self.lock is not None and not self.lock.check():
             self.note(LOST_LOCK)
@@ -176,8 +174,8 @@ class Steps:
         if isinstance(error, KeyboardInterrupt):
             self._cut_short = True
             return
-        LOG.debug("the apply broke", exc_info=error)
-        self.note(f"the apply broke after its writes: {words(error)}")
+        LOG.debug("the apply failed", exc_info=error)
+        self.note(f"the apply failed after its writes: {words(error)}")
         self.done = replace(self.done, incomplete=True)
 
 

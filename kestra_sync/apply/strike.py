@@ -99,7 +99,7 @@ def _rewrite(kv: KvWrites, key: KvKey, change: Any, lock_timeout: float) -> list
         kv.put(key.namespace, key.key, value, description="What kestra-sync applied.")
         if from_json(kv.get(key.namespace, key.key), where).nonce != value["nonce"]:
             raise OvertakenError(
-                f"another run has written {where} meanwhile", remedy="run the command again"
+                f"another run wrote {where} in the meantime", remedy="run the command again"
             )
         return changed
     finally:

@@ -31,7 +31,7 @@ def verify(flows: FlowReads, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]
         replace(
             each,
             status=Status.CONFLICT,
-            message="was written, but somebody else changed it right afterwards",
+            message="was written, but then changed by someone else",
         )
         if each.status is Status.APPLIED and not shown(each.change)
         else each

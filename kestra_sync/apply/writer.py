@@ -59,8 +59,8 @@ class Writer:
         except AlreadyExists:
             live = self._read(change.flow_id)
             if live is not None and live.source == source:
-                return _agreed(change, live.revision, "somebody else created the same flow")
-            return _conflict(change, live, "was created on the server since the plan was made")
+                return _agreed(change, live.revision, "someone else created the same flow")
+            return _conflict(change, live, "was created on the server since the plan was created")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
             if live is None:
@@ -77,9 +77,9 @@ class Writer:
         source = _source(change)
         before = self._read(change.flow_id)
         if before is None:
-            return _conflict(change, None, "was deleted on the server since the plan was made")
+            return _conflict(change, None, "was deleted on the server since the plan was created")
         if before.source != change.before:  # edited and put back is as good as never edited
-            return _conflict(change, before, "was edited on the server since the plan was made")
+            return _conflict(change, before, "was edited on the server since the plan was created")
         expected = None if before.revision is None else before.revision + 1
         try:
             written = self._put(change, before, source)
@@ -105,13 +105,13 @@ class Writer:
     def _delete(self, change: Change) -> Outcome:
         before = self._read(change.flow_id)
         if before is None:
-            return _agreed(change, None, "was gone already")
+            return _agreed(change, None, "was already deleted")
         if before.source != change.before:
-            return _conflict(change, before, "was edited on the server since the plan was made")
+            return _conflict(change, before, "was edited on the server since the plan was created")
         try:
             self._flows.delete(change.flow_id)
         except NotFound:
-            return _agreed(change, None, "was gone already")
+            return _agreed(change, None, "was already deleted")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
             if live is not None and live.source != change.before:
@@ -130,8 +130,8 @@ class Writer:
                 change,
                 Status.CONFLICT,
                 written.revision,
-                f"somebody else wrote revision {expected} just before ours; it is "
-                f"overwritten by revision {written.revision} and still readable",
+                f"someone else wrote revision {expected} just before; it is overwritten by "
+                f"revision {written.revision} and still readable",
                 written=True,
             )
         return _applied(change, written.revision)
@@ -171,5 +171,5 @@ def _agreed(change: Change, revision: int | None, message: str) -> Outcome:
 
 def _conflict(change: Change, live: Live | None, words: str) -> Outcome:
     revision = live.revision if live is not None else None
-    at = f" (revision {revision} is there now)" if revision is not None else ""
+    at = f" (now at revision {revision})" if revision is not None else ""
     return Outcome(change, Status.CONFLICT, revision, f"{words}{at}")

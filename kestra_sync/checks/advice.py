@@ -38,7 +38,7 @@ def check_advice(flow: dict[str, Any]) -> Iterator[Finding]:
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 yield Finding(
-                    "not-a-task", (*path, index), f"Kestra leaves this out: {shown(item)}"
+                    "not-a-task", (*path, index), f"Kestra ignores this item: {shown(item)}"
                 )
 
 

@@ -26,7 +26,7 @@ def check_draft(desired: Desired) -> Diagnostic | None:
         position=desired.file_position(document.position_of(("draft",), key=True)),
         severity=Severity.WARNING,
         rule=RULE,
-        message="Kestra stores a draft, and goes on running the last revision that is not a draft",
+        message="Kestra stores a draft, but keeps running the latest revision that is not a draft",
         remedy="remove `draft: true` to have this flow run",
         flow=desired.flow_id,
     )
@@ -43,8 +43,8 @@ def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
             position=None,
             severity=Severity.WARNING,
             rule=RULE,
-            message=f"{change.flow_id} is a draft on the server: what runs there is an earlier"
-            " revision than the one that is compared",
+            message=f"{change.flow_id} is a draft on the server: the revision that runs is older "
+            f"than the one that is compared",
             flow=change.flow_id,
         )
         for change in halves(changes)

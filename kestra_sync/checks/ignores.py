@@ -70,7 +70,7 @@ def apply_ignores(
         idle = _idle_rules(each, policy, base)
         left.extend(problems)
         left.extend(
-            _warning(each, one.position, f"there is no {one.rule} here to ignore")
+            _warning(each, one.position, f"nothing to ignore: no {one.rule} here")
             for one in ignores
             if one not in used and one.rule not in idle
         )
@@ -102,12 +102,12 @@ def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
         if directive["word"] != "ignore":
             # Prose may follow the colon, and there are other directives without brackets.
             if directive["rules"] is not None:
-                message = f"kestra-sync does not know '{directive['word']}[…]', only ignore[…]"
+                message = f"unknown directive '{directive['word']}[…]': only ignore[…] is supported"
                 problems.append(_warning(desired, place, message))
             continue
         rules = [each.strip() for each in (directive["rules"] or "").split(",") if each.strip()]
         if not rules:
-            message = "the ignore names no rule: write ignore[rule]"
+            message = "the ignore has no rule: write ignore[rule]"
             problems.append(_warning(desired, place, message))
         line = None
         if comment.line is not None:
@@ -137,7 +137,7 @@ def _not_ignorable(rule: str) -> str:
     if rule in RULES or rule == "kestra-invalid":
         return f"{rule} cannot be ignored"
     meant = get_close_matches(rule, sorted(_ignorable()), n=1)
-    return f"there is no rule {rule}" + (f", did you mean {meant[0]}?" if meant else "")
+    return f"unknown rule {rule}" + (f", did you mean {meant[0]}?" if meant else "")
 
 
 def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:
@@ -165,6 +165,6 @@ def _warning(desired: Desired, position: Position, message: str) -> Diagnostic:
         RULES["unused-ignore"].severity,
         "unused-ignore",
         message,
-        "correct the comment or take it out",
+        "correct or remove the comment",
         desired.flow_id,
     )

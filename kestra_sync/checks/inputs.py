@@ -24,9 +24,7 @@ def check_inputs(flow: dict[str, Any]) -> Iterator[Finding]:
         for index, needed in enumerate(_needs(item)):
             here = (*path, "dependsOn", "inputs", index)
             if needed not in needs:
-                yield Finding(
-                    "input-depends-on", here, f"there is no input `{quoted(str(needed))}`"
-                )
+                yield Finding("input-depends-on", here, f"unknown input `{quoted(str(needed))}`")
             elif _reaches(needs, needed, _id(item)):
                 yield Finding(
                     "input-depends-on",
@@ -42,14 +40,14 @@ def _defaults(path: Path, item: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "input-defaults",
             (*path, "required"),
-            "an input with a default is always there, so `required` cannot be false",
+            "an input with a default always has a value, so `required` cannot be false",
             "remove `required: false`, or use `prefill` instead of `defaults`",
         )
     if item.get("prefill") is not None:
         yield Finding(
             "input-defaults",
             (*path, "prefill"),
-            "an input has either `defaults` or `prefill`",
+            "an input cannot have both `defaults` and `prefill`",
             "remove one of them",
         )
 

@@ -192,7 +192,7 @@ def _diagnostic(
     desired: Desired, parsed: ParsedDocument, finding: Finding, policy: Policy
 ) -> Diagnostic:
     severity = policy.severity.get(finding.rule, RULES[finding.rule].severity)
-    assert severity is not None, "a rule that is off was run"
+    assert severity is not None, "a disabled rule was run"
     position = parsed.position_of(finding.path, key=finding.at_key)
     return Diagnostic(
         desired.path,

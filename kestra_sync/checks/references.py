@@ -72,7 +72,7 @@ def check_dangling(
                 position=flow.file_position(parsed.position_of(reference.path)),
                 severity=Severity.ERROR if serious else Severity.WARNING,
                 rule="reference-missing",
-                message=f"{verb} {reference.target}, which is neither in Git nor on the server",
+                message=f"{verb} {reference.target}, which exists neither in Git nor on the server",
                 remedy=_meant(reference.target, there)
                 or ("add the flow, or correct namespace and flowId" if serious else None),
                 flow=flow.flow_id,
@@ -108,7 +108,7 @@ def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
                 position=position,
                 severity=RULES["reference-cycle"].severity,
                 rule="reference-cycle",
-                message=f"these flows call each other: {' -> '.join(map(str, circle))}",
+                message=f"recursive calls: {' -> '.join(map(str, circle))}",
                 remedy="remove one of the calls, or make sure that a condition ends the recursion",
                 flow=flow.flow_id,
             )

@@ -35,8 +35,8 @@ def release_of(text: str) -> Release:
     if release not in KNOWN:
         known = " and ".join(f"{major}.{minor}" for major, minor in KNOWN)
         raise UsageError(
-            f"--kestra: {quoted(text)} is not a release whose flows are known here",
-            remedy=f"known are {known}",
+            f"--kestra: {quoted(text)} is not a supported version",
+            remedy=f"supported: {known}",
         )
     return release
 

@@ -38,10 +38,10 @@ def check_restorable(flows: Validates, changes: Collection[Change]) -> tuple[Dia
             position=None,
             severity=Severity.WARNING,
             rule=RULE,
-            message=f"{change.flow_id}: a rollback cannot restore what is on the server now, as"
-            f" this version of Kestra refuses it: {words_of(verdict.constraints[0])}",
-            remedy="fix the flow so that Kestra takes it, or apply it alone with --only and without"
-            " --rollback",
+            message=f"{change.flow_id}: a rollback cannot restore the current version on the "
+            f"server, because this Kestra rejects it: {words_of(verdict.constraints[0])}",
+            remedy="fix the flow so that Kestra accepts it, or apply it separately with --only "
+            "and without --rollback",
             flow=change.flow_id,
         )
         for (change, _before), verdict in zip(touched, verdicts, strict=True)

@@ -101,7 +101,7 @@ def _reworded(message: str) -> tuple[str, str | None]:
     """The server's own words in one line, and what can be done where they tell."""
     words = " ".join(_NOISE.sub(" ", message).split()) or " ".join(message.split())
     if words == "Invalid type: <null>":
-        return words, "add a `type` that is text"
+        return words, "add a `type`"
     replaced = _REPLACED.match(words)
     if replaced is not None:
         return words, f"write `{replaced['new']}`"
@@ -110,5 +110,5 @@ def _reworded(message: str) -> tuple[str, str | None]:
         return words, None
     known = sorted(re.findall(r'"([^"]+)"', match["known"]))
     near = get_close_matches(match["field"], known, n=1, cutoff=0.7)
-    remedy = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+    remedy = f"did you mean `{near[0]}`?" if near else f"known properties: {', '.join(known)}"
     return match["words"], remedy

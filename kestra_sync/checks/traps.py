@@ -26,15 +26,15 @@ def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
             yield Finding(
                 "flow-id-reading",
                 ("id",),
-                f"Kestra reads `{quoted(written)}` as `{as_text(name)}`, and could never update "
-                "the flow again",
+                f"Kestra reads `{quoted(written)}` as `{as_text(name)}`, and could not update the "
+                f"flow afterwards",
                 "put quotes around it",
             )
     if flow.get("deleted") is True:
         yield Finding(
             "flow-deleted",
             ("deleted",),
-            "Kestra would store the flow and show it as deleted",
+            "Kestra would store the flow, but show it as deleted",
             "remove the line; to delete the flow, remove the file",
         )
 

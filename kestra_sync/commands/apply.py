@@ -191,11 +191,11 @@ def _same_plan(planned: PlanResult, saved: object, expected: str | None) -> None
     if isinstance(saved, SavedPlan) and saved.digest != fresh.digest:
         moved = "\n".join(f"  {each}" for each in differences(saved, fresh))
         raise ConflictError(
-            f"the saved plan is stale:\n{moved}", remedy="make the plan again, and review it"
+            f"the saved plan is stale:\n{moved}", remedy="create and review a new plan"
         )
     if expected and expected != fresh.digest:
         raise ConflictError(
-            f"the plan is not the one that was reviewed: its digest is {fresh.digest},"
-            f" expected was {expected}",
-            remedy="look at the plan above, and review it again",
+            f"the plan is not the one that was reviewed: expected digest {expected}, but got "
+            f"{fresh.digest}",
+            remedy="review the plan above",
         )

@@ -63,7 +63,7 @@ class SmokeAfter:
                 if selected(spec.flow, self._settings.only, self._settings.exclude)
             ]
             if not specs:
-                self._observer.note("there are no smoke tests, see docs/smoke.md")
+                self._observer.note("no smoke tests found; see docs/smoke.md")
                 return None
             flows = {flow_id: each.flow for flow_id, each in desired.items()}
             self.result = run_smoke(

@@ -83,7 +83,7 @@ def doctor(settings: Settings) -> Diagnosis:
         broken = False
         for question, answer in asked:
             if broken:
-                checkups.append(Checkup(question, Health.SKIPPED, "not asked, see above"))
+                checkups.append(Checkup(question, Health.SKIPPED, "skipped, see above"))
                 continue
             checkups.append(_ask(question, answer))
             broken = checkups[-1].health is Health.FAILED
@@ -151,7 +151,7 @@ def _credentials(client: KestraClient) -> Checkup:
     return Checkup(
         "credentials",
         Health.OK,
-        f"may read the flows of {len(namespaces)} namespaces of tenant {client.tenant}",
+        f"can read the flows of {len(namespaces)} namespaces in tenant {client.tenant}",
     )
 
 
@@ -160,7 +160,8 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
         return Checkup(
             "inventory",
             Health.WARNING,
-            "no name is set: nothing is owned, so nothing is pruned and drift cannot be told",
+            "no `name` is set: no inventory is kept, so nothing is pruned and drift is not "
+            "detected",
             "run 'kestra-sync init', or add name: and scope: to kestra-sync.yaml",
         )
     found = _found(client, settings)
@@ -170,16 +171,17 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
         return Checkup(
             "inventory",
             Health.WARNING,
-            f"{found.wanted.full_name}: none yet, but there is {there.full_name} in"
-            f" {there.namespace}, of this repository",
-            f"if it was renamed: 'kestra-sync inventory rename {there.full_name}"
+            f"{found.wanted.full_name}: not created yet, but this repository has "
+            f"{there.full_name} in {there.namespace}",
+            f"if it was renamed, run 'kestra-sync inventory rename {there.full_name}"
             f" {found.wanted.full_name}'",
         )
     if inventory is None:
         return Checkup(
             "inventory",
             Health.OK,
-            f"{settings.name}: none yet, the first apply makes it in {found.wanted.namespace}",
+            f"{settings.name}: not created yet; the first apply creates it in "
+            f"{found.wanted.namespace}",
         )
     check_owner(
         inventory,
@@ -194,8 +196,8 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
         return Checkup(
             "inventory",
             Health.WARNING,
-            f"{where}: a run of {inventory.intent.time} did not come to its end",
-            "run 'kestra-sync apply' again: it goes on with what is left",
+            f"{where}: a run started at {inventory.intent.time} did not finish",
+            "run 'kestra-sync apply' again to complete it",
         )
     return Checkup(
         "inventory",
@@ -212,7 +214,7 @@ def _found(client: KestraClient, settings: Settings) -> Lookup:
 
 def _lock(client: KestraClient, settings: Settings) -> Checkup:
     if settings.name is None or settings.scope is None:
-        return Checkup("lock", Health.SKIPPED, "there is no lock without an inventory")
+        return Checkup("lock", Health.SKIPPED, "no inventory, so no lock")
     holder = read_holder(client.kv, _found(client, settings).at)
     if holder is None:
         return Checkup("lock", Health.OK, "free")
@@ -220,7 +222,7 @@ def _lock(client: KestraClient, settings: Settings) -> Checkup:
         "lock",
         Health.WARNING,
         f"held by {holder.who} since {holder.since}",
-        "wait for that run; if it is dead, 'kestra-sync unlock' takes the lock away",
+        "wait for that run; if it crashed, release the lock with 'kestra-sync unlock'",
     )
 
 
@@ -231,18 +233,18 @@ def _executions(client: KestraClient, settings: Settings) -> Checkup:
         return Checkup(
             "executions",
             Health.WARNING,
-            f"may not be read: {error.message}",
-            "smoke tests, 'executions' and 'run' need the permission to read and start them",
+            f"cannot be read: {error.message}",
+            "smoke tests, 'executions' and 'run' need permission to read and start executions",
         )
     return Checkup(
-        "executions", Health.OK, "may be read; starting one, as smoke tests do, was not tried"
+        "executions", Health.OK, "can be read; starting one, as smoke tests do, was not tested"
     )
 
 
 def _writing(client: KestraClient, settings: Settings) -> Checkup:
     if settings.name is None or settings.scope is None:
         return Checkup(
-            "writing", Health.SKIPPED, "not tried: without a name there is no record to write"
+            "writing", Health.SKIPPED, "not tested: without a name there is no inventory to write"
         )
     place = _found(client, settings).wanted
     try:
@@ -251,13 +253,13 @@ def _writing(client: KestraClient, settings: Settings) -> Checkup:
         return Checkup(
             "writing",
             Health.WARNING,
-            f"may not write the KV store of {place.namespace}: {error.message}",
-            "a plan needs no such permission; an apply keeps its record and its lock there",
+            f"cannot write to the KV store of {place.namespace}: {error.message}",
+            "plan does not need this permission; apply keeps its inventory and lock there",
             stops_apply=True,
         )
     return Checkup(
         "writing",
         Health.OK,
-        f"may write the KV store of {place.namespace} (the server took the deletion of a key that"
-        " does not exist); writing flows was not tried, because that changes them",
+        f"can write to the KV store of {place.namespace} (the server accepted the deletion of a "
+        f"nonexistent key); writing flows was not tested, because that would change them",
     )

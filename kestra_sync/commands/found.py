@@ -25,6 +25,6 @@ def check_found(repository: Repository, settings: Settings, *, selected: int) ->
         )
     files = f" in {repository.files} YAML files" if repository.files else ""
     raise UsageError(
-        f"there are no flows in {repository.source}{files}",
+        f"no flows found in {repository.source}{files}",
         remedy="check the paths and the ignore rules; to allow it, pass --allow-empty",
     )

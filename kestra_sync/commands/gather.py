@@ -327,7 +327,7 @@ def _checked(
     """Check offline and by the server."""
     if not flows:
         return _Checked([], [], [], [])
-    observer.stage("checking what will be written")
+    observer.stage("checking flows to write")
     fine, said, asked = check_everywhere(client, flows, settings)
     return _Checked(flows, fine, said, asked)
 
@@ -356,7 +356,7 @@ def find_dangling(
     *,
     gone: Collection[FlowId] = (),
 ) -> tuple[Diagnostic, ...]:
-    """References to flows that are nowhere, asking the server about those we do not know.
+    """References to flows that are nowhere, validating on the server about those we do not know.
 
     :param gone: flows that are there still and will not be.
     """

@@ -26,13 +26,13 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
     """
     there = next((each for each in NAMES if is_there(each)), None)
     if there is not None:
-        raise UsageError(f"{there} is there already", remedy="edit it, or remove it first")
+        raise UsageError(f"{there} already exists", remedy="edit it, or remove it first")
     scope = list(namespaces) or _outermost(
         sorted({flow.flow_id.namespace for flow in load(paths).flows})
     )
     if not scope:
         raise UsageError(
-            f"there are no flows in {', '.join(paths)} that could tell the scope",
+            f"no flows in {', '.join(paths)} to derive the scope from",
             remedy="pass --namespace",
         )
     text = _TEXT.format(
@@ -48,17 +48,17 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
 
 
 _TEXT = """\
-# What kestra-sync manages, and how. Every key: docs/configuration.md
+# Configuration of kestra-sync. All keys: docs/configuration.md
 version: 1
 
-# The name under which the server remembers what was applied from here.
+# Name of the inventory, the record of applied flows on the server.
 name: {name}
 source: {source}
 
-# The namespaces that this repository manages, with all below them.
+# Namespaces that this repository manages, including their children.
 scope: [{scope}]
 
-# Delete what we deployed and Git no longer has. Others: none, scope.
+# Delete deployed flows that were removed from Git. Other values: none, scope.
 prune: owned
 """
 

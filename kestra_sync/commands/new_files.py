@@ -32,8 +32,8 @@ def new_files(
     """
     if is_file(root):
         raise UsageError(
-            f"{root} is a file: there is no directory for new flows",
-            remedy="give a directory as the first path",
+            f"{root} is a file, not a directory for new flows",
+            remedy="pass a directory as the first path",
         )
     wanted: dict[FlowId, PurePosixPath] = {}
     problems: dict[FlowId, str] = {}
@@ -47,7 +47,9 @@ def new_files(
     several = Counter(_folded(str(path)) for path in wanted.values())
     for flow_id, path in wanted.items():
         if several[_folded(str(path))] > 1:
-            problems[flow_id] = f"another flow would get the same file, {path}, on some disks"
+            problems[flow_id] = (
+                f"another flow would get the same file, {path}, on case-insensitive file systems"
+            )
     paths = {key: str(path) for key, path in wanted.items() if key not in problems}
     return paths, tuple(left_alone(key, problem) for key, problem in problems.items())
 
@@ -55,14 +57,14 @@ def new_files(
 def _of_name(flow_id: FlowId, parts: tuple[str, ...]) -> str | None:
     """Why a name makes no path."""
     if not is_flow_id(flow_id):
-        return "Kestra has no such names"
+        return "not a valid name in Kestra"
     if not all(parts):
-        return "an empty part of the namespace makes no folder"
+        return "the namespace has an empty part"
     device = next((each for each in parts if each.partition(".")[0].lower() in _DEVICES), None)
     if device is not None:
-        return f"{device} is the name of a device on Windows"
+        return f"{device} is a device name on Windows"
     if not is_flow_file(parts[-1]):
-        return f"a file {parts[-1]} is a file of kestra-sync itself"
+        return f"{parts[-1]} is a file name that kestra-sync reserves"
     return None
 
 
@@ -74,12 +76,15 @@ def _of_place(root: str, parts: tuple[str, ...]) -> str | None:
             names = [each.name for each in folder.iterdir()]
             other = next((n for n in names if n != part and _folded(n) == _folded(part)), None)
             if other is not None and part not in names:
-                return f"{(folder / other).as_posix()} is the same name on some disks"
+                return (
+                    f"{(folder / other).as_posix()} is the same name on case-insensitive file"
+                    " systems"
+                )
         elif is_there(folder):
             return f"{folder.as_posix()} is not a directory"
         folder /= part
     if not is_below(folder, [Path(root)]):
-        return f"{folder.as_posix()} would lie outside {root}"
+        return f"{folder.as_posix()} would be outside of {root}"
     if is_there(folder) and not is_file(folder):
         return f"{folder.as_posix()} is not a regular file"
     try:

@@ -52,13 +52,13 @@ def place_of(settings: Settings, scope: Scope) -> Place:
     """
     if settings.name is None:
         raise UsageError(
-            "there is no inventory without a name",
+            "`name` is not set, so there is no inventory",
             remedy="add `name:` to kestra-sync.yaml, or pass --name",
         )
     namespace = settings.inventory_namespace or next(iter(scope.namespaces), None)
     if namespace is None:
         raise UsageError(
-            "no namespace is known to keep the inventory in",
+            "no namespace is set to keep the inventory in",
             remedy="add `scope:` or `inventory: {namespace: …}` to kestra-sync.yaml",
         )
     return Place(namespace, settings.name, settings.environment)

@@ -205,7 +205,7 @@ def _not_asked(problem: GitError) -> Diagnostic:
         None,
         Severity.WARNING,
         "git-not-asked",
-        f"{problem.reason}; whether the checkout is complete was read from the index without it",
+        f"{problem.reason}; completeness of the checkout was determined from the index instead",
         problem.remedy,
     )
 

@@ -123,13 +123,13 @@ def _judged(
     assert change.desired is not None
     known = versions(Path(change.desired.path))
     if known and known.intersection(_git_hashes(change.before)):
-        return Verdict(Pulled.LEFT, "changed only in Git: its history has the server's source")
+        return Verdict(Pulled.LEFT, "changed only in Git: the server's source is in its history")
     try:
         revisions = client.flows.revisions(change.flow_id)
     except NotFound:
         revisions = ()
     if any(each.source == change.desired.sent for each in revisions):
-        return Verdict(Pulled.UPDATED, "changed on the server since the revision that Git holds")
+        return Verdict(Pulled.UPDATED, "changed on the server since the revision in Git")
     return verdict
 
 
@@ -191,8 +191,8 @@ def _none_in_the_way(judged: Collection[_Judged]) -> None:
     for each in judged:
         if each.verdict.pulled is Pulled.CREATED and each.path and is_there(Path(each.path)):
             raise UsageError(
-                f"{each.path} is there already and does not hold {each.change.flow_id}",
-                remedy="move it, or take the flow from the server by hand",
+                f"{each.path} already exists and does not contain {each.change.flow_id}",
+                remedy="move it, or copy the flow from the server manually",
             )
 
 
@@ -220,9 +220,7 @@ def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
     except OSError as error:
         raise KestraSyncError(f"cannot read {file}: {error.strerror}") from error
     if data.count(old) != 1:
-        raise KestraSyncError(
-            f"{file} changed while it was being worked on", remedy="run the command again"
-        )
+        raise KestraSyncError(f"{file} changed during the run", remedy="run the command again")
     if data != old and not new.endswith(b"\n"):
         new += b"\n"  # or the next document's --- would stand on the last line
     return data.replace(old, new)

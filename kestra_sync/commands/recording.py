@@ -36,7 +36,7 @@ def record_changes(
             others.name(each) for each in taken_over(plan, ownership.inventory, others.owners)
         )
         found += [
-            RecordChange("strike", f"{number:,} to strike from the inventory {name!r}", number)
+            RecordChange("strike", f"{number:,} to remove from the inventory {name!r}", number)
             for name, number in sorted(counts.items(), key=str)
         ]
     return tuple(found)
@@ -52,12 +52,12 @@ def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
         flows = len(each.inventory.resources)
         if there.full_name == here.full_name:
             remedy = (
-                "to go on with it, add one of its namespaces to the scope; otherwise it is left"
-                " alone"
+                "to continue with it, add one of its namespaces to the scope; otherwise it is "
+                "left alone"
             )
         else:
             remedy = (
-                f"if this is the same one with a new name, run 'kestra-sync inventory rename"
+                f"if it was renamed, run 'kestra-sync inventory rename"
                 f" {there.full_name} {here.full_name}'"
             )
         yield Diagnostic(
@@ -65,8 +65,8 @@ def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
             None,
             Severity.WARNING,
             "similar-inventory",
-            f"there is no inventory {here.full_name!r} yet, but {there.full_name!r} in"
-            f" {there.namespace} has {flows:,} flow{'' if flows == 1 else 's'} of the scope"
+            f"no inventory {here.full_name!r} yet, but {there.full_name!r} in {there.namespace} "
+            f"has {flows:,} flow{'' if flows == 1 else 's'} of the scope"
             f" {', '.join(each.inventory.scope.namespaces)}",
             remedy,
         )

@@ -58,7 +58,7 @@ def place_in(settings: Settings) -> Place:
     """
     if settings.scope is None and settings.inventory_namespace is None:
         raise UsageError(
-            "no namespace is known that could hold the inventory",
+            "no namespace is set to look for the inventory in",
             remedy="add `scope:` to kestra-sync.yaml, or pass --namespace",
         )
     return place_of(settings, settings.scope or Scope(()))
@@ -119,7 +119,7 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: Confirm) -
 
     for name in (old, new):
         if not _NAME.match(name):
-            raise UsageError(f"{name!r} cannot be the name of an inventory")
+            raise UsageError(f"{name!r} is not a valid inventory name")
     with connect(settings.connection, settings.parallelism) as client:
         client.server_info()
         found = _named(client, settings, old)
@@ -129,7 +129,7 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: Confirm) -
             return Edit((), done=False)
         flows = _flows(len(found.inventory.resources))
         changes = (
-            f"The inventory {old!r} in {found.place.namespace} ({flows}) is renamed to {new!r}.",
+            f"Rename the inventory {old!r} in {found.place.namespace} ({flows}) to {new!r}.",
         )
         if not confirm(changes):
             return Edit(changes, done=False)
@@ -159,12 +159,11 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: Confirm) -> 
             if flow_id not in owned:
                 raise UsageError(
                     f"the inventory {found.place.full_name!r} does not list {name}",
-                    remedy="see 'kestra-sync inventory'; flows are written namespace/id",
+                    remedy="see 'kestra-sync inventory'; write flows as namespace/id",
                 )
             wanted.append(flow_id)
         changes = tuple(
-            f"{each} is taken out of the inventory {found.place.full_name!r}. It stays on the"
-            " server."
+            f"Remove {each} from the inventory {found.place.full_name!r}. It stays on the server."
             for each in wanted
         )
         if not confirm(changes):
@@ -185,7 +184,7 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
     from kestra_sync.apply.record_edits import move_record
 
     if not _NAMESPACE.match(namespace):
-        raise UsageError(f"{namespace!r} cannot be a namespace")
+        raise UsageError(f"{namespace!r} is not a valid namespace")
     with connect(settings.connection, settings.parallelism) as client:
         found = _ours(client, settings)
         if found.place.namespace == namespace:
@@ -193,8 +192,8 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
         target = Place(namespace, found.place.name, found.place.environment)
         if read_inventory(client.kv, target) is not None:
             raise RefusedError(
-                f"there is an inventory {target.full_name!r} in {namespace} already",
-                remedy="rename one of the two first",
+                f"the inventory {target.full_name!r} already exists in {namespace}",
+                remedy="rename one of them first",
             )
         what = f"The inventory {target.full_name!r} ({_flows(len(found.inventory.resources))})"
         changes = [f"{what} moves from {found.place.namespace} to {namespace}."]
@@ -215,8 +214,8 @@ def _ours(client: KestraClient, settings: Settings) -> Elsewhere:
     found = look_up(client, settings)
     if found.inventory is None:
         raise UsageError(
-            f"there is no inventory {found.wanted.full_name!r} yet",
-            remedy="see 'kestra-sync inventory'; the first apply makes it",
+            f"the inventory {found.wanted.full_name!r} does not exist yet",
+            remedy="see 'kestra-sync inventory'; the first apply creates it",
         )
     ours = Elsewhere(found.at, found.inventory)
     _check(client, settings, ours)
@@ -247,8 +246,8 @@ def _named(client: KestraClient, settings: Settings, name: str) -> Elsewhere:
         several = f"{len(found)} inventories are called" if found else "there is no inventory"
         raise UsageError(
             f"{several} {name!r} for the scope {', '.join(scope.namespaces)}",
-            remedy="the name is that of the key in Kestra's KV store after 'kestra-sync.'; an"
-            " environment belongs to it: flows.prod",
+            remedy="use the name of the key in Kestra's KV store without 'kestra-sync.', "
+            "including the environment: flows.prod",
         )
     return found[0]
 

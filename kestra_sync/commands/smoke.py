@@ -79,8 +79,8 @@ def smoke(
     if not specs:
         # Green without having looked at anything would be a lie.
         raise UsageError(
-            "there are no smoke tests to run" + (" for these flows" if loaded.specs else ""),
-            remedy="write one in a *.smoke.yaml file beside the flow, see docs/smoke.md",
+            "no smoke tests to run" + (" for these flows" if loaded.specs else ""),
+            remedy="write one in a *.smoke.yaml file next to the flow; see docs/smoke.md",
         )
     with connect(settings.connection, settings.parallelism) as client, held_back() as stop:
         version = client.server_info().version
@@ -120,7 +120,7 @@ def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Itera
             Severity.ERROR,
             "smoke-unknown-input",
             words,
-            "Kestra ignores inputs that a flow does not have: the test would prove nothing",
+            "Kestra ignores unknown inputs, so the test would prove nothing",
             spec.flow,
         )
 

@@ -71,7 +71,7 @@ def validate(
         from kestra_sync.commands.gather import find_dangling, scope_of
 
         with connect(settings.connection, settings.parallelism) as client:
-            observer.stage("asking the server")
+            observer.stage("validating on the server")
             server = f"{client.url} (Kestra {client.server_info().version})"
             fine, said, asked = check_everywhere(
                 client, repository.flows, settings, repository.diagnostics

@@ -65,8 +65,8 @@ def load_config(path: str | None = None, environment: str | None = None) -> Conf
     if found is None:
         if environment:
             raise UsageError(
-                f"there is no environment '{environment}' without a configuration",
-                remedy="write a kestra-sync.yaml with `environments:`, or pass --config",
+                f"environment '{environment}' needs a configuration file",
+                remedy="create a kestra-sync.yaml with `environments:`, or pass --config",
             )
         return None
     file = read(found)

@@ -49,7 +49,7 @@ def find(given: str | None = None) -> str | None:
     found = [name for name in NAMES if is_there(name)]  # a broken link is not "none"
     if len(found) > 1:
         raise UsageError(
-            f"there are both {found[0]} and {found[1]}", remedy="remove one, or pass --config"
+            f"both {found[0]} and {found[1]} exist", remedy="remove one, or pass --config"
         )
     return found[0] if found else None
 
@@ -77,8 +77,8 @@ def read(path: str) -> ConfigFile:
             shown,
             position,
             "config-yaml",
-            f"the alias '*{name}' is not resolved here, as it is not in flows",
-            "write the value out",
+            f"the alias '*{name}' is not supported",
+            "write out the value",
         )
         for position, name in document.aliases
     ]
@@ -122,8 +122,8 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
         Fault(
             "config-path",
             (*at, *place),
-            f"`{each}` lies outside of the repository",
-            "keep the flows in the repository, or name their folder on the command line",
+            f"`{each}` is outside of the repository",
+            "keep the flows in the repository, or pass their directory on the command line",
         )
         for place, each in listed.items()
         if not is_below(base / each, roots)
@@ -134,7 +134,7 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
 
 def _faults(value: Any) -> list[Fault]:
     if value is None:
-        return [Fault("config-missing-key", (), "the file is empty", "begin with `version: 1`")]
+        return [Fault("config-missing-key", (), "the file is empty", "start with `version: 1`")]
     other_version = version_fault(value)
     if other_version is not None:
         return [other_version]

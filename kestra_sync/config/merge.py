@@ -55,7 +55,7 @@ def settings_from_config(
     scope = Scope(tuple(namespaces)) if namespaces else file.scope
     if (name or file.name) and scope is None:
         raise UsageError(
-            "a name needs a scope: flows are deleted by it when Git no longer has them",
+            "`name` requires `scope`: flows of the scope that are removed from Git are deleted",
             remedy="add `scope:` to kestra-sync.yaml, or pass --namespace",
         )
     environ = environ or {}

@@ -141,7 +141,7 @@ def _name(path: Path) -> str:
 def _shown(value: Any, schema: Mapping[str, Any]) -> str:
     """The value that is not right; nothing if it is no simple one."""
     if value is None:
-        return ", and there is nothing"
+        return ", but is empty"
     if isinstance(value, bool):
         return f", not {'true' if value else 'false'}"
     if isinstance(value, (int, float)):

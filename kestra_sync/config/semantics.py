@@ -19,8 +19,8 @@ def version_fault(value: Any) -> Fault | None:
     return Fault(
         "config-version",
         ("version",),
-        f"this kestra-sync knows version {VERSION} of the file, not {version}",
-        "use the kestra-sync that this file was written for",
+        f"this kestra-sync supports version {VERSION} of the file, not {version}",
+        "use the version of kestra-sync that this file was written for",
     )
 
 
@@ -40,7 +40,7 @@ def mapped_faults(value: Mapping[str, Any], environment: str) -> Iterator[Fault]
                 "config-unsupported",
                 ("environments", environment, "namespaces", before),
                 f"namespaces cannot be changed for an environment yet: {before} to {after}",
-                "keep the flows of each environment in folders of their own, and set `source`",
+                "keep the flows of each environment in a separate directory, and set `source`",
             )
 
 
@@ -58,7 +58,7 @@ def _part(value: Any, at: Path) -> Iterator[Fault]:
         yield Fault(
             "config-secret",
             (*at, "url"),
-            "credentials in the URL do not belong into the configuration",
+            "the URL in the configuration must not contain credentials",
             "set KESTRA_USERNAME and KESTRA_PASSWORD in the environment",
         )
     policy = _mapping(_mapping(value).get("policy"))
@@ -86,7 +86,7 @@ def _ignores(patterns: Any, at: Path) -> Iterator[Fault]:
     for number, each in enumerate(patterns if isinstance(patterns, list) else ()):
         problem = pattern_problem(_text(each))
         if problem is not None:
-            yield Fault("config-value", (*at, number), problem, "the rules are those of .gitignore")
+            yield Fault("config-value", (*at, number), problem, "the syntax is that of .gitignore")
 
 
 def _path(path: str, at: Path) -> Iterator[Fault]:
@@ -111,7 +111,7 @@ def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Fault]:
         yield Fault(
             "config-unknown-rule",
             (*at, rule),
-            f"no rule '{rule}' whose weight could be set"
+            f"no rule '{rule}' with a configurable severity"
             + (f", did you mean '{meant}'?" if meant else ""),
             None if meant else "docs/policy.md lists them",
             at_key=True,

@@ -40,7 +40,7 @@ def unknown_key(
     if variable is None and re.search(r"(password|token|secret)$", _plain(key)):
         variable = "KESTRA_TOKEN"
     if variable is not None:
-        message = f"'{shown}' does not belong here: credentials come from the environment"
+        message = f"'{shown}' is not allowed here: credentials come from the environment"
         remedy = f"set {variable} in the environment or in a .env file that Git ignores"
         return "config-secret", message, remedy
     message = f"unknown key '{shown}'"
@@ -49,10 +49,10 @@ def unknown_key(
         return "config-unknown-key", f"{message}, did you mean '{meant}'?", None
     elsewhere = _elsewhere(key, root, resolve)
     if elsewhere is not None and _plain(elsewhere) == _plain(key):
-        return "config-unknown-key", f"'{elsewhere}' belongs to the top of the file", None
+        return "config-unknown-key", f"'{elsewhere}' belongs at the top level of the file", None
     if elsewhere is not None:
         return "config-unknown-key", f"{message}, did you mean '{elsewhere}'?", None
-    return "config-unknown-key", message, f"known here: {', '.join(known)}"
+    return "config-unknown-key", message, f"known keys: {', '.join(known)}"
 
 
 def closest(word: str, known: Collection[str]) -> str | None:

@@ -68,8 +68,8 @@ def from_json(value: Any, where: str = "the inventory") -> Inventory:
     needed = value.get("min_reader", value["format"])
     if not _is_number(needed) or needed > FORMAT:
         raise InventoryError(
-            f"{where} was written by a newer kestra-sync (format {str(needed)[:20]}, this version"
-            f" reads {FORMAT})",
+            f"{where} was written by a newer kestra-sync (format {str(needed)[:20]}, this version "
+            f"supports {FORMAT})",
             remedy="upgrade kestra-sync",
         )
     try:
@@ -77,11 +77,11 @@ def from_json(value: Any, where: str = "the inventory") -> Inventory:
         return _inventory(value)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InventoryError(
-            f"{where} is damaged: {type(error).__name__} {error}", remedy=_LOOK
+            f"{where} is corrupt: {type(error).__name__} {error}", remedy=_LOOK
         ) from error
 
 
-_LOOK = "look at the key in Kestra's KV store; deleting it loses ownership, not flows"
+_LOOK = "check the key in Kestra's KV store; deleting it loses ownership, not flows"
 
 
 def _check_sound(value: Any) -> None:
@@ -100,7 +100,7 @@ def _check_sound(value: Any) -> None:
             elif isinstance(each, float) and not math.isfinite(each):
                 raise ValueError("a number that is not finite")
             elif isinstance(each, str) and any("\ud800" <= char <= "\udfff" for char in each):
-                raise ValueError("text with half a surrogate pair")
+                raise ValueError("text with an unpaired surrogate")
         if not below:
             return
         level = below
@@ -117,7 +117,7 @@ def _text(value: Any) -> str:
     :raises TypeError: it is something else.
     """
     if not isinstance(value, str):
-        raise TypeError(f"a text is expected, not {str(value)[:40]!r}")
+        raise TypeError(f"expected text, not {str(value)[:40]!r}")
     return value
 
 
@@ -133,7 +133,7 @@ def _number(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if not _is_number(value):
-        raise TypeError(f"a number is expected, not {str(value)[:40]!r}")
+        raise TypeError(f"expected a number, not {str(value)[:40]!r}")
     return int(value)
 
 
@@ -145,13 +145,13 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise TypeError("a list of objects is expected")
+        raise TypeError("expected a list of objects")
     return value
 
 
 def _texts(value: Iterable[Any] | None) -> tuple[str, ...]:
     if value is not None and not isinstance(value, list):
-        raise TypeError("a list is expected")
+        raise TypeError("expected a list")
     return tuple(_text(each) for each in value or ())
 
 

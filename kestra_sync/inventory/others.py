@@ -110,10 +110,10 @@ def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> 
         if pause is not None:
             sleep(pause)
     raise NotCredible(
-        f"the list of keys of the tenant has no {missing[0].key} in {missing[0].namespace}, which"
-        " is there: what else it leaves out is not known, so nothing is done",
-        remedy="run the command again; if that does not help, check the permissions of the account"
-        " and what lies between here and Kestra",
+        f"the list of keys of the tenant lacks {missing[0].key} in {missing[0].namespace}, which "
+        f"exists: the list is incomplete, so nothing is done",
+        remedy="run the command again; if that does not help, check the permissions of the "
+        "account and any proxy in between",
     )
 
 

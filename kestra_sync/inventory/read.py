@@ -110,7 +110,7 @@ def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
     inventory = from_json(value, f"the inventory {place.key} in {place.namespace}")
     if (inventory.name, inventory.target.environment) != (place.name, place.environment):
         raise InventoryError(
-            f"the key {place.key} in {place.namespace} holds the inventory of {inventory.name!r}"
+            f"the key {place.key} in {place.namespace} contains the inventory of {inventory.name!r}"
             f" (environment {inventory.target.environment or 'none'})",
             remedy="choose another name in kestra-sync.yaml",
         )
@@ -144,9 +144,8 @@ def find_inventory(
         if pause is not None:
             sleep(pause)
     raise NotCredible(
-        f"the KV store lists the key {wanted.key} in {wanted.namespace}, and answers that it is"
-        " not there",
-        remedy="check the permissions of the account, and what lies between here and Kestra",
+        f"the KV store lists the key {wanted.key} in {wanted.namespace}, but cannot find it",
+        remedy="check the permissions of the account and any proxy in between",
     )
 
 
@@ -185,8 +184,8 @@ def _elsewhere(
     if len(ours) > 1:
         names = " and ".join(each.place.namespace for each in ours)
         raise InventoryError(
-            f"there are {len(ours)} inventories {wanted.name!r} that may be ours, in {names}",
-            remedy="name the one to use with `inventory: {namespace: …}` in kestra-sync.yaml",
+            f"{len(ours)} inventories {wanted.name!r} may be the one to use, in {names}",
+            remedy="choose one with `inventory: {namespace: …}` in kestra-sync.yaml",
         )
     if ours:
         log.info("the inventory %s is in %s", wanted.key, ours[0].place.namespace)
@@ -223,33 +222,33 @@ def check_owner(
         return
     if inventory.repository and not repository:
         raise RefusedError(
-            f"the inventory {inventory.name!r} was written from {inventory.repository}, and which"
-            " repository this is cannot be told",
-            remedy="run the command in a clone that has its Git remote, or set"
+            f"the inventory {inventory.name!r} belongs to {inventory.repository}, but the "
+            f"repository of this directory is unknown",
+            remedy="run the command in a clone with a Git remote, or set"
             f" KESTRA_SYNC_REPOSITORY={inventory.repository}, or pass --take-over once if this"
             " repository replaces the other",
         )
     if inventory.repository and inventory.repository != repository:
         raise RefusedError(
-            f"the inventory {inventory.name!r} was written from {inventory.repository},"
-            f" and this is {repository}",
+            f"the inventory {inventory.name!r} belongs to {inventory.repository}, but this is "
+            f"{repository}",
             remedy="choose another name in kestra-sync.yaml, or pass --take-over once if this"
             " repository replaces the other",
         )
     there = inventory.target
     if there.tenant != target.tenant:
         raise RefusedError(
-            f"the inventory {inventory.name!r} was written for the tenant {there.tenant}, and this"
-            f" is {target.tenant}",
-            remedy="what it lists was not deployed here: delete the key, or pass --take-over once"
-            " if the tenant was renamed",
+            f"the inventory {inventory.name!r} belongs to the tenant {there.tenant}, but this is "
+            f"{target.tenant}",
+            remedy="its flows were not deployed here: delete the key, or pass --take-over once if "
+            "the tenant was renamed",
         )
     if server_of(there.url) != server_of(target.url):
         raise RefusedError(
-            f"the inventory {inventory.name!r} was written for the server {server_of(there.url)},"
-            f" and this is {server_of(target.url)}",
-            remedy="if this is a copy of that server, delete the key: what it lists was not"
-            " deployed here; pass --take-over once if the server has a new address",
+            f"the inventory {inventory.name!r} belongs to the server {server_of(there.url)}, but "
+            f"this is {server_of(target.url)}",
+            remedy="if this is a copy of that server, delete the key, because its flows were not "
+            "deployed here; if the server has a new address, pass --take-over once",
         )
 
 

@@ -42,16 +42,16 @@ def parse_address(text: str) -> Address:
         # `http://me:pa/ss@host` is a password with a slash: who reads it literally has the host
         # `me` and the port `pa`, and would send or show the rest.
         raise UsageError(
-            f"the Kestra URL has an @ behind a slash or another special character: {shown}",
+            f"the Kestra URL has an @ after a slash or another special character: {shown}",
             remedy="set KESTRA_USERNAME and KESTRA_PASSWORD instead, or percent-encode them",
         )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise UsageError(f"the Kestra URL cannot be understood: {shown}") from None
+        raise UsageError(f"the Kestra URL is not valid: {shown}") from None
     if not host or re.search(r"\s", text):
-        raise UsageError(f"the Kestra URL cannot be understood: {shown}")
+        raise UsageError(f"the Kestra URL is not valid: {shown}")
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:
         netloc += f":{port}"

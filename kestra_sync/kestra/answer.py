@@ -10,7 +10,7 @@ from typing import Any
 from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.problems import describe_html, looks_like_html
 
-NOT_KESTRA_REMEDY = "check that the URL is that of Kestra itself, and what lies in between"
+NOT_KESTRA_REMEDY = "check that the URL points to Kestra itself, and check any proxy in between"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which no key has two values: readers differ in which they take."""
     found = dict(pairs)
     if len(found) != len(pairs) and any(found[key] != value for key, value in pairs):
-        raise _Ambiguous("JSON that has two values for one key")
+        raise _Ambiguous("JSON with a duplicate key")
     return found
 
 

@@ -85,7 +85,7 @@ def _read(
     except UnexpectedAnswer:
         raise
     except (zipfile.BadZipFile, *_NO_ZIP) as error:
-        raise UnexpectedAnswer(f"the export is not a zip that can be read: {error}") from error
+        raise UnexpectedAnswer(f"the export is not a valid zip file: {error}") from error
 
 
 class _Damaged(Exception):  # noqa: N818 - becomes an UnexpectedAnswer
@@ -129,12 +129,12 @@ def _content(data: bytes | mmap, entry: ZipInfo, limit: int) -> bytes:
     """What ``ZipFile.read`` would give, in a fifth of its time; one byte more than allowed."""
     head = data[entry.header_offset : entry.header_offset + _HEADER.size]
     if len(head) < _HEADER.size:
-        raise _Damaged("it is cut off")
+        raise _Damaged("it is truncated")
     mark, name, extra = _HEADER.unpack(head)
     if mark != b"PK\x03\x04":
-        raise _Damaged("a file is not where the directory says")
+        raise _Damaged("a file is not at the offset in the directory")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (_STORED, _DEFLATED):
-        raise _Damaged("a file is packed in an unknown way")
+        raise _Damaged("a file uses an unknown compression method")
     start = entry.header_offset + _HEADER.size + name + extra
     source = data[start : start + entry.compress_size]
     if entry.compress_type == _DEFLATED:
@@ -142,7 +142,7 @@ def _content(data: bytes | mmap, entry: ZipInfo, limit: int) -> bytes:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         source = unpacker.decompress(source, limit + 1)
         if not unpacker.eof and len(source) <= limit:
-            raise _Damaged("a file is cut off")
+            raise _Damaged("a file is truncated")
     if len(source) <= limit and zlib.crc32(source) != entry.CRC:
-        raise _Damaged("the contents of a file do not fit their checksum")
+        raise _Damaged("the checksum of a file does not match")
     return source

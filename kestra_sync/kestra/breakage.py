@@ -65,13 +65,13 @@ def describe(error: requests.RequestException) -> str:
     if isinstance(error, requests.exceptions.ProxyError):
         return _of_proxy(found)
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return "the proxy is of a kind that is not supported"
+        return "the type of proxy is not supported"
     if any(isinstance(cause, socket.gaierror) for cause in found):
-        return "the host name is unknown"
+        return "the host name cannot be resolved"
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         return "the connection was refused"
     if isinstance(error, requests.ConnectTimeout):
-        return "no connection within the time limit"
+        return "connection timeout"
     if timed_out(error):
         return "no answer within the time limit"
     for cause in found:
@@ -83,9 +83,9 @@ def describe(error: requests.RequestException) -> str:
 
 def _of_proxy(found: list[BaseException]) -> str:
     if any(isinstance(cause, socket.gaierror) for cause in found):
-        return "the host name of the proxy is unknown"
+        return "the host name of the proxy cannot be resolved"
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         return "the proxy refuses the connection"
     if any("407" in str(cause) for cause in found):
-        return "the proxy asks for user name and password (407)"
-    return "the proxy does not let us through"
+        return "the proxy requires authentication (407)"
+    return "the proxy denied the request"

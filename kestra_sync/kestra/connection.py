@@ -53,7 +53,7 @@ class TimeLimit:
         """
         left = self._seconds if self._end is None else self._end - self._clock()
         if left <= 0:
-            raise TimeoutError("the answer is not complete within its time limit")
+            raise TimeoutError("the response was not complete within the time limit")
         return left
 
     def received(self, size: int) -> None:

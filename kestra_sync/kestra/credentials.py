@@ -83,7 +83,7 @@ def resolve(
     everything = _merged(layers)
     if URL not in everything:
         raise UsageError(
-            "no Kestra URL is given",
+            "the Kestra URL is not set",
             remedy=f"set {URL}, for example to http://localhost:8080",
         )
     found = _login(layers)
@@ -124,10 +124,10 @@ def _of_file(path: str | os.PathLike[str] | None, outside: Mapping[str, str]) ->
     given = [name for name in (URL, TOKEN, USERNAME, PASSWORD) if name in outside]
     raise UsageError(
         f"{' and '.join(wanted)} of {os.fspath(path or '')} cannot be used together with"
-        f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in a checkout must not"
-        " choose the server that gets a password, nor the password that a server gets",
-        remedy="give the URL and the credentials in one place: all of them in that file"
-        f" ({URL} with the same URL included), or none",
+        f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in the repository must "
+        f"not choose which server receives a password, or which password a server receives",
+        remedy="set the URL and the credentials in one place: all of them in that file ({URL} "
+        "with the same URL included), or none",
     )
 
 
@@ -169,7 +169,7 @@ def _login(layers: list[dict[str, str]]) -> dict[str, str]:
             return {TOKEN: _printable(merged[TOKEN], TOKEN)}
         if USERNAME in merged and PASSWORD in merged:
             if ":" in merged[USERNAME]:
-                raise UsageError(f"{USERNAME} must not hold a colon")
+                raise UsageError(f"{USERNAME} must not contain a colon")
             for name in (USERNAME, PASSWORD):
                 _one_line(merged[name], name)
             return {USERNAME: merged[USERNAME], PASSWORD: merged[PASSWORD]}
@@ -194,7 +194,7 @@ def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], .
         name, value = name.strip(), value.strip()
         where = f"{HEADERS}, line {number}"  # its value is secret
         if not colon or not _HEADER_NAME.fullmatch(name):
-            raise UsageError(f"{where}: not a header", remedy="write it as Name: value")
+            raise UsageError(f"{where}: not a valid header", remedy="write it as Name: value")
         if not value or not (value.isascii() and value.isprintable()):
             raise UsageError(f"{where}: the value of {name} is empty or not printable ASCII")
         if name.lower() in _OWN_HEADERS:
@@ -202,10 +202,10 @@ def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], .
         if name.lower() == "authorization" and login:
             raise UsageError(
                 f"{where}: Authorization is set from {TOKEN} or {USERNAME} already",
-                remedy="give one of them",
+                remedy="set only one of them",
             )
         if name.lower() in {each.lower() for each, _ in found}:
-            raise UsageError(f"{where}: {name} is given twice")
+            raise UsageError(f"{where}: {name} is set more than once")
         found.append((name, value))
     return tuple(found)
 
@@ -225,7 +225,7 @@ def _printable(token: str, name: str) -> str:
     """A header can hold it. The token itself is not shown."""
     _one_line(token, name)
     if not (token.isascii() and token.isprintable()):
-        raise UsageError(f"{name} holds characters that no token has")
+        raise UsageError(f"{name} contains characters that are not allowed in a token")
     return token
 
 
@@ -233,18 +233,18 @@ def _secret_file(path: str, name: str, below: Path | None) -> str:
     place = path if below is None else below / path
     if below is not None and not is_below(place, [below]):
         raise UsageError(
-            f"the file that {name} names lies outside of {below}: {path}",
-            remedy="a .env file can only name files below its own directory; set the variable in"
-            " the environment to use another",
+            f"the file set by {name} is outside of {below}: {path}",
+            remedy="a .env file can only refer to files in its own directory; set the variable in "
+            "the environment to use another file",
         )
     try:
         value = read_text(place, limit=_LIMIT).strip()
     except OSError as error:
         raise UsageError(
-            f"the file that {name} names cannot be read: {path}: {error.strerror}"
+            f"the file set by {name} cannot be read: {path}: {error.strerror}"
         ) from None
     if not value:
-        raise UsageError(f"the file that {name} names is empty: {path}")
+        raise UsageError(f"the file set by {name} is empty: {path}")
     return value
 
 
@@ -294,15 +294,17 @@ def check_one_server(
     named = variables.get(URL)
     if named and url and parse_address(named).url != parse_address(url).url:
         raise UsageError(
-            f"two servers are named: {URL} is {parse_address(named).url}, and `url` of {where} is"
+            f"two different servers are configured: {URL} is {parse_address(named).url}, and "
+            f"`url` of {where} is"
             f" {parse_address(url).url}",
-            remedy="unset one of them, or pass --url to say which",
+            remedy="unset one of them, or pass --url to choose one",
         )
     named = variables.get(TENANT)
     if named and tenant and named != tenant:
         raise UsageError(
-            f"two tenants are named: {TENANT} is {named}, and `tenant` of {where} is {tenant}",
-            remedy="unset one of them, or pass --tenant to say which",
+            f"two different tenants are configured: {TENANT} is {named}, and `tenant` of {where} "
+            f"is {tenant}",
+            remedy="unset one of them, or pass --tenant to choose one",
         )
 
 

@@ -104,7 +104,7 @@ class ApiError(KestraError):
 class Unauthorized(ApiError):
     """401: no or wrong credentials (exit 77)."""
 
-    words = "the server does not accept the credentials"
+    words = "the server rejected the credentials"
     exit_code = ExitCode.NOT_ALLOWED
     default_remedy = CREDENTIALS_REMEDY
 
@@ -112,16 +112,16 @@ class Unauthorized(ApiError):
 class Forbidden(ApiError):
     """403: these credentials may not do this (exit 77)."""
 
-    words = "the account is not allowed to do this"
+    words = "the account does not have permission for this"
     exit_code = ExitCode.NOT_ALLOWED
-    default_remedy = "give the account the permission, or use another one"
+    default_remedy = "grant the permission, or use another account"
 
 
 class NotKestra(ApiError):
     """An error that something else than Kestra answers, such as a 404 page of a proxy (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
-    default_remedy = "check that the URL is that of Kestra itself, and what lies in between"
+    default_remedy = "check that the URL points to Kestra itself, and check any proxy in between"
 
 
 class ProxyLogin(ApiError):
@@ -129,8 +129,8 @@ class ProxyLogin(ApiError):
 
     exit_code = ExitCode.UNREACHABLE
     default_remedy = (
-        "put user name and password into HTTPS_PROXY or HTTP_PROXY (http://user:password@proxy:port),"
-        " or exclude the server by NO_PROXY"
+        "set user name and password in HTTPS_PROXY or HTTP_PROXY "
+        "(http://user:password@proxy:port), or exclude the server with NO_PROXY"
     )
 
 
@@ -158,7 +158,8 @@ class RequestTooLarge(ApiError):
     """413, or the 500 that Kestra answers to a body over its limit (10 MiB by default)."""
 
     default_remedy = (
-        "make the content smaller, or raise the limit of Kestra (micronaut.server.max-request-size)"
+        "reduce the size of the content, or raise the limit of Kestra "
+        "(micronaut.server.max-request-size)"
         " or of a proxy in front of it (nginx: client_max_body_size)"
     )
 

@@ -31,7 +31,7 @@ def read_events(chunks: Iterable[bytes], limit: int = MAX_EVENT) -> Iterator[Eve
     for line in _lines(chunks, limit):
         size += len(line)
         if size > limit:
-            raise UnexpectedAnswer(f"an event of the stream is over {limit} bytes")
+            raise UnexpectedAnswer(f"an event in the stream is larger than {limit} bytes")
         if line:
             name, _, value = line.decode("utf-8", errors="replace").partition(":")
             # No name is a comment, which servers send to keep the connection open.
@@ -63,4 +63,4 @@ def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
             start = match.end()
         del pending[:start]
         if len(pending) > limit:
-            raise UnexpectedAnswer(f"an event of the stream is over {limit} bytes")
+            raise UnexpectedAnswer(f"an event in the stream is larger than {limit} bytes")

@@ -236,8 +236,8 @@ class Executions:
         with contextlib.suppress(KestraError):  # it may be over already
             self.kill(execution.id)
         raise UnexpectedAnswer(
-            f"execution {execution.id} was to be of kind {kind} and is {execution.kind}",
-            remedy="this server does not know the kind: leave it out, or upgrade the server",
+            f"execution {execution.id} should have kind {kind}, but has {execution.kind}",
+            remedy="this server does not support the kind: leave it out, or upgrade the server",
             may_have_written=True,
         )
 

@@ -41,14 +41,14 @@ class Failures:
         if not request.repeatable and not never_sent(error):
             if request.may_hang and timed_out(error):
                 return _hanging(request, describe(error))
-            text = f"{where}: {describe(error)} before the answer was there"
+            text = f"{where}: {describe(error)} before the response was complete"
             if len(request.body or b"") > MAX_BODY:
                 text += "; the content may be too large for the server"
             return UnknownOutcome(text, method=request.method, path=request.path)
         if isinstance(error, requests.exceptions.ContentDecodingError):
-            return UnexpectedAnswer(f"{where}: the answer is damaged")
+            return UnexpectedAnswer(f"{where}: the response is corrupt")
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return UnexpectedAnswer(f"{where}: the answer was cut off")
+            return UnexpectedAnswer(f"{where}: the response was truncated")
         return self.unreachable(error)
 
     def unreachable(self, error: requests.RequestException) -> Unreachable:
@@ -68,9 +68,7 @@ class Failures:
             message = f"{message}; {self._hint}" if message else self._hint
         if status in GATEWAY and not request.repeatable:
             if request.may_hang and status == 504:
-                return _hanging(
-                    request, "504, no answer within the time limit of a gateway", status
-                )
+                return _hanging(request, "504, gateway timeout", status)
             text = f": {message}" if message else ""
             return UnknownOutcome(
                 f"{request.method} {request.path}: {status}{text}",
@@ -92,14 +90,14 @@ class Failures:
 def _hanging(request: Request, what: str, status: int | None = None) -> UnknownOutcome:
     """For an update without an answer. If the flow was deleted just then, the server hangs."""
     error = UnknownOutcome(
-        f"{request.method} {request.path}: {what}; it is not repeated, because the server may be "
-        "hanging (kestra-io/kestra issue 12984)",
+        f"{request.method} {request.path}: {what}; not retried, because the server may be hanging "
+        f"(kestra-io/kestra issue 12984)",
         method=request.method,
         path=request.path,
         status=status,
     )
     error.remedy = (
-        "look at the server's CPU and memory: if it hangs, restart it; then run the command again"
+        "check the server's CPU and memory; if it hangs, restart it, then run the command again"
     )
     error.hanging = True
     return error

@@ -109,5 +109,5 @@ def _checked(path: str) -> str:
     path = f"/{path.lstrip('/')}"
     parts = path.split("/")
     if ".." in parts or parts[1] == "_flows" or path == "/":
-        raise UsageError(f"this is no path for a namespace file: {path}")
+        raise UsageError(f"not a valid path for a namespace file: {path}")
     return path

@@ -62,7 +62,7 @@ class Filtering:
                 raise
             answer = send(())
             self._refused = True
-            LOG.info("the server does not know our filter (%s): reading the whole tenant", error)
+            LOG.info("the server does not support the filter (%s): reading the whole tenant", error)
             return [answer]
 
 

@@ -213,7 +213,7 @@ def _written(data: dict[str, Any], sent: bytes) -> Live:
 def _summary(item: dict[str, Any]) -> FlowSummary:
     flow_id = flow_id_of(item)
     if flow_id is None:
-        raise UnexpectedAnswer("the search brought something that is not a flow")
+        raise UnexpectedAnswer("the search returned something that is not a flow")
     return FlowSummary(
         flow_id=flow_id,
         revision=int_of(item.get("revision")),

@@ -134,7 +134,7 @@ def _header(name: str, text: str) -> str:
 def _key(item: dict[str, Any]) -> KvKey:
     namespace, key = item.get("namespace"), item.get("key")
     if not (isinstance(namespace, str) and isinstance(key, str)):
-        raise UnexpectedAnswer("the search brought something that is not a key")
+        raise UnexpectedAnswer("the search returned something that is not a key")
     return KvKey(namespace, key)
 
 

@@ -45,10 +45,10 @@ def pages(
         items = [convert(item) for item in results]
         new = [item for item in dict.fromkeys(items) if item not in seen]
         if items and not new:
-            raise answer.unexpected(f"page {page} the same as one before")
+            raise answer.unexpected(f"page {page} identical to an earlier page")
         if total is not None and len(items) < min(page_size, total - (page - 1) * page_size):
             raise answer.unexpected(
-                f"{len(items)} results on page {page}, and a total of {total}: some are missing"
+                f"{len(items)} results on page {page}, but a total of {total}: some are missing"
             )
         seen.update(new)
         yield from new

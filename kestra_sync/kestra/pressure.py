@@ -77,7 +77,7 @@ class Pressure:
             if not slow:
                 self._recover()
             elif not self._calm and self._now() > _LEAST:
-                self._slow_down(max(_LEAST, self._now() * 3 // 4), "its answers take much longer")
+                self._slow_down(max(_LEAST, self._now() * 3 // 4), "its responses take much longer")
 
     def _now(self) -> int:
         """How many there are at once: as many as may be, or as are."""
@@ -85,7 +85,7 @@ class Pressure:
 
     def _slow_down(self, limit: int, why: str) -> None:
         if limit != self._limit:
-            LOG.info("the server is under pressure (%s): %d requests at once", why, limit)
+            LOG.info("the server is under pressure (%s): %d concurrent requests", why, limit)
         self._limit = limit
         self._good = 0
         self._calm = 2 * self._most  # what is under way still tells of before
@@ -99,7 +99,7 @@ class Pressure:
             self._limit += 1
             self._changed.notify()
             if self._limit >= self._most:
-                LOG.info("the server has recovered: as many requests at once as before")
+                LOG.info("the server has recovered: as many requests as before")
                 self._limit = None
                 self._changed.notify_all()
 

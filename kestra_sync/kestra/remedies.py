@@ -15,13 +15,13 @@ from kestra_sync.safe.secrets import without_userinfo
 _DATES = ("expired", "not yet valid")
 #: A word in the reason of OpenSSL → what to do.
 _TLS = {
-    "WRONG_VERSION_NUMBER": "the server does not speak TLS there: use http://, or another port",
-    "HTTP_REQUEST": "the server does not speak TLS there: use http://, or another port",
+    "WRONG_VERSION_NUMBER": "the server does not use TLS on this port: use http:// or another port",
+    "HTTP_REQUEST": "the server does not use TLS on this port: use http:// or another port",
     "UNSUPPORTED_PROTOCOL": "the server only offers an outdated TLS version: enable TLS 1.2 on it",
     "PROTOCOL_VERSION": "the server only offers an outdated TLS version: enable TLS 1.2 on it",
     "UNSAFE_LEGACY": "the server only offers an outdated TLS version: enable TLS 1.2 on it",
-    "CERTIFICATE_REQUIRED": "the server asks for a client certificate, which is not supported",
-    "HANDSHAKE_FAILURE": "the server asks for a client certificate or another TLS version",
+    "CERTIFICATE_REQUIRED": "the server requires a client certificate, which is not supported",
+    "HANDSHAKE_FAILURE": "the server requires a client certificate or another TLS version",
 }
 
 
@@ -38,25 +38,25 @@ def remedy_of(error: requests.RequestException, url: str) -> str:
     proxy = proxy_for(url)
     if proxy is not None and (isinstance(error, requests.exceptions.ProxyError) or not _tls(found)):
         return (
-            f"the connection goes through the proxy {proxy}, which {_variable(url)} names: check"
-            f" that it works, or exclude {urlsplit(url).hostname} by NO_PROXY"
+            f"the connection goes through the proxy {proxy}, set by {_variable(url)}: check the "
+            f"proxy, or exclude {urlsplit(url).hostname} with NO_PROXY"
         )
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = (cause.verify_message or "").lower()
             if any(each in reason for each in _DATES):
-                return "renew the certificate, or set the clock of this machine right"
+                return "renew the certificate, or correct the clock of this machine"
             if "mismatch" in reason or "not valid for" in reason:
-                return "use a host name that the certificate is made out for"
+                return "use a host name that the certificate covers"
             return (
-                "if the server has a certificate of your own authority, set REQUESTS_CA_BUNDLE to a"
-                " file with the certificate of that authority (PEM)"
+                "if the certificate is signed by a private CA, set REQUESTS_CA_BUNDLE to a PEM "
+                "file with the CA certificate"
             )
     for word, words in _TLS.items():
         if word in text.upper():
             return words
     if "\\x15\\x03" in text or "\x15\x03" in text:
-        return "the server speaks TLS there: use https://"
+        return "the server uses TLS on this port: use https://"
     return "check the URL, and that Kestra is running"
 
 

@@ -54,12 +54,14 @@ def read_server_info(transport: Transport) -> ServerInfo:
         data = transport.send(Request("GET", "/api/v1/configs")).object()
     except NotFound:
         raise UnexpectedAnswer(
-            f"there is no Kestra at {transport.url}",
-            remedy="give the URL that is before /api/v1 or /ui",
+            f"{transport.url} does not look like a Kestra server",
+            remedy="set the URL without /api/v1 or /ui",
         ) from None
     version = data.get("version")
     if not isinstance(version, str):
-        raise UnexpectedAnswer(f"there is no Kestra at {transport.url}: it tells no version")
+        raise UnexpectedAnswer(
+            f"{transport.url} does not look like a Kestra server: /api/v1/configs has no version"
+        )
     info = ServerInfo(
         version=version,
         version_tuple=parse_version(version),
@@ -70,6 +72,6 @@ def read_server_info(transport: Transport) -> ServerInfo:
     if not info.at_least(*OLDEST):
         raise UnsupportedServer(
             f"{transport.url} runs Kestra {version}; kestra-sync needs Kestra 1.1 or newer",
-            remedy="upgrade the server; 1.3 and 2.0 are the versions that Kestra supports",
+            remedy="upgrade the server; Kestra supports versions 1.3 and 2.0",
         )
     return info

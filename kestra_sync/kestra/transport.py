@@ -227,12 +227,12 @@ class Transport:
                 file=None if isinstance(content, bytes) else content,
             )
             if 300 <= status < 400:
-                raise answer.unexpected("a redirect without a Location")
+                raise answer.unexpected("a redirect without Location")
             if status not in _GOOD:
                 # 206 is a part of something, and 203 something that a proxy has changed.
                 raise answer.unexpected("a status that Kestra does not use")
             if status == 204 and response.headers.get("Content-Length", "0").strip() != "0":
-                raise answer.unexpected("a body that must not be there")
+                raise answer.unexpected("an unexpected body")
             if answer.write and looks_like_html(body, content_type):
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
@@ -282,7 +282,7 @@ class Transport:
             response.close()
             url = self._target(request, url, location)
         raise UnexpectedAnswer(
-            f"{request.method} {request.path}: more than {MAX_REDIRECTS} redirects",
+            f"{request.method} {request.path}: too many redirects (more than {MAX_REDIRECTS})",
             remedy=NOT_KESTRA_REMEDY,
         )
 
@@ -318,10 +318,10 @@ class Transport:
             proxy = proxy_for(url)
             if proxy:
                 raise Unreachable(
-                    f"{self.url}: this, or its proxy {proxy}, cannot be the address of a server",
-                    remedy="correct HTTPS_PROXY or HTTP_PROXY, or exclude the server by NO_PROXY",
+                    f"{self.url}: the URL or the proxy {proxy} is not valid",
+                    remedy="correct HTTPS_PROXY or HTTP_PROXY, or exclude the server with NO_PROXY",
                 ) from error
-            raise Unreachable(f"{self.url}: this cannot be the address of a server") from error
+            raise Unreachable(f"{self.url}: not a valid server URL") from error
         except requests.RequestException:
             raise
         except OSError as error:
@@ -329,8 +329,7 @@ class Transport:
             if "CA certificate bundle" not in str(error):
                 raise
             raise UsageError(
-                "the file with certificates of authorities cannot be read: "
-                f"{str(error).rpartition(': ')[2]}",
+                f"the CA bundle cannot be read: {str(error).rpartition(': ')[2]}",
                 remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or unset it",
             ) from error
 
@@ -364,7 +363,7 @@ class Transport:
         base = without_userinfo(target).split("?", 1)[0].removesuffix(request.path)
         raise UnexpectedAnswer(
             f"{request.method} {request.path}: the server redirects to {clean(base)}",
-            remedy="give the URL of Kestra itself: that to which it redirects, if that is Kestra",
+            remedy="use the URL that it redirects to, if that is Kestra",
         )
 
     def _body(self, request: Request, response: requests.Response) -> bytes | mmap:
@@ -373,7 +372,8 @@ class Transport:
             return read_body(response, self._max_answer, spool)
         except BodyTooLargeError:
             raise UnexpectedAnswer(
-                f"{request.method} {request.path}: the answer is over {self._max_answer} bytes",
+                f"{request.method} {request.path}: the response is larger than {self._max_answer} "
+                f"bytes",
                 may_have_written=not request.repeatable,
             ) from None
 

@@ -82,7 +82,7 @@ class Validator:
         if not any(_named(item) for item in answers) and not self._multipart_expected():
             results = None  # an old server that took the form itself for a flow
         if results is None:
-            self._remember("its answer does not fit the question")
+            self._remember("its response does not match the request")
         return results
 
     def _alone(self, index: int, source: bytes) -> Validation:
@@ -116,7 +116,7 @@ class Validator:
         constraints = split_constraints(raw)
         if "constraints" in data and data["constraints"] is not None and not constraints:
             # It is there, so the flow is invalid, whatever it says.
-            constraints = ("invalid, for a reason that the server does not tell",)
+            constraints = ("invalid; the server gave no reason",)
         named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
         flow_id: FlowId | None = named
         return Validation(

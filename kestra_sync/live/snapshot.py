@@ -61,7 +61,7 @@ def snapshot(
     if not found:
         inside = tuple(name for name in flows.namespaces() if scope.covers(name))
         if inside:
-            log.info("the export came back empty, yet there are flows: reading %s", inside)
+            log.info("the export is empty, but flows exist: reading %s", inside)
             found, unclear = _one_by_one(flows, inside, look)
     if unclear:
         found.update(_read_missing(flows, scope, found, parallelism, unusable))

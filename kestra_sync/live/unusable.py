@@ -17,8 +17,8 @@ def left_alone(flow_id: FlowId, why: str) -> Diagnostic:
         None,
         Severity.WARNING,
         RULE,
-        f"the flow {shown(str(flow_id))} of the server is left alone: {why}",
-        "rename it on the server if it is yours",
+        f"the flow {shown(str(flow_id))} on the server is ignored: {why}",
+        "if it is yours, rename it on the server",
     )
 
 
@@ -29,5 +29,5 @@ def unusable_names(flow_ids: Iterable[FlowId]) -> tuple[Diagnostic, ...]:
 
 def _why(flow_id: FlowId) -> str:
     if is_flow_id(flow_id):
-        return "its id is not in quotes, and YAML does not read it as a text"
-    return "Kestra has no such names"
+        return "its id is not quoted, and YAML does not read it as text"
+    return "not a valid name in Kestra"

@@ -120,7 +120,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         yield Refusal(
             "conflict",
             f"{_flows(found)} changed both in Git and on the server",
-            "merge the server's edit into Git (commit, run 'kestra-sync pull --overwrite' and"
+            "merge the server's change into Git (commit, run 'kestra-sync pull --overwrite' and"
             " compare with 'git diff'), or pass --on-drift overwrite",
             ExitCode.CONFLICT,
             _ids(found),
@@ -130,7 +130,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         yield Refusal(
             "drift",
             f"{_flows(drifted)} edited on the server (--on-drift fail)",
-            "take the server's edit into Git (kestra-sync pull), or pass --on-drift revert",
+            "merge the server's change into Git (kestra-sync pull), or pass --on-drift revert",
             ExitCode.CONFLICT,
             _ids(drifted),
         )
@@ -148,10 +148,10 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         those = "this flow is" if len(found) == 1 else f"{len(found)} flows are"
         yield Refusal(
             "first-contact",
-            f"{those} on the server already, with another content than in Git, and no record says"
-            f" that it was deployed from here: {_named(found)}",
-            "look at the diff: take the server's content into Git (commit, then kestra-sync pull"
-            " --overwrite), or pass --take-over to overwrite it (on_first_contact: overwrite in"
+            f"{those} already on the server with different content, and not in the inventory: "
+            f"{_named(found)}",
+            "review the diff: write the server's content to Git (commit, then kestra-sync pull "
+            "--overwrite), or pass --take-over to overwrite it (on_first_contact: overwrite in"
             " kestra-sync.yaml)",
             flows=_ids(found),
         )
@@ -161,9 +161,8 @@ def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     if plan.flows == 0 and deleted(plan) and not given.allow_large:
         yield Refusal(
             "empty-repository",
-            f"there are no flows in {plan.source}, and {_deletions(plan, given)} flows would be"
-            " deleted",
-            "check the paths and the checkout; if all should go, pass --allow-large",
+            f"no flows found in {plan.source}, so {_deletions(plan, given)} flows would be deleted",
+            "check the paths and the checkout; to delete all flows, pass --allow-large",
         )
 
 
@@ -184,8 +183,8 @@ def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     )
     yield Refusal(
         "incomplete-checkout",
-        f"{len(flows)} of {len(doomed)} deletions are of flows that Git may still hold"
-        f" ({_named(flows)}), as the checkout is incomplete: {missing}",
+        f"{len(flows)} of {len(doomed)} deletions are of flows that may still be in Git "
+        f"({_named(flows)}), because the checkout is incomplete: {missing}",
         "; ".join(dict.fromkeys(each.remedy for each in places)),
     )
 
@@ -204,9 +203,9 @@ def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     if silent:
         yield Refusal(
             "skipped-file",
-            f"{len(silent)} of {len(deleted(plan))} deletions are of flows whose file is still"
-            f" there but yields no flow any more: {_named(silent)}",
-            "mend the file, or delete it; if the flow should go, pass --allow-skipped-delete",
+            f"{len(silent)} of {len(deleted(plan))} deletions are of flows whose file still "
+            f"exists but no longer contains them: {_named(silent)}",
+            "fix or delete the file; to delete the flow anyway, pass --allow-skipped-delete",
         )
 
 
@@ -224,7 +223,7 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         yield Refusal(
             "too-many-deletions",
             f"{_deletions(plan, given)} flows would be deleted ({limit})",
-            "if that is meant, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
+            "if this is intended, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
         )
 
 
@@ -236,7 +235,7 @@ def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     yield Refusal(
         "too-many-updates",
         f"{updates} of {total} flows would be updated (the limit is {given.update_limit})",
-        "if that is meant, pass --allow-large, or raise limits.update in kestra-sync.yaml",
+        "if this is intended, pass --allow-large, or raise limits.update in kestra-sync.yaml",
     )
 
 
@@ -248,7 +247,7 @@ def _outside_scope(plan: Plan, _given: GuardInput) -> Iterator[Refusal]:
             "outside-scope",
             f"{len(outside)} of {plan.flows} flows are outside the scope"
             f" ({', '.join(plan.scope.namespaces)}): {_named(outside)}",
-            "move the flows, or add their namespace to the scope in kestra-sync.yaml",
+            "move the flows, or add their namespaces to `scope` in kestra-sync.yaml",
         )
 
 
@@ -289,7 +288,7 @@ def _protected(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             "protected-namespace",
             f"{len(touched)} of {len(plan.writes)} changes are in a protected namespace:"
             f" {_named(touched)}",
-            "name the namespace in the scope in so many words, or take it out of protect",
+            "list the namespace explicitly in `scope`, or remove it from `protect`",
         )
 
 

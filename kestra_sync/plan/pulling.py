@@ -45,7 +45,7 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     if base is None:
         return Verdict(
             Pulled.CONFLICT,
-            "differs, and no record tells which side changed",
+            "differs, and there is no inventory to tell which side changed",
             doubtful=True,
         )
     git = base.file_sha256 != change.desired.flow.document.sha256
@@ -53,7 +53,7 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     if not server:
         return Verdict(Pulled.LEFT, "changed only in Git" if git else "as recorded")
     if change.reason is Reason.KEPT_OFF and change.action is Action.UPDATE:
-        return Verdict(Pulled.LEFT, "changed in Git; on the server only switched off")
+        return Verdict(Pulled.LEFT, "changed in Git; only disabled on the server")
     if git and change.reason is not Reason.KEPT_OFF:
         return Verdict(Pulled.CONFLICT, "changed both in Git and on the server")
     return Verdict(Pulled.UPDATED, "changed on the server")

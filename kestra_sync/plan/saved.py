@@ -93,26 +93,25 @@ def load_saved(path: str) -> SavedPlan:
         raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} is not a saved plan: {error}", remedy="make one with 'plan --out'"
+            f"{path} is not a saved plan: {error}", remedy="create one with 'plan --out'"
         ) from error
     if not isinstance(document, dict) or not isinstance(document.get("plan"), dict):
-        raise UsageError(f"{path} is not a saved plan", remedy="make one with 'plan --out'")
+        raise UsageError(f"{path} is not a saved plan", remedy="create one with 'plan --out'")
     version = str(document.get("format_version"))
     if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
         raise ConflictError(
-            f"{path} has format version {version}, and this kestra-sync reads {FORMAT_VERSION}",
-            remedy="make the plan and apply it with the same version of kestra-sync",
+            f"{path} has format version {version}, but this kestra-sync supports {FORMAT_VERSION}",
+            remedy="create and apply the plan with the same version of kestra-sync",
         )
     if digest != document.get("digest"):
         raise ConflictError(
-            f"{path} was changed after it was saved: its digest does not fit",
-            remedy="make the plan again",
+            f"{path} was changed after it was saved: its digest does not match",
+            remedy="create a new plan",
         )
     if not _is_whole(document["plan"]):
         raise UsageError(
-            f"{path} is not a plan that kestra-sync has saved: a change in it lacks what it must"
-            " have, or holds more",
-            remedy="make one with 'plan --out'",
+            f"{path} is not a valid saved plan: a change has missing or unknown fields",
+            remedy="create one with 'plan --out'",
         )
     options = document.get("options")
     return SavedPlan(
@@ -149,7 +148,7 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
     """What moved between the two plans, a line each; empty if they are the same."""
     found = [
-        f"{name} was {saved.content.get(name)} and is {fresh.content.get(name)}"
+        f"{name} was {saved.content.get(name)}, now {fresh.content.get(name)}"
         for name in ("target", "scope", "partial", "record")
         if saved.content.get(name) != fresh.content.get(name)
     ]
@@ -168,7 +167,7 @@ def _moved(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
     if before is None and after is not None:
         return f"was not in the plan, now {after['action']} ({after['reason']})"
     if before is not None and after is None:
-        return f"was to be {before['action']} ({before['reason']}), is in sync or gone now"
+        return f"was {before['action']} ({before['reason']}), now in sync or deleted"
     assert before is not None
     assert after is not None
     if before["before_sha256"] != after["before_sha256"] or before["revision"] != after["revision"]:

@@ -136,7 +136,7 @@ def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped
     return Skipped(
         document.path,
         document.first_line,
-        f"it cannot be read as YAML{place or f': {first.message}'} and does not look like a flow; "
+        f"it is not valid YAML{place or f': {first.message}'} and does not look like a flow; "
         "to silence this, list it in .kestraignore",
     )
 
@@ -180,7 +180,7 @@ def _duplicate(here: Flow, others: list[Flow]) -> Diagnostic:
         Position(here.document.first_line, 1),
         Severity.ERROR,
         "duplicate-flow",
-        f"{here.flow_id} is also in {there}",
+        f"{here.flow_id} is also defined in {there}",
         "rename or remove one of them",
         here.flow_id,
     )

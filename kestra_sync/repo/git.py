@@ -85,7 +85,7 @@ def git(directory: Path, *args: str, stdin: bytes = b"") -> bytes:
     """
     program = executable()
     if program is None:
-        raise GitError("there is no git on the PATH", "install git where kestra-sync runs")
+        raise GitError("git is not on the PATH", "install git")
     try:
         done = subprocess.run(
             [program, *_HARDENED, "-C", str(directory), *args],
@@ -96,7 +96,7 @@ def git(directory: Path, *args: str, stdin: bytes = b"") -> bytes:
             env=_environment(),
         )
     except subprocess.TimeoutExpired as error:
-        raise GitError(f"git {args[0]} did not answer within {TIMEOUT:g} s") from error
+        raise GitError(f"git {args[0]} timed out after {TIMEOUT:g} s") from error
     except (OSError, ValueError) as error:
         raise GitError(f"git cannot be started: {error}") from error
     if done.returncode != 0:
@@ -153,7 +153,7 @@ def _refused(command: str, stderr: str) -> GitError:
         directory = said.partition("'")[2].partition("'")[0]
         return GitError(
             f"git refuses to read the repository: {said}",
-            "it belongs to another user, as is usual in containers: run"
+            "it belongs to another user, which is common in containers: run"
             f" 'git config --global --add safe.directory {directory or '<path>'}' first",
         )
-    return GitError(f"git {command} fails: {said or 'it says nothing'}")
+    return GitError(f"git {command} failed: {said or 'no output'}")

@@ -92,7 +92,7 @@ def git_directory(top: Path) -> Path:
     directory = top / text.removeprefix("gitdir:").strip()
     if not text.startswith("gitdir:") or not directory.is_dir():
         raise GitError(
-            f"{there} does not lead to a repository",
+            f"{there} does not point to a repository",
             "copy the whole repository, not only the working tree",
         )
     return directory
@@ -101,7 +101,7 @@ def git_directory(top: Path) -> Path:
 def index_file(top: Path) -> Path:
     """Where the index of a checkout is, whether or not it is there.
 
-    :raises GitError: the checkout does not lead to a repository.
+    :raises GitError: the checkout does not point to a repository.
     """
     return git_directory(top) / "index"
 
@@ -117,7 +117,7 @@ def read_index(file: Path) -> tuple[Entry, ...]:
     except OSError as error:
         raise GitError(f"{file} cannot be read: {error.strerror}") from error
     except (struct.error, IndexError, ValueError) as error:
-        raise GitError(f"{file} is not an index as Git writes it") from error
+        raise GitError(f"{file} is not a valid Git index") from error
 
 
 def _parsed(data: bytes) -> Iterator[Entry]:
@@ -145,7 +145,7 @@ def _parsed(data: bytes) -> Iterator[Entry]:
             path = data[place:end]
             place = begin + (end - begin) // 8 * 8 + 8
         if stat.S_IFMT(mode) not in (stat.S_IFREG, LINK, SUBMODULE, TREE) or not path:
-            raise ValueError("another format of hashes, or damage")
+            raise ValueError("another hash format, or corruption")
         yield Entry(
             os.fsdecode(path).rstrip("/"),
             mode,

@@ -56,7 +56,9 @@ def uncommitted(files: Iterable[Path]) -> dict[Path, str]:
                 for file, reason in _status(top, some).items()
             }
         except GitError as error:
-            said = dict.fromkeys(here, f"cannot be told from a committed file ({error.reason})")
+            said = dict.fromkeys(
+                here, f"cannot be compared with the committed file ({error.reason})"
+            )
         found.update({given: said[file] for file, given in here.items() if file in said})
     return found
 
@@ -97,13 +99,13 @@ def _status(top: Path, files: Sequence[Path]) -> dict[Path, str]:
         file = top / line[2:]
         # Git was told not to look at it.
         if (line[0].islower() or line[0] == "S") and file not in found and _differs(top, line[2:]):
-            found[file] = "has changes that Git was told not to look at"
+            found[file] = "has changes hidden by assume-unchanged or skip-worktree"
     return found
 
 
 _WORDS = {
     "??": "is not in Git yet",
-    "!!": "is ignored by Git, and in no commit",
+    "!!": "is ignored by Git and not in any commit",
 }
 
 

@@ -69,9 +69,9 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
     if marker is not None:
         data = data[marker.end() :]
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        return Doubt("line breaks of old")
+        return Doubt("legacy line breaks")
     if b"\t" in data or (not data.isascii() and any(each in data for each in _UNICODE_BREAKS)):
-        return Doubt("white space that is not what it seems")
+        return Doubt("unusual white space")
     data = b"\n" + data
     if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
         return Doubt("the top level is not a plain block mapping")
@@ -79,7 +79,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
     for key, line in _KEYS.items():
         keys[key] = at = data.find(line)
         if at >= 0 and data.find(line, at + 1) >= 0:
-            return Doubt(f"two keys '{key.decode()}'")
+            return Doubt(f"duplicate key '{key.decode()}'")
     # What is open in front of a line may swallow it; what is opened after the last one may not.
     head = data if min(keys.values()) < 0 else data[: max(keys.values()) + 1]
     text = _without_block_scalars(head)
@@ -87,7 +87,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | Doubt:
         return Doubt("a block scalar far to the right")
     head = text
     if _OPEN_QUOTE.search(head) is not None or _has_open_flow(head):
-        return Doubt("quotes or brackets over several lines")
+        return Doubt("quotes or brackets across several lines")
     return _name(data, keys)
 
 

@@ -24,7 +24,7 @@ _LIMIT = 1024 * 1024
 
 
 class PatternError(Exception):
-    """A line of an ignore file that is not a pattern.
+    """A line of an ignore file that is not a valid pattern.
 
     :param line: its number, from 1.
     """
@@ -42,7 +42,7 @@ def SILENT(_file: Path, _error: Exception) -> None:  # noqa: N802 - as a constan
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why a line is not a pattern; ``None`` if it is one, a comment, or empty.
+    """Why a line is not a valid pattern; ``None`` if it is one, a comment, or empty.
 
     Git takes some of these without a word and ignores nothing by them; a file that was meant to be
     ignored would be deployed.
@@ -54,7 +54,7 @@ def pattern_problem(pattern: str) -> str | None:
     try:
         GitIgnoreSpec.from_lines([pattern])
     except Exception:  # of pathspec or of re, depending on the version
-        return f"{quoted(pattern)} is not a pattern"
+        return f"{quoted(pattern)} is not a valid pattern"
     return None
 
 
@@ -82,7 +82,8 @@ class IgnoreRules:
     def enter(self, directory: Path, on_error: OnError = SILENT) -> IgnoreRules:
         """With the ignore file of ``directory``, if it has one.
 
-        :param on_error: is told of a file that cannot be read, or holds what is not a pattern.
+        :param on_error: is told of a file that cannot be read, or holds what is not a valid
+            pattern.
         """
         file = directory / IGNORE_FILE
         try:

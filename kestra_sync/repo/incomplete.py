@@ -36,20 +36,20 @@ class Cause(StrEnum):
 
 _WORDS = {
     Cause.SUBMODULE: "a submodule that is not checked out",
-    Cause.OTHER_COMMIT: "a submodule at another commit than the one that Git records",
-    Cause.SPARSE: "left out by a sparse checkout",
+    Cause.OTHER_COMMIT: "a submodule not at the commit recorded in Git",
+    Cause.SPARSE: "excluded by a sparse checkout",
     Cause.ASSUMED: "missing, and hidden from Git by assume-unchanged",
-    Cause.POINTER: "a pointer of Git LFS or git-annex in place of the file",
+    Cause.POINTER: "a Git LFS or git-annex pointer instead of the file",
     Cause.FAILED: "missing from a checkout that failed or was interrupted",
-    Cause.UNMERGED: "missing, in a merge that is not resolved",
-    Cause.LINK: "a symbolic link that leads nowhere, or was checked out as text",
-    Cause.UNKNOWN: "Git does not tell what it should hold",
+    Cause.UNMERGED: "missing, in an unresolved merge",
+    Cause.LINK: "a symbolic link that is broken, or was checked out as text",
+    Cause.UNKNOWN: "Git cannot read its content",
 }
 _REMEDIES = {
     Cause.SUBMODULE: "run 'git submodule update --init --recursive' (in actions/checkout:"
     " 'submodules: true' or 'recursive'; in GitLab: 'GIT_SUBMODULE_STRATEGY: recursive')",
-    Cause.OTHER_COMMIT: "run 'git submodule update --init --recursive', or 'git add' the submodule"
-    " if its present commit is meant",
+    Cause.OTHER_COMMIT: "run 'git submodule update --init --recursive', or 'git add' the"
+    " submodule if its current commit is intended",
     Cause.SPARSE: "run 'git sparse-checkout disable' (in actions/checkout: remove"
     " 'sparse-checkout:')",
     Cause.ASSUMED: "run 'git update-index --no-assume-unchanged' and 'git checkout --' for these"
@@ -57,8 +57,8 @@ _REMEDIES = {
     Cause.POINTER: "run 'git lfs pull' or 'git annex get' (in actions/checkout: 'lfs: true')",
     Cause.FAILED: "run 'git checkout -f HEAD', or clone again; remove .git/index.lock if no Git"
     " command is running",
-    Cause.UNMERGED: "resolve the merge, see 'git status'",
-    Cause.LINK: "check out what the link points to; on Windows 'git config core.symlinks true'"
+    Cause.UNMERGED: "resolve the merge (see 'git status')",
+    Cause.LINK: "check out the target of the link; on Windows 'git config core.symlinks true'"
     " and 'git checkout -f HEAD'",
     Cause.UNKNOWN: "make the repository readable for git",
 }

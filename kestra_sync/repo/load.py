@@ -75,7 +75,7 @@ def _missing(path: str) -> KestraSyncError:
     if held is None:
         return UsageError(f"no such file or directory: {path}")
     return RefusedError(
-        f"{path} is not here, but Git has it: the checkout is incomplete ({held}:"
+        f"{path} is in Git, but missing here: the checkout is incomplete ({held}:"
         f" {held.cause.words})",
         remedy=held.remedy,
     )
@@ -100,5 +100,5 @@ def _not_a_flow(entry: Skipped) -> Diagnostic:
         Severity.ERROR,
         "not-a-flow",
         f"not a flow: {entry.reason}",
-        "ignore it in .kestraignore",
+        "add it to .kestraignore",
     )

@@ -196,7 +196,7 @@ class _Builder:
             self.duplicates.append(
                 Problem(
                     "yaml-duplicate-key",
-                    f"the key '{quoted(key)}' is there twice, first on line {first.line}",
+                    f"duplicate key '{quoted(key)}', first on line {first.line}",
                     _position(event.start_mark),
                     "remove one of them",
                 )
@@ -225,7 +225,7 @@ class _Builder:
         self.problems.append(
             Problem(
                 "yaml-syntax",
-                f"Kestra does not know the number {quoted(text)}",
+                f"Kestra does not accept the number {quoted(text)}",
                 _position(event.start_mark),
                 "put quotes around it",
             )

@@ -14,7 +14,7 @@ UNQUOTED = re.compile(r"(?:^|[:\-?,\[{][ \t]+)[ \t]*(?P<at>\{[{%#])")
 # Words in the parser's problem → what we say, and whether the context (where it began) is the
 # better place to point at than where the parser gave up.
 _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
-    ("", "mapping values are not allowed", "a ': ' inside a value that is not quoted", False),
+    ("", "mapping values are not allowed", "a ': ' in an unquoted value", False),
     ("simple key", "could not find expected ':'", "a key without ':'", True),
     ("quoted scalar", "found unexpected end of stream", "the quote is never closed", True),
     ("quoted scalar", "found unexpected document", "the quote is never closed", True),
@@ -23,14 +23,14 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
     ("quoted scalar", "hexdecimal", "a broken escape in double quotes", False),
     ("flow sequence", "", "the '[' is never closed, or a ',' is missing", True),
     ("flow mapping", "", "the '{' is never closed, or a ',' is missing", True),
-    ("block collection", "", "expected '- ' here: the indentation does not fit the list", False),
-    ("block mapping", "", "expected a key here: the indentation does not fit", False),
+    ("block collection", "", "expected '- ' here: the indentation does not match the list", False),
+    ("block mapping", "", "expected a key here: the indentation does not match", False),
     ("", "undefined tag handle", "an unknown tag", False),
     ("", "tab character", "a tab in the indentation", False),
     ("block scalar", "indentation indicator", "a broken block scalar header", False),
     ("block scalar", "comment or line break", "text after a block scalar header", False),
-    ("", "after document end marker", "something after the end of the document", False),
-    ("", "document start", "something after the end of the document", False),
+    ("", "after document end marker", "content after the end of the document", False),
+    ("", "document start", "content after the end of the document", False),
     ("", "node content", "a value is missing here", False),
     ("", "sequence entries are not allowed", "a '- ' is not allowed here", False),
     ("", "block sequence entries", "a '- ' is not allowed here", False),
@@ -79,7 +79,7 @@ def unquoted_expression(position: Position) -> Problem:
     """``{{ … }}`` without quotes is a mapping to YAML, and refused by Kestra."""
     return Problem(
         "yaml-unquoted-expression",
-        "an expression that is not quoted: YAML takes the '{' for a mapping",
+        "an unquoted expression: YAML reads the '{' as a mapping",
         position,
         "put quotes around it",
     )

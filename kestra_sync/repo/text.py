@@ -57,7 +57,7 @@ def decode(data: bytes) -> str | Problem:
             "yaml-encoding",
             f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
             position_at(text, bad.start()),
-            'write it as an escape in double quotes, such as "\\x1b", or take it out',
+            'write it as an escape in double quotes, such as "\\x1b", or remove it',
         )
     return text
 
@@ -91,7 +91,7 @@ def too_large(size: int) -> Problem:
     """Kestra answers 500 to a body over 10 MiB, so there is no use in reading more."""
     return Problem(
         "file-too-large",
-        f"{size:,} bytes; Kestra takes {MAX_BYTES:,} at most",
+        f"{size:,} bytes; Kestra accepts at most {MAX_BYTES:,}",
         None,
         "move scripts and data into namespace files",
     )
@@ -100,7 +100,7 @@ def too_large(size: int) -> Problem:
 def _too_long(characters: int) -> Problem:
     return Problem(
         "file-too-large",
-        f"{characters:,} characters; Kestra reads {MAX_CHARACTERS:,} at most",
+        f"{characters:,} characters; Kestra accepts at most {MAX_CHARACTERS:,}",
         None,
         "move scripts and data into namespace files",
     )

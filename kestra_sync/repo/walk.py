@@ -105,7 +105,7 @@ class _Walker:
 
     def _named(self, shown: str, path: Path) -> None:
         if is_other_file(path.name):
-            self.skipped.append(Skipped(shown, 1, "a file of kestra-sync itself, not a flow"))
+            self.skipped.append(Skipped(shown, 1, "a kestra-sync file, not a flow"))
             return
         parent = path.parent.resolve()
         here = Path.cwd().resolve()
@@ -170,12 +170,12 @@ class _Walker:
         if path.is_symlink() and (
             is_git(*parts) or (parts and parts[-1].startswith(".") and not is_directory(target))
         ):
-            self._outside(shown, "the symbolic link leads to something hidden")
+            self._outside(shown, "the symbolic link points to a hidden path")
             return None
         return target
 
     def _outside(self, shown: str, message: str) -> None:
-        remedy = "put the file itself there, or ignore it in .kestraignore"
+        remedy = "replace the link with the file, or add it to .kestraignore"
         self.diagnostics.append(
             Diagnostic(shown, None, Severity.ERROR, "symlink-outside", message, remedy)
         )
@@ -200,7 +200,7 @@ class _Walker:
                 Severity.ERROR,
                 "ignore-pattern",
                 str(error),
-                "the rules are those of .gitignore; a # makes the line a comment",
+                "the syntax is that of .gitignore; a # starts a comment",
             )
         )
 
@@ -215,5 +215,5 @@ class _Walker:
 
 def unreadable(shown: str, error: Exception) -> Diagnostic:
     """The diagnostic for what the operating system refuses to give."""
-    reason = getattr(error, "strerror", None) or "a loop of symbolic links"
+    reason = getattr(error, "strerror", None) or "a symbolic link loop"
     return Diagnostic(shown, None, Severity.ERROR, "file-unreadable", f"cannot be read: {reason}")

@@ -328,7 +328,7 @@ def _resolved(path: AnyPath, *, links: bool, hidden: bool = False) -> Path:
                 raise UnsafePathError(f"the symbolic link {shown} leaves the repository", path)
             inner = current.relative_to(root).parts
             if is_git(*inner) or (not hidden and any(each.startswith(".") for each in inner)):
-                why = f"the symbolic link {shown} leads to something hidden"
+                why = f"the symbolic link {shown} points to a hidden path"
                 raise UnsafePathError(why, path)
         return current
 

@@ -101,7 +101,7 @@ class Pattern:
             shown = self._shown if len(self._shown) <= _SHOWN else f"{self._shown[:_SHOWN]}…"
             raise SlowPatternError(
                 f"the pattern `{shown}` takes too long",
-                remedy="write it with fewer repetitions, and none inside of another, such as (a+)+",
+                remedy="use fewer repetitions, and do not nest them as in (a+)+",
             ) from None
         self._left -= time.monotonic() - started
         return found
@@ -117,7 +117,7 @@ def _compiled(text: str, longest: int) -> regex.Pattern[str]:
             warnings.simplefilter("ignore")  # of sets that may mean something else one day
             parsed = _parser().parse(text)
             if _weight(parsed) > _MOST_REPEATED:
-                raise PatternError("it repeats too much")
+                raise PatternError("too many repetitions")
             # `re` says better what is wrong with it.
             re.compile(text)
             return regex.compile(text)

@@ -76,7 +76,7 @@ def _worded(error: Any) -> Iterator[Violation]:
 def _unknown(path: Path, known: Iterable[str]) -> Violation:
     key = str(path[-1])
     close = get_close_matches(key, known, n=1)
-    remedy = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+    remedy = f"did you mean '{close[0]}'?" if close else f"known properties: {', '.join(known)}"
     return Violation(path, "smoke-unknown-key", f"unknown key '{key}'", remedy, key=True)
 
 

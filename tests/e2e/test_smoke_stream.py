@@ -131,7 +131,7 @@ def test_a_kind_that_the_server_ignores_is_no_smoke_test(bench: Bench, proxy: Fa
     proxy.add(Rule(forget_the_kind, method="POST", path=r"/normal$"))
     run = bench.one(bench.flow("normal", BUSY))
     assert run.verdict is Verdict.ERROR
-    assert "was to be of kind TEST" in run.failures[0].message
+    assert "should have kind TEST" in run.failures[0].message
 
 
 def test_a_server_that_restarts_while_an_execution_runs(

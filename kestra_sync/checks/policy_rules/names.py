@@ -22,7 +22,7 @@ def namespace(given: Given) -> Iterator[Finding]:
             "policy-namespace",
             ("namespace",),
             f"the namespace `{given.flow_id.namespace}` is not allowed",
-            f"allowed, with what is below: {', '.join(allowed)}",
+            f"allowed, including their children: {', '.join(allowed)}",
         )
 
 
@@ -42,7 +42,7 @@ def id_pattern(given: Given) -> Iterator[Finding]:
             "policy-id-pattern",
             ("id",),
             f"the id `{given.flow_id.id}` does not match `{pattern}`",
-            "rename the flow; its executions stay under the old name",
+            "rename the flow; its executions keep the old name",
         )
 
 
@@ -55,6 +55,6 @@ def description(given: Given) -> Iterator[Finding]:
             "policy-description",
             (key,),
             "the flow has no description",
-            "add `description:` and say what the flow is for",
+            "add a `description:`",
             at_key=True,
         )

@@ -25,7 +25,7 @@ def path(given: Given) -> Iterator[Finding]:
             yield Finding(
                 "policy-path",
                 ("namespace",),
-                f"a flow of `{given.flow_id.namespace}` belongs into the folder "
+                f"a flow of `{given.flow_id.namespace}` belongs in the directory "
                 f"{' or '.join(expected)}, not {actual or 'the source itself'}",
                 "move the file, or correct the namespace",
             )
@@ -58,11 +58,11 @@ def template_problem(template: str) -> str | None:
     parts = _TOKEN.findall(template)
     for part in parts:
         if part in ("{", "}"):
-            return f"a '{part}' without its other half"
+            return f"unbalanced '{part}'"
         if part != "*" and part[1:-1] not in PLACEHOLDERS:
             return f"unknown placeholder '{part}'"
     if set(parts) <= {"*"}:
-        return f"'{template}' names no part of a flow: every file would have the same place"
+        return f"'{template}' has no placeholder: every file would have the same path"
     return None
 
 

@@ -32,7 +32,7 @@ def test_init_never_overwrites(repo: Repo) -> None:
     before = Path("kestra-sync.yaml").read_bytes()
     ran = repo.run("init", "--namespace", "x")
     assert ran.code == 64
-    assert "is there already" in ran.err
+    assert "already exists" in ran.err
     assert Path("kestra-sync.yaml").read_bytes() == before
 
 
@@ -49,7 +49,7 @@ def test_doctor_finds_everything_in_place(repo: Repo) -> None:
     repo.flow("a")
     ran = repo.run("doctor")
     assert ran.code == 0
-    assert "none yet, the first apply makes it" in ran.out
+    assert "not created yet; the first apply creates it" in ran.out
     assert ran.out.endswith("Ready to plan and apply.\n")
     repo.apply()
     assert set(_health(repo).values()) == {"ok"}
@@ -72,7 +72,7 @@ def test_doctor_names_files_that_are_no_flows(repo: Repo) -> None:
     repo.write("flows/broken.yaml", "id: [\n")
     ran = repo.run("doctor")
     assert ran.code == 64
-    assert "there are no flows in flows" in ran.out
+    assert "no flows found in flows" in ran.out
     assert "not read as flows: flows/broken.yaml" in ran.out
     repo.flow("a")
     ran = repo.run("doctor")
@@ -88,8 +88,8 @@ def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> 
     proxy.add(Rule(reply(403), "GET", r"/executions/search", times=None))
     ran = repo.run("doctor")
     assert ran.code == 0
-    assert f"may not write the KV store of {repo.namespace}" in ran.out
-    assert "may not be read" in ran.out
+    assert f"cannot write to the KV store of {repo.namespace}" in ran.out
+    assert "cannot be read" in ran.out
     assert ran.out.endswith("Ready to plan, not to apply: see above.\n")
     proxy.clear()
     assert repo.run("doctor").out.endswith("Ready to plan and apply.\n")

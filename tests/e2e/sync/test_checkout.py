@@ -59,7 +59,7 @@ def test_what_a_checkout_lacks_is_not_deleted(repo: Repo, tmp_path: Path) -> Non
     assert repo.plan().reasons() == {}
     git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/f0.yaml")
     assert_refused(
-        repo, "flows/f0.yaml: left out by a sparse checkout", "git sparse-checkout disable"
+        repo, "flows/f0.yaml: excluded by a sparse checkout", "git sparse-checkout disable"
     )
     git(repo.root, "sparse-checkout", "disable")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"

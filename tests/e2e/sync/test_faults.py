@@ -246,7 +246,7 @@ def test_a_second_writer_between_plan_and_write_is_named(repo: Repo, proxy: Faul
     assert ran.code == 5
     assert ran.outcomes() == {"create": "applied", "update": "conflict", "delete": "not-attempted"}
     (conflict,) = [each for each in ran.json["outcomes"] if each["status"] == "conflict"]
-    assert "was edited on the server since the plan was made (revision 2" in conflict["message"]
+    assert "was edited on the server since the plan was created (revision 2" in conflict["message"]
     assert repo.live("update") == theirs
     proxy.clear()
     assert repo.plan().reasons()["update"] == "update conflict"
@@ -265,7 +265,7 @@ def test_a_second_writer_in_the_last_moment_is_named_with_the_revision(
     assert ran.code == 5
     (conflict,) = [each for each in ran.json["outcomes"] if each["status"] == "conflict"]
     assert conflict["flow"]["id"] == "update"
-    assert "somebody else wrote revision 2 just before ours" in conflict["message"]
+    assert "someone else wrote revision 2 just before" in conflict["message"]
     assert repo.client.flows.get(repo.id("update"), revision=2).source == theirs
     assert repo.live("update") == goal["update"]
     assert repo.agrees()
@@ -358,7 +358,7 @@ def test_a_look_at_the_result_that_fails_is_said(repo: Repo, proxy: FaultProxy) 
     ran = repo.apply()
     assert ran.code == 6
     assert set(ran.outcomes().values()) == {"applied"}
-    assert "could not be looked at again" in ran.json["notes"][0]
+    assert "could not be verified" in ran.json["notes"][0]
     assert_report_agrees(repo, ran, goal)
     assert_converges(repo, proxy, goal)
 

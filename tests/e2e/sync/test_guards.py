@@ -150,7 +150,7 @@ def test_a_flow_outside_the_scope_is_refused_and_the_scope_knows_dots(repo: Repo
     assert ran.code == 4
     assert "refused[outside-scope]" in ran.err
     assert f"1 of 2 flows are outside the scope ({repo.namespace}): {beside}/outside" in ran.err
-    assert "scope in kestra-sync.yaml" in ran.err
+    assert "`scope` in kestra-sync.yaml" in ran.err
     assert repo.lives() == {}
     repo.remove("outside")
     assert repo.apply().code == 0

@@ -66,7 +66,7 @@ def test_who_planned_before_another_apply_ended_plans_again(repo: Repo, proxy: F
     proxy.add(Rule(call_first(apply_there), "GET", r"/kv/kestra-sync-lock\."))
     ran = repo.apply()
     assert ran.code == 5
-    assert "ran since the plan was made" in ran.json["error"]["message"]
+    assert "ran since the plan was created" in ran.json["error"]["message"]
     assert set(repo.lives()) == set(repo.owned()) == {"b"}
     assert not repo.client.kv.search(f"kestra-sync-lock.{repo.name}")
 
@@ -124,7 +124,7 @@ def test_a_run_that_lost_its_lock_stops(repo: Repo, proxy: FaultProxy, recorded:
     ran = repo.apply()
     assert ran.code == 6
     assert ran.outcomes() == {"called": "applied", "caller": "not-attempted"}
-    assert "the lock was taken away" in ran.json["notes"][0]
+    assert "the lock was released" in ran.json["notes"][0]
     assert ("the inventory was not written" in ran.json["notes"][-1]) is recorded
     assert repo.inventory()["generation"] == (99 if recorded else 2)
     assert repo.run("unlock", "--yes").code == 0

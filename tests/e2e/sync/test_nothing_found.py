@@ -10,7 +10,7 @@ def test_nothing_found_is_refused_unless_it_is_allowed(repo: Repo) -> None:
     for command in (["validate"], ["plan"], ["apply", "--yes"], ["graph"]):
         ran = repo.run(*command)
         assert ran.code == 64, command
-        assert "there are no flows in flows" in ran.err
+        assert "no flows found in flows" in ran.err
         assert repo.run(*command, "--allow-empty").code == 0, command
     repo.flow("a")
     repo.flow("b")

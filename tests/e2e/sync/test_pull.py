@@ -68,7 +68,7 @@ def test_a_file_that_holds_something_else_is_not_overwritten(repo: Repo) -> None
     repo.write(path, "just: data\n")
     ran = repo.run("pull", "--new")
     assert ran.code == 64
-    assert "is there already" in ran.err
+    assert "already exists" in ran.err
     assert Path(path).read_text() == "just: data\n"
 
 

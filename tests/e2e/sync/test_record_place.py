@@ -54,7 +54,7 @@ def test_reordering_the_scope_moves_the_record_and_loses_nothing(repo: Repo) -> 
     applied = repo.apply()
     assert applied.code == 0
     assert applied.reasons() == {"one": "delete removed"}
-    assert applied.json["recorded"] == ["Moved the inventory to its new place."]
+    assert applied.json["recorded"] == ["Moved the inventory to its new namespace."]
     assert places(repo) == [f"{repo.namespace}.b"]
     assert len(record(repo, "b")["resources"]) == 3
     assert "moved_from" not in record(repo, "b")
@@ -111,7 +111,7 @@ def test_a_record_of_another_tenant_or_server_is_refused(repo: Repo) -> None:
         assert "--take-over" in repo.run("plan").err
         assert set(repo.lives()) == {"a", "b"}
     ran = repo.apply("--take-over")
-    assert (ran.code, ran.json["recorded"]) == (0, ["Took the inventory over."])
+    assert (ran.code, ran.json["recorded"]) == (0, ["Took over the inventory."])
     assert set(repo.lives()) == {"a"}
     assert repo.inventory()["target"] == mine["target"]
     assert repo.run("plan", "--detailed-exitcode").code == 0
@@ -258,10 +258,10 @@ def test_taking_over_strikes_the_flows_from_the_other_inventory(repo: Repo) -> N
     other.flow("a")
     other.flow("b", "another idea")
     ran = other.run("plan", "--take-over")
-    assert f"2 to strike from the inventory '{repo.name}'" in ran.out
+    assert f"2 to remove from the inventory '{repo.name}'" in ran.out
     ran = other.apply("--take-over")
     assert ran.code == 0
-    assert f"Struck 2 flows from the inventory '{repo.name}'." in ran.json["recorded"]
+    assert f"Removed 2 flows from the inventory '{repo.name}'." in ran.json["recorded"]
     assert set(other.owned()) == {"a", "b"}
     assert set(repo.owned()) == {"c"}
     # From now on the new owner deletes them, without being asked again.

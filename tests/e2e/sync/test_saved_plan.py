@@ -43,7 +43,7 @@ def test_the_saved_plan_is_applied(repo: Repo) -> None:
     assert ran.code == 0
     assert ran.json["digest"] == document["digest"]
     assert set(repo.lives()) == {"create", "update", "same"}
-    assert_stale(repo, f"{repo.id('create')}: was to be create (new), is in sync or gone now")
+    assert_stale(repo, f"{repo.id('create')}: was create (new), now in sync or deleted")
 
 
 def test_it_holds_neither_sources_nor_secrets(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def test_somebody_elses_lock_is_waited_for(clock: Clock) -> None:
 def test_the_wait_ends_and_names_the_holder(clock: Clock) -> None:
     kv = KvStore()
     kv.values[KEY] = THEIRS
-    with pytest.raises(LockedError, match="'flows' is under way: job 7 since then") as refused:
+    with pytest.raises(LockedError, match="'flows' is running: job 7 since then") as refused:
         lock_of(kv, clock).acquire()
     assert clock.now >= 110
     assert "kestra-sync unlock" in str(refused.value.remedy)

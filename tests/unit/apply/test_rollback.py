@@ -99,7 +99,7 @@ def test_an_edit_just_before_ours_comes_back() -> None:
     flows.put("a", NEW)
     result = back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=3)
     assert result.undo is Undo.RESTORED
-    assert "revision 2, which somebody else wrote" in result.message
+    assert "revision 2, which was written by someone else" in result.message
     assert flows.source("a") == THEIRS
 
 

@@ -204,7 +204,7 @@ def test_a_run_that_breaks_says_what_it_has_written(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("kestra_sync.apply.run._next", broken)
     outcomes = run([stage([A], [B])], applied, parallelism=1, observer=SILENT)
     assert statuses(outcomes) == ["applied", "not-attempted"]
-    assert describe(outcomes[1]) == "not attempted: the run broke: MemoryError: out of it"
+    assert describe(outcomes[1]) == "not attempted: the run failed: MemoryError: out of it"
 
 
 def test_signals_are_held_back_and_handed_back() -> None:

@@ -270,7 +270,7 @@ def assert_true(story: Story, *, recorded: bool) -> None:
     perhaps = {
         each.change.flow_id
         for each in story.done.restored
-        if each.message == "perhaps not taken back: interrupted"
+        if each.message == "perhaps not rolled back: interrupted"
     }
     known = story.record.bases()
     changed = []
@@ -372,7 +372,7 @@ def test_smoke_tests_that_break_are_red(name: str) -> None:
     assert story.result.exit_code is ExitCode.SMOKE_FAILED
     assert {str(each.undo) for each in story.done.restored} == {"restored"}
     assert story.record.history[-1].result == "rolled-back"
-    assert _noted(story, "the smoke tests broke")
+    assert _noted(story, "the smoke tests crashed")
 
 
 def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
@@ -381,8 +381,8 @@ def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
     assert story.done is not None
     undone = {each.change.flow_id.id: each for each in story.done.restored}
     assert undone["gone"].undo is Undo.RESTORED
-    assert undone["create"].message == "not taken back: interrupted"
-    assert undone["update"].message == "perhaps not taken back: interrupted"
+    assert undone["create"].message == "not rolled back: interrupted"
+    assert undone["update"].message == "perhaps not rolled back: interrupted"
     assert_true(story, recorded=True)
 
 
@@ -415,14 +415,14 @@ def test_a_journal_on_a_full_disk_decides_nothing(
     assert_true(story, recorded=True)
     assert story.result.exit_code is (ExitCode.SMOKE_FAILED if red else ExitCode.OK)
     whole = 7 if not red else 13
-    assert _noted(story, "the journal broke") is (lines < whole)
+    assert _noted(story, "the journal failed") is (lines < whole)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_journal_that_is_full_from_the_beginning_decides_nothing() -> None:
     story = play(Faults(), rollback=True, journal=Path("/dev/full"))
     assert story.result.exit_code is ExitCode.OK
-    assert _noted(story, "the journal broke")
+    assert _noted(story, "the journal failed")
 
 
 def test_a_change_without_a_tally_is_not_begun() -> None:

@@ -38,14 +38,14 @@ def test_a_creation() -> None:
 def test_a_creation_of_what_somebody_created_alike_is_theirs() -> None:
     done = create(Flows(a=NEW))
     assert (done.status, done.written) == (Status.APPLIED, False)
-    assert "somebody else created the same flow" in done.message
+    assert "someone else created the same flow" in done.message
 
 
 def test_a_creation_of_what_somebody_created_otherwise() -> None:
     flows = Flows(a=THEIRS)
     done = create(flows)
     assert (done.status, done.written) == (Status.CONFLICT, False)
-    assert "revision 1 is there now" in done.message
+    assert "now at revision 1" in done.message
     assert flows.source("a") == THEIRS
 
 
@@ -149,7 +149,7 @@ def test_an_update_just_after_somebody_elses() -> None:
     flows.before("update", lambda: flows.put("a", THEIRS))
     done = update(flows)
     assert (done.status, done.revision, done.written) == (Status.CONFLICT, 3, True)
-    assert "somebody else wrote revision 2 just before ours" in done.message
+    assert "someone else wrote revision 2 just before" in done.message
 
 
 def test_an_update_whose_answer_was_lost_arrived() -> None:
@@ -194,7 +194,7 @@ def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
     assert (done.status, done.written, done.message) == (
         Status.APPLIED,
         False,
-        "was gone already",
+        "was already deleted",
     )
 
 

@@ -21,7 +21,7 @@ def test_a_draft_in_git_is_told_at_its_line() -> None:
     assert found is not None
     assert (found.severity, found.rule) == (Severity.WARNING, "draft")
     assert (found.position, found.flow) == (Position(17, 1), FLOW)
-    assert "goes on running the last revision that is not a draft" in found.message
+    assert "keeps running the latest revision that is not a draft" in found.message
 
 
 def test_what_is_no_draft() -> None:
@@ -69,7 +69,7 @@ def test_what_no_rollback_could_restore_is_told() -> None:
     )
     assert [str(each.flow) for each in found] == ["acme/a", "acme/c", "acme/d"]
     assert {each.rule for each in found} == {"rollback-refused"}
-    assert found[0].message.endswith("this version of Kestra refuses it: nope")
+    assert found[0].message.endswith("this Kestra rejects it: nope")
     assert len(server.asked) == 4
 
 

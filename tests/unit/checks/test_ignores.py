@@ -100,7 +100,7 @@ def test_an_error_by_configuration_can_be_ignored() -> None:
 def test_one_of_two_rules_may_be_unused() -> None:
     each = desired("# kestra-sync: ignore[deprecated, policy-required-label]\nid: a\n")
     (found,) = apply_ignores([each], [warning("deprecated")], LABELS)
-    assert found.message == "there is no policy-required-label here to ignore"
+    assert found.message == "nothing to ignore: no policy-required-label here"
     assert apply_ignores([each], [warning("deprecated")]) == ()
 
 

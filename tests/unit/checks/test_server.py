@@ -311,13 +311,13 @@ def test_a_diagnostic_says_what_the_server_says() -> None:
             Severity.ERROR,
             Position(16, 5),
             f'Unrecognized field "foo" (class {log})',
-            "known are level, message, timeout",
+            "known properties: level, message, timeout",
         ),
         (
             Severity.ERROR,
             Position(10, 1),
             "Invalid type: <null>",
-            "add a `type` that is text",
+            "add a `type`",
         ),
         (Severity.ERROR, Position(12, 1), "Cannot deserialize value of type `x` from String", None),
         # That a subflow is missing is found by our own check, which knows what is deployed.

@@ -25,7 +25,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_flow_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     args = [command, "--offline", "flows"]
     assert run(args) == 64
-    assert "there are no flows in flows" in capsys.readouterr().err
+    assert "no flows found in flows" in capsys.readouterr().err
     Path("flows/values.yaml").write_text("a: 1\n")
     assert run(args) == 64
     said = capsys.readouterr().err

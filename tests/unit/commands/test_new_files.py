@@ -35,8 +35,8 @@ def test_namespaces_are_folders() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_a_name_that_is_none_gets_no_file(text: str) -> None:
-    assert "Kestra has no such names" in _why(text, "a")
-    assert "Kestra has no such names" in _why("acme", text)
+    assert "not a valid name in Kestra" in _why(text, "a")
+    assert "not a valid name in Kestra" in _why("acme", text)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_a_name_that_is_none_gets_no_file(text: str) -> None:
         ("acme.com1", "a", "a device"),
         ("acme", "NUL", "a device"),
         ("acme", "aux.x", "a device"),
-        ("acme", "a.smoke", "a file of kestra-sync itself"),
-        ("acme", "kestra-sync", "a file of kestra-sync itself"),
+        ("acme", "a.smoke", "a file name that kestra-sync reserves"),
+        ("acme", "kestra-sync", "a file name that kestra-sync reserves"),
     ],
 )
 def test_a_name_that_makes_no_file_everywhere(namespace: str, name: str, why: str) -> None:

@@ -169,11 +169,11 @@ def test_where_an_inventory_lives() -> None:
     named = Settings(name="x", inventory_namespace="kept", environment="prod")
     assert place_of(named, Scope(())) == place_in(named) == Place("kept", "x", "prod")
     assert place_in(Settings(name="x", scope=scope)) == Place("acme", "x", None)
-    with pytest.raises(UsageError, match="without a name"):
+    with pytest.raises(UsageError, match="`name` is not set"):
         place_of(Settings(), scope)
-    with pytest.raises(UsageError, match="no namespace is known"):
+    with pytest.raises(UsageError, match="no namespace is set"):
         place_of(Settings(name="x"), Scope(()))
-    with pytest.raises(UsageError, match="no namespace is known"):
+    with pytest.raises(UsageError, match="no namespace is set"):
         place_in(Settings(name="x"))
 
 
@@ -256,7 +256,7 @@ def test_an_apply_of_another_plan_is_refused(planning: Any, tmp_path: Path) -> N
     planning(_planned(plan([_CREATE, other])))
     with pytest.raises(ConflictError, match="acme/b: was not in the plan, now create"):
         apply(Settings(), lambda _: True, options=ApplyOptions(saved_plan=path))
-    with pytest.raises(ConflictError, match=r"its digest is sha256:\w+, expected was sha256:0"):
+    with pytest.raises(ConflictError, match=r"expected digest sha256:0, but got sha256:\w+"):
         apply(Settings(), lambda _: True, options=ApplyOptions(expect_digest="sha256:0"))
 
 

@@ -21,7 +21,7 @@ EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory without a configuration."""
+    """A working directory needs a configuration file."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -194,7 +194,7 @@ def test_an_unknown_environment_names_the_known_ones() -> None:
 
 
 def test_an_environment_needs_a_file() -> None:
-    with pytest.raises(UsageError, match="without a configuration"):
+    with pytest.raises(UsageError, match="needs a configuration file"):
         load_config(None, "prod")
 
 
@@ -288,7 +288,7 @@ def test_a_configuration_that_no_file_can_be(path: str) -> None:
 @pytest.mark.parametrize("text", ["ignore: [x, '{}']", "policy: {{ignore: [x, '{}']}}"])
 def test_an_ignore_that_is_no_pattern(text: str, pattern: str) -> None:
     write(text.format(pattern))
-    with pytest.raises(ConfigError, match="is not a pattern") as error:
+    with pytest.raises(ConfigError, match="is not a valid pattern") as error:
         load_config()
     assert [each.rule for each in error.value.diagnostics] == ["config-value"]
 

@@ -41,7 +41,7 @@ CONFIG = Config(
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory without a configuration, an environment without a server."""
+    """A working directory needs a configuration file, an environment without a server."""
     monkeypatch.chdir(tmp_path)
     for name in ("KESTRA_API_URL", "KESTRA_TENANT"):
         monkeypatch.delenv(name, raising=False)
@@ -121,9 +121,9 @@ def test_the_environment_goes_before_the_file() -> None:
 
 
 def test_a_name_needs_a_scope() -> None:
-    with pytest.raises(UsageError, match="a name needs a scope"):
+    with pytest.raises(UsageError, match="`name` requires `scope`"):
         settings_from_config(None, name="acme")
-    with pytest.raises(UsageError, match="a name needs a scope"):
+    with pytest.raises(UsageError, match="`name` requires `scope`"):
         settings_from_config(Config(path="c", base=".", name="acme"))
     assert settings_from_config(None, name="acme", namespaces=("a",)).name == "acme"
 
@@ -201,6 +201,6 @@ def test_variables_stand_for_options(here: Path) -> None:
     env = {"KESTRA_SYNC_CONFIG": "other.yaml", "KESTRA_SYNC_ENVIRONMENT": "prod"}
     run = CliRunner().invoke(main, ["validate", "--offline"], env=env)
     assert isinstance(run.exception, UsageError)
-    assert "there are no flows in prod" in run.exception.message
+    assert "no flows found in prod" in run.exception.message
     run = CliRunner().invoke(main, ["validate", "--offline", "-e", "dev"], env=env)
     assert isinstance(run.exception, UsageError)

@@ -116,23 +116,23 @@ def test_members_of_newer_formats_are_ignored_if_they_may_be() -> None:
         ({**SMALL, "format": FORMAT + 1, "min_reader": FORMAT + 1}, "newer kestra-sync"),
         ({"format": FORMAT + 1}, "newer kestra-sync"),
         ({**SMALL, "min_reader": "x"}, "newer kestra-sync"),
-        ({**SMALL, "target": None}, "damaged"),
-        ({**SMALL, "resources": [{"kind": "flow"}]}, "damaged: KeyError"),
-        ({**SMALL, "generation": "many"}, "damaged: TypeError"),
-        ({**SMALL, "history": ["x"]}, "damaged"),
-        ({**SMALL, "generation": float("inf")}, "damaged.*not finite"),
-        ({**SMALL, "shiny": [{"x": float("nan")}]}, "damaged.*not finite"),
-        ({**SMALL, "branch": "\udc80"}, "damaged.*surrogate"),
-        ({**SMALL, "resources": [{**ENTRY, "\ud800": 1}]}, "damaged.*surrogate"),
-        ({**SMALL, "name": ["flows"]}, "damaged: TypeError"),
-        ({**SMALL, "scope": "acme"}, "damaged: TypeError"),
-        ({**SMALL, "resources": {"a": 1}}, "damaged: TypeError"),
-        ({**SMALL, "resources": [{**ENTRY, "kind": 7}]}, "damaged: TypeError"),
-        ({**SMALL, "resources": [{**ENTRY, "revision": "7"}]}, "damaged: TypeError"),
-        ({**SMALL, "intent": []}, "damaged: AttributeError"),
-        ({**SMALL, "intent": {"writes": [[]]}}, "damaged: TypeError"),
-        ({**SMALL, "neighbours": [["a"]]}, "damaged: ValueError"),
-        ({**SMALL, "deep": json.loads("[" * 500 + "]" * 500)}, "damaged.*levels"),
+        ({**SMALL, "target": None}, "corrupt"),
+        ({**SMALL, "resources": [{"kind": "flow"}]}, "corrupt: KeyError"),
+        ({**SMALL, "generation": "many"}, "corrupt: TypeError"),
+        ({**SMALL, "history": ["x"]}, "corrupt"),
+        ({**SMALL, "generation": float("inf")}, "corrupt.*not finite"),
+        ({**SMALL, "shiny": [{"x": float("nan")}]}, "corrupt.*not finite"),
+        ({**SMALL, "branch": "\udc80"}, "corrupt.*surrogate"),
+        ({**SMALL, "resources": [{**ENTRY, "\ud800": 1}]}, "corrupt.*surrogate"),
+        ({**SMALL, "name": ["flows"]}, "corrupt: TypeError"),
+        ({**SMALL, "scope": "acme"}, "corrupt: TypeError"),
+        ({**SMALL, "resources": {"a": 1}}, "corrupt: TypeError"),
+        ({**SMALL, "resources": [{**ENTRY, "kind": 7}]}, "corrupt: TypeError"),
+        ({**SMALL, "resources": [{**ENTRY, "revision": "7"}]}, "corrupt: TypeError"),
+        ({**SMALL, "intent": []}, "corrupt: AttributeError"),
+        ({**SMALL, "intent": {"writes": [[]]}}, "corrupt: TypeError"),
+        ({**SMALL, "neighbours": [["a"]]}, "corrupt: ValueError"),
+        ({**SMALL, "deep": json.loads("[" * 500 + "]" * 500)}, "corrupt.*levels"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(value: Any, words: str) -> None:
@@ -207,7 +207,7 @@ def test_names_and_environments_may_collide_in_a_key() -> None:
     """``a.b`` without an environment, and ``a`` in the environment ``b``."""
     dotted = {**SMALL, "name": "a.b"}
     assert read_inventory(Store(**{"kestra-sync.a.b": dotted}), Place("acme", "a.b")) is not None
-    with pytest.raises(InventoryError, match=r"holds the inventory of 'a\.b'"):
+    with pytest.raises(InventoryError, match=r"contains the inventory of 'a\.b'"):
         read_inventory(Store(**{"kestra-sync.a.b": dotted}), Place("acme", "a", "b"))
 
 
@@ -256,9 +256,9 @@ HERE = Target("http://k", "main")
 @pytest.mark.parametrize(
     ("theirs", "ours", "words"),
     [
-        ("github.com/a/b", "github.com/a/c", "written from github.com/a/b"),
+        ("github.com/a/b", "github.com/a/c", "belongs to github.com/a/b"),
         ("github.com/a/b", "github.com/a/b", ""),
-        ("github.com/a/b", "", "cannot be told"),
+        ("github.com/a/b", "", "is unknown"),
         ("", "github.com/a/b", ""),
         ("", "", ""),
     ],
@@ -281,10 +281,10 @@ def test_another_repositorys_inventory(theirs: str, ours: str, words: str) -> No
         ("http://k", "main", ""),
         ("https://K.:443/", "main", ""),
         ("http://k:8080", "main", ""),
-        ("http://k", "other", "for the tenant other"),
-        ("http://staging.k", "main", "for the server staging.k"),
-        ("http://k/staging", "main", "for the server k/staging"),
-        ("http://[::1", "main", "for the server http"),
+        ("http://k", "other", "to the tenant other"),
+        ("http://staging.k", "main", "to the server staging.k"),
+        ("http://k/staging", "main", "to the server k/staging"),
+        ("http://[::1", "main", "to the server http"),
     ],
 )
 def test_the_inventory_of_another_server(url: str, tenant: str, words: str) -> None:
@@ -430,7 +430,7 @@ def test_a_list_without_our_own_key_is_not_believed() -> None:
     assert others_of(tenant).owners
     assert len(tenant.slept) == 2
     tenant.lies = 99
-    with pytest.raises(NotCredible, match=r"has no kestra-sync\.flows in acme") as refused:
+    with pytest.raises(NotCredible, match=r"lacks kestra-sync\.flows in acme") as refused:
         others_of(tenant)
     assert refused.value.exit_code == 69
 
@@ -582,5 +582,5 @@ def test_a_run_says_who_and_whether_dirty_and_older_records_do_not() -> None:
     assert "dirty" not in written[0]
     assert "by" not in written[0]
     assert written[1]["dirty"] is True
-    with pytest.raises(InventoryError, match="damaged"):
+    with pytest.raises(InventoryError, match="corrupt"):
         from_json({**value, "history": [{**run, "by": ["ada"]}]})

@@ -280,13 +280,13 @@ def test_headers_are_on_every_request(
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("very-secret", "line 1: not a header"),
-        ("A: b\nvery secret: x", "line 2: not a header"),
+        ("very-secret", "line 1: not a valid header"),
+        ("A: b\nvery secret: x", "line 2: not a valid header"),
         ("A:", "line 1: the value of A is empty"),
         ("A: very-secret\x07", "line 1: the value of A is empty or not printable"),
         ("A: sécret", "not printable ASCII"),
         ("Content-Length: 5", "line 1: Content-Length is set by kestra-sync itself"),
-        ("A: b\na: c", "line 2: a is given twice"),
+        ("A: b\na: c", "line 2: a is set more than once"),
         ("Authorization: Bearer very-secret", "line 1: Authorization is set from KESTRA_TOKEN"),
     ],
 )

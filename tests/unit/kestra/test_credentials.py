@@ -45,10 +45,10 @@ def test_credentials_leave_the_url() -> None:
         ("localhost:8080", "no scheme: localhost:8080"),
         ("me:secret@localhost", "no scheme: localhost"),
         ("ftp://me:secret@localhost", "must begin with"),
-        ("http://me:secret@host:port", "cannot be understood: http://host:port"),
-        ("http://", "cannot be understood"),
-        ("http://me:secret@a b", "cannot be understood"),
-        ("http://[::1", "cannot be understood"),
+        ("http://me:secret@host:port", "is not valid: http://host:port"),
+        ("http://", "is not valid"),
+        ("http://me:secret@a b", "is not valid"),
+        ("http://[::1", "is not valid"),
     ],
 )
 def test_bad_urls_do_not_show_secrets(text: str, words: str) -> None:
@@ -145,7 +145,7 @@ def test_an_env_file_names_files_below_it(tmp_path: Path, name: str) -> None:
         "secrets/../../outside",
     ]
     for path in outside:
-        with pytest.raises(UsageError, match="lies outside") as caught:
+        with pytest.raises(UsageError, match="is outside") as caught:
             found(path)
         assert "not theirs" not in caught.value.message
 
@@ -234,14 +234,14 @@ def test_secret_files_that_cannot_be_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({}, "no Kestra URL"),
-        ({"KESTRA_API_URL": " "}, "no Kestra URL"),
+        ({}, "Kestra URL is not set"),
+        ({"KESTRA_API_URL": " "}, "Kestra URL is not set"),
         ({"KESTRA_API_URL": URL, "KESTRA_USERNAME": "me"}, "KESTRA_PASSWORD is not"),
         ({"KESTRA_API_URL": URL, "KESTRA_PASSWORD": "pw"}, "KESTRA_USERNAME is not"),
         ({"KESTRA_API_URL": URL, "KESTRA_TOKEN": "secret\nx"}, "KESTRA_TOKEN has a line break"),
         (
             {"KESTRA_API_URL": URL, "KESTRA_USERNAME": "a:b", "KESTRA_PASSWORD": "secret"},
-            "must not hold a colon",
+            "must not contain a colon",
         ),
     ],
 )

@@ -139,7 +139,7 @@ def test_search_of_a_server_that_repeats_itself(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     scripted.on("GET", SEARCH, found("a/1", total=5))
-    with pytest.raises(errors.UnexpectedAnswer, match="page 2 the same"):
+    with pytest.raises(errors.UnexpectedAnswer, match="page 2 identical"):
         client.flows.search(page_size=1)
 
 
@@ -176,7 +176,7 @@ def test_export(scripted: ScriptedServer, client: KestraClient) -> None:
     assert client.flows.export() == ()
     assert scripted.seen[1].query == ()
     scripted.on("GET", EXPORT, Reply(200))
-    with pytest.raises(errors.UnexpectedAnswer, match="not a zip"):
+    with pytest.raises(errors.UnexpectedAnswer, match="not a valid zip"):
         client.flows.export()
 
 
@@ -294,7 +294,7 @@ def test_a_filter_that_the_server_does_not_know(
     for _ in range(2):
         assert [each.flow_id for each in client.flows.search(Scope(("a",)))] == [FLOW]
     assert len(scripted.seen) == 3
-    assert "does not know our filter" in caplog.text
+    assert "does not support the filter" in caplog.text
 
 
 def test_other_refusals_are_refusals(scripted: ScriptedServer, client: KestraClient) -> None:

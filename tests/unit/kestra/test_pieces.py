@@ -121,7 +121,7 @@ def test_damaged_archives() -> None:
     flipped[40] ^= 0xFF
     encrypted = good.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01")
     for bad in (b"", b"no zip", good[:50], bytes(flipped), encrypted):
-        with pytest.raises(UnexpectedAnswer, match="not a zip"):
+        with pytest.raises(UnexpectedAnswer, match="not a valid zip"):
             read_archive(bad)
 
 
@@ -139,7 +139,7 @@ def test_archives_that_were_tampered_with(data: st.DataObject) -> None:
 
 def test_files_that_are_not_where_they_should_be() -> None:
     good = zipped(b"content" * 100)
-    with pytest.raises(UnexpectedAnswer, match="not a zip"):
+    with pytest.raises(UnexpectedAnswer, match="not a valid zip"):
         read_archive(b"PK\x07\x08" + good[4:])
 
 
@@ -150,7 +150,7 @@ def test_files_that_are_stored_as_they_are() -> None:
     assert read_archive(buffer.getvalue()) == (b"content",)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a", b"content")
-    with pytest.raises(UnexpectedAnswer, match="packed in an unknown way"):
+    with pytest.raises(UnexpectedAnswer, match="an unknown compression method"):
         read_archive(buffer.getvalue())
 
 
@@ -192,7 +192,7 @@ def test_events_however_they_are_cut(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("chunk", [b"x" * 10, b"data: x\n"])
 def test_events_without_end(chunk: bytes) -> None:
-    with pytest.raises(UnexpectedAnswer, match="over 100 bytes"):
+    with pytest.raises(UnexpectedAnswer, match="larger than 100 bytes"):
         list(read_events([chunk] * 50, limit=100))
 
 

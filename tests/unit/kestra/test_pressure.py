@@ -39,7 +39,7 @@ def test_a_refusal_halves_what_is_under_way(caplog: pytest.LogCaptureFixture) ->
         _under_way(stack, pressure, 8)
         pressure.refused(429)
         assert pressure.limit == 4
-        assert "under pressure (it answers 429): 4 requests at once" in caplog.text
+        assert "under pressure (it answers 429): 4 concurrent requests" in caplog.text
         for _ in range(7):  # those that were under way as well
             pressure.refused(429)
         assert pressure.limit == 4

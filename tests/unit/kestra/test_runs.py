@@ -175,7 +175,7 @@ def test_a_kind_that_the_server_ignores(
 ) -> None:
     scripted.on("POST", STARTS, as_json(run()))
     scripted.on("DELETE", f"{BASE}/x1/kill", Reply(killed))
-    with pytest.raises(errors.UnexpectedAnswer, match="of kind TEST and is NORMAL") as caught:
+    with pytest.raises(errors.UnexpectedAnswer, match="have kind TEST, but has NORMAL") as caught:
         client.executions.create(FLOW, kind="TEST")
     assert caught.value.may_have_written
     assert len(scripted.asked("DELETE", f"{BASE}/x1/kill")) == 1

@@ -183,10 +183,10 @@ def test_a_version_that_is_too_old_is_refused(
 
 def test_servers_that_are_none(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("GET", "/api/v1/configs", Reply(404))
-    with pytest.raises(errors.UnexpectedAnswer, match="no Kestra at"):
+    with pytest.raises(errors.UnexpectedAnswer, match="does not look like a Kestra server"):
         client.server_info()
     scripted.on("GET", "/api/v1/configs", as_json({}))
-    with pytest.raises(errors.UnexpectedAnswer, match="tells no version"):
+    with pytest.raises(errors.UnexpectedAnswer, match="has no version"):
         client.server_info()
 
 

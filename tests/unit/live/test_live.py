@@ -270,4 +270,4 @@ def test_an_id_that_yaml_reads_as_something_else_is_reported(written: str, odd: 
     assert len(flows) == (1 if odd else 2)
     if odd:
         (told,) = unusable_names(found)
-        assert "YAML does not read it as a text" in told.message
+        assert "YAML does not read it as text" in told.message

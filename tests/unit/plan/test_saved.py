@@ -123,7 +123,7 @@ def test_a_forged_plan_whose_digest_fits(changes: Any, tmp_path: Path) -> None:
     else:
         content["changes"] = changes
     save(SavedPlan(content, digest_of(content)), str(path))
-    with pytest.raises(UsageError, match="is not a plan that kestra-sync has saved"):
+    with pytest.raises(UsageError, match="is not a valid saved plan"):
         load_saved(str(path))
 
 
@@ -197,7 +197,7 @@ def test_differences_are_named() -> None:
     assert found[1:] == (
         "acme/a: was create (new), now update (take-over)",
         "acme/b: the server's source changed (revision 7 then, 8 now)",
-        "acme/c: was to be move (moved), is in sync or gone now",
+        "acme/c: was move (moved), now in sync or deleted",
         "acme/new: was not in the plan, now create (new)",
     )
     edited = replace(

@@ -85,9 +85,9 @@ def test_the_same_flow_twice_names_all_places() -> None:
         {"a.yaml": _flow("a"), "b.yaml": "x: 1\n---\n" + _flow("a"), "c.yaml": _flow("a")}
     )
     assert [(d.path, d.rule, d.message) for d in found.diagnostics] == [
-        ("f/a.yaml", "duplicate-flow", "x.y/a is also in f/b.yaml:3 and f/c.yaml:1"),
-        ("f/b.yaml", "duplicate-flow", "x.y/a is also in f/a.yaml:1 and f/c.yaml:1"),
-        ("f/c.yaml", "duplicate-flow", "x.y/a is also in f/a.yaml:1 and f/b.yaml:3"),
+        ("f/a.yaml", "duplicate-flow", "x.y/a is also defined in f/b.yaml:3 and f/c.yaml:1"),
+        ("f/b.yaml", "duplicate-flow", "x.y/a is also defined in f/a.yaml:1 and f/c.yaml:1"),
+        ("f/c.yaml", "duplicate-flow", "x.y/a is also defined in f/a.yaml:1 and f/b.yaml:3"),
     ]
     assert len(found.flows) == 3
 

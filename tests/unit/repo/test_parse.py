@@ -150,7 +150,7 @@ def test_every_duplicate_is_found() -> None:
         Position(5, 3),
         Position(7, 1),
     ]
-    assert found[0].message == "the key 'a' is there twice, first on line 1"
+    assert found[0].message == "duplicate key 'a', first on line 1"
 
 
 def test_too_large() -> None:

@@ -408,13 +408,13 @@ _OUTCOMES = {
         (_CREATE, Status.APPLIED, ""),
         (_UPDATE, Status.APPLIED, ""),
         (_UPDATE, Status.APPLIED, ""),
-        (_DELETE, Status.APPLIED, "was gone already"),
+        (_DELETE, Status.APPLIED, "was already deleted"),
         (Action.MOVE, Status.APPLIED, ""),
     ),
     "bad": _outcomes(
         (_CREATE, Status.APPLIED, ""),
         (_UPDATE, Status.FAILED, "PUT /flows: 403: no permission"),
-        (_UPDATE, Status.CONFLICT, "was edited on the server since the plan was made"),
+        (_UPDATE, Status.CONFLICT, "was edited on the server since the plan was created"),
         (_DELETE, Status.NOT_ATTEMPTED, ""),
         (_DELETE, Status.NOT_ATTEMPTED, "the lock was lost"),
     ),
@@ -536,7 +536,7 @@ REFUSALS = (
     Refusal(
         "too-many-deletions",
         "40 of 100 owned flows would be deleted (the limit is 30%)",
-        "if that is meant, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
+        "if this is intended, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
     ),
     Refusal(
         "conflict",

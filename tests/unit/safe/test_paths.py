@@ -56,8 +56,8 @@ def _link(at: str, to: str | Path) -> None:
         ("../secret", "leaves the repository"),
         ("/proc/self/environ", "leaves the repository"),
         ("/etc", "leaves the repository"),
-        (".git/config", "something hidden"),
-        ("flows/../.env", "something hidden"),
+        (".git/config", "a hidden path"),
+        ("flows/../.env", "a hidden path"),
     ],
 )
 @pytest.mark.parametrize("depth", ["file", "folder", "two links"])
