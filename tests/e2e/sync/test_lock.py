@@ -40,7 +40,7 @@ def test_a_second_apply_is_refused_while_one_is_under_way(
     (ran,) = refused
     assert (ran.code, ran.json["exit_code"]) == (5, 5)
     message = ran.json["error"]["message"]
-    assert f"another apply of {repo.name!r} is under way" in message
+    assert f"another apply of {repo.name!r} is running" in message
     assert "(process " in message
     assert "kestra-sync unlock" in ran.json["error"]["remedy"]
     assert repo.lives() == goal
