@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.version import __version__
+
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
-
-__version__ = "0.1.0"
 
 __all__ = ["KestraClient", "__version__"]
 

@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync import __version__
 from kestra_sync.kestra.answer import Answer
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.credentials import Credentials
 from kestra_sync.kestra.errors import UnexpectedAnswer
 from kestra_sync.kestra.request import JSON, Request, query
 from kestra_sync.kestra.transport import Timeouts, Transport
+from kestra_sync.version import __version__
 
 #: The most that both forges give at once.
 PER_PAGE = 100

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from kestra_sync import __version__
+from kestra_sync.version import __version__
 
 #: Name → one line of help. The module ``kestra_sync.cli.<name>`` holds the command.
 _COMMANDS = {

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 from kestra_sync.apply.lock import read_holder, try_to_write
 from kestra_sync.commands.connect import connect, target_of
-from kestra_sync.commands.found import check_found
-from kestra_sync.commands.gather import scope_of
+from kestra_sync.commands.files import check_found, load_files, scope_of
 from kestra_sync.commands.ownership import place_of
-from kestra_sync.commands.validate import check_flows
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
 from kestra_sync.kestra.client import KestraClient
 from kestra_sync.kestra.errors import Forbidden, Unauthorized
+from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.model import Repository, Severity, StrEnum
-from kestra_sync.repo.load import load
+from kestra_sync.render import render
 from kestra_sync.settings import Settings
 
 
@@ -98,11 +97,13 @@ def _ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
 
 
 def _files(settings: Settings) -> Checkup:
-    repository = load(
-        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
-    )
-    _, diagnostics = check_flows(repository.flows, settings)
-    found = [*repository.diagnostics, *diagnostics]
+    repository = load_files(settings)
+    rendered = render(repository.flows)
+    found = [
+        *repository.diagnostics,
+        *rendered.diagnostics,
+        *check_offline_rules(rendered.desired, settings),
+    ]
     errors = sum(each.severity is Severity.ERROR for each in found)
     if errors:
         return Checkup(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from kestra_sync.commands.found import check_found
+from kestra_sync.commands.files import check_found, load_files
 from kestra_sync.commands.plan import plan
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Diagnostic, Repository, Severity
@@ -83,10 +83,6 @@ def _unreadable(repository: Repository, known: Iterable[Diagnostic]) -> Iterable
 
 
 def _files(settings: Settings, observer: Observer) -> tuple[Repository, tuple[Diagnostic, ...]]:
-    from kestra_sync.repo.load import load
-
     observer.stage("reading the files")
-    repository = load(
-        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
-    )
+    repository = load_files(settings)
     return repository, repository.diagnostics

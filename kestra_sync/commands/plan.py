@@ -6,40 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.commands.comparison import check_planned, compare, passes, read_live
 from kestra_sync.commands.connect import connect, target_of
-from kestra_sync.commands.found import check_found
-from kestra_sync.commands.gather import Sides, gather, has_errors, scope_of
-from kestra_sync.commands.ownership import Ownership, read_ownership
-from kestra_sync.commands.recording import owners_of, record_changes, similar_records
+from kestra_sync.commands.files import (
+    check_found,
+    has_errors,
+    load_files,
+    only_selected,
+    scope_of,
+)
+from kestra_sync.commands.guarding import guard
+from kestra_sync.commands.ownership import Ownership
+from kestra_sync.commands.prefetch import prefetch
+from kestra_sync.commands.recording import record_changes, similar_records
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import (
-    Change,
-    Desired,
-    Diagnostic,
-    FlowId,
-    Plan,
-    Reason,
-    Repository,
-    Scope,
-    Severity,
-)
+from kestra_sync.live.unusable import unusable_names
+from kestra_sync.model import Desired, Diagnostic, FlowId, Plan, Reason, Repository
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.compare import Rules
-from kestra_sync.plan.guards import (
-    GuardInput,
-    Refusal,
-    check_guards,
-    deleted,
-    with_invalid,
-    with_refused,
-)
-from kestra_sync.plan.selection import selected
-from kestra_sync.settings import OnFirstContact, Prune, Settings
+from kestra_sync.plan.guards import Refusal, with_invalid
+from kestra_sync.plan.passes import refined
+from kestra_sync.render import render
+from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.client import KestraClient
-    from kestra_sync.repo.git import GitError
-    from kestra_sync.repo.incomplete import Incomplete
 
 
 @dataclass(frozen=True)
@@ -112,159 +102,52 @@ def make_plan(
     settings: Settings, client: KestraClient, *, observer: Observer = SILENT
 ) -> PlanResult:
     """Make a plan with ``client``. Nothing is written, here or on the server."""
-    from kestra_sync.commands.early import begin
-    from kestra_sync.repo.load import load
+    ahead = prefetch(client, settings)
 
-    early = begin(client, settings)
     observer.stage("reading the files")
-    repository = load(
-        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
-    )
+    repository = load_files(settings)
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})
     scope = scope_of(repository, settings.scope)
     partial = settings.partial or bool(settings.only or settings.exclude)
-    if settings.only or settings.exclude:
-        repository = replace(
-            repository,
-            flows=tuple(
-                flow
-                for flow in repository.flows
-                if selected(flow.flow_id, settings.only, settings.exclude)
-            ),
-        )
-    info = early.info()
-    ownership = None
-    if settings.name:
-        ownership = (
-            early.ownership()
-            if early.ownership is not None
-            else read_ownership(client.kv, settings, scope, target_of(client, settings.environment))
-        )
-    sides = gather(
-        client,
-        repository,
-        scope,
-        ownership,
-        rules_of(settings),
-        settings=settings,
-        partial=partial,
-        observer=observer,
-        sources=early.sources,
-    )
-    made = Plan(
+    repository = only_selected(repository, settings)
+
+    rendered = render(repository.flows)
+
+    info, ownership = ahead.server_info(), ahead.ownership(scope)
+    live = read_live(client, settings, scope, rendered.desired, ahead.exported, observer)
+
+    compared = compare(client, settings, scope, rendered.desired, live.flows, ownership, observer)
+
+    changes = refined(compared.changes, passes(settings, compared, partial=partial))
+
+    problems = check_planned(client, settings, scope, changes, compared, observer)
+
+    plan = Plan(
         target=target_of(client, settings.environment),
         server_version=info.version,
         source=repository.source,
         scope=scope,
-        flows=len(sides.desired),
-        changes=tuple(each for each in sides.changes if each.reason is not Reason.IN_SYNC),
-        unchanged=sum(each.desired is not None and not each.writes for each in sides.changes),
+        flows=len(compared.desired),
+        changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
+        unchanged=sum(each.desired is not None and not each.writes for each in changes),
         partial=partial,
     )
     if ownership is not None:
-        made = replace(made, record=record_changes(client, made, ownership, sides.others))
-    lacking = _not_here(settings, repository) if deleted(made) else None
-    not_asked = [_not_asked(each) for each in lacking.problems] if lacking is not None else []
-    diagnostics = sorted(
-        [*repository.diagnostics, *sides.diagnostics, *not_asked, *similar_records(ownership)],
-        key=lambda each: each.sort_key,
+        plan = replace(plan, record=record_changes(client, plan, ownership, compared.others))
+    guarded = guard(plan, settings, repository, changes, compared, ownership, info)
+
+    found = (
+        *repository.diagnostics,
+        *rendered.diagnostics,
+        *problems,
+        *unusable_names(live.unusable - compared.desired.keys()),
+        *similar_records(ownership),
+        *guarded.diagnostics,
     )
-    given = _guard_input(
-        settings, repository, sides, ownership, scope, info.system_namespace, lacking
-    )
-    refusals = check_guards(made, given)
-    changes = with_invalid(with_refused(made.changes, refusals), diagnostics)
-    made = replace(made, changes=changes)
-    return PlanResult(repository, made, tuple(diagnostics), sides.desired, refusals, ownership)
-
-
-def rules_of(settings: Settings) -> Rules:
-    """The part of the settings that the comparison looks at."""
-    return Rules(
-        tracked=settings.name is not None,
-        prune_owned=settings.prune is not Prune.NONE,
-        prune_all=settings.prune is Prune.SCOPE,
-        re_enable=settings.re_enable,
-        on_drift=settings.on_drift,
-    )
-
-
-def _not_here(settings: Settings, repository: Repository) -> Incomplete:
-    """Git is only asked if something would be deleted."""
-    from kestra_sync.repo.not_here import find_not_here
-
-    return find_not_here(
-        settings.paths, ignore=settings.ignore, base=settings.base_path, repository=repository
-    )
-
-
-def _not_asked(problem: GitError) -> Diagnostic:
-    return Diagnostic(
-        "",
-        None,
-        Severity.WARNING,
-        "git-not-asked",
-        f"{problem.reason}; completeness of the checkout was determined from the index instead",
-        problem.remedy,
-    )
-
-
-def _guard_input(
-    settings: Settings,
-    repository: Repository,
-    sides: Sides,
-    ownership: Ownership | None,
-    scope: Scope,
-    system_namespace: str,
-    lacking: Incomplete | None,
-) -> GuardInput:
-    from kestra_sync.repo.silent import SilentPaths
-
-    doomed = _deleted(sides.changes)
-    called = {}
-    if doomed:
-        from kestra_sync.plan.callers import callers
-
-        called = callers(doomed, _remaining(sides.changes))
-    return GuardInput(
-        owned=sum(scope.covers(key.namespace) for key in ownership.bases) if ownership else 0,
-        live=sides.live,
-        prune_scope=settings.prune is Prune.SCOPE,
-        silent_paths=SilentPaths(repository),
-        not_here=(lambda _flow, _path: None) if lacking is None else lacking.holds,
-        owners=owners_of(sides.others, ownership),
-        similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
-        name=ownership.place.full_name if ownership else "",
-        first_contact=settings.take_over or settings.on_first_contact is OnFirstContact.OVERWRITE,
-        protected=tuple(
-            name
-            for name in dict.fromkeys((*settings.protect, system_namespace))
-            if name not in scope.namespaces
-        ),
-        callers=called,
-        delete_limit=settings.delete_limit,
-        update_limit=settings.update_limit,
-        allow_large=settings.allow_large,
-        allow_skipped_delete=settings.allow_skipped_delete,
-        on_drift=settings.on_drift,
-    )
-
-
-def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
-    plan_ = [each for each in changes if each.writes and each.after is None]
-    moved = [each.moved_from for each in changes if each.moved_from is not None]
-    return tuple(each.flow_id for each in (*plan_, *moved))
-
-
-def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
-    """Every flow that stays, with the source it will have."""
-    found = []
-    for each in changes:
-        source = each.after if each.writes else each.before
-        if source is not None:
-            found.append((each.flow_id, source))
-    return found
+    diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
+    plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
+    return PlanResult(repository, plan, diagnostics, compared.desired, guarded.refusals, ownership)
 
 
 def save_plan(result: PlanResult, path: str, options: Mapping[str, Any] | None = None) -> str:

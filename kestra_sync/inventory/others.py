@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kestra_sync.inventory.codec import from_json
@@ -13,7 +13,7 @@ from kestra_sync.inventory.read import PREFIX, SEARCH, KvReads, Place
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
 from kestra_sync.kestra.values import KvKey
-from kestra_sync.model import Base, FlowId
+from kestra_sync.model import Base, FlowId, Scope
 
 log = logging.getLogger(__name__)
 
@@ -142,4 +142,19 @@ def _runs(kv: KvReads, listed: tuple[KvKey, ...], at: Place) -> dict[FlowId, tup
             run = from_json(value, f"the run {entry.key} in {entry.namespace}")
             for flow_id, base in run.bases().items():
                 found[flow_id] = (*found.get(flow_id, ()), base)
+    return found
+
+
+def with_runs(
+    bases: Mapping[FlowId, Base], runs: Mapping[FlowId, tuple[Base, ...]], scope: Scope
+) -> dict[FlowId, Base]:
+    """``bases``, and what runs that did not come to their end meant to write."""
+    found = dict(bases)
+    for flow_id, meant in runs.items():
+        if not scope.covers(flow_id.namespace):
+            continue
+        for each in meant:
+            old = found.get(flow_id)
+            hashes = each.live_hashes if old is None else old.live_hashes | each.live_hashes
+            found[flow_id] = replace(old or each, live_hashes=hashes)
     return found

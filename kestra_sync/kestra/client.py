@@ -8,13 +8,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
-from kestra_sync import __version__
 from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.kestra.credentials import resolve
 from kestra_sync.kestra.flows import Flows
 from kestra_sync.kestra.kv import Kv
 from kestra_sync.kestra.server import ServerInfo, read_server_info
 from kestra_sync.kestra.transport import Timeouts, Transport
+from kestra_sync.version import __version__
 
 if TYPE_CHECKING:
     from kestra_sync.kestra.executions import Executions

@@ -1,4 +1,5 @@
-"""The kinds of resources beside flows: namespace files and key-value pairs.
+"""The kinds of resources that are deployed: flows, namespace files and key-value pairs.
 
-Each is a package that implements :class:`kestra_sync.kinds.base.ResourceKind`.
+What is special about a kind is in its package. Files and keys implement
+:class:`kestra_sync.kinds.base.ResourceKind`.
 """

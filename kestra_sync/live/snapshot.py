@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Protocol
 
@@ -38,6 +38,7 @@ def snapshot(
     parallelism: int = 8,
     held: Mapping[FlowId, bytes] | None = None,
     unusable: set[FlowId] | None = None,
+    exported: Callable[[], tuple[bytes, ...]] | None = None,
 ) -> dict[FlowId, Live]:
     """Every live flow of ``scope``, by name.
 
@@ -51,13 +52,14 @@ def snapshot(
     :param held: the desired sources themselves: of two equal ones a single one is kept in memory.
     :param unusable: gets the names that Kestra does not give. They are not part of the result:
         such a flow is never planned for, pruned, asked for by its name, or given a file.
+    :param exported: waits for the export of ``scope``, if that has been asked for already.
     :raises KestraError: if the server cannot be read.
     """
     if not scope.namespaces:
         return {}
     unusable = set() if unusable is None else unusable
     look = _Look(scope, known, held or {}, unusable)
-    found, unclear = look.at(flows.export(scope))
+    found, unclear = look.at(flows.export(scope) if exported is None else exported())
     if not found:
         inside = tuple(name for name in flows.namespaces() if scope.covers(name))
         if inside:

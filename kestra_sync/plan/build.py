@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from kestra_sync.model import Base, Change, Desired, FlowId, Live
 from kestra_sync.plan.compare import Rules, compare
+
+_T = TypeVar("_T")
 
 
 def build_changes(
@@ -42,6 +45,38 @@ def build_changes(
     return tuple(changes)
 
 
+def rebuild_changes(
+    changes: tuple[Change, ...],
+    again: Collection[FlowId],
+    desired: Mapping[FlowId, Desired],
+    live: Mapping[FlowId, Live],
+    bases: Mapping[FlowId, Base],
+    rules: Rules,
+    base_sources: Mapping[FlowId, bytes] | None = None,
+) -> tuple[Change, ...]:
+    """``changes``, those of the flows ``again`` compared once more; see :func:`build_changes`.
+
+    What no side knows any more is left out.
+    """
+    if not again:
+        return changes
+    rebuilt = {
+        each.flow_id: each
+        for each in build_changes(
+            _some(desired, again), _some(live, again), _some(bases, again), rules, base_sources
+        )
+    }
+    return tuple(
+        rebuilt.get(each.flow_id, each)
+        for each in changes
+        if each.flow_id in rebuilt or each.flow_id not in again
+    )
+
+
+def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[FlowId, _T]:
+    return {key: everything[key] for key in wanted if key in everything}
+
+
 def _name(flow_id: FlowId) -> tuple[str, str]:
     """The order of ``FlowId`` itself, told once for each flow and not for each comparison."""
     return flow_id.namespace, flow_id.id
@@ -54,8 +89,3 @@ def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
         for each in changes
         if each.before is not None and (each.writes or each.reason.traits.alert is not None)
     )
-
-
-def only_desired(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """For a partial run: what Git seems to lack may just not have been looked at."""
-    return tuple(each for each in changes if each.desired is not None)

@@ -1,5 +1,5 @@
 """What will be sent: the file's bytes, changed for an environment, with a map back to the file."""
 
-from kestra_sync.render.identity import render, render_all
+from kestra_sync.render.render import Rendered, render
 
-__all__ = ["render", "render_all"]
+__all__ = ["Rendered", "render"]

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kestra_sync import __version__
 from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.version import __version__
 
 FORMAT_VERSION = "1.0"
 

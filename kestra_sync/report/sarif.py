@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from kestra_sync import __version__
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.envelope import dump
@@ -15,6 +14,7 @@ from kestra_sync.report.findings import RULES, findings
 from kestra_sync.report.github import in_checkout
 from kestra_sync.report.report import Report
 from kestra_sync.safe.text import visible
+from kestra_sync.version import __version__
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kestra_sync.checks.offline import check_offline
-from kestra_sync.render import render_all
+from kestra_sync.render import render
 from kestra_sync.repo import load
 
 ROOT = Path(__file__).parent
@@ -54,7 +54,7 @@ def diagnostics(case: Path) -> list[str]:
     """What loading and checking a case says, as ``line:column: severity[rule] message``."""
     repository = load([str(case)], strict=True)
     found = list(repository.diagnostics)
-    for desired in render_all(repository.flows):
+    for desired in render(repository.flows).desired:
         found.extend(check_offline(desired, (2, 0) if case.stem == "kestra_2" else (1, 3)))
     lines = []
     for diagnostic in sorted(found, key=lambda entry: entry.sort_key):

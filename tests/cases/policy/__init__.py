@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kestra_sync.commands.validate import check_flows
 from kestra_sync.config.config import load_config
 from kestra_sync.config.merge import settings_from_config
+from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.model import Diagnostic
+from kestra_sync.render import render
 from kestra_sync.repo.load import load
 
 _HERE = Path(__file__).parent
@@ -33,7 +34,7 @@ def diagnostics(case: Path) -> list[str]:
     try:
         settings = settings_from_config(load_config())
         repository = load(settings.paths, ignore=settings.ignore, base=settings.base_path)
-        _, found = check_flows(repository.flows, settings)
+        found = check_offline_rules(render(repository.flows).desired, settings)
     finally:
         os.chdir(before)
     said = sorted([*repository.diagnostics, *found], key=lambda each: each.sort_key)

@@ -21,10 +21,9 @@ from kestra_sync.apply.carry_out import carry_out
 from kestra_sync.apply.outcome import Status
 from kestra_sync.apply.steps import Done
 from kestra_sync.commands.apply import ApplyOptions
-from kestra_sync.commands.gather import with_runs
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
-from kestra_sync.inventory.others import read_others
+from kestra_sync.inventory.others import read_others, with_runs
 from kestra_sync.inventory.record import Inventory, Resource
 from kestra_sync.kestra.errors import AlreadyExists, NotFound
 from kestra_sync.kestra.values import FlowSummary, KvKey

@@ -18,7 +18,8 @@ TASKS = "tasks:\n  - id: t\n    type: io.kestra.plugin.core.log.Log\n    message
 
 
 def _desired(text: str) -> Desired:
-    return render(Flow(NAME, Document("a.yaml", 0, 1, text.encode())))
+    (desired,) = render([Flow(NAME, Document("a.yaml", 0, 1, text.encode()))]).desired
+    return desired
 
 
 def _said(text: str, release: tuple[int, int] | None) -> list[tuple[str, str, int]]:

@@ -14,14 +14,15 @@ from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.commands import apply as apply_module
 from kestra_sync.commands.apply import ApplyOptions, ApplyResult, Confirm, apply
 from kestra_sync.commands.drift import DriftResult, drifted
-from kestra_sync.commands.gather import scope_of
+from kestra_sync.commands.files import scope_of
 from kestra_sync.commands.ownership import Ownership, place_of
 from kestra_sync.commands.plan import PlanResult, save_plan
 from kestra_sync.commands.records import place_in
-from kestra_sync.commands.validate import ValidateResult, sound, validate
+from kestra_sync.commands.validate import ValidateResult, validate
 from kestra_sync.errors import ConflictError, ExitCode, UsageError
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place
+from kestra_sync.kinds.flows.check import sound
 from kestra_sync.model import (
     Action,
     Base,
@@ -198,7 +199,7 @@ def test_the_scope_is_what_the_files_name() -> None:
 def test_flows_with_errors_are_not_asked_about() -> None:
     """Told by file and name: a file may hold more than one."""
     one, two = (desired(source(n), FlowId("acme", n), "flows/a.yaml") for n in ("a", "b"))
-    assert sound([one, two], [_ERROR, _WARNING]) == [two]
+    assert sound([one, two], [_ERROR, _WARNING]) == (two,)
 
 
 def test_validate_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

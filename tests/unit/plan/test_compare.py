@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from kestra_sync.model import Action, Base, Desired, FlowId, Live, Reason
-from kestra_sync.plan.build import build_changes, needs_reading, only_desired
+from kestra_sync.plan.build import build_changes, needs_reading
 from kestra_sync.plan.compare import OnDrift, Rules, Verdict, compare
+from kestra_sync.plan.passes import only_desired
 from tests.support.plans import base, desired, live, source
 
 _ID = FlowId("acme", "a")

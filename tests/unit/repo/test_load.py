@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.model import Diagnostic, Document, Flow, FlowId, Position, Repository
-from kestra_sync.render import render, render_all
+from kestra_sync.render import render
 from kestra_sync.repo import (
     ParsedDocument,
     file_position,
@@ -168,10 +168,10 @@ def test_the_cache_is_shared_by_threads() -> None:
 
 def test_render_is_the_identity() -> None:
     flow = Flow(FlowId("x", "a"), Document("f", 0, 3, b"id: a"))
-    desired = render(flow)
+    (desired,) = render([flow]).desired
     assert desired.sent is flow.document.data
     assert desired.file_position(Position(1, 1)) == Position(3, 1)
-    assert render_all([flow, flow]) == (desired, desired)
+    assert render([flow, flow]).desired == (desired, desired)
 
 
 HELM = """\

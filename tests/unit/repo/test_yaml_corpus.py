@@ -17,7 +17,7 @@ import pytest
 from kestra_sync.checks.offline import check_offline
 from kestra_sync.cli.edge import run
 from kestra_sync.model import FlowId, Severity
-from kestra_sync.render import render_all
+from kestra_sync.render import render
 from kestra_sync.repo import ParsedDocument, events, load
 from kestra_sync.repo.flows import CACHE
 from kestra_sync.repo.identify import scan
@@ -46,7 +46,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def _errors(file: Path) -> list[str]:
     repository = load([str(file)])
     found = list(repository.diagnostics)
-    for desired in render_all(repository.flows):
+    for desired in render(repository.flows).desired:
         found.extend(check_offline(desired))
     return [each.message for each in found if each.severity is Severity.ERROR]
 

@@ -1,0 +1,119 @@
+"""The last step of a plan: the guards, with what they look at beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kestra_sync.commands.recording import owners_of
+from kestra_sync.model import Change, Diagnostic, FlowId, Plan, Repository, Severity
+from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
+from kestra_sync.settings import OnFirstContact, Prune, Settings
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.comparison import Comparison
+    from kestra_sync.commands.ownership import Ownership
+    from kestra_sync.kestra.server import ServerInfo
+    from kestra_sync.repo.git import GitError
+    from kestra_sync.repo.incomplete import Incomplete
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A plan that the guards have seen.
+
+    :param plan: what is refused of it is marked.
+    :param diagnostics: what could not be asked.
+    """
+
+    plan: Plan
+    refusals: tuple[Refusal, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def guard(
+    plan: Plan,
+    settings: Settings,
+    repository: Repository,
+    changes: tuple[Change, ...],
+    compared: Comparison,
+    ownership: Ownership | None,
+    info: ServerInfo,
+) -> Guarded:
+    """Let the guards speak against ``plan``.
+
+    :param changes: those of the plan, and the flows that are in sync.
+    """
+    from kestra_sync.repo.silent import SilentPaths
+
+    incomplete = _incomplete(settings, repository) if deleted(plan) else None
+    callers = {}
+    if doomed := _deleted(changes):
+        from kestra_sync.plan.callers import callers as callers_of
+
+        callers = callers_of(doomed, _remaining(changes))
+    scope = plan.scope
+    refusals = check_guards(
+        plan,
+        GuardInput(
+            owned=sum(scope.covers(key.namespace) for key in ownership.bases) if ownership else 0,
+            live=compared.live,
+            prune_scope=settings.prune is Prune.SCOPE,
+            silent_paths=SilentPaths(repository),
+            not_here=(lambda _flow, _path: None) if incomplete is None else incomplete.holds,
+            owners=owners_of(compared.others, ownership),
+            similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
+            name=ownership.place.full_name if ownership else "",
+            first_contact=settings.take_over
+            or settings.on_first_contact is OnFirstContact.OVERWRITE,
+            protected=tuple(
+                name
+                for name in dict.fromkeys((*settings.protect, info.system_namespace))
+                if name not in scope.namespaces
+            ),
+            callers=callers,
+            delete_limit=settings.delete_limit,
+            update_limit=settings.update_limit,
+            allow_large=settings.allow_large,
+            allow_skipped_delete=settings.allow_skipped_delete,
+            on_drift=settings.on_drift,
+        ),
+    )
+    problems = () if incomplete is None else tuple(map(_not_asked, incomplete.problems))
+    return Guarded(replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems)
+
+
+def _incomplete(settings: Settings, repository: Repository) -> Incomplete:
+    """Git is only asked if something would be deleted."""
+    from kestra_sync.repo.not_here import find_not_here
+
+    return find_not_here(
+        settings.paths, ignore=settings.ignore, base=settings.base_path, repository=repository
+    )
+
+
+def _not_asked(problem: GitError) -> Diagnostic:
+    return Diagnostic(
+        "",
+        None,
+        Severity.WARNING,
+        "git-not-asked",
+        f"{problem.reason}; completeness of the checkout was determined from the index instead",
+        problem.remedy,
+    )
+
+
+def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
+    plan_ = [each for each in changes if each.writes and each.after is None]
+    moved = [each.moved_from for each in changes if each.moved_from is not None]
+    return tuple(each.flow_id for each in (*plan_, *moved))
+
+
+def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
+    """Every flow that stays, with the source it will have."""
+    found = []
+    for each in changes:
+        source = each.after if each.writes else each.before
+        if source is not None:
+            found.append((each.flow_id, source))
+    return found
