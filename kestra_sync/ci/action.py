@@ -106,7 +106,7 @@ def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run
         plan_file=str(plan_file.resolve()) if is_file(plan_file) else "",
         report_file=str(files.report) if is_file(files.report) else "",
     )
-    _guarded(runner, "The outputs of the step", lambda: runner.set_outputs(outputs))
+    _guarded(runner, "Step outputs", lambda: runner.set_outputs(outputs))
     if inputs.annotations:
         _guarded(runner, "The annotations", lambda: runner.annotate(files.text("github")))
     posted: list[tuple[str, str]] = []
@@ -133,15 +133,15 @@ def _summarise(inputs: Inputs, runner: Runner, files: Files, problems: Sequence[
         return
     text = "".join(f"> [!WARNING]\n> {prose(each)}\n\n" for each in problems)
     if not runner.add_summary(text + files.text("summary")):
-        runner.say("warning", "The summary is too long for this step: see the report file.")
+        runner.say("warning", "The summary exceeds the size limit: see the report file.")
 
 
 def _enter(folder: str, workspace: str) -> None:
     # A link of the checkout would have files of the runner read as flows.
     if workspace and not is_below(folder, [Path(workspace)]):
         raise UsageError(
-            f"the input 'working-directory' is {folder!r}: it lies outside of the workspace",
-            remedy="name a directory of the checkout",
+            f"the input 'working-directory' is {folder!r}: it is outside of the workspace",
+            remedy="set it to a directory in the checkout",
         )
     try:
         os.chdir(folder)
@@ -183,9 +183,9 @@ def _digest(inputs: Inputs, context: Context) -> str:
         return inputs.expect_digest
     if not inputs.github_token:
         raise UsageError(
-            "`expect-digest: reviewed` needs a token to read the pull request with",
-            remedy="leave the input 'github-token' as it is, and give the job"
-            " `permissions: pull-requests: read`",
+            "`expect-digest: reviewed` needs a token to read the pull request",
+            remedy="keep the default of the input 'github-token', and give the job `permissions: "
+            "pull-requests: read`",
         )
     github = GithubApi(context, inputs.github_token)
     try:
@@ -193,14 +193,14 @@ def _digest(inputs: Inputs, context: Context) -> str:
         return comment.reviewed_digest(github, context, marker)
     except KestraError as error:
         raise KestraSyncError(
-            f"the plan that was reviewed cannot be read: {error.message}",
+            f"the reviewed plan cannot be read: {error.message}",
             remedy="give the job `permissions: pull-requests: read`",
         ) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise KestraSyncError(
-            f"the plan that was reviewed cannot be read: GitHub answers with something else"
-            f" ({type(error).__name__})",
-            remedy="check GITHUB_API_URL, and any proxy before it",
+            f"the reviewed plan cannot be read: unexpected response from GitHub "
+            f"({type(error).__name__})",
+            remedy="check GITHUB_API_URL and any proxy in between",
         ) from error
     finally:
         github.close()
@@ -220,7 +220,7 @@ def _post(inputs: Inputs, context: Context, files: Files, result: Result) -> lis
     if not body or not (inputs.comment or inputs.issue):
         return []
     if not inputs.github_token or not context.repository:
-        return [("warning", "Nothing was posted: there is no token, or no repository.")]
+        return [("warning", "Nothing was posted: no token or no repository.")]
     if inputs.comment_key:
         body = comment.with_marker(body, comment.marker_of(inputs.environment, inputs.comment_key))
     said = []
@@ -237,7 +237,7 @@ def _post(inputs: Inputs, context: Context, files: Files, result: Result) -> lis
 
 def _comment(github: GithubApi, context: Context, body: str) -> tuple[str, str]:
     if context.pull_request is None:
-        return "notice", "There is no pull request to comment on: see the summary of this step."
+        return "notice", "No pull request to comment on: see the job summary."
     try:
         return "notice", comment.post(github.comments(context.pull_request), body)
     except KestraError as error:
@@ -260,4 +260,4 @@ def _issue(
 
 
 def _odd(what: str, error: Exception) -> str:
-    return f"The {what} could not be written: GitHub's answer makes no sense ({error!r:.200})"
+    return f"The {what} could not be written: unexpected response from GitHub ({error!r:.200})"

@@ -52,13 +52,13 @@ def excuse(error: KestraError, context: Context, what: str, permission: str) -> 
         return f"The {what} could not be written: {error.message}"
     if context.fork:
         return (
-            f"The {what} could not be written: this pull request comes from a fork, so the token"
-            " may only read. The report is in the summary of this step."
+            f"The {what} could not be written: this pull request comes from a fork, so the token "
+            f"is read-only. See the job summary for the report."
         )
     return (
-        f"The {what} could not be written: the token may not, or the repository is not there"
-        f" ({error.status}). The job needs `permissions: {permission}: write`. The report is in"
-        " the summary of this step."
+        f"The {what} could not be written: the token lacks permission, or the repository does not "
+        f"exist ({error.status}). The job needs `permissions: {permission}: write`. See the job "
+        f"summary for the report."
     )
 
 
@@ -96,13 +96,13 @@ def reviewed_digest(github: GithubApi, context: Context, first: str) -> str:
         raise _unknown(context, f"no comment with a plan in #{number}")
     doubt = github.edited_by_others(newest)
     if doubt is not None:
-        raise _unknown(context, f"the comment in #{number} is not ours any more: {doubt}")
+        raise _unknown(context, f"the comment in #{number} cannot be trusted: {doubt}")
     return digest
 
 
 def _unknown(context: Context, why: str) -> ConflictError:
     return ConflictError(
-        f"what was reviewed for commit {context.sha[:12]} is not known: {why}",
-        remedy="plan in the pull request with `comment: true`, or apply without"
-        " `expect-digest: reviewed`",
+        f"the reviewed plan for commit {context.sha[:12]} is unknown: {why}",
+        remedy="run plan in the pull request with `comment: true`, or apply without "
+        "`expect-digest: reviewed`",
     )

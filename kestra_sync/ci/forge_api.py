@@ -119,5 +119,5 @@ def number_of(document: Mapping[str, Any], name: str) -> int:
     """
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UnexpectedAnswer(f"the answer has no whole number as {name!r}")
+        raise UnexpectedAnswer(f"the response has no integer {name!r}")
     return value

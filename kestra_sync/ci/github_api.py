@@ -100,7 +100,7 @@ class GithubApi:
             return None
         comment = self._graphql(_LAST_EDIT, id=note.node).get("node") if note.node else None
         if not isinstance(comment, dict) or "lastEditedAt" not in comment:
-            return "it was edited, and GitHub does not tell by whom"
+            return "it was edited, and GitHub does not say by whom"
         if comment["lastEditedAt"] is None:
             return None
         editor = comment.get("editor")
@@ -109,7 +109,7 @@ class GithubApi:
             login += "[bot]"
         if login.lower() == self.login().lower():
             return None
-        return f"it was edited by {login or 'somebody who is not known any more'}"
+        return f"it was edited by {login or 'an unknown user'}"
 
     def comments(self, number: int) -> GithubComments:
         """The comments on a pull request."""

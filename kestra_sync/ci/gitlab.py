@@ -77,8 +77,8 @@ def note(
         if not environ.get(name):
             raise UsageError(
                 f"{name} is not set",
-                remedy="run this in the pipeline of a merge request, with an access token of the"
-                " project (scope api) as the masked variable GITLAB_TOKEN",
+                remedy="run this in a merge request pipeline, with a project access token (scope "
+                "api) in the masked variable GITLAB_TOKEN",
             )
     url, project, request, token = (environ[name] for name in names)
     body = _report(file)
@@ -103,18 +103,19 @@ def _report(file: str) -> str:
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read: {error.strerror}",
-            remedy="write it with -o comment=FILE, best to a folder outside of the checkout",
+            remedy="create it with -o comment=FILE, preferably in a directory outside of the "
+            "checkout",
         ) from error
     place = Path(os.path.realpath(file))
     if ask(place.parent, "ls-files", "--", str(place)):
         raise UsageError(
-            f"{file} is a file of the repository, not one that kestra-sync wrote",
-            remedy="write the report to a folder outside of the checkout",
+            f"{file} is a file of the repository, not written by kestra-sync",
+            remedy="write the report to a directory outside of the checkout",
         )
     if not _MARKER.fullmatch(first_line(body)):
         raise UsageError(
-            f"{file} is not a comment that kestra-sync wrote",
-            remedy="write it with -o comment=FILE",
+            f"{file} is not a comment written by kestra-sync",
+            remedy="create it with -o comment=FILE",
         )
     return body
 
@@ -123,7 +124,7 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run it; returns the exit code."""
     try:
         if len(args) != 1:
-            raise UsageError("one file is needed", remedy="the one that -o comment=FILE wrote")
+            raise UsageError("expected one file", remedy="pass the file written by -o comment=FILE")
         said = note(args[0], environ)
     except KestraSyncError as error:
         sys.stderr.write(f"kestra-sync: error: {visible(error.message)}\n")

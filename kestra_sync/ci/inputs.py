@@ -157,13 +157,13 @@ def read(given: Mapping[str, str]) -> Inputs:
     command = values.get("command") or "plan"
     if command not in COMMANDS:
         raise UsageError(
-            f"the input 'command' is {command!r}", remedy=f"it can be {', '.join(COMMANDS)}"
+            f"the input 'command' is {command!r}", remedy=f"it must be one of {', '.join(COMMANDS)}"
         )
     _check_known(command, values)
     report = values.get("report") or "html"
     if report not in REPORTS:
         raise UsageError(
-            f"the input 'report' is {report!r}", remedy=f"it can be {', '.join(REPORTS)}"
+            f"the input 'report' is {report!r}", remedy=f"it must be one of {', '.join(REPORTS)}"
         )
     return Inputs(
         command=command,
@@ -193,8 +193,8 @@ def _check_known(command: str, values: Mapping[str, str]) -> None:
         asked = value and not (name in switches and value.lower() == "false")
         if asked and command not in known[name] and name not in _DEFAULTED:
             raise UsageError(
-                f"the input '{name}' means nothing to '{command}'",
-                remedy=f"leave it out; it is for {', '.join(known[name])}",
+                f"the input '{name}' is not supported by '{command}'",
+                remedy=f"remove it; it is supported by {', '.join(known[name])}",
             )
 
 
@@ -220,7 +220,7 @@ def _switch(name: str, values: Mapping[str, str], *, default: bool = False) -> b
     if value in ("true", "false"):
         return value == "true"
     if value:
-        raise UsageError(f"the input '{name}' is {value!r}", remedy="it can be true or false")
+        raise UsageError(f"the input '{name}' is {value!r}", remedy="it must be true or false")
     return default
 
 

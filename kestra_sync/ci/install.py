@@ -29,7 +29,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = _ROOT / ".github" / "requirements-action.txt"
 _DONE = ".complete"
-_FAILED = "the dependencies of the action cannot be installed, see the log"
+_FAILED = "the dependencies of the action cannot be installed; see the log"
 
 
 #: What pip may be told by the environment: where to get wheels, and how. Not what to install, into

@@ -31,4 +31,4 @@ def report(issues: GithubIssues, body: str, *, drifted: bool) -> str:
     for each in found:
         issues.update(each, body)
         issues.close(each)
-    return "The issue was closed: there is no drift any more" if found else ""
+    return "The issue was closed: there is no more drift" if found else ""

@@ -159,12 +159,12 @@ def _apply(document: Document) -> dict[str, Any]:
             (done.count("update"), "updated"),
             (deleted, "deleted"),
             (failed, "failed"),
-            (len(document.get("restored") or ()), "taken back"),
+            (len(document.get("restored") or ()), "rolled back"),
         )
         if number
     ]
     if red:
-        words.append(f"{plural(red, 'smoke test')} red")
+        words.append(f"{plural(red, 'smoke test')} failed")
     words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
     if not words and made["changes"]:
         words.append("nothing applied")
@@ -189,7 +189,7 @@ def _smoke(document: Document) -> dict[str, Any]:
     if not smoke:
         return _made()
     red = _red(smoke)
-    words = [f"{plural(len(smoke['runs']), 'smoke test')}", f"{red} red"]
+    words = [f"{plural(len(smoke['runs']), 'smoke test')}", f"{red} failed"]
     return _made(failed=red, words=words)
 
 

@@ -59,7 +59,7 @@ class Runner:
             self._write(commands.rstrip("\n"))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """The outputs of the step. No value can end its own here-document."""
+        """Step outputs. No value can end its own here-document."""
         if self.output is None:
             return
         text = ""

@@ -41,7 +41,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
     type=click.Choice(_FORMATS),
     default="text",
     show_default=True,
-    help="What goes to stdout.",
+    help="Format of stdout.",
 )
 @option(
     "-o",

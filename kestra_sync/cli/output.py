@@ -135,7 +135,7 @@ class Output:
                 step()
             except (Exception, KeyboardInterrupt) as error:
                 said = str(error) or "interrupted"
-                words = f"the report is not complete ({type(error).__name__}: {said})"
+                words = f"the report is incomplete ({type(error).__name__}: {said})"
                 self.message([line(Span("warning: ", Style.WARNING), words)])
         return code
 

@@ -103,7 +103,7 @@ class Executions:
     def get(self, execution_id: str) -> Execution:
         """An execution as it is now.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         """
         return self._get(execution_id, None)
 
@@ -114,7 +114,7 @@ class Executions:
     def with_outputs(self, execution: Execution) -> Execution:
         """The execution with its outputs, which Kestra 2.0 gives only when asked for them.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         """
         if not self._server_info().can.outputs_apart:
             return execution
@@ -152,7 +152,7 @@ class Executions:
     ) -> None:
         """Remove an execution, with its logs, metrics and files unless told otherwise.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         :raises UnknownOutcome: it may have been deleted or not.
         """
         asked = query(("deleteLogs", logs), ("deleteMetrics", metrics), ("deleteStorage", storage))
@@ -162,7 +162,7 @@ class Executions:
         """Stop an execution. It is over some time later: follow it. If it is over already, nothing
         happens, or some servers say so.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         :raises ConflictingState: it is over already, on servers that say so.
         :raises UnknownOutcome: it may be stopped or not.
         """
@@ -171,7 +171,7 @@ class Executions:
     def resume(self, execution_id: str, inputs: Mapping[str, Any] | None = None) -> None:
         """Let a paused execution go on.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         :raises ConflictingState: it is not paused.
         :raises UnknownOutcome: it may go on or not.
         """
@@ -186,7 +186,7 @@ class Executions:
 
         An execution that is PAUSED waits for somebody; this waits with it, up to ``timeout``.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         :raises FollowTimeout: it is not over within ``timeout`` seconds.
         """
         return follow_execution(

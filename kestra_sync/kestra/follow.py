@@ -61,7 +61,7 @@ def follow_execution(
 ) -> Iterator[Execution]:
     """The execution whenever it has changed, the last time in a final state.
 
-    :raises NotFound: there is no such execution; found out by a read before any stream.
+    :raises NotFound: no such execution; found out by a read before any stream.
     :param get: reads the execution, within so many seconds if any are given.
     :raises FollowTimeout: it goes on for longer than ``timeout`` seconds.
     """

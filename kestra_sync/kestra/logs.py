@@ -77,7 +77,7 @@ class Logs:
         The server does not end its stream with the execution; so silence makes us look. What a
         broken stream has missed is read after.
 
-        :raises NotFound: there is no such execution.
+        :raises NotFound: no such execution.
         """
         seen: set[tuple[object, ...]] = set()
 

@@ -93,7 +93,7 @@ def delete(
             client.executions.delete(known, logs=logs, metrics=metrics, storage=storage)
             results[known] = None
         except NotFound:
-            results[known] = "there is no such execution"
+            results[known] = "no such execution"
         except (Unauthorized, Forbidden):
             raise
         except KestraError as error:
@@ -115,7 +115,7 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
             if not is_file(path):
                 raise UsageError(
                     f"input {name}: no such file: {value[1:]}",
-                    remedy="text that begins with @ names a file; write @@ for a plain @",
+                    remedy="a value that starts with @ is a file name; write @@ for a literal @",
                 )
             inputs[name] = path
         else:

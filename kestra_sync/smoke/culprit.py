@@ -110,7 +110,7 @@ class _Started:
             known = run.outputs.get("executionId") or self._found.get(run.id)
             execution = self._server.executions.get(known) if isinstance(known, str) else None
         except KestraError as error:
-            LOG.debug("what task run %s has started: %s", run.id, error)
+            LOG.debug("subflow executions of task run %s: %s", run.id, error)
             return None
         return execution if execution is not None and execution.state != "SUCCESS" else None
 

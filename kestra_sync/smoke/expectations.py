@@ -46,7 +46,7 @@ def _outputs(expected: Mapping[str, Any], execution: Execution) -> Found:
         if value is None and actual is _ABSENT:
             continue
         if not same(value, actual):
-            got = "there is none" if actual is _ABSENT else f"got {shown(actual)}"
+            got = "got nothing" if actual is _ABSENT else f"got {shown(actual)}"
             yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
 
 

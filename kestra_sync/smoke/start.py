@@ -84,7 +84,7 @@ def why_off(flow: Mapping[str, Any]) -> str:
     which is not the one to be tested (``docs/kestra-api.md``).
     """
     if flow.get("disabled") is True:
-        return "the flow is switched off (disabled: true)"
+        return "the flow is disabled (disabled: true)"
     return "the flow is a draft" if flow.get("draft") is True else ""
 
 

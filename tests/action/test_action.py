@@ -229,7 +229,7 @@ def test_failures_have_reasons(act: Act, namespace: str, http: Http) -> None:
     }
     said = "\n".join(each.message for each in run.annotations("error"))
     assert "no pull request was merged with it" in said
-    assert "'rollback' means nothing to 'plan'" in said
+    assert "'rollback' is not supported by 'plan'" in said
     assert names(http, namespace) == []
 
 

@@ -194,7 +194,7 @@ def test_inputs_that_make_no_sense(
     environ |= {"INPUT_COMMAND": "destroy"}
     assert main(environ, CommandLine()) == ExitCode.USAGE
     assert outputs(environ)["failure-reason"] == "usage"
-    assert "'command' is 'destroy'%0Ait can be validate" in capsys.readouterr().out
+    assert "'command' is 'destroy'%0Ait must be one of validate" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]"])
@@ -250,7 +250,7 @@ def test_no_pull_request_to_comment_on(
     Path(environ["GITHUB_EVENT_PATH"]).write_text("{}")
     environ["INPUT_COMMENT"] = "true"
     assert main(environ, CommandLine(2)) == 0
-    assert "There is no pull request to comment on" in capsys.readouterr().out
+    assert "No pull request to comment on" in capsys.readouterr().out
 
 
 def test_nobody_to_comment_as(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,7 +263,7 @@ def test_a_summary_that_is_too_long(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(environ, CommandLine(summary="x" * 1024 * 1024 + "y"))
-    assert "The summary is too long" in capsys.readouterr().out
+    assert "The summary exceeds the size limit" in capsys.readouterr().out
     assert summary(environ) == ""
 
 
@@ -307,7 +307,7 @@ def test_what_was_not_reviewed_is_not_applied(
     assert main({**environ, **inputs}, run) == ExitCode.CONFLICT
     github.broken = True
     assert main({**environ, **inputs}, run) == ExitCode.FAILURE
-    assert "the plan that was reviewed cannot be read" in capsys.readouterr().out
+    assert "the reviewed plan cannot be read" in capsys.readouterr().out
     assert main({**environ, **inputs, "INPUT_GITHUB_TOKEN": ""}, run) == ExitCode.USAGE
     assert run.args == []
 
@@ -342,7 +342,7 @@ def test_files_that_cannot_be_written_never_alter_what_an_apply_did(
 ) -> None:
     environ |= {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path)}
     assert main({**environ, "INPUT_COMMAND": "apply"}, CommandLine()) == 0
-    assert "The outputs of the step could not be written" in capsys.readouterr().out
+    assert "Step outputs could not be written" in capsys.readouterr().out
 
 
 def test_the_real_thing(tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ def test_defaults() -> None:
     ("given", "message"),
     [
         ({"command": "destroy"}, "'command' is 'destroy'"),
-        ({"command": "plan", "rollback": "true"}, "'rollback' means nothing to 'plan'"),
-        ({"command": "apply", "issue": "true"}, "'issue' means nothing to 'apply'"),
-        ({"command": "smoke", "plan-file": "x"}, "'plan-file' means nothing to 'smoke'"),
+        ({"command": "plan", "rollback": "true"}, "'rollback' is not supported by 'plan'"),
+        ({"command": "apply", "issue": "true"}, "'issue' is not supported by 'apply'"),
+        ({"command": "smoke", "plan-file": "x"}, "'plan-file' is not supported by 'smoke'"),
         ({"strict": "yes"}, "'strict' is 'yes'"),
         ({"report": "pdf"}, "'report' is 'pdf'"),
     ],

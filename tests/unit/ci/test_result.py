@@ -64,7 +64,7 @@ def test_an_apply() -> None:
     assert (result.created, result.updated, result.deleted, result.failed) == (2, 1, 1, 3)
     assert result.failure_reason == "partial"
     assert result.summary == (
-        "2 created, 1 updated, 1 deleted, 2 failed, 1 taken back, 1 smoke test red"
+        "2 created, 1 updated, 1 deleted, 2 failed, 1 rolled back, 1 smoke test failed"
     )
 
 
@@ -83,7 +83,7 @@ def test_smoke_tests() -> None:
     smoke = {"runs": [{"passed": True}, {"passed": False}]}
     result = result_of("smoke", 7, {"smoke": smoke})
     assert (result.failed, result.failure_reason) == (1, "smoke-failed")
-    assert result.summary == "2 smoke tests, 1 red"
+    assert result.summary == "2 smoke tests, 1 failed"
     assert result_of("smoke", 3, {"smoke": None}).summary == "nothing to do"
 
 

@@ -77,18 +77,14 @@ TIMED_OUT = SmokeRun(
     1,
     "PAUSED",
     20.0,
-    (
-        Failure(
-            FailureKind.TIMEOUT, "not over after 20 s, PAUSED until somebody resumes it: killed"
-        ),
-    ),
+    (Failure(FailureKind.TIMEOUT, "not finished after 20 s, PAUSED until it is resumed: killed"),),
     Culprit(("wait",), "PAUSED"),
     cleanup=replace(GONE, problems=("execution e9 could not be deleted: 500",)),
 )
 ERROR = SmokeRun(
     spec(OPS, "gone"),
     Verdict.ERROR,
-    failures=(Failure(FailureKind.START, "there is no such flow on the server"),),
+    failures=(Failure(FailureKind.START, "no such flow on the server"),),
 )
 EARLY = SmokeRun(
     spec(OPS, "early"),
