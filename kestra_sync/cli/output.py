@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kestra_sync.cli.streams import for_stream
+from kestra_sync.client.credentials import known_secrets
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, Span, Style, line, write

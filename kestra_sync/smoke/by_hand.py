@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
+from kestra_sync.client.execution import Execution
 from kestra_sync.errors import UsageError
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
-from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.safe.paths import is_file
 from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end

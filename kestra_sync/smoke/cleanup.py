@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
-from kestra_sync.kestra.execution import Execution
-from kestra_sync.kestra.executions import CORRELATION
-from kestra_sync.kestra.states import FINAL
+from kestra_sync.client.errors import ConflictingState, KestraError, NotFound
+from kestra_sync.client.execution import Execution
+from kestra_sync.client.executions import CORRELATION
+from kestra_sync.client.states import FINAL
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
 from kestra_sync.smoke.result import Cleanup

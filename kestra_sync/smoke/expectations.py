@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.execution import Execution
 from kestra_sync.safe.patterns import SlowPatternError
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.logs import Entries, found_in

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kestra_sync.client.errors import ApiError, KestraError, NotFound
+from kestra_sync.client.execution import Execution
 from kestra_sync.errors import KestraSyncError
-from kestra_sync.kestra.errors import ApiError, KestraError, NotFound
-from kestra_sync.kestra.execution import Execution
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.observer import SILENT, Observer, unfailing
 from kestra_sync.safe.secrets import Masker

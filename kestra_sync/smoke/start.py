@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from kestra_sync.kestra.errors import TooManyRequests, Unreachable
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.errors import TooManyRequests, Unreachable
+from kestra_sync.client.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.ci.comment import digest_in
+from kestra_sync.action.comment import digest_in
 from tests.action.act import Act, Run
 from tests.action.github import BOT, Github
 from tests.support.hostile import plant

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.kestra.errors import NotFound
+from kestra_sync.client.errors import NotFound
 from tests.e2e.sync.conftest import Repo, repo  # noqa: F401 - a fixture
 from tests.support.smoke import FAIL, LOG, PAUSE, SLEEP
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId
 from kestra_sync.smoke.result import FailureKind, SmokeRun, Verdict
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import replace
 
+from kestra_sync.client.execution import Execution, TaskRun
 from kestra_sync.commands.run_flow import Ran
-from kestra_sync.kestra.execution import Execution, TaskRun
 from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.execution_json import ran_json

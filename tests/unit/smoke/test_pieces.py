@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.client.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.smoke import one as one_module
