@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
 
 
@@ -161,22 +162,23 @@ class Repository:
 class Desired:
     """A flow as it will be sent: file bytes and sent bytes, equal without an environment.
 
-    :param line_map: for each line of ``sent`` (from 0) the line of the document's data it came
-        from (from 0); ``None`` where they are the same.
+    :param name: the flow's name on the server, where it is not the one in the file.
+    :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
     """
 
     flow: Flow
     sent: bytes
-    line_map: tuple[int, ...] | None = None
+    name: FlowId | None = None
+    steps: tuple[Edits, ...] = ()
 
     @property
     def flow_id(self) -> FlowId:
-        """The name of the flow."""
-        return self.flow.flow_id
+        """The name of the flow on the server."""
+        return self.name or self.flow.flow_id
 
     @property
     def path(self) -> str:
-        """The file it stands in."""
+        """The file that it is in."""
         return self.flow.document.path
 
     @cached_property
@@ -187,11 +189,12 @@ class Desired:
         return sha256(self.sent)
 
     def file_position(self, position: Position) -> Position:
-        """The place in the file that ``position`` (in the sent bytes, from 1) stands for."""
-        line = position.line
-        if self.line_map is not None and self.line_map:
-            line = self.line_map[min(line, len(self.line_map)) - 1] + 1
-        return Position(line + self.flow.document.first_line - 1, position.column)
+        """The place in the file that ``position`` (in the sent bytes, from 1) came from."""
+        document = self.flow.document
+        line, column = position.line, position.column
+        if self.steps:
+            line, column = place_before(document.data, self.steps, line, column)
+        return Position(line + document.first_line - 1, column)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,41 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Patch:
+    """What an environment sets and removes in the flows that it selects.
+
+    :param flows: patterns as in ``--only``, of names in the files.
+    :param set: paths and the values to put there; ``unset`` are paths to remove.
+    :param triggers: whether all triggers are switched on or off; ``None`` leaves them as they are.
+    :param optional: a path, or a pattern, that matches nothing is not an error.
+    :param position: where the patch is in the configuration; ``positions`` where its paths are.
+    """
+
+    flows: tuple[str, ...]
+    set: tuple[tuple[str, Any], ...] = ()
+    unset: tuple[str, ...] = ()
+    triggers: bool | None = None
+    optional: bool = False
+    position: Position | None = None
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How the flows of the files become what is sent. By default they are sent as they are.
+
+    :param namespaces: namespace in the files → namespace on the server.
+    :param stamp: labels that a flow gets when it is written.
+    :param path: the configuration file that says so.
+    """
+
+    namespaces: tuple[tuple[str, str], ...] = ()
+    patches: tuple[Patch, ...] = ()
+    stamp: tuple[tuple[str, str], ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the commands need beyond the connection.
 
@@ -105,6 +140,7 @@ class Settings:
     :param parallelism: how many requests are under way at once.
     :param protect: namespaces that nothing is done to, unless the scope names them.
     :param lock_timeout: seconds to wait for another run to end.
+    :param rendering: what the environment changes in the flows.
     :param policy: what the repository asks of its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
     :param allow_files: files and directories that smoke tests may send wherever they lie.
@@ -141,6 +177,7 @@ class Settings:
     allow_files: tuple[str, ...] = ()
     only_looking: bool = False
     lock_timeout: float = 60.0
+    rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None
     connection: Connection = field(default_factory=Connection)

@@ -157,7 +157,19 @@ def _text_of(data: bytes, at: int) -> str | None:
 
 
 def _without_block_scalars(data: bytes) -> bytes | None:
-    parts = []
+    bodies = _block_scalars(data)
+    if bodies is None:
+        return None
+    parts, at = [], 0
+    for start, end in bodies:
+        parts.append(data[at:start])
+        at = end
+    return b"".join((*parts, data[at:]))
+
+
+def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
+    """Where the texts of block scalars begin and end; ``None`` for one far to the right."""
+    found = []
     start = position = 0
     while (end := _BLOCK_HEADER_END.search(data, position)) is not None:
         position = end.end()
@@ -166,11 +178,27 @@ def _without_block_scalars(data: bytes) -> bytes | None:
         if header is not None:
             if len(header["indent"]) > _MAX_INDENT:
                 return None
-            parts.append(data[start:position])
             body = _body(len(header["indent"])).match(data, position)
-            start = position = position if body is None else body.end()
-    parts.append(data[start:])
-    return b"".join(parts)
+            start = position if body is None else body.end()
+            found.append((position, start))
+            position = start
+    return found
+
+
+def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
+    """Where the texts of block scalars are, in bytes, if each other line can be read by itself.
+
+    ``None`` where only a parser can tell: a quote or a bracket is open over a line break, or the
+    scan has a doubt about the top level.
+    """
+    if not isinstance(scan(data), FlowId):
+        return None
+    bodies = _block_scalars(data)
+    text = _without_block_scalars(data)
+    if bodies is None or text is None:
+        return None
+    text = b"\n" + text
+    return None if _OPEN_QUOTE.search(text) is not None or _has_open_flow(text) else bodies
 
 
 # Each indentation has a pattern of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from kestra_sync.edits import place_of
 from kestra_sync.model import Position
 from kestra_sync.repo.document import Problem
 
@@ -14,7 +15,6 @@ MAX_CHARACTERS = 3 * 1024 * 1024
 """The limit of Kestra's YAML parser, in code points."""
 
 _UTF8_BOM = "\ufeff"
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @cache
@@ -41,7 +41,7 @@ def decode(data: bytes) -> str | Problem:
         return Problem(
             "yaml-encoding",
             f"the byte 0x{data[error.start]:02x} is not UTF-8",
-            position_at(before, len(before)),
+            _position(before, len(before)),
             "save the file as UTF-8",
         )
     if len(text) > MAX_CHARACTERS:
@@ -56,7 +56,7 @@ def decode(data: bytes) -> str | Problem:
         return Problem(
             "yaml-encoding",
             f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
-            position_at(text, bad.start()),
+            _position(text, bad.start()),
             'write it as an escape in double quotes, such as "\\x1b", or remove it',
         )
     return text
@@ -106,9 +106,5 @@ def _too_long(characters: int) -> Problem:
     )
 
 
-def position_at(text: str, offset: int) -> Position:
-    """The line and column of the character at ``offset``."""
-    line, start = 1, 0
-    for found in _LINE_BREAK.finditer(text, 0, offset):
-        line, start = line + 1, found.end()
-    return Position(line, offset - start + 1)
+def _position(text: str, offset: int) -> Position:
+    return Position(*place_of(text, offset))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kestra_sync.checks.ignores import apply_ignores, drop_ignored
 from kestra_sync.checks.policy import weighed
+from kestra_sync.edits import Edit, edited
 from kestra_sync.model import (
     Desired,
     Diagnostic,
@@ -54,8 +55,9 @@ def test_lines_count_in_the_file() -> None:
 
 
 def test_lines_are_mapped_back_from_what_is_sent() -> None:
-    each = desired("# new\nid: a # kestra-sync: ignore[deprecated]\n")
-    each = replace(each, line_map=(0, 0))
+    each = desired("id: a # kestra-sync: ignore[deprecated]\n")
+    edit = Edit(0, 0, b"# new\n")
+    each = replace(each, sent=edited(each.sent, [edit]), steps=((edit,),))
     assert apply_ignores([each], [warning("deprecated", 1)]) == ()
 
 

@@ -10,6 +10,7 @@ import pytest
 from kestra_sync.checks.offline import check_offline
 from kestra_sync.checks.rules import RULES
 from kestra_sync.checks.schema import shown
+from kestra_sync.edits import Edit
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
 from kestra_sync.repo.quote import quoted
 
@@ -34,7 +35,9 @@ def test_places_count_in_the_file() -> None:
 
 def test_places_of_rendered_bytes_are_those_of_the_file() -> None:
     flow = Flow(FLOW, Document("f.yaml", 0, 1, SOURCE))
-    found = check_offline(Desired(flow, b"# added\n" + SOURCE, (0, 0, 1, 2, 3, 4, 5)))
+    found = check_offline(
+        Desired(flow, b"# added\n" + SOURCE, steps=((Edit(0, 0, b"# added\n"),),))
+    )
     assert found[0].position == Position(3, 1)
 
 

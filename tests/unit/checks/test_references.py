@@ -8,6 +8,7 @@ import pytest
 
 from kestra_sync.checks.references import check_cycles, check_dangling, dangling
 from kestra_sync.commands.validate import validate
+from kestra_sync.edits import Edit
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
 from kestra_sync.settings import Settings
@@ -56,8 +57,8 @@ def test_what_is_no_circle() -> None:
 
 def test_places_of_sent_bytes_are_those_of_the_file() -> None:
     ping, pong = _flow("ping", "pong"), _flow("pong", "ping")
-    lines = ping.sent.count(b"\n") + 1
-    sent = Desired(ping.flow, b"# added\n" + ping.sent, (0, *range(lines)))
+    added = Edit(0, 0, b"# added\n")
+    sent = Desired(ping.flow, b"# added\n" + ping.sent, steps=((added,),))
     assert check_cycles([sent, pong]) == check_cycles([ping, pong])
 
 

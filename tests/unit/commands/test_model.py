@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kestra_sync.edits import Edit
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, sha256
 from tests.support.plans import desired, source
 
@@ -16,11 +17,11 @@ def test_places_lead_back_to_the_file() -> None:
     assert same.file_position(Position(2, 5)) == Position(11, 5)
     assert same.sent_sha256 == document.sha256 == sha256(document.data)
     # A line was put in behind the first.
-    longer = Desired(flow, b"one\nnew\ntwo\nthree\n", (0, 0, 1, 2))
+    longer = Desired(flow, b"one\nnew\ntwo\nthree\n", steps=((Edit(4, 4, b"new\n"),),))
     assert longer.file_position(Position(1, 1)) == Position(10, 1)
-    assert longer.file_position(Position(2, 1)) == Position(10, 1)
+    assert longer.file_position(Position(2, 1)) == Position(11, 1)
     assert longer.file_position(Position(3, 4)) == Position(11, 4)
-    assert longer.file_position(Position(99, 1)) == Position(12, 1)
+    assert longer.file_position(Position(99, 1)) == Position(13, 1)
     assert longer.sent_sha256 == sha256(b"one\nnew\ntwo\nthree\n")
 
 

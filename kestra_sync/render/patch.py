@@ -1,0 +1,109 @@
+"""Set and remove values in a document, in its own indentation and quoting; comments stay.
+
+What was written is parsed again and must be exactly what was asked for, else the patch fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kestra_sync.edits import Edits, edited
+from kestra_sync.render.paths import Index, Key, Step, path_text
+from kestra_sync.render.values import same, with_value, without
+from kestra_sync.render.writer import PatchError, Writer
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.nodes import NodeTree, read_nodes
+from kestra_sync.repo.parse import parse
+
+__all__ = ["PatchError", "Patching"]
+
+
+@dataclass(frozen=True)
+class Patching:
+    """A document that is being patched.
+
+    :param value: what ``data`` means.
+    :param steps: the edits so far, one after the other.
+    """
+
+    data: bytes
+    value: Any
+    steps: tuple[Edits, ...] = ()
+
+    @staticmethod
+    def of(data: bytes) -> Patching | None:
+        """``data`` before its first patch; ``None`` if it is not YAML, or not a mapping."""
+        value = _value(data)
+        return Patching(data, value) if isinstance(value, dict) else None
+
+    def set(self, steps: tuple[Step, ...], value: Any) -> Patching | None:
+        """The document with ``value`` at ``steps``; ``None`` if there is no such place.
+
+        :raises PatchError: it cannot be written there.
+        """
+        expected = with_value(self.value, steps, value)
+        if expected is None:
+            return None
+        if same(expected[0], self.value):
+            return self
+        for literals in (True, False):  # an indented comment behind a block scalar is part of it
+            writer = Writer(self._tree(), literals=literals)
+            writer.set(steps, value)
+            patched = self._after(writer, expected[0])
+            if patched is not None:
+                return patched
+        raise _not_written(steps)
+
+    def unset(self, steps: tuple[Step, ...]) -> Patching | None:
+        """The document without what is at ``steps``; ``None`` if it is not there.
+
+        :raises PatchError: it cannot be removed.
+        """
+        expected = without(self.value, steps)
+        if expected is None:
+            return None
+        writer = Writer(self._tree())
+        writer.unset(steps)
+        patched = self._after(writer, expected[0])
+        if patched is None:
+            raise _not_written(steps)
+        return patched
+
+    def with_triggers(self, on: bool) -> Patching:
+        """Every trigger of the flow disabled, or each that is disabled enabled.
+
+        :raises PatchError: that cannot be written.
+        """
+        patched = self
+        triggers = self.value.get("triggers")
+        for number, trigger in enumerate(triggers if isinstance(triggers, list) else ()):
+            if not isinstance(trigger, dict) or (on and not trigger.get("disabled")):
+                continue
+            at = (Key("triggers"), Index(number), Key("disabled"))
+            patched = patched.set(at, not on) or patched
+        return patched
+
+    def _tree(self) -> NodeTree:
+        tree = read_nodes(self.data)
+        if tree is None:
+            raise PatchError("the document cannot be read")
+        return tree
+
+    def _after(self, writer: Writer, expected: Any) -> Patching | None:
+        edits = tuple(sorted(writer.edits))
+        data = edited(self.data, edits)
+        if not same(_value(data), expected):
+            return None
+        return replace(self, data=data, value=expected, steps=(*self.steps, edits))
+
+
+def _not_written(steps: tuple[Step, ...]) -> PatchError:
+    return PatchError(
+        f"`{path_text(steps)}` cannot be changed in this file without changing more than that"
+    )
+
+
+def _value(data: bytes) -> Any:
+    parsed = parse(data, tolerant=True)
+    return parsed.value if isinstance(parsed, ParsedDocument) else None
