@@ -2,7 +2,7 @@
 
 Only the command line turns them into messages and exit codes; every other module raises them
 or lets them pass. What the server says is a tree of its own below :class:`KestraSyncError`, in
-:mod:`kestra_sync.kestra.errors`.
+:mod:`kestra_sync.client.errors`.
 """
 
 from __future__ import annotations

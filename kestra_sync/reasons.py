@@ -80,7 +80,7 @@ class Reason(ReasonTable):
     """The table. The names are stable in the JSON."""
 
     NEW = "new", Traits()
-    RECREATED = "recreated", Traits("deleted on the server, will be created again", gone=True)
+    RECREATED = "recreated", Traits("deleted on the server, will be recreated", gone=True)
     CHANGED = "changed", Traits()
     DRIFT = (
         "drift",
@@ -106,8 +106,8 @@ class Reason(ReasonTable):
     TAKE_OVER = (
         "take-over",
         Traits(
-            "not ours yet, will be taken over",
-            refused="not deployed from here and different on the server, refused",
+            "not owned yet, will be taken over",
+            refused="not in the inventory and different on the server, refused",
             perhaps_theirs=True,
         ),
     )
@@ -120,7 +120,7 @@ class Reason(ReasonTable):
     ADOPT = (
         "adopt",
         Traits(
-            "in sync, will be recorded as ours",
+            "in sync, will be adopted",
             perhaps_theirs=True,
             recording=Recording.RENEW,
             group=1,
@@ -129,17 +129,17 @@ class Reason(ReasonTable):
     KEPT_OFF = (
         "kept-off",
         Traits(
-            "switched off on the server, kept off",
+            "disabled on the server, kept disabled",
             perhaps_theirs=True,
             recording=Recording.RENEW,
             group=2,
-            differs="kept off",
+            differs="kept disabled",
         ),
     )
     RE_ENABLED = (
         "re-enabled",
         Traits(
-            "switched off on the server, will be switched on again",
+            "disabled on the server, will be re-enabled",
             alert=Alert.DRIFT,
             perhaps_theirs=True,
         ),
@@ -150,7 +150,7 @@ class Reason(ReasonTable):
             "drift: edited on the server, left alone",
             alert=Alert.DRIFT,
             edited=True,
-            differs="edited there and left so",
+            differs="edited on the server and kept",
         ),
     )
     PROTECTED = (
@@ -160,7 +160,7 @@ class Reason(ReasonTable):
     DROPPED = (
         "dropped",
         Traits(
-            "gone on both sides, the record will be dropped",
+            "deleted on both sides, will be removed from the inventory",
             gone=True,
             listed=True,
             recording=Recording.DROP,
@@ -170,7 +170,7 @@ class Reason(ReasonTable):
     FOREIGN = (
         "foreign",
         Traits(
-            "on the server but not in Git, not ours, left alone",
+            "on the server but not in Git, not owned, left alone",
             only_there=True,
             recording=Recording.DROP,
             group=6,

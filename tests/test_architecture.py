@@ -22,28 +22,28 @@ _VALUES = {"edits", "errors", "model", "observer", "reasons", "settings", "safe"
 #: Part → the parts that it may import beyond the values. The stages stand in the order of the
 #: line that data takes, and none imports a later one.
 _ALLOWED: dict[str, set[str]] = {
-    "kestra": set(),
+    "client": set(),
     "repo": set(),
     "render": {"repo", "plan"},  # the patterns that select flows
     "config": {"repo", "checks", "plan"}, # the choices and rules that it names
-    "inventory": {"kestra"},
-    "live": {"kestra", "repo"},
+    "inventory": {"client"},
+    "live": {"client", "repo"},
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
-    "apply": {"kestra", "live", "inventory", "plan"},
+    "apply": {"client", "live", "inventory", "plan"},
     # Of each kind of resource: reading, checking, writing and showing it.
-    "kinds": {"kestra", "repo", "live", "checks", "plan"},
-    "smoke": {"kestra", "repo"},
+    "kinds": {"client", "repo", "live", "checks", "plan"},
+    "smoke": {"client", "repo"},
     # Renders the values of every stage and the results of the commands.
     "report": {"repo", "config", "checks", "inventory", "plan", "apply", "smoke", "commands"},
     # Everything but the rendering.
     "commands": {
-        "config", "kestra", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
+        "config", "client", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
         "apply", "smoke",
     },
-    "cli": {"kestra", "config", "inventory", "commands", "plan", "report"},
+    "cli": {"client", "config", "inventory", "commands", "plan", "report"},
     # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
-    "ci": {"kestra", "cli", "report", "repo"},
+    "action": {"client", "cli", "report", "repo"},
 }  # fmt: skip
 
 #: The values themselves import only each other; ``settings`` also names choices of ``plan``.
@@ -63,14 +63,14 @@ _ENTRY_POINTS = {"__init__", "__main__"}
 
 #: Library → the only part that knows it.
 _OWNERS = {
-    "click": "cli", "requests": "kestra", "dotenv": "kestra", "ruamel": "repo", "jinja2": "report",
+    "click": "cli", "requests": "client", "dotenv": "client", "ruamel": "repo", "jinja2": "report",
 }  # fmt: skip
 
 #: The methods of the client that change a server, and whose they are.
 _WRITES = {"create", "update", "delete", "put", "kill"}
 _RESOURCES = {"flows", "kv", "executions", "files"}
 #: ``kinds`` has the writes, which ``apply`` calls.
-_WRITERS = {"apply", "smoke", "kestra", "kinds"}
+_WRITERS = {"apply", "smoke", "client", "kinds"}
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ _FILE_CALLS = {
     "copy2", "copytree", "move", "dotenv_values", "load_dotenv", "FileIO",
 }  # fmt: skip
 #: Who may: the one module; what runs before there is a package; the standard streams (/dev/null).
-_OPENERS = {"safe/paths.py", "ci/install.py", "cli/streams.py"}
+_OPENERS = {"safe/paths.py", "action/install.py", "cli/streams.py"}
 #: Calls of these names that open nothing: parts of the package, a zip in memory, text in memory.
 _NO_FILES = re.compile(
     r"files\('kestra_sync.*|resources\.files\(.*|archive\.open|\(files\(.*|entries\.remove"

@@ -19,9 +19,9 @@ from kestra_sync.apply.run import Tally, run
 from kestra_sync.apply.steps import LOST_LOCK, Client, Done, Pace, Prove, Steps
 from kestra_sync.apply.strike import Struck
 from kestra_sync.apply.writer import Writer
+from kestra_sync.client.errors import KestraError
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.read import read_inventory
-from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Change, Plan
 from kestra_sync.observer import Observer, Unfailing
 from kestra_sync.plan.levels import levels

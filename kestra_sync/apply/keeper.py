@@ -15,12 +15,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from kestra_sync.client.errors import KestraError
+from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import Place, read_inventory
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.errors import KestraError
-from kestra_sync.kestra.values import KvKey
 
 _DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
 _RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
@@ -29,7 +29,7 @@ _RUN_TTL = "P7D"
 
 
 class KvWrites(Protocol):
-    """The calls of :class:`kestra_sync.kestra.kv.Kv` that this module needs."""
+    """The calls of :class:`kestra_sync.client.kv.Kv` that this module needs."""
 
     def get(self, namespace: str, key: str) -> Any: ...
 

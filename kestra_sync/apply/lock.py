@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kestra_sync.apply.keeper import now
+from kestra_sync.client.errors import Gone, KestraError, NotFound
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import Place
-from kestra_sync.kestra.errors import Gone, KestraError, NotFound
 
 LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class LockedError(ConflictError):
 
 
 class KvLocks(Protocol):
-    """The calls of :class:`kestra_sync.kestra.kv.Kv` that the lock needs."""
+    """The calls of :class:`kestra_sync.client.kv.Kv` that the lock needs."""
 
     def get(self, namespace: str, key: str) -> Any: ...
 

@@ -10,12 +10,12 @@ from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.rollback import Undo
 from kestra_sync.apply.steps import Client, Done, Pace
 from kestra_sync.apply.strike import Struck, give_back, strike
+from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.others import Others, read_others
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import FlowId, Plan
 
 

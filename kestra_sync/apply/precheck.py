@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.kestra.values import FlowSummary
+from kestra_sync.client.values import FlowSummary
 from kestra_sync.model import Action, Change, Scope
 
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from kestra_sync.apply.keeper import Keeper, KvWrites, now
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place, server_of
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
 from kestra_sync.reasons import Recording
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.writer import FlowWrites, Writer
+from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.model import Action, Change, FlowId, Live, StrEnum
 from kestra_sync.observer import Observer, Unfailing
 

@@ -14,7 +14,7 @@ from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, roll_back
 from kestra_sync.apply.run import Tally
 from kestra_sync.apply.verify import verify
-from kestra_sync.kestra.errors import KestraError
+from kestra_sync.client.errors import KestraError
 from kestra_sync.model import Change
 from kestra_sync.observer import Observer
 
@@ -24,7 +24,7 @@ LOST_LOCK = "the lock was released during this run: another apply may have writt
 
 
 class Client(Protocol):
-    """The parts of :class:`kestra_sync.kestra.client.KestraClient` that an apply needs."""
+    """The parts of :class:`kestra_sync.client.client.KestraClient` that an apply needs."""
 
     @property
     def flows(self) -> Any: ...

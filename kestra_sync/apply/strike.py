@@ -9,11 +9,11 @@ from typing import Any
 
 from kestra_sync.apply.keeper import KvWrites, OvertakenError
 from kestra_sync.apply.lock import Lock
+from kestra_sync.client.errors import Gone, NotFound
+from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of
 from kestra_sync.inventory.read import Place
-from kestra_sync.kestra.errors import Gone, NotFound
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import FlowId
 
 

@@ -13,12 +13,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.kestra.errors import AlreadyExists, KestraError, NotFound
+from kestra_sync.client.errors import AlreadyExists, KestraError, NotFound
 from kestra_sync.model import Action, Change, FlowId, Live
 
 
 class FlowWrites(Protocol):
-    """The calls of :class:`kestra_sync.kestra.flows.Flows` that this module needs."""
+    """The calls of :class:`kestra_sync.client.flows.Flows` that this module needs."""
 
     def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
 

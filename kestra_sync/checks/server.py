@@ -15,7 +15,7 @@ from kestra_sync.repo.flows import parse_source
 
 
 class Verdict(Protocol):
-    """What the server answers for one source; see :class:`kestra_sync.kestra.flows.Validation`."""
+    """What the server answers for one source; see :class:`kestra_sync.client.flows.Validation`."""
 
     @property
     def constraints(self) -> tuple[str, ...]: ...

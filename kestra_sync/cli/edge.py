@@ -15,8 +15,8 @@ import click
 from kestra_sync import __version__
 from kestra_sync.cli.main import main
 from kestra_sync.cli.streams import for_stream, guarded
+from kestra_sync.client.credentials import known_secrets
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.safe.paths import write_temporary
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.safe.text import harmless

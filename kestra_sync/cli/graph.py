@@ -41,7 +41,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
     type=click.Choice(_FORMATS),
     default="text",
     show_default=True,
-    help="What goes to stdout.",
+    help="Format of stdout.",
 )
 @option(
     "-o",
@@ -67,8 +67,8 @@ def command(
     drawn as solid lines, flow triggers as dashed lines. --only and --exclude select flows; flows
     that they refer to, or that refer to them, are shown as well.
     """
+    from kestra_sync.client.credentials import has_url
     from kestra_sync.commands.graph import graph
-    from kestra_sync.kestra.credentials import has_url
 
     output = Output.of("graph", output_format=output_format, color="auto", verbose=verbose)
     wanted = parse_outputs(outputs, output_format, _FORMATS)

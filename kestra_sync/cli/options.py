@@ -263,9 +263,9 @@ def settings_from(
     :param offline: no server is asked, so it does not matter which.
     :raises UsageError: the configuration cannot be used, or does not fit the options.
     """
+    from kestra_sync.client.credentials import check_one_server, from_environment
     from kestra_sync.config.config import load_config
     from kestra_sync.config.merge import settings_from_config
-    from kestra_sync.kestra.credentials import check_one_server, from_environment
 
     config = load_config(config_path, environment)
     variables = from_environment(env_file)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kestra_sync.cli.streams import for_stream
+from kestra_sync.client.credentials import known_secrets
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.credentials import known_secrets
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, Span, Style, line, write
@@ -135,7 +135,7 @@ class Output:
                 step()
             except (Exception, KeyboardInterrupt) as error:
                 said = str(error) or "interrupted"
-                words = f"the report is not complete ({type(error).__name__}: {said})"
+                words = f"the report is incomplete ({type(error).__name__}: {said})"
                 self.message([line(Span("warning: ", Style.WARNING), words)])
         return code
 

@@ -45,10 +45,10 @@ def parse_outputs(
         name, _, path = each.partition("=")
         if name not in known or not path:
             raise UsageError(
-                f"-o {each}: FORMAT=PATH is needed", remedy=f"formats are {', '.join(known)}"
+                f"-o {each}: expected FORMAT=PATH", remedy=f"formats: {', '.join(known)}"
             )
         if any(path == other.path for other in wanted):
-            raise UsageError(f"-o {each}: another report goes to {path} already")
+            raise UsageError(f"-o {each}: {path} is already used by another report")
         if path == STDOUT and stream_format != "text":
             raise UsageError(f"-o {each}: stdout is taken by --format {stream_format}")
         if path != STDOUT:

@@ -14,8 +14,8 @@ from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import line
 
 if TYPE_CHECKING:
+    from kestra_sync.client.execution import Execution
     from kestra_sync.commands.run_flow import Hears
-    from kestra_sync.kestra.execution import Execution
 
 
 @click.command("run")

@@ -31,5 +31,5 @@ def show_plan(output: Output, result: PlanResult, *, context: int) -> None:
         output.message(diagnostic_lines(result.diagnostics))
     if result.invalid:
         found = counts(result.diagnostics)
-        output.message([line(Span(f"Nothing can be applied: {found} in the files.", Style.ERROR))])
+        output.message([line(Span(f"Nothing can be applied: {found} in files.", Style.ERROR))])
     output.message(refusal_lines(result.refusals))

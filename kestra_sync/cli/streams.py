@@ -88,7 +88,7 @@ class Stream:
         if isinstance(error, BrokenPipeError):
             raise error
         reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"the standard output cannot be written: {reason}") from error
+        raise OutputError(f"cannot write to standard output: {reason}") from error
 
     def _discard(self) -> None:
         """Let what is buffered go nowhere: Python writes it once more when it exits."""

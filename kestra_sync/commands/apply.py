@@ -15,7 +15,7 @@ from kestra_sync.settings import Settings
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
     from kestra_sync.apply.rollback import Restored
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
     from kestra_sync.smoke.result import SmokeResult
 
 #: Shown the plan before anything is written; false keeps it from being carried out.

@@ -20,7 +20,7 @@ from kestra_sync.smoke.selection import calls_from
 from kestra_sync.smoke.start import declared_inputs
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 
 class SmokeAfter:

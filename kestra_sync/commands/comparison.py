@@ -17,9 +17,9 @@ from kestra_sync.safe.names import is_flow_id
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
+    from kestra_sync.client.client import KestraClient
     from kestra_sync.commands.ownership import Ownership
     from kestra_sync.inventory.others import Others
-    from kestra_sync.kestra.client import KestraClient
 
 
 @dataclass(frozen=True)

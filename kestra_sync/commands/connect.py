@@ -8,7 +8,7 @@ from kestra_sync.model import Target
 from kestra_sync.settings import Connection
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 
 def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:
@@ -18,7 +18,7 @@ def connect(connection: Connection, parallelism: int | None = None) -> KestraCli
 
     :raises UsageError: without a URL, or with credentials that make no sense.
     """
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
     return KestraClient(
         connection.url,

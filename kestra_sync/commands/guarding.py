@@ -11,9 +11,9 @@ from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, 
 from kestra_sync.settings import OnFirstContact, Prune, Settings
 
 if TYPE_CHECKING:
+    from kestra_sync.client.server import ServerInfo
     from kestra_sync.commands.comparison import Comparison
     from kestra_sync.commands.ownership import Ownership
-    from kestra_sync.kestra.server import ServerInfo
     from kestra_sync.repo.git import GitError
     from kestra_sync.repo.incomplete import Incomplete
 

@@ -17,7 +17,7 @@ def log_lines(
     """The lines of the log, with secrets masked; with ``follow`` until the execution is over.
 
     :param min_level: leave out what is below, such as ``WARN``.
-    :raises NotFound: there is no such execution.
+    :raises NotFound: no such execution.
     :raises KestraError: the server cannot be reached.
     """
     masker = Masker()

@@ -29,7 +29,7 @@ from kestra_sync.render import render
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 
 @dataclass(frozen=True)

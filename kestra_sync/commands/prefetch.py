@@ -12,8 +12,8 @@ from kestra_sync.model import Scope
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
-    from kestra_sync.kestra.server import ServerInfo
+    from kestra_sync.client.client import KestraClient
+    from kestra_sync.client.server import ServerInfo
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Prefetch:
 
 def prefetch(client: KestraClient, settings: Settings) -> Prefetch:
     """Send the requests, and do not wait."""
-    from kestra_sync.kestra.parallel import in_background
+    from kestra_sync.client.parallel import in_background
 
     def read(scope: Scope) -> Ownership | None:
         if not settings.name:

@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import NotFound
 from kestra_sync.commands.connect import connect
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import NotFound
 from kestra_sync.live.unusable import RULE
 from kestra_sync.model import Base, Change, Diagnostic, FlowId
 from kestra_sync.observer import SILENT, Observer

@@ -11,8 +11,8 @@ from kestra_sync.inventory.others import name_of
 from kestra_sync.model import Diagnostic, FlowId, Plan, RecordChange, Severity
 
 if TYPE_CHECKING:
+    from kestra_sync.client.client import KestraClient
     from kestra_sync.inventory.others import Others
-    from kestra_sync.kestra.client import KestraClient
 
 
 def record_changes(

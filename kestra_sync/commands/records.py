@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.lock import Holder, read_holder, unlock
+from kestra_sync.client.client import KestraClient
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.ownership import place_of
 from kestra_sync.errors import ExitCode, RefusedError, UsageError
@@ -23,7 +24,6 @@ from kestra_sync.inventory.read import (
     in_common,
     read_inventory,
 )
-from kestra_sync.kestra.client import KestraClient
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.settings import Settings
 

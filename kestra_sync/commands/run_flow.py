@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kestra_sync.client.errors import KestraError
+from kestra_sync.client.execution import Execution
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.kestra.errors import KestraError
-from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.settings import Settings
@@ -23,7 +23,7 @@ from kestra_sync.smoke.server import page_of
 from kestra_sync.smoke.start import look_at, unknown_inputs
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.interrupt import held_back
+from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.origin import origin
-from kestra_sync.kestra.errors import KestraError
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.selection import selected
@@ -26,7 +26,7 @@ from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
 from kestra_sync.smoke.start import look_at, unknown_inputs
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 #: For the command line, which shows the progress of each execution.
 __all__ = [

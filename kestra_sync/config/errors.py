@@ -18,7 +18,7 @@ class ConfigError(UsageError):
         self.path = path
         self.diagnostics = tuple(sorted(diagnostics, key=lambda each: each.sort_key))
         number = len(self.diagnostics)
-        head = f"{path} cannot be used: {number} error{'s' if number > 1 else ''}"
+        head = f"{path} is not valid: {number} error{'s' if number > 1 else ''}"
         super().__init__("\n".join([head, *map(_line, self.diagnostics)]))
 
 

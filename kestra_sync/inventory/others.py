@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kestra_sync.client.errors import Gone, NotCredible, NotFound
+from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.read import PREFIX, SEARCH, KvReads, Place
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Base, FlowId, Scope
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from kestra_sync.client.errors import Gone, NotCredible, NotFound
+from kestra_sync.client.values import KvKey
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import InventoryError, from_json
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import Scope, Target
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _PAUSES = (0.3, 0.9)
 
 
 class KvReads(Protocol):
-    """The reads of :class:`kestra_sync.kestra.kv.Kv` that this module needs."""
+    """The reads of :class:`kestra_sync.client.kv.Kv` that this module needs."""
 
     def get(self, namespace: str, key: str) -> Any: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.model import Base, Desired, Diagnostic, Kind, Live, ResourceId, Skipped
 from kestra_sync.plan.diff import Hunk
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
-from kestra_sync.kestra.errors import NotFound
+from kestra_sync.client.errors import NotFound
 from kestra_sync.live.snapshot import FlowReads
 from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 

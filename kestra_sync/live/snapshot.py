@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Protocol
 
-from kestra_sync.kestra.values import FlowSummary
+from kestra_sync.client.values import FlowSummary
 from kestra_sync.model import FlowId, Live, Scope, sha256
 from kestra_sync.repo.identify import identify_source
 from kestra_sync.safe.names import is_flow_id
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FlowReads(Protocol):
-    """The reads of :class:`kestra_sync.kestra.flows.Flows` that this stage needs."""
+    """The reads of :class:`kestra_sync.client.flows.Flows` that this stage needs."""
 
     def export(self, scope: Scope | None) -> tuple[bytes, ...]: ...
 

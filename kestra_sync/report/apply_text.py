@@ -29,7 +29,7 @@ def outcome_lines(
     """The lists of what went wrong or was not attempted, then one line that counts everything."""
     for status, words, style in (
         (Status.FAILED, "Failed", Style.ERROR),
-        (Status.CONFLICT, "In conflict with somebody else's writes", Style.ALERT),
+        (Status.CONFLICT, "Conflicts with writes by others", Style.ALERT),
         (Status.NOT_ATTEMPTED, "Not attempted", Style.DIM),
     ):
         found = [each for each in outcomes if each.status is status]
@@ -51,7 +51,7 @@ def outcome_lines(
     if restored:
         yield from _restored_lines(restored)
     elif not good:
-        yield line("Run the same command again: it goes on with what is left.")
+        yield line("Run the same command again to apply the rest.")
 
 
 def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
@@ -67,7 +67,8 @@ def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
 
 
 def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> str:
-    """``Applied: 2 created, 1 updated.``; after a failure ``Applied in part`` and what was not."""
+    """``Applied: 2 created, 1 updated.``; after a failure ``Partially applied`` and what was
+    not."""
     parts = []
     for action, words in _WORDS.items():
         number = sum(
@@ -89,7 +90,7 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
     elif applied == len(outcomes):
         lead = "Applied"
     else:
-        lead = "Applied in part" if applied else "Nothing applied"
+        lead = "Partially applied" if applied else "Nothing applied"
     return f"{lead}: {', '.join(parts) or 'nothing'}."
 
 

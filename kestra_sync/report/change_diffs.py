@@ -33,7 +33,7 @@ def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Di
         found.append(Diff("", _of_plan(report, change, whole)))
         if is_conflict(change) and change.base is not None and change.before:
             hunks = diff_sources(change.base, change.before, context=report.context)
-            found.append(Diff("What was edited on the server since the last apply", hunks))
+            found.append(Diff("Edited on the server since the last apply", hunks))
     return tuple(each for each in found if each.hunks)
 
 

@@ -238,5 +238,5 @@ def _plan_lines(result: PlanResult, context: int, verbose: bool) -> Iterator[Lin
     yield from diagnostic_lines(result.diagnostics)
     if result.invalid:
         found = counts(result.diagnostics)
-        yield line(Span(f"Nothing can be applied: {found} in the files.", Style.ERROR))
+        yield line(Span(f"Nothing can be applied: {found} in files.", Style.ERROR))
     yield from refusal_lines(result.refusals)

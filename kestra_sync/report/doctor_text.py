@@ -29,7 +29,7 @@ def doctor_lines(diagnosis: Diagnosis) -> Iterator[Line]:
             yield line(Span(f"           {'':<{width}}{each.remedy}", Style.DIM))
     yield BLANK
     if diagnosis.exit_code is ExitCode.OK and diagnosis.stops_apply:
-        yield line(Span("Ready to plan, not to apply: see above.", Style.WARNING))
+        yield line(Span("Ready to plan, but not to apply: see above.", Style.WARNING))
     elif diagnosis.exit_code is ExitCode.OK:
         yield line(Span("Ready to plan and apply.", Style.GOOD))
     else:

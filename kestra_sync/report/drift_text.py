@@ -33,7 +33,7 @@ def drift_lines(
             yield from diff_lines(diffs.get(each.flow_id, ()), indent=6)
     if kept_off:
         yield BLANK
-        words_ = f"  {plural(len(kept_off), 'flow')} switched off on the server, kept off:"
+        words_ = f"  {plural(len(kept_off), 'flow')} disabled on the server and kept disabled:"
         yield line(Span(words_, Style.DIM))
         for each in kept_off:
             yield line(Span(f"    {each.flow_id}", Style.DIM))
@@ -41,7 +41,7 @@ def drift_lines(
     verdict = (
         f"Drift: {plural(len(drifted), 'flow')} changed on the server since the last apply."
         if drifted
-        else "No drift: the server holds what was applied last."
+        else "No drift: the server matches the last apply."
     )
     yield line(Span(verdict, Style.ALERT if drifted else Style.GOOD))
 
@@ -55,7 +55,7 @@ def words(change: Change) -> str:
     if change.before is None:
         return "deleted on the server"
     if change.reason is Reason.KEPT_OFF:
-        return "switched off on the server"
+        return "disabled on the server"
     if change.base is None and change.desired is None:
         return "edited on the server (no longer in Git)"
     return "edited on the server"

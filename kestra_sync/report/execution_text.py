@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _LEVELS = {"ERROR": Style.ERROR, "WARN": Style.WARNING, "DEBUG": Style.DIM, "TRACE": Style.DIM}
 _OUTPUT = 2000
 _WAITING = {
-    "PAUSED": "it waits for somebody to resume it",
-    "BREAKPOINT": "it has halted at a breakpoint",
-    "QUEUED": "it waits for other executions of its flow to end",
+    "PAUSED": "it is waiting to be resumed",
+    "BREAKPOINT": "it is suspended at a breakpoint",
+    "QUEUED": "it is waiting for other executions of its flow to end",
 }
 
 
@@ -38,10 +38,10 @@ def ran_lines(ran: Ran) -> Iterator[Line]:
     state = execution.state if ran.waited else "started"
     yield line(Span(state, style), "   ", "   ".join(columns))
     if ran.waited and not execution.is_final:
-        why = _WAITING.get(execution.state, "it is not over yet")
-        yield line(f"  {why}; it goes on without us")
+        why = _WAITING.get(execution.state, "it has not finished yet")
+        yield line(f"  {why}; it keeps running")
     if execution.state == "WARNING":
-        yield line("  it ended with a warning, which is no failure here")
+        yield line("  it ended with a warning, which does not count as a failure")
     if execution.outputs:
         yield line("  outputs:")
     for name, value in execution.outputs.items():

@@ -12,10 +12,10 @@ _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 #: The rules of findings that are no diagnostics, and what they mean.
 RULES = {
-    "drift": "Somebody edited the flow on the server",
+    "drift": "The flow was edited on the server",
     "apply-failed": "The flow could not be written",
-    "rollback-failed": "What was written could not be taken back",
-    "smoke": "A smoke test has failed",
+    "rollback-failed": "A write could not be rolled back",
+    "smoke": "A smoke test failed",
 }
 
 

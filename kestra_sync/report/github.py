@@ -43,7 +43,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
     if left:
         yield command(
             "notice",
-            f"{' and '.join(left)} more, see the log or the report",
+            f"{' and '.join(left)} more; see the log or the report",
             title=f"kestra-sync {report.command}",
         )
 

@@ -99,8 +99,8 @@ def assemble(parts: Parts, cut: Cut) -> str:
     left = len(parts.diffs) - cut.diffs
     if left:
         blocks.append(
-            f"… {plural(left, 'diff')} left out to keep this within its limit:"
-            " the log, the JSON and the HTML report have them all."
+            f"… {plural(left, 'diff')} omitted because of the size limit: see the log, the JSON "
+            f"or the HTML report."
         )
     if parts.problems.rows:
         blocks += ["#### Problems", parts.problems.text(cut.problems)]
@@ -145,10 +145,10 @@ def _head(report: Report) -> Iterator[str]:
     if edited and report.drifted is None and not report.outcomes:
         named = "flow was" if len(edited) == 1 else "flows were"
         kept = [each for each in edited if is_conflict(each)]
-        doing = "see the conflict below" if kept else "an apply takes that back"
+        doing = "see the conflict below" if kept else "an apply reverts this"
         yield _alert("WARNING", [f"{len(edited):,} {named} edited on the server; {doing}."])
     if report.plan is not None and report.plan.partial:
-        yield _alert("NOTE", ["Only part of the repository was looked at, so nothing is deleted."])
+        yield _alert("NOTE", ["Partial run: nothing is deleted."])
 
 
 def verdict(report: Report) -> str:
@@ -164,7 +164,7 @@ def verdict(report: Report) -> str:
         return smoke_summary(report.smoke)
     if report.drifted is not None and report.plan is not None:
         if not report.drifted:
-            return "No drift: the server holds what was applied last."
+            return "No drift: the server matches the last apply."
         return f"Drift: {plural(len(report.drifted), 'flow')} changed on the server."
     if report.plan is not None:
         return summary(report.plan)
@@ -274,7 +274,7 @@ def _graph(report: Report) -> str:
     if graph is None:
         return ""
     drawing = fenced(mermaid(graph).splitlines(), "mermaid")
-    summary_ = "<details><summary>What the changed flows run, and what runs them</summary>"
+    summary_ = "<details><summary>Dependencies of the changed flows</summary>"
     return f"{summary_}\n\n{drawing}\n\n</details>"
 
 

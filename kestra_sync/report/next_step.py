@@ -24,18 +24,18 @@ def next_step(report: Report) -> NextStep | None:
     if report.failure is not None:
         return NextStep(report.failure.remedy) if report.failure.remedy else None
     if code is ExitCode.INVALID:
-        return NextStep("mend the files, and look at them without a server:", _validate(report))
+        return NextStep("fix the files, and check them without a server:", _validate(report))
     if report.refusals:
         return None  # each says for itself what to do
     if report.command == "plan" and report.plan and report.plan.changes_anything:
-        return NextStep("carry out exactly this plan:", _apply(report, expect=True))
+        return NextStep("apply exactly this plan:", _apply(report, expect=True))
     if report.command == "drift" and report.drifted:
-        return NextStep("see what an apply makes of it:", _command("plan", report))
+        return NextStep("see what an apply would change:", _command("plan", report))
     if report.smoke is not None and report.smoke.red:
-        return NextStep("look at the tests that have failed, and mend the flows.")
+        return NextStep("check the failed tests, and fix the flows.")
     left = any(each.status.value != "applied" for each in report.outcomes or ())
     if left and not report.restored:
-        return NextStep("the same command again goes on with what is left:", _apply(report))
+        return NextStep("run the same command again to apply the rest:", _apply(report))
     return None
 
 

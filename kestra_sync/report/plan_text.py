@@ -68,8 +68,8 @@ def plan_lines(
     if plan.partial:
         yield BLANK
         yield line(
-            Span("Partial: ", Style.WARNING),
-            "only part of the repository was looked at, so nothing is deleted.",
+            Span("Partial run: ", Style.WARNING),
+            "nothing is deleted.",
         )
     yield BLANK
     yield line(Span(summary(plan), Style.HEADING))

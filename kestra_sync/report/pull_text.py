@@ -37,9 +37,9 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
         verb = "Would pull" if dry_run else "Pulled"
         yield line(Span(f"{verb} {plural(taken, 'flow')}{left}.", Style.HEADING))
     elif flows:
-        yield line(Span(f"Nothing to pull: nothing changed on the server{left}.", Style.GOOD))
+        yield line(Span(f"Nothing to pull: no changes on the server{left}.", Style.GOOD))
     else:
-        yield line(Span("Nothing to pull: the files hold what the server holds.", Style.GOOD))
+        yield line(Span("Nothing to pull: the files match the server.", Style.GOOD))
     yield from _next_steps(count, dry_run=dry_run)
 
 

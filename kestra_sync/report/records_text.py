@@ -33,7 +33,7 @@ def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
     """The runs, the newest first."""
     runs = list(reversed(inventory.history)) if inventory is not None else []
     if not runs:
-        yield line(f"No apply of {place.name!r} is recorded in {place.namespace}.")
+        yield line(f"No applies of {place.name!r} recorded in {place.namespace}.")
         return
     rows = [("when", "commit", "branch", "by", "result", "changes")]
     for run in runs:
@@ -65,11 +65,13 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     """The flows we own, with where they came from, and where the record is."""
     inventory = found.inventory
     if inventory is None:
-        yield line(f"There is no inventory {found.wanted.name!r} in {found.wanted.namespace} yet.")
+        yield line(
+            f"Inventory {found.wanted.name!r} in {found.wanted.namespace} does not exist yet."
+        )
         for other in found.similar:
             yield line(
-                f"There is {other.place.full_name!r} in {other.place.namespace}, of this"
-                f" repository, with {plural(len(other.inventory.resources), 'flow')}."
+                f"This repository has {other.place.full_name!r} in {other.place.namespace}, with "
+                f"{plural(len(other.inventory.resources), 'flow')}."
             )
         return
     last = inventory.history[-1] if inventory.history else None
@@ -84,14 +86,14 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     if found.moves:
         yield line(
             Span("misplaced: ", Style.WARNING),
-            f"it belongs in {found.wanted.namespace}; the next apply moves it there",
+            f"it should be in {found.wanted.namespace}; the next apply moves it there",
         )
     if inventory.intent is not None:
         count = plural(len(inventory.intent.writes), "write")
         yield line(
             Span("unfinished: ", Style.WARNING),
-            f"a run of {inventory.intent.time} meant to do {count} and did not come to its end;"
-            " run apply again",
+            f"a run started at {inventory.intent.time} with {count} did not finish; run apply "
+            f"again",
         )
     if not inventory.resources:
         return
@@ -100,7 +102,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     for key in sorted(inventory.resources):
         each = inventory.resources[key]
         revision = "-" if each.revision is None else str(each.revision)
-        rows.append((str(key), revision, each.path, "kept off" if each.kept_off else ""))
+        rows.append((str(key), revision, each.path, "kept disabled" if each.kept_off else ""))
     yield from table(rows)
 
 

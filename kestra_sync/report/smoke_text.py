@@ -19,8 +19,8 @@ _SIGNS = {
 _WORDS = {
     Verdict.PASSED: "passed",
     Verdict.FAILED: "failed",
-    Verdict.TIMED_OUT: "out of time",
-    Verdict.ERROR: "could not be run",
+    Verdict.TIMED_OUT: "timed out",
+    Verdict.ERROR: "could not run",
     Verdict.INTERRUPTED: "interrupted",
     Verdict.SKIPPED: "skipped",
 }
@@ -98,7 +98,7 @@ def _evidence(run: SmokeRun) -> Iterator[Line]:
         yield line(_PAD, Span(problem, Style.WARNING))
     if run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR) and run.spec.path:
         at = f":{run.spec.position.line}" if run.spec.position else ""
-        yield line(_PAD, Span(f"as written in {run.spec.path}{at}", Style.DIM))
+        yield line(_PAD, Span(f"defined in {run.spec.path}{at}", Style.DIM))
 
 
 def evidence_lines(

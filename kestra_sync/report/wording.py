@@ -117,18 +117,18 @@ def _writes(plan: Plan) -> list[str]:
 
 
 def _nothing_to_do(plan: Plan) -> str:
-    where = "looked at" if plan.partial else "in Git"
+    selected = "selected " if plan.partial else ""
     if not plan.flows:
-        return f"No flows {where}."
+        return "No flows selected." if plan.partial else "No flows in Git."
     others = {
         reason.traits.differs: number
         for reason in Reason
         if reason.traits.differs
         and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
-    flows = f"{plural(plan.flows, 'flow')} {where}"
+    flows = plural(plan.flows, f"{selected}flow")
     if not others:
-        return f"{flows}, all as on the server."
+        return f"{flows} is up to date." if plan.flows == 1 else f"All {flows} are up to date."
     same = plan.flows - sum(others.values())
     differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
-    return f"{flows}: {same:,} as on the server, {differ}."
+    return f"{same:,} of {flows} up to date, {differ}."

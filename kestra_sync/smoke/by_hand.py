@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
+from kestra_sync.client.execution import Execution
 from kestra_sync.errors import UsageError
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
-from kestra_sync.kestra.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.safe.paths import is_file
 from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end
@@ -93,7 +93,7 @@ def delete(
             client.executions.delete(known, logs=logs, metrics=metrics, storage=storage)
             results[known] = None
         except NotFound:
-            results[known] = "there is no such execution"
+            results[known] = "no such execution"
         except (Unauthorized, Forbidden):
             raise
         except KestraError as error:
@@ -115,7 +115,7 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
             if not is_file(path):
                 raise UsageError(
                     f"input {name}: no such file: {value[1:]}",
-                    remedy="text that begins with @ names a file; write @@ for a plain @",
+                    remedy="a value that starts with @ is a file name; write @@ for a literal @",
                 )
             inputs[name] = path
         else:

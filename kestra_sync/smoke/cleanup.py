@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from kestra_sync.kestra.errors import ConflictingState, KestraError, NotFound
-from kestra_sync.kestra.execution import Execution
-from kestra_sync.kestra.executions import CORRELATION
-from kestra_sync.kestra.states import FINAL
+from kestra_sync.client.errors import ConflictingState, KestraError, NotFound
+from kestra_sync.client.execution import Execution
+from kestra_sync.client.executions import CORRELATION
+from kestra_sync.client.states import FINAL
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
 from kestra_sync.smoke.result import Cleanup
@@ -49,8 +49,8 @@ def kill(
     if after.state == "KILLED":
         return after, "killed"
     if after.is_final:
-        return after, f"ended as {after.state} while it was being killed"
-    return after, f"was told to end, and is still {after.state}"
+        return after, f"ended as {after.state} while being killed"
+    return after, f"was killed, but is still {after.state}"
 
 
 def remove(
@@ -90,9 +90,7 @@ def remove(
             continue
         deleted += 1
         if not ended.is_final:
-            words = (
-                f"execution {each.id} was told to end, and was {ended.state} when it was deleted"
-            )
+            words = f"execution {each.id} was killed, and was {ended.state} when it was deleted"
             problems.append(masker.clean(words))
     if restless or len(found) > 1:
         clock.sleep(_REST)
@@ -108,7 +106,7 @@ def _await_rest(server: SmokeServer, execution: Execution, clock: Clock, *, time
         try:
             now = server.executions.get(execution.id)
         except KestraError as error:
-            LOG.debug("waiting for %s to rest: %s", execution.id, error)
+            LOG.debug("waiting for %s to finish: %s", execution.id, error)
             return
         runs = [(run.id, run.state) for run in now.task_runs]
         if runs == before and all(state in FINAL for _id, state in runs):
@@ -166,7 +164,7 @@ def _add_subflows(server: SmokeServer, root: Execution, found: dict[str, Executi
     try:
         found.update((each.id, each) for each in server.executions.started_by(root))
     except KestraError as error:
-        LOG.debug("what execution %s has started: %s", root.id, error)
+        LOG.debug("subflow executions of execution %s: %s", root.id, error)
     ours = root.labels.get(CORRELATION, root.id)
     pending = [root]
     seen = set(found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from kestra_sync.kestra.errors import KestraError
-from kestra_sync.kestra.execution import Execution, TaskRun
-from kestra_sync.kestra.executions import LOOP
-from kestra_sync.kestra.states import FINAL
+from kestra_sync.client.errors import KestraError
+from kestra_sync.client.execution import Execution, TaskRun
+from kestra_sync.client.executions import LOOP
+from kestra_sync.client.states import FINAL
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
 from kestra_sync.smoke.logs import Entries, error_of, read_logs
@@ -110,7 +110,7 @@ class _Started:
             known = run.outputs.get("executionId") or self._found.get(run.id)
             execution = self._server.executions.get(known) if isinstance(known, str) else None
         except KestraError as error:
-            LOG.debug("what task run %s has started: %s", run.id, error)
+            LOG.debug("subflow executions of task run %s: %s", run.id, error)
             return None
         return execution if execution is not None and execution.state != "SUCCESS" else None
 

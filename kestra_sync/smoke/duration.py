@@ -18,7 +18,7 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"not a duration: {text}")
     seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if not seconds:
-        raise ValueError("a duration of nothing")
+        raise ValueError("a duration of zero")
     return seconds
 
 

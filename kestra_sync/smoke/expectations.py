@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.execution import Execution
 from kestra_sync.safe.patterns import SlowPatternError
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.logs import Entries, found_in
@@ -46,7 +46,7 @@ def _outputs(expected: Mapping[str, Any], execution: Execution) -> Found:
         if value is None and actual is _ABSENT:
             continue
         if not same(value, actual):
-            got = "there is none" if actual is _ABSENT else f"got {shown(actual)}"
+            got = "got nothing" if actual is _ABSENT else f"got {shown(actual)}"
             yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
 
 

@@ -48,7 +48,7 @@ def _unusable(file: Path, error: Exception) -> None:
     line = f":{error.line}" if isinstance(error, PatternError) else ""
     reason = getattr(error, "strerror", None) or str(error)
     raise UsageError(
-        f"{file}{line} cannot be used: {reason}", remedy="the syntax is that of .gitignore"
+        f"{file}{line} is not valid: {reason}", remedy="the syntax is that of .gitignore"
     )
 
 

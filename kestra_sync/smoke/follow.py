@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kestra_sync.kestra.errors import Forbidden, KestraError, NotFound, Unauthorized
-from kestra_sync.kestra.execution import Execution
-from kestra_sync.kestra.follow import FollowTimeout
+from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
+from kestra_sync.client.execution import Execution
+from kestra_sync.client.follow import FollowTimeout
 from kestra_sync.smoke.server import ExecutionCalls
 
 LOG = logging.getLogger(__name__)

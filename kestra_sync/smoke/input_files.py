@@ -42,7 +42,7 @@ class InputFiles:
             return f"the file {given} must not be sent: {error.strerror}"
         home = next((each for each in homes if is_below(file, [each])), None)
         if home is None:
-            return f"the file {given} lies outside of the folders of the test and of the flows"
+            return f"the file {given} is outside of the directories of the test and of the flows"
         if not is_file(file):
             return f"no such file: {given}"
         real = Path(os.path.realpath(file))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from kestra_sync.kestra.errors import KestraError
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client.errors import KestraError
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.follow import CLOCK, LOG, Clock
 from kestra_sync.smoke.result import LogLine

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kestra_sync.client.errors import ApiError, KestraError, NotFound
+from kestra_sync.client.execution import Execution
 from kestra_sync.errors import KestraSyncError
-from kestra_sync.kestra.errors import ApiError, KestraError, NotFound
-from kestra_sync.kestra.execution import Execution
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
 from kestra_sync.smoke.culprit import find_culprit, guilty
@@ -26,8 +26,8 @@ from kestra_sync.smoke.start import RUN_LABEL, Subject, look_at, start, unknown_
 HURRIED_KILL = 2.0
 
 _AT_TIMEOUT = {
-    "PAUSED": "PAUSED until somebody resumes it",
-    "BREAKPOINT": "halted at a breakpoint until somebody resumes it",
+    "PAUSED": "PAUSED until it is resumed",
+    "BREAKPOINT": "suspended at a breakpoint until it is resumed",
     "QUEUED": "QUEUED behind other executions of its flow",
 }
 
@@ -72,7 +72,7 @@ def run_one(
         started = start(server, spec, subject, settings, deadline, clock)
     except NotFound:
         at = "" if revision is None else f" in revision {revision}"
-        return _not_started(spec, subject, f"there is no such flow on the server{at}", masker)
+        return _not_started(spec, subject, f"no such flow on the server{at}", masker)
     except KestraSyncError as error:
         words = error.server_message if isinstance(error, ApiError) else ""
         words = f"could not be started: {words or error.message}"
@@ -80,7 +80,7 @@ def run_one(
             words += f"; if it was, it has the label {RUN_LABEL}: {settings.run_id}"
         return _not_started(spec, subject, words, masker)
     except Exception as error:
-        LOG.debug("the test of %s broke", spec.flow, exc_info=error)
+        LOG.debug("the test of %s crashed", spec.flow, exc_info=error)
         words = f"could not be started: {type(error).__name__}: {error}"
         return _not_started(spec, subject, words, masker)
     watch.started(started)
@@ -124,11 +124,11 @@ class _Test:
         except KestraError as error:
             ended = started
             gone = isinstance(error, NotFound)
-            words = "somebody has deleted the execution" if gone else str(error)
+            words = "the execution was deleted by someone else" if gone else str(error)
             run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
         except Exception as error:  # the execution must not be left behind
-            LOG.debug("the test of %s broke", self.spec.flow, exc_info=error)
-            words = f"the test broke: {type(error).__name__}: {error}"
+            LOG.debug("the test of %s crashed", self.spec.flow, exc_info=error)
+            words = f"the test crashed: {type(error).__name__}: {error}"
             run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
         seconds = iso_seconds(ended.duration) if ended.is_final else None
         run = replace(
@@ -139,8 +139,10 @@ class _Test:
         try:
             return replace(run, cleanup=self._clean_up(run, ended))
         except Exception as error:
-            LOG.debug("the removal of %s broke", ended.id, exc_info=error)
-            words = f"execution {ended.id} may be left behind: {type(error).__name__}: {error}"
+            LOG.debug("the removal of %s failed", ended.id, exc_info=error)
+            words = (
+                f"execution {ended.id} may not have been removed: {type(error).__name__}: {error}"
+            )
             return replace(run, cleanup=Cleanup(kept=True, problems=(self.masker.clean(words),)))
 
     def _judged(self, ended: Execution) -> SmokeRun:
@@ -175,10 +177,10 @@ class _Test:
             return ended, self._run(ended, Verdict.INTERRUPTED)
         # What it waits for can be seen only while it waits.
         run = self._with_evidence(self._run(execution, Verdict.TIMED_OUT), execution, None)
-        self.watch.changed("out of time")
+        self.watch.changed("timed out")
         ended, how = self._kill(execution)
         state = _AT_TIMEOUT.get(execution.state, f"still {execution.state or 'waiting to start'}")
-        words = f"not over after {format_limit(self.spec.timeout)}, {state}: {how}"
+        words = f"not finished after {format_limit(self.spec.timeout)}, {state}: {how}"
         return ended, replace(run, failures=(self._failure(FailureKind.TIMEOUT, words),))
 
     @property

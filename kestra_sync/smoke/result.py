@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-NOT_DUE = "nothing it runs was written"
+NOT_DUE = "nothing that it runs was written"
 """The reason of a test that is left out after an apply."""
 
 GOOD = frozenset({Verdict.PASSED, Verdict.SKIPPED})

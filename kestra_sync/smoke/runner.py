@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.observer import SILENT, Observer, unfailing
 from kestra_sync.safe.secrets import Masker
@@ -120,13 +120,13 @@ class _Run:
                     unfailing(self.observer.note, "interrupted: ending the running executions")
                     self._kill_all()
                 if time.monotonic() > give_up:
-                    unfailing(self.observer.note, "the server does not end them: giving up")
+                    unfailing(self.observer.note, "the server does not kill them: giving up")
                     break
                 # With a time limit, since Windows interrupts no wait without one.
                 waiting_for[0].wait(0.2)
             except KeyboardInterrupt:
                 if self.stop.is_set():
-                    note = "interrupted again: executions may be left behind"
+                    note = "interrupted again: executions may not have been removed"
                     unfailing(self.observer.note, note)
                     break
                 self.stop.set()
@@ -179,8 +179,8 @@ class _Run:
             try:
                 done = self._one(index)
             except BaseException as bug:  # red: in a thread it would be lost
-                LOG.debug("a test broke", exc_info=bug)
-                words = f"the test broke: {type(bug).__name__}: {Masker().clean(str(bug))}"
+                LOG.debug("a test crashed", exc_info=bug)
+                words = f"the test crashed: {type(bug).__name__}: {Masker().clean(str(bug))}"
                 failure = Failure(FailureKind.SERVER, words)
                 done = SmokeRun(self.specs[index], Verdict.ERROR, failures=(failure,))
             self.done[index] = done

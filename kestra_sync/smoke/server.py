@@ -1,12 +1,12 @@
-"""The calls of :class:`kestra_sync.kestra.client.KestraClient` that smoke tests need."""
+"""The calls of :class:`kestra_sync.client.client.KestraClient` that smoke tests need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from kestra_sync.kestra.execution import Execution
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client.execution import Execution
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId, Live
 
 

@@ -168,7 +168,7 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
     for part in ("labels", "inputs"):
         for name, value in test.get(part, {}).items():
             if not is_sendable((name, value)):
-                words = "holds half of a character (a lone surrogate), which cannot be sent"
+                words = "contains a lone surrogate, which cannot be sent"
                 yield Violation((part, name), "smoke-value", f"`{part}` {words}")
     for name, value in test.get("inputs", {}).items():
         if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):

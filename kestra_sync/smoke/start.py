@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from kestra_sync.kestra.errors import TooManyRequests, Unreachable
-from kestra_sync.kestra.execution import Execution
+from kestra_sync.client.errors import TooManyRequests, Unreachable
+from kestra_sync.client.execution import Execution
 from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -84,7 +84,7 @@ def why_off(flow: Mapping[str, Any]) -> str:
     which is not the one to be tested (``docs/kestra-api.md``).
     """
     if flow.get("disabled") is True:
-        return "the flow is switched off (disabled: true)"
+        return "the flow is disabled (disabled: true)"
     return "the flow is a draft" if flow.get("draft") is True else ""
 
 

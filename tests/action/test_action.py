@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.ci.comment import digest_in
+from kestra_sync.action.comment import digest_in
 from tests.action.act import Act, Run
 from tests.action.github import BOT, Github
 from tests.support.hostile import plant
@@ -229,7 +229,7 @@ def test_failures_have_reasons(act: Act, namespace: str, http: Http) -> None:
     }
     said = "\n".join(each.message for each in run.annotations("error"))
     assert "no pull request was merged with it" in said
-    assert "'rollback' means nothing to 'plan'" in said
+    assert "'rollback' is not supported by 'plan'" in said
     assert names(http, namespace) == []
 
 

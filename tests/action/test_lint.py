@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from kestra_sync.ci.inputs import OPTIONS, OTHERS, variable
-from kestra_sync.ci.install import REQUIREMENTS, Place, place
-from kestra_sync.ci.result import OUTPUTS
+from kestra_sync.action.inputs import OPTIONS, OTHERS, variable
+from kestra_sync.action.install import REQUIREMENTS, Place, place
+from kestra_sync.action.result import OUTPUTS
 from kestra_sync.errors import ExitCode
 from tests.action import go_tools
 from tests.action.act import ROOT

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kestra_sync import KestraClient
-from kestra_sync.kestra import errors
-from kestra_sync.kestra.execution import Execution
-from kestra_sync.kestra.follow import FollowTimeout
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client import errors
+from kestra_sync.client.execution import Execution
+from kestra_sync.client.follow import FollowTimeout
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId, Scope
 from tests.support.server import Server
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import AlreadyExists, NotFound
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.kinds.files.kind import FilesKind, FileStore
 from kestra_sync.kinds.kv.kind import KvKind
 from kestra_sync.model import Base, Kind, ResourceId

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.kestra.errors import NotFound
+from kestra_sync.client.errors import NotFound
 from tests.e2e.sync.conftest import Repo, repo  # noqa: F401 - a fixture
 from tests.support.smoke import FAIL, LOG, PAUSE, SLEEP
 
@@ -102,7 +102,7 @@ def test_a_breakpoint_halts(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     ran = repo.run("run", flow, "--breakpoint", "nap", "--timeout", "2s")
     assert ran.code == 1
     assert "BREAKPOINT" in ran.out
-    assert "it has halted at a breakpoint; it goes on without us" in ran.out
+    assert "it is suspended at a breakpoint; it keeps running" in ran.out
     repo.client.executions.kill(ran.err.split()[1])
 
 

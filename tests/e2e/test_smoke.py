@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId
 from kestra_sync.smoke.result import FailureKind, SmokeRun, Verdict
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When
@@ -245,16 +245,16 @@ def test_what_does_not_end_is_killed_at_its_timeout(bench: Bench) -> None:
     for seen in bench.client.executions.follow(first.id, timeout=20):
         if seen.state == "RUNNING":
             break
-    # An execution that is out of time is no more kept than others, if its spec says so.
+    # An execution that is timed out is no more kept than others, if its spec says so.
     specs = [SmokeSpec(each, timeout=2, keep=Keep.NEVER) for each in (paused, asleep, crowded)]
     bench.settings = replace(bench.settings, keep=None)
     runs = bench.run(*specs).runs
     bench.client.executions.delete(first.id)
     assert [run.verdict for run in runs] == [Verdict.TIMED_OUT] * 3
     assert [messages(run) for run in runs] == [
-        ["not over after 2 s, PAUSED until somebody resumes it: killed"],
-        ["not over after 2 s, still RUNNING: killed"],
-        ["not over after 2 s, QUEUED behind other executions of its flow: killed"],
+        ["not finished after 2 s, PAUSED until it is resumed: killed"],
+        ["not finished after 2 s, still RUNNING: killed"],
+        ["not finished after 2 s, QUEUED behind other executions of its flow: killed"],
     ]
     assert [run.culprit and run.culprit.chain for run in runs] == [("wait",), ("nap",), None]
     assert set(bench.left()) <= {"crowded"}
@@ -271,14 +271,14 @@ def test_what_cannot_be_started_says_why(bench: Bench) -> None:
     gone = FlowId(bench.namespace, "gone")
     needs, is_off, is_gone = bench.run(SmokeSpec(needy), SmokeSpec(off), SmokeSpec(gone)).runs
     assert (is_off.verdict, is_off.failures) == (Verdict.SKIPPED, ())
-    assert "switched off" in is_off.reason
+    assert "disabled" in is_off.reason
     runs = (needs, is_gone)
     assert {run.verdict for run in runs} == {Verdict.ERROR}
     assert {failure.kind for run in runs for failure in run.failures} == {FailureKind.START}
     missing, absent = (run.failures[0].message for run in runs)
     assert missing.startswith("could not be started: ")
     assert "who" in missing
-    assert absent == "there is no such flow on the server"
+    assert absent == "no such flow on the server"
     assert bench.one(needy, inputs={"who": "me"}).verdict is Verdict.PASSED
 
 

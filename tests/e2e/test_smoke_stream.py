@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.smoke.result import Verdict
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
 from tests.e2e.conftest import EngineFactory

@@ -26,8 +26,8 @@ from typing import Any
 import pytest
 
 from kestra_sync.cli.edge import run
+from kestra_sync.client.backoff import Backoff
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.backoff import Backoff
 from kestra_sync.smoke import one
 from kestra_sync.smoke.follow import Clock
 from tests.fuzz.mutations import SECRET, mutated
@@ -132,12 +132,12 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
         )
         patch.setattr("kestra_sync.smoke.by_hand.CLOCK", clock)
         patch.setattr(
-            "kestra_sync.kestra.client.Backoff",
+            "kestra_sync.client.client.Backoff",
             lambda **how: Backoff(**how, sleep=lambda _seconds: None),
         )
         for module in ("lock", "writer"):
             patch.setattr(f"kestra_sync.apply.{module}._SETTLE", 0.0)
-        patch.setattr("kestra_sync.kestra.logs.SILENCE", 0.2)
+        patch.setattr("kestra_sync.client.logs.SILENCE", 0.2)
         yield patch
 
 

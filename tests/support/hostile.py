@@ -8,8 +8,9 @@ from pathlib import Path
 _MODULES = (
     "venv.py", "ensurepip.py", "sitecustomize.py", "usercustomize.py", "json.py", "hashlib.py",
     "subprocess.py", "tempfile.py", "encodings/__init__.py", "pip/__init__.py", "pip/__main__.py",
-    "kestra_sync/__init__.py", "kestra_sync/__main__.py", "kestra_sync/ci/__main__.py",
-    "kestra_sync/ci/install.py", "click/__init__.py", "requests.py", "dotenv.py", "ruamel/yaml.py",
+    "kestra_sync/__init__.py", "kestra_sync/__main__.py", "kestra_sync/action/__main__.py",
+    "kestra_sync/action/install.py", "click/__init__.py", "requests.py", "dotenv.py",
+    "ruamel/yaml.py",
     "site-packages/sitecustomize.py", "lib/python3/site-packages/usercustomize.py",
     ".ci/python.py", "conftest.py", "setup.py",
 )  # fmt: skip

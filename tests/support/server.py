@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from kestra_sync.kestra.connection import GentleAdapter
+from kestra_sync.client.connection import GentleAdapter
 from tests.engine import DEFAULT, Engine, KestraVersion
 
 YAML = {"Content-Type": "application/x-yaml"}

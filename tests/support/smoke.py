@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun

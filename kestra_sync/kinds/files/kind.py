@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import AlreadyExists, NotFound
-from kestra_sync.kestra.files import Files
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import AlreadyExists, NotFound
+from kestra_sync.client.files import Files
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.files.load import FilesFolder, load
 from kestra_sync.kinds.files.names import problem

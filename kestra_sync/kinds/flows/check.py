@@ -10,7 +10,7 @@ from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Scope, Severi
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def check(
     from kestra_sync.checks.ignores import drop_ignored
     from kestra_sync.checks.policy import said_once, settled, weighed
     from kestra_sync.checks.server import check_on_server
-    from kestra_sync.kestra.parallel import in_background
+    from kestra_sync.client.parallel import in_background
 
     answer = in_background(lambda: check_on_server(client.flows, desired))
     said = check_offline_rules(desired, settings)

@@ -11,7 +11,7 @@ from kestra_sync.model import Base, Desired, Diagnostic, Flow, FlowId, Live, Sco
 from kestra_sync.repo.flows import confirm
 
 if TYPE_CHECKING:
-    from kestra_sync.kestra.client import KestraClient
+    from kestra_sync.client.client import KestraClient
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def begin_reread(
     """
     if not wanted:
         return Reread
-    from kestra_sync.kestra.parallel import in_background
+    from kestra_sync.client.parallel import in_background
     from kestra_sync.live.revisions import base_sources, with_revisions
 
     def reread() -> Reread:

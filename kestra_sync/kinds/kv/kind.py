@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import AlreadyExists, Gone, KestraError, NotFound
-from kestra_sync.kestra.kv import Kv
-from kestra_sync.kestra.values import KvEntry, KvListed
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotFound
+from kestra_sync.client.kv import Kv
+from kestra_sync.client.values import KvEntry, KvListed
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of

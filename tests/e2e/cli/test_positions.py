@@ -93,7 +93,7 @@ def test_a_plan_says_the_same(name: str, shell: Shell) -> None:
         line, column = _place(_CASES[name])
         assert ran.code == 3
         assert f"flows/bad.yaml:{line}:{column}: error[kestra-invalid] " in ran.err
-        assert "Nothing can be applied: 1 error in the files." in ran.err
+        assert "Nothing can be applied: 1 error in files." in ran.err
     assert shell.run("plan", "--exclude", f"{shell.namespace}/x").out.endswith(
         "Plan: 1 to create, 0 unchanged.\n"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.cli.edge import run
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId, Scope, sha256
 from kestra_sync.repo.identify import identify_source
 from tests.support.proxy import FaultProxy
@@ -245,5 +245,5 @@ def proxy(repo: Repo, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterat
     with FaultProxy(server.url) as proxy:
         monkeypatch.setenv("KESTRA_API_URL", proxy.url)
         # How long to wait is tested with the client.
-        monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+        monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
         yield proxy

@@ -90,7 +90,7 @@ def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> 
     assert ran.code == 0
     assert f"cannot write to the KV store of {repo.namespace}" in ran.out
     assert "cannot be read" in ran.out
-    assert ran.out.endswith("Ready to plan, not to apply: see above.\n")
+    assert ran.out.endswith("Ready to plan, but not to apply: see above.\n")
     proxy.clear()
     assert repo.run("doctor").out.endswith("Ready to plan and apply.\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.kestra.errors import NotFound
+from kestra_sync.client.errors import NotFound
 from tests.e2e.sync.conftest import Repo
 
 

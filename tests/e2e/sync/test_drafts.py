@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.kestra import errors
+from kestra_sync.client import errors
 from tests.e2e.sync.conftest import Repo
 
 pytestmark = pytest.mark.versions

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.kestra.client import KestraClient
+from kestra_sync.client.client import KestraClient
 from tests.e2e.conftest import EngineFactory
 from tests.e2e.sync.conftest import Repo
 from tests.e2e.sync.processes import Process, await_silence
@@ -203,7 +203,7 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
 
     with FaultProxy(engine.url) as proxy:
         monkeypatch.setenv("KESTRA_API_URL", proxy.url)
-        monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+        monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
         proxy.add(Rule(call_first(restart), "POST", r"/flows$", nth=10))
         ran = repo.apply()
         assert back.wait(120), (failures, ran.code, ran.err)

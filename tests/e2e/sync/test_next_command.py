@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.sync.conftest import Repo
 
-_NEXT = re.compile(r"carry out exactly this plan:\n+```sh\n(?P<command>[^\n]+)\n```")
+_NEXT = re.compile(r"apply exactly this plan:\n+```sh\n(?P<command>[^\n]+)\n```")
 
 
 def deployed(repo: Repo) -> None:

@@ -28,7 +28,7 @@ def test_drift_shows_what_others_did_and_nothing_else(repo: Repo) -> None:
     assert ran.code == 2
     assert f"! {repo.namespace}/deleted" in ran.out
     assert "deleted on the server" in ran.out
-    assert "switched off on the server" in ran.out
+    assert "disabled on the server" in ran.out
     assert '-     message: "hello"' in ran.out
     assert '+     message: "by hand"' in ran.out
     assert "changed_in_git" not in ran.out
@@ -71,7 +71,7 @@ def test_switched_off_is_listed_and_no_drift(repo: Repo) -> None:
     for _ in range(2):  # before an apply has recorded it, and after
         ran = repo.run("drift")
         assert ran.code == 0
-        assert "1 flow switched off on the server, kept off:" in ran.out
+        assert "1 flow disabled on the server, kept disabled:" in ran.out
         found = repo.run("drift", "--format", "json").json
         assert found["drifted"] == []
         assert [each["id"] for each in found["kept_off"]] == ["a"]
@@ -83,7 +83,7 @@ def test_switched_off_is_listed_and_no_drift(repo: Repo) -> None:
 
 def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
     repo.config()
-    assert "No apply" in repo.run("history").out
+    assert "No applies" in repo.run("history").out
     repo.flow("a")
     repo.apply()
     repo.flow("a", "two")
@@ -138,7 +138,7 @@ def test_an_apply_that_changes_nothing_leaves_no_line(repo: Repo) -> None:
 
 def test_inventory_lists_what_is_ours(repo: Repo) -> None:
     repo.config()
-    assert "no inventory" in repo.run("inventory").out
+    assert "does not exist yet" in repo.run("inventory").out
     assert repo.run("inventory", "--format", "json").json["inventory"] is None
     repo.flow("a")
     repo.client.flows.create(repo.source("foreign"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.kestra.errors import InvalidContent
+from kestra_sync.client.errors import InvalidContent
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import Fault, FaultProxy, Rule, call_first, drop_answer, reply
 from tests.support.sources import SUBFLOW, flow, task

@@ -97,7 +97,7 @@ def test_not_ours_and_different_is_refused_unless_taken_over(repo: Repo) -> None
     assert "--take-over" in text.err
     assert repo.live("a") == theirs
     allowed = repo.run("plan", "--take-over")
-    assert (allowed.code, "not ours yet, will be taken over" in allowed.out) == (0, True)
+    assert (allowed.code, "not owned yet, will be taken over" in allowed.out) == (0, True)
     assert repo.apply("--take-over").code == 0
     assert repo.live("a") == ours
     assert repo.plan("--detailed-exitcode").code == 0
@@ -122,7 +122,7 @@ def test_deleted_on_the_server_is_created_again_and_says_so(repo: Repo) -> None:
     repo.apply()
     repo.client.flows.delete(repo.id("a"))
     assert repo.plan().reasons() == {"a": "create recreated"}
-    assert "deleted on the server, will be created again" in repo.run("plan").out
+    assert "deleted on the server, will be recreated" in repo.run("plan").out
     assert repo.apply().code == 0
     assert repo.live("a") == source
 
@@ -192,7 +192,7 @@ def test_foreign_flows_are_reported_and_never_touched(repo: Repo) -> None:
     assert repo.plan().reasons() == {"ours": "create new", "theirs": "none foreign"}
     assert repo.apply().code == 0
     assert repo.live("theirs") == theirs
-    assert "not ours, left alone" in repo.run("plan").out
+    assert "not owned, left alone" in repo.run("plan").out
 
 
 def test_prune_scope_deletes_foreign_flows(repo: Repo) -> None:

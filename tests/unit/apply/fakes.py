@@ -7,10 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place
-from kestra_sync.inventory.record import Inventory
-from kestra_sync.kestra.errors import (
+from kestra_sync.client.errors import (
     AlreadyExists,
     InvalidContent,
     KestraError,
@@ -18,7 +15,10 @@ from kestra_sync.kestra.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from kestra_sync.kestra.values import KvKey
+from kestra_sync.client.values import KvKey
+from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
 
 A = FlowId("acme", "a")

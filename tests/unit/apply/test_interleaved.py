@@ -20,13 +20,13 @@ import pytest
 from kestra_sync.apply.carry_out import carry_out
 from kestra_sync.apply.outcome import Status
 from kestra_sync.apply.steps import Done
+from kestra_sync.client.errors import AlreadyExists, NotFound
+from kestra_sync.client.values import FlowSummary, KvKey
 from kestra_sync.commands.apply import ApplyOptions
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.others import read_others, with_runs
 from kestra_sync.inventory.record import Inventory, Resource
-from kestra_sync.kestra.errors import AlreadyExists, NotFound
-from kestra_sync.kestra.values import FlowSummary, KvKey
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import SILENT
 from tests.unit.apply.fakes import PLACE, Owned, Pace, change

@@ -11,11 +11,11 @@ from kestra_sync.apply.keeper import OvertakenError
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import RUN_PREFIX, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource
-from kestra_sync.kestra.errors import Forbidden
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Scope, Target, sha256
 from tests.unit.apply.fakes import LOST, A, KvStore, change
 

@@ -17,9 +17,9 @@ from kestra_sync.apply.outcome import Outcome, Status, exit_code
 from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.run import Tally, describe, run
 from kestra_sync.apply.verify import verify
+from kestra_sync.client.errors import Forbidden
+from kestra_sync.client.values import FlowSummary
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.kestra.errors import Forbidden
-from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import Change, FlowId, Scope
 from kestra_sync.observer import SILENT
 from kestra_sync.plan.levels import Stage

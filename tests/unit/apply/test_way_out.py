@@ -22,12 +22,12 @@ from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Undo
 from kestra_sync.apply.steps import Done
+from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
+from kestra_sync.client.values import FlowSummary
 from kestra_sync.commands.apply import ApplyOptions, ApplyResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.record import Inventory, Resource
-from kestra_sync.kestra.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
-from kestra_sync.kestra.values import FlowSummary
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import Observer
 from tests.unit.apply.fakes import PLACE, KvStore, Owned, Pace, change

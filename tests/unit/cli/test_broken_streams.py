@@ -62,7 +62,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
     inner = Broken(error, late=late)
     stream = Stream(inner, decides=True)
     expected: type[Exception] = BrokenPipeError if error is GONE else OutputError
-    with pytest.raises(expected, match=r"Broken pipe|cannot be written: "):
+    with pytest.raises(expected, match=r"Broken pipe|cannot write to standard output: "):
         stream.flush() if late else stream.write("x")
     stream.write("x")
     stream.flush()
@@ -122,8 +122,8 @@ def test_what_was_done_is_not_decided_by_how_it_is_told(
     out, err = capsys.readouterr()
     assert out == "told\n"
     assert err.splitlines() == [
-        "warning: the report is not complete (RecursionError: too deep)",
-        "warning: the report is not complete (KeyboardInterrupt: interrupted)",
+        "warning: the report is incomplete (RecursionError: too deep)",
+        "warning: the report is incomplete (KeyboardInterrupt: interrupted)",
     ]
 
 
@@ -207,7 +207,7 @@ def test_closed_and_full_streams(flows: Path, script: str, code: int) -> None:
     assert b"Traceback" not in ran.stderr
     assert b"Exception ignored" not in ran.stderr
     if code == 1 and "2>" not in script and "|" not in script:
-        assert b"the standard output cannot be written: No space left on device" in ran.stderr
+        assert b"cannot write to standard output: No space left on device" in ran.stderr
 
 
 def test_colours_and_widths_are_those_of_the_stream() -> None:

@@ -20,6 +20,8 @@ import pytest
 from kestra_sync import __version__
 from kestra_sync.cli.edge import run, wants_json
 from kestra_sync.cli.main import main as group
+from kestra_sync.client.credentials import known_secrets
+from kestra_sync.client.errors import Unauthorized, Unreachable
 from kestra_sync.errors import (
     ConflictError,
     ExitCode,
@@ -29,8 +31,6 @@ from kestra_sync.errors import (
     RefusedError,
     UsageError,
 )
-from kestra_sync.kestra.credentials import known_secrets
-from kestra_sync.kestra.errors import Unauthorized, Unreachable
 from kestra_sync.safe.secrets import Masker
 from tests.support.schemas import check_result
 
@@ -337,7 +337,7 @@ def test_url__a_password_in_it_is_never_shown(
     """Not in the error, not in the JSON, not in a report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KESTRA_API_URL", raising=False)
-    monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+    monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
     options = []
     if way == "environment":
         monkeypatch.setenv("KESTRA_API_URL", url)

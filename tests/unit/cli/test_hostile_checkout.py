@@ -30,7 +30,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     # Nobody answers there: a run that comes as far has read what it wanted.
     monkeypatch.setenv("KESTRA_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("kestra_sync.kestra.backoff.Backoff.wait", lambda *_args: None)
+    monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
     return root
 
 

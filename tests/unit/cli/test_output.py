@@ -115,7 +115,7 @@ def test_verbose_shows_requests(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         for _ in range(2):
             _output(verbose=True)
-        logging.getLogger("kestra_sync.kestra").debug("GET /flows")
+        logging.getLogger("kestra_sync.client").debug("GET /flows")
         assert capsys.readouterr().err == "GET /flows\n"
     finally:
         logger.handlers, level = before

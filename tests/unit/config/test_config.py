@@ -81,7 +81,7 @@ def test_every_error_is_reported_at_once() -> None:
     assert error.value.exit_code is ExitCode.USAGE
     assert [each.position for each in error.value.diagnostics] == [Position(2, 1), Position(3, 6)]
     assert error.value.message.splitlines() == [
-        "kestra-sync.yaml cannot be used: 2 errors",
+        "kestra-sync.yaml is not valid: 2 errors",
         (
             "kestra-sync.yaml:2:1: error[config-unknown-key] "
             "unknown key 'prunne', did you mean 'prune'?"
@@ -96,7 +96,7 @@ def test_every_error_is_reported_at_once() -> None:
 def test_an_error_of_the_file_as_a_whole_has_no_line() -> None:
     whole = Diagnostic("c.yaml", None, Severity.ERROR, "config-yaml", "it is broken")
     message = ConfigError("c.yaml", [whole]).message
-    assert message == "c.yaml cannot be used: 1 error\nc.yaml: error[config-yaml] it is broken"
+    assert message == "c.yaml is not valid: 1 error\nc.yaml: error[config-yaml] it is broken"
 
 
 def test_a_remedy_stands_below_its_error() -> None:

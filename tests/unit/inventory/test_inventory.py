@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kestra_sync.client.errors import Gone, NotCredible, NotFound
+from kestra_sync.client.values import KvKey
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_json
 from kestra_sync.inventory.origin import Origin, actor, origin
@@ -24,8 +26,6 @@ from kestra_sync.inventory.read import (
     server_of,
 )
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.kestra.errors import Gone, NotCredible, NotFound
-from kestra_sync.kestra.values import KvKey
 from kestra_sync.model import FlowId, Scope, Target
 
 TEXT = st.text(max_size=8)

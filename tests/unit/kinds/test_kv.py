@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.kestra.errors import AlreadyExists, NotFound
-from kestra_sync.kestra.values import KvEntry, KvListed
+from kestra_sync.client.errors import AlreadyExists, NotFound
+from kestra_sync.client.values import KvEntry, KvListed
 from kestra_sync.kinds.kv.kind import KvKind, KvStore, is_masked
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import (

@@ -11,11 +11,11 @@ import pytest
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Elsewhere, Lookup, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.kestra.errors import Forbidden
 from kestra_sync.model import (
     Action,
     Change,

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import replace
 
+from kestra_sync.client.execution import Execution, TaskRun
 from kestra_sync.commands.run_flow import Ran
-from kestra_sync.kestra.execution import Execution, TaskRun
 from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.execution_json import ran_json
@@ -77,18 +77,14 @@ TIMED_OUT = SmokeRun(
     1,
     "PAUSED",
     20.0,
-    (
-        Failure(
-            FailureKind.TIMEOUT, "not over after 20 s, PAUSED until somebody resumes it: killed"
-        ),
-    ),
+    (Failure(FailureKind.TIMEOUT, "not finished after 20 s, PAUSED until it is resumed: killed"),),
     Culprit(("wait",), "PAUSED"),
     cleanup=replace(GONE, problems=("execution e9 could not be deleted: 500",)),
 )
 ERROR = SmokeRun(
     spec(OPS, "gone"),
     Verdict.ERROR,
-    failures=(Failure(FailureKind.START, "there is no such flow on the server"),),
+    failures=(Failure(FailureKind.START, "no such flow on the server"),),
 )
 EARLY = SmokeRun(
     spec(OPS, "early"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.logs import LogEntry
 from kestra_sync.repo.ignore import IgnoreRules
 from kestra_sync.safe.patterns import Pattern, PatternError, SlowPatternError
 from kestra_sync.smoke.logs import found_in

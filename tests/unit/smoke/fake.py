@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kestra_sync.kestra.errors import NotFound
-from kestra_sync.kestra.execution import Execution, TaskRun
-from kestra_sync.kestra.follow import FollowTimeout
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client.errors import NotFound
+from kestra_sync.client.execution import Execution, TaskRun
+from kestra_sync.client.follow import FollowTimeout
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId, Live
 from kestra_sync.smoke.follow import Clock
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.kestra.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
-from kestra_sync.kestra.logs import LogEntry
+from kestra_sync.client.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
+from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.cleanup import kill, remove
@@ -292,7 +292,7 @@ def test_killing_is_tried_again_and_says_how_it_went() -> None:
     assert kill(server, running, seconds=5, clock=clock.clock)[1] == "killed"
     over = FakeServer(failing={"kill": [ConflictingState(409, "DELETE", "/x", "over")]})
     assert kill(over, running, seconds=5, clock=clock.clock)[1] == (
-        "ended as SUCCESS while it was being killed"
+        "ended as SUCCESS while being killed"
     )
     away = FakeServer(failing={"kill": [DOWN] * 1000})
     assert kill(away, running, seconds=5, clock=clock.clock)[1] == "could not be killed: down"
@@ -305,7 +305,7 @@ def test_killing_is_tried_again_and_says_how_it_went() -> None:
             return calls
 
     assert kill(Stubborn([running]), running, seconds=5, clock=clock.clock)[1] == (
-        "was told to end, and is still RUNNING"
+        "was killed, but is still RUNNING"
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
-from kestra_sync.kestra.client import KestraClient
-from kestra_sync.kestra.errors import Forbidden, ServerFailure
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import Forbidden, ServerFailure
 from kestra_sync.smoke.by_hand import delete
 from kestra_sync.smoke.result import SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec

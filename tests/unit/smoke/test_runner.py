@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.client.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.smoke import one as one_module
@@ -92,7 +92,7 @@ def test_a_start_that_may_have_happened_is_not() -> None:
 @pytest.mark.parametrize(
     ("failing", "words"),
     [
-        ({"flow": [not_found()]}, "there is no such flow on the server"),
+        ({"flow": [not_found()]}, "no such flow on the server"),
         ({"flow": [Unreachable("down")]}, "could not be started: down"),
         (
             {"create": [InvalidContent(422, "POST", "/x", "Missing required input:who")]},
@@ -109,14 +109,14 @@ def test_what_cannot_be_started(failing: dict[str, list[Exception]], words: str)
 
 def test_a_revision_that_is_gone() -> None:
     (ran,) = run(FakeServer(failing={"flow": [not_found()]}), written={FLOW: 3}).runs
-    assert ran.failures[0].message == "there is no such flow on the server in revision 3"
+    assert ran.failures[0].message == "no such flow on the server in revision 3"
 
 
 def test_an_execution_that_somebody_deletes() -> None:
     (ran,) = run(FakeServer([execution("RUNNING")], failing={"follow": [not_found()] * 99})).runs
     assert (ran.verdict, ran.failures[0].message) == (
         Verdict.ERROR,
-        "somebody has deleted the execution",
+        "the execution was deleted by someone else",
     )
 
 
@@ -206,7 +206,7 @@ def test_whoever_shows_the_tests_decides_nothing(method: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"disabled: true\n", "the flow is switched off (disabled: true)"),
+        (b"disabled: true\n", "the flow is disabled (disabled: true)"),
         (b"draft: true\n", "the flow is a draft"),
     ],
 )

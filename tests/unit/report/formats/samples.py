@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.client.errors import Unreachable
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.drift import DriftResult
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import SmokeReport
 from kestra_sync.commands.validate import ValidateResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.kestra.errors import Unreachable
 from kestra_sync.model import (
     Action,
     Change,

@@ -63,7 +63,7 @@ def test_the_worst_come_first_and_ten_of_each() -> None:
     names = [parse(line)[0] for line in lines]
     assert names == ["error"] * 10 + ["warning"] * 10 + ["notice"]
     assert parse(lines[0])[1]["line"] == "1"
-    assert parse(lines[-1])[2] == "1 error and 2 warnings more, see the log or the report"
+    assert parse(lines[-1])[2] == "1 error and 2 warnings more; see the log or the report"
 
 
 def test_paths_are_those_of_the_checkout() -> None:

@@ -107,7 +107,7 @@ def test_edges_lead_to_what_is_run() -> None:
 
 
 def test_targets_that_are_not_there_have_a_place() -> None:
-    """Elsewhere, or known at run time only."""
+    """Elsewhere, or only known at run time."""
     graph = build_graph([flow("a", "gone", "{{ inputs.x }}")])
     places = {node.flow_id.id: node.place for node in graph.nodes}
     assert places == {"a": Place.GIT, "gone": Place.ELSEWHERE, "{{ inputs.x }}": Place.COMPUTED}
@@ -329,7 +329,7 @@ def test_the_command_knows_its_formats(
     """Before anything is read."""
     monkeypatch.chdir(tmp_path)  # where a failure leaves its report
     assert run(["graph", "--offline", "-o", wrong]) == 64
-    assert "formats are text, mermaid, dot, svg, json" in capsys.readouterr().err
+    assert "formats: text, mermaid, dot, svg, json" in capsys.readouterr().err
 
 
 def test_a_server_tells_what_would_change(

@@ -220,7 +220,7 @@ def test_diffs_are_dropped_last_first() -> None:
     shown = re.findall(r"<details><summary><code>company\.sales/(f\d+)</code>", text)
     assert 0 < len(shown) < 40
     assert shown == [f"f{number:04}" for number in range(len(shown))]
-    assert f"… {40 - len(shown)} diffs left out" in text
+    assert f"… {40 - len(shown)} diffs omitted" in text
     assert text.count("| <code>&#126;</code> update |") == 40
     assert "--expect-digest" in text
     assert units(text) <= COMMENT_LIMIT
@@ -257,7 +257,7 @@ def test_a_summary_has_its_own_limit() -> None:
     """1 MiB, in bytes."""
     text = SummaryReporter().render(big(60, 30, width=700))
     assert len(text.encode()) <= 1024 * 1024
-    assert "left out" in text
+    assert "omitted" in text
     assert len(text) > COMMENT_LIMIT
 
 
@@ -298,7 +298,7 @@ def test_conflicts_show_both_sides() -> None:
     """What the plan does, and what somebody did."""
     text = MarkdownReporter().render(reports()["conflict"])
     assert text.count("```diff") == 2
-    assert "What was edited on the server since the last apply" in text
+    assert "Edited on the server since the last apply" in text
 
 
 def test_a_failed_run_keeps_the_environment_of_its_comment() -> None:
@@ -312,13 +312,13 @@ def test_a_failed_run_keeps_the_environment_of_its_comment() -> None:
     [
         (
             "plan",
-            "carry out exactly this plan:",
+            "apply exactly this plan:",
             "kestra-sync apply -e prod --expect-digest sha256:",
         ),
-        ("validate", "mend the files", "kestra-sync validate --offline"),
-        ("drift", "see what an apply makes of it:", "kestra-sync plan -e prod"),
-        ("unfinished", "the same command again goes on", "kestra-sync apply -e prod"),
-        ("smoke", "look at the tests that have failed", ""),
+        ("validate", "fix the files", "kestra-sync validate --offline"),
+        ("drift", "see what an apply would change:", "kestra-sync plan -e prod"),
+        ("unfinished", "run the same command again", "kestra-sync apply -e prod"),
+        ("smoke", "check the failed tests", ""),
         ("failure", "", None),
         ("refused", "", None),
         ("nothing", "", None),

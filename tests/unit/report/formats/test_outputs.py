@@ -68,10 +68,10 @@ def test_a_dash_is_stdout(capsys: Printed) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["-o", "pdf=x"], "-o pdf=x: FORMAT=PATH is needed"),
-        (["-o", "html"], "-o html: FORMAT=PATH is needed"),
-        (["-o", "html="], "FORMAT=PATH is needed"),
-        (["-o", "html=x", "-o", "json=x"], "another report goes to x already"),
+        (["-o", "pdf=x"], "-o pdf=x: expected FORMAT=PATH"),
+        (["-o", "html"], "-o html: expected FORMAT=PATH"),
+        (["-o", "html="], "expected FORMAT=PATH"),
+        (["-o", "html=x", "-o", "json=x"], "x is already used by another report"),
         (["-o", "json=-", "--format", "sarif"], "stdout is taken by --format sarif"),
         (["-o", "html=flows"], "flows cannot be written: it is a directory"),
         (["-o", "html=flows/good.yaml/x"], "flows/good.yaml/x cannot be written: "),

@@ -1,0 +1,229 @@
+"""The inputs of the action: ``INPUT_…`` variables → a command line, secrets, and what to post.
+
+Values never reach a shell, and none can become an option: each is glued to its own with ``=``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kestra_sync.errors import UsageError
+
+COMMANDS = ("validate", "plan", "apply", "drift", "smoke")
+_PLANNING = ("plan", "apply")
+_READING = ("validate", "plan", "apply", "drift")
+_SELECTING = ("plan", "apply", "drift", "smoke")
+
+#: The value of ``expect-digest`` that stands for the digest in the comment on the pull request.
+REVIEWED = "reviewed"
+#: The formats that the report file may have.
+REPORTS = ("html", "markdown", "json", "sarif", "junit", "text")
+
+
+class Kind(Enum):
+    """How a value is written."""
+
+    VALUE = "value"
+    SWITCH = "switch"
+    LIST = "list"
+
+
+@dataclass(frozen=True)
+class Option:
+    """An input that is an option of the command line.
+
+    :param commands: those that know it; for the others it must stay empty.
+    :param flag: the option, where it is not called as the input.
+    """
+
+    name: str
+    commands: tuple[str, ...] = COMMANDS
+    kind: Kind = Kind.VALUE
+    flag: str = ""
+
+    @property
+    def option(self) -> str:
+        """As the command line knows it."""
+        return f"--{self.flag or self.name}"
+
+
+OPTIONS = (
+    Option("config"),
+    Option("environment"),
+    Option("name"),
+    Option("namespace", _READING, Kind.LIST),
+    Option("only", _SELECTING, Kind.LIST),
+    Option("exclude", _SELECTING, Kind.LIST),
+    Option("strict", _READING, Kind.SWITCH),
+    Option("allow-empty", ("validate", "plan", "apply"), Kind.SWITCH),
+    Option("offline", ("validate",), Kind.SWITCH),
+    Option("prune", _PLANNING),
+    Option("on-drift", _PLANNING),
+    Option("re-enable", _PLANNING, Kind.SWITCH),
+    Option("allow-large", _PLANNING, Kind.SWITCH),
+    Option("allow-skipped-delete", _PLANNING, Kind.SWITCH),
+    Option("take-over", _PLANNING, Kind.SWITCH),
+    Option("rollback", ("apply",), Kind.SWITCH),
+    Option("smoke", ("apply",), Kind.SWITCH),
+    Option("allow-file", ("apply", "smoke"), Kind.LIST),
+    Option("lock-timeout", ("apply",)),
+    Option("keep", ("smoke",)),
+    Option("context", ("plan", "apply", "drift")),
+    Option("url"),
+    Option("tenant"),
+    Option("username"),
+    Option("timeout"),
+    Option("parallelism"),
+    Option("verbose", kind=Kind.SWITCH),
+    Option("output", kind=Kind.LIST),
+)
+
+#: Inputs with a meaning of their own, by the commands that know them.
+OTHERS: Mapping[str, tuple[str, ...]] = {
+    "command": COMMANDS,
+    "paths": COMMANDS,
+    "token": COMMANDS,
+    "password": COMMANDS,
+    "plan-file": _PLANNING,
+    "expect-digest": ("apply",),
+    "detailed-exitcode": ("plan", "drift"),
+    "working-directory": COMMANDS,
+    "report": COMMANDS,
+    "summary": COMMANDS,
+    "annotations": COMMANDS,
+    "comment": COMMANDS,
+    "comment-key": COMMANDS,
+    "issue": ("drift",),
+    "github-token": COMMANDS,
+}
+#: Those that no command line may hold.
+SECRETS = ("token", "password", "github-token")
+#: Those that have a value unless they are set, so they may be there for a command that needs none.
+_DEFAULTED = ("report", "summary", "annotations", "github-token")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the workflow asks for.
+
+    :param options: the options of the command line, secrets not among them.
+    :param plan_file: where ``plan`` saves the plan, or what ``apply`` applies; ``""`` for neither.
+    :param fail_on_changes: exit code 2 fails the step, too.
+    """
+
+    command: str
+    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    environment: str = ""
+    plan_file: str = ""
+    expect_digest: str = ""
+    fail_on_changes: bool = False
+    working_directory: str = ""
+    report: str = "html"
+    summary: bool = True
+    annotations: bool = True
+    comment: bool = False
+    comment_key: str = ""
+    issue: bool = False
+    token: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    github_token: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return tuple(each for each in (self.token, self.password, self.github_token) if each)
+
+
+def variable(name: str) -> str:
+    """The variable that carries an input."""
+    return f"INPUT_{name.replace('-', '_').upper()}"
+
+
+def take(environ: MutableMapping[str, str]) -> dict[str, str]:
+    """The inputs by name; they are taken out of the environment, which children inherit."""
+    names = [*(each.name for each in OPTIONS), *OTHERS]
+    return {name: environ.pop(variable(name), "") for name in names}
+
+
+def read(given: Mapping[str, str]) -> Inputs:
+    """The inputs, as they are meant.
+
+    :raises UsageError: a value that makes no sense, or an input that the command does not know.
+    """
+    values = {name: value if name in SECRETS else value.strip() for name, value in given.items()}
+    command = values.get("command") or "plan"
+    if command not in COMMANDS:
+        raise UsageError(
+            f"the input 'command' is {command!r}", remedy=f"it must be one of {', '.join(COMMANDS)}"
+        )
+    _check_known(command, values)
+    report = values.get("report") or "html"
+    if report not in REPORTS:
+        raise UsageError(
+            f"the input 'report' is {report!r}", remedy=f"it must be one of {', '.join(REPORTS)}"
+        )
+    return Inputs(
+        command=command,
+        options=tuple(_options(command, values)),
+        paths=tuple(_lines(values.get("paths", ""))),
+        environment=values.get("environment", ""),
+        plan_file=values.get("plan-file", ""),
+        expect_digest=values.get("expect-digest", ""),
+        fail_on_changes=_switch("detailed-exitcode", values),
+        working_directory=values.get("working-directory", ""),
+        report=report,
+        summary=_switch("summary", values, default=True),
+        annotations=_switch("annotations", values, default=True),
+        comment=_switch("comment", values),
+        comment_key=values.get("comment-key", ""),
+        issue=_switch("issue", values),
+        token=values.get("token", "").strip(),
+        password=values.get("password", ""),
+        github_token=values.get("github-token", "").strip(),
+    )
+
+
+def _check_known(command: str, values: Mapping[str, str]) -> None:
+    known = {**OTHERS, **{each.name: each.commands for each in OPTIONS}}
+    switches = {each.name for each in OPTIONS if each.kind is Kind.SWITCH} | _SWITCHES
+    for name, value in values.items():
+        asked = value and not (name in switches and value.lower() == "false")
+        if asked and command not in known[name] and name not in _DEFAULTED:
+            raise UsageError(
+                f"the input '{name}' is not supported by '{command}'",
+                remedy=f"remove it; it is supported by {', '.join(known[name])}",
+            )
+
+
+_SWITCHES = {"detailed-exitcode", "summary", "annotations", "comment", "issue"}
+
+
+def _options(command: str, values: Mapping[str, str]) -> Iterator[str]:
+    for each in OPTIONS:
+        value = values.get(each.name, "")
+        if command not in each.commands:
+            continue
+        if each.kind is Kind.SWITCH:
+            if _switch(each.name, values):
+                yield each.option
+        elif each.kind is Kind.LIST:
+            yield from (f"{each.option}={line}" for line in _lines(value))
+        elif value:
+            yield f"{each.option}={value}"
+
+
+def _switch(name: str, values: Mapping[str, str], *, default: bool = False) -> bool:
+    value = values.get(name, "").lower()
+    if value in ("true", "false"):
+        return value == "true"
+    if value:
+        raise UsageError(f"the input '{name}' is {value!r}", remedy="it must be true or false")
+    return default
+
+
+def _lines(value: str) -> Iterator[str]:
+    """One item a line, so that names may hold blanks."""
+    return (line.strip() for line in value.splitlines() if line.strip())

@@ -1,0 +1,34 @@
+"""The issue about drift: opened, kept up to date, closed when the drift is gone."""
+
+from __future__ import annotations
+
+from kestra_sync.action.github_api import GithubIssues
+from kestra_sync.action.notes import Action, first_line, own, upsert
+
+_WORDS = {
+    Action.CREATED: "An issue was opened",
+    Action.UPDATED: "The issue was updated",
+    Action.KEPT: "The issue is up to date",
+}
+
+
+def title_of(environment: str) -> str:
+    """The title of the issue."""
+    return f"kestra-sync: drift{f' in {environment}' if environment else ''}"
+
+
+def report(issues: GithubIssues, body: str, *, drifted: bool) -> str:
+    """Bring the issue in line with what was found; says so in a sentence, ``""`` for nothing.
+
+    :param body: the report, its marker in the first line.
+    :raises KestraError: whatever went wrong.
+    """
+    if drifted:
+        posted = upsert(issues, body)
+        url = f": {posted.note.url}" if posted.note.url else ""
+        return f"{_WORDS[posted.action]}{url}"
+    found = own(issues, first_line(body))
+    for each in found:
+        issues.update(each, body)
+        issues.close(each)
+    return "The issue was closed: there is no more drift" if found else ""

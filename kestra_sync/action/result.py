@@ -1,0 +1,210 @@
+"""From the JSON of a run to the outputs of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kestra_sync.errors import ExitCode
+from kestra_sync.report.wording import plural
+from kestra_sync.safe.text import visible
+
+Document = Mapping[str, Any]
+
+#: The outputs of the action, in the order of ``action.yml``.
+OUTPUTS = (
+    "has-changes",
+    "created",
+    "updated",
+    "deleted",
+    "drifted",
+    "failed",
+    "plan-file",
+    "plan-digest",
+    "report-file",
+    "summary",
+    "exit-code",
+    "failure-reason",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out.
+
+    :param created: flows: of a plan those to create, of an apply those that were created.
+    :param failed: errors in files, writes that failed, smoke tests that are red.
+    """
+
+    exit_code: int
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    drifted: int = 0
+    failed: int = 0
+    has_changes: bool = False
+    digest: str = ""
+    summary: str = ""
+
+    @property
+    def failure_reason(self) -> str:
+        """A word for the exit code, stable; ``""`` if nothing failed."""
+        if self.exit_code in (ExitCode.OK, ExitCode.CHANGES):
+            return ""
+        try:
+            return ExitCode(self.exit_code).name.lower().replace("_", "-")
+        except ValueError:
+            return "failure"
+
+    def outputs(self, *, plan_file: str = "", report_file: str = "") -> dict[str, str]:
+        """The outputs by name."""
+        values = (
+            str(self.has_changes).lower(),
+            str(self.created),
+            str(self.updated),
+            str(self.deleted),
+            str(self.drifted),
+            str(self.failed),
+            plan_file,
+            self.digest,
+            report_file,
+            visible(self.summary),
+            str(self.exit_code),
+            self.failure_reason,
+        )
+        return dict(zip(OUTPUTS, values, strict=True))
+
+
+def result_of(command: str, code: int, document: Document) -> Result:
+    """The result of a run.
+
+    :param document: its JSON; empty if there is none.
+    """
+    error = document.get("error")
+    if error:
+        return Result(code, summary=_first_line(str(error.get("message", ""))))
+    made = _MAKERS[command](document)
+    problems = sum(each.get("severity") == "error" for each in document.get("diagnostics") or ())
+    failed = made["failed"] + problems
+    words = [*made["words"]]
+    if problems:
+        words.append(plural(problems, "error"))
+    if document.get("refusals"):
+        words.append("refused")
+    return Result(
+        code,
+        created=made["created"],
+        updated=made["updated"],
+        deleted=made["deleted"],
+        drifted=made["drifted"],
+        failed=failed,
+        has_changes=made["changes"],
+        digest=str(document.get("digest") or ""),
+        summary=", ".join(words) or "nothing to do",
+    )
+
+
+def _made(**values: Any) -> dict[str, Any]:
+    nothing = {"created": 0, "updated": 0, "deleted": 0, "drifted": 0, "failed": 0}
+    return {**nothing, "changes": False, "words": [], **values}
+
+
+def _validate(document: Document) -> dict[str, Any]:
+    return _made(words=[f"{plural(int(document.get('flows') or 0), 'flow')} checked"])
+
+
+def _plan(document: Document) -> dict[str, Any]:
+    plan = document.get("plan")
+    if not plan:
+        return _made()
+    counts = plan["summary"]
+    # A move is a creation here and a deletion there.
+    created = counts["create"] + counts["move"]
+    deleted = counts["delete"] + counts["move"]
+    words = [
+        f"{number} {what}"
+        for number, what in (
+            (created, "to create"),
+            (counts["update"], "to update"),
+            (deleted, "to delete"),
+            (counts["drifted"], "drifted"),
+        )
+        if number
+    ]
+    record = plan.get("record") or ()
+    words += [each["message"] for each in record]
+    return _made(
+        created=created,
+        updated=counts["update"],
+        deleted=deleted,
+        drifted=counts["drifted"],
+        changes=bool(created or counts["update"] or deleted or record),
+        words=words or ["no changes"],
+    )
+
+
+def _apply(document: Document) -> dict[str, Any]:
+    made = _plan(document)
+    outcomes = document.get("outcomes") or ()
+    done = [each["action"] for each in outcomes if each["status"] == "applied"]
+    created = done.count("create") + done.count("move")
+    deleted = done.count("delete") + done.count("move")
+    failed = sum(each["status"] in ("failed", "conflict") for each in outcomes)
+    red = _red(document.get("smoke"))
+    words = [
+        f"{number} {what}"
+        for number, what in (
+            (created, "created"),
+            (done.count("update"), "updated"),
+            (deleted, "deleted"),
+            (failed, "failed"),
+            (len(document.get("restored") or ()), "rolled back"),
+        )
+        if number
+    ]
+    if red:
+        words.append(f"{plural(red, 'smoke test')} failed")
+    words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
+    if not words and made["changes"]:
+        words.append("nothing applied")
+    return {
+        **made,
+        "created": created,
+        "updated": done.count("update"),
+        "deleted": deleted,
+        "failed": failed + red,
+        "words": words or ["no changes"],
+    }
+
+
+def _drift(document: Document) -> dict[str, Any]:
+    drifted = len(document.get("drifted") or ())
+    words = [f"{plural(drifted, 'flow')} drifted" if drifted else "no drift"]
+    return _made(drifted=drifted, changes=bool(drifted), words=words)
+
+
+def _smoke(document: Document) -> dict[str, Any]:
+    smoke = document.get("smoke")
+    if not smoke:
+        return _made()
+    red = _red(smoke)
+    words = [f"{plural(len(smoke['runs']), 'smoke test')}", f"{red} failed"]
+    return _made(failed=red, words=words)
+
+
+def _red(smoke: Document | None) -> int:
+    return sum(not each["passed"] for each in (smoke or {}).get("runs", ()))
+
+
+def _first_line(text: str) -> str:
+    return (text.splitlines() or [""])[0]
+
+
+_MAKERS = {
+    "validate": _validate,
+    "plan": _plan,
+    "apply": _apply,
+    "drift": _drift,
+    "smoke": _smoke,
+}

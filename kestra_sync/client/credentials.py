@@ -1,0 +1,338 @@
+"""Where the server is and who we are: arguments over environment, or else a ``.env`` file.
+
+The file is read, never loaded into ``os.environ``. Of a token and a password the token is taken,
+but a more explicit place goes first: a user name and password given as arguments are used even
+if the environment has a token.
+
+A ``.env`` file is part of a checkout, so it may be somebody else's. URL and credentials come from
+it together, or neither does: else it could name the server that a password of the environment is
+sent to, or the file on this machine that is sent to its server.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kestra_sync.client.address import parse_address
+from kestra_sync.errors import UsageError
+from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text
+from kestra_sync.safe.secrets import secrets_of_headers, secrets_of_url
+
+DEFAULT_TENANT = "main"
+URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
+TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
+USERNAME = "KESTRA_USERNAME"
+PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
+HEADERS = "KESTRA_HEADERS"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: Those that say what a request or answer is.
+_OWN_HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
+        *("content-type", "expect", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+_LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE, HEADERS)
+#: Bytes; no secret and no list of variables is longer.
+_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A server, a tenant, and either a token, or a user name and password, or neither."""
+
+    url: str
+    tenant: str = DEFAULT_TENANT
+    token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown; user name and password also together, as requests have them."""
+        pair = f"{self.username}:{self.password}" if self.username and self.password else None
+        lines = "\n".join(f"{name}: {value}" for name, value in self.headers)
+        known = (self.token, self.password, pair, *secrets_of_headers(lines))
+        return tuple(secret for secret in known if secret)
+
+
+def resolve(
+    *,
+    url: str | None = None,
+    tenant: str | None = None,
+    token: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    env_file: str | os.PathLike[str] | None = ".env",
+    environ: Mapping[str, str] | None = None,
+) -> Credentials:
+    """Put the three places together.
+
+    :raises UsageError: no URL or a bad one, a user name without a password, an unreadable file; a
+        ``.env`` file that would be mixed with what comes from elsewhere.
+    """
+    arguments = {URL: url, TENANT: tenant, TOKEN: token, USERNAME: username, PASSWORD: password}
+    layers = [_layer(arguments), _layer(os.environ if environ is None else environ)]
+    layers.append(_of_file(env_file, _merged(layers)))
+    everything = _merged(layers)
+    if URL not in everything:
+        raise UsageError(
+            "the Kestra URL is not set",
+            remedy=f"set {URL}, for example to http://localhost:8080",
+        )
+    found = _login(layers)
+    return Credentials(
+        url=everything[URL],
+        tenant=everything.get(TENANT, DEFAULT_TENANT),
+        token=found.get(TOKEN),
+        username=found.get(USERNAME),
+        password=found.get(PASSWORD),
+        headers=parse_headers(everything.get(HEADERS, ""), login=bool(found)),
+    )
+
+
+def _of_file(path: str | os.PathLike[str] | None, outside: Mapping[str, str]) -> dict[str, str]:
+    """The layer of a ``.env`` file: all of it, or nothing.
+
+    :param outside: what is given elsewhere.
+    :raises UsageError: only together would they be complete.
+    """
+    values = {name: value for name, value in _env_file(path).items() if (value or "").strip()}
+    assert path is not None or not values
+    login = [name for name in _LOGIN if name in values]
+    if not (login or URL in values or TENANT in values):
+        return {}
+    folder = Path(path or ".").absolute().parent
+    logged_in = any(name in outside for name in (TOKEN, USERNAME, PASSWORD, HEADERS))
+    url = parse_address(values[URL] or "").url if URL in values else None
+    if not logged_in and outside.get(URL, url) == url and (login or url):
+        return _layer(values, below=folder)
+    complete = TOKEN in outside or (USERNAME in outside and PASSWORD in outside)
+    wanted = [] if complete else login
+    if URL not in outside and url:
+        wanted.insert(0, URL)
+    if not login and not url and TENANT not in outside:
+        wanted.append(TENANT)
+    if not wanted:
+        return {}
+    given = [name for name in (URL, TOKEN, USERNAME, PASSWORD) if name in outside]
+    raise UsageError(
+        f"{' and '.join(wanted)} of {os.fspath(path or '')} cannot be used together with"
+        f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in the repository must "
+        f"not choose which server receives a password, or which password a server receives",
+        remedy="set the URL and the credentials in one place: all of them in that file ({URL} "
+        "with the same URL included), or none",
+    )
+
+
+def _layer(values: Mapping[str, str | None], *, below: Path | None = None) -> dict[str, str]:
+    """One place: empty is unset, files are read, credentials come out of the URL.
+
+    :param below: the directory that such files must lie in.
+    """
+    names = (URL, TENANT, TOKEN, USERNAME, PASSWORD, TOKEN_FILE, PASSWORD_FILE, HEADERS)
+    layer = {name: value for name in names if (value := values.get(name) or "").strip()}
+    # A password may begin or end with a blank; nothing else may.
+    layer = {name: value if name == PASSWORD else value.strip() for name, value in layer.items()}
+    for name, file_name in ((TOKEN, TOKEN_FILE), (PASSWORD, PASSWORD_FILE)):
+        path = layer.pop(file_name, None)
+        if path is not None and name not in layer:
+            layer[name] = _secret_file(path, file_name, below)
+    if URL in layer:
+        address = parse_address(layer[URL])
+        layer[URL] = address.url
+        if address.username and address.password:
+            layer.setdefault(USERNAME, address.username)
+            layer.setdefault(PASSWORD, address.password)
+    return layer
+
+
+def _merged(layers: list[dict[str, str]]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged.setdefault(name, value)
+    return merged
+
+
+def _login(layers: list[dict[str, str]]) -> dict[str, str]:
+    """The login of the most explicit place that completes one."""
+    for depth in range(len(layers)):
+        merged = _merged(layers[: depth + 1])
+        if TOKEN in merged:
+            return {TOKEN: _printable(merged[TOKEN], TOKEN)}
+        if USERNAME in merged and PASSWORD in merged:
+            if ":" in merged[USERNAME]:
+                raise UsageError(f"{USERNAME} must not contain a colon")
+            for name in (USERNAME, PASSWORD):
+                _one_line(merged[name], name)
+            return {USERNAME: merged[USERNAME], PASSWORD: merged[PASSWORD]}
+    merged = _merged(layers)
+    for here, there in ((USERNAME, PASSWORD), (PASSWORD, USERNAME)):
+        if here in merged:
+            raise UsageError(f"{here} is set and {there} is not", remedy=f"set {there}")
+    return {}
+
+
+def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], ...]:
+    """The headers in ``text``, one ``Name: value`` per line.
+
+    :param login: whether there is a token or password, which has a header of its own.
+    :raises UsageError: a line that is not a header, or one of a header that is not to be set.
+    """
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        name, value = name.strip(), value.strip()
+        where = f"{HEADERS}, line {number}"  # its value is secret
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise UsageError(f"{where}: not a valid header", remedy="write it as Name: value")
+        if not value or not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{where}: the value of {name} is empty or not printable ASCII")
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(f"{where}: {name} is set by kestra-sync itself")
+        if name.lower() == "authorization" and login:
+            raise UsageError(
+                f"{where}: Authorization is set from {TOKEN} or {USERNAME} already",
+                remedy="set only one of them",
+            )
+        if name.lower() in {each.lower() for each, _ in found}:
+            raise UsageError(f"{where}: {name} is set more than once")
+        found.append((name, value))
+    return tuple(found)
+
+
+def _one_line(value: str, name: str) -> None:
+    """:raises UsageError: it has a line break, mostly from ``echo`` or a file."""
+    if "\n" in value or "\r" in value:
+        inner = value.rstrip("\r\n")
+        at = "has" if "\n" in inner or "\r" in inner else "ends with"
+        raise UsageError(
+            f"{name} {at} a line break",
+            remedy="remove it: `printf %s` writes no line break, and `echo` does",
+        )
+
+
+def _printable(token: str, name: str) -> str:
+    """A header can hold it. The token itself is not shown."""
+    _one_line(token, name)
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(f"{name} contains characters that are not allowed in a token")
+    return token
+
+
+def _secret_file(path: str, name: str, below: Path | None) -> str:
+    place = path if below is None else below / path
+    if below is not None and not is_below(place, [below]):
+        raise UsageError(
+            f"the file set by {name} is outside of {below}: {path}",
+            remedy="a .env file can only refer to files in its own directory; set the variable in "
+            "the environment to use another file",
+        )
+    try:
+        value = read_text(place, limit=_LIMIT).strip()
+    except OSError as error:
+        raise UsageError(
+            f"the file set by {name} cannot be read: {path}: {error.strerror}"
+        ) from None
+    if not value:
+        raise UsageError(f"the file set by {name} is empty: {path}")
+    return value
+
+
+def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
+    if path is None or not os.fspath(path) or not is_there(path) or is_directory(path):
+        return {}  # a virtual environment may be called .env, too
+    from io import StringIO
+
+    from dotenv import dotenv_values  # few have such a file
+
+    try:
+        text = read_text(path, limit=_LIMIT)
+    except OSError as error:
+        raise UsageError(f"{os.fspath(path)} cannot be read: {error.strerror}") from None
+    # No interpolation: a `$` in a password is a `$`.
+    return dotenv_values(stream=StringIO(text), interpolate=False)
+
+
+def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
+    """The URL and the tenant that the environment or the ``.env`` file names, by variable.
+
+    The file counts only where it would be used: if the environment has neither URL nor login.
+
+    :raises UsageError: an unreadable ``env_file``.
+    """
+    found = {name: value for name in (URL, TENANT) if (value := os.environ.get(name, "").strip())}
+    if found.get(URL) or any(os.environ.get(name, "").strip() for name in _LOGIN):
+        return found
+    values = _env_file(env_file)
+    return {
+        name: value
+        for name in (URL, TENANT)
+        if (value := found.get(name) or (values.get(name) or "").strip())
+    }
+
+
+def check_one_server(
+    variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
+) -> None:
+    """Refuse two places that name different servers, of which one would win in silence.
+
+    :param variables: what :func:`from_environment` says.
+    :param where: the configuration, for the message; ``url`` and ``tenant`` are what it says, or
+        ``None`` where an option was typed, which decides.
+    :raises UsageError: they differ.
+    """
+    named = variables.get(URL)
+    if named and url and parse_address(named).url != parse_address(url).url:
+        raise UsageError(
+            f"two different servers are configured: {URL} is {parse_address(named).url}, and "
+            f"`url` of {where} is"
+            f" {parse_address(url).url}",
+            remedy="unset one of them, or pass --url to choose one",
+        )
+    named = variables.get(TENANT)
+    if named and tenant and named != tenant:
+        raise UsageError(
+            f"two different tenants are configured: {TENANT} is {named}, and `tenant` of {where} "
+            f"is {tenant}",
+            remedy="unset one of them, or pass --tenant to choose one",
+        )
+
+
+def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:
+    """Whether any of the three places names a server.
+
+    :raises UsageError: an unreadable ``env_file``.
+    """
+    return bool((url or "").strip() or URL in from_environment(env_file))
+
+
+def known_secrets(
+    url: str | None = None, env_file: str | os.PathLike[str] | None = ".env"
+) -> tuple[str, ...]:
+    """What must not be shown, of all places that settings come from, whether they are used or not.
+
+    For error messages, so it never raises: what cannot be read is not known.
+    """
+    found: list[str] = [*secrets_of_url(url or "")]
+    layers: list[tuple[Mapping[str, str | None], Path | None]] = [(os.environ, None)]
+    with suppress(Exception):
+        layers.append((_env_file(env_file), Path(env_file or ".").absolute().parent))
+    for layer, below in layers:
+        user, token, password = (layer.get(name) or "" for name in (USERNAME, TOKEN, PASSWORD))
+        secrets = [token, password, *secrets_of_url(layer.get(URL) or "")]
+        for name in (TOKEN_FILE, PASSWORD_FILE):
+            with suppress(Exception):
+                secrets.append(_secret_file(layer.get(name) or "", name, below))
+        found += [*secrets, *(f"{user}:{secret}" for secret in secrets if user and secret)]
+        found += secrets_of_headers(layer.get(HEADERS) or "")
+    return tuple(dict.fromkeys(each for each in found if each))

@@ -1,0 +1,273 @@
+"""Executions: start, watch, stop, remove."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from kestra_sync.client.errors import KestraError, UnexpectedAnswer
+from kestra_sync.client.execution import Execution, TaskRun, execution_of
+from kestra_sync.client.filters import scope_filters
+from kestra_sync.client.follow import DEFAULT_PACE, Pace, follow_execution
+from kestra_sync.client.inputs import input_parts
+from kestra_sync.client.multipart import encode_multipart
+from kestra_sync.client.paging import pages
+from kestra_sync.client.request import ANY, Query, Request, query, segments
+from kestra_sync.client.server import ServerInfo
+from kestra_sync.client.transport import Transport
+from kestra_sync.model import FlowId, Scope
+
+WAIT_TIMEOUT = 3600.0
+CORRELATION = "system.correlationId"
+"""Kestra's label that an execution shares with all that it has started."""
+LOOP = "LOOP"
+"""The kind of an iteration of a loop, since Kestra 2.0."""
+
+
+class Executions:
+    """``client.executions``."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        tenant: str,
+        server_info: Callable[[], ServerInfo],
+        pace: Pace = DEFAULT_PACE,
+    ) -> None:
+        self._transport = transport
+        self._server_info = server_info
+        self._base = f"/api/v1/{segments(tenant)}/executions"
+        self._outputs = f"/api/v1/{segments(tenant)}/outputs"
+        self._pace = pace
+
+    def create(
+        self,
+        flow_id: FlowId,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        wait: bool = False,
+        revision: int | None = None,
+        schedule_date: datetime | str | None = None,
+        breakpoints: Sequence[str] = (),
+        kind: str | None = None,
+    ) -> Execution:
+        """Start a flow.
+
+        :param inputs: a ``Path`` or ``bytes`` is sent as a file, a string as it is, anything else
+            as JSON.
+        :param wait: answer when it is over. A proxy may cut that short; prefer :meth:`follow`.
+        :param schedule_date: when to start it.
+        :param breakpoints: task ids before which it halts.
+        :param kind: ``TEST`` keeps it out of the lists of the UI. Servers that do not know the
+            kind ignore it in silence: then the execution is killed, as far as possible, and
+            ``UnexpectedAnswer`` is raised.
+        :raises NotFound: there is no such flow.
+        :raises ConflictingState: the flow is disabled.
+        :raises InvalidContent: an input is missing or wrong.
+        :raises UnknownOutcome: it may have been started or not.
+        """
+        if isinstance(schedule_date, datetime):
+            # Without a zone it is local time, as everywhere in Python.
+            schedule_date = schedule_date.astimezone().isoformat()
+        asked = query(
+            *(("labels", f"{key}:{value}") for key, value in (labels or {}).items()),
+            ("wait", wait or None),
+            ("revision", revision),
+            ("scheduleDate", schedule_date),
+            ("breakpoints", ",".join(breakpoints) or None),
+            ("kind", kind),
+        )
+        body, content_type = encode_multipart(input_parts(inputs))
+        request = Request(
+            "POST",
+            f"{self._base}/{segments(flow_id.namespace, flow_id.id)}",
+            query=asked,
+            body=body,
+            content_type=content_type,
+            read_timeout=WAIT_TIMEOUT if wait else None,
+        )
+        try:
+            execution = execution_of(self._transport.send(request).object())
+        except UnexpectedAnswer as error:
+            error.may_have_written = True
+            raise
+        if kind is not None and execution.kind != kind:
+            self._refuse(execution, kind)
+        return execution
+
+    def get(self, execution_id: str) -> Execution:
+        """An execution as it is now.
+
+        :raises NotFound: no such execution.
+        """
+        return self._get(execution_id, None)
+
+    def _get(self, execution_id: str, time_limit: float | None) -> Execution:
+        request = Request("GET", self._path(execution_id), time_limit=time_limit)
+        return execution_of(self._transport.send(request).object())
+
+    def with_outputs(self, execution: Execution) -> Execution:
+        """The execution with its outputs, which Kestra 2.0 gives only when asked for them.
+
+        :raises NotFound: no such execution.
+        """
+        if not self._server_info().can.outputs_apart:
+            return execution
+        path = f"{self._outputs}/executions/{segments(execution.id)}"
+        return replace(execution, outputs=self._transport.send(Request("GET", path)).object())
+
+    def task_outputs(self, execution: Execution, run: TaskRun) -> Mapping[str, Any]:
+        """The outputs of one task run; empty if it has none.
+
+        :raises NotFound: there is no such task run.
+        """
+        if not self._server_info().can.outputs_apart:
+            return run.outputs
+        path = f"{self._outputs}/tasks/{segments(execution.id, run.id)}"
+        return self._transport.send(Request("GET", path)).object()
+
+    def started_by(self, execution: Execution) -> tuple[Execution, ...]:
+        """What ``execution`` has started, at any depth, as the search of the server tells it.
+
+        Those are subflows and, since Kestra 2.0, the iterations of loops: all that carry its
+        correlation id, without itself. ``()`` on servers that do not make executions of
+        iterations: there the outputs of the task runs name the subflows.
+        """
+        if not self._server_info().can.loop_executions:
+            return ()
+        ours = {CORRELATION: execution.labels.get(CORRELATION, execution.id)}
+        # Without a kind the search leaves all but the normal ones out.
+        kinds = (None, LOOP) if execution.kind == "NORMAL" else (None, execution.kind, LOOP)
+        found = {each.id: each for kind in kinds for each in self.search(labels=ours, kind=kind)}
+        found.pop(execution.id, None)
+        return tuple(found.values())
+
+    def delete(
+        self, execution_id: str, *, logs: bool = True, metrics: bool = True, storage: bool = True
+    ) -> None:
+        """Remove an execution, with its logs, metrics and files unless told otherwise.
+
+        :raises NotFound: no such execution.
+        :raises UnknownOutcome: it may have been deleted or not.
+        """
+        asked = query(("deleteLogs", logs), ("deleteMetrics", metrics), ("deleteStorage", storage))
+        self._transport.send(Request("DELETE", self._path(execution_id), query=asked))
+
+    def kill(self, execution_id: str) -> None:
+        """Stop an execution. It is over some time later: follow it. If it is over already, nothing
+        happens, or some servers say so.
+
+        :raises NotFound: no such execution.
+        :raises ConflictingState: it is over already, on servers that say so.
+        :raises UnknownOutcome: it may be stopped or not.
+        """
+        self._transport.send(Request("DELETE", self._action(execution_id, "kill"), accept=ANY))
+
+    def resume(self, execution_id: str, inputs: Mapping[str, Any] | None = None) -> None:
+        """Let a paused execution go on.
+
+        :raises NotFound: no such execution.
+        :raises ConflictingState: it is not paused.
+        :raises UnknownOutcome: it may go on or not.
+        """
+        body, content_type = encode_multipart(input_parts(inputs))
+        path = self._action(execution_id, "resume")
+        self._transport.send(
+            Request("POST", path, body=body, content_type=content_type, accept=ANY)
+        )
+
+    def follow(self, execution_id: str, *, timeout: float | None = None) -> Iterator[Execution]:
+        """The execution whenever it changes, the last time in a final state.
+
+        An execution that is PAUSED waits for somebody; this waits with it, up to ``timeout``.
+
+        :raises NotFound: no such execution.
+        :raises FollowTimeout: it is not over within ``timeout`` seconds.
+        """
+        return follow_execution(
+            self._transport,
+            f"{self._path(execution_id)}/follow",
+            lambda seconds: self._get(execution_id, seconds),
+            timeout=timeout,
+            pace=self._pace,
+        )
+
+    def search(
+        self,
+        scope: Scope | None = None,
+        *,
+        flow_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        kind: str | None = None,
+        page_size: int = 100,
+        limit: int = 1000,
+    ) -> tuple[Execution, ...]:
+        """Executions of the scope, the newest first, ``limit`` at most.
+
+        :param flow_id: only of flows with this id.
+        :param labels: only those that carry all of these.
+        :param kind: ``TEST`` or ``PLAYGROUND``, which the server otherwise leaves out.
+        """
+        found: list[Execution] = []
+        for filters in scope_filters(scope):
+            asked: Query = (
+                *filters,
+                *query(("filters[flowId][EQUALS]", flow_id)),
+                *query(*((f"filters[labels][EQUALS][{k}]", v) for k, v in (labels or {}).items())),
+                *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
+            )
+            listed = pages(
+                self._transport, f"{self._base}/search", asked, _Listed, min(page_size, limit)
+            )
+            wanted = (
+                execution
+                for item in listed
+                if _wanted(execution := execution_of(item.data), scope, flow_id, labels or {})
+            )
+            found += islice(wanted, limit)
+        return tuple(sorted(found, key=lambda each: each.start or "", reverse=True)[:limit])
+
+    def _refuse(self, execution: Execution, kind: str) -> None:
+        with contextlib.suppress(KestraError):  # it may be over already
+            self.kill(execution.id)
+        raise UnexpectedAnswer(
+            f"execution {execution.id} should have kind {kind}, but has {execution.kind}",
+            remedy="this server does not support the kind: leave it out, or upgrade the server",
+            may_have_written=True,
+        )
+
+    def _path(self, execution_id: str) -> str:
+        return f"{self._base}/{segments(execution_id)}"
+
+    def _action(self, execution_id: str, action: str) -> str:
+        prefix = "actions/" if self._server_info().can.actions_paths else ""
+        return f"{self._path(execution_id)}/{prefix}{action}"
+
+
+def _wanted(
+    execution: Execution, scope: Scope | None, flow_id: str | None, labels: Mapping[str, str]
+) -> bool:
+    """Whether it is what was asked for: a filter that the server does not know is ignored."""
+    return (
+        (scope is None or scope.covers(execution.flow_id.namespace))
+        and flow_id in (None, execution.flow_id.id)
+        and all(execution.labels.get(key) == value for key, value in labels.items())
+    )
+
+
+class _Listed:
+    """A search result, told apart from others by its id."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Listed) and self.data.get("id") == other.data.get("id")
+
+    def __hash__(self) -> int:
+        return hash(self.data.get("id"))

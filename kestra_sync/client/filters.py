@@ -1,0 +1,110 @@
+"""A scope as query filters.
+
+They are there to fetch less, not to decide: the caller filters again with ``Scope.covers``. So
+what is built here may find too much and must never find too little.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from kestra_sync.client.errors import ApiError
+from kestra_sync.client.request import Query
+from kestra_sync.model import Scope
+
+LOG = logging.getLogger("kestra_sync.client")
+T = TypeVar("T")
+
+MAX_PATTERN = 250
+"""Kestra 2.0 refuses longer patterns; so does it ``(...)*`` and ``(...)?`` within one."""
+MAX_REQUESTS = 8
+"""Before more filters than these, each a request, parents are asked for instead."""
+
+
+def scope_filters(
+    scope: Scope | None, *, pattern: int = MAX_PATTERN, requests: int = MAX_REQUESTS
+) -> tuple[Query, ...]:
+    """Filters that find, together, at least what the scope covers: one for each request.
+
+    An empty one stands for all of the tenant.
+    """
+    if scope is None:
+        return ((),)
+    namespaces = tuple(dict.fromkeys(scope.namespaces))
+    exact = scope.exact
+    if not exact:
+        namespaces = _outermost(namespaces)
+    found = _filters(namespaces, exact, pattern)
+    while len(found) > requests:
+        namespaces, exact = _widen(namespaces), False
+        if not namespaces:
+            return ((),)
+        found = _filters(namespaces, exact, pattern)
+    return found
+
+
+class Filtering:
+    """Remembers whether the server understands our filters: all of the tenant will do as well."""
+
+    def __init__(self) -> None:
+        self._refused = False
+
+    def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
+        """What ``send`` gives for each of the filters of ``scope``, or else for none."""
+        filters = ((),) if self._refused else scope_filters(scope)
+        try:
+            return [send(each) for each in filters]
+        except ApiError as error:
+            if not any(filters) or error.status not in {400, 422}:
+                raise
+            answer = send(())
+            self._refused = True
+            LOG.info("the server does not support the filter (%s): reading the whole tenant", error)
+            return [answer]
+
+
+def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:
+    """One regular expression for several namespaces: two filters would be ANDed.
+
+    It is searched for, not matched, hence the anchors.
+    """
+    alternatives = "|".join(re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", name) for name in namespaces)
+    return f"^({alternatives})$" if exact else f"^({alternatives})($|\\.)"
+
+
+def _filters(namespaces: tuple[str, ...], exact: bool, longest: int) -> tuple[Query, ...]:
+    groups: list[tuple[str, ...]] = []
+    for name in namespaces:
+        joined = (*groups[-1], name) if groups else ()
+        if joined and len(namespace_regex(joined, exact=exact)) <= longest:
+            groups[-1] = joined
+        else:
+            groups.append((name,))
+    return tuple(_filter(group, exact) for group in groups)
+
+
+def _filter(namespaces: tuple[str, ...], exact: bool) -> Query:
+    if len(namespaces) == 1:
+        return ((f"filters[namespace][{'EQUALS' if exact else 'PREFIX'}]", namespaces[0]),)
+    return (("filters[namespace][REGEX]", namespace_regex(namespaces, exact=exact)),)
+
+
+def _outermost(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that another one covers."""
+    return tuple(
+        name for name in namespaces if not any(name.startswith(f"{other}.") for other in namespaces)
+    )
+
+
+def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """The deepest ones replaced by their parents; nothing once a root would be."""
+    deepest = max(name.count(".") for name in namespaces)
+    if deepest == 0:
+        return ()
+    parents = (
+        name.rpartition(".")[0] if name.count(".") == deepest else name for name in namespaces
+    )
+    return _outermost(tuple(dict.fromkeys(parents)))

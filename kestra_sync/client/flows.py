@@ -1,0 +1,222 @@
+"""Flows: read, write, validate, find, export."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from kestra_sync.client.errors import (
+    AlreadyExists,
+    ApiError,
+    ConflictingState,
+    UnexpectedAnswer,
+)
+from kestra_sync.client.export import ZIP, Exporter, read_export
+from kestra_sync.client.filters import Filtering
+from kestra_sync.client.paging import pages
+from kestra_sync.client.request import JSON, YAML, Query, Request, query, segments
+from kestra_sync.client.server import ServerInfo
+from kestra_sync.client.transport import Transport
+from kestra_sync.client.validation import Validator
+from kestra_sync.client.values import (
+    FlowSummary,
+    Validation,
+    flow_id_of,
+    int_of,
+    live_of,
+    texts_of,
+)
+from kestra_sync.model import FlowId, Live, Scope
+
+LOG = logging.getLogger("kestra_sync.client")
+
+
+class Flows:
+    """``client.flows``. Every method may raise any :class:`~kestra_sync.client.errors.KestraError`;
+    named are those that belong to the call."""
+
+    def __init__(
+        self, transport: Transport, tenant: str, server_info: Callable[[], ServerInfo]
+    ) -> None:
+        self._transport = transport
+        self._base = f"/api/v1/{segments(tenant)}/flows"
+        self._validator = Validator(
+            transport, f"{self._base}/validate", lambda: server_info().can.multipart_validate
+        )
+        self._filtering = Filtering()
+        self._exporter = Exporter(
+            transport,
+            f"{self._base}/export/by-query",
+            filtering=self._filtering,
+            namespaces=self.namespaces,
+            search=self.search,
+            get=self.get,
+        )
+
+    def create(self, source: bytes | str) -> Live:
+        """Create the flow that ``source`` describes: one document, sent byte for byte.
+
+        :raises AlreadyExists: there is one of that name.
+        :raises InvalidContent: the server refuses the source.
+        :raises UnknownOutcome: it may have been created or not.
+        """
+        body = _bytes(source)
+        try:
+            answer = self._transport.send(Request("POST", self._base, body=body, content_type=YAML))
+        except ConflictingState as error:
+            raise AlreadyExists(
+                error.status, error.method, error.path, error.server_message
+            ) from error
+        return _written(answer.object(), body)
+
+    def update(self, flow_id: FlowId, source: bytes | str) -> Live:
+        """Replace the source of a flow. The same source makes no new revision.
+
+        The server is not strict here: it stores unknown properties that ``create`` and
+        ``validate`` refuse. Validate first.
+
+        The flow is read right before. If it is gone, nothing is sent: an update of a flow that is
+        not there can hang the server (kestra-io/kestra issue 12984).
+
+        :raises NotFound: there is no such flow.
+        :raises InvalidContent: the server refuses the source, or it names another flow.
+        :raises UnknownOutcome: it may have been updated or not.
+        """
+        body = _bytes(source)
+        path = self._path(flow_id)
+        look = Request("GET", path)
+        request = Request("PUT", path, body=body, content_type=YAML, first=look)
+        return _written(self._transport.send(request).object(), body)
+
+    def delete(self, flow_id: FlowId) -> None:
+        """Delete a flow; its revisions stay readable, and numbering goes on after it.
+
+        :raises NotFound: there is no such flow.
+        :raises UnknownOutcome: it may have been deleted or not.
+        """
+        self._transport.send(Request("DELETE", self._path(flow_id)))
+
+    def get(
+        self, flow_id: FlowId, *, revision: int | None = None, allow_deleted: bool = False
+    ) -> Live:
+        """A flow with its source and revision.
+
+        :raises NotFound: there is no such flow, or not this revision of it.
+        """
+        asked = query(
+            ("source", True), ("revision", revision), ("allowDeleted", allow_deleted or None)
+        )
+        answer = self._transport.send(Request("GET", self._path(flow_id), query=asked))
+        live = live_of(answer.object())
+        if live.flow_id != flow_id:
+            raise answer.unexpected(f"another flow ({live.flow_id})")
+        return live
+
+    def revisions(self, flow_id: FlowId) -> tuple[Live, ...]:
+        """Every revision that is kept, the oldest first.
+
+        :raises NotFound: there is no such flow.
+        """
+        answer = self._transport.send(Request("GET", f"{self._path(flow_id)}/revisions"))
+        found = [live_of(item) for item in answer.list()]
+        return tuple(sorted(found, key=lambda live: live.revision or 0))
+
+    def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
+        """What the server says about each source, in their order. Nothing is stored.
+
+        Each source must hold one document: of a second one the server says nothing.
+        """
+        return self._validator.validate(sources) if sources else ()
+
+    def search(self, scope: Scope | None = None, page_size: int = 2000) -> tuple[FlowSummary, ...]:
+        """All flows of the scope, without sources. ``None`` is the whole tenant."""
+        if scope is not None and not scope.namespaces:
+            return ()
+
+        def ask(filters: Query) -> list[FlowSummary]:
+            asked = (*filters, *query(("sort", "id:asc")))
+            return list(pages(self._transport, f"{self._base}/search", asked, _summary, page_size))
+
+        return tuple(
+            summary
+            for summaries in self._filtering.ask(scope, ask)
+            for summary in summaries
+            if scope is None or scope.covers(summary.flow_id.namespace)
+        )
+
+    def export(self, scope: Scope | None = None) -> tuple[bytes, ...]:
+        """The sources of all flows of the scope, byte for byte, without revisions.
+
+        There may be sources of other namespaces among them, as this client reads no YAML: the
+        caller must filter by the namespace that stands in the source. Falls back to single
+        namespaces and flows where the server's export fails.
+        """
+        if scope is not None and not scope.namespaces:
+            return ()
+        return self._exporter.export(scope)
+
+    def export_by_ids(self, flow_ids: Iterable[FlowId]) -> tuple[bytes, ...]:
+        """The sources of these flows, in no order to rely on.
+
+        :raises NotFound: one of them is missing.
+        """
+        wanted = [{"id": flow.id, "namespace": flow.namespace} for flow in flow_ids]
+        if not wanted:
+            return ()
+        request = Request(
+            "POST",
+            f"{self._base}/export/by-ids",
+            body=json.dumps(wanted).encode(),
+            content_type=JSON,
+            accept=ZIP,
+            safe=True,
+        )
+        return read_export(self._transport.send(request))
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces of the tenant that hold flows, sorted."""
+        try:
+            answer = self._transport.send(Request("GET", f"{self._base}/distinct-namespaces"))
+        except ApiError as error:
+            if error.status not in {404, 405, 501}:
+                raise
+            LOG.info("the server does not list namespaces (%s): searching all flows", error.status)
+            return tuple(sorted({each.flow_id.namespace for each in self.search()}))
+        return tuple(sorted(set(texts_of(answer.list()))))
+
+    def dependencies(self, flow_id: FlowId) -> dict[str, Any]:
+        """The server's graph of what the flow calls and is called by, as it is.
+
+        :raises NotFound: there is no such flow.
+        """
+        answer = self._transport.send(Request("GET", f"{self._path(flow_id)}/dependencies"))
+        return answer.object()
+
+    def _path(self, flow_id: FlowId) -> str:
+        return f"{self._base}/{segments(flow_id.namespace, flow_id.id)}"
+
+
+def _bytes(source: bytes | str) -> bytes:
+    return source.encode() if isinstance(source, str) else source
+
+
+def _written(data: dict[str, Any], sent: bytes) -> Live:
+    try:
+        return live_of(data, sent)
+    except UnexpectedAnswer as error:
+        error.may_have_written = True
+        raise
+
+
+def _summary(item: dict[str, Any]) -> FlowSummary:
+    flow_id = flow_id_of(item)
+    if flow_id is None:
+        raise UnexpectedAnswer("the search returned something that is not a flow")
+    return FlowSummary(
+        flow_id=flow_id,
+        revision=int_of(item.get("revision")),
+        disabled=item.get("disabled") is True,
+        deleted=item.get("deleted") is True,
+    )

@@ -1,0 +1,133 @@
+"""Follows an execution to its end.
+
+The stream only wakes us up; the truth is what a plain read says. So a stream that breaks, stalls,
+is cut by a proxy or is not offered at all costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kestra_sync.client.errors import KestraError, Unauthorized, Unreachable
+from kestra_sync.client.events import read_events
+from kestra_sync.client.execution import Execution, execution_of
+from kestra_sync.client.request import Request
+from kestra_sync.client.transport import LOG, Transport
+
+STREAM = "text/event-stream"
+STREAM_TIMEOUT = 20.0
+"""Seconds after which we look ourselves, whatever the stream sends meanwhile."""
+LEAST = 1.0
+"""Seconds for a last look when the time is over."""
+
+
+class FollowTimeout(KestraError):  # noqa: N818 - as the other errors
+    """The execution is not over within the time limit. It goes on.
+
+    :param execution: as it was last seen.
+    """
+
+    def __init__(self, execution: Execution, seconds: float) -> None:
+        super().__init__(
+            f"execution {execution.id} is still {execution.state} after {seconds:g} seconds"
+        )
+        self.execution = execution
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often to look: soon at first, then less and less."""
+
+    first: float = 0.25
+    longest: float = 5.0
+    factor: float = 1.5
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+DEFAULT_PACE = Pace()
+
+
+def follow_execution(
+    transport: Transport,
+    path: str,
+    get: Callable[[float | None], Execution],
+    *,
+    timeout: float | None,
+    pace: Pace,
+) -> Iterator[Execution]:
+    """The execution whenever it has changed, the last time in a final state.
+
+    :raises NotFound: no such execution; found out by a read before any stream.
+    :param get: reads the execution, within so many seconds if any are given.
+    :raises FollowTimeout: it goes on for longer than ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else pace.clock() + timeout
+    current = get(timeout)
+    yield current
+    pause = pace.first
+    while not current.is_final:
+        left = None if deadline is None else deadline - pace.clock()
+        if left is not None and left <= 0:
+            raise FollowTimeout(current, timeout or 0.0)
+        changed = False
+        for seen in _streamed(transport, path, left):
+            if seen.is_final:
+                break  # how it ended, the read below tells
+            if _changed(current, seen):
+                current, changed = seen, True
+                yield current
+            if deadline is not None and pace.clock() >= deadline:
+                break
+        left = None if deadline is None else deadline - pace.clock()
+        try:
+            latest = get(left if left is None else max(LEAST, left))
+        except Unreachable as error:
+            if deadline is not None and error.too_slow and pace.clock() >= deadline:
+                raise FollowTimeout(current, timeout or 0.0) from error
+            raise
+        if latest.is_final or _changed(current, latest):
+            current, changed = latest, True
+            yield current
+        if not current.is_final:
+            pause = pace.first if changed else min(pause * pace.factor, pace.longest)
+            left = pause if deadline is None else deadline - pace.clock()
+            pace.sleep(max(0.0, min(pause, left)))
+
+
+def _streamed(transport: Transport, path: str, left: float | None) -> Iterator[Execution]:
+    """What the stream brings, until it ends for whatever reason."""
+    seconds = STREAM_TIMEOUT if left is None else max(0.1, min(STREAM_TIMEOUT, left))
+    request = Request(
+        "GET",
+        path,
+        accept=STREAM,
+        headers={"Accept-Encoding": "identity"},
+        read_timeout=seconds,
+        time_limit=seconds,
+    )
+    try:
+        with transport.stream(request) as chunks:
+            for event in read_events(chunks):
+                # The first event is a stub without a state.
+                if event.id != "start" and event.data:
+                    execution = execution_of(json.loads(event.data))
+                    if execution.state:
+                        yield execution
+                if event.id == "end":
+                    return
+    except Unauthorized:
+        raise
+    except (KestraError, ValueError, RecursionError) as error:
+        LOG.debug("the stream of %s ended: %s", path, error)
+
+
+def _changed(before: Execution, after: Execution) -> bool:
+    def essence(execution: Execution) -> object:
+        runs = [(run.id, run.state, run.attempts) for run in execution.task_runs]
+        return (execution.state, runs, execution.labels)
+
+    return essence(before) != essence(after)

@@ -1,0 +1,175 @@
+"""The key-value store of a namespace."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from kestra_sync.client.errors import NotFound, UnexpectedAnswer
+from kestra_sync.client.paging import pages
+from kestra_sync.client.request import TEXT, Request, query, segments
+from kestra_sync.client.transport import Transport
+from kestra_sync.client.values import KvEntry, KvKey, KvListed, int_of
+from kestra_sync.errors import UsageError
+
+_TYPES = frozenset(
+    {"STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON", "NULL", "OBJECT"}
+)
+
+
+class Kv:
+    """``client.kv``. There is no compare-and-set: the last writer wins."""
+
+    def __init__(self, transport: Transport, tenant: str) -> None:
+        self._transport = transport
+        self._base = f"/api/v1/{segments(tenant)}"
+
+    def get(self, namespace: str, key: str) -> Any:
+        """The value of a key.
+
+        :raises NotFound: there is no such key.
+        :raises Gone: it has expired.
+        """
+        return self.entry(namespace, key).value
+
+    def entry(self, namespace: str, key: str) -> KvEntry:
+        """The value with its revision and time, where the server tells them.
+
+        :raises NotFound: there is no such key.
+        :raises Gone: it has expired.
+        """
+        # While somebody writes a value its file is there and empty for a moment: Kestra answers 500
+        # ("No content to map due to end-of-input", seen on 1.3 with local storage).
+        request = Request("GET", self._path(namespace, key), unsettled=True)
+        data = self._transport.send(request).json()
+        if isinstance(data, dict) and "value" in data and data.get("type") in _TYPES:
+            return KvEntry(
+                value=data["value"],
+                type=str(data["type"]),
+                revision=int_of(data.get("revision")),
+                updated=data.get("updated") if isinstance(data.get("updated"), str) else None,
+            )
+        return KvEntry(value=data)  # Kestra 2.0 may give the bare value
+
+    def put(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        ttl: str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Store a JSON value. Members that are ``None`` are dropped by the server.
+
+        :param ttl: how long to keep it, an ISO 8601 duration such as ``PT10M``.
+        :raises UnknownOutcome: it may have been stored or not.
+        """
+        # The server reads JSON here, and half of anything else. ASCII needs no charset.
+        text = json.dumps(value, allow_nan=False)
+        self.put_text(namespace, key, text, ttl=ttl, description=description)
+
+    def put_text(
+        self,
+        namespace: str,
+        key: str,
+        text: str,
+        *,
+        ttl: str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Store what the server reads from ``text``: JSON, or a bare date, time or duration.
+
+        :param text: ASCII.
+        :raises UnknownOutcome: it may have been stored or not.
+        """
+        headers = {}
+        for name, each in (("ttl", ttl), ("description", description)):
+            if each is not None:
+                headers[name] = _header(name, each)
+        body = text.encode("ascii")
+        path = self._path(namespace, key)
+        self._transport.send(Request("PUT", path, body=body, content_type=TEXT, headers=headers))
+
+    def delete(self, namespace: str, key: str) -> bool:
+        """Delete a key. Whether there was one.
+
+        :raises UnknownOutcome: it may have been deleted or not.
+        """
+        try:
+            answer = self._transport.send(Request("DELETE", self._path(namespace, key)))
+        except NotFound:
+            return False
+        return answer.json() is not False
+
+    def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
+        """The keys of the whole tenant that the server finds for ``text``, sorted.
+
+        It matches generously (anywhere in the key): look at the keys yourself.
+        """
+        filters = query(("filters[q][EQUALS]", text))
+        found = pages(self._transport, f"{self._base}/kv", filters, _key, page_size)
+        return tuple(sorted(found))
+
+    def list(self, namespace: str, page_size: int = 1000) -> tuple[KvListed, ...]:
+        """The keys of exactly this namespace, without their values, sorted by key."""
+        filters = query(("filters[namespace][EQUALS]", namespace))
+        found = pages(self._transport, f"{self._base}/kv", filters, _listed, page_size)
+        return tuple(
+            sorted((each for each in found if each.namespace == namespace), key=lambda it: it.key)
+        )
+
+    def _path(self, namespace: str, key: str) -> str:
+        return f"{self._base}/namespaces/{segments(namespace)}/kv/{segments(key)}"
+
+
+def _header(name: str, text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"the {name} of a key must be printable ASCII")
+    return text
+
+
+def _key(item: dict[str, Any]) -> KvKey:
+    namespace, key = item.get("namespace"), item.get("key")
+    if not (isinstance(namespace, str) and isinstance(key, str)):
+        raise UnexpectedAnswer("the search returned something that is not a key")
+    return KvKey(namespace, key)
+
+
+def _listed(item: dict[str, Any]) -> KvListed:
+    name = _key(item)
+    revision = item.get("revision", item.get("version"))  # 2.0 and 1.3
+    description = item.get("description")
+    return KvListed(
+        name.namespace,
+        name.key,
+        int_of(revision),
+        description if isinstance(description, str) and description else None,
+        _ttl(item),
+    )
+
+
+def _ttl(item: dict[str, Any]) -> int | None:
+    expires = _time(item.get("expirationDate"))
+    # The creation date is that of the newest revision.
+    written = _time(item.get("updateDate")) or _time(item.get("creationDate"))
+    if expires is None or written is None:
+        return None
+    return round((expires - written).total_seconds())
+
+
+_FRACTION = re.compile(r"(\.\d{6})\d*")
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    text = _FRACTION.sub(r"\1", value.replace("Z", "+00:00"))
+    text = re.sub(r"\.(\d{1,5})(?=[+-])", lambda it: f".{it[1]:0<6}", text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

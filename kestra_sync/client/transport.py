@@ -1,0 +1,396 @@
+"""Sends requests, and decides what becomes of those that fail.
+
+Reads are repeated when the connection or a gateway fails. Writes are repeated only if they
+provably were not carried out: never sent, or turned away with 429 and a time to come back. A
+write whose answer is lost is an :class:`~kestra_sync.client.errors.UnknownOutcome`, for the
+caller to resolve by reading.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from mmap import mmap
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+from urllib3.exceptions import LocationParseError
+
+from kestra_sync.client.answer import NOT_KESTRA_REMEDY, Answer
+from kestra_sync.client.auth import KestraAuth, same_origin
+from kestra_sync.client.backoff import Backoff
+from kestra_sync.client.body import MAX_ANSWER, SPOOL, BodyTooLargeError, read_body
+from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
+from kestra_sync.client.compression import Compression
+from kestra_sync.client.connection import GentleAdapter, TimeLimit, limited
+from kestra_sync.client.credentials import Credentials
+from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
+from kestra_sync.client.failures import GATEWAY, Failures
+from kestra_sync.client.pressure import Pressure
+from kestra_sync.client.problems import clean, describe_html, looks_like_html
+from kestra_sync.client.remedies import proxy_for
+from kestra_sync.client.request import TEXT, YAML, Request
+from kestra_sync.client.sessions import SessionPool
+from kestra_sync.errors import UsageError
+from kestra_sync.safe.secrets import Masker, without_userinfo
+
+LOG = logging.getLogger("kestra_sync.http")
+MAX_REDIRECTS = 5
+_GOOD = frozenset({200, 201, 202, 204})
+_COMPRESSED = frozenset({YAML, TEXT})
+"""Forms are sent as they are."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to connect, and until an answer is complete (a large one gets more)."""
+
+    connect: float = 10.0
+    read: float = 60.0
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: where a redirect leads is for us to look at, and ``requests`` fails over some."""
+        return None
+
+
+class Transport:
+    """One server, one login, many sessions."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        user_agent: str,
+        timeouts: Timeouts = Timeouts(),
+        backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+        verify: bool | str = True,
+        max_answer: int = MAX_ANSWER,
+        parallelism: int | None = None,
+    ) -> None:
+        self.url = credentials.url
+        self.backoff = backoff
+        self._auth = KestraAuth(credentials)
+        self._masker = Masker(credentials.secrets, {})
+        self._failures = Failures(credentials.url, self._masker.mask)
+        self._timeouts = timeouts
+        self._verify = verify
+        self._max_answer = max_answer
+        self._user_agent = user_agent
+        self._sessions = SessionPool(self._new_session)
+        self._pressure = Pressure()
+        self._compression = Compression()
+        self._slots = None if parallelism is None else threading.BoundedSemaphore(parallelism)
+        self._environment: dict[str, dict[str, Any]] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sessions.close()
+
+    def mask(self, text: str) -> str:
+        """What the server says, without our secrets."""
+        return self._masker.mask(text)
+
+    def send(self, request: Request) -> Answer:
+        """The answer to ``request``, if it is not an error.
+
+        :raises KestraError: whatever went wrong, see :mod:`kestra_sync.client.errors`.
+        """
+        attempt = 0
+        end = None if request.time_limit is None else time.monotonic() + request.time_limit
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            retry = _Retry(possible=attempt < self.backoff.retries and left != 0.0)
+            answer = self._attempt(replace(request, time_limit=left), retry)
+            if answer is not None:
+                return answer
+            self.backoff.wait(attempt, retry.after, end)
+            attempt += 1
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
+        """The body of the answer as it arrives, once, without another attempt.
+
+        :raises KestraError: before or while it is read; a broken stream is ``Unreachable``.
+        """
+        started = time.monotonic()
+        limit = request.time_limit
+        with self._sessions.lend() as session:
+            try:
+                with limited(None if limit is None else TimeLimit(limit, fixed=True)):
+                    response = self._exchange(session, request)
+            except requests.RequestException as error:
+                self._log(request, describe(error), started)
+                raise self._failures.unreachable(error) from error
+            self._log(request, response.status_code, started)
+            with response:
+                if response.status_code >= 400:
+                    raise self._failures.answered(
+                        request,
+                        response.status_code,
+                        response.headers.get("Content-Type", ""),
+                        _in_memory(self._body(request, response)),
+                    )
+                yield self._chunks(response)
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        # Chunks as they come; a stream without them would otherwise be read to its end first.
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        try:
+            yield from response.iter_content(None if chunked else 1)
+        except requests.RequestException as error:
+            raise self._failures.unreachable(error) from error
+
+    def _new_session(self) -> requests.Session:
+        session = _Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, GentleAdapter())
+        session.headers["User-Agent"] = self._user_agent
+        return session
+
+    def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
+        """One attempt: an answer, ``None`` for another attempt, or the exception."""
+        with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
+            if request.first is not None:
+                look = self._exchange_and_judge(session, request.first, retry)
+                if look is None:
+                    return None
+                look.object()  # a page of somebody else does not say that it is there
+            return self._exchange_and_judge(session, request, retry)
+
+    def _slot(self, request: Request) -> AbstractContextManager[object]:
+        """One of the requests that may be under way.
+
+        Keys are written without: the lock of an apply must not wait for the apply.
+        """
+        if self._slots is None or request.content_type == TEXT:
+            return nullcontext()
+        return self._slots
+
+    def _exchange_and_judge(
+        self, session: requests.Session, request: Request, retry: _Retry
+    ) -> Answer | None:
+        started = time.monotonic()
+        seconds = self._seconds(request)
+        if request.time_limit is not None:
+            seconds = min(seconds, request.time_limit)
+        try:
+            with limited(TimeLimit(seconds, fixed=request.time_limit is not None)):
+                response = self._exchange(session, request)
+                body = self._body(request, response)
+        except requests.RequestException as error:
+            self._log(request, describe(error), started)
+            if (
+                retry.possible
+                and worth_a_retry(error)
+                and (request.repeatable or never_sent(error))
+                and not (request.replaceable and isinstance(error, requests.ReadTimeout))
+            ):
+                return None
+            raise self._failures.broken(request, error) from error
+        self._tell(request, response.status_code, time.monotonic() - started)
+        self._log(request, response.status_code, started)
+        return self._judge(request, response, body, retry)
+
+    def _seconds(self, request: Request) -> float:
+        """For one answer."""
+        return self._timeouts.read if request.read_timeout is None else request.read_timeout
+
+    def _tell(self, request: Request, status: int, seconds: float) -> None:
+        """Let it be known how the server bears up. Only writes of flows are much alike."""
+        if status in {429, 503}:
+            self._pressure.refused(status)
+        else:
+            alike = request.content_type == YAML and not request.repeatable
+            self._pressure.answered(request.method if alike else None, seconds)
+
+    def _judge(
+        self, request: Request, response: requests.Response, content: bytes | mmap, retry: _Retry
+    ) -> Answer | None:
+        status = response.status_code
+        body = _in_memory(content)
+        content_type = response.headers.get("Content-Type", "")
+        if status < 400:
+            answer = Answer(
+                method=request.method,
+                path=request.path,
+                status=status,
+                content_type=content_type,
+                body=body,
+                write=not request.repeatable,
+                file=None if isinstance(content, bytes) else content,
+            )
+            if 300 <= status < 400:
+                raise answer.unexpected("a redirect without Location")
+            if status not in _GOOD:
+                # 206 is a part of something, and 203 something that a proxy has changed.
+                raise answer.unexpected("a status that Kestra does not use")
+            if status == 204 and response.headers.get("Content-Length", "0").strip() != "0":
+                raise answer.unexpected("an unexpected body")
+            if answer.write and looks_like_html(body, content_type):
+                # A login form, most likely: "200" says nothing about the write.
+                raise answer.unexpected(describe_html(body))
+            return answer
+        if status == 429 or status in GATEWAY or (status == 500 and request.unsettled):
+            retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
+            turned_away = status == 429 and retry.after is not None
+            too_slow = status == 504 and request.replaceable
+            if retry.possible and (request.repeatable or turned_away) and not too_slow:
+                return None
+        raise self._failures.answered(request, status, content_type, body)
+
+    def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
+        """Send, and follow redirects of reads; the body is not read yet."""
+        packed = None
+        if request.body and not request.repeatable and request.content_type in _COMPRESSED:
+            packed = self._compression.pack(request.body)
+        if packed is None:
+            return self._redirected(session, request, request.body)
+        response = self._redirected(session, request, packed, encoding="gzip")
+        first = response.status_code
+        if not self._compression.doubtful(first):
+            return response
+        response.close()
+        if request.first is not None:
+            look = self._redirected(session, request.first, None)
+            if look.status_code != 200:
+                return look
+            self._body(request.first, look)
+        response = self._redirected(session, request, request.body)
+        self._compression.settle(first, response.status_code)
+        return response
+
+    def _redirected(
+        self,
+        session: requests.Session,
+        request: Request,
+        body: bytes | None,
+        encoding: str | None = None,
+    ) -> requests.Response:
+        url = self.url + request.target
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send_once(session, request, url, body, encoding)
+            location = response.headers.get("Location")
+            if response.status_code not in {301, 302, 303, 307, 308} or location is None:
+                return response
+            response.close()
+            url = self._target(request, url, location)
+        raise UnexpectedAnswer(
+            f"{request.method} {request.path}: too many redirects (more than {MAX_REDIRECTS})",
+            remedy=NOT_KESTRA_REMEDY,
+        )
+
+    def _send_once(
+        self,
+        session: requests.Session,
+        request: Request,
+        url: str,
+        body: bytes | None,
+        encoding: str | None,
+    ) -> requests.Response:
+        headers = {"Accept": request.accept, **request.headers}
+        if request.content_type is not None:
+            headers["Content-Type"] = request.content_type
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
+        connect, read = self._timeouts.connect, self._seconds(request)
+        if request.time_limit is not None:
+            least = 0.05
+            connect, read = (max(least, min(each, request.time_limit)) for each in (connect, read))
+        try:
+            prepared = session.prepare_request(
+                requests.Request(request.method, url, data=body, headers=headers, auth=self._auth)
+            )
+            return session.send(
+                prepared,
+                timeout=(connect, read),
+                allow_redirects=False,
+                **self._surroundings(session, url),
+            )
+        except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
+            # What only the resolver finds out, such as a label that is too long.
+            proxy = proxy_for(url)
+            if proxy:
+                raise Unreachable(
+                    f"{self.url}: the URL or the proxy {proxy} is not valid",
+                    remedy="correct HTTPS_PROXY or HTTP_PROXY, or exclude the server with NO_PROXY",
+                ) from error
+            raise Unreachable(f"{self.url}: not a valid server URL") from error
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            # What `requests` says of a bundle that is not there; a broken one is an SSLError.
+            if "CA certificate bundle" not in str(error):
+                raise
+            raise UsageError(
+                f"the CA bundle cannot be read: {str(error).rpartition(': ')[2]}",
+                remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or unset it",
+            ) from error
+
+    def _surroundings(self, session: requests.Session, url: str) -> dict[str, Any]:
+        """Proxies and certificates as the environment wants them: asked for once for each server.
+
+        ``Session.request`` looks through all variables for every single request.
+        """
+        origin = "/".join(url.split("/", 3)[:3])
+        found = self._environment.get(origin)
+        if found is None:
+            found = dict(session.merge_environment_settings(url, {}, True, self._verify, None))
+            self._environment[origin] = found
+        return found
+
+    def _target(self, request: Request, url: str, location: str) -> str:
+        """Where a redirect leads, if we go there: a GET, on the same server.
+
+        Of another method ``requests`` would make a GET. What another server answers would be taken
+        for what Kestra holds.
+        """
+        try:
+            target = urljoin(url, location)
+            # Not back to HTTP either, after a step to HTTPS.
+            ours = same_origin(target, self.url) and same_origin(target, url)
+            followed = ours and request.method == "GET"
+        except ValueError:  # a port or an IPv6 address that cannot be one
+            target, followed = location, False
+        if followed:
+            return target
+        base = without_userinfo(target).split("?", 1)[0].removesuffix(request.path)
+        raise UnexpectedAnswer(
+            f"{request.method} {request.path}: the server redirects to {clean(base)}",
+            remedy="use the URL that it redirects to, if that is Kestra",
+        )
+
+    def _body(self, request: Request, response: requests.Response) -> bytes | mmap:
+        spool = SPOOL if request.large and response.status_code < 400 else None
+        try:
+            return read_body(response, self._max_answer, spool)
+        except BodyTooLargeError:
+            raise UnexpectedAnswer(
+                f"{request.method} {request.path}: the response is larger than {self._max_answer} "
+                f"bytes",
+                may_have_written=not request.repeatable,
+            ) from None
+
+    def _log(self, request: Request, outcome: object, started: float) -> None:
+        # Neither query nor headers nor bodies: they may hold what is not for a log.
+        milliseconds = (time.monotonic() - started) * 1000
+        LOG.debug("%s %s %s %.0f ms", request.method, request.path, outcome, milliseconds)
+
+
+def _in_memory(content: bytes | mmap) -> bytes:
+    """What was not put into a file: errors never are."""
+    return content if isinstance(content, bytes) else b""
+
+
+@dataclass
+class _Retry:
+    """Whether there may be another attempt, and when the server wants it."""
+
+    possible: bool
+    after: float | None = None

@@ -1,0 +1,187 @@
+"""Validates many sources in few requests, and puts the answers into the order of the sources."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kestra_sync.client.answer import Answer
+from kestra_sync.client.errors import ApiError, InvalidContent, ServerFailure
+from kestra_sync.client.multipart import Part, encode_multipart
+from kestra_sync.client.parallel import in_parallel
+from kestra_sync.client.request import YAML, Request
+from kestra_sync.client.transport import Transport
+from kestra_sync.client.values import Validation, flow_id_of, texts_of
+from kestra_sync.model import FlowId
+
+LOG = logging.getLogger("kestra_sync.client")
+BATCH = 100
+"""129 parts in one form are a 500."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""A body over 10 MiB is a 500."""
+PARALLEL = 4
+LEAST = 10
+"""The server works on one flow of a batch after the other, so a few more batches are quicker than
+one that is full, but not if there is next to nothing in them."""
+_FILENAME = re.compile(r"^(\d+)\.ya?ml$")
+
+Indexed = tuple[int, bytes]
+
+
+class Validator:
+    """Remembers whether the server takes several flows at once."""
+
+    def __init__(
+        self, transport: Transport, path: str, multipart_expected: Callable[[], bool]
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._multipart_expected = multipart_expected
+        self._one_by_one = False
+
+    def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
+        """One result per source, in their order."""
+        most = min(BATCH, max(LEAST, -(-len(sources) // PARALLEL)))
+        work = batches(list(enumerate(sources)), most)
+        found = in_parallel(self._batch, work, PARALLEL)
+        return tuple(result for results in found for result in results)
+
+    def _batch(self, batch: list[Indexed]) -> list[Validation]:
+        if not self._one_by_one:
+            results = self._together(batch)
+            if results is not None:
+                return results
+        return [self._alone(index, source) for index, source in batch]
+
+    def _together(self, batch: list[Indexed]) -> list[Validation] | None:
+        """One request for all; ``None`` if the server cannot do that."""
+        # The file name brings the answer back to its source, whatever order it comes in.
+        body, content_type = encode_multipart(
+            Part("flows", source, f"{index}.yaml", YAML) for index, source in batch
+        )
+        request = Request("POST", self._path, body=body, content_type=content_type, safe=True)
+        try:
+            answer = self._transport.send(request)
+        except ServerFailure as error:
+            if error.status != 500:
+                raise
+            if not self._multipart_expected():
+                self._remember(f"it answers {error.status}")
+            else:
+                LOG.info("a batch failed with 500, its flows are validated one by one")
+            return None
+        except ApiError as error:
+            if error.status not in {400, 404, 405, 406, 415, 422}:
+                raise
+            self._remember(f"it answers {error.status}")
+            return None
+        answers = answer.list()
+        results = self._assign(answers, [index for index, _ in batch])
+        if not any(_named(item) for item in answers) and not self._multipart_expected():
+            results = None  # an old server that took the form itself for a flow
+        if results is None:
+            self._remember("its response does not match the request")
+        return results
+
+    def _alone(self, index: int, source: bytes) -> Validation:
+        request = Request("POST", self._path, body=source, content_type=YAML, safe=True)
+        try:
+            answer = self._transport.send(request)
+        except InvalidContent as error:
+            # So it says to an empty body, instead of calling it invalid.
+            return self._validation(index, {"constraints": error.server_message})
+        return self._validation(index, _best(answer))
+
+    def _assign(self, answers: list[Any], indexes: list[int]) -> list[Validation] | None:
+        """Each answer to its source by file name or number; ``None`` if one is missing."""
+        by_index: dict[int, dict[str, Any]] = {}
+        for answer in answers:
+            if not isinstance(answer, dict):
+                return None
+            index = _index_of(answer, indexes)
+            if index is None or index in by_index:
+                return None
+            by_index[index] = answer
+        if sorted(by_index) != sorted(indexes):
+            return None
+        return [self._validation(index, by_index[index]) for index in indexes]
+
+    def _validation(self, index: int, data: dict[str, Any]) -> Validation:
+        raw = data.get("constraints")
+        # What a server echoes, it may have from our request.
+        mask = self._transport.mask
+        raw = mask(raw) if isinstance(raw, str) else ""
+        constraints = split_constraints(raw)
+        if "constraints" in data and data["constraints"] is not None and not constraints:
+            # It is there, so the flow is invalid, whatever it says.
+            constraints = ("invalid; the server gave no reason",)
+        named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
+        flow_id: FlowId | None = named
+        return Validation(
+            index=index,
+            constraints=constraints,
+            raw_constraints=raw,
+            warnings=tuple(map(mask, texts_of(data.get("warnings")))),
+            infos=tuple(map(mask, texts_of(data.get("infos")))),
+            deprecations=tuple(map(mask, texts_of(data.get("deprecationPaths")))),
+            outdated=data.get("outdated") is True,
+            flow_id=flow_id,
+        )
+
+    def _remember(self, why: str) -> None:
+        if not self._one_by_one:
+            LOG.info("the server does not validate several flows at once (%s): one by one", why)
+        self._one_by_one = True
+
+
+def batches(sources: list[Indexed], most: int = BATCH) -> list[list[Indexed]]:
+    """Cut so that no batch is too many or too large, if that is possible."""
+    found: list[list[Indexed]] = [[]]
+    size = 0
+    for index, source in sources:
+        full = len(found[-1]) >= most or size + len(source) > BATCH_BYTES
+        if found[-1] and full:
+            found.append([])
+            size = 0
+        found[-1].append((index, source))
+        size += len(source)
+    return found
+
+
+def _best(answer: Answer) -> dict[str, Any]:
+    """The answer for the flow, where nothing or a comment beside a ``---`` has got one too."""
+    results = [item for item in answer.list() if isinstance(item, dict)]
+    if not results:
+        raise answer.unexpected("no validation")
+    named = [item for item in results if item.get("flow")]
+    telling = [item for item in results if "No content to map" not in str(item.get("constraints"))]
+    return (named or telling or results)[0]
+
+
+def _named(answer: Any) -> bool:
+    return isinstance(answer, dict) and bool(answer.get("filename"))
+
+
+def _index_of(answer: dict[str, Any], indexes: list[int]) -> int | None:
+    match = _FILENAME.match(str(answer.get("filename") or ""))
+    if match is not None:
+        return int(match.group(1))
+    position = answer.get("index")
+    if isinstance(position, int) and 0 <= position < len(indexes):
+        return indexes[position]
+    return None
+
+
+def split_constraints(raw: str) -> tuple[str, ...]:
+    """One message per line; an indented line goes on with the one before."""
+    messages: list[str] = []
+    for line in raw.splitlines():
+        if not line.strip():
+            continue
+        if messages and line[0] in " \t":
+            messages[-1] += f"\n{line.rstrip()}"
+        else:
+            messages.append(line.rstrip())
+    return tuple(messages)

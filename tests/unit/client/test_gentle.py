@@ -1,0 +1,241 @@
+"""Writes that cannot hang a Kestra server: at once, compressed, and only after a look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from kestra_sync.client import errors
+from kestra_sync.client.client import KestraClient
+from kestra_sync.errors import ExitCode
+from kestra_sync.model import FlowId
+from tests.support.segments import CERTIFICATE, Segment, SegmentRecorder
+
+from .conftest import ClientFactory
+from .scripted import Reply, ScriptedServer, Seen, as_json
+
+FLOW = FlowId("a.b", "c")
+PATH = "/api/v1/main/flows/a.b/c"
+KEY = "/api/v1/main/namespaces/a.b/kv/k"
+SOURCE = b"id: c\nnamespace: a.b\ntasks:\n" + b"".join(
+    b"  - id: t%d\n    type: io.kestra.plugin.core.log.Log\n    message: hello\n" % number
+    for number in range(100)
+)
+THERE = as_json({"namespace": "a.b", "id": "c", "revision": 1})
+
+
+@pytest.fixture
+def server(scripted: ScriptedServer) -> ScriptedServer:
+    """It has the flow, and takes everything."""
+    scripted.on("GET", PATH, THERE)
+    scripted.on("PUT", PATH, THERE)
+    scripted.on("POST", "/api/v1/main/flows", THERE)
+    scripted.on("PUT", KEY, Reply(200))
+    scripted.on(
+        "POST",
+        "/api/v1/main/executions/a.b/c",
+        as_json({"id": "e", "namespace": "a.b", "flowId": "c", "state": {"current": "CREATED"}}),
+    )
+    scripted.on("POST", "/api/v1/main/namespaces/a.b/files", Reply(200))
+    return scripted
+
+
+def write(client: KestraClient) -> None:
+    """One of each."""
+    client.flows.create(SOURCE)
+    client.flows.update(FLOW, SOURCE)
+    client.flows.update(FLOW, b"id: c\nnamespace: a.b\n")
+    client.kv.put("a.b", "k", {"value": ["long"] * 500})
+    client.executions.create(FLOW, inputs={"x": b"y" * 500, "é": "ü"})
+    client.files.put("a.b", "/x.py", b"print()\n" * 100)
+
+
+def writes(recorder: SegmentRecorder) -> list[Segment]:
+    return [each for each in recorder.segments if each.method != "GET"]
+
+
+@pytest.fixture(params=["plain", "tls", "http-proxy", "connect", "connect-and-tls"])
+def way(
+    request: pytest.FixtureRequest, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, SegmentRecorder]]:
+    """A way to the server: the URL to use, and what records on the way."""
+    kind = request.param
+    monkeypatch.setenv("NO_PROXY", "")
+    with SegmentRecorder(server.url, tls=kind.endswith("tls")) as recorder:
+        if kind in {"plain", "tls"}:
+            yield recorder.url, recorder
+        elif kind == "http-proxy":
+            with SegmentRecorder(server.url, proxy=True) as proxy:
+                monkeypatch.setenv("HTTP_PROXY", proxy.url)
+                yield server.url, proxy
+        else:
+            tls = recorder if kind.endswith("tls") else SegmentRecorder(server.url, tls=True)
+            with tls, SegmentRecorder(tls.url, proxy=True) as proxy:
+                monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+                yield tls.url, tls
+                assert proxy.connects == [tls.url.removeprefix("https://")]
+
+
+def test_every_write_leaves_in_one_send(
+    way: tuple[str, SegmentRecorder], make_client: ClientFactory
+) -> None:
+    url, recorder = way
+    write(make_client(url, verify=str(CERTIFICATE)))
+    segments = recorder.segments
+    assert all(each.whole for each in segments), segments
+    assert [each.method for each in segments] == [
+        *("POST", "GET", "PUT", "GET", "PUT"),
+        *("PUT", "POST", "POST"),
+    ]
+    # The server's first read is of 2,048 bytes.
+    assert all(len(each.data) < 2048 for each in segments)
+    assert [each.header("Content-Encoding") for each in writes(recorder)] == [
+        *("gzip", "gzip", "", "gzip"),
+        *("", ""),
+    ]
+
+
+def test_a_large_body_leaves_in_one_send_too(
+    server: ScriptedServer, make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    plain = __import__("http.client").client.HTTPConnection.send
+
+    def send(self: object, data: bytes) -> None:
+        sent.append(len(data))
+        plain(self, data)
+
+    monkeypatch.setattr("http.client.HTTPConnection.send", send)
+    client = make_client()
+    client.files.put("a.b", "/x.bin", bytes(1_000_000))
+    assert len(sent) == 1
+    assert sent[0] > 1_000_000
+
+
+def test_the_server_gets_the_source_byte_for_byte(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    client.flows.update(FLOW, SOURCE)
+    assert server.asked("PUT", PATH)[0].body == SOURCE
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_compressed_bodies_that_are_refused_are_sent_again_as_they_are(
+    server: ScriptedServer, client: KestraClient, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    def picky(seen: Seen) -> Reply:
+        return Reply(status) if "Content-Encoding" in seen.headers else THERE
+
+    server.on("PUT", PATH, picky)
+    server.on("PUT", KEY, picky)
+    with caplog.at_level(logging.INFO, "kestra_sync"):
+        client.flows.update(FLOW, SOURCE)
+        client.flows.update(FLOW, SOURCE)
+        client.kv.put("a.b", "k", ["long"] * 500)
+    encodings = [each.headers.get("Content-Encoding") for each in server.seen if each.body]
+    assert encodings == ["gzip", None, None, None]
+    assert [each.method for each in server.seen] == [
+        "GET",
+        "PUT",
+        "GET",
+        "PUT",
+        "GET",
+        "PUT",
+        "PUT",
+    ]
+    said = [each for each in caplog.messages if "compressed bodies are refused" in each]
+    assert said == [
+        f"compressed bodies are refused ({status}): sending them uncompressed from now on"
+    ]
+
+
+def test_a_content_that_is_refused_either_way_says_nothing_about_compression(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    server.on("PUT", PATH, Reply(400))
+    with pytest.raises(errors.ApiError):
+        client.flows.update(FLOW, SOURCE)
+    server.on("PUT", PATH, THERE)
+    client.flows.update(FLOW, SOURCE)
+    assert server.seen[-1].headers["Content-Encoding"] == "gzip"
+
+
+def test_once_understood_a_refusal_is_about_the_content(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    server.on("PUT", PATH, THERE, Reply(422))
+    client.flows.update(FLOW, SOURCE)
+    with pytest.raises(errors.InvalidContent):
+        client.flows.update(FLOW, SOURCE)
+    assert len(server.asked("PUT", PATH)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Reply(404), Reply(500), Reply(200, b"<html>"), Reply(401)],
+    ids=["gone", "failing", "page", "not allowed"],
+)
+def test_an_update_is_not_sent_unless_the_flow_is_seen_just_before(
+    server: ScriptedServer, client: KestraClient, answer: Reply
+) -> None:
+    server.on("GET", PATH, answer)
+    with pytest.raises(errors.KestraError) as caught:
+        client.flows.update(FLOW, SOURCE)
+    assert not caught.value.may_have_written
+    assert server.asked("PUT", PATH) == []
+
+
+def test_an_update_that_was_turned_away_looks_again(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    """In the time that the server wants us to wait, the flow may go."""
+    server.on("GET", PATH, THERE, Reply(404))
+    server.on("PUT", PATH, Reply(429, headers={"Retry-After": "5"}))
+    with pytest.raises(errors.NotFound):
+        client.flows.update(FLOW, SOURCE)
+    assert [each.method for each in server.seen] == ["GET", "PUT", "GET"]
+
+
+def test_a_refusal_of_compression_looks_again(server: ScriptedServer, client: KestraClient) -> None:
+    server.on("GET", PATH, THERE, Reply(404))
+    server.on("PUT", PATH, Reply(415))
+    with pytest.raises(errors.NotFound):
+        client.flows.update(FLOW, SOURCE)
+    assert [each.method for each in server.seen] == ["GET", "PUT", "GET"]
+
+
+@pytest.mark.parametrize(
+    "answer", [Reply(stall=True), Reply(504)], ids=["silence", "a gateway's time limit"]
+)
+def test_an_update_without_an_answer_is_not_repeated_and_says_why(
+    server: ScriptedServer, make_client: ClientFactory, answer: Reply
+) -> None:
+    server.on("PUT", PATH, answer)
+    with pytest.raises(errors.UnknownOutcome) as caught:
+        make_client(timeout=0.3).flows.update(FLOW, SOURCE)
+    assert "the server may be hanging (kestra-io/kestra issue 12984)" in str(caught.value)
+    assert "restart" in (caught.value.remedy or "")
+    assert caught.value.hanging
+    assert caught.value.may_have_written
+    assert len(server.asked("PUT", PATH)) == 1
+
+
+def test_a_broken_connection_does_not_look_like_a_hanging_server(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    server.on("PUT", PATH, Reply(hang_up=True))
+    with pytest.raises(errors.UnknownOutcome) as caught:
+        client.flows.update(FLOW, SOURCE)
+    assert not caught.value.hanging
+
+
+def test_a_key_that_times_out_is_another_matter(
+    server: ScriptedServer, make_client: ClientFactory
+) -> None:
+    server.on("PUT", KEY, Reply(stall=True))
+    with pytest.raises(errors.UnknownOutcome) as caught:
+        make_client(timeout=0.3).kv.put("a.b", "k", 1)
+    assert not caught.value.hanging
+    assert caught.value.exit_code == ExitCode.FAILURE
