@@ -33,13 +33,17 @@ _ALLOWED: dict[str, set[str]] = {
     "apply": {"client", "live", "inventory", "plan"},
     # Of each kind of resource: reading, checking, writing and showing it.
     "kinds": {"client", "repo", "live", "checks", "plan"},
-    "smoke": {"client", "repo"},
+    "executions": {"client", "repo"},
+    "smoke": {"client", "repo", "executions"},
     # Renders the values of every stage and the results of the commands.
-    "report": {"repo", "config", "checks", "inventory", "plan", "apply", "smoke", "commands"},
+    "report": {
+        "repo", "config", "checks", "inventory", "plan", "apply", "executions", "smoke",
+        "commands",
+    },
     # Everything but the rendering.
     "commands": {
         "config", "client", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
-        "apply", "smoke",
+        "apply", "executions", "smoke",
     },
     "cli": {"client", "config", "inventory", "commands", "plan", "report"},
     # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
@@ -70,7 +74,7 @@ _OWNERS = {
 _WRITES = {"create", "update", "delete", "put", "kill"}
 _RESOURCES = {"flows", "kv", "executions", "files"}
 #: ``kinds`` has the writes, which ``apply`` calls.
-_WRITERS = {"apply", "smoke", "client", "kinds"}
+_WRITERS = {"apply", "executions", "smoke", "client", "kinds"}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors
+from kestra_sync.executions.subject import declared_inputs
 from kestra_sync.model import Action, Desired, Diagnostic, FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.plan.selection import selected
@@ -17,7 +18,6 @@ from kestra_sync.settings import Settings
 from kestra_sync.smoke.result import SmokeResult
 from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.selection import calls_from
-from kestra_sync.smoke.start import declared_inputs
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode
+from kestra_sync.executions.manual import delete
 from kestra_sync.settings import Settings
-from kestra_sync.smoke.by_hand import delete
 
 
 @dataclass(frozen=True)

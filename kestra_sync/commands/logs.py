@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kestra_sync.commands.connect import connect
+from kestra_sync.executions.logs import LogLine, in_order, shown_entry
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.settings import Settings
-from kestra_sync.smoke.logs import in_order, shown_entry
-from kestra_sync.smoke.result import LogLine
 
 
 def log_lines(

@@ -11,16 +11,16 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.client.execution import Execution
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.duration import parse_duration
+from kestra_sync.executions.follow import LOG
+from kestra_sync.executions.logs import LogLine, shown_entry, tail
+from kestra_sync.executions.manual import ExecutionRequest, parse_inputs, parse_pairs, start, wait
+from kestra_sync.executions.server import page_of
+from kestra_sync.executions.subject import look_at, unknown_inputs
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.settings import Settings
-from kestra_sync.smoke.by_hand import Order, parse_inputs, parse_pairs, start, wait
-from kestra_sync.smoke.duration import parse_duration
-from kestra_sync.smoke.follow import LOG
-from kestra_sync.smoke.logs import shown_entry, tail
-from kestra_sync.smoke.result import Culprit, LogLine
-from kestra_sync.smoke.server import page_of
-from kestra_sync.smoke.start import look_at, unknown_inputs
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -75,7 +75,7 @@ def order_from(
     schedule_date: str | None = None,
     breakpoints: Sequence[str] = (),
     kind: str | None = None,
-) -> Order:
+) -> ExecutionRequest:
     """What to run, from how it is typed.
 
     :raises UsageError: something in it makes no sense.
@@ -85,7 +85,7 @@ def order_from(
         raise UsageError(
             f"not a flow: {flow}", remedy="write namespace/id, such as company.team/flow"
         )
-    return Order(
+    return ExecutionRequest(
         FlowId(namespace, flow_id),
         parse_inputs(inputs),
         parse_pairs(labels, "--label"),
@@ -98,7 +98,7 @@ def order_from(
 
 def run_flow(
     settings: Settings,
-    order: Order,
+    order: ExecutionRequest,
     *,
     waits: bool = True,
     timeout: str | None = None,
@@ -136,7 +136,7 @@ def _seconds(timeout: str | None) -> float | None:
         ) from None
 
 
-def _looked_at(client: KestraClient, order: Order) -> tuple[str, ...]:
+def _looked_at(client: KestraClient, order: ExecutionRequest) -> tuple[str, ...]:
     """The secrets among the inputs.
 
     :raises UsageError: the flow has no such input; Kestra would ignore it in silence.
@@ -160,7 +160,7 @@ def _follow(
     hears: Hears,
     masker: Masker,
 ) -> Execution:
-    from kestra_sync.smoke.one import in_short
+    from kestra_sync.executions.culprit import in_short
 
     listener: threading.Thread | None = None
 
@@ -192,7 +192,7 @@ def _listen(
 
 
 def _explained(client: KestraClient, ran: Ran) -> Ran:
-    from kestra_sync.smoke.culprit import find_culprit
+    from kestra_sync.executions.culprit import find_culprit
 
     found = find_culprit(client, ran.execution, ran.masker)
     log = tail(found.entries, ran.masker)

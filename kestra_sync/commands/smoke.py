@@ -10,6 +10,7 @@ from kestra_sync.apply.interrupt import held_back
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.executions.subject import look_at, unknown_inputs
 from kestra_sync.inventory.origin import origin
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.observer import SILENT, Observer
@@ -20,10 +21,8 @@ from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun
 from kestra_sync.smoke.runner import run_smoke
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import Keep, SmokeSpec
+from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
 from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
-from kestra_sync.smoke.start import look_at, unknown_inputs
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.executions.duration import iso_seconds
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.report.smoke_json import culprit_json
-from kestra_sync.smoke.duration import iso_seconds
-from kestra_sync.smoke.result import LogLine
 
 if TYPE_CHECKING:
     from kestra_sync.commands.run_flow import Ran

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from kestra_sync.executions.duration import format_duration, iso_seconds
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.report.lines import Line, Span, Style, line
 from kestra_sync.report.smoke_text import evidence_lines
-from kestra_sync.smoke.duration import format_duration, iso_seconds
-from kestra_sync.smoke.result import LogLine
 
 if TYPE_CHECKING:
     from kestra_sync.commands.run_flow import Ran

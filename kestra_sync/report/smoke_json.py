@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kestra_sync.smoke.result import GOOD, Culprit, SmokeResult, SmokeRun, Verdict
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.smoke.result import GOOD, SmokeResult, SmokeRun, Verdict
 
 
 def smoke_json(result: SmokeResult) -> dict[str, Any]:

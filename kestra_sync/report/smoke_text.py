@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.duration import format_duration
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.smoke.duration import format_duration
-from kestra_sync.smoke.result import NOT_DUE, Culprit, LogLine, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, Verdict
 
 _SIGNS = {
     Verdict.PASSED: ("ok", Style.GOOD),

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kestra_sync.client.execution import Execution
+from kestra_sync.executions.logs import Entries, found_in
 from kestra_sync.safe.patterns import SlowPatternError
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.logs import Entries, found_in
 from kestra_sync.smoke.result import Failure, FailureKind
 from kestra_sync.smoke.spec import NOT_RUN, Expectation
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kestra_sync.errors import ExitCode
+from kestra_sync.executions.cleanup import Cleanup
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.model import FlowId, StrEnum
 from kestra_sync.smoke.spec import SmokeSpec
 
@@ -44,42 +47,6 @@ class Failure:
 
     kind: FailureKind
     message: str
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One line that an execution has logged."""
-
-    time: str
-    level: str
-    task: str | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Culprit:
-    """The task at which an execution failed, or at which it hangs.
-
-    :param chain: the way to it through subflows: task, flow, task, …
-    :param error: its last error message; ``""`` if it has logged none.
-    """
-
-    chain: tuple[str, ...]
-    state: str
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Cleanup:
-    """What became of the execution afterwards.
-
-    :param deleted: how many executions are gone, those of subflows included.
-    :param problems: what could not be deleted, and why.
-    """
-
-    kept: bool
-    deleted: int = 0
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,28 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kestra_sync.client.execution import Execution
+from kestra_sync.executions.follow import LOG
+from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.model import FlowId
 from kestra_sync.observer import SILENT, Observer, unfailing
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.follow import LOG
-from kestra_sync.smoke.one import Watch, run_one
+from kestra_sync.smoke.case import Watch, run_case
 from kestra_sync.smoke.progress import SmokeObserver, smoke_observer
-from kestra_sync.smoke.result import (
-    NOT_DUE,
-    Failure,
-    FailureKind,
-    SmokeResult,
-    SmokeRun,
-    Verdict,
-)
+from kestra_sync.smoke.result import NOT_DUE, Failure, FailureKind, SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.selection import Calls, is_due
-from kestra_sync.smoke.server import SmokeServer
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import SmokeSpec
+from kestra_sync.smoke.spec import SmokeSettings, SmokeSpec
 
 
 def run_smoke(
-    client: SmokeServer,
+    client: ExecutionServer,
     specs: Sequence[SmokeSpec],
     written: Mapping[FlowId, int | None] | None,
     calls: Calls,
@@ -91,7 +83,7 @@ class _Run:
     :param threads: each with what is set when it has nothing left to do.
     """
 
-    server: SmokeServer
+    server: ExecutionServer
     specs: tuple[SmokeSpec, ...]
     written: Mapping[FlowId, int | None] | None
     settings: SmokeSettings
@@ -195,7 +187,7 @@ class _Run:
             stop=self.stop,
         )
         revision = (self.written or {}).get(spec.flow)
-        return run_one(self.server, spec, revision=revision, settings=self.settings, watch=watch)
+        return run_case(self.server, spec, revision=revision, settings=self.settings, watch=watch)
 
     def _kill_all(self) -> None:
         """Wake the threads that wait for an execution, by ending it; without waiting for that."""

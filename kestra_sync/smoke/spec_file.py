@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from kestra_sync.executions.duration import parse_duration
+from kestra_sync.executions.manual import is_sendable
 from kestra_sync.model import Diagnostic, Document, FlowId, Position, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import diagnostic
@@ -18,12 +19,9 @@ from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
 from kestra_sync.safe.patterns import Pattern, PatternError
 from kestra_sync.settings import Section
-from kestra_sync.smoke.duration import parse_duration
 from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.schema import Path, Violation, violations
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -190,12 +188,3 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
                     "smoke-pattern",
                     f"not a regular expression: {error}",
                 )
-
-
-def is_sendable(value: Any) -> bool:
-    """Whether every text in a value can be written as UTF-8: no lone surrogates."""
-    if isinstance(value, Mapping):
-        return all(is_sendable(pair) for pair in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(map(is_sendable, value))
-    return not isinstance(value, str) or value.isascii() or not _SURROGATE.search(value)

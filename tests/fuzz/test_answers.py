@@ -28,8 +28,8 @@ import pytest
 from kestra_sync.cli.edge import run
 from kestra_sync.client.backoff import Backoff
 from kestra_sync.errors import ExitCode
-from kestra_sync.smoke import one
-from kestra_sync.smoke.follow import Clock
+from kestra_sync.executions.follow import Clock
+from kestra_sync.smoke.case import run_case
 from tests.fuzz.mutations import SECRET, mutated
 from tests.fuzz.small_kestra import Answer, Name, SmallKestra, State
 
@@ -123,14 +123,15 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
         offset[0] += seconds
 
     clock = Clock(lambda: time.monotonic() + offset[0], sleep)
-    real = one.run_one
+    real = run_case
     with pytest.MonkeyPatch.context() as patch:
         for name in [each for each in os.environ if each.startswith(("KESTRA_", "GITHUB_"))]:
             patch.delenv(name)
         patch.setattr(
-            "kestra_sync.smoke.runner.run_one", lambda *args, **how: real(*args, **how, clock=clock)
+            "kestra_sync.smoke.runner.run_case",
+            lambda *args, **how: real(*args, **how, clock=clock),
         )
-        patch.setattr("kestra_sync.smoke.by_hand.CLOCK", clock)
+        patch.setattr("kestra_sync.executions.manual.CLOCK", clock)
         patch.setattr(
             "kestra_sync.client.client.Backoff",
             lambda **how: Backoff(**how, sleep=lambda _seconds: None),

@@ -13,8 +13,7 @@ from kestra_sync.model import FlowId
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun
 from kestra_sync.smoke.runner import run_smoke
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import Keep, SmokeSpec
+from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
 from tests.support.cleanup import executions_below
 from tests.support.server import Http
 

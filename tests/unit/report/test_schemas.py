@@ -17,6 +17,9 @@ from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
+from kestra_sync.executions.cleanup import Cleanup
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.model import Action, FlowId, Position, Reason, Repository, Scope, Target
@@ -31,16 +34,7 @@ from kestra_sync.report.as_json import (
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.smoke_json import smoke_json
-from kestra_sync.smoke.result import (
-    Cleanup,
-    Culprit,
-    Failure,
-    FailureKind,
-    LogLine,
-    SmokeResult,
-    SmokeRun,
-    Verdict,
-)
+from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.json_page import page
 from tests.support.plans import change, source

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from kestra_sync.client.execution import Execution, TaskRun
 from kestra_sync.commands.run_flow import Ran
+from kestra_sync.executions.cleanup import Cleanup
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.execution_json import ran_json
@@ -18,16 +21,7 @@ from kestra_sync.report.smoke_json import smoke_json
 from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.result import (
-    Cleanup,
-    Culprit,
-    Failure,
-    FailureKind,
-    LogLine,
-    SmokeResult,
-    SmokeRun,
-    Verdict,
-)
+from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.golden import check_golden
 

@@ -10,8 +10,8 @@ from kestra_sync.client.errors import NotFound
 from kestra_sync.client.execution import Execution, TaskRun
 from kestra_sync.client.follow import FollowTimeout
 from kestra_sync.client.logs import LogEntry
+from kestra_sync.executions.follow import Clock
 from kestra_sync.model import FlowId, Live
-from kestra_sync.smoke.follow import Clock
 
 FLOW = FlowId("company.team", "work")
 SOURCE = b"id: work\nnamespace: company.team\ntasks:\n  - {id: a, type: b}\n"

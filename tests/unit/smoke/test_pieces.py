@@ -10,14 +10,13 @@ import pytest
 
 from kestra_sync.client.errors import ConflictingState, Forbidden, ServerFailure, Unreachable
 from kestra_sync.client.logs import LogEntry
+from kestra_sync.executions.cleanup import kill, remove
+from kestra_sync.executions.culprit import Culprit, find_culprit, guilty
+from kestra_sync.executions.follow import StillGoing, await_end, follow_to_end
+from kestra_sync.executions.logs import LINE_LENGTH, LINES, error_of, found_in, read_logs, tail
+from kestra_sync.executions.server import page_of
 from kestra_sync.model import FlowId
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.cleanup import kill, remove
-from kestra_sync.smoke.culprit import find_culprit, guilty
-from kestra_sync.smoke.follow import StillGoing, await_end, follow_to_end
-from kestra_sync.smoke.logs import LINE_LENGTH, LINES, error_of, found_in, read_logs, tail
-from kestra_sync.smoke.result import Culprit
-from kestra_sync.smoke.server import page_of
 from tests.unit.smoke.fake import (
     FakeClock,
     FakeServer,

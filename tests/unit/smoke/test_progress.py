@@ -12,7 +12,7 @@ from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, ServerFailure
-from kestra_sync.smoke.by_hand import delete
+from kestra_sync.executions.manual import delete
 from kestra_sync.smoke.result import SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.unit.smoke.fake import FLOW

@@ -12,15 +12,14 @@ import pytest
 
 from kestra_sync.client.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
 from kestra_sync.errors import ExitCode
+from kestra_sync.executions.follow import Clock
 from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
-from kestra_sync.smoke import one as one_module
-from kestra_sync.smoke.follow import Clock
+from kestra_sync.smoke import case as one_module
 from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.runner import run_smoke
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec
+from kestra_sync.smoke.spec import Expectation, Keep, SmokeSettings, SmokeSpec
 from tests.unit.smoke.fake import FLOW, SOURCE, FakeServer, entry, execution, how_created, not_found
 
 SPEC = SmokeSpec(FLOW)
@@ -35,12 +34,12 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         offset[0] += seconds
 
     clock = Clock(lambda: time.monotonic() + offset[0], sleep)
-    real = one_module.run_one
+    real = one_module.run_case
 
-    def run_one(*args: Any, **how: Any) -> SmokeRun:
+    def run_case(*args: Any, **how: Any) -> SmokeRun:
         return real(*args, **how, clock=clock)
 
-    monkeypatch.setattr("kestra_sync.smoke.runner.run_one", run_one)
+    monkeypatch.setattr("kestra_sync.smoke.runner.run_case", run_case)
 
 
 def run(server: FakeServer, *specs: SmokeSpec, **more: Any) -> SmokeResult:

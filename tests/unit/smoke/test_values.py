@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 
 from kestra_sync.errors import UsageError
+from kestra_sync.executions.duration import (
+    format_duration,
+    format_limit,
+    iso_seconds,
+    parse_duration,
+)
+from kestra_sync.executions.manual import parse_inputs
 from kestra_sync.model import Document, Flow, FlowId
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.by_hand import parse_inputs
-from kestra_sync.smoke.duration import format_duration, format_limit, iso_seconds, parse_duration
 from kestra_sync.smoke.expectations import judge, same, shown
 from kestra_sync.smoke.selection import calls_from, is_due
 from kestra_sync.smoke.spec import Expectation, SmokeSpec, When

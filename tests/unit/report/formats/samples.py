@@ -14,6 +14,9 @@ from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import SmokeReport
 from kestra_sync.commands.validate import ValidateResult
 from kestra_sync.errors import ExitCode
+from kestra_sync.executions.cleanup import Cleanup
+from kestra_sync.executions.culprit import Culprit
+from kestra_sync.executions.logs import LogLine
 from kestra_sync.model import (
     Action,
     Change,
@@ -41,16 +44,7 @@ from kestra_sync.report.collect import (
     of_validate,
 )
 from kestra_sync.report.report import Report
-from kestra_sync.smoke.result import (
-    Cleanup,
-    Culprit,
-    Failure,
-    FailureKind,
-    LogLine,
-    SmokeResult,
-    SmokeRun,
-    Verdict,
-)
+from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.sources import log_flow, subflow
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from kestra_sync.commands.smoke import SmokeReport
 from kestra_sync.errors import ExitCode
+from kestra_sync.executions.cleanup import Cleanup
 from kestra_sync.model import Action, Reason
 from kestra_sync.report.collect import of_plan, of_smoke
 from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.report import Report
-from kestra_sync.smoke.result import Cleanup
 from tests.support.sources import log_flow
 
 from .samples import changed, hostile, planned, reports, smoke_result

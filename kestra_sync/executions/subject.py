@@ -1,4 +1,4 @@
-"""Starts the execution of a smoke test, pinned to one revision of its flow."""
+"""What has to be known of a flow before it is run."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from kestra_sync.client.errors import TooManyRequests, Unreachable
-from kestra_sync.client.execution import Execution
+from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import ReferenceKind, references
-from kestra_sync.smoke.follow import LOG, Clock
-from kestra_sync.smoke.server import SmokeServer
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import SmokeSpec
 
-RUN_LABEL = "kestra-sync.run"
-COMMIT_LABEL = "kestra-sync.commit"
-TEST_KIND = "TEST"
-_START_WITHIN = 30.0
 _LOOP = re.compile(rb"\bcore\.flow\.Loop\b")
 
 
@@ -47,7 +38,7 @@ class Subject:
 
 
 def look_at(
-    server: SmokeServer, flow: FlowId, inputs: Mapping[str, Any], revision: int | None
+    server: ExecutionServer, flow: FlowId, inputs: Mapping[str, Any], revision: int | None
 ) -> Subject:
     """Read the flow: its revision now, which of its inputs are secret, whether it calls others.
 
@@ -124,43 +115,6 @@ def unknown_inputs(given: Iterable[str], known: frozenset[str] | None) -> list[t
             words = f"did you mean '{close[0]}'?" if close else has
             found.append((name, f"the flow has no input '{name}': {words}"))
     return found
-
-
-def start(
-    server: SmokeServer,
-    spec: SmokeSpec,
-    subject: Subject,
-    settings: SmokeSettings,
-    deadline: float,
-    clock: Clock,
-) -> Execution:
-    """Start the execution, of kind TEST and with the labels of this run.
-
-    Tried again only where it is certain that nothing was started.
-
-    :raises KestraError: it was not started; or it is not known whether it was.
-    :raises UsageError: an input file cannot be read.
-    """
-    labels = {**spec.labels, RUN_LABEL: settings.run_id}
-    if settings.commit:
-        labels[COMMIT_LABEL] = settings.commit
-    give_up = min(deadline, clock.now() + _START_WITHIN)
-    pause = 0.5
-    while True:
-        try:
-            return server.executions.create(
-                spec.flow,
-                inputs=spec.inputs,
-                labels=labels,
-                revision=subject.revision,
-                kind=TEST_KIND,
-            )
-        except (Unreachable, TooManyRequests) as error:
-            if clock.now() + pause >= give_up:
-                raise
-            LOG.debug("starting %s: %s", spec.flow, error)
-        clock.sleep(pause)
-        pause = min(pause * 2, 5.0)
 
 
 def _texts(values: Iterable[object]) -> list[str]:

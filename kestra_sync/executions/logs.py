@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.logs import LogEntry
+from kestra_sync.executions.follow import CLOCK, LOG, Clock
+from kestra_sync.executions.server import LogCalls
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.follow import CLOCK, LOG, Clock
-from kestra_sync.smoke.result import LogLine
-from kestra_sync.smoke.server import LogCalls
 
 PATIENCE = 8.0
 """Seconds to wait for a message that may still be on its way, after the last one that came.
@@ -28,6 +27,16 @@ _ERRORS = 3
 _LOUD = frozenset({"INFO", "WARN", "ERROR"})
 
 Entries = Sequence[LogEntry]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that an execution has logged."""
+
+    time: str
+    level: str
+    task: str | None
+    text: str
 
 
 def read_logs(

@@ -48,7 +48,7 @@ class LogCalls(Protocol):
     def get(self, execution_id: str, min_level: str | None = None) -> tuple[LogEntry, ...]: ...
 
 
-class SmokeServer(Protocol):
+class ExecutionServer(Protocol):
     """The client as a whole."""
 
     @property
@@ -67,7 +67,7 @@ class SmokeServer(Protocol):
     def logs(self) -> LogCalls: ...
 
 
-def page_of(server: SmokeServer, execution: Execution) -> str:
+def page_of(server: ExecutionServer, execution: Execution) -> str:
     """The page of an execution in the UI: as the server says, else as it is by default."""
     flow = execution.flow_id
     return execution.url or (

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from kestra_sync.client.errors import ConflictingState, KestraError, NotFound
 from kestra_sync.client.execution import Execution
 from kestra_sync.client.executions import CORRELATION
 from kestra_sync.client.states import FINAL
+from kestra_sync.executions.follow import CLOCK, LOG, Clock, await_end
+from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.follow import CLOCK, LOG, Clock, await_end
-from kestra_sync.smoke.result import Cleanup
-from kestra_sync.smoke.server import SmokeServer
 
 _LINK = re.compile(r'\[\[link execution="([A-Za-z0-9_-]{1,64})"')
 _MOST = 1000
@@ -21,8 +21,21 @@ _FIRE_AND_FORGET = 5.0
 _REST = 0.4
 
 
+@dataclass(frozen=True)
+class Cleanup:
+    """What became of the execution afterwards.
+
+    :param deleted: how many executions are gone, those of subflows included.
+    :param problems: what could not be deleted, and why.
+    """
+
+    kept: bool
+    deleted: int = 0
+    problems: tuple[str, ...] = ()
+
+
 def kill(
-    server: SmokeServer, execution: Execution, *, seconds: float, clock: Clock = CLOCK
+    server: ExecutionServer, execution: Execution, *, seconds: float, clock: Clock = CLOCK
 ) -> tuple[Execution, str]:
     """End an execution, and wait until it has ended.
 
@@ -54,7 +67,7 @@ def kill(
 
 
 def remove(
-    server: SmokeServer,
+    server: ExecutionServer,
     execution: Execution,
     masker: Masker,
     *,
@@ -99,7 +112,7 @@ def remove(
     return Cleanup(kept=bool(problems), deleted=deleted, problems=tuple(problems))
 
 
-def _await_rest(server: SmokeServer, execution: Execution, clock: Clock, *, times: int) -> None:
+def _await_rest(server: ExecutionServer, execution: Execution, clock: Clock, *, times: int) -> None:
     """Wait until nothing changes any more, for a few seconds at most."""
     before: object = None
     for _ in range(times):
@@ -115,7 +128,7 @@ def _await_rest(server: SmokeServer, execution: Execution, clock: Clock, *, time
         clock.sleep(_REST)
 
 
-def _delete_again(server: SmokeServer, known: str, clock: Clock) -> None:
+def _delete_again(server: ExecutionServer, known: str, clock: Clock) -> None:
     """Delete what has come back; look again whether it stays away."""
     for _ in range(3):
         try:
@@ -127,7 +140,12 @@ def _delete_again(server: SmokeServer, known: str, clock: Clock) -> None:
 
 
 def _end(
-    server: SmokeServer, execution: Execution, kill_seconds: float, clock: Clock, *, hurried: bool
+    server: ExecutionServer,
+    execution: Execution,
+    kill_seconds: float,
+    clock: Clock,
+    *,
+    hurried: bool,
 ) -> Execution:
     """The execution once it is over, as far as that can be had."""
     if not execution.is_final:
@@ -154,7 +172,7 @@ def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
     return problem
 
 
-def _add_subflows(server: SmokeServer, root: Execution, found: dict[str, Execution]) -> None:
+def _add_subflows(server: ExecutionServer, root: Execution, found: dict[str, Execution]) -> None:
     """Add what ``root`` has started, directly or not.
 
     Kestra 2.0 finds all of it by the label. Before, a task run tells the execution it has started,
@@ -183,7 +201,7 @@ def _add_subflows(server: SmokeServer, root: Execution, found: dict[str, Executi
                 pending.append(execution)
 
 
-def _mentioned(server: SmokeServer, execution: Execution) -> Iterator[str]:
+def _mentioned(server: ExecutionServer, execution: Execution) -> Iterator[str]:
     for run in execution.task_runs:
         started = run.outputs.get("executionId")
         if isinstance(started, str):

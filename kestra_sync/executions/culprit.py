@@ -9,14 +9,26 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.client.execution import Execution, TaskRun
 from kestra_sync.client.executions import LOOP
 from kestra_sync.client.states import FINAL
+from kestra_sync.executions.follow import CLOCK, LOG, Clock
+from kestra_sync.executions.logs import Entries, error_of, read_logs
+from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.follow import CLOCK, LOG, Clock
-from kestra_sync.smoke.logs import Entries, error_of, read_logs
-from kestra_sync.smoke.result import Culprit
-from kestra_sync.smoke.server import SmokeServer
 
 _DEEPEST = 5
 _FAILED = frozenset({"FAILED", "KILLED", "CANCELLED"})
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The task at which an execution failed, or at which it hangs.
+
+    :param chain: the way to it through subflows: task, flow, task, …
+    :param error: its last error message; ``""`` if it has logged none.
+    """
+
+    chain: tuple[str, ...]
+    state: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Found:
 
 
 def find_culprit(
-    server: SmokeServer,
+    server: ExecutionServer,
     execution: Execution,
     masker: Masker,
     *,
@@ -100,7 +112,7 @@ def _parents(execution: Execution) -> dict[str, str]:
 class _Started:
     """The executions that the task runs of ``root`` and of those below it have started."""
 
-    def __init__(self, server: SmokeServer, root: Execution) -> None:
+    def __init__(self, server: ExecutionServer, root: Execution) -> None:
         self._server = server
         self._root = root
 
@@ -124,3 +136,9 @@ class _Started:
         # Of the iterations of a loop the first failure counts, so it comes last here.
         failed.sort(key=lambda each: each.end or "~", reverse=True)
         return {each.started_by: each.id for each in (*going, *failed) if each.started_by}
+
+
+def in_short(execution: Execution) -> str:
+    """``RUNNING, task load``."""
+    run = None if execution.is_final else guilty(execution)
+    return execution.state if run is None else f"{execution.state}, task {run.task_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,15 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
 from kestra_sync.client.execution import Execution
 from kestra_sync.errors import UsageError
+from kestra_sync.executions.follow import CLOCK, StillGoing, follow_to_end
 from kestra_sync.model import FlowId
 from kestra_sync.safe.paths import is_file
-from kestra_sync.smoke.follow import CLOCK, StillGoing, follow_to_end
-from kestra_sync.smoke.spec_file import is_sendable
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Order:
+class ExecutionRequest:
     """What to run, and how.
 
     :param inputs: a ``Path`` is sent as a file.
@@ -34,7 +36,7 @@ class Order:
     kind: str | None = None
 
 
-def start(client: KestraClient, order: Order) -> Execution:
+def start(client: KestraClient, order: ExecutionRequest) -> Execution:
     """Start an execution.
 
     :raises NotFound: there is no such flow.
@@ -137,3 +139,12 @@ def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
             raise UsageError(f"{option} {name}: bytes that are not UTF-8 cannot be sent")
         found[name] = value
     return found
+
+
+def is_sendable(value: Any) -> bool:
+    """Whether every text in a value can be written as UTF-8: no lone surrogates."""
+    if isinstance(value, Mapping):
+        return all(is_sendable(pair) for pair in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(is_sendable, value))
+    return not isinstance(value, str) or value.isascii() or not _SURROGATE.search(value)

@@ -6,21 +6,31 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kestra_sync.client.errors import ApiError, KestraError, NotFound
+from kestra_sync.client.errors import (
+    ApiError,
+    KestraError,
+    NotFound,
+    TooManyRequests,
+    Unreachable,
+)
 from kestra_sync.client.execution import Execution
 from kestra_sync.errors import KestraSyncError
+from kestra_sync.executions.cleanup import Cleanup, kill, remove
+from kestra_sync.executions.culprit import find_culprit, in_short
+from kestra_sync.executions.duration import format_limit, iso_seconds
+from kestra_sync.executions.follow import CLOCK, LOG, Clock, StillGoing, follow_to_end
+from kestra_sync.executions.logs import Entries, found_in, read_logs, tail
+from kestra_sync.executions.server import ExecutionServer, page_of
+from kestra_sync.executions.subject import Subject, look_at, unknown_inputs
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.cleanup import kill, remove
-from kestra_sync.smoke.culprit import find_culprit, guilty
-from kestra_sync.smoke.duration import format_limit, iso_seconds
 from kestra_sync.smoke.expectations import judge
-from kestra_sync.smoke.follow import CLOCK, LOG, Clock, StillGoing, follow_to_end
-from kestra_sync.smoke.logs import Entries, found_in, read_logs, tail
-from kestra_sync.smoke.result import Cleanup, Failure, FailureKind, SmokeRun, Verdict
-from kestra_sync.smoke.server import SmokeServer, page_of
-from kestra_sync.smoke.settings import SmokeSettings
-from kestra_sync.smoke.spec import Keep, SmokeSpec
-from kestra_sync.smoke.start import RUN_LABEL, Subject, look_at, start, unknown_inputs
+from kestra_sync.smoke.result import Failure, FailureKind, SmokeRun, Verdict
+from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
+
+RUN_LABEL = "kestra-sync.run"
+COMMIT_LABEL = "kestra-sync.commit"
+TEST_KIND = "TEST"
+_START_WITHIN = 30.0
 
 #: Seconds that a killed execution may take to end once somebody wants the run to end.
 HURRIED_KILL = 2.0
@@ -46,8 +56,8 @@ class Watch:
     stop: threading.Event
 
 
-def run_one(
-    server: SmokeServer,
+def run_case(
+    server: ExecutionServer,
     spec: SmokeSpec,
     *,
     revision: int | None,
@@ -69,7 +79,7 @@ def run_one(
         for _, words in unknown_inputs(spec.inputs, subject.inputs):
             return _not_started(spec, subject, words, masker)
         deadline = clock.now() + spec.timeout
-        started = start(server, spec, subject, settings, deadline, clock)
+        started = _start(server, spec, subject, settings, deadline, clock)
     except NotFound:
         at = "" if revision is None else f" in revision {revision}"
         return _not_started(spec, subject, f"no such flow on the server{at}", masker)
@@ -97,7 +107,7 @@ def _not_started(spec: SmokeSpec, subject: Subject | None, words: str, masker: M
 class _Test:
     """A test whose execution has been started."""
 
-    server: SmokeServer
+    server: ExecutionServer
     spec: SmokeSpec
     subject: Subject
     settings: SmokeSettings
@@ -232,7 +242,38 @@ class _Test:
         )
 
 
-def in_short(execution: Execution) -> str:
-    """``RUNNING, task load``."""
-    run = None if execution.is_final else guilty(execution)
-    return execution.state if run is None else f"{execution.state}, task {run.task_id}"
+def _start(
+    server: ExecutionServer,
+    spec: SmokeSpec,
+    subject: Subject,
+    settings: SmokeSettings,
+    deadline: float,
+    clock: Clock,
+) -> Execution:
+    """Start the execution, of kind TEST and with the labels of this run.
+
+    Tried again only where it is certain that nothing was started.
+
+    :raises KestraError: it was not started; or it is not known whether it was.
+    :raises UsageError: an input file cannot be read.
+    """
+    labels = {**spec.labels, RUN_LABEL: settings.run_id}
+    if settings.commit:
+        labels[COMMIT_LABEL] = settings.commit
+    give_up = min(deadline, clock.now() + _START_WITHIN)
+    pause = 0.5
+    while True:
+        try:
+            return server.executions.create(
+                spec.flow,
+                inputs=spec.inputs,
+                labels=labels,
+                revision=subject.revision,
+                kind=TEST_KIND,
+            )
+        except (Unreachable, TooManyRequests) as error:
+            if clock.now() + pause >= give_up:
+                raise
+            LOG.debug("starting %s: %s", spec.flow, error)
+        clock.sleep(pause)
+        pause = min(pause * 2, 5.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
 from kestra_sync.client.execution import Execution
 from kestra_sync.client.follow import FollowTimeout
-from kestra_sync.smoke.server import ExecutionCalls
+from kestra_sync.executions.server import ExecutionCalls
 
 LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Executions of flows: started, followed, their logs, what failed in them, and their removal."""
