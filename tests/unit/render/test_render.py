@@ -123,9 +123,7 @@ def test_patches__what_matches_nothing_is_an_error_unless_optional(
 
 def test_patches__a_path_that_one_of_the_flows_has_is_enough() -> None:
     with_label = flow("acme/a", extra="labels: {draft: x}\n")
-    found = render(
-        [with_label, flow("acme/b")], patches(Patch(("*",), unset=("labels.draft",)))
-    )
+    found = render([with_label, flow("acme/b")], patches(Patch(("*",), unset=("labels.draft",))))
     assert found.diagnostics == ()
     assert b"labels: {}" in found.desired[0].sent
 
