@@ -236,17 +236,21 @@ def test_make_clean_removes_what_was_made_and_nothing_else(tmp_path: Path) -> No
 
 def test_pinning_the_examples_to_a_release(tmp_path: Path) -> None:
     """Every place that names one: the action, the hook, what other forges install."""
-    shutil.copytree(_ROOT / "docs", tmp_path / "docs")
+    for name in ("docs", "templates"):
+        shutil.copytree(_ROOT / name, tmp_path / name)
     (tmp_path / ".ci").mkdir()
     shutil.copy(_ROOT / ".ci" / "pin.sh", tmp_path / ".ci")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     subprocess.run(["sh", ".ci/pin.sh", "HEAD", "v9.8.7"], cwd=tmp_path, check=True)
-    texts = [each.read_text(encoding="utf-8") for each in (tmp_path / "docs/ci").iterdir()]
-    texts.append((tmp_path / "docs" / "github-action.md").read_text(encoding="utf-8"))
-    named = re.findall(
-        r"kestra-sync/kestra-sync@.+# (\S+)|rev: (\S+)|kestra-sync==(\S+)", "\n".join(texts)
+    others = ("docs/github-action.md", "docs/install.md", "templates/kestra-sync.yml")
+    pages = [*(tmp_path / "docs" / "ci").iterdir(), *(tmp_path / name for name in others)]
+    texts = [each.read_text(encoding="utf-8") for each in pages]
+    versions = (
+        r"kestra-sync/kestra-sync[@/].+# (\S+)|rev: (\S+)|kestra-sync==([\d.]+)"
+        r"|ghcr.io/kestra-sync/kestra-sync:([\d.]+)"
     )
-    assert len(named) > 8
+    named = re.findall(versions, "\n".join(texts))
+    assert len(named) > 14
     assert {"".join(each).lstrip("v") for each in named} == {"9.8.7"}

@@ -22,12 +22,15 @@ from kestra_sync.action.result import OUTPUTS
 from kestra_sync.errors import ExitCode
 from tests.action import go_tools
 from tests.action.act import ROOT
+from tests.action.component import COMPONENT
 from tests.action.go_tools import GoToolError, find_go, go_tool
 from tests.support.hostile import plant
 
 CI = ROOT / "docs" / "ci"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-COPIES = sorted(path for path in CI.glob("*.yml") if path.name != "gitlab-ci.yml")
+#: Those for other forges: test_forges.py.
+_ELSEWHERE = {"gitlab-ci.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml"}
+COPIES = sorted(path for path in CI.glob("*.yml") if path.name not in _ELSEWHERE)
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 #: Inputs of steps before kestra-sync itself.
 _BEFORE = {"python-version", "cache"}
@@ -187,7 +190,7 @@ _PYTHON = re.compile(
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "action.yml", *sorted((ROOT / ".ci").glob("*.sh")), *sorted(CI.glob("*.*"))],
+    [ROOT / "action.yml", *sorted((ROOT / ".ci").glob("*.sh")), *sorted(CI.glob("*.*")), COMPONENT],
     ids=lambda path: path.name,
 )
 def test_every_python_is_isolated(path: Path) -> None:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from tests.action.act import ROOT, Act, Run
+from tests.action.component import jobs_of, scripts_of
 from tests.action.github import Github
 from tests.action.gitlab import ME, Gitlab
 from tests.action.test_action import config, flow, names, pull_request
@@ -184,23 +184,28 @@ def test_the_plain_script(
 def test_the_jobs_of_gitlab(
     checkout: Path, server: Server, namespace: str, http: Http, gitlab: Gitlab
 ) -> None:
-    """Their scripts, line by line as GitLab's runner would run them."""
-    jobs = YAML(typ="safe").load(text("gitlab-ci.yml"))
+    """The scripts of the component, line by line as GitLab's runner would run them."""
+    jobs = jobs_of({})
 
     def run(name: str) -> int:
-        lines = ["set -e", *jobs[name]["script"]]
-        command = ["bash", "-c", "\n".join(lines)]
-        ended = shell(command, checkout, server, **gitlab.environ)
+        job = jobs[f"kestra:{name}"]
+        command = ["bash", "-c", "\n".join(["set -e", *job["script"]])]
+        ended = shell(command, checkout, server, **job["variables"], **gitlab.environ)
         if ended.returncode == 0:
-            report = jobs[name]["artifacts"]["reports"]["junit"]
-            assert (checkout / report).read_text(encoding="utf-8").startswith("<?xml")
+            for path in [job["artifacts"]["reports"]["junit"], *job["artifacts"].get("paths", [])]:
+                assert (checkout / path).stat().st_size
         return ended.returncode
 
-    assert [run(name) for name in ("validate", "plan", "apply", "drift")] == [0, 0, 0, 0]
-    assert names(http, namespace) == ["a"]
+    assert [run(name) for name in ("validate", "plan", "save-plan")] == [0, 0, 0]
     (note,) = gitlab.notes
     assert note["author"]["username"] == ME
     assert "1 to create" in note["body"]
+    # Somebody is quicker than the approval: this is not the plan that was approved.
+    http.post("/flows", data=flow(namespace, "a", "theirs"), headers=YAML_HEADER).raise_for_status()
+    assert run("apply") == 5
+    http.delete(f"/flows/{namespace}/a").raise_for_status()
+    assert [run(name) for name in ("save-plan", "apply", "drift")] == [0, 0, 0]
+    assert names(http, namespace) == ["a"]
     edited = flow(namespace, "a", "edited by hand")
     http.put(f"/flows/{namespace}/a", data=edited, headers=YAML_HEADER).raise_for_status()
     assert run("drift") == 2
@@ -210,3 +215,22 @@ def test_the_jobs_of_gitlab(
     assert run("plan") == 3
     (note,) = gitlab.notes
     assert "NoSuchTask" in note["body"]
+
+
+@pytest.mark.parametrize("name", ["bitbucket-pipelines.yml", "azure-pipelines.yml", "Jenkinsfile"])
+def test_the_scripts_of_other_forges(
+    name: str, checkout: Path, server: Server, namespace: str, http: Http, tmp_path: Path
+) -> None:
+    """Plan, apply of the saved plan, as their steps have it; artifacts stay where they are."""
+    (tmp_path / "plan").symlink_to(checkout)  # where Azure downloads the plan to
+    ran = set()
+    for script in sorted(set(scripts_of(CI / name)), key=lambda each: " apply " in each):
+        for command in ("validate", "plan", "apply"):
+            if f"kestra-sync {command} " in script:
+                ran.add(command)
+                environ = {"PIPELINE_WORKSPACE": str(tmp_path)}
+                ended = shell(["sh", "-ec", script], checkout, server, **environ)
+                assert ended.returncode == 0, ended.stdout + ended.stderr
+                break
+    assert ran == {"validate", "plan", "apply"}
+    assert names(http, namespace) == ["a"]
