@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
-_VERSION_FILE = Path("kestra_sync") / "__init__.py"
+_VERSION_FILE = Path("kestra_sync") / "version.py"
 _CHANGELOG = Path("CHANGELOG.md")
 #: PEP 440, as far as we use it: 1.2.3, and 1.2.3rc1 before it.
 _VERSION = re.compile(r"\d+\.\d+\.\d+(rc\d+)?")

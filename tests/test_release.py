@@ -60,7 +60,7 @@ release = _script()
 def tree(tmp_path: Path) -> Path:
     """As much of a checkout as a release touches, its version released."""
     (tmp_path / "kestra_sync").mkdir()
-    (tmp_path / "kestra_sync" / "__init__.py").write_text('"""x."""\n\n__version__ = "0.1.0"\n')
+    (tmp_path / "kestra_sync" / "version.py").write_text('"""x."""\n\n__version__ = "0.1.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(_CHANGELOG)
     (tmp_path / ".ci").mkdir()
     shutil.copy(_ROOT / ".ci" / "release.py", tmp_path / ".ci")

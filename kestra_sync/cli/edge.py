@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from kestra_sync import __version__
 from kestra_sync.cli.main import main
 from kestra_sync.cli.streams import for_stream, guarded
 from kestra_sync.client.credentials import known_secrets
@@ -20,6 +19,7 @@ from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.safe.paths import write_temporary
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.safe.text import harmless
+from kestra_sync.version import __version__
 
 #: Commands that do nothing but say something: a broken standard output is a failure of theirs.
 _ONLY_OUTPUT = frozenset(

@@ -17,7 +17,6 @@ from typing import Any
 import click
 import pytest
 
-from kestra_sync import __version__
 from kestra_sync.cli.edge import run, wants_json
 from kestra_sync.cli.main import main as group
 from kestra_sync.client.credentials import known_secrets
@@ -32,6 +31,7 @@ from kestra_sync.errors import (
     UsageError,
 )
 from kestra_sync.safe.secrets import Masker
+from kestra_sync.version import __version__
 from tests.support.schemas import check_result
 
 PASSWORD = "Very-Secret+1"
