@@ -24,7 +24,7 @@ demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ a
 	@$(RUN)/python .ci/demo.py
 
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
-	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term
+	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
 
 lint: setup ## Check style, formatting and spelling
 	$(RUN)/ruff check .

@@ -19,7 +19,9 @@ from tests.engine import DEFAULT, VERSIONS, Engine, version_named
 from tests.support.examples import load_profile
 from tests.support.server import Server, named_server, server_of
 
-_SLOW = Path(__file__).parent / "e2e"
+_HERE = Path(__file__).parent
+_SLOW = _HERE / "e2e"
+_LONGEST = ("test_interrupted", "test_faults", "test_smoke", "test_streams", "test_console")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,11 +56,23 @@ def _only_one() -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what needs no server first: a mistake is reported at once, not after a minute.
 
-    With ``--dist loadgroup`` the tests of one file and one version stay together, on one worker.
+    With ``--dist loadgroup`` the tests of a file stay together, on one worker; so do all of the
+    version that is not the default. That one begins, so that only one worker starts two engines,
+    and what takes longest follows, so that no worker waits long for the other in the end.
     """
-    items.sort(key=lambda item: (_SLOW in item.path.parents, _version_of(item) or ""))
+    items.sort(key=_rank)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{_version_of(item) or ''}"))
+        other = _version_of(item) not in (None, DEFAULT.name)
+        group = f"kestra-{_version_of(item)}" if other else str(item.path.relative_to(_HERE))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+    return (
+        _SLOW in item.path.parents,
+        _version_of(item) in (None, DEFAULT.name),
+        item.path.stem not in _LONGEST,
+    )
 
 
 def _version_of(item: pytest.Item) -> str | None:
@@ -72,12 +86,17 @@ ServerOf = Callable[[str], Server]
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ServerOf]:
-    """The embedded engine of a version, started when it is first asked for, kept until the end."""
+    """The embedded engine of a version, kept until another version is asked for.
+
+    The tests are sorted by version, so each engine starts once; an idle one would cost time too.
+    """
     with ExitStack() as stack:
         running: dict[str, Server] = {}
 
         def of(name: str) -> Server:
             if name not in running:
+                stack.close()
+                running.clear()
                 engine = Engine.start(kestra=version_named(name))
                 running[name] = server_of(stack.enter_context(engine))
             return running[name]
@@ -87,7 +106,12 @@ def servers() -> Iterator[ServerOf]:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, servers: ServerOf) -> Server:
-    """A running Kestra: the one that KESTRA_TEST_URL names, otherwise an embedded engine."""
+    """A running Kestra: the one that KESTRA_TEST_URL names, otherwise an embedded engine.
+
+    A parameter names the version of an embedded engine, whatever the environment says.
+    """
+    if hasattr(request, "param"):
+        return servers(request.param)
     if os.environ.get("KESTRA_TEST_URL"):
         return named_server()
-    return servers(getattr(request, "param", os.environ.get("KESTRA") or DEFAULT.name))
+    return servers(os.environ.get("KESTRA") or DEFAULT.name)

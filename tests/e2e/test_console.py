@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ServerOf
 from tests.engine import DEFAULT
 from tests.support.cleanup import remove_namespace
 from tests.support.console import Command, blocks, matches, normalised
@@ -43,28 +42,27 @@ _TOURS = [(page, DEFAULT.name) for page in _PAGES]
 
 
 @pytest.fixture
-def kestra(version: str, servers: ServerOf) -> Server:
-    """An embedded engine: the examples deploy to the namespaces of ``flows/``."""
-    return servers(version)
-
-
-@pytest.fixture
-def environment(kestra: Server) -> Iterator[dict[str, str]]:
+def environment(server: Server) -> Iterator[dict[str, str]]:
     """What points the examples at the engine, which is afterwards as it was."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KESTRA_")}
+    left_out = ("KESTRA_", "COVERAGE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    with Http(kestra) as http:
+    with Http(server) as http:
         before = set(http.get("/flows/distinct-namespaces").json())
-        yield {**kept, **kestra.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+        yield {**kept, **server.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
         for namespace in set(http.get("/flows/distinct-namespaces").json()) - before:
             remove_namespace(http, namespace)
 
 
 @pytest.mark.parametrize(
-    ("page", "version"), _TOURS, ids=[f"{page.name}-{name}" for page, name in _TOURS]
+    ("page", "server"),
+    _TOURS,
+    ids=[f"{page.name}-{name}" for page, name in _TOURS],
+    indirect=["server"],
+    scope="session",
 )
 def test_examples_print_what_the_page_says(
-    page: Path, version: str, environment: dict[str, str], tmp_path: Path
+    page: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Every command, with its output below it."""
     shutil.copytree(_ROOT / "flows", tmp_path / "flows")

@@ -40,7 +40,8 @@ def shell(
     root: Path, server: SmallKestra, script: str, **more: str
 ) -> subprocess.CompletedProcess[bytes]:
     """A line of a shell in the repository; ``$K`` is the command."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KESTRA", "PYTHON"))}
+    left_out = ("KESTRA", "PYTHON", "COVERAGE")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     environment |= {
         "K": f"{sys.executable} -m kestra_sync",
         "KESTRA_API_URL": server.url,

@@ -43,7 +43,8 @@ class Shell:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("KESTRA_") and name not in ("NO_COLOR", "GITHUB_ACTIONS")
+            if not name.startswith(("KESTRA_", "COVERAGE_"))
+            and name not in ("NO_COLOR", "GITHUB_ACTIONS")
         }
         self.environment = {**kept, **server.env, "HOME": str(folder)}
 

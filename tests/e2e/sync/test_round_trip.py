@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.e2e.sync.conftest import Repo
 from tests.support.cleanup import remove_namespace
+from tests.support.examples import examples
 from tests.support.server import Http
 from tests.support.sources import LOG
 
@@ -91,7 +92,7 @@ def put(repo: Repo, number: int, file: File) -> dict[str, bytes]:
 
 def test_plan_apply_plan_ends_empty_and_every_byte_arrives(repo: Repo, http: Http) -> None:
     @settings(
-        max_examples=8,
+        max_examples=examples(50),
         deadline=None,
         derandomize=True,
         database=None,

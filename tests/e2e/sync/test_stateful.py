@@ -24,6 +24,7 @@ from kestra_sync.apply.writer import Writer
 from kestra_sync.model import Change, sha256
 from tests.e2e.sync.conftest import Ran, Repo
 from tests.support.cleanup import remove_namespace
+from tests.support.examples import examples
 from tests.support.server import Http
 
 OURS = st.sampled_from(["a", "b", "c", "d"])
@@ -215,7 +216,7 @@ def test_whatever_happens(machine: type[Machine], tmp_path: Path) -> None:
     run_machine(
         machine,
         settings=settings(
-            max_examples=15,
+            max_examples=examples(50),
             stateful_step_count=12,
             deadline=None,
             derandomize=True,

@@ -149,7 +149,8 @@ def flows(tmp_path: Path) -> Path:
 
 def shell(flows: Path, script: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line of a shell, in which ``$K`` is the command."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KESTRA", "PYTHON"))}
+    left_out = ("KESTRA", "PYTHON", "COVERAGE")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     environment |= {"K": f"{sys.executable} -m kestra_sync", **variables}
     return subprocess.run(
         ["bash", "-c", script], cwd=flows, env=environment, capture_output=True, check=False
