@@ -44,7 +44,7 @@ def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
         LOG.debug("the progress could not be shown: %s", error)
 
 
-class Unfailing(Observer):
+class SafeObserver(Observer):
     """Passes everything on to another observer, and survives what that one throws.
 
     Whoever shows the progress of writes must not be able to end them.

@@ -62,7 +62,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True)
-class Posted:
+class PostResult:
     """A note that is up to date."""
 
     action: Action
@@ -87,20 +87,20 @@ def first_line(body: str) -> str:
     return body.partition("\n")[0].strip()
 
 
-def upsert(notes: Notes, body: str) -> Posted:
+def upsert(notes: Notes, body: str) -> PostResult:
     """Write ``body``, whose first line is its marker, over the note of the same marker.
 
     Two runs at once may both have written one; what is too much is removed.
     """
     found = own(notes, first_line(body))
     if not found:
-        return Posted(Action.CREATED, notes.create(body))
+        return PostResult(Action.CREATED, notes.create(body))
     first, *others = found
     for each in others:
         notes.delete(each)
     if _same(first.body, body):
-        return Posted(Action.KEPT, first)
-    return Posted(Action.UPDATED, notes.update(first, body))
+        return PostResult(Action.KEPT, first)
+    return PostResult(Action.UPDATED, notes.update(first, body))
 
 
 def _same(there: str, ours: str) -> bool:

@@ -17,13 +17,13 @@ from kestra_sync.apply.precheck import existing_creates
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.run import Tally, run
 from kestra_sync.apply.steps import LOST_LOCK, Client, Done, Pace, Prove, Steps
-from kestra_sync.apply.strike import Struck
+from kestra_sync.apply.strike import RemovedEntries
 from kestra_sync.apply.writer import Writer
 from kestra_sync.client.errors import KestraError
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.read import read_inventory
 from kestra_sync.model import Change, Plan
-from kestra_sync.observer import Observer, Unfailing
+from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.levels import levels
 
 
@@ -56,7 +56,7 @@ def carry_out(
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
     """
-    observer = Unfailing(observer)
+    observer = SafeObserver(observer)
     if not plan.writes or how.refresh_only:
         done = Done()
         if owned is not None:
@@ -76,7 +76,7 @@ def carry_out(
             lock = stack.enter_context(_locked(client, owned, pace.lock_timeout))
         stop = stack.enter_context(held_back())
         recorder = None
-        struck: tuple[Struck, ...] = ()
+        struck: tuple[RemovedEntries, ...] = ()
         if owned is not None:
             recorder = _recorder(client, owned, plan)
             others = others_now(client, plan, owned, recorder)
@@ -183,7 +183,9 @@ def _not_begun(
     )
 
 
-def _recorded(recorder: Recorder, done: Done, plan: Plan, struck: tuple[Struck, ...]) -> Done:
+def _recorded(
+    recorder: Recorder, done: Done, plan: Plan, struck: tuple[RemovedEntries, ...]
+) -> Done:
     """Store the result. Never raises: a failure to do so is part of the result."""
     try:
         recorder.finish(done.outcomes, _word(done), done.restored)

@@ -57,7 +57,7 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Keeper:
+class RecordKeeper:
     """The record of one run in the KV store.
 
     :param wanted: where the record belongs.

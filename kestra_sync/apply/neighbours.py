@@ -9,7 +9,7 @@ from typing import Protocol
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.rollback import Undo
 from kestra_sync.apply.steps import Client, Done, Pace
-from kestra_sync.apply.strike import Struck, give_back, strike
+from kestra_sync.apply.strike import RemovedEntries, give_back, strike
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.origin import Origin
@@ -69,7 +69,7 @@ def others_now(client: Client, plan: Plan, owned: Owned, recorder: Recorder) -> 
 
 def take_over(
     client: Client, plan: Plan, owned: Owned, others: Others, pace: Pace
-) -> tuple[Struck, ...]:
+) -> tuple[RemovedEntries, ...]:
     """Take what we take over out of the other inventories.
 
     :raises ConflictError: an apply of one of them is running.
@@ -91,7 +91,7 @@ def taken_over(
     return tuple(sorted(each for each in touched if each in owners))
 
 
-def given_back(client: Client, struck: tuple[Struck, ...], done: Done, pace: Pace) -> Done:
+def given_back(client: Client, struck: tuple[RemovedEntries, ...], done: Done, pace: Pace) -> Done:
     """After a rollback the flows are what the other repository deployed, and its own again."""
     back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
     if not (back and struck):
@@ -114,7 +114,7 @@ _TOLD = {
 }
 
 
-def recorded(plan: Plan, struck: tuple[Struck, ...]) -> tuple[str, ...]:
+def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
     """What was recorded beside the writes, a sentence each."""
     found = [
         _TOLD[each.kind].format(flows=_flows(each.flows))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import Keeper, KvWrites, now
+from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.client.values import KvKey
@@ -42,7 +42,7 @@ class Recorder:
         *,
         at: Place | None = None,
     ) -> None:
-        self._keeper = Keeper(kv, place, at or place, inventory, clock)
+        self._keeper = RecordKeeper(kv, place, at or place, inventory, clock)
         self._before = inventory
         self._at, self._place = at or place, place
         self._plan = plan

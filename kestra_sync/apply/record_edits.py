@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import Keeper, KvWrites, OvertakenError, now
+from kestra_sync.apply.keeper import KvWrites, OvertakenError, RecordKeeper, now
 from kestra_sync.apply.lock import Lock
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import to_json
@@ -60,7 +60,7 @@ def move_record(
     :raises KestraError: it could not be stored or removed.
     """
     with _locked(kv, old, lock_timeout):
-        Keeper(kv, new, old, seen).store(seen)
+        RecordKeeper(kv, new, old, seen).store(seen)
 
 
 def forget_in_record(
@@ -77,7 +77,7 @@ def forget_in_record(
         writes = {key: each for key, each in intent.writes.items() if key not in flow_ids}
         intent = replace(intent, writes=writes) if writes or intent.unknown else None
     with _locked(kv, at, lock_timeout):
-        Keeper(kv, at, at, seen).store(replace(seen, resources=resources, intent=intent))
+        RecordKeeper(kv, at, at, seen).store(replace(seen, resources=resources, intent=intent))
 
 
 @contextmanager

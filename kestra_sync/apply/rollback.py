@@ -12,7 +12,7 @@ from kestra_sync.apply.writer import FlowWrites, Writer
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Live, StrEnum
-from kestra_sync.observer import Observer, Unfailing
+from kestra_sync.observer import Observer, SafeObserver
 
 
 class Undo(StrEnum):
@@ -55,7 +55,7 @@ def roll_back(
     """
     written = [each for each in outcomes if each.written or each.unsure]
     undo = _Undo(flows, Writer(flows, sleep=sleep))
-    observer = Unfailing(observer)
+    observer = SafeObserver(observer)
     results: list[Restored] = []
     current: Change | None = None
     try:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.model import Action, Change, FlowId
-from kestra_sync.observer import Observer, Unfailing
+from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.levels import Stage
 from kestra_sync.plan.order import turned
 
@@ -103,7 +103,7 @@ def run(
     failed = threading.Event()
     stop = stop if stop is not None else threading.Event()
     tally = tally if tally is not None else Tally(stages)
-    observer = Unfailing(observer)
+    observer = SafeObserver(observer)
 
     def stopped() -> bool:
         return failed.is_set() or stop.is_set()

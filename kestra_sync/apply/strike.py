@@ -18,7 +18,7 @@ from kestra_sync.model import FlowId
 
 
 @dataclass(frozen=True)
-class Struck:
+class RemovedEntries:
     """What was taken out of an inventory.
 
     :param entries: the entries as they were stored.
@@ -35,7 +35,7 @@ class Struck:
 
 def strike(
     kv: KvWrites, others: Others, flow_ids: Collection[FlowId], *, lock_timeout: float
-) -> tuple[Struck, ...]:
+) -> tuple[RemovedEntries, ...]:
     """Take ``flow_ids`` out of the inventories that own them, each under its own lock.
 
     :raises ConflictError: an apply of such an inventory is running, or wrote it meanwhile.
@@ -55,12 +55,16 @@ def strike(
 
         gone = _rewrite(kv, key, without, lock_timeout)
         if gone:
-            found.append(Struck(key, tuple(gone)))
+            found.append(RemovedEntries(key, tuple(gone)))
     return tuple(found)
 
 
 def give_back(
-    kv: KvWrites, struck: Collection[Struck], flow_ids: Collection[FlowId], *, lock_timeout: float
+    kv: KvWrites,
+    struck: Collection[RemovedEntries],
+    flow_ids: Collection[FlowId],
+    *,
+    lock_timeout: float,
 ) -> None:
     """Put entries back: the flows are again what the other repository deployed.
 

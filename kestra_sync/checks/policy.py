@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules import labels, names, path
-from kestra_sync.checks.policy_rules.given import Check, Given
+from kestra_sync.checks.policy_rules.context import Check, RuleContext
 from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.model import Desired, Diagnostic, FlowId, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument
@@ -138,7 +138,7 @@ def check_policy(
             continue
         if not isinstance(parsed.value, dict):
             continue
-        given = Given(each.flow_id, parsed.value, below(each.path, source), policy, scope)
+        given = RuleContext(each.flow_id, parsed.value, below(each.path, source), policy, scope)
         for rule in sorted(rules):
             found.extend(
                 _diagnostic(each, parsed, finding, policy) for finding in CHECKS[rule][0](given)

@@ -20,22 +20,24 @@ from kestra_sync.repo.references import Reference, ReferenceKind, references
 
 
 @dataclass(frozen=True)
-class Dangling:
+class UnresolvedReference:
     """A reference whose target is not among the flows that are known so far."""
 
     desired: Desired
     reference: Reference
 
 
-def dangling(desired: Iterable[Desired], known: Collection[FlowId]) -> tuple[Dangling, ...]:
+def dangling(
+    desired: Iterable[Desired], known: Collection[FlowId]
+) -> tuple[UnresolvedReference, ...]:
     """The references of ``desired`` to flows that are not ``known``."""
-    found: list[Dangling] = []
+    found: list[UnresolvedReference] = []
     for each in desired:
         parsed = parse_source(each.sent, each.sent_sha256)
         if not isinstance(parsed, ParsedDocument):
             continue
         found.extend(
-            Dangling(each, reference)
+            UnresolvedReference(each, reference)
             for reference in references(parsed)
             if reference.resolvable and reference.target not in known
         )
@@ -43,7 +45,7 @@ def dangling(desired: Iterable[Desired], known: Collection[FlowId]) -> tuple[Dan
 
 
 def check_dangling(
-    found: Iterable[Dangling],
+    found: Iterable[UnresolvedReference],
     elsewhere: Collection[FlowId],
     scope: Scope,
     known: Collection[FlowId] = (),

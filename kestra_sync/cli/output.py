@@ -20,11 +20,11 @@ from kestra_sync.report.lines import Line, Span, Style, line, write
 from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:
-    from kestra_sync.cli.reports import Wanted
+    from kestra_sync.cli.reports import ReportRequest
     from kestra_sync.report.report import Report
 
 
-class _Harmless(logging.Formatter):
+class _SafeFormatter(logging.Formatter):
     """Log lines hold what servers say."""
 
     def __init__(self, text: str) -> None:
@@ -49,7 +49,7 @@ class Output:
     format: str
     color: str
     verbose: bool
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[ReportRequest, ...] = ()
 
     @classmethod
     def of(
@@ -67,11 +67,11 @@ class Output:
         """
         if verbose:
             handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(_Harmless("%(message)s"))
+            handler.setFormatter(_SafeFormatter("%(message)s"))
             logger = logging.getLogger("kestra_sync")
             logger.handlers = [handler]
             logger.setLevel(logging.DEBUG)
-        wanted: tuple[Wanted, ...] = ()
+        wanted: tuple[ReportRequest, ...] = ()
         if outputs:
             from kestra_sync.cli.reports import parse_outputs
 

@@ -23,7 +23,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReportRequest:
     """One report to write."""
 
     format: str
@@ -32,7 +32,7 @@ class Wanted:
 
 def parse_outputs(
     given: Sequence[str], stream_format: str, known: Sequence[str] = FORMATS
-) -> tuple[Wanted, ...]:
+) -> tuple[ReportRequest, ...]:
     """The reports that ``-o`` asks for; each can be written, as far as that can be told now.
 
     Told before the run, since an apply cannot be done again for the sake of its report.
@@ -40,7 +40,7 @@ def parse_outputs(
     :param stream_format: what goes to stdout already.
     :raises UsageError: a format that is not known, a path that cannot be or is there twice.
     """
-    wanted: list[Wanted] = []
+    wanted: list[ReportRequest] = []
     for each in given:
         name, _, path = each.partition("=")
         if name not in known or not path:
@@ -53,11 +53,11 @@ def parse_outputs(
             raise UsageError(f"-o {each}: stdout is taken by --format {stream_format}")
         if path != STDOUT:
             _prepare(path)
-        wanted.append(Wanted(name, path))
+        wanted.append(ReportRequest(name, path))
     return tuple(wanted)
 
 
-def write_reports(wanted: Sequence[Wanted], report: Report) -> list[str]:
+def write_reports(wanted: Sequence[ReportRequest], report: Report) -> list[str]:
     """Write them all; what could not be written, a line each."""
     problems = []
     for each in wanted:
@@ -68,7 +68,7 @@ def write_reports(wanted: Sequence[Wanted], report: Report) -> list[str]:
     return problems
 
 
-def write_output(wanted: Wanted, text: str) -> str | None:
+def write_output(wanted: ReportRequest, text: str) -> str | None:
     """Write one; says why if it cannot be."""
     if wanted.path == STDOUT:
         sys.stdout.write(for_stream(text, sys.stdout, wanted.format))

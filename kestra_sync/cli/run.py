@@ -15,7 +15,7 @@ from kestra_sync.report.lines import line
 
 if TYPE_CHECKING:
     from kestra_sync.client.execution import Execution
-    from kestra_sync.commands.run_flow import Hears
+    from kestra_sync.commands.run_flow import Listener
 
 
 @click.command("run")
@@ -122,17 +122,17 @@ def command(
     return ran.exit_code
 
 
-def _hears(output: Output, *, follow: bool, on_change: Any) -> Hears:
-    from kestra_sync.commands.run_flow import Hears
+def _hears(output: Output, *, follow: bool, on_change: Any) -> Listener:
+    from kestra_sync.commands.run_flow import Listener
     from kestra_sync.report.execution_text import log_line_text
 
     def started(execution: Execution, url: str) -> None:
         output.message([line(f"started {execution.id}   {url}")])
 
     if not follow:
-        return Hears(started, on_change)
+        return Listener(started, on_change)
     # A spinner and a log would write over each other.
     coloured = output.coloured(sys.stderr)
-    return Hears(
+    return Listener(
         started, logged=lambda each: output.message([log_line_text(each, colour=coloured)])
     )

@@ -75,7 +75,7 @@ def limited(limit: TimeLimit | None) -> Iterator[None]:
         _LIMIT.reset(token)
 
 
-class GentleAdapter(HTTPAdapter):
+class SingleSendAdapter(HTTPAdapter):
     """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -98,13 +98,13 @@ def _make_gentle(manager: Any) -> None:
 @cache
 def _gentle(pool: Any) -> Any:
     """The class of pools like ``pool``, whose connections are ours."""
-    if issubclass(pool.ConnectionCls, _Gentle):
+    if issubclass(pool.ConnectionCls, _SingleSend):
         return pool
-    connection = type(pool.ConnectionCls.__name__, (_Gentle, pool.ConnectionCls), {})
+    connection = type(pool.ConnectionCls.__name__, (_SingleSend, pool.ConnectionCls), {})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
-class _Gentle:
+class _SingleSend:
     """Goes before a connection class of urllib3."""
 
     _held: bytearray | None = None

@@ -222,7 +222,7 @@ class Executions:
                 *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
             )
             listed = pages(
-                self._transport, f"{self._base}/search", asked, _Listed, min(page_size, limit)
+                self._transport, f"{self._base}/search", asked, _SearchHit, min(page_size, limit)
             )
             wanted = (
                 execution
@@ -260,14 +260,14 @@ def _wanted(
     )
 
 
-class _Listed:
+class _SearchHit:
     """A search result, told apart from others by its id."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Listed) and self.data.get("id") == other.data.get("id")
+        return isinstance(other, _SearchHit) and self.data.get("id") == other.data.get("id")
 
     def __hash__(self) -> int:
         return hash(self.data.get("id"))

@@ -27,7 +27,7 @@ from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.body import MAX_ANSWER, SPOOL, BodyTooLargeError, read_body
 from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
 from kestra_sync.client.compression import Compression
-from kestra_sync.client.connection import GentleAdapter, TimeLimit, limited
+from kestra_sync.client.connection import SingleSendAdapter, TimeLimit, limited
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.client.failures import GATEWAY, Failures
@@ -150,7 +150,7 @@ class Transport:
     def _new_session(self) -> requests.Session:
         session = _Session()
         for scheme in ("http://", "https://"):
-            session.mount(scheme, GentleAdapter())
+            session.mount(scheme, SingleSendAdapter())
         session.headers["User-Agent"] = self._user_agent
         return session
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from kestra_sync.errors import UsageError
 from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.read import (
-    Elsewhere,
     KvReads,
+    OtherRecord,
     Place,
     check_owner,
     find_inventory,
@@ -36,7 +36,7 @@ class Ownership:
     inventory: Inventory | None
     origin: Origin
     at: Place
-    similar: tuple[Elsewhere, ...] = ()
+    similar: tuple[OtherRecord, ...] = ()
     take_over: bool = False
 
     @cached_property

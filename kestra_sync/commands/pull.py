@@ -17,7 +17,7 @@ from kestra_sync.live.unusable import RULE
 from kestra_sync.model import Base, Change, Diagnostic, FlowId
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.pulling import Pulled, Verdict, judge
+from kestra_sync.plan.pulling import PullOutcome, Verdict, judge
 from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.safe.paths import is_there, read_bytes, write
 from kestra_sync.settings import Prune, Settings
@@ -33,7 +33,7 @@ class PulledFlow:
 
     flow_id: FlowId
     path: str | None
-    pulled: Pulled
+    pulled: PullOutcome
     reason: str
 
 
@@ -55,12 +55,12 @@ class PullResult:
         """3 if the files could not be understood, 5 if a flow is in conflict, else 0."""
         if self.planned.plan is None:
             return ExitCode.INVALID
-        conflicts = any(each.pulled is Pulled.CONFLICT for each in self.flows)
+        conflicts = any(each.pulled is PullOutcome.CONFLICT for each in self.flows)
         return ExitCode.CONFLICT if conflicts else ExitCode.OK
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Decision:
     change: Change
     path: str | None
     verdict: Verdict
@@ -95,7 +95,7 @@ def pull(
             return PullResult(planned, (), dry_run)
         bases = planned.ownership.bases if planned.ownership is not None else {}
         judged = [
-            _Judged(change, change.path, verdict)
+            _Decision(change, change.path, verdict)
             for change in planned.plan.changes
             if (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
@@ -123,13 +123,15 @@ def _judged(
     assert change.desired is not None
     known = versions(Path(change.desired.path))
     if known and known.intersection(_git_hashes(change.before)):
-        return Verdict(Pulled.LEFT, "changed only in Git: the server's source is in its history")
+        return Verdict(
+            PullOutcome.LEFT, "changed only in Git: the server's source is in its history"
+        )
     try:
         revisions = client.flows.revisions(change.flow_id)
     except NotFound:
         revisions = ()
     if any(each.source == change.desired.sent for each in revisions):
-        return Verdict(Pulled.UPDATED, "changed on the server since the revision in Git")
+        return Verdict(PullOutcome.UPDATED, "changed on the server since the revision in Git")
     return verdict
 
 
@@ -139,72 +141,78 @@ def _git_hashes(data: bytes) -> tuple[str, str]:
     return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
 
 
-def _overwriting(judged: _Judged) -> _Judged:
-    if judged.verdict.pulled is not Pulled.CONFLICT:
+def _overwriting(judged: _Decision) -> _Decision:
+    if judged.verdict.pulled is not PullOutcome.CONFLICT:
         return judged
-    pulled = Pulled.CREATED if judged.change.desired is None else Pulled.UPDATED
+    pulled = PullOutcome.CREATED if judged.change.desired is None else PullOutcome.UPDATED
     return replace(judged, verdict=Verdict(pulled, f"{judged.verdict.reason}, overwritten"))
 
 
-def _sparing_local_work(judged: Iterable[_Judged]) -> list[_Judged]:
+def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
     """The same, but files with changes that no commit holds are not replaced."""
     judged = list(judged)
     files = {
         Path(each.path)
         for each in judged
-        if each.verdict.pulled is Pulled.UPDATED and each.path is not None
+        if each.verdict.pulled is PullOutcome.UPDATED and each.path is not None
     }
     unsafe = uncommitted(files)
     return [
         replace(
             each,
             verdict=Verdict(
-                Pulled.CONFLICT, f"{each.verdict.reason}, but the file {unsafe[Path(each.path)]}"
+                PullOutcome.CONFLICT,
+                f"{each.verdict.reason}, but the file {unsafe[Path(each.path)]}",
             ),
         )
-        if each.verdict.pulled is Pulled.UPDATED and each.path and Path(each.path) in unsafe
+        if each.verdict.pulled is PullOutcome.UPDATED and each.path and Path(each.path) in unsafe
         else each
         for each in judged
     ]
 
 
 def _with_new_files(
-    judged: list[_Judged], root: str
-) -> tuple[list[_Judged], tuple[Diagnostic, ...]]:
+    judged: list[_Decision], root: str
+) -> tuple[list[_Decision], tuple[Diagnostic, ...]]:
     """The same with a path for each file to create, and a warning for each that can have none."""
-    created = [each.change.flow_id for each in judged if each.verdict.pulled is Pulled.CREATED]
+    created = [each.change.flow_id for each in judged if each.verdict.pulled is PullOutcome.CREATED]
     places, left = new_files(root, created)
     placed = [
         replace(each, path=places.get(each.change.flow_id))
-        if each.verdict.pulled is Pulled.CREATED
+        if each.verdict.pulled is PullOutcome.CREATED
         else each
         for each in judged
     ]
-    return [each for each in placed if each.path or each.verdict.pulled is not Pulled.CREATED], left
+    return [
+        each for each in placed if each.path or each.verdict.pulled is not PullOutcome.CREATED
+    ], left
 
 
-def _none_in_the_way(judged: Collection[_Judged]) -> None:
+def _none_in_the_way(judged: Collection[_Decision]) -> None:
     """Look before the first write.
 
     :raises UsageError: a file to create is there already.
     """
     for each in judged:
-        if each.verdict.pulled is Pulled.CREATED and each.path and is_there(Path(each.path)):
+        if each.verdict.pulled is PullOutcome.CREATED and each.path and is_there(Path(each.path)):
             raise UsageError(
                 f"{each.path} already exists and does not contain {each.change.flow_id}",
                 remedy="move it, or copy the flow from the server manually",
             )
 
 
-def _write_all(judged: Iterable[_Judged]) -> None:
+def _write_all(judged: Iterable[_Decision]) -> None:
     for each in judged:
         change = each.change
-        if each.verdict.pulled not in (Pulled.UPDATED, Pulled.CREATED) or each.path is None:
+        if (
+            each.verdict.pulled not in (PullOutcome.UPDATED, PullOutcome.CREATED)
+            or each.path is None
+        ):
             continue
         assert change.before is not None
         file = Path(each.path)
         data = change.before
-        if each.verdict.pulled is Pulled.UPDATED:
+        if each.verdict.pulled is PullOutcome.UPDATED:
             assert change.desired is not None
             data = _spliced(file, change.desired.flow.document.data, data)
         _replace(file, data)

@@ -15,9 +15,9 @@ from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import (
     PREFIX,
     SEARCH,
-    Elsewhere,
     KvReads,
     Lookup,
+    OtherRecord,
     Place,
     check_owner,
     find_inventory,
@@ -210,24 +210,24 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
         return Edit(tuple(changes), done=True)
 
 
-def _ours(client: KestraClient, settings: Settings) -> Elsewhere:
+def _ours(client: KestraClient, settings: Settings) -> OtherRecord:
     found = look_up(client, settings)
     if found.inventory is None:
         raise UsageError(
             f"the inventory {found.wanted.full_name!r} does not exist yet",
             remedy="see 'kestra-sync inventory'; the first apply creates it",
         )
-    ours = Elsewhere(found.at, found.inventory)
+    ours = OtherRecord(found.at, found.inventory)
     _check(client, settings, ours)
     return ours
 
 
-def _check(client: KestraClient, settings: Settings, found: Elsewhere) -> None:
+def _check(client: KestraClient, settings: Settings, found: OtherRecord) -> None:
     target = target_of(client, found.place.environment)
     check_owner(found.inventory, origin().repository, target, take_over=settings.take_over)
 
 
-def _named(client: KestraClient, settings: Settings, name: str) -> Elsewhere:
+def _named(client: KestraClient, settings: Settings, name: str) -> OtherRecord:
     """The inventory of that full name that has to do with our scope.
 
     :raises UsageError: there is none, or more than one.
@@ -252,7 +252,7 @@ def _named(client: KestraClient, settings: Settings, name: str) -> Elsewhere:
     return found[0]
 
 
-def _all_named(kv: KvReads, name: str) -> list[Elsewhere]:
+def _all_named(kv: KvReads, name: str) -> list[OtherRecord]:
     found = []
     for entry in kv.search(SEARCH):
         if entry.key != PREFIX + name:
@@ -263,7 +263,7 @@ def _all_named(kv: KvReads, name: str) -> list[Elsewhere]:
             except RefusedError:
                 continue  # the dots are to be read another way, or it cannot be used
             if inventory is not None:
-                found.append(Elsewhere(place, inventory))
+                found.append(OtherRecord(place, inventory))
                 break
     return found
 
@@ -276,7 +276,7 @@ def _places(namespace: str, name: str) -> list[Place]:
     return [Place(namespace, name), *divided]
 
 
-def _renamed(settings: Settings, found: Elsewhere, new: str) -> Place:
+def _renamed(settings: Settings, found: OtherRecord, new: str) -> Place:
     """The place of the new name: what is configured if it is that, else the same environment."""
     wanted = place_in(settings)
     if wanted.full_name == new:

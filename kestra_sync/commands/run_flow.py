@@ -29,7 +29,7 @@ GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
 
 
 @dataclass(frozen=True)
-class Hears:
+class Listener:
     """Whoever wants to know how the execution goes on. Called from several threads.
 
     :param started: it has been started, with its page in the UI.
@@ -43,7 +43,7 @@ class Hears:
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """An execution that a person has started, and what became of it.
 
     :param waited: whether we waited for its end at all.
@@ -102,8 +102,8 @@ def run_flow(
     *,
     waits: bool = True,
     timeout: str | None = None,
-    hears: Hears | None = None,
-) -> Ran:
+    hears: Listener | None = None,
+) -> RunResult:
     """Start a flow, and wait for its end unless ``waits`` is false.
 
     :param timeout: how long to wait, such as ``5m``; the execution goes on after that.
@@ -111,7 +111,7 @@ def run_flow(
     :raises KestraError: it could not be started, or the server cannot be reached.
     """
     seconds = _seconds(timeout)
-    hears = hears or Hears()
+    hears = hears or Listener()
     with connect(settings.connection, settings.parallelism) as client:
         client.server_info()  # one that is too old is refused before anything is started
         masker = Masker(_looked_at(client, order))
@@ -119,9 +119,9 @@ def run_flow(
         url = page_of(client, started)
         hears.started(started, url)
         if not waits:
-            return Ran(started, url, masker, waited=False)
+            return RunResult(started, url, masker, waited=False)
         ended = _follow(client, started, seconds, hears, masker)
-        ran = Ran(ended, url, masker, waited=True)
+        ran = RunResult(ended, url, masker, waited=True)
         return ran if ended.state in GOOD_STATES else _explained(client, ran)
 
 
@@ -157,7 +157,7 @@ def _follow(
     client: KestraClient,
     started: Execution,
     seconds: float | None,
-    hears: Hears,
+    hears: Listener,
     masker: Masker,
 ) -> Execution:
     from kestra_sync.executions.culprit import in_short
@@ -191,9 +191,9 @@ def _listen(
         LOG.debug("the log of %s: %s", known, error)
 
 
-def _explained(client: KestraClient, ran: Ran) -> Ran:
+def _explained(client: KestraClient, ran: RunResult) -> RunResult:
     from kestra_sync.executions.culprit import find_culprit
 
     found = find_culprit(client, ran.execution, ran.masker)
     log = tail(found.entries, ran.masker)
-    return Ran(ran.execution, ran.url, ran.masker, ran.waited, found.culprit, log)
+    return RunResult(ran.execution, ran.url, ran.masker, ran.waited, found.culprit, log)

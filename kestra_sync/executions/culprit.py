@@ -32,7 +32,7 @@ class Culprit:
 
 
 @dataclass(frozen=True)
-class Found:
+class FailedTask:
     """The task, and the log of the execution that it belongs to."""
 
     culprit: Culprit | None
@@ -46,7 +46,7 @@ def find_culprit(
     *,
     entries: Entries | None = None,
     clock: Clock = CLOCK,
-) -> Found:
+) -> FailedTask:
     """Where a failed execution failed, or where one that goes on is.
 
     Follows a failed subflow into its own execution. Never raises: what cannot be read ends the way.
@@ -77,10 +77,10 @@ def find_culprit(
         )
     error = error_of(entries, run.id if run else None)
     if not chain and not error:
-        return Found(None, entries)
+        return FailedTask(None, entries)
     state = run.state if run is not None else execution.state
     shown = tuple(masker.clean(each, 200) for each in chain)
-    return Found(Culprit(shown, state, masker.clean(error, 1000)), entries)
+    return FailedTask(Culprit(shown, state, masker.clean(error, 1000)), entries)
 
 
 def guilty(execution: Execution) -> TaskRun | None:

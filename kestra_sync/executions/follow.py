@@ -24,7 +24,7 @@ _FIRST_LOOK = 3.0
 _LONGEST_LOOK = 20.0
 
 
-class StillGoing(Exception):  # noqa: N818 - an ending among others
+class StillRunning(Exception):  # noqa: N818 - an ending among others
     """The deadline has come, or we are asked to stop, and the execution goes on.
 
     :param execution: as it was last seen.
@@ -61,7 +61,7 @@ def follow_to_end(
     only the deadline ends the waiting for it.
 
     :param stop: when set, do not go on waiting.
-    :raises StillGoing: the deadline has passed, or ``stop`` is set.
+    :raises StillRunning: the deadline has passed, or ``stop`` is set.
     :raises NotFound: the execution has been deleted by somebody.
     :raises KestraError: these credentials may not read executions.
     """
@@ -72,7 +72,7 @@ def follow_to_end(
     while True:
         left = deadline - clock.now()
         if left <= 0 or (stop is not None and stop.is_set() and not last.is_final):
-            raise StillGoing(last)
+            raise StillRunning(last)
         try:
             for seen in executions.follow(started.id, timeout=min(left, look)):
                 last, found, pause = seen, True, _FIRST_PAUSE

@@ -12,7 +12,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, KestraError, NotFound, Unauthorized
 from kestra_sync.client.execution import Execution
 from kestra_sync.errors import UsageError
-from kestra_sync.executions.follow import CLOCK, StillGoing, follow_to_end
+from kestra_sync.executions.follow import CLOCK, StillRunning, follow_to_end
 from kestra_sync.model import FlowId
 from kestra_sync.safe.paths import is_file
 
@@ -72,7 +72,7 @@ def wait(
     try:
         ended = follow_to_end(client.executions, started, deadline=deadline, on_change=on_change)
         return client.executions.with_outputs(ended)
-    except StillGoing as going:
+    except StillRunning as going:
         return going.execution
 
 

@@ -68,7 +68,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class OtherRecord:
     """A record of the same repository that is not ours by its name or scope."""
 
     place: Place
@@ -89,7 +89,7 @@ class Lookup:
     wanted: Place
     at: Place
     inventory: Inventory | None
-    similar: tuple[Elsewhere, ...] = ()
+    similar: tuple[OtherRecord, ...] = ()
 
     @property
     def moves(self) -> bool:
@@ -153,8 +153,8 @@ def _elsewhere(
     kv: KvReads, wanted: Place, listed: Iterable[KvKey], scope: Scope, repository: str
 ) -> Lookup:
     """Look at the other inventories: is one of them ours?"""
-    ours: list[Elsewhere] = []
-    similar: list[Elsewhere] = []
+    ours: list[OtherRecord] = []
+    similar: list[OtherRecord] = []
     for entry in listed:
         same_name = entry.key == wanted.key
         try:
@@ -169,7 +169,7 @@ def _elsewhere(
             continue
         if repository and found.repository and repository != found.repository:
             continue
-        there = Elsewhere(
+        there = OtherRecord(
             Place(entry.namespace, found.name, found.target.environment),
             found,
         )

@@ -58,7 +58,7 @@ def snapshot(
     if not scope.namespaces:
         return {}
     unusable = set() if unusable is None else unusable
-    look = _Look(scope, known, held or {}, unusable)
+    look = _Inspector(scope, known, held or {}, unusable)
     found, unclear = look.at(flows.export(scope) if exported is None else exported())
     if not found:
         inside = tuple(name for name in flows.namespaces() if scope.covers(name))
@@ -70,7 +70,7 @@ def snapshot(
     return found
 
 
-class _Look:
+class _Inspector:
     """Tells whose each source is; see :func:`snapshot` for the parameters."""
 
     def __init__(
@@ -128,7 +128,7 @@ def _written(source: bytes, flow_id: FlowId) -> FlowId | None:
 
 
 def _one_by_one(
-    flows: FlowReads, namespaces: Iterable[str], look: _Look
+    flows: FlowReads, namespaces: Iterable[str], look: _Inspector
 ) -> tuple[dict[FlowId, Live], int]:
     found: dict[FlowId, Live] = {}
     unclear = 0

@@ -14,7 +14,7 @@ from kestra_sync.model import Action, Change, Diagnostic, FlowId, Plan, Reason, 
 from kestra_sync.plan.compare import OnDrift
 
 if TYPE_CHECKING:
-    from kestra_sync.repo.incomplete import NotHere
+    from kestra_sync.repo.incomplete import MissingPath
 
 #: From here on the limits that are not written in the configuration count as shares.
 _ENOUGH = 10
@@ -88,7 +88,7 @@ class GuardInput:
     live: int
     prune_scope: bool = False
     silent_paths: Callable[[str], bool] = lambda _path: False
-    not_here: Callable[[FlowId, str | None], NotHere | None] = lambda _flow, _path: None
+    not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
@@ -189,7 +189,7 @@ def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     )
 
 
-def _paths(places: Sequence[NotHere]) -> str:
+def _paths(places: Sequence[MissingPath]) -> str:
     """``flows/shared: a submodule that is not checked out``."""
     shown = ", ".join(map(str, places[:5]))
     more = f" and {len(places) - 5} more" if len(places) > 5 else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kestra_sync.model import Action, Base, Change, Reason, StrEnum, sha256
 
 
-class Pulled(StrEnum):
+class PullOutcome(StrEnum):
     """What became of a flow; stable in the JSON."""
 
     UPDATED = "updated"
@@ -23,7 +23,7 @@ class Verdict:
     :param doubtful: nothing tells who changed the flow; histories may.
     """
 
-    pulled: Pulled
+    pulled: PullOutcome
     reason: str
     doubtful: bool = False
 
@@ -44,31 +44,31 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
         return None
     if base is None:
         return Verdict(
-            Pulled.CONFLICT,
+            PullOutcome.CONFLICT,
             "differs, and there is no inventory to tell which side changed",
             doubtful=True,
         )
     git = base.file_sha256 != change.desired.flow.document.sha256
     server = base.kept_off or sha256(change.before) not in base.live_hashes
     if not server:
-        return Verdict(Pulled.LEFT, "changed only in Git" if git else "as recorded")
+        return Verdict(PullOutcome.LEFT, "changed only in Git" if git else "as recorded")
     if change.reason is Reason.KEPT_OFF and change.action is Action.UPDATE:
-        return Verdict(Pulled.LEFT, "changed in Git; only disabled on the server")
+        return Verdict(PullOutcome.LEFT, "changed in Git; only disabled on the server")
     if git and change.reason is not Reason.KEPT_OFF:
-        return Verdict(Pulled.CONFLICT, "changed both in Git and on the server")
-    return Verdict(Pulled.UPDATED, "changed on the server")
+        return Verdict(PullOutcome.CONFLICT, "changed both in Git and on the server")
+    return Verdict(PullOutcome.UPDATED, "changed on the server")
 
 
 def _not_on_the_server(change: Change, base: Base | None) -> Verdict | None:
     if change.desired is None:
         return None
-    return Verdict(Pulled.LEFT, "only in Git" if base is None else "deleted on the server")
+    return Verdict(PullOutcome.LEFT, "only in Git" if base is None else "deleted on the server")
 
 
 def _not_in_git(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     if base is None or change.reason.traits.only_there:
-        return Verdict(Pulled.CREATED, "only on the server") if new else None
+        return Verdict(PullOutcome.CREATED, "only on the server") if new else None
     assert change.before is not None
     if sha256(change.before) in base.live_hashes:
-        return Verdict(Pulled.LEFT, "deleted in Git")
-    return Verdict(Pulled.CONFLICT, "deleted in Git, and changed on the server")
+        return Verdict(PullOutcome.LEFT, "deleted in Git")
+    return Verdict(PullOutcome.CONFLICT, "deleted in Git, and changed on the server")

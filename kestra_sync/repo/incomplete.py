@@ -65,7 +65,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class NotHere:
+class MissingPath:
     """A path that Git holds and the working tree lacks.
 
     :param file: the absolute path.
@@ -96,10 +96,10 @@ class Incomplete:
         the index without it.
     """
 
-    paths: tuple[NotHere, ...] = ()
+    paths: tuple[MissingPath, ...] = ()
     problems: tuple[GitError, ...] = ()
 
-    def holds(self, flow_id: FlowId, path: str | None) -> NotHere | None:
+    def holds(self, flow_id: FlowId, path: str | None) -> MissingPath | None:
         """Where Git may still hold a flow that the files do not; ``None`` if nowhere.
 
         :param path: the file that it came from, relative to the working directory.

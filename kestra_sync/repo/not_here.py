@@ -29,7 +29,7 @@ from kestra_sync.repo.git_index import (
     tree_of,
 )
 from kestra_sync.repo.ignore import IgnoreRules
-from kestra_sync.repo.incomplete import Cause, Incomplete, NotHere
+from kestra_sync.repo.incomplete import Cause, Incomplete, MissingPath
 from kestra_sync.repo.split import split
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.paths import read_resolved
@@ -51,7 +51,7 @@ def find_not_here(
     :param repository: what was loaded from ``paths``: files that only point to their content are
         among those that were skipped.
     """
-    search = _Search(_Walked(paths, ignore, Path(base or Path.cwd()).resolve()))
+    search = _Search(_WalkFilter(paths, ignore, Path(base or Path.cwd()).resolve()))
     for root in search.walked.roots:
         search.begin(root)
     for entry in repository.skipped if repository is not None else ():
@@ -75,7 +75,7 @@ def _is_pointer(data: bytes) -> bool:
     )
 
 
-class _Walked:
+class _WalkFilter:
     """Whether a walk over whole checkouts would come to a path."""
 
     def __init__(self, paths: Sequence[str], ignore: Sequence[str], base: Path) -> None:
@@ -103,8 +103,8 @@ class _Walked:
 
 @dataclass
 class _Search:
-    walked: _Walked
-    found: dict[Path, NotHere] = field(default_factory=dict)
+    walked: _WalkFilter
+    found: dict[Path, MissingPath] = field(default_factory=dict)
     blobs: dict[Path, tuple[Path, str]] = field(default_factory=dict)
     problems: dict[str, GitError] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
@@ -212,11 +212,11 @@ class _Search:
         if file in self.found:
             return
         walked = self.walked(file, directory=directory)
-        self.found[file] = NotHere(file, cause, directory, walked, None, remedy or cause.remedy)
+        self.found[file] = MissingPath(file, cause, directory, walked, None, remedy or cause.remedy)
         if blob is not None and walked:
             self.blobs[file] = blob
 
-    def named(self) -> tuple[NotHere, ...]:
+    def named(self) -> tuple[MissingPath, ...]:
         """Everything that was found, with the flows that Git's versions hold."""
         wanted: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file, (top, oid) in self.blobs.items():
@@ -231,7 +231,7 @@ class _Search:
             for file, each in sorted(self.found.items())
         )
 
-    def _linked(self, each: NotHere) -> bool:
+    def _linked(self, each: MissingPath) -> bool:
         """Whether a walk would come to a directory by a link from elsewhere."""
         return each.directory and any(
             target.is_relative_to(each.file) or each.file.is_relative_to(target)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kestra_sync.report.markdown import Cut, Parts, assemble, parts_of, whole
+from kestra_sync.report.markdown import Parts, SectionLimits, assemble, parts_of, whole
 from kestra_sync.report.report import Report
 
 #: Characters of a comment on GitHub.
@@ -67,7 +67,9 @@ def fit(parts: Parts, limit: int, size: Callable[[str], int]) -> str:
     return text
 
 
-def _shrink(parts: Parts, cut: Cut, part: str, limit: int, size: Callable[[str], int]) -> Cut:
+def _shrink(
+    parts: Parts, cut: SectionLimits, part: str, limit: int, size: Callable[[str], int]
+) -> SectionLimits:
     """The largest cut of ``part`` that fits; 0 if none does."""
     low, high = 0, int(getattr(cut, part))
     while low < high:
@@ -79,7 +81,7 @@ def _shrink(parts: Parts, cut: Cut, part: str, limit: int, size: Callable[[str],
     return _cut(cut, part, low)
 
 
-def _cut(cut: Cut, part: str, number: int) -> Cut:
+def _cut(cut: SectionLimits, part: str, number: int) -> SectionLimits:
     if part == "graph":
         return replace(cut, graph=bool(number))
     return replace(cut, **{part: number})  # type: ignore[arg-type]

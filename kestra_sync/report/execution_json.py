@@ -11,12 +11,12 @@ from kestra_sync.executions.logs import LogLine
 from kestra_sync.report.smoke_json import culprit_json
 
 if TYPE_CHECKING:
-    from kestra_sync.commands.run_flow import Ran
+    from kestra_sync.commands.run_flow import RunResult
 
 _OUTPUT = 1_000_000
 
 
-def ran_json(ran: Ran) -> dict[str, Any]:
+def ran_json(ran: RunResult) -> dict[str, Any]:
     """The execution with its outputs and task runs. Texts in outputs are masked."""
     execution = ran.execution
     return {
@@ -49,7 +49,7 @@ def ran_json(ran: Ran) -> dict[str, Any]:
     }
 
 
-def _masked(ran: Ran, value: Any) -> Any:
+def _masked(ran: RunResult, value: Any) -> Any:
     """``value`` with secrets taken out of every text in it."""
     if isinstance(value, str):
         return ran.masker.clean(value, _OUTPUT)

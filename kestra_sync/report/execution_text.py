@@ -12,7 +12,7 @@ from kestra_sync.report.lines import Line, Span, Style, line
 from kestra_sync.report.smoke_text import evidence_lines
 
 if TYPE_CHECKING:
-    from kestra_sync.commands.run_flow import Ran
+    from kestra_sync.commands.run_flow import RunResult
 
 _LEVELS = {"ERROR": Style.ERROR, "WARN": Style.WARNING, "DEBUG": Style.DIM, "TRACE": Style.DIM}
 _OUTPUT = 2000
@@ -23,7 +23,7 @@ _WAITING = {
 }
 
 
-def ran_lines(ran: Ran) -> Iterator[Line]:
+def ran_lines(ran: RunResult) -> Iterator[Line]:
     """How it ended, its outputs, and, if it failed, the task, its error and its last log lines."""
     execution = ran.execution
     good = execution.state == "SUCCESS" or not ran.waited

@@ -43,7 +43,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """An edge and the points it goes through."""
 
     edge: Edge
@@ -55,7 +55,7 @@ class Layout:
     """A drawing and its size."""
 
     boxes: tuple[Box, ...]
-    ways: tuple[Way, ...]
+    ways: tuple[Route, ...]
     width: float
     height: float
 
@@ -205,7 +205,7 @@ def _way(
     passing: Sequence[int],
     places: Mapping[_Item, tuple[float, float]],
     widths: Mapping[float, float],
-) -> Way:
+) -> Route:
     start, end = boxes[edge.origin], boxes[edge.target]
     back = start.x >= end.x
     middles = []
@@ -217,7 +217,7 @@ def _way(
         middles.reverse()
     first = (start.x if back else start.x + start.width, start.middle)
     last = (end.x + end.width if back else end.x, end.middle)
-    return Way(edge, (first, *middles, last))
+    return Route(edge, (first, *middles, last))
 
 
 def _rows(alone: Sequence[Node], room: float, top: float) -> tuple[list[Box], float, float]:

@@ -8,7 +8,7 @@ from html import escape
 from kestra_sync.model import FlowId
 from kestra_sync.plan.graph import Graph, Mark, Place
 from kestra_sync.repo.references import ReferenceKind
-from kestra_sync.report.graph_layout import HEIGHT, Box, Way, layout
+from kestra_sync.report.graph_layout import HEIGHT, Box, Route, layout
 from kestra_sync.safe.text import visible
 
 _STYLE = """
@@ -87,7 +87,7 @@ def _lines(
     yield "</svg>"
 
 
-def _path(way: Way) -> str:
+def _path(way: Route) -> str:
     kinds = {ReferenceKind.FLOW_TRIGGER: "waits", ReferenceKind.FOR_EACH_ITEM: "each"}
     kind = kinds.get(way.edge.kind, "call")
     words = f"{way.edge.origin} {_EDGES[way.edge.kind]} {way.edge.target}"

@@ -58,7 +58,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Cut:
+class SectionLimits:
     """How much of each part is shown."""
 
     diffs: int
@@ -79,9 +79,9 @@ class MarkdownReporter:
         return assemble(parts, whole(parts))
 
 
-def whole(parts: Parts) -> Cut:
+def whole(parts: Parts) -> SectionLimits:
     """Everything."""
-    return Cut(
+    return SectionLimits(
         len(parts.diffs),
         bool(parts.graph),
         len(parts.problems.rows),
@@ -90,7 +90,7 @@ def whole(parts: Parts) -> Cut:
     )
 
 
-def assemble(parts: Parts, cut: Cut) -> str:
+def assemble(parts: Parts, cut: SectionLimits) -> str:
     """The document, with a newline at its end."""
     blocks = list(parts.head)
     if parts.changes.rows:

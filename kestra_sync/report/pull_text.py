@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kestra_sync.commands.pull import PulledFlow
-from kestra_sync.plan.pulling import Pulled
+from kestra_sync.plan.pulling import PullOutcome
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 
 _SIGNS = {
-    Pulled.UPDATED: ("~", Style.UPDATE),
-    Pulled.CREATED: ("+", Style.CREATE),
-    Pulled.LEFT: ("=", Style.DIM),
-    Pulled.CONFLICT: ("!", Style.ALERT),
+    PullOutcome.UPDATED: ("~", Style.UPDATE),
+    PullOutcome.CREATED: ("+", Style.CREATE),
+    PullOutcome.LEFT: ("=", Style.DIM),
+    PullOutcome.CONFLICT: ("!", Style.ALERT),
 }
 
 
@@ -28,12 +28,12 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
         yield line("  ", Span(sign, style), f" {'   '.join(columns)}   {each.reason}")
     if flows:
         yield BLANK
-    count = {pulled: sum(each.pulled is pulled for each in flows) for pulled in Pulled}
-    taken = count[Pulled.UPDATED] + count[Pulled.CREATED]
-    left = f", left {count[Pulled.LEFT]:,} alone" if count[Pulled.LEFT] else ""
-    if count[Pulled.CONFLICT]:
-        left += f", {count[Pulled.CONFLICT]:,} in conflict"
-    if taken or count[Pulled.CONFLICT]:
+    count = {pulled: sum(each.pulled is pulled for each in flows) for pulled in PullOutcome}
+    taken = count[PullOutcome.UPDATED] + count[PullOutcome.CREATED]
+    left = f", left {count[PullOutcome.LEFT]:,} alone" if count[PullOutcome.LEFT] else ""
+    if count[PullOutcome.CONFLICT]:
+        left += f", {count[PullOutcome.CONFLICT]:,} in conflict"
+    if taken or count[PullOutcome.CONFLICT]:
         verb = "Would pull" if dry_run else "Pulled"
         yield line(Span(f"{verb} {plural(taken, 'flow')}{left}.", Style.HEADING))
     elif flows:
@@ -43,13 +43,13 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
     yield from _next_steps(count, dry_run=dry_run)
 
 
-def _next_steps(count: dict[Pulled, int], *, dry_run: bool) -> Iterator[Line]:
-    if count[Pulled.CONFLICT]:
+def _next_steps(count: dict[PullOutcome, int], *, dry_run: bool) -> Iterator[Line]:
+    if count[PullOutcome.CONFLICT]:
         yield line(
             "Conflicts were not written: commit or undo local changes, merge by hand, or take the"
             " server's source with --overwrite."
         )
-    if not dry_run and count[Pulled.UPDATED]:
+    if not dry_run and count[PullOutcome.UPDATED]:
         yield line("Review the changes with 'git diff', then commit them.")
-    if not dry_run and count[Pulled.CREATED]:
+    if not dry_run and count[PullOutcome.CREATED]:
         yield line("New files are untracked: 'git status' lists them, 'git add' adds them.")

@@ -18,7 +18,7 @@ from kestra_sync.errors import KestraSyncError
 from kestra_sync.executions.cleanup import Cleanup, kill, remove
 from kestra_sync.executions.culprit import find_culprit, in_short
 from kestra_sync.executions.duration import format_limit, iso_seconds
-from kestra_sync.executions.follow import CLOCK, LOG, Clock, StillGoing, follow_to_end
+from kestra_sync.executions.follow import CLOCK, LOG, Clock, StillRunning, follow_to_end
 from kestra_sync.executions.logs import Entries, found_in, read_logs, tail
 from kestra_sync.executions.server import ExecutionServer, page_of
 from kestra_sync.executions.subject import Subject, look_at, unknown_inputs
@@ -129,7 +129,7 @@ class _Test:
                 clock=self.clock,
             )
             run = self._judged(ended)
-        except StillGoing as going:
+        except StillRunning as going:
             ended, run = self._still_going(going.execution)
         except KestraError as error:
             ended = started

@@ -32,15 +32,15 @@ def judge(
     )
 
 
-Found = Iterator[tuple[FailureKind, str]]
+FailedTask = Iterator[tuple[FailureKind, str]]
 
 
-def _state(expect: Expectation, execution: Execution) -> Found:
+def _state(expect: Expectation, execution: Execution) -> FailedTask:
     if execution.state not in expect.states:
         yield FailureKind.STATE, f"expected {' or '.join(expect.states)}, got {execution.state}"
 
 
-def _outputs(expected: Mapping[str, Any], execution: Execution) -> Found:
+def _outputs(expected: Mapping[str, Any], execution: Execution) -> FailedTask:
     for name, value in expected.items():
         actual = execution.outputs.get(name, _ABSENT)
         if value is None and actual is _ABSENT:
@@ -50,7 +50,7 @@ def _outputs(expected: Mapping[str, Any], execution: Execution) -> Found:
             yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
 
 
-def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Found:
+def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> FailedTask:
     for task, states in expected.items():
         runs = [run for run in execution.task_runs if run.task_id == task]
         allowed = " or ".join(states)
@@ -63,7 +63,7 @@ def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Fou
             yield FailureKind.TASK, f"task {task}: expected {allowed}, got {got}{of}"
 
 
-def _logs(expect: Expectation, entries: Entries) -> Found:
+def _logs(expect: Expectation, entries: Entries) -> FailedTask:
     for pattern in expect.logs_match:
         try:
             if found_in(pattern, entries) is None:

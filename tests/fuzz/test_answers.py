@@ -98,7 +98,7 @@ class World:
 
 
 @dataclass
-class Ran:
+class RunResult:
     """What a command has said."""
 
     code: int
@@ -106,12 +106,12 @@ class Ran:
     err: str
 
 
-def play(args: tuple[str, ...]) -> Ran:
+def play(args: tuple[str, ...]) -> RunResult:
     """Run a command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run(list(args))
-    return Ran(code, out.getvalue(), err.getvalue())
+    return RunResult(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -213,14 +213,14 @@ def test_what_is_wrong_is_seen(world: World) -> None:
     state = world.server.state
     state.flows[("acme", "foreign")].append(None)
     state.keys.clear()
-    said = Ran(70, json.dumps(document), f"\x1b[2J{SECRET}\n::error::x")
+    said = RunResult(70, json.dumps(document), f"\x1b[2J{SECRET}\n::error::x")
     found = "\n".join(wrong(world, said, APPLY, []))
     for words in (
         "exit 70", "somebody else was changed", "the record of somebody else", "the password",
         "a control character", "a command for CI", "said to be applied", "the record is gone",
     ):  # fmt: skip
         assert words in found
-    assert list(wrong(world, Ran(0, "", ""), ("plan", "--format", "json"), [])) != []
+    assert list(wrong(world, RunResult(0, "", ""), ("plan", "--format", "json"), [])) != []
 
 
 @pytest.mark.parametrize("chunk", range(-(-CASES // CHUNK)))
@@ -264,7 +264,7 @@ def case(world: World, seed: int) -> list[str]:
     return found
 
 
-def wrong(world: World, ran: Ran, command: tuple[str, ...], done: list[str]) -> Iterator[str]:
+def wrong(world: World, ran: RunResult, command: tuple[str, ...], done: list[str]) -> Iterator[str]:
     """Everything that must not be, whatever the server said."""
     state = world.server.state
     if ran.code not in set(ExitCode) or ran.code == ExitCode.BUG:
@@ -300,7 +300,7 @@ def wrong(world: World, ran: Ran, command: tuple[str, ...], done: list[str]) -> 
         yield from _forgotten(state, live, world.state, done)
 
 
-def _document(ran: Ran) -> dict[str, Any] | None:
+def _document(ran: RunResult) -> dict[str, Any] | None:
     try:
         document = json.loads(ran.out)
     except ValueError:

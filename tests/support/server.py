@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from kestra_sync.client.connection import GentleAdapter
+from kestra_sync.client.connection import SingleSendAdapter
 from tests.engine import DEFAULT, Engine, KestraVersion
 
 YAML = {"Content-Type": "application/x-yaml"}
@@ -67,7 +67,7 @@ class Http(requests.Session):
         self.trust_env = urlsplit(self.base).hostname not in ("127.0.0.1", "localhost")
         # Head and body leave at once: of a PUT that it answers with 404, a server that reads the
         # body apart from the head never sends the answer, and spins until its memory is full.
-        self.mount("http://", GentleAdapter())
+        self.mount("http://", SingleSendAdapter())
         if server.token:
             self.headers["Authorization"] = f"Bearer {server.token}"
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kestra_sync.checks.finding import Finding
-from kestra_sync.checks.policy_rules.given import Given, at_labels, labels
+from kestra_sync.checks.policy_rules.context import RuleContext, at_labels, labels
 from kestra_sync.repo.document import as_text
 
 READ_ONLY = "system.readOnly"
 
 
-def required_label(given: Given) -> Iterator[Finding]:
+def required_label(given: RuleContext) -> Iterator[Finding]:
     """Every label that the policy requires is there and has a value."""
     found = labels(given.value)
     for name in given.policy.require_labels:
@@ -25,7 +25,7 @@ def required_label(given: Given) -> Iterator[Finding]:
             )
 
 
-def read_only(given: Given) -> Iterator[Finding]:
+def read_only(given: RuleContext) -> Iterator[Finding]:
     """The label that makes Kestra's editor read-only is there, and on."""
     if as_text(labels(given.value).get(READ_ONLY)) != "true":
         yield at_labels(

@@ -7,14 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kestra_sync.checks.finding import Finding
-from kestra_sync.checks.policy_rules.given import Given
+from kestra_sync.checks.policy_rules.context import RuleContext
 from kestra_sync.model import Scope
 
 if TYPE_CHECKING:
     from kestra_sync.safe.patterns import Pattern
 
 
-def namespace(given: Given) -> Iterator[Finding]:
+def namespace(given: RuleContext) -> Iterator[Finding]:
     """The namespace is one of those allowed, or below one."""
     allowed = given.policy.allowed_namespaces
     if not Scope(allowed).covers(given.flow_id.namespace):
@@ -33,7 +33,7 @@ def _compiled(pattern: str) -> Pattern:
     return Pattern(pattern)
 
 
-def id_pattern(given: Given) -> Iterator[Finding]:
+def id_pattern(given: RuleContext) -> Iterator[Finding]:
     """The whole id matches the pattern."""
     pattern = given.policy.id_pattern
     assert pattern is not None
@@ -46,7 +46,7 @@ def id_pattern(given: Given) -> Iterator[Finding]:
         )
 
 
-def description(given: Given) -> Iterator[Finding]:
+def description(given: RuleContext) -> Iterator[Finding]:
     """There is a description, with something in it."""
     text = given.value.get("description")
     if not (isinstance(text, str) and text.strip()):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kestra_sync.checks.finding import Finding
-from kestra_sync.checks.policy_rules.given import Given
+from kestra_sync.checks.policy_rules.context import RuleContext
 from kestra_sync.model import FlowId, Scope
 
 PLACEHOLDERS = ("namespace", "folders", "id")
@@ -14,7 +14,7 @@ PLACEHOLDERS = ("namespace", "folders", "id")
 _TOKEN = re.compile(r"\{[^{}]*\}|\*|[{}]")
 
 
-def path(given: Given) -> Iterator[Finding]:
+def path(given: RuleContext) -> Iterator[Finding]:
     """The file is where the template says, or in the folders of its namespace."""
     wanted = given.policy.path
     assert wanted is not None

@@ -17,7 +17,7 @@ from tests.support.server import Server
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """How a command ended."""
 
     code: int
@@ -54,7 +54,7 @@ class Shell:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("NS", self.namespace), encoding="utf-8")
 
-    def run(self, *args: str, stdin: str | None = None, **environment: str) -> Ran:
+    def run(self, *args: str, stdin: str | None = None, **environment: str) -> RunResult:
         """Run ``kestra-sync`` with the interpreter of the tests."""
         done = subprocess.run(
             [sys.executable, "-m", "kestra_sync", *args],
@@ -67,7 +67,7 @@ class Shell:
             timeout=120,
             check=False,
         )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return RunResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

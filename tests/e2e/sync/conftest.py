@@ -22,7 +22,7 @@ from tests.support.server import Server
 
 
 @dataclass
-class Ran:
+class RunResult:
     """How a command ended."""
 
     code: int
@@ -138,19 +138,19 @@ class Repo:
         (root / "flows").mkdir(parents=True)
         return Repo(root, namespace, self.client, self._capsys)
 
-    def run(self, *args: str) -> Ran:
+    def run(self, *args: str) -> RunResult:
         """Run a command in the repository, wherever its output goes."""
         os.chdir(self.root)
         self._capsys.readouterr()
         code = run(list(args))
         out, err = self._capsys.readouterr()
-        return Ran(code, out, err)
+        return RunResult(code, out, err)
 
-    def plan(self, *args: str) -> Ran:
+    def plan(self, *args: str) -> RunResult:
         """``plan --format json``."""
         return self.run("plan", "--format", "json", *args)
 
-    def apply(self, *args: str) -> Ran:
+    def apply(self, *args: str) -> RunResult:
         """``apply --yes --format json``."""
         return self.run("apply", "--yes", "--format", "json", *args)
 

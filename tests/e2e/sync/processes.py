@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.sync.conftest import Ran
+from tests.e2e.sync.conftest import RunResult
 from tests.support.proxy import FaultProxy
 
 _PATIENCE_SECONDS = 120
@@ -48,11 +48,11 @@ class Process:
 
         return action
 
-    def end(self) -> Ran:
+    def end(self) -> RunResult:
         """Wait for its end."""
         assert self._process is not None
         out, err = self._process.communicate(timeout=_PATIENCE_SECONDS)
-        return Ran(self._process.returncode, out, err)
+        return RunResult(self._process.returncode, out, err)
 
 
 def await_silence(proxy: FaultProxy) -> None:

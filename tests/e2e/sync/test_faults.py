@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.proxy import (
     Fault,
     FaultProxy,
@@ -57,7 +57,7 @@ def zipped(sources: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def assert_report_agrees(repo: Repo, ran: Ran, goal: dict[str, bytes]) -> None:
+def assert_report_agrees(repo: Repo, ran: RunResult, goal: dict[str, bytes]) -> None:
     """What is reported as applied shows on the server; what is said not to be tried does not."""
     lives = repo.lives()
     for name, status in ran.outcomes().items():

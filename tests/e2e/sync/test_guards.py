@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kestra_sync.model import FlowId
-from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.proxy import FaultProxy, Rule, reply, strip_query
 from tests.support.sources import subflow
 
@@ -20,7 +20,7 @@ def deployed(repo: Repo, number: int, config: str = "") -> dict[str, bytes]:
     return sources
 
 
-def assert_refused(repo: Repo, rule: str, *words: str, code: int = 4) -> Ran:
+def assert_refused(repo: Repo, rule: str, *words: str, code: int = 4) -> RunResult:
     """Text: the plan on stdout first, the refusal on stderr. JSON: the same. Nothing written."""
     before = repo.lives()
     ran = repo.apply()

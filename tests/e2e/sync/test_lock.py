@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 from tests.e2e.sync.processes import Process
 from tests.support.proxy import FaultProxy, Rule, call_after, call_first
 from tests.support.server import Server
@@ -26,7 +26,7 @@ def test_a_second_apply_is_refused_while_one_is_under_way(
 ) -> None:
     repo.config()
     goal = {name: repo.flow(name) for name in ("a", "b")}
-    refused: list[Ran] = []
+    refused: list[RunResult] = []
 
     def second() -> None:
         process = Process(repo.root)

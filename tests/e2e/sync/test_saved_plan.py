@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.plan.saved import digest_of
-from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.proxy import FaultProxy
 
 
@@ -27,7 +27,7 @@ def planned(repo: Repo) -> Any:
     return json.loads((repo.root / "plan.json").read_text())
 
 
-def assert_stale(repo: Repo, *words: str) -> Ran:
+def assert_stale(repo: Repo, *words: str) -> RunResult:
     before = repo.lives()
     ran = repo.apply("--plan", "plan.json")
     assert ran.code == 5

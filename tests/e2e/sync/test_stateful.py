@@ -22,7 +22,7 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from kestra_sync.apply.outcome import Outcome
 from kestra_sync.apply.writer import Writer
 from kestra_sync.model import Change, sha256
-from tests.e2e.sync.conftest import Ran, Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.cleanup import remove_namespace
 from tests.support.examples import examples
 from tests.support.server import Http
@@ -153,7 +153,9 @@ class Machine(RuleBasedStateMachine):
         lives = self.here.lives()
         assert {name: lives.get(name) for name in self.foreign} == self.foreign
 
-    def _check(self, ran: Ran, before: dict[str, bytes], owned: set[str], meant: set[str]) -> None:
+    def _check(
+        self, ran: RunResult, before: dict[str, bytes], owned: set[str], meant: set[str]
+    ) -> None:
         lives = self.here.lives()
         off = {
             each["flow"]["id"]

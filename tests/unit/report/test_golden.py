@@ -14,7 +14,7 @@ from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.read import Elsewhere, Lookup, Place
+from kestra_sync.inventory.read import Lookup, OtherRecord, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
 from kestra_sync.model import (
     Action,
@@ -387,7 +387,7 @@ def test_inventory() -> None:
     moved = Lookup(PLACE, elsewhere, _inventory(resources=resources))
     check_golden("inventory_elsewhere.txt", text(inventory_lines(moved)))
     old = replace(elsewhere, name="old")
-    renamed = Lookup(PLACE, PLACE, None, (Elsewhere(old, _inventory(resources=resources)),))
+    renamed = Lookup(PLACE, PLACE, None, (OtherRecord(old, _inventory(resources=resources)),))
     check_golden("inventory_renamed.txt", text(inventory_lines(renamed)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kestra_sync.client.execution import Execution, TaskRun
-from kestra_sync.commands.run_flow import Ran
+from kestra_sync.commands.run_flow import RunResult
 from kestra_sync.executions.cleanup import Cleanup
 from kestra_sync.executions.culprit import Culprit
 from kestra_sync.executions.logs import LogLine
@@ -151,8 +151,8 @@ RUN = Execution(
 MASKER = Masker(["123456"], {})
 
 
-def ran(execution: Execution, *, waited: bool = True, failed: bool = False) -> Ran:
-    made = Ran(execution, link("x"), MASKER, waited)
+def ran(execution: Execution, *, waited: bool = True, failed: bool = False) -> RunResult:
+    made = RunResult(execution, link("x"), MASKER, waited)
     return replace(made, culprit=FAILED.culprit, log=FAILED.log) if failed else made
 
 

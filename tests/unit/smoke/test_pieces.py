@@ -12,7 +12,7 @@ from kestra_sync.client.errors import ConflictingState, Forbidden, ServerFailure
 from kestra_sync.client.logs import LogEntry
 from kestra_sync.executions.cleanup import kill, remove
 from kestra_sync.executions.culprit import Culprit, find_culprit, guilty
-from kestra_sync.executions.follow import StillGoing, await_end, follow_to_end
+from kestra_sync.executions.follow import StillRunning, await_end, follow_to_end
 from kestra_sync.executions.logs import LINE_LENGTH, LINES, error_of, found_in, read_logs, tail
 from kestra_sync.executions.server import page_of
 from kestra_sync.model import FlowId
@@ -76,7 +76,7 @@ def test_a_stream_that_ends_too_early_is_begun_again() -> None:
 def test_a_stream_that_is_silent_is_not_trusted_for_long() -> None:
     clock = FakeClock()
     server = FakeServer([execution("PAUSED")], clock=clock)
-    with pytest.raises(StillGoing):
+    with pytest.raises(StillRunning):
         follow(server, clock, seconds=100)
     looks = [of for name, of in server.calls if name == "follow"]
     assert looks[:3] == [3, 4.5, 6.75]
@@ -86,7 +86,7 @@ def test_a_stream_that_is_silent_is_not_trusted_for_long() -> None:
 
 def test_only_the_deadline_ends_the_waiting_for_a_server() -> None:
     clock = FakeClock()
-    with pytest.raises(StillGoing):
+    with pytest.raises(StillRunning):
         follow(FakeServer(failing={"follow": [DOWN] * 1000}), clock, seconds=30)
     assert clock.time == pytest.approx(130)
 
@@ -104,7 +104,7 @@ def test_credentials_that_may_not_read_are_an_error_at_once() -> None:
 def test_whoever_wants_the_run_to_end_does_not_wait() -> None:
     stop = threading.Event()
     stop.set()
-    with pytest.raises(StillGoing):
+    with pytest.raises(StillRunning):
         follow_to_end(
             FakeServer([execution("RUNNING")]).executions,
             execution("CREATED"),

@@ -13,7 +13,7 @@ import pytest
 from kestra_sync.cli import reports
 from kestra_sync.cli.edge import run
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.reports import Wanted, asked, parse_outputs, placed, worse, write_output
+from kestra_sync.cli.reports import ReportRequest, asked, parse_outputs, placed, worse, write_output
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
 from kestra_sync.report.report import Report
@@ -103,7 +103,7 @@ def test_what_fails_at_the_end_does_not_hide_the_result(
     assert json.loads(printed.out)["exit_code"] == 0
     assert printed.err == "kestra-sync: error: flows cannot be written: it is a directory\n"
     assert worse(ExitCode.CONFLICT, ["x"]) is ExitCode.CONFLICT
-    assert write_output(Wanted("text", "flows"), "x") is not None
+    assert write_output(ReportRequest("text", "flows"), "x") is not None
 
 
 def test_a_run_that_fails_writes_its_reports(repo: Path, capsys: Printed) -> None:

@@ -12,7 +12,7 @@ from kestra_sync.settings import Policy
 
 
 @dataclass(frozen=True)
-class Given:
+class RuleContext:
     """One flow, and what it is held against.
 
     :param value: the flow, as Kestra would read it.
@@ -30,7 +30,7 @@ class Given:
 class Check(Protocol):
     """A rule: silent if the flow is as it should be. Run only if the policy asks for it."""
 
-    def __call__(self, given: Given) -> Iterator[Finding]:
+    def __call__(self, given: RuleContext) -> Iterator[Finding]:
         """What is wrong with the flow."""
         ...
 
