@@ -30,6 +30,7 @@ _ALLOWED: dict[str, set[str]] = {
     "live": {"client", "repo"},
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
+    "triggers": {"repo"},
     "apply": {"client", "live", "inventory", "plan"},
     # Of each kind of resource: reading, checking, writing and showing it.
     "kinds": {"client", "repo", "live", "checks", "plan"},
@@ -68,6 +69,7 @@ _ENTRY_POINTS = {"__init__", "__main__"}
 #: Library → the only part that knows it.
 _OWNERS = {
     "click": "cli", "requests": "client", "dotenv": "client", "ruamel": "repo", "jinja2": "report",
+    "cronsim": "triggers",
 }  # fmt: skip
 
 #: The methods of the client that change a server, and whose they are.
