@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.schema import shown
 from kestra_sync.checks.tasks import as_list, task_lists
+from kestra_sync.findings import Finding
 
 # Seen as `deprecationPaths` in the answers of Kestra 1.3.
 _DEPRECATED = {

@@ -1,22 +1,29 @@
-"""What a check finds in a parsed flow, before it becomes a diagnostic of a file."""
+"""A finding in a flow, as a diagnostic of the file that the flow came from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from kestra_sync.checks.rules import RULES
+from kestra_sync.findings import Finding, diagnostic
+from kestra_sync.model import Desired, Diagnostic, Severity
+from kestra_sync.repo.document import ParsedDocument
 
-from kestra_sync.repo.document import Path
 
+def in_flow(
+    desired: Desired,
+    finding: Finding,
+    parsed: ParsedDocument | None = None,
+    severity: Severity | None = None,
+) -> Diagnostic:
+    """``finding`` at its place in the file.
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, at a node of the flow.
-
-    :param rule: a key of :data:`kestra_sync.checks.rules.RULES`.
-    :param path: the node; or, with ``at_key``, the key that leads to it.
+    :param parsed: the flow; not needed for findings with a place of their own.
+    :param severity: the weight, if it is not that of the rule.
     """
-
-    rule: str
-    path: Path
-    message: str
-    remedy: str | None = None
-    at_key: bool = False
+    return diagnostic(
+        finding,
+        desired.path,
+        None if parsed is None else lambda path, key: parsed.position_of(path, key=key),
+        in_file=desired.file_position,
+        severity=severity or RULES[finding.rule].severity,
+        flow=desired.flow_id,
+    )

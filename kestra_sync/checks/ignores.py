@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy import (
     CHECKS,
     SERVER_RULES,
@@ -20,9 +20,11 @@ from kestra_sync.checks.policy import (
     ignored_paths,
 )
 from kestra_sync.checks.rules import RULES
+from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.comments import comments
 from kestra_sync.settings import Policy
+from kestra_sync.suggest import closest
 
 _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")
 
@@ -31,7 +33,7 @@ _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")
 class _Ignore:
     """One rule named in one comment.
 
-    :param position: the place of the comment in the file.
+    :param position: the place of the comment in the document.
     :param line: the line of the file that it is about; ``None`` is the whole flow.
     """
 
@@ -95,7 +97,7 @@ def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
     ignores: list[_Ignore] = []
     problems: list[Diagnostic] = []
     for comment in comments(desired.sent):
-        place = desired.file_position(comment.position)
+        place = comment.position
         directive = _DIRECTIVE.match(comment.text)
         if directive is None:
             continue
@@ -136,8 +138,8 @@ def _not_ignorable(rule: str) -> str:
         return ""
     if rule in RULES or rule == "kestra-invalid":
         return f"{rule} cannot be ignored"
-    meant = get_close_matches(rule, sorted(_ignorable()), n=1)
-    return f"unknown rule {rule}" + (f", did you mean {meant[0]}?" if meant else "")
+    meant = closest(rule, sorted(_ignorable()))
+    return f"unknown rule {rule}" + (f", did you mean {meant}?" if meant else "")
 
 
 def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:
@@ -159,12 +161,5 @@ def _of(diagnostic: Diagnostic, desired: Desired) -> bool:
 
 
 def _warning(desired: Desired, position: Position, message: str) -> Diagnostic:
-    return Diagnostic(
-        desired.path,
-        position,
-        RULES["unused-ignore"].severity,
-        "unused-ignore",
-        message,
-        "correct or remove the comment",
-        desired.flow_id,
-    )
+    remedy = "correct or remove the comment"
+    return in_flow(desired, Finding("unused-ignore", position, message, remedy))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.tasks import as_list
-from kestra_sync.repo.document import Path, as_text
+from kestra_sync.findings import Finding, Path
+from kestra_sync.repo.document import as_text
 from kestra_sync.repo.quote import quoted
 
 

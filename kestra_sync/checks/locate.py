@@ -19,8 +19,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kestra_sync.findings import Path
 from kestra_sync.model import Position
-from kestra_sync.repo.document import ParsedDocument, Path
+from kestra_sync.repo.document import ParsedDocument
 
 _LEAD = re.compile(r"^\s*(?:Validation error:\s*)?")
 _LINE_COLUMN = re.compile(r"line:? (?P<line>\d+), column:? (?P<column>\d+)")

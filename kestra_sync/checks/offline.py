@@ -11,15 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from kestra_sync.checks.advice import check_advice
-from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.ids import check_ids
 from kestra_sync.checks.inputs import check_inputs
 from kestra_sync.checks.releases import check_release, is_new
-from kestra_sync.checks.rules import RULES, VERSIONED
+from kestra_sync.checks.rules import VERSIONED
 from kestra_sync.checks.schema import check_schema
 from kestra_sync.checks.traps import check_traps
+from kestra_sync.findings import Finding, Path
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
-from kestra_sync.repo.document import ParsedDocument, Path
+from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.quote import quoted
 
@@ -34,41 +35,18 @@ def check_offline(
     """
     parsed = parse_source(desired.sent, desired.sent_sha256)
     if not isinstance(parsed, ParsedDocument):
-        return tuple(
-            _diagnostic(desired, found.rule, found.position, found.message, found.remedy)
-            for found in parsed
-        )
+        return tuple(in_flow(desired, each) for each in parsed)
 
     def line_of(path: Path) -> int:
         return desired.file_position(parsed.position_of(path)).line
 
-    found = [
-        _diagnostic(
-            desired,
-            finding.rule,
-            parsed.position_of(finding.path, key=finding.at_key),
-            finding.message,
-            finding.remedy,
-        )
-        for finding in (
-            *_findings(parsed.value, line_of, release),
-            *check_traps(parsed, desired.sent),
-        )
+    findings = [
+        *_findings(parsed.value, line_of, release),
+        *check_traps(parsed, desired.sent),
+        *parsed.duplicates,
+        *map(_alias, parsed.aliases),
     ]
-    found.extend(
-        _diagnostic(desired, each.rule, each.position, each.message, each.remedy)
-        for each in parsed.duplicates
-    )
-    found.extend(
-        _diagnostic(
-            desired,
-            "yaml-alias",
-            position,
-            f"Kestra does not resolve `*{quoted(name)}`: it reads the text `{quoted(name)}`",
-            "repeat the value, or use an expression such as `{{ vars.name }}`",
-        )
-        for position, name in parsed.aliases
-    )
+    found = [in_flow(desired, each, parsed) for each in findings]
     if release is not None:
         found = [
             replace(each, severity=Severity.ERROR) if each.rule in VERSIONED else each
@@ -79,28 +57,24 @@ def check_offline(
 
 def _findings(value: Any, line_of: Any, release: tuple[int, int] | None) -> Iterator[Finding]:
     removed = list(check_release(value, release)) if release is not None else []
-    told = {finding.path for finding in removed}
+    told = {finding.at for finding in removed}
     yield from removed
     for finding in check_schema(value):
-        if finding.path not in told and not is_new(finding.path, release):
+        if finding.at not in told and not is_new(finding, release):
             yield finding
     if isinstance(value, dict):
         yield from check_ids(value, line_of)
         yield from check_inputs(value)
         for finding in check_advice(value):
-            if finding.path not in told:
+            if finding.at not in told:
                 yield finding
 
 
-def _diagnostic(
-    desired: Desired, rule: str, position: Position | None, message: str, remedy: str | None
-) -> Diagnostic:
-    return Diagnostic(
-        desired.path,
-        None if position is None else desired.file_position(position),
-        RULES[rule].severity,
-        rule,
-        message,
-        remedy,
-        desired.flow_id,
+def _alias(alias: tuple[Position, str]) -> Finding:
+    position, name = alias
+    return Finding(
+        "yaml-alias",
+        position,
+        f"Kestra does not resolve `*{quoted(name)}`: it reads the text `{quoted(name)}`",
+        "repeat the value, or use an expression such as `{{ vars.name }}`",
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kestra_sync.checks.finding import Finding
+from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy_rules import labels, names, path
 from kestra_sync.checks.policy_rules.context import Check, RuleContext
 from kestra_sync.checks.rules import FINAL, RULES
@@ -140,9 +140,8 @@ def check_policy(
             continue
         given = RuleContext(each.flow_id, parsed.value, below(each.path, source), policy, scope)
         for rule in sorted(rules):
-            found.extend(
-                _diagnostic(each, parsed, finding, policy) for finding in CHECKS[rule][0](given)
-            )
+            weight = policy.severity.get(rule)
+            found.extend(in_flow(each, one, parsed, weight) for one in CHECKS[rule][0](given))
     return tuple(found)
 
 
@@ -185,21 +184,4 @@ def _ignored(rules: IgnoreRules, root: Path, file: Path) -> bool:
     parents = [parent for parent in file.parents if parent != root and parent.is_relative_to(root)]
     return rules.ignored(file, directory=False) or any(
         rules.ignored(parent, directory=True) for parent in parents
-    )
-
-
-def _diagnostic(
-    desired: Desired, parsed: ParsedDocument, finding: Finding, policy: Policy
-) -> Diagnostic:
-    severity = policy.severity.get(finding.rule, RULES[finding.rule].severity)
-    assert severity is not None, "a disabled rule was run"
-    position = parsed.position_of(finding.path, key=finding.at_key)
-    return Diagnostic(
-        desired.path,
-        desired.file_position(position),
-        severity,
-        finding.rule,
-        finding.message,
-        finding.remedy,
-        desired.flow_id,
     )

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kestra_sync.checks.rules import RULES
-from kestra_sync.checks.schema import suggestion
 from kestra_sync.model import Desired, Diagnostic, FlowId, Position, Scope, Severity
 from kestra_sync.plan.order import order
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import Reference, ReferenceKind, references
+from kestra_sync.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -145,4 +145,4 @@ def _meant(target: FlowId, there: Collection[FlowId]) -> str | None:
     """
     ids = sorted(each.id for each in there if each.namespace == target.namespace)
     namespaces = sorted(each.namespace for each in there if each.id == target.id)
-    return suggestion(target.id, ids) or suggestion(target.namespace, namespaces)
+    return did_you_mean(target.id, ids) or did_you_mean(target.namespace, namespaces)

@@ -13,10 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.tasks import SECTIONS, as_list
 from kestra_sync.errors import UsageError
-from kestra_sync.repo.document import Path
+from kestra_sync.findings import Finding, Path
 from kestra_sync.repo.quote import quoted
 
 Release = tuple[int, int]
@@ -49,9 +48,11 @@ def table() -> Mapping[str, Any]:
     return loaded
 
 
-def is_new(path: Path, release: Release | None) -> bool:
+def is_new(finding: Finding, release: Release | None) -> bool:
     """Whether a property that the schema does not know is one of Kestra 2.0."""
-    return release is not None and release >= (2, 0) and bool(path) and path[-1] in table()["new"]
+    if release is None or release < (2, 0) or not isinstance(finding.at, tuple):
+        return False
+    return bool(finding.at) and finding.at[-1] in table()["new"]
 
 
 def check_release(flow: Any, release: Release) -> Iterator[Finding]:

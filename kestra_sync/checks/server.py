@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Protocol
 
 from kestra_sync.checks.drafts import check_draft
+from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.locate import locate
+from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
+from kestra_sync.suggest import did_you_mean
 
 
 class Verdict(Protocol):
@@ -71,15 +73,8 @@ def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -
     document = parsed if isinstance(parsed, ParsedDocument) else None
     place = locate(message, document, desired.sent)
     words, remedy = _reworded(message)
-    return Diagnostic(
-        path=desired.path,
-        position=desired.file_position(place),
-        severity=severity,
-        rule=rule,
-        message=f"{words} is deprecated" if rule == "kestra-deprecated" else words,
-        remedy=remedy,
-        flow=desired.flow_id,
-    )
+    words = f"{words} is deprecated" if rule == "kestra-deprecated" else words
+    return in_flow(desired, Finding(rule, place, words, remedy), severity=severity)
 
 
 _MISSING_SUBFLOW = re.compile(r"The subflow '[^']*' not found in namespace")
@@ -109,6 +104,5 @@ def _reworded(message: str) -> tuple[str, str | None]:
     if match is None:
         return words, None
     known = sorted(re.findall(r'"([^"]+)"', match["known"]))
-    near = get_close_matches(match["field"], known, n=1, cutoff=0.7)
-    remedy = f"did you mean `{near[0]}`?" if near else f"known properties: {', '.join(known)}"
+    remedy = did_you_mean(match["field"], known) or f"known properties: {', '.join(known)}"
     return match["words"], remedy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.repo.document import Path
+from kestra_sync.findings import Path
 
 SECTIONS = ("tasks", "errors", "finally", "afterExecution")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kestra_sync.checks.finding import Finding
+from kestra_sync.findings import Finding
 from kestra_sync.repo.document import ParsedDocument, as_text
 from kestra_sync.repo.quote import quoted
 

@@ -9,8 +9,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from kestra_sync.config.file import ConfigFile, check_environment, check_source, find, read
-from kestra_sync.config.schema import Path
 from kestra_sync.errors import UsageError
+from kestra_sync.findings import Path
 from kestra_sync.model import Position, Scope, Severity
 from kestra_sync.plan.compare import OnDrift
 from kestra_sync.plan.guards import Limit
@@ -128,7 +128,7 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         lock_timeout=_seconds(value.get("lock", {}).get("timeout")),
         policy=_policy(value.get("policy", {})),
         smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
-        parallelism=value.get("parallelism"),
+        parallelism=_whole(value.get("parallelism")),
         url=value.get("url"),
         tenant=value.get("tenant"),
     )
@@ -177,7 +177,12 @@ def _limit(value: str | int | None) -> Limit | None:
     """A percentage is text, a number of flows is a number."""
     if isinstance(value, str):
         return Limit(int(value.removesuffix("%")))
-    return None if value is None else Limit(value, percent=False)
+    return None if value is None else Limit(int(value), percent=False)
+
+
+def _whole(value: float | None) -> int | None:
+    """To JSON Schema ``4.0`` is an integer."""
+    return None if value is None else int(value)
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kestra_sync.config.errors import ConfigError
-from kestra_sync.config.schema import Fault, faults
-from kestra_sync.config.semantics import mapped_faults, more_faults, version_fault
+from kestra_sync.config.schema import schema_findings
+from kestra_sync.config.semantics import mapped_findings, more_findings, version_finding
 from kestra_sync.errors import UsageError
-from kestra_sync.model import Diagnostic, Position, Severity
+from kestra_sync.findings import Finding, Locate, diagnostic
+from kestra_sync.findings import Path as Place
+from kestra_sync.model import Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.paths import is_below, is_there, read_bytes, repository_root
@@ -65,20 +67,19 @@ def read(path: str) -> ConfigFile:
     if not isinstance(document, ParsedDocument):
         raise ConfigError(
             shown,
-            [
-                _diagnostic(shown, each.position, "config-yaml", each.message, each.remedy)
-                for each in document
-            ],
+            [_diagnostic(shown, replace(each, rule="config-yaml")) for each in document],
         )
     file = ConfigFile(shown, document)
-    found = _faults(document.value)
+    found = _findings(document.value)
     aliases = [
         _diagnostic(
             shown,
-            position,
-            "config-yaml",
-            f"the alias '*{name}' is not supported",
-            "write out the value",
+            Finding(
+                "config-yaml",
+                position,
+                f"the alias '*{name}' is not supported",
+                "write out the value",
+            ),
         )
         for position, name in document.aliases
     ]
@@ -95,7 +96,7 @@ def check_environment(file: ConfigFile, environment: str) -> None:
 
     :raises ConfigError: it asks for something that cannot be done.
     """
-    found = list(mapped_faults(file.value, environment))
+    found = list(mapped_findings(file.value, environment))
     if found:
         raise ConfigError(file.path, _located(file, found))
 
@@ -119,7 +120,7 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
         else {("source", number): each for number, each in enumerate(source)}
     )
     outside = [
-        Fault(
+        Finding(
             "config-path",
             (*at, *place),
             f"`{each}` is outside of the repository",
@@ -132,34 +133,26 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
         raise ConfigError(file.path, _located(file, outside))
 
 
-def _faults(value: Any) -> list[Fault]:
+def _findings(value: Any) -> list[Finding]:
     if value is None:
-        return [Fault("config-missing-key", (), "the file is empty", "start with `version: 1`")]
-    other_version = version_fault(value)
+        return [Finding("config-missing-key", (), "the file is empty", "start with `version: 1`")]
+    other_version = version_finding(value)
     if other_version is not None:
         return [other_version]
-    return [*faults(value), *more_faults(value)]
+    return [*schema_findings(value), *more_findings(value)]
 
 
-def _located(file: ConfigFile, found: Iterable[Fault]) -> list[Diagnostic]:
-    return [
-        _diagnostic(
-            file.path,
-            file.document.position_of(each.path, key=each.at_key),
-            each.rule,
-            each.message,
-            each.remedy,
-        )
-        for each in found
-    ]
+def _located(file: ConfigFile, found: Iterable[Finding]) -> list[Diagnostic]:
+    def locate(path: Place, key: bool) -> Position:
+        return file.document.position_of(path, key=key)
+
+    return [_diagnostic(file.path, each, locate) for each in found]
 
 
-def _diagnostic(
-    path: str, position: Position | None, rule: str, message: str, remedy: str | None
-) -> Diagnostic:
+def _diagnostic(path: str, finding: Finding, locate: Locate | None = None) -> Diagnostic:
     # A key or a value may hold line breaks, which would pass for further messages.
-    message = " ".join(message.split())
-    return Diagnostic(path, position, Severity.ERROR, rule, message, remedy)
+    message = " ".join(finding.message.split())
+    return diagnostic(replace(finding, message=message), path, locate)
 
 
 def _bytes(path: str, shown: str) -> bytes:

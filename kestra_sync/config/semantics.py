@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync.config.schema import Fault, Path
-from kestra_sync.config.suggest import closest
+from kestra_sync.findings import Finding, Path
+from kestra_sync.suggest import closest
 
 VERSION = 1
 
 
-def version_fault(value: Any) -> Fault | None:
+def version_finding(value: Any) -> Finding | None:
     """What to say of a file in another format: its other keys may mean something else there."""
     version = value.get("version") if isinstance(value, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or version == VERSION:
+    if not isinstance(version, (int, float)) or isinstance(version, bool) or version == VERSION:
         return None
-    return Fault(
+    return Finding(
         "config-version",
         ("version",),
         f"this kestra-sync supports version {VERSION} of the file, not {version}",
@@ -24,19 +24,19 @@ def version_fault(value: Any) -> Fault | None:
     )
 
 
-def more_faults(value: Any) -> Iterator[Fault]:
+def more_findings(value: Any) -> Iterator[Finding]:
     """Everything else that is wrong; what the schema does not allow is passed over."""
     yield from _part(value, ())
     for name, overlay in _mapping(_mapping(value).get("environments")).items():
         yield from _part(overlay, ("environments", name))
 
 
-def mapped_faults(value: Mapping[str, Any], environment: str) -> Iterator[Fault]:
+def mapped_findings(value: Mapping[str, Any], environment: str) -> Iterator[Finding]:
     """Namespaces that really change, which nothing carries out so far."""
     overlay = value["environments"][environment] or {}
     for before, after in overlay.get("namespaces", {}).items():
         if before != after:
-            yield Fault(
+            yield Finding(
                 "config-unsupported",
                 ("environments", environment, "namespaces", before),
                 f"namespaces cannot be changed for an environment yet: {before} to {after}",
@@ -52,10 +52,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _part(value: Any, at: Path) -> Iterator[Fault]:
+def _part(value: Any, at: Path) -> Iterator[Finding]:
     url = _text(_mapping(value).get("url"))
     if "@" in url.partition("://")[2].partition("/")[0]:
-        yield Fault(
+        yield Finding(
             "config-secret",
             (*at, "url"),
             "the URL in the configuration must not contain credentials",
@@ -69,7 +69,7 @@ def _part(value: Any, at: Path) -> Iterator[Fault]:
     yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
 
 
-def _pattern(pattern: str, at: Path) -> Iterator[Fault]:
+def _pattern(pattern: str, at: Path) -> Iterator[Finding]:
     if not pattern:
         return
     from kestra_sync.safe.patterns import Pattern, PatternError
@@ -77,19 +77,21 @@ def _pattern(pattern: str, at: Path) -> Iterator[Fault]:
     try:
         Pattern(pattern)
     except PatternError as error:
-        yield Fault("config-value", at, f"`{pattern}` is not a regular expression: {error}")
+        yield Finding("config-value", at, f"`{pattern}` is not a regular expression: {error}")
 
 
-def _ignores(patterns: Any, at: Path) -> Iterator[Fault]:
+def _ignores(patterns: Any, at: Path) -> Iterator[Finding]:
     from kestra_sync.repo.ignore import pattern_problem
 
     for number, each in enumerate(patterns if isinstance(patterns, list) else ()):
         problem = pattern_problem(_text(each))
         if problem is not None:
-            yield Fault("config-value", (*at, number), problem, "the syntax is that of .gitignore")
+            yield Finding(
+                "config-value", (*at, number), problem, "the syntax is that of .gitignore"
+            )
 
 
-def _path(path: str, at: Path) -> Iterator[Fault]:
+def _path(path: str, at: Path) -> Iterator[Finding]:
     from kestra_sync.checks.policy_rules.path import PLACEHOLDERS, template_problem
 
     if path in ("", "namespace"):
@@ -97,10 +99,10 @@ def _path(path: str, at: Path) -> Iterator[Fault]:
     problem = template_problem(path)
     if problem is not None:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        yield Fault("config-value", at, problem, f"known: {known} and *")
+        yield Finding("config-value", at, problem, f"known: {known} and *")
 
 
-def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Fault]:
+def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Finding]:
     from kestra_sync.checks.policy import adjustable_rules
 
     known = adjustable_rules()
@@ -108,7 +110,7 @@ def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Fault]:
         if rule in known:
             continue
         meant = closest(rule, known)
-        yield Fault(
+        yield Finding(
             "config-unknown-rule",
             (*at, rule),
             f"no rule '{rule}' with a configurable severity"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from kestra_sync.executions.server import ExecutionServer
@@ -13,6 +12,7 @@ from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import ReferenceKind, references
+from kestra_sync.suggest import did_you_mean
 
 _LOOP = re.compile(rb"\bcore\.flow\.Loop\b")
 
@@ -110,9 +110,8 @@ def unknown_inputs(given: Iterable[str], known: frozenset[str] | None) -> list[t
     for name in given if known is not None else ():
         assert known is not None
         if name not in known:
-            close = get_close_matches(name, sorted(known), n=1)
             has = f"its inputs are {', '.join(sorted(known))}" if known else "it has none"
-            words = f"did you mean '{close[0]}'?" if close else has
+            words = did_you_mean(name, sorted(known)) or has
             found.append((name, f"the flow has no input '{name}': {words}"))
     return found
 

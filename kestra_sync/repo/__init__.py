@@ -3,7 +3,7 @@
 Importing this package, and loading flows that the scan can name, imports no YAML parser.
 """
 
-from kestra_sync.repo.document import ParsedDocument, Problem
+from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import (
     confirm,
     file_position,
@@ -20,7 +20,6 @@ from kestra_sync.repo.walk import walk
 
 __all__ = [
     "ParsedDocument",
-    "Problem",
     "Reference",
     "ReferenceKind",
     "confirm",

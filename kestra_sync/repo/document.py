@@ -6,22 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Position
-
-Path = tuple[str | int, ...]
 
 # More than a line can have columns, files being limited to 10 MiB.
 PLACE_LINE = 1 << 24
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What keeps a document from being understood, with its place in the document."""
-
-    rule: str
-    message: str
-    position: Position | None
-    remedy: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +30,7 @@ class ParsedDocument:
     value: Any
     root: Position
     aliases: tuple[tuple[Position, str], ...] = ()
-    duplicates: tuple[Problem, ...] = ()
+    duplicates: tuple[Finding, ...] = ()
     doubled: frozenset[str] = frozenset()
     # By identity of the container (they live as long as ``value`` does): for a mapping the places
     # of key and value in turn, in the order of the mapping; for a list those of its items. A place

@@ -9,7 +9,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 
+from kestra_sync.findings import Finding
+from kestra_sync.findings import diagnostic as in_file
 from kestra_sync.model import (
     Diagnostic,
     Document,
@@ -20,11 +23,11 @@ from kestra_sync.model import (
     Skipped,
     sha256,
 )
-from kestra_sync.repo.document import ParsedDocument, Problem
+from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.identify import NotAFlow, missing_keys, scan, shows_a_flow
 from kestra_sync.repo.parse import parse
 
-Parsed = ParsedDocument | tuple[Problem, ...]
+Parsed = ParsedDocument | tuple[Finding, ...]
 
 
 class ParseCache:
@@ -116,10 +119,10 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     return tuple(
         diagnostic(
             document,
-            Problem(
+            Finding(
                 f"flow-{key}",
-                f"`{key}` must be text",
                 parsed.position_of((key,)),
+                f"`{key}` must be text",
                 "put quotes around it",
             ),
         )
@@ -146,17 +149,10 @@ def file_position(document: Document, position: Position) -> Position:
     return Position(position.line + document.first_line - 1, position.column)
 
 
-def diagnostic(document: Document, problem: Problem, flow: FlowId | None = None) -> Diagnostic:
-    """A problem of a document, as an error at its place in the file."""
-    position = problem.position
-    return Diagnostic(
-        document.path,
-        None if position is None else file_position(document, position),
-        Severity.ERROR,
-        problem.rule,
-        problem.message,
-        problem.remedy,
-        flow,
+def diagnostic(document: Document, found: Finding, flow: FlowId | None = None) -> Diagnostic:
+    """What keeps a document from being understood, as an error at its place in the file."""
+    return in_file(
+        found, document.path, in_file=lambda place: file_position(document, place), flow=flow
     )
 
 
@@ -187,12 +183,4 @@ def _duplicate(here: Flow, others: list[Flow]) -> Diagnostic:
 
 
 def _with_flow(found: Diagnostic, flow_id: FlowId) -> Diagnostic:
-    return Diagnostic(
-        found.path,
-        found.position,
-        found.severity,
-        found.rule,
-        found.message,
-        found.remedy,
-        flow_id,
-    )
+    return replace(found, flow=flow_id)

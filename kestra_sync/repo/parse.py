@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kestra_sync.findings import Finding
 from kestra_sync.model import Position
-from kestra_sync.repo.document import PLACE_LINE, ParsedDocument, Problem, position_at
+from kestra_sync.repo.document import PLACE_LINE, ParsedDocument, position_at
 from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.scalars import is_unreadable, plain, tagged
 from kestra_sync.repo.syntax import syntax_problem, unquoted_expression
@@ -23,7 +24,7 @@ MAX_DEPTH = 100
 
 def parse(
     data: bytes, *, lenient: bool = False, tolerant: bool = False, pure: bool = False
-) -> ParsedDocument | tuple[Problem, ...]:
+) -> ParsedDocument | tuple[Finding, ...]:
     """Parse the (only) document of ``data``.
 
     :param lenient: of a duplicate key the last one wins, of several documents the first counts;
@@ -33,7 +34,7 @@ def parse(
     :param pure: use the Python parser even if the C parser is there.
     """
     text = decode(data)
-    if isinstance(text, Problem):
+    if isinstance(text, Finding):
         return (text,)
     from kestra_sync.repo.events import HAVE_C_PARSER, event_source
 
@@ -52,18 +53,18 @@ def parse(
     return tuple(problems) or builder.document()
 
 
-def _problem_of(error: Exception, text: str) -> Problem:
+def _problem_of(error: Exception, text: str) -> Finding:
     """Whatever a parser throws at a file is wrong with the file, not with us."""
     from kestra_sync.repo.events import MarkedYAMLError
 
     if isinstance(error, MarkedYAMLError):
         return syntax_problem(error, text)
     first_line = str(error).strip().partition("\n")[0]
-    return Problem("yaml-syntax", first_line or type(error).__name__, None)
+    return Finding("yaml-syntax", None, first_line or type(error).__name__)
 
 
 class _StopParsing(Exception):  # noqa: N818  control flow inside this module
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Finding) -> None:
         self.problem = problem
 
 
@@ -89,8 +90,8 @@ class _Frame:
 class _Builder:
     text: str
     lenient: bool
-    problems: list[Problem] = field(default_factory=list)
-    duplicates: list[Problem] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+    duplicates: list[Finding] = field(default_factory=list)
     doubled: set[str] = field(default_factory=set)
     value: Any = None
     root: int = 0
@@ -123,7 +124,7 @@ class _Builder:
             if second is not None and kind is not kinds.DocumentEndEvent:
                 # Nothing behind a closing marker is no document.
                 if kind is not scalar or event.value.strip("\ufeff") or event.style or event.tag:
-                    raise _StopParsing(Problem("yaml-syntax", "a second document", second))
+                    raise _StopParsing(Finding("yaml-syntax", second, "a second document"))
                 second = None
                 continue
             if kind is scalar:
@@ -136,10 +137,10 @@ class _Builder:
                     raise _StopParsing(self._complex_key(event))
                 if len(stack) >= MAX_DEPTH:
                     raise _StopParsing(
-                        Problem(
+                        Finding(
                             "yaml-depth",
-                            f"nested more than {MAX_DEPTH} levels deep",
                             _position(event.start_mark),
+                            f"nested more than {MAX_DEPTH} levels deep",
                         )
                     )
                 node = {} if kind is mapping else []
@@ -194,10 +195,10 @@ class _Builder:
         if key in frame.node and not self.lenient:
             first = position_at(frame.marks[2 * frame.index_of(key)])
             self.duplicates.append(
-                Problem(
+                Finding(
                     "yaml-duplicate-key",
-                    f"duplicate key '{quoted(key)}', first on line {first.line}",
                     _position(event.start_mark),
+                    f"duplicate key '{quoted(key)}', first on line {first.line}",
                     "remove one of them",
                 )
             )
@@ -223,10 +224,10 @@ class _Builder:
 
     def _unreadable(self, event: Any, text: str) -> None:
         self.problems.append(
-            Problem(
+            Finding(
                 "yaml-syntax",
-                f"Kestra does not accept the number {quoted(text)}",
                 _position(event.start_mark),
+                f"Kestra does not accept the number {quoted(text)}",
                 "put quotes around it",
             )
         )
@@ -235,18 +236,18 @@ class _Builder:
         position = _position(event.start_mark)
         name: str = event.anchor
         if frame is not None and frame.is_mapping and frame.key is None:
-            raise _StopParsing(Problem("yaml-syntax", "a key cannot be an alias", position))
+            raise _StopParsing(Finding("yaml-syntax", position, "a key cannot be an alias"))
         self.aliases.append((position, name))
         return name
 
-    def _complex_key(self, event: Any) -> Problem:
+    def _complex_key(self, event: Any) -> Finding:
         position = _position(event.start_mark)
         line = self.text.splitlines()[position.line - 1]
         # Told of the inner brace, or of the outer one if the expression is a key itself.
         for column in (position.column - 1, position.column):
             if column and line[column - 1 : column + 1] == "{{":
                 return unquoted_expression(Position(position.line, column))
-        return Problem("yaml-syntax", "a key must be text", position)
+        return Finding("yaml-syntax", position, "a key must be text")
 
 
 def _joined(text: str) -> str:

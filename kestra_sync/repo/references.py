@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kestra_sync.findings import Path
 from kestra_sync.model import FlowId, StrEnum
-from kestra_sync.repo.document import ParsedDocument, Path
+from kestra_sync.repo.document import ParsedDocument
 
 
 class ReferenceKind(StrEnum):

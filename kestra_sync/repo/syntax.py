@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kestra_sync.findings import Finding
 from kestra_sync.model import Position
-from kestra_sync.repo.document import Problem
 
 # A value that begins with a Pebble expression and is not quoted.
 UNQUOTED = re.compile(r"(?:^|[:\-?,\[{][ \t]+)[ \t]*(?P<at>\{[{%#])")
@@ -37,7 +37,7 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
 )
 
 
-def syntax_problem(error: Any, text: str) -> Problem:
+def syntax_problem(error: Any, text: str) -> Finding:
     """The problem that ``error``, raised by ruamel.yaml for ``text``, stands for."""
     problem, context = str(error.problem or ""), str(error.context or "")
     mark = error.problem_mark or error.context_mark
@@ -49,7 +49,7 @@ def syntax_problem(error: Any, text: str) -> Problem:
                 mark = error.context_mark
             break
     if mark is None:
-        return Problem("yaml-syntax", message, None)
+        return Finding("yaml-syntax", None, message)
     position = Position(mark.line + 1, mark.column + 1)
     lines = text.splitlines()
     if "escape" in message and lines[mark.line][mark.column - 1 : mark.column] == "\\":
@@ -63,23 +63,23 @@ def syntax_problem(error: Any, text: str) -> Problem:
         line = lines[mark.line] if mark.line < len(lines) else ""
         character = line[mark.column : mark.column + 1]
         if character == "\t" or not line[: mark.column + 1].strip():
-            return Problem(
-                "yaml-syntax", "a tab in the indentation", position, "indent with spaces"
+            return Finding(
+                "yaml-syntax", position, "a tab in the indentation", "indent with spaces"
             )
-        return Problem(
+        return Finding(
             "yaml-syntax",
-            f"a value cannot begin with '{character}'",
             position,
+            f"a value cannot begin with '{character}'",
             "put quotes around it",
         )
-    return Problem("yaml-syntax", message, position)
+    return Finding("yaml-syntax", position, message)
 
 
-def unquoted_expression(position: Position) -> Problem:
+def unquoted_expression(position: Position) -> Finding:
     """``{{ … }}`` without quotes is a mapping to YAML, and refused by Kestra."""
-    return Problem(
+    return Finding(
         "yaml-unquoted-expression",
-        "an unquoted expression: YAML reads the '{' as a mapping",
         position,
+        "an unquoted expression: YAML reads the '{' as a mapping",
         "put quotes around it",
     )

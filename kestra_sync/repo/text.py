@@ -6,8 +6,8 @@ import re
 from functools import cache
 
 from kestra_sync.edits import place_of
+from kestra_sync.findings import Finding
 from kestra_sync.model import Position
-from kestra_sync.repo.document import Problem
 
 MAX_BYTES = 10 * 1024 * 1024
 """Kestra answers 500 to a longer body."""
@@ -26,37 +26,37 @@ def _forbidden() -> re.Pattern[str]:
     return re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def decode(data: bytes) -> str | Problem:
+def decode(data: bytes) -> str | Finding:
     """The text of a document, without its byte order mark, or what is wrong with the bytes."""
     if len(data) > MAX_BYTES:
         return too_large(len(data))
     wide = wide_encoding(data)
     if wide is not None:
         name = wide[:6].upper()
-        return Problem("yaml-encoding", f"the file is {name}", Position(1, 1), "save it as UTF-8")
+        return Finding("yaml-encoding", Position(1, 1), f"the file is {name}", "save it as UTF-8")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
-        return Problem(
+        return Finding(
             "yaml-encoding",
-            f"the byte 0x{data[error.start]:02x} is not UTF-8",
             _position(before, len(before)),
+            f"the byte 0x{data[error.start]:02x} is not UTF-8",
             "save the file as UTF-8",
         )
     if len(text) > MAX_CHARACTERS:
         return _too_long(len(text))
     text = text.removeprefix(_UTF8_BOM)
     if text.startswith(_UTF8_BOM):
-        return Problem(
-            "yaml-encoding", "two byte order marks", Position(1, 1), "remove one of them"
+        return Finding(
+            "yaml-encoding", Position(1, 1), "two byte order marks", "remove one of them"
         )
     bad = None if text.isascii() and text.isprintable() else _forbidden().search(text)
     if bad is not None:
-        return Problem(
+        return Finding(
             "yaml-encoding",
-            f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
             _position(text, bad.start()),
+            f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
             'write it as an escape in double quotes, such as "\\x1b", or remove it',
         )
     return text
@@ -87,21 +87,21 @@ _WIDE_ZEROS = {
 }
 
 
-def too_large(size: int) -> Problem:
+def too_large(size: int) -> Finding:
     """Kestra answers 500 to a body over 10 MiB, so there is no use in reading more."""
-    return Problem(
+    return Finding(
         "file-too-large",
-        f"{size:,} bytes; Kestra accepts at most {MAX_BYTES:,}",
         None,
+        f"{size:,} bytes; Kestra accepts at most {MAX_BYTES:,}",
         "move scripts and data into namespace files",
     )
 
 
-def _too_long(characters: int) -> Problem:
-    return Problem(
+def _too_long(characters: int) -> Finding:
+    return Finding(
         "file-too-large",
-        f"{characters:,} characters; Kestra accepts at most {MAX_CHARACTERS:,}",
         None,
+        f"{characters:,} characters; Kestra accepts at most {MAX_CHARACTERS:,}",
         "move scripts and data into namespace files",
     )
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from kestra_sync.executions.duration import parse_duration
 from kestra_sync.executions.manual import is_sendable
-from kestra_sync.model import Diagnostic, Document, FlowId, Position, Severity
+from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import diagnostic as in_file
+from kestra_sync.model import Diagnostic, Document, FlowId, Position
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import diagnostic
 from kestra_sync.repo.load import read
@@ -18,9 +20,9 @@ from kestra_sync.repo.parse import parse
 from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
 from kestra_sync.safe.patterns import Pattern, PatternError
+from kestra_sync.schemas.words import findings
 from kestra_sync.settings import Section
 from kestra_sync.smoke.input_files import InputFiles
-from kestra_sync.smoke.schema import Path, Violation, violations
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
 
 
@@ -103,20 +105,13 @@ def _tests(place: _Place, value: Any) -> Loaded:
 
 
 def _test(place: _Place, at: Path, test: Any) -> Loaded:
-    problems = violations(test)
+    problems = findings("smoke#test", test, "smoke", "a test")
     if not problems:
         problems = list(_beyond_the_schema(place, test))
     if problems:
         return Loaded(
             diagnostics=tuple(
-                Diagnostic(
-                    place.path,
-                    place.locate((*at, *each.path), each.key),
-                    Severity.ERROR,
-                    each.rule,
-                    each.message,
-                    each.remedy,
-                )
+                in_file(each, place.path, lambda path, key: place.locate((*at, *path), key))
                 for each in problems
             )
         )
@@ -161,13 +156,13 @@ def _file(spec_path: str, value: str) -> FilePath:
     return FilePath(spec_path).parent / value[1:]
 
 
-def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Violation]:
+def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Finding]:
     """Text that can be sent, files that must be there, expressions that must compile."""
     for part in ("labels", "inputs"):
         for name, value in test.get(part, {}).items():
             if not is_sendable((name, value)):
                 words = "contains a lone surrogate, which cannot be sent"
-                yield Violation((part, name), "smoke-value", f"`{part}` {words}")
+                yield Finding("smoke-value", (part, name), f"`{part}` {words}")
     for name, value in test.get("inputs", {}).items():
         if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):
             problem = place.files.problem(place.path, value[1:])
@@ -175,7 +170,7 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
                 file = os.path.normpath(_file(place.path, value))
                 missing = problem.startswith("no such file")
                 remedy = None if missing else f"if it is meant, pass --allow-file {file}"
-                yield Violation(("inputs", name), "smoke-file", problem, remedy)
+                yield Finding("smoke-file", ("inputs", name), problem, remedy)
     logs = test.get("expect", {}).get("logs", {})
     for key in ("match", "no_match"):
         for index, pattern in enumerate(_several(logs.get(key, ()))):
@@ -183,8 +178,8 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Viola
                 Pattern(pattern)
             except PatternError as error:
                 at = () if isinstance(logs[key], str) else (index,)
-                yield Violation(
-                    ("expect", "logs", key, *at),
+                yield Finding(
                     "smoke-pattern",
+                    ("expect", "logs", key, *at),
                     f"not a regular expression: {error}",
                 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kestra_sync.checks.finding import Finding
+from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.settings import Policy
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules.context import RuleContext, at_labels, labels
+from kestra_sync.findings import Finding
 from kestra_sync.repo.document import as_text
 
 READ_ONLY = "system.readOnly"

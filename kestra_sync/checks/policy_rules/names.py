@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules.context import RuleContext
+from kestra_sync.findings import Finding
 from kestra_sync.model import Scope
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kestra_sync.checks.finding import Finding
 from kestra_sync.checks.policy_rules.context import RuleContext
+from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Scope
 
 PLACEHOLDERS = ("namespace", "folders", "id")

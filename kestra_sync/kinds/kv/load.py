@@ -10,6 +10,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from kestra_sync.findings import diagnostic
 from kestra_sync.kinds.kv.values import (
     TYPES,
     KvValue,
@@ -87,8 +88,7 @@ def _read(path: str, environ: Mapping[str, str], found: KvFiles) -> None:
         _error(found, path, None, "kv-file", error.strerror or str(error))
         return
     if not isinstance(parsed, ParsedDocument):
-        for each in parsed:
-            _error(found, path, each.position, each.rule, each.message, each.remedy)
+        found.diagnostics += [diagnostic(each, path) for each in parsed]
         return
     value = parsed.value
     if not isinstance(value, dict) or not isinstance(value.get("values"), dict):

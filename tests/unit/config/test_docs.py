@@ -11,7 +11,7 @@ import pytest
 
 from kestra_sync.config.config import load_config
 from kestra_sync.config.file import read
-from kestra_sync.config.schema import config_schema, resolve
+from kestra_sync.schemas import load, resolve
 
 _DOCS = Path(__file__).resolve().parents[3] / "docs"
 _PAGE = (_DOCS / "configuration.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ _EXAMPLES = [
 def key_table() -> str:
     """The table of the keys, from the schema."""
     rows = ["| key | default | |", "|---|---|---|"]
-    for name, schema in _keys(config_schema(), ""):
+    for name, schema in _keys(load("config"), ""):
         default = schema.get("default")
         shown = "" if default is None else f"`{str(default).lower()}`"
         rows.append(f"| `{name}` | {shown} | {schema['description']} |")
@@ -40,17 +40,17 @@ def environment_keys() -> str:
 
 
 def _environment() -> Any:
-    return config_schema()["$defs"]["environment"]
+    return load("config")["$defs"]["environment"]
 
 
 def _keys(schema: Any, above: str) -> Iterator[tuple[str, Any]]:
     for name, below in schema["properties"].items():
-        below = resolve(below)
+        below = resolve(below, load("config"))
         yield f"{above}{name}", below
         if "properties" in below:
             yield from _keys(below, f"{above}{name}.")
     if not above:
-        namespaces = resolve(_environment()["properties"]["namespaces"])
+        namespaces = resolve(_environment()["properties"]["namespaces"], load("config"))
         yield "environments.NAME.namespaces", namespaces
 
 

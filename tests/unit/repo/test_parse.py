@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Position
-from kestra_sync.repo import ParsedDocument, Problem, events
+from kestra_sync.repo import ParsedDocument, events
 from kestra_sync.repo.parse import parse
 from kestra_sync.repo.text import MAX_BYTES, decode
 from tests.cases import NEGATIVE, POSITIVE
@@ -25,7 +26,7 @@ def _parsed(data: bytes, *, pure: bool = False) -> ParsedDocument:
     return found
 
 
-def _problem(data: bytes, *, pure: bool = False) -> Problem:
+def _problem(data: bytes, *, pure: bool = False) -> Finding:
     found = parse(data, pure=pure)
     assert isinstance(found, tuple)
     return found[0]
@@ -139,13 +140,13 @@ def test_flow_id(source: str, flow_id: FlowId | None) -> None:
 )
 def test_problems(source: bytes, rule: str, line: int, column: int, pure: bool) -> None:
     found = _problem(source, pure=pure)
-    assert (found.rule, found.position) == (rule, Position(line, column)), found.message
+    assert (found.rule, found.at) == (rule, Position(line, column)), found.message
 
 
 def test_every_duplicate_is_found() -> None:
     found = parse(b"a: 1\na: 2\nb:\n  c: 1\n  c: 2\n" + b"x" * 80 + b": 1\n" + b"x" * 80 + b": 1\n")
     assert isinstance(found, tuple)
-    assert [problem.position for problem in found] == [
+    assert [problem.at for problem in found] == [
         Position(2, 1),
         Position(5, 3),
         Position(7, 1),
@@ -155,7 +156,7 @@ def test_every_duplicate_is_found() -> None:
 
 def test_too_large() -> None:
     found = _problem(b"#" * (MAX_BYTES + 1))
-    assert (found.rule, found.position) == ("file-too-large", None)
+    assert (found.rule, found.at) == ("file-too-large", None)
 
 
 @pytest.mark.parametrize("character", ["#", "é", "\U0001f600"], ids=["1", "2", "4 bytes"])
@@ -168,7 +169,7 @@ def test_the_limit_is_counted_in_code_points(character: str) -> None:
         found = decode(text.encode() + b"#")
     else:
         found = decode(text.encode())
-    assert isinstance(found, Problem)
+    assert isinstance(found, Finding)
     assert found.rule == "file-too-large"
 
 
@@ -222,4 +223,4 @@ def test_errors_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     error = RecursionError()
     assert _problem(b"a").message == "RecursionError"
     error = events.MarkedYAMLError(problem="strange")
-    assert parse(b"a") == (Problem("yaml-syntax", "strange", None),)
+    assert parse(b"a") == (Finding("yaml-syntax", None, "strange"),)

@@ -234,7 +234,7 @@ tasks:
 @pytest.mark.parametrize(
     ("source", "given", "words"),
     [
-        (WITH_INPUTS, "regoin", "the flow has no input 'regoin': did you mean 'region'?"),
+        (WITH_INPUTS, "regoin", "the flow has no input 'regoin': did you mean `region`?"),
         (WITH_INPUTS, "z", "the flow has no input 'z': its inputs are a, form, form.x, region"),
         (SOURCE, "a", "the flow has no input 'a': it has none"),
         (WITH_INPUTS, "form.x", ""),

@@ -126,7 +126,7 @@ def test_the_list_of_the_configuration(here: Path) -> None:
     }
     value = [{"flow": "a/b", "whne": "always"}, {"flow": "a/c"}]
     loaded = specs_of(Section("kestra-sync.yaml", value, places))
-    assert problems(loaded) == ["10:5 smoke-unknown-key: unknown key 'whne' (did you mean 'when'?)"]
+    assert problems(loaded) == ["10:5 smoke-unknown-key: unknown key 'whne' (did you mean `when`?)"]
     assert [(spec.flow.id, spec.path, spec.position) for spec in loaded.specs] == [
         ("c", "kestra-sync.yaml", Position(12, 5))
     ]
