@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.client.errors import AlreadyExists, KestraError, NotFound
+from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
 from kestra_sync.model import Action, Change, FlowId, Live
 
 
@@ -137,15 +137,23 @@ class Writer:
         return _applied(change, written.revision)
 
     def _after_lost_answer(self, change: Change, error: KestraError) -> Live | None:
-        """What the server has after a write whose answer was lost; else raises ``error`` again."""
-        if not error.may_have_written:
-            raise error
-        # The request may still be on its way through a proxy: give it time to land.
-        self._sleep(_SETTLE)
+        """What the server has after a write whose answer was lost; else raises ``error`` again.
+
+        A refusal is believed only if the write is not there: a proxy may refuse what Kestra did.
+        """
+        refused = not error.may_have_written
+        if refused and not (isinstance(error, ApiError) and 400 <= error.status < 500):
+            raise error  # it was never sent
+        if not refused:
+            # The request may still be on its way through a proxy: give it time to land.
+            self._sleep(_SETTLE)
         try:
-            return self._read(change.flow_id)
+            live = self._read(change.flow_id)
         except KestraError as unread:
             raise error from unread  # what became of the write is what matters, and not known
+        if refused and (live.source if live is not None else None) != change.after:
+            raise error
+        return live
 
     def _read(self, flow_id: FlowId) -> Live | None:
         try:

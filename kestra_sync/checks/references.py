@@ -86,6 +86,8 @@ def check_dangling(
 def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
     """A warning for each group of flows that call each other, at a call of its first flow.
 
+    A flow that calls itself is such a group too.
+
     Kestra loads such flows, and starts executions of them until something stops it. Flow triggers
     do not count: waiting for each other starts nothing. Calls whose target is computed are not
     known.
@@ -100,9 +102,11 @@ def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
             if reference.resolvable and reference.kind is not ReferenceKind.FLOW_TRIGGER:
                 position = each.file_position(parsed.position_of(reference.path))
                 targets.setdefault(reference.target, (each, position))
+    groups = order(called, {flow: tuple(targets) for flow, targets in called.items()}).cycles
+    grouped = {flow for group in groups for flow in group}
+    alone = [[flow] * 2 for flow in called if flow in called[flow] and flow not in grouped]
     diagnostics = []
-    for group in order(called, {flow: tuple(targets) for flow, targets in called.items()}).cycles:
-        circle = _circle(group, called)
+    for circle in [*(_circle(group, called) for group in groups), *alone]:
         flow, position = called[circle[0]][circle[1]]
         diagnostics.append(
             Diagnostic(

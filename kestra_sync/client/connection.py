@@ -20,7 +20,10 @@ from functools import cache
 from http.client import HTTPResponse
 from typing import Any
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+
+from kestra_sync.client.request import YAML
 
 SLOWEST = 64 * 1024
 """Bytes per second: an answer that comes faster may take longer than its time limit."""
@@ -77,6 +80,16 @@ def limited(limit: TimeLimit | None) -> Iterator[None]:
 
 class SingleSendAdapter(HTTPAdapter):
     """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send a request; the update of a flow on a connection of its own.
+
+        The first read of a server on a new connection takes 2,048 bytes. After small requests its
+        buffer is smaller, and even a short update would reach it in two pieces.
+        """
+        if request.method == "PUT" and request.headers.get("Content-Type") == YAML:
+            self.close()
+        return super().send(request, *args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Of direct connections."""

@@ -109,7 +109,11 @@ class Executions:
 
     def _get(self, execution_id: str, time_limit: float | None) -> Execution:
         request = Request("GET", self._path(execution_id), time_limit=time_limit)
-        return execution_of(self._transport.send(request).object())
+        answer = self._transport.send(request)
+        execution = execution_of(answer.object())
+        if execution.id != execution_id:
+            raise answer.unexpected(f"another execution ({execution.id})")
+        return execution
 
     def with_outputs(self, execution: Execution) -> Execution:
         """The execution with its outputs, which Kestra 2.0 gives only when asked for them.

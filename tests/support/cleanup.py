@@ -68,7 +68,8 @@ def _below(
 
 def _remove_execution(http: Http, execution: dict[str, Any]) -> None:
     path = f"/executions/{execution['id']}"
-    if execution["state"]["current"] not in _FINAL:
+    # At a breakpoint nothing runs, and a kill has no effect until it is resumed.
+    if execution["state"]["current"] not in {*_FINAL, "BREAKPOINT"}:
         action = "/actions/kill" if http.server.release >= (2, 0) else "/kill"
         http.delete(path + action)
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -26,9 +26,13 @@ _AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Segment:
-    """What came at once."""
+    """What came at once.
+
+    :param first: whether its connection is new.
+    """
 
     data: bytes
+    first: bool = False
 
     @property
     def method(self) -> str:
@@ -144,11 +148,12 @@ class SegmentRecorder:
             self._open |= {client, server}
             back = threading.Thread(target=_pump, args=(server, client), daemon=True)
             back.start()
-            _pump(client, server, self._note)
+            new = iter((True,))
+            _pump(client, server, lambda data: self._note(data, next(new, False)))
 
-    def _note(self, data: bytes) -> bytes:
+    def _note(self, data: bytes, first: bool) -> bytes:
         with self._lock:
-            self._segments.append(Segment(data))
+            self._segments.append(Segment(data, first))
         if self._proxy:  # the server wants a path
             data = re.sub(rb"^([A-Z]+) http://[^/ ]+", rb"\1 ", data)
         return data

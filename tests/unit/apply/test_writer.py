@@ -6,9 +6,11 @@ import pytest
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.apply.writer import Writer
+from kestra_sync.client.errors import ApiError
 from kestra_sync.model import Action, Change
 from tests.unit.apply.fakes import DOWN, INVALID, LOST, Flows, change, fail
 
+REFUSED = ApiError(415, "POST", "/flows", "")
 OLD, NEW, THEIRS = b"old", b"new", b"theirs"
 
 
@@ -97,6 +99,16 @@ def test_what_became_of_it_cannot_be_told(what: Change) -> None:
     done = write(flows, what)
     assert (done.status, done.unsure, done.written) == (Status.FAILED, True, False)
     assert done.error is LOST
+
+
+@pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
+def test_a_write_that_was_refused_and_is_there_all_the_same_was_done(what: Change) -> None:
+    """By a proxy, say, that takes the answer for a page that it must not show."""
+    flows = Flows() if what.before is None else Flows(a=OLD)
+    flows.after(str(what.action), fail(REFUSED))
+    done = write(flows, what)
+    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert flows.source("a") == what.after
 
 
 @pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])

@@ -47,6 +47,14 @@ def test_longer_circles_and_several_of_them() -> None:
     assert len(check_cycles(entangled)) == 1
 
 
+def test_a_flow_that_calls_itself() -> None:
+    (found,) = check_cycles([_flow("a", "b", "a"), _flow("b")])
+    assert found.message.endswith("acme/a -> acme/a")
+    assert (found.path, found.position) == ("a.yaml", Position(11, 13))
+    # Once, if it is in another circle as well.
+    assert len(check_cycles([_flow("a", "a", "b"), _flow("b", "a")])) == 1
+
+
 def test_what_is_no_circle() -> None:
     chain = [_flow("a", "b", "c"), _flow("b", "c"), _flow("c")]
     assert check_cycles(chain) == ()

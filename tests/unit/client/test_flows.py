@@ -439,6 +439,17 @@ def test_one_batch_that_fails_is_not_remembered(
     assert "multipart" in scripted.seen[-1].headers["Content-Type"]
 
 
+def test_a_flow_that_is_too_large_is_named(scripted: ScriptedServer, client: KestraClient) -> None:
+    def limited(seen: Seen) -> Reply:
+        return Reply(413) if len(seen.body) > 100 else as_json([{"index": 0}])
+
+    scripted.on("POST", VALIDATE, limited)
+    fine, large, other = client.flows.validate([b"a" * 50, b"b" * 200, b"c" * 50])
+    assert (fine.valid, other.valid) == (True, True)
+    (message,) = large.constraints
+    assert message.startswith("200 bytes are too large for the server: reduce the size")
+
+
 @pytest.mark.parametrize("status", [401, 403, 503])
 def test_failures_are_failures(scripted: ScriptedServer, client: KestraClient, status: int) -> None:
     scripted.on("POST", VALIDATE, Reply(status))

@@ -158,6 +158,20 @@ def test_logs_that_stand_still_for_six_seconds_are_waited_for() -> None:
     assert clock.time - 100 < 8
 
 
+def test_what_is_not_logged_is_said_only_when_the_log_is_quiet() -> None:
+    clock = FakeClock()
+    server = FakeServer(log=[entry("first")])
+
+    def enough(_entries: object) -> bool:
+        if clock.time - 100 >= 1.5 and len(server.log) == 1:
+            server.log.append(entry("forbidden"))
+        return True
+
+    entries = read_logs(server.logs, "e1", enough=enough, settled=True, clock=clock.clock)
+    assert [each.message for each in entries] == ["first", "forbidden"]
+    assert 3.5 <= clock.time - 100 < 5
+
+
 def test_logs_that_are_there_are_not_waited_for() -> None:
     clock = FakeClock()
     server = FakeServer(log=[entry("there")])
