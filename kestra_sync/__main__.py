@@ -13,7 +13,7 @@ def main() -> None:
     from kestra_sync.cli.edge import run
 
     code = run(sys.argv[1:])
-    gc.disable()  # the process ends: nobody needs to look through all that is left
+    gc.disable()  # the process ends: no need to collect what is left
     sys.exit(code)
 
 

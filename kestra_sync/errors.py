@@ -1,4 +1,4 @@
-"""The exceptions that end a run, each with the exit code it stands for.
+"""The exceptions that end a run, each with its exit code.
 
 Only the command line turns them into messages and exit codes; every other module raises them
 or lets them pass. What the server says is a tree of its own below :class:`KestraSyncError`, in

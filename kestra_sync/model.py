@@ -78,7 +78,7 @@ class Severity(StrEnum):
 class Diagnostic:
     """One thing that is wrong with a file, or worth knowing about it.
 
-    :param path: the file as the user would write it, with ``/``; ``""`` if it is no file's fault.
+    :param path: the file as the user would write it, with ``/``; ``""`` if it is not about a file.
     :param position: where in the file; ``None`` for the file as a whole.
     :param rule: the stable name of the rule, as in ``error[rule]``.
     :param message: what is wrong, one line, without a full stop.
@@ -130,13 +130,13 @@ class Flow:
 
     @property
     def path(self) -> str:
-        """The file it stands in."""
+        """The file that contains it."""
         return self.document.path
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A document (or file) that was read and is no flow, and why."""
+    """A document (or file) that was read but is not a flow, and why."""
 
     path: str
     first_line: int

@@ -12,7 +12,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Observer:
-    """Hears of progress. This one keeps it to itself; the command line has a talkative one.
+    """Is notified of progress. This one does nothing; the command line prints it.
 
     Methods are called from several threads.
     """
@@ -30,7 +30,7 @@ class Observer:
         """Writes have ended."""
 
     def note(self, message: str) -> None:
-        """Something worth saying that is no result."""
+        """A message that is not a result."""
 
 
 SILENT = Observer()
@@ -47,7 +47,7 @@ def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
 class SafeObserver(Observer):
     """Passes everything on to another observer, and survives what that one throws.
 
-    Whoever shows the progress of writes must not be able to end them.
+    A failing progress display must not end the writes.
     """
 
     def __init__(self, observer: Observer) -> None:

@@ -12,7 +12,7 @@ from enum import Enum
 
 
 class Alert(str, Enum):
-    """What somebody did on the server that an apply overwrites, refuses or leaves alone."""
+    """A change made on the server that an apply overwrites, refuses or leaves alone."""
 
     DRIFT = "drift"
     CONFLICT = "conflict"
@@ -34,10 +34,10 @@ class Traits:
     :param refused: the same where a guard refuses the change; ``""`` for ``note``.
     :param deleted: the same where the change is a deletion; ``""`` for ``note``.
     :param alert: shown with ``!`` and counted apart, marked as drift in graphs.
-    :param edited: somebody else may have written the live source: it is compared with what was
+    :param edited: someone else may have written the live source: it is compared with what was
         applied last, and ``drift`` reports it.
-    :param gone: somebody else deleted the flow. Confirmed by a read of its own before it is
-        believed, and reported by ``drift``.
+    :param gone: the flow was deleted on the server. Confirmed by a separate read, and reported by
+        ``drift``.
     :param perhaps_theirs: another inventory may own the flow; all of them are read then.
     :param only_there: no record says that Git ever had the flow.
     :param listed: the record has the flow, and Git no longer does.

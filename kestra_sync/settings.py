@@ -1,4 +1,4 @@
-"""What a run is asked to do: plain values, whoever they came from."""
+"""The settings of a run: plain values, from any source."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Settings:
     :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
     :param exclude: patterns of flows not to look at.
     :param strict: Treat YAML files that are not flows as errors.
-    :param parallelism: how many requests are under way at once.
+    :param parallelism: maximum number of concurrent requests.
     :param protect: namespaces that nothing is done to, unless the scope names them.
     :param lock_timeout: seconds to wait for another run to end.
     :param rendering: what the environment changes in the flows.
@@ -146,7 +146,7 @@ class Settings:
     :param allow_files: files and directories that smoke tests may send wherever they lie.
     :param allow_empty: that there is no flow at all is not an error.
     :param take_over: an inventory, or flows, of another repository are ours from now on.
-    :param only_looking: nothing will come of the plan: whose the flows are need not be asked.
+    :param only_looking: the plan is not applied: ownership need not be checked.
     """
 
     paths: tuple[str, ...] = ("flows",)

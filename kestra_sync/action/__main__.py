@@ -1,7 +1,7 @@
 """``python -m kestra_sync.action``, and what ``action.yml`` runs by its path.
 
 By the path, with ``python -I``: ``-m`` would look for modules in the working directory first, and
-that is the checkout of whoever opened the pull request.
+that is the checkout of the author of the pull request.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _enter(folder: str, workspace: str) -> None:
 
 
 def _log_in(inputs: Inputs, environ: MutableMapping[str, str]) -> None:
-    """A login that was given goes before one that lies in the environment of the job."""
+    """Credentials passed as inputs take precedence over those in the environment of the job."""
     if inputs.token or inputs.password:
         for name in ("KESTRA_TOKEN", "KESTRA_PASSWORD"):
             environ.pop(name, None)

@@ -64,7 +64,7 @@ def excuse(error: KestraError, context: Context, what: str, permission: str) -> 
 
 def digest_in(body: str) -> str | None:
     """The digest of the plan that a comment shows."""
-    # The last of them: it stands at the end.
+    # The last of them: it is at the end.
     for line in reversed(body.splitlines()):
         match = _DIGEST.fullmatch(html.unescape(line.rstrip()))
         if match is not None and line.startswith("<sub>"):

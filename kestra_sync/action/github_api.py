@@ -91,8 +91,8 @@ class GithubApi:
     def edited_by_others(self, note: Note) -> str | None:
         """Why the text of a comment of ours may not be ours; ``None`` if it is.
 
-        Whoever may write to the repository may edit it, and it keeps its author. An update of ours
-        replaces all of it, so who edited last counts.
+        Anyone with write access to the repository can edit it, and it keeps its author. An update
+        of ours replaces all of it, so who edited last counts.
 
         :raises KestraError: GitHub cannot be asked.
         """
@@ -193,7 +193,7 @@ class GithubIssues:
         return _note(self._api.send("PATCH", f"{self._issues}/{note.id}", {"body": body}))
 
     def delete(self, note: Note) -> None:
-        """Close one: GitHub lets nobody but an administrator delete it."""
+        """Close one: on GitHub only an administrator can delete it."""
         self.close(note)
 
     def close(self, note: Note) -> None:

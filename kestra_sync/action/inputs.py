@@ -16,7 +16,7 @@ _PLANNING = ("plan", "apply")
 _READING = ("validate", "plan", "apply", "drift")
 _SELECTING = ("plan", "apply", "drift", "smoke")
 
-#: The value of ``expect-digest`` that stands for the digest in the comment on the pull request.
+#: The value of ``expect-digest`` that means the digest in the comment on the pull request.
 REVIEWED = "reviewed"
 #: The formats that the report file may have.
 REPORTS = ("html", "markdown", "json", "sarif", "junit", "text")

@@ -1,6 +1,6 @@
 """One note that is kept up to date: found again by the marker in its first line.
 
-Whoever may comment can write the marker, too. So only what our own login wrote is ours.
+Anyone who can comment can write the marker. So only what our own login wrote is trusted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 class Note:
     """A comment on a pull request, a note on a merge request, or an issue.
 
-    :param author: the login of whoever wrote it.
+    :param author: the login of its author.
     :param url: its page; ``""`` if that is not known.
     :param node: its name in the other API; ``""`` if that is not known.
     :param touched: it was edited since it was written, by us or by others.
@@ -78,7 +78,7 @@ def own(notes: Notes, marker: str) -> list[Note]:
 
 
 def marked(body: str, marker: str) -> bool:
-    """Whether a note is the one that ``marker`` stands for."""
+    """Whether a note is the one with ``marker``."""
     return first_line(body) == marker
 
 

@@ -118,7 +118,7 @@ def _record_only(client: Client, plan: Plan, owned: Owned, pace: Pace) -> Done:
 def _locked(client: Client, owned: Owned, timeout: float) -> Iterator[Lock]:
     """Hold the lock where the record is, the record being the one that was planned with.
 
-    :raises ConflictError: somebody holds it, or somebody did apply.
+    :raises ConflictError: another run holds it, or has applied in the meantime.
     """
     lock = Lock(client.kv, owned.at, timeout=timeout)
     try:
@@ -140,7 +140,7 @@ def _recorder(client: Client, owned: Owned, plan: Plan) -> Recorder:
 
 
 def _write(steps: Steps, plan: Plan) -> None:
-    """Write everything, unless somebody created a flow since that is to be created.
+    """Write everything, unless a flow to create was created by someone else in the meantime.
 
     :raises KestraError: the server cannot be read; nothing was written.
     """
@@ -175,7 +175,7 @@ _JOURNAL = "the journal failed and is incomplete"
 def _not_begun(
     all_levels: Iterable[Iterable[Change]], there: dict[Change, Outcome]
 ) -> tuple[Outcome, ...]:
-    """Somebody created a flow that we meant to create: nothing at all is written."""
+    """A flow to create was created by someone else: nothing at all is written."""
     return tuple(
         there.get(change, Outcome(change, Status.NOT_ATTEMPTED))
         for level in all_levels

@@ -1,4 +1,4 @@
-"""Holds ``^C`` and SIGTERM back while writes are under way, so that they are finished and recorded.
+"""Delays ``^C`` and SIGTERM while writes are running, so that they are completed and recorded.
 
 CI systems cancel a job with one signal and, seconds later, another: the second must not cost the
 record. Only a second ``^C``, which is a person who means it, ends the run at once.
@@ -17,9 +17,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def held_back() -> Iterator[threading.Event]:
-    """An event that is set when somebody wants the run to end.
+    """An event that is set when the run should end.
 
-    Only the main thread hears of signals: elsewhere the event stays as it is.
+    Only the main thread receives signals: in other threads the event stays unset.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -18,7 +18,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.model import Change, sha256
 from kestra_sync.safe.paths import append_to
 
-#: What a file that is no file on a disk answers to fsync: a pipe, a terminal, /dev/null.
+#: The errors of fsync for files that are not on a disk: a pipe, a terminal, /dev/null.
 _NOTHING_TO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
 
 

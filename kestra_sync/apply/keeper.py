@@ -98,7 +98,7 @@ class RecordKeeper:
         """Write the record and read it back; move it first if it is not where it belongs.
 
         :returns: the record as it is stored.
-        :raises OvertakenError: somebody else has written it since we saw it last.
+        :raises OvertakenError: it was written by another run since it was last read.
         :raises KestraError: it could not be stored.
         """
         self.check()

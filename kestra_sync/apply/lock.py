@@ -1,7 +1,8 @@
 """Keeps two applies of the same name apart, as well as that can be done.
 
 Kestra's KV store has no compare-and-set, so this is best effort: write our nonce, wait, read it
-back. Whoever needs more uses the concurrency groups of the CI, which ``docs/safety.md`` recommends.
+back. For stronger guarantees, use the concurrency groups of the CI system, which ``docs/safety.md``
+recommends.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from kestra_sync.inventory.read import Place
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds after which a lock that nobody renews is gone; its server keeps the time. Less than the
+#: Seconds after which a lock expires unless it is renewed; the server keeps the time. Less than the
 #: default of ``--lock-timeout``, so that the run after one that was killed need only wait.
 TTL = 45
 #: Seconds between writing the nonce and reading it back.
 _SETTLE = 0.4
-#: Seconds between two looks at somebody else's lock.
+#: Seconds between two checks of a lock held by another run.
 _POLL = 1.0
 
 
 class LockedError(ConflictError):
-    """Somebody else holds the lock (exit 5)."""
+    """Another run holds the lock (exit code 5)."""
 
 
 class KvLocks(Protocol):
@@ -62,7 +63,7 @@ class Holder:
 class Lock:
     """One attempt to be the only apply of a name.
 
-    :param timeout: seconds to wait for somebody else to finish.
+    :param timeout: seconds to wait for another run to finish.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock, or wait for it; it is renewed from now on until it is released.
 
-        :raises LockedError: somebody else holds it all that time.
+        :raises LockedError: another run holds it all that time.
         :raises KestraError: the KV store cannot be read or written.
         """
         deadline = self._clock() + self._timeout
@@ -164,7 +165,7 @@ class Lock:
 
 
 def read_holder(kv: KvLocks, place: Place) -> Holder | None:
-    """Who holds the lock now; ``None`` if nobody does."""
+    """The holder of the lock; ``None`` if it is free."""
     try:
         value = kv.get(place.namespace, place.lock_key)
     except (NotFound, Gone):
@@ -172,12 +173,12 @@ def read_holder(kv: KvLocks, place: Place) -> Holder | None:
     if not isinstance(value, dict):
         return None
     return Holder(
-        str(value.get("nonce")), str(value.get("who", "somebody")), str(value.get("since", ""))
+        str(value.get("nonce")), str(value.get("who", "unknown")), str(value.get("since", ""))
     )
 
 
 def unlock(kv: KvLocks, place: Place, holder: Holder) -> bool:
-    """Take the lock away from ``holder``; false if somebody else holds it by now.
+    """Release the lock of ``holder``; false if another run holds it by now.
 
     :raises KestraError: it cannot be read or removed.
     """
@@ -207,12 +208,12 @@ def whoami() -> str:
         return f"GitHub run {os.environ['GITHUB_RUN_ID']} of {repository}"
     if os.environ.get("CI_JOB_URL"):
         return f"GitLab job {os.environ['CI_JOB_URL']}"
-    user = os.environ.get("USER") or os.environ.get("USERNAME") or "somebody"
+    user = os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
     return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
 def _locked(other: Holder | None, place: Place) -> LockedError:
-    who = f"{other.who} since {other.since}" if other is not None else "somebody"
+    who = f"{other.who} since {other.since}" if other is not None else "another run"
     return LockedError(
         f"another apply of {place.name!r} is running: {who}",
         remedy="wait for it, raise --lock-timeout, or, if that run crashed, release the lock with "

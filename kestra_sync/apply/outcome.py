@@ -25,7 +25,7 @@ class Outcome:
     :param message: what went wrong, or what else there is to say; ``""`` if nothing.
     :param error: the exception behind a failure.
     :param unsure: the write may have happened although it could not be confirmed.
-    :param written: our write went through, whatever somebody else did before or after it.
+    :param written: our write went through, regardless of what others did before or after it.
     """
 
     change: Change

@@ -1,4 +1,4 @@
-"""Writes the inventory: what we mean to do before the first write, what came of it after the last.
+"""Writes the inventory: the intent before the first write, the result after the last.
 
 A run that is killed in between leaves the intent behind; whatever the server then holds of it
 counts as ours, so that the next run can go on.
@@ -144,7 +144,7 @@ class Recorder:
     def finish(
         self, outcomes: Iterable[Outcome], result: str, restored: Iterable[Restored] = ()
     ) -> None:
-        """Store what came of it. Nothing is stored if nothing is different.
+        """Store the result. Nothing is stored if nothing changed.
 
         :param restored: what was taken back: those flows get their entries of before again.
 
@@ -204,7 +204,7 @@ class Recorder:
             resources.pop(flow_id, None)
         elif undone.change.before is not None and old.sent_sha256 == sha256(undone.change.before):
             resources[flow_id] = replace(old, revision=undone.revision)
-        else:  # it was edited by somebody before we came, and is that again
+        else:  # it was edited before this run, and is restored to that
             resources[flow_id] = old
 
 

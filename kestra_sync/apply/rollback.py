@@ -47,7 +47,7 @@ def roll_back(
 ) -> tuple[Restored, ...]:
     """Give every flow that was written its previous source; delete what was created.
 
-    Reads each flow first: one that somebody edited since is left as it is, and reported. Never
+    Reads each flow first: one that was edited since is left as it is, and reported. Never
     raises: what one flow throws does not keep the others from being restored, and a second ``^C``
     leaves the rest as it is and says so.
 
@@ -149,7 +149,7 @@ class _Undo:
         return Restored(change, undo, message=done.message)
 
     def _previous(self, outcome: Outcome) -> tuple[bytes | None, str]:
-        """The source before our write: the planned one, unless somebody came in just before us."""
+        """The source before our write: the planned one, unless someone else wrote just before."""
         change, revision = outcome.change, outcome.revision
         theirs = outcome.status is Status.CONFLICT and change.action is Action.UPDATE
         if not theirs or revision is None:

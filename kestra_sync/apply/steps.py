@@ -68,12 +68,12 @@ class Done:
 
 
 class Steps:
-    """What happens between the intent and the record, and what came of it so far.
+    """The steps between the intent and the record, and their results so far.
 
     There is one way out: whatever a step throws, and whenever a signal comes, :attr:`done` holds
     what was written, for the record and the report. Only before the first write may anything pass.
 
-    :param stop: set once somebody wants the run to end.
+    :param stop: set once the run should end.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Steps:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody wanted the run to end."""
+        """Whether the run should end."""
         return self._cut_short or self.stop.is_set()
 
     @property
@@ -155,7 +155,7 @@ class Steps:
             self.note(LOST_LOCK)
 
     def roll_back(self) -> None:
-        """Take everything back, if anything went wrong and nobody wants the run to end."""
+        """Roll everything back if anything failed, unless the run should end."""
         if not (self.failed or self.done.red) or self.interrupted:
             return
         self.observer.stage("rolling back")
@@ -168,7 +168,7 @@ class Steps:
         self.done = replace(self.done, notes=(*self.done.notes, text))
 
     def _broke(self, error: BaseException) -> None:
-        """A step threw what it should not, or somebody pressed ``^C`` a second time."""
+        """A step raised an unexpected exception, or ``^C`` was pressed a second time."""
         if not self.done.outcomes and self.tally is not None:
             self.done = replace(self.done, outcomes=self.tally.outcomes())
         if isinstance(error, KeyboardInterrupt):

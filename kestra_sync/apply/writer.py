@@ -1,8 +1,8 @@
 """Writes one flow: looks before, compares after, and reads where an answer was lost.
 
-Kestra has no precondition for writes (``docs/kestra-api.md``, "no etag"), so whoever else writes
-at the same moment cannot be locked out. What can be done is done here: the flow is read again just
-before it is written and must be the planned one, and the revision that comes back must be the next.
+Kestra has no precondition for writes (``docs/kestra-api.md``, "no etag"), so concurrent writers
+cannot be locked out. What can be done is done here: the flow is read again just before it is
+written and must be the planned one, and the revision that comes back must be the next.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Writer:
         return _applied(change, None)
 
     def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
-        """The answer must show our source and the next revision; else somebody was in between."""
+        """The response must show our source and the next revision; otherwise someone else wrote in
+        between."""
         if written.source != change.after:
             return _conflict(change, written, "was overwritten on the server in the meantime")
         if expected is not None and written.revision not in (None, expected):
@@ -173,7 +174,7 @@ def _applied(change: Change, revision: int | None) -> Outcome:
 
 
 def _agreed(change: Change, revision: int | None, message: str) -> Outcome:
-    """The server is as it should be, by somebody else's hand: not ours to take back."""
+    """The server already has the desired state, written by someone else: not ours to roll back."""
     return Outcome(change, Status.APPLIED, revision, message)
 
 

@@ -1,8 +1,8 @@
 """``# kestra-sync: ignore[rule]`` in a flow: policy and warnings that its author has answered.
 
 At the start of a line, or before the first key, it holds for the whole flow; after a value for
-that line; on an indented line of its own for the next line. An ignore that nothing comes of is a
-warning itself, or it would outlive its reason.
+that line; on an indented line of its own for the next line. An ignore without effect is itself a
+warning, or it would outlive its reason.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _not_ignorable(rule: str) -> str:
 
 
 def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:
-    """The rules that nobody looked for in this flow, so that an ignore may be right elsewhere."""
+    """The rules that were not checked for this flow, so that an ignore may still be right."""
     idle = {rule for rule, weight in policy.severity.items() if weight is None}
     if ignored_paths([desired.path], policy, base):
         return frozenset({*idle, *CHECKS, *SERVER_RULES})

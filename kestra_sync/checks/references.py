@@ -52,7 +52,7 @@ def check_dangling(
 ) -> tuple[Diagnostic, ...]:
     """A diagnostic for each target that is not ``elsewhere`` on the server either.
 
-    An error inside the scope, where Git should hold it; a warning outside, where somebody else
+    An error inside the scope, where Git should hold it; a warning outside, where another repository
     may deploy it later, and for Flow triggers, which simply do not fire.
 
     :param known: the flows in Git, of which one may have been meant.

@@ -79,7 +79,7 @@ def _name(path: Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it may stand in a message: short, and on one line."""
+    """A value as shown in a message: short, and on one line."""
     match value:
         case None:
             return "null"

@@ -40,7 +40,7 @@ def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
 
 
 def _written(parsed: ParsedDocument, source: bytes) -> str:
-    """The id as it stands in the file."""
+    """The id as written in the file."""
     position = parsed.position_of(("id",))
     lines = source.decode("utf-8-sig", errors="replace").splitlines()
     match = _PLAIN.match(lines[position.line - 1][position.column - 1 :])

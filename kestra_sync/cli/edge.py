@@ -49,7 +49,7 @@ def run(args: Sequence[str]) -> int:
             with _terminated_as_interrupted():
                 return _run(args)
         except BrokenPipeError:
-            # Whoever read our output (head, less) has seen enough.
+            # The reader of our output (head, less) has closed it.
             return int(ExitCode.FAILURE)
         except SystemExit as stop:
             # Of click: 1 for a broken pipe, and the end of shell completion.
@@ -91,7 +91,7 @@ def _run(args: Sequence[str]) -> int:
 def _terminated_as_interrupted() -> Iterator[None]:
     try:
         before = signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:  # not in the main thread: somebody else handles signals
+    except ValueError:  # not in the main thread: signals are handled elsewhere
         yield
         return
     try:
@@ -102,7 +102,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # A job that CI cancels gets SIGTERM: end it as ^C would, finishing the writes under way.
+    # A job that CI cancels gets SIGTERM: end it as ^C would, finishing the running writes.
     raise KeyboardInterrupt
 
 

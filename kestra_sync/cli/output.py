@@ -96,7 +96,7 @@ class Output:
             sys.stdout.flush()
 
     def message(self, lines: Iterable[Line]) -> None:
-        """What is no result, on stderr."""
+        """Messages that are not results, on stderr."""
         write(lines, sys.stderr, colour=self.coloured(sys.stderr))
 
     def result(self, exit_code: ExitCode, body: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from kestra_sync.safe.paths import check_writable, write
 if TYPE_CHECKING:
     from kestra_sync.report.report import Report
 
-#: What stands for stdout in place of a path.
+#: The path that means stdout.
 STDOUT = "-"
 
 
@@ -58,7 +58,7 @@ def parse_outputs(
 
 
 def write_reports(wanted: Sequence[ReportRequest], report: Report) -> list[str]:
-    """Write them all; what could not be written, a line each."""
+    """Write them all; returns a line for each that could not be written."""
     problems = []
     for each in wanted:
         text = reporter(each.format).render(report)

@@ -113,7 +113,7 @@ def command(
             order,
             waits=not no_wait,
             timeout=timeout,
-            hears=_hears(output, follow=follow, on_change=observer.stage),
+            listener=_listener(output, follow=follow, on_change=observer.stage),
         )
     finally:
         observer.end()
@@ -122,7 +122,7 @@ def command(
     return ran.exit_code
 
 
-def _hears(output: Output, *, follow: bool, on_change: Any) -> Listener:
+def _listener(output: Output, *, follow: bool, on_change: Any) -> Listener:
     from kestra_sync.commands.run_flow import Listener
     from kestra_sync.report.execution_text import log_line_text
 

@@ -1,4 +1,4 @@
-"""A row for each execution under way, on a terminal."""
+"""A row for each running execution, on a terminal."""
 
 from __future__ import annotations
 

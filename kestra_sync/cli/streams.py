@@ -49,7 +49,7 @@ class Stream:
         if not self.broken:
             try:
                 self._write(text)
-            except (OSError, ValueError) as error:  # ValueError: somebody has closed it
+            except (OSError, ValueError) as error:  # ValueError: it was closed
                 self._break(error)
         return len(text)
 
@@ -110,7 +110,7 @@ def guarded(*, decides: bool) -> Iterator[None]:
     before = (sys.stdin, sys.stdout, sys.stderr)
     with ExitStack() as stack:
         for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-            if getattr(sys, name) is None:  # closed by whoever started us
+            if getattr(sys, name) is None:  # closed by the parent process
                 nothing = stack.enter_context(Path(os.devnull).open(mode, encoding="utf-8"))
                 setattr(sys, name, nothing)
         out = Stream(sys.stdout, decides=decides)

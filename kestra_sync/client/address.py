@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import without_userinfo
 
-# What follows the base when somebody copies it from the browser or from API documentation.
+# What follows the base if the URL is copied from the browser or from API documentation.
 _TAIL = re.compile(r"(/api(/v1(/.*)?)?|/ui(/.*)?)$")
 
 

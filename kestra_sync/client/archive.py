@@ -47,7 +47,7 @@ def read_archive(
 ) -> tuple[bytes, ...]:
     """The contents of all files in the zip, in its order. Names are not looked at.
 
-    :raises UnexpectedAnswer: it is no zip, is damaged, or holds more than the limits allow.
+    :raises UnexpectedAnswer: it is not a zip file, is corrupt, or exceeds the limits.
     """
     return tuple(content for _, content in _read(data, limits, lambda _name: True))
 
@@ -92,7 +92,7 @@ class _Damaged(Exception):  # noqa: N818 - becomes an UnexpectedAnswer
     pass
 
 
-#: What reading a directory that somebody has tampered with may raise.
+#: What reading a directory that was tampered with may raise.
 _NO_ZIP = (
     *(_Damaged, zlib.error, struct.error, EOFError, OSError),
     *(NotImplementedError, OverflowError, RuntimeError, ValueError),

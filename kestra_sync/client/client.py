@@ -37,7 +37,7 @@ class KestraClient:
     :param timeout: seconds to wait for an answer, or those to connect and those to wait.
     :param retries: how often a failed read is repeated.
     :param verify: check certificates; or the path of the authorities to trust.
-    :param parallelism: how many requests may be under way at once, streams of events not counted.
+    :param parallelism: maximum number of concurrent requests, event streams not counted.
     :param user_agent_suffix: added to ``User-Agent``, for the server's log.
     :raises UsageError: no URL, or settings that make no sense. Nothing is sent yet.
     """

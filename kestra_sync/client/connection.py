@@ -118,7 +118,7 @@ def _gentle(pool: Any) -> Any:
 
 
 class _SingleSend:
-    """Goes before a connection class of urllib3."""
+    """A mixin for the connection classes of urllib3."""
 
     _held: bytearray | None = None
 

@@ -4,7 +4,7 @@ The file is read, never loaded into ``os.environ``. Of a token and a password th
 but a more explicit place goes first: a user name and password given as arguments are used even
 if the environment has a token.
 
-A ``.env`` file is part of a checkout, so it may be somebody else's. URL and credentials come from
+A ``.env`` file is part of a checkout, so its author may be untrusted. URL and credentials come from
 it together, or neither does: else it could name the server that a password of the environment is
 sent to, or the file on this machine that is sent to its server.
 """

@@ -188,7 +188,7 @@ class Executions:
     def follow(self, execution_id: str, *, timeout: float | None = None) -> Iterator[Execution]:
         """The execution whenever it changes, the last time in a final state.
 
-        An execution that is PAUSED waits for somebody; this waits with it, up to ``timeout``.
+        A PAUSED execution waits to be resumed; this waits as well, up to ``timeout``.
 
         :raises NotFound: no such execution.
         :raises FollowTimeout: it is not over within ``timeout`` seconds.

@@ -123,7 +123,7 @@ class Exporter:
 def read_export(answer: Answer) -> tuple[bytes, ...]:
     """The sources in an answer. Where there are none, there is an empty zip, never nothing.
 
-    :raises UnexpectedAnswer: it is no zip.
+    :raises UnexpectedAnswer: it is not a zip file.
     """
     if looks_like_html(answer.content[:64], answer.content_type):
         raise answer.unexpected(describe_html(answer.body))

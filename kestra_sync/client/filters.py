@@ -29,7 +29,7 @@ def scope_filters(
 ) -> tuple[Query, ...]:
     """Filters that find, together, at least what the scope covers: one for each request.
 
-    An empty one stands for all of the tenant.
+    An empty one means the whole tenant.
     """
     if scope is None:
         return ((),)

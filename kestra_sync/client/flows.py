@@ -150,7 +150,7 @@ class Flows:
         """The sources of all flows of the scope, byte for byte, without revisions.
 
         There may be sources of other namespaces among them, as this client reads no YAML: the
-        caller must filter by the namespace that stands in the source. Falls back to single
+        caller must filter by the namespace in the source. Falls back to single
         namespaces and flows where the server's export fails.
         """
         if scope is not None and not scope.namespaces:

@@ -40,7 +40,7 @@ class Kv:
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.
         """
-        # While somebody writes a value its file is there and empty for a moment: Kestra answers 500
+        # While a value is being written its file is briefly empty: Kestra responds with 500
         # ("No content to map due to end-of-input", seen on 1.3 with local storage).
         request = Request("GET", self._path(namespace, key), unsettled=True)
         data = self._transport.send(request).json()

@@ -13,7 +13,7 @@ R = TypeVar("R")
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> list[R]:
     """The results, in the order of the items.
 
-    The first failure (or ``^C``) is raised once what is under way is done; the rest is not begun.
+    The first failure (or ``^C``) is raised once running calls are done; the rest is not started.
     """
     from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
 
@@ -28,7 +28,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> lis
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
     """Begin ``work``; what is returned is called once: it waits, and gives the result or raises.
 
-    Work that nobody waits for keeps nobody from ending: it is given up with the process.
+    Work that is not waited for does not keep the process from ending: it is abandoned.
     """
     results: list[T] = []
     errors: list[BaseException] = []

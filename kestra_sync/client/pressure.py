@@ -1,4 +1,4 @@
-"""How many requests may be under way at once: what the callers like, until the server groans.
+"""Limits concurrent requests: as many as requested, until the server is overloaded.
 
 A server that answers 429 or 503, or takes much longer over writes than it used to, is not helped by
 more of them. So fewer are let through at once, and more again as it recovers. Requests wait their
@@ -62,7 +62,7 @@ class Pressure:
         with self._changed:
             self._calm = max(0, self._calm - 1)
             if self._calm:
-                return  # those that were under way when we slowed down
+                return  # those that were running when we slowed down
             self._slow_down(max(1, self._now() // 2), f"it answers {status}")
 
     def answered(self, kind: str | None, seconds: float) -> None:
@@ -88,7 +88,7 @@ class Pressure:
             LOG.info("the server is under pressure (%s): %d concurrent requests", why, limit)
         self._limit = limit
         self._good = 0
-        self._calm = 2 * self._most  # what is under way still tells of before
+        self._calm = 2 * self._most  # running requests still reflect the state before
 
     def _recover(self) -> None:
         if self._limit is None:

@@ -1,4 +1,4 @@
-"""What an error body says, whoever wrote it: Kestra 1.x, Kestra 2.0 (RFC 7807), a proxy."""
+"""What an error body says, from Kestra 1.x, Kestra 2.0 (RFC 7807) or a proxy."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Request:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again when nobody knows what became of it."""
+        """Whether it may be sent again if its outcome is unknown."""
         return self.safe or self.method in {"GET", "HEAD"}
 
     @property

@@ -19,4 +19,4 @@ GOING_ON = frozenset(
     }
 )
 WAITING_FOR_SOMEBODY = frozenset({"PAUSED", "BREAKPOINT"})
-"""It may go on for ever unless a person acts."""
+"""It may continue forever unless a person acts."""

@@ -161,11 +161,11 @@ class Transport:
                 look = self._exchange_and_judge(session, request.first, retry)
                 if look is None:
                     return None
-                look.object()  # a page of somebody else does not say that it is there
+                look.object()  # a page from another server does not prove that it exists
             return self._exchange_and_judge(session, request, retry)
 
     def _slot(self, request: Request) -> AbstractContextManager[object]:
-        """One of the requests that may be under way.
+        """A slot for one of the concurrent requests.
 
         Keys are written without: the lock of an apply must not wait for the apply.
         """

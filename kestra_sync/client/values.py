@@ -82,7 +82,7 @@ def live_of(data: Any, source: bytes | None = None) -> Live:
     """The flow in an answer.
 
     :param source: what to take where the answer brings no source.
-    :raises UnexpectedAnswer: it is no flow.
+    :raises UnexpectedAnswer: it is not a flow.
     """
     flow_id = flow_id_of(data)
     if flow_id is None:

@@ -49,7 +49,7 @@ class ApplyResult:
 
     :param outcomes: one for each write of the plan; empty if nothing was attempted.
     :param restored: what was taken back after a failure, and what could not be.
-    :param declined: whoever was asked said no.
+    :param declined: the confirmation was declined.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: what else has to be said, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
@@ -105,10 +105,10 @@ def apply(
 
     Nothing is written if any file is invalid, if a guard refuses, or if ``confirm`` says no.
 
-    :param smoke_observer: hears of the smoke tests, in place of ``observer``.
+    :param smoke_observer: is notified of the smoke tests, instead of ``observer``.
     :raises UsageError: for paths, options or connection settings that make no sense.
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
-    :raises ConflictError: if the plan is not the saved one, or another apply is under way.
+    :raises ConflictError: if the plan is not the saved one, or another apply is running.
     :raises KestraError: if the server cannot be read, or the intent cannot be recorded. Failed
         writes are outcomes, not exceptions.
     """
@@ -137,7 +137,7 @@ def apply(
         reviewed = saved is not None or bool(options.expect_digest)
         met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
         if reviewed and met:
-            # Somebody created the flow since: what has moved says more than that it is theirs.
+            # The flow was created since: the list of changes is more helpful than its owner.
             _same_plan(planned, saved, options.expect_digest)
         if planned.exit_code(detailed=False) is not ExitCode.OK:
             return ApplyResult(planned)

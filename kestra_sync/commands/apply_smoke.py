@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class SmokeAfter:
     """The smoke tests of one apply.
 
-    :param observer: hears of the tests; the one that hears of the writes has heard it all then.
+    :param observer: is notified of the tests; the observer of the writes is done by then.
     :raises UsageError: for a path that does not exist.
     """
 

@@ -175,7 +175,7 @@ class _SecondLook:
     :param flows: those to be compared once more.
     :param live: everything that the server holds, the flows that were read again with revision.
     :param bases: what we applied last, and what runs of ours that were killed meant to write.
-    :param base_sources: the texts of ``bases`` for flows that somebody edited.
+    :param base_sources: the texts of ``bases`` for flows that were edited on the server.
     :param others: the other inventories of the tenant, if they were read.
     """
 
@@ -201,8 +201,8 @@ def _begin_second_look(
     :param ownership: ``None`` if it does not matter whose the flows are.
     :raises KestraError: if the server cannot be read.
     """
-    # What is dropped from the record is nobody's, and what is missing is reported as deleted by
-    # somebody: be sure that it is not there.
+    # What is dropped from the record has no owner any more, and what is missing is reported as
+    # deleted: make sure that it does not exist.
     gone = [each.flow_id for each in changes if each.reason.traits.gone]
     found = flows_read.still_there(client, gone, parallelism=parallelism)
     others = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:
     """A client for the server of ``connection``; nothing is sent yet.
 
-    :param parallelism: how many requests may be under way at once.
+    :param parallelism: maximum number of concurrent requests.
 
     :raises UsageError: without a URL, or with credentials that make no sense.
     """

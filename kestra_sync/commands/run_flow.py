@@ -30,11 +30,11 @@ GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
 
 @dataclass(frozen=True)
 class Listener:
-    """Whoever wants to know how the execution goes on. Called from several threads.
+    """Is notified of the progress of an execution. Called from several threads.
 
     :param started: it has been started, with its page in the UI.
     :param changed: it has changed: ``RUNNING, task load``.
-    :param logged: it has logged something; ``None`` if nobody wants to know.
+    :param logged: it has logged something; ``None`` if not needed.
     """
 
     started: Callable[[Execution, str], None] = lambda _execution, _url: None
@@ -60,7 +60,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 if it ended well, or if nobody waited for that; else 1."""
+        """0 if it succeeded, or if it was not waited for; else 1."""
         if not self.waited or self.execution.state in GOOD_STATES:
             return ExitCode.OK
         return ExitCode.FAILURE
@@ -102,7 +102,7 @@ def run_flow(
     *,
     waits: bool = True,
     timeout: str | None = None,
-    hears: Listener | None = None,
+    listener: Listener | None = None,
 ) -> RunResult:
     """Start a flow, and wait for its end unless ``waits`` is false.
 
@@ -111,16 +111,16 @@ def run_flow(
     :raises KestraError: it could not be started, or the server cannot be reached.
     """
     seconds = _seconds(timeout)
-    hears = hears or Listener()
+    listener = listener or Listener()
     with connect(settings.connection, settings.parallelism) as client:
         client.server_info()  # one that is too old is refused before anything is started
         masker = Masker(_looked_at(client, order))
         started = start(client, order)
         url = page_of(client, started)
-        hears.started(started, url)
+        listener.started(started, url)
         if not waits:
             return RunResult(started, url, masker, waited=False)
-        ended = _follow(client, started, seconds, hears, masker)
+        ended = _follow(client, started, seconds, listener, masker)
         ran = RunResult(ended, url, masker, waited=True)
         return ran if ended.state in GOOD_STATES else _explained(client, ran)
 
@@ -144,8 +144,8 @@ def _looked_at(client: KestraClient, order: ExecutionRequest) -> tuple[str, ...]
     try:
         subject = look_at(client, order.flow, order.inputs, order.revision)
     except KestraError as error:
-        # Whoever may run a flow may not be allowed to read it. What is wrong with it, starting
-        # it will tell.
+        # An account that can run a flow may not be allowed to read it. Starting it reports any
+        # errors.
         LOG.debug("reading %s: %s", order.flow, error)
         return ()
     for name, words in unknown_inputs(order.inputs, subject.inputs):
@@ -157,26 +157,26 @@ def _follow(
     client: KestraClient,
     started: Execution,
     seconds: float | None,
-    hears: Listener,
+    listener: Listener,
     masker: Masker,
 ) -> Execution:
     from kestra_sync.executions.culprit import in_short
 
-    listener: threading.Thread | None = None
+    thread: threading.Thread | None = None
 
     def changed(execution: Execution) -> None:
-        nonlocal listener
-        hears.changed(in_short(execution))
+        nonlocal thread
+        listener.changed(in_short(execution))
         # The log of an execution that the server cannot find yet would be none.
-        if listener is None and hears.logged is not None:
-            listener = threading.Thread(
-                target=_listen, args=(client, execution.id, hears.logged, masker), daemon=True
+        if thread is None and listener.logged is not None:
+            thread = threading.Thread(
+                target=_listen, args=(client, execution.id, listener.logged, masker), daemon=True
             )
-            listener.start()
+            thread.start()
 
     ended = wait(client, started, timeout=seconds, on_change=changed)
-    if listener is not None and ended.is_final:
-        listener.join(10.0)
+    if thread is not None and ended.is_final:
+        thread.join(10.0)
     return ended
 
 

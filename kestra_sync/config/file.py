@@ -26,7 +26,7 @@ MAX_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, eq=False)
 class ConfigFile:
-    """A configuration without errors, as it stands in its file.
+    """A configuration without errors, as written in its file.
 
     :param path: as the user would write it, with ``/``.
     """

@@ -47,7 +47,7 @@ def settings_from_config(
 
     :param config: the file, with its environment laid over it; ``None`` if there is none.
     :param environ: what the environment says of the connection, the ``.env`` file included: it
-        goes before the file, and the client reads it by itself.
+        takes precedence over the file, and the client reads it itself.
     :param others: more fields of :class:`Settings` that no file can set.
     :raises UsageError: a name without a scope.
     """

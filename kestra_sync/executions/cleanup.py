@@ -85,7 +85,7 @@ def remove(
     :param restless: whether the server may still be busy with an execution that is over, because
         it was killed or has tasks that run after its end. Whatever then comes in brings an
         execution back that was deleted too early.
-    :param hurried: somebody waits for the run to end: wait less.
+    :param hurried: the run should end: wait less.
     """
     found = {execution.id: execution}
     if restless:

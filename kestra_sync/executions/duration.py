@@ -12,7 +12,7 @@ _PART = re.compile(r"([0-9]+)([hms])")
 def parse_duration(text: str) -> float:
     """Seconds; units are ``h``, ``m`` and ``s``.
 
-    :raises ValueError: the text is no duration, or it is zero.
+    :raises ValueError: the text is not a duration, or it is zero.
     """
     if not _WHOLE.match(text):
         raise ValueError(f"not a duration: {text}")
@@ -36,7 +36,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_limit(seconds: float) -> str:
-    """The same for what somebody has written down: ``4 s``, not ``4.0 s``."""
+    """The same for a duration from a file: ``4 s``, not ``4.0 s``."""
     return f"{seconds:g} s" if seconds < 60 else format_duration(seconds)
 
 

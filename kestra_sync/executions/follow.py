@@ -62,7 +62,7 @@ def follow_to_end(
 
     :param stop: when set, do not go on waiting.
     :raises StillRunning: the deadline has passed, or ``stop`` is set.
-    :raises NotFound: the execution has been deleted by somebody.
+    :raises NotFound: the execution was deleted.
     :raises KestraError: these credentials may not read executions.
     """
     last = started

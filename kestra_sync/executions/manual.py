@@ -65,7 +65,7 @@ def wait(
     """The execution in its final state, with its outputs, or as it is after ``timeout`` seconds:
     it goes on then.
 
-    :raises NotFound: somebody has deleted it.
+    :raises NotFound: it was deleted.
     :raises KestraError: these credentials may not read executions.
     """
     deadline = float("inf") if timeout is None else CLOCK.now() + timeout

@@ -3,7 +3,7 @@
 ``format`` is the version that wrote it, ``min_reader`` the oldest that understands it. A member
 that every reader may ignore raises neither, such as the nonce. Kestra's KV store drops members that
 are ``null``, so absent and ``null`` mean the same. Resources of kinds that this version does not
-know are kept as they are. What a record holds was stored by whoever may write to the KV store, so
+know are kept as they are. Anyone with write access to the KV store may have stored a record, so
 each member is checked where it is read.
 """
 
@@ -85,7 +85,7 @@ _LOOK = "check the key in Kestra's KV store; deleting it loses ownership, not fl
 
 
 def _check_sound(value: Any) -> None:
-    """Refuse what JSON can say and nobody can store again or print.
+    """Refuse values that JSON can express but that cannot be stored again or printed.
 
     :raises ValueError: numbers that are not finite, half a surrogate pair, or absurd nesting.
     """

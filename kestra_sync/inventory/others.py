@@ -1,4 +1,4 @@
-"""The other inventories of the tenant: which flows are somebody else's."""
+"""The other inventories of the tenant: which flows belong to others."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def read_others(
 
     The list of keys is only believed if it has the keys that are known to be there: our own
     record's, and that of ``witness``. An empty or cut answer would make the flows of others look
-    like nobody's. A neighbour that was there when our record was written and is not listed is
-    asked for by its key.
+    unowned. A neighbour that was there when our record was written and is not listed is asked for
+    by its key.
 
     :param at: where our inventory is, or will be.
     :param ours: our inventory; ``None`` if there is none yet.

@@ -127,7 +127,7 @@ def find_inventory(
     """Our inventory, wherever in the tenant it is.
 
     It is looked for by name, environment and repository, as the first namespace of the scope,
-    where it is kept unless the configuration says otherwise, is not the same for ever.
+    where it is kept unless the configuration says otherwise, may change.
 
     :param repository: ours; ``""`` if it cannot be told.
     :raises InventoryError: it cannot be used, or there are two of them.

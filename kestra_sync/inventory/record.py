@@ -100,7 +100,7 @@ class Inventory:
 
     @property
     def version(self) -> tuple[int, str]:
-        """Differs between any two writes of the record, whoever made them."""
+        """Differs between any two writes of the record, by any run."""
         return self.generation, self.nonce
 
     def bases(self) -> dict[FlowId, Base]:

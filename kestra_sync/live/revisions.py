@@ -37,10 +37,10 @@ def with_revisions(
     """The same flows with the revision that the export does not tell.
 
     A few are read again one by one, which brings their newest source along. Of many, those that
-    still have the source that we recorded have the revision that we recorded with it: if somebody
-    changed one and put it back, its number is higher by now, which whoever writes it will see. The
-    others are looked up in the search, and keep the source that was exported; so is the rest of a
-    few, if the server turns out to be slow at single reads. Flows that are gone are left out.
+    still have the source that we recorded have the revision that we recorded with it: if one was
+    changed and changed back, its number is higher by now, which the writer will see. The others are
+    looked up in the search, and keep the source that was exported; so is the rest of a few, if the
+    server turns out to be slow at single reads. Flows that are gone are left out.
 
     :param beside: all that the server holds, if that is known.
     :param bases: what we applied last.
@@ -140,8 +140,9 @@ def base_sources(
     """The texts behind ``bases``, as far as the server still has them.
 
     A recorded revision counts only if its source still has the recorded hash: revisions can be
-    deleted, and a restored server numbers anew. Where it does not, or none is recorded (a flow
-    that was adopted, or written by a run that was killed), the hash is looked for in all of them.
+    deleted, and a restored server restarts the numbering. Where it does not, or none is recorded (a
+    flow that was adopted, or written by a run that was killed), the hash is looked for in all of
+    them.
     """
 
     def read(item: tuple[FlowId, Base]) -> tuple[FlowId, bytes] | None:

@@ -21,7 +21,7 @@ def build_changes(
     """One change for each flow that any of the three sides knows, sorted by flow.
 
     :param live: all live flows of the scope; those about to change with their revision.
-    :param base_sources: texts we applied last, for flows that somebody changed since.
+    :param base_sources: texts we applied last, for flows that were changed since.
     """
     texts = base_sources or {}
     changes = []

@@ -26,9 +26,9 @@ class Rules:
     """The settings that bear on the comparison.
 
     :param tracked: there is an inventory; without one nothing is ever "not ours yet".
-    :param prune_all: ``prune: scope`` – what Git does not have goes, whoever made it.
+    :param prune_all: ``prune: scope`` – delete what Git does not have, regardless of its origin.
     :param prune_owned: ``prune: owned`` (or ``scope``) – what we deployed and Git dropped goes.
-    :param re_enable: switch flows back on that somebody switched off on the server.
+    :param re_enable: re-enable flows that were disabled on the server.
     """
 
     tracked: bool = True
@@ -131,5 +131,5 @@ def _not_in_git(
 
 
 def _never_ours(live: Live, base: Base) -> bool:
-    """We only meant to create it, and what is there is somebody else's."""
+    """We only meant to create it, and the existing flow belongs to someone else."""
     return base.only_intended and live.sha256 not in base.live_hashes

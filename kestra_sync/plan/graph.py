@@ -35,7 +35,7 @@ class Node:
     """One flow.
 
     :param place: ``COMPUTED`` if its name is only known at run time (``{{ … }}``).
-    :param path: the file it stands in.
+    :param path: the file that contains it.
     :param mark: what the plan does to it; ``None`` for nothing.
     """
 

@@ -25,8 +25,8 @@ class Limit:
     """How many flows of how many one run may change.
 
     :param value: a share in percent, or a number of flows.
-    :param default: nobody wrote it. A share of a few flows says little, so it counts from ten
-        flows on; one that was written counts however many there are.
+    :param default: it was not configured. A share of a few flows says little, so it applies from
+        ten flows on; a configured one applies however many there are.
     """
 
     value: float
@@ -73,7 +73,7 @@ class GuardInput:
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.
     :param prune_scope: whatever the scope holds beside Git is deleted.
-    :param silent_paths: tells whether a recorded path still exists and yields no flow any more.
+    :param silent_paths: tells whether a recorded path still exists but no longer contains the flow.
     :param not_here: tells where Git may still hold a flow that the working tree lacks, by the flow
         and the path it came from.
     :param owners: flows of other inventories, and their names.

@@ -1,7 +1,7 @@
 """A plan as a file: what was reviewed is what is applied, or nothing is.
 
-It holds names, hashes and revisions but no sources, so no secrets; an apply makes the plan anew
-from the files and the server and refuses if it is not the same one.
+It holds names, hashes and revisions but no sources, so no secrets; an apply creates a new plan from
+the files and the server and refuses if it is not the same one.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def save(saved: SavedPlan, path: str) -> None:
 def load_saved(path: str) -> SavedPlan:
     """Read the file.
 
-    :raises UsageError: it cannot be read, or is no plan.
+    :raises UsageError: it cannot be read, or is not a plan.
     :raises ConflictError: another version of the format, or the content is not what was saved.
     """
     try:
@@ -146,7 +146,7 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 
 
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
-    """What moved between the two plans, a line each; empty if they are the same."""
+    """What changed between the two plans, one line per change; empty if they are equal."""
     found = [
         f"{name} was {saved.content.get(name)}, now {fresh.content.get(name)}"
         for name in ("target", "scope", "partial", "record")

@@ -69,7 +69,7 @@ def _plain(value: Any) -> Any:
 
 
 def _reordered(old: Any, new: Any, path: list[str]) -> Iterator[dict[str, Any]]:
-    """Lists whose common items stand in another order: equal as mappings, yet a change."""
+    """Lists whose common items are in a different order: equal as mappings, yet a change."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return
     common = [key for key in old if key in new]

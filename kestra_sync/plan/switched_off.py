@@ -1,4 +1,4 @@
-"""Telling a flow that somebody switched off on the server from one that somebody edited.
+"""Distinguishes a flow that was disabled on the server from one that was edited.
 
 Kestra's UI switches a flow off by rewriting its source: it appends ``disabled: true``, or
 rewrites an existing top-level ``disabled`` line in place and eats blank lines beside it
@@ -32,8 +32,8 @@ def says_disabled(source: bytes) -> bool:
 def switched_off(live: bytes, ours: bytes) -> bool:
     """Whether ``live`` is ``ours`` with nothing done to it but switching it off.
 
-    Git must say nothing of ``disabled``: where it says ``disabled: false`` in so many words, the
-    server's ``true`` is drift. Blank lines count everywhere but beside that line, and at the end.
+    Git must say nothing of ``disabled``: where it explicitly says ``disabled: false``, the server's
+    ``true`` is drift. Blank lines count everywhere but beside that line, and at the end.
     """
     if disabled_in(live) is not True or says_disabled(ours):
         return False

@@ -82,7 +82,8 @@ class Emitter:
         return " " + (self._literal(value, inner) or self.flow(value))
 
     def _literal(self, text: Any, indent: int) -> str | None:
-        """``|`` and lines; ``None`` for what is no text of lines, or would not come back as is."""
+        """``|`` and lines; ``None`` for values that are not multi-line text, or would not be read
+        back unchanged."""
         if not (self.literals and isinstance(text, str) and "\n" in text):
             return None
         lines = (text.removesuffix("\n")).split("\n")

@@ -99,6 +99,6 @@ def as_text(value: Any) -> str | None:
 
 
 def position_at(place: int) -> Position:
-    """The position that a place, one number for line and column, stands for."""
+    """The position of a place (one number for line and column)."""
     line, column = divmod(place, PLACE_LINE)
     return Position(line + 1, column + 1)

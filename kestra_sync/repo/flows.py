@@ -110,7 +110,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
         return Skipped(document.path, document.first_line, missing_keys(missing))
     flow_id = parsed.flow_id
     if parsed.doubled & {"id", "namespace"}:
-        # Kestra would take the last one, and whoever reads the file perhaps the first.
+        # Kestra would use the last one, but a reader of the file perhaps the first.
         return tuple(diagnostic(document, problem, flow_id) for problem in parsed.duplicates)
     if flow_id is not None:
         return (

@@ -140,7 +140,7 @@ def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | Undecid
 
 
 def missing_keys(keys: list[str]) -> str:
-    """Why a document without these keys is no flow."""
+    """Why a document without these keys is not a flow."""
     return f"no {' and no '.join(f'`{key}`' for key in keys)}"
 
 

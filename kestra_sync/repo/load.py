@@ -25,7 +25,7 @@ def load(
     """Everything below ``paths``.
 
     :param ignore: more ignore patterns, relative to ``base``.
-    :param strict: a document that is no flow is an error.
+    :param strict: a document that is not a flow is an error.
     :param base: the directory of the configuration; by default the working directory.
     :raises UsageError: for a path that does not exist.
     :raises RefusedError: for one that does not exist here, but does in Git.

@@ -240,7 +240,7 @@ class _Search:
 
 
 def _cause(entry: Entry, *, failed: bool) -> Cause | None:
-    """Why the entry may be missing other than because somebody deleted it."""
+    """Why the entry may be missing other than by deletion."""
     if entry.skip:
         return Cause.SPARSE
     if failed:

@@ -122,7 +122,7 @@ class _Builder:
         while (event := next_event()) is not None:
             kind = type(event)
             if second is not None and kind is not kinds.DocumentEndEvent:
-                # Nothing behind a closing marker is no document.
+                # Nothing after a closing marker is not a document.
                 if kind is not scalar or event.value.strip("\ufeff") or event.style or event.tag:
                     raise _StopParsing(Finding("yaml-syntax", second, "a second document"))
                 second = None

@@ -201,10 +201,10 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         return ScannerError("while scanning a tag", start_mark, problem, self.reader.get_mark())
 
     def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> Any:
-        """What stands between white space in a quoted scalar."""
+        """The text between white space in a quoted scalar."""
         try:
             return super().scan_flow_scalar_non_spaces(double, start_mark)
-        except (ValueError, OverflowError):  # \U with a number that is no character
+        except (ValueError, OverflowError):  # \U with a number that is not a character
             raise ScannerError(
                 "while scanning a double-quoted scalar",
                 start_mark,

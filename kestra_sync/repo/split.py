@@ -54,7 +54,7 @@ def split(path: str, data: bytes) -> tuple[Document, ...]:
 def _segments(data: bytes) -> list[_Segment]:
     found = []
     start = 0
-    prologue = True  # before a "---", directives are no content
+    prologue = True  # before a "---", directives are not content
     for marker in _MARKER.finditer(data):
         found.append(_segment(data, start, marker.start(), prologue))
         explicit = marker[1] == b"---"

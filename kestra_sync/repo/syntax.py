@@ -38,7 +38,7 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
 
 
 def syntax_problem(error: Any, text: str) -> Finding:
-    """The problem that ``error``, raised by ruamel.yaml for ``text``, stands for."""
+    """The problem for ``error``, raised by ruamel.yaml for ``text``."""
     problem, context = str(error.problem or ""), str(error.context or "")
     mark = error.problem_mark or error.context_mark
     message = re.sub(r"\s+", " ", problem)

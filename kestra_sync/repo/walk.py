@@ -1,8 +1,8 @@
 """Which files a run looks at: the YAML files below the given paths, in a stable order.
 
-Hidden files and folders, smoke specifications and the configuration are no flows and are left
-out, as is what ``.kestraignore`` files (the rules of ``.gitignore``) and the configuration name.
-A path that the user names is loaded even if it is ignored: explicit wins.
+Hidden files and folders, smoke specifications and the configuration are not flows and are skipped,
+as is what ``.kestraignore`` files (the rules of ``.gitignore``) and the configuration name. A path
+that the user names is loaded even if it is ignored: explicit wins.
 """
 
 from __future__ import annotations

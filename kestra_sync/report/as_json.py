@@ -83,7 +83,7 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
 
 
 def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
-    """One change. Sources stand for themselves by their hashes; diffs are whole."""
+    """One change. Sources are represented by their hashes; diffs are complete."""
     from kestra_sync.plan.diffs import diff_of
 
     document = change.desired.flow.document if change.desired else None

@@ -48,7 +48,7 @@ def dump(document: Mapping[str, Any]) -> str:
     """The text of a result, with a newline at its end.
 
     Plain ASCII: it survives any terminal and encoding, and holds no escape sequences, nor what
-    GitHub's runner would take for a command (``##[…]`` stands in a string, if at all).
+    GitHub's runner would take for a command (``##[…]`` can only occur in a string).
     """
     text = json.dumps(document, indent=2, ensure_ascii=True, default=str)
     return text.replace("##[", "#\\u0023[") + "\n"

@@ -10,7 +10,7 @@ from kestra_sync.report.report import Report
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
-#: The rules of findings that are no diagnostics, and what they mean.
+#: The rules of findings that are not diagnostics, and what they mean.
 RULES = {
     "drift": "The flow was edited on the server",
     "apply-failed": "The flow could not be written",

@@ -57,7 +57,7 @@ def svg(
 ) -> str:
     """The drawing, with a newline at its end.
 
-    :param standalone: with its own style; else it takes that of the page it stands in.
+    :param standalone: with its own style; else it uses that of the surrounding page.
     :param address: the place in the page that a flow leads to; ``None`` for none.
     """
     return "".join(f"{each}\n" for each in _lines(graph, standalone, address))

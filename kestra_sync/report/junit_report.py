@@ -53,7 +53,7 @@ def _cases(report: Report) -> Iterator[Case]:
 
 
 def _flows(report: Report) -> Iterator[Case]:
-    """What Git holds or held, then the files that are no flows."""
+    """The flows that are or were in Git, then the files that are not flows."""
     drifted = {each.flow_id: each for each in report.drifted or ()}
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
     said: dict[str, list[Diagnostic]] = defaultdict(list)

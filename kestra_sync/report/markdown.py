@@ -20,7 +20,7 @@ from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
 from kestra_sync.report.wording import is_alert, is_conflict, note, plural, sign, summary
 
-#: More flows make a drawing that nobody can read in a comment.
+#: With more flows, the graph is not readable in a comment.
 GRAPH_LIMIT = 50
 #: Lines of one flow's diff; the other formats have all of it.
 _DIFF_LINES = 400
@@ -235,7 +235,7 @@ def _diff_lines(diff: Diff) -> list[str]:
 
 
 def _problems(report: Report) -> Table:
-    # Refusals stand above the table already, drift in it, and failed tests below.
+    # Refusals are already above the table, drift is in it, and failed tests are below.
     ruled_out = {"drift", "smoke", *(each.rule for each in report.refusals)}
     rows = []
     for each in findings(report):

@@ -1,7 +1,7 @@
 """Makes untrusted text harmless in Markdown, as GitHub and GitLab render it.
 
 Names, paths and messages come from flows and servers. None of it may become markup, a link, a
-mention, a reference to an issue, a quick action or a workflow command. So it stands in ``<code>``
+mention, a reference to an issue, a quick action or a workflow command. So it is put in ``<code>``,
 or in prose with each special character as an entity, or in a code block whose fence is longer than
 any in it; and no line begins with it.
 """
@@ -25,7 +25,7 @@ _IN_PROSE = re.compile(
     rf"{_ADDRESSES}|(?P<sign>[#!~$%&])(?=\w)|(?P<issue>\bGH-)(?=\d)", re.IGNORECASE
 )
 _GAP = "\u200b"
-#: No message needs more, and whoever wants a comment flooded does not get it.
+#: No message needs more; prevents flooding a comment.
 _LONGEST = 2000
 _RUN = re.compile(r"`+")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]+")

@@ -91,7 +91,7 @@ def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line
 
 
 def _edited_on_the_server(change: Change) -> Iterator[Line]:
-    """The other side of a conflict: what somebody would lose."""
+    """The other side of a conflict: the edit that would be lost."""
     if is_conflict(change) and change.base is not None and change.before is not None:
         pad = " " * 6
         yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))

@@ -26,7 +26,7 @@ def validate_lines(
 
 
 def skipped_lines(repository: Repository) -> Iterator[Line]:
-    """What was read and is no flow: never in silence."""
+    """What was read but is not a flow: always reported."""
     for each in repository.skipped:
         place = each.path if each.first_line == 1 else f"{each.path}:{each.first_line}"
         yield line(Span(f"skipped {place}: {each.reason}", Style.DIM))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kestra_sync.model import Action, Change, Plan, Reason
 from kestra_sync.reasons import Alert
 
-#: The sign before a change; beside these ``!`` for what somebody else did on the server, and ``x``
+#: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
 #: for a flow whose file has errors.
 _SIGNS = {
     Action.CREATE: "+",
@@ -24,7 +24,7 @@ def sign(change: Change) -> str:
 
 
 def is_alert(change: Change) -> bool:
-    """Whether somebody else changed the flow on the server."""
+    """Whether the flow was changed on the server."""
     return change.reason.traits.alert is not None
 
 
@@ -56,7 +56,7 @@ def plural(number: int, singular: str, many: str | None = None) -> str:
 
 
 def folders(source: str) -> str:
-    """Paths as people write them: with a slash after what is no file, ``flows/``."""
+    """Paths as people write them: with a slash after directories, ``flows/``."""
     paths = source.split(", ")
     return ", ".join(
         path if path.endswith(("/", ".yaml", ".yml", "\\")) or not path else f"{path}/"
@@ -87,7 +87,7 @@ def _recording(plan: Plan) -> list[str]:
 def question(plan: Plan) -> str:
     """``Apply 4 changes (3 to update, 1 to delete) to URL (tenant main, environment prod)?``
 
-    All of what somebody has to know who says yes: what happens, and where.
+    All that is needed to confirm: what happens, and where.
     """
     environment = f", environment {plan.target.environment}" if plan.target.environment else ""
     parts = [*_writes(plan), *_recording(plan)]

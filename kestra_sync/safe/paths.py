@@ -193,7 +193,7 @@ def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
     """
     check_writable(path, parents=parents)
     target = _target(path)
-    # A lone surrogate comes from a server or a file name, and is no reason to write nothing.
+    # A lone surrogate comes from a server or a file name; write the rest anyway.
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     if _is_other(target):
         _write_in_place(target, content)

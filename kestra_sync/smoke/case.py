@@ -32,7 +32,7 @@ COMMIT_LABEL = "kestra-sync.commit"
 TEST_KIND = "TEST"
 _START_WITHIN = 30.0
 
-#: Seconds that a killed execution may take to end once somebody wants the run to end.
+#: Seconds that a killed execution may take to end once the run should end.
 HURRIED_KILL = 2.0
 
 _AT_TIMEOUT = {
@@ -44,9 +44,9 @@ _AT_TIMEOUT = {
 
 @dataclass(frozen=True)
 class Watch:
-    """Who hears of a test while it runs.
+    """The listeners of a test while it runs.
 
-    :param started: an execution has been started; from now on somebody must end it.
+    :param started: an execution was started; from now on it has to be ended.
     :param changed: it has changed: ``RUNNING, task load``.
     :param stop: set when tests are to end early.
     """
@@ -195,7 +195,7 @@ class _Test:
 
     @property
     def _hurried(self) -> bool:
-        """Whether somebody waits for the run to end."""
+        """Whether the run should end."""
         return self.watch.stop.is_set()
 
     @property

@@ -17,7 +17,7 @@ def find_spec_files(
 ) -> list[str]:
     """The files with smoke tests for what ``paths`` name, sorted, as the user would write them.
 
-    A directory stands for all below it, a flow file for the tests of the same name beside it.
+    A directory means everything in it, a flow file the tests of the same name next to it.
     What is ignored as a flow is ignored here too. Symbolic links are not followed.
 
     :param base: the directory of the configuration, to which ``ignore`` is relative.

@@ -9,7 +9,7 @@ from kestra_sync.smoke.spec import SmokeSpec
 
 
 class SmokeObserver(Observer):
-    """An observer that hears of every change of an execution, too. This one keeps silent.
+    """An observer that is also notified of every change of an execution. This one does nothing.
 
     ``index`` is the number of the test in its run. Methods are called from several threads.
     """
@@ -47,7 +47,7 @@ class _Plain(SmokeObserver):
 
 
 def smoke_observer(observer: Observer) -> SmokeObserver:
-    """``observer``, able to hear of smoke tests."""
+    """``observer``, with the methods for smoke tests."""
     return observer if isinstance(observer, SmokeObserver) else _Plain(observer)
 
 

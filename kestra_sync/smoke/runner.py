@@ -34,12 +34,12 @@ def run_smoke(
 ) -> SmokeResult:
     """Run the tests that are due.
 
-    On ``^C`` no further test begins; those under way are killed and their executions deleted, and
+    On ``^C`` no further test starts; running ones are killed and their executions deleted, and
     the result says ``interrupted``. A second ``^C`` gives up on that, too.
 
     :param written: the flows that this apply has written, with their new revisions where they are
         known; ``None`` runs all tests.
-    :param stop: the same as ``^C``, when it is set, for whoever has other plans for the signal.
+    :param stop: the same as ``^C``, when it is set, for callers that handle the signal differently.
     :param calls: which flows each flow calls (see :func:`kestra_sync.smoke.selection.calls_from`).
     """
     run = _Run(
@@ -96,7 +96,7 @@ class _Run:
     threads: list[tuple[threading.Thread, threading.Event]] = field(default_factory=list)
 
     def work(self) -> bool:
-        """Start the threads and wait for them; whether somebody wanted the run to end."""
+        """Start the threads and wait for them; whether the run should end."""
         told = False
         give_up = math.inf
         try:
@@ -199,5 +199,5 @@ class _Run:
         try:
             self.server.executions.kill(execution.id)
         except Exception as error:
-            # Its own thread tries again, and says what came of it.
+            # Its own thread tries again and reports the result.
             LOG.debug("killing %s: %s", execution.id, error)

@@ -85,7 +85,7 @@ def _new_run_id() -> str:
 class SmokeSettings:
     """Everything that is not in the tests themselves.
 
-    :param parallelism: how many executions are under way at once.
+    :param parallelism: maximum number of concurrent executions.
     :param keep: instead of what each test says.
     :param commit: becomes the label ``kestra-sync.commit``.
     :param run_id: becomes the label ``kestra-sync.run``, the same for all executions of a run.

@@ -93,7 +93,7 @@ def specs_of(section: Section, files: InputFiles = InputFiles()) -> Loaded:  # n
 
 
 def _tests(place: _Place, value: Any) -> Loaded:
-    """One mapping, or a list of them. Nothing at all is no test."""
+    """One mapping, or a list of them. An empty file has no tests."""
     if value is None:
         return Loaded()
     tests = list(enumerate(value)) if isinstance(value, list) else [((), value)]

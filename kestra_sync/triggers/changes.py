@@ -27,8 +27,8 @@ class TriggerAction(StrEnum):
 class Effect(StrEnum):
     """What Kestra does with the run-time state of a trigger; stable in the JSON.
 
-    Run-time state is what the source does not say: whether somebody disabled the trigger on the
-    server, and when it fires next.
+    Run-time state is what the source does not say: whether the trigger was disabled on the server,
+    and when it fires next.
     """
 
     STAYS_OFF = "stays-off"
@@ -59,7 +59,7 @@ class TriggerChange:
     :param after: as the server will have it; ``None`` for one that is removed.
     :param properties: the top-level properties that differ, without ``id``.
     :param dates: when it fires next once it is deployed, in its own time zone; at most three.
-    :param off: somebody disabled it on the server; ``None`` if that is not known.
+    :param off: it was disabled on the server; ``None`` if unknown.
     :param effect: what Kestra does with its run-time state, where there is something to say.
     """
 

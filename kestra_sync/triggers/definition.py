@@ -102,6 +102,7 @@ def triggers_of(value: Any) -> dict[str, Trigger]:
 
 
 def webhook_url(server: str, tenant: str, flow_id: FlowId) -> str:
-    """The address of a webhook trigger, its key masked: whoever has the key can start the flow."""
+    """The address of a webhook trigger, its key masked, because the key is enough to start the
+    flow."""
     path = f"/api/v1/{tenant}/executions/webhook/{flow_id.namespace}/{flow_id.id}"
     return f"{server.rstrip('/')}{path}/***"

@@ -67,7 +67,7 @@ def template_problem(template: str) -> str | None:
 
 
 def expand(template: str, flow_id: FlowId) -> str:
-    """The path that ``template`` stands for, its ``*`` left as they are."""
+    """The path that ``template`` expands to, its ``*`` left as they are."""
     return _TOKEN.sub(lambda found: _value(found[0], flow_id), template)
 
 
@@ -80,7 +80,7 @@ def _value(token: str, flow_id: FlowId) -> str:
 
 
 def _matches(template: str, flow_id: FlowId, path: str) -> bool:
-    """Whether ``path`` is what the template stands for; ``*`` is anything but a ``/``."""
+    """Whether ``path`` matches the template; ``*`` matches anything but a ``/``."""
     pattern, end = "", 0
     for found in _TOKEN.finditer(template):
         pattern += re.escape(template[end : found.start()])

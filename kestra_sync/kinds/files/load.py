@@ -41,8 +41,8 @@ class FilesFolder:
     """A folder of namespace files, as the configuration names it.
 
     :param path: as the user would write it in the working directory; one part of it may be ``*``.
-    :param namespace: ``*`` takes the name of the folder: the one that ``*`` stands for in
-        ``path``, else each folder below it.
+    :param namespace: ``*`` takes the name of the folder: the one that ``*`` matches in ``path``,
+        else each folder below it.
     :param ignore: patterns as in ``.gitignore``, relative to the folder.
     """
 
@@ -97,7 +97,7 @@ class _Found:
 
 
 def _roots(folder: FilesFolder, found: _Found) -> Iterator[tuple[str, str]]:
-    """The folders that ``folder`` stands for, each with its namespace."""
+    """The folders that match ``folder``, each with its namespace."""
     parts = folder.path.split("/")
     if ANY in parts:
         at = parts.index(ANY)

@@ -82,7 +82,7 @@ class Reread:
     """Flows that were read again.
 
     :param flows: with their revision; those that are gone are not in it.
-    :param base_sources: the texts that we applied last, of those that somebody edited since.
+    :param base_sources: the texts that we applied last, of those that were edited since.
     """
 
     flows: Mapping[FlowId, Live] = field(default_factory=dict)

@@ -176,7 +176,7 @@ def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
 
 
 def _times(ttl: int | None) -> Sequence[int | None]:
-    """The times to live that a measured one may stand for, itself first and last."""
+    """The times to live that a measured one may mean, itself first and last."""
     if ttl is None:
         return (None,)
     near = [ttl + step for step in range(-_CLOCK, _CLOCK + 1) if step and ttl + step > 0]
