@@ -89,6 +89,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
     assert "kestra_sync/py.typed" in wanted
     assert any(name.startswith("kestra_sync/schemas/") for name in wanted)
     assert wanted <= names
+    # What init writes: all that it may need.
+    code = (package / "commands" / "forges.py").read_text(encoding="utf-8")
+    found = re.findall(r'"([\w-]+\.yml|Jenkinsfile)",\s+"', code)
+    pipelines = {f"kestra_sync/pipelines/{name}" for name in found}
+    assert len(pipelines) == 6
+    assert pipelines <= names
     version = kestra_sync.__version__
     others = {name.split("/")[0] for name in names - wanted}
     assert others <= {f"kestra_sync-{version}.dist-info", "kestra_sync"}

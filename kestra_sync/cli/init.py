@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from kestra_sync.cli.options import option, output_options, scope_options
+from kestra_sync.cli.options import (
+    connection_options,
+    option,
+    output_options,
+    scope_options,
+    settings_from,
+)
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
-from kestra_sync.report.lines import line
+from kestra_sync.report.columns import padded, width_of
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.init import InitResult
+
+_FORGES = ("github", "gitlab", "bitbucket", "azure", "jenkins", "none")
 
 
 @click.command("init")
@@ -16,25 +31,102 @@ from kestra_sync.report.lines import line
     "--name", metavar="NAME", help="Name of the inventory. Default: the name of the repository."
 )
 @scope_options
+@option(
+    "--ci",
+    type=click.Choice(_FORGES),
+    help="Also write a pipeline for this CI system. Default: the one that the repository uses.",
+)
+@option(
+    "--from-server",
+    is_flag=True,
+    help="Adopt a running server: write its flows to files and record them as deployed from here.",
+)
+@connection_options
 @output_options
 def command(
     *,
     paths: tuple[str, ...],
     name: str | None,
     namespaces: tuple[str, ...],
+    ci: str | None,
+    from_server: bool,
     output_format: str,
     color: str,
     verbose: bool,
+    **connection: Any,
 ) -> ExitCode:
-    """Write a kestra-sync.yaml for the flows in PATHS (default: flows).
+    """Write the files to begin with, for the flows in PATHS (default: flows).
 
-    With a configuration, kestra-sync keeps an inventory of applied flows on the server: it can
-    detect drift, and delete flows that were removed from Git.
+    Writes kestra-sync.yaml, with the namespace that all flows share; .kestraignore; and a pipeline
+    for the CI system that the repository uses. Overwrites nothing. With a configuration,
+    kestra-sync keeps an inventory of applied flows on the server: it can detect drift, and delete
+    flows that were removed from Git.
+
+    With --from-server, the flows of a running server are written to files first, and recorded as
+    deployed from here. Writes no flow to the server; afterwards a plan has nothing to do.
     """
-    from kestra_sync.commands.init import init
+    from kestra_sync.commands.forges import Forge
+    from kestra_sync.commands.init import adopt, init
 
     output = Output.of("init", output_format=output_format, color=color, verbose=verbose)
-    text = init(paths or ("flows",), name=name, namespaces=namespaces)
-    output.text([line("Wrote kestra-sync.yaml:"), line(), *map(line, text.splitlines())])
-    output.result(ExitCode.OK, {"path": "kestra-sync.yaml", "text": text})
-    return ExitCode.OK
+    paths = paths or ("flows",)
+    forge = Forge(ci) if ci else None
+    if not from_server:
+        written = init(paths, name=name, namespaces=namespaces, forge=forge)
+        output.text(_lines(written))
+        output.result(ExitCode.OK, _as_json(written))
+        return ExitCode.OK
+    observer = output.observer()
+    try:
+        settings = settings_from(paths=paths, namespaces=namespaces, **connection)
+        done = adopt(settings, name=name, forge=forge, observer=observer)
+    finally:
+        observer.end()
+    from kestra_sync.cli.show import show_plan
+    from kestra_sync.report.pull_text import pull_lines
+
+    if done.pulled.planned.plan is None:
+        show_plan(output, done.pulled.planned, context=2)
+    elif done.written is None:
+        output.text(pull_lines(done.pulled.flows, dry_run=False))
+    else:
+        output.text([line(f"Pulled {len(done.pulled.flows):,} flows into {paths[0]}."), BLANK])
+        output.text(_lines(done.written))
+    if done.applied is not None:
+        output.text([BLANK, *map(line, done.applied.recorded)])
+        if done.exit_code is not ExitCode.OK:
+            show_plan(output, done.applied.planned, context=2)
+    document = _as_json(done.written) if done.written else {"path": None, "text": None, "files": []}
+    output.result(done.exit_code, document)
+    return done.exit_code
+
+
+def _lines(written: InitResult) -> Iterator[Line]:
+    """The configuration in full, the other files by name."""
+    configuration, *others = written.files
+    yield line(f"Wrote {configuration.path}:")
+    yield BLANK
+    yield from map(line, configuration.text.splitlines())
+    if others:
+        yield BLANK
+    width = width_of(each.path for each in others)
+    for each in others:
+        verb = "Wrote" if each.written else "Kept "
+        why = each.purpose if each.written else "already exists"
+        yield line(f"{verb} {padded(each.path, width)}   ", Span(why, Style.DIM))
+    yield BLANK
+    for note in written.notes:
+        yield line(Span(note, Style.DIM))
+    yield line("Next: kestra-sync doctor, then kestra-sync plan")
+
+
+def _as_json(written: InitResult) -> dict[str, Any]:
+    configuration = written.files[0]
+    return {
+        "path": configuration.path,
+        "text": configuration.text,
+        "files": [
+            {"path": each.path, "purpose": each.purpose, "written": each.written}
+            for each in written.files
+        ],
+    }

@@ -1,32 +1,107 @@
-"""``init``: a configuration to begin with. Writes one file, and never over another."""
+"""``init``: the files to begin with. Never writes over one that exists.
+
+``init --from-server`` also takes the flows of a running server, and records them as deployed from
+here: afterwards a plan has nothing to do, and no flow was written.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+from kestra_sync.commands.forges import Forge, forge_of, pipelines
 from kestra_sync.config.file import NAMES
-from kestra_sync.errors import KestraSyncError, UsageError
+from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
+from kestra_sync.model import Scope
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.repo.ignore import IGNORE_FILE
 from kestra_sync.repo.load import load
-from kestra_sync.safe.paths import is_there, write
+from kestra_sync.safe.paths import is_directory, is_there, write
+from kestra_sync.settings import Settings
+from kestra_sync.version import __version__
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.apply import ApplyResult
+    from kestra_sync.commands.pull import PullResult
 
 _FILE = "kestra-sync.yaml"
+#: Kestra's own namespace, which no repository manages unless it says so.
+_KESTRAS = "system"
 
 
-def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -> str:
-    """Write ``kestra-sync.yaml`` for the flows in ``paths``; returns its text.
+@dataclass(frozen=True)
+class InitFile:
+    """A file to begin with.
+
+    :param purpose: what it is for, in a few words.
+    :param written: false if a file of that name existed: it was left alone.
+    """
+
+    path: str
+    purpose: str
+    text: str
+    written: bool = True
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """What was written.
+
+    :param files: the configuration first.
+    :param notes: what is left to do by hand, in sentences.
+    """
+
+    files: tuple[InitFile, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What ``--from-server`` did.
+
+    :param written: ``None`` if the flows could not be taken.
+    :param applied: how recording them ended; its plan has nothing left to do.
+    """
+
+    pulled: PullResult
+    written: InitResult | None = None
+    applied: ApplyResult | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the step that failed, else 0."""
+        if self.applied is not None:
+            return self.applied.exit_code
+        return self.pulled.exit_code
+
+
+def init(
+    paths: Sequence[str],
+    *,
+    name: str | None,
+    namespaces: Sequence[str],
+    forge: Forge | None = None,
+) -> InitResult:
+    """Write a configuration, ignore rules and a pipeline for the flows in ``paths``.
 
     :param name: the name of the inventory; by default that of the repository or directory.
     :param namespaces: the scope; by default the namespace that all flows share, or else
         the outermost ones.
+    :param forge: whose pipeline to write; by default that of the forge that is seen.
     :raises UsageError: there is a configuration already, or nothing tells the scope.
-    :raises KestraSyncError: the file cannot be written.
+    :raises KestraSyncError: a file cannot be written.
     """
-    there = next((each for each in NAMES if is_there(each)), None)
-    if there is not None:
-        raise UsageError(f"{there} already exists", remedy="edit it, or remove it first")
+    _check_none_exists()
+    missing = [each for each in paths if not is_there(each)]
+    if missing and not namespaces:
+        raise UsageError(
+            f"{missing[0]} does not exist, so there are no flows to derive the scope from",
+            remedy="pass --namespace, and the directory is created; or --from-server",
+        )
     scope = list(namespaces) or _outermost(
         sorted({flow.flow_id.namespace for flow in load(paths).flows})
     )
@@ -36,19 +111,95 @@ def init(paths: Sequence[str], *, name: str | None, namespaces: Sequence[str]) -
             remedy="pass --namespace",
         )
     text = _TEXT.format(
+        version=__version__,
         name=name or _default_name(),
         source=paths[0] if len(paths) == 1 else f"[{', '.join(paths)}]",
         scope=", ".join(scope),
     )
+    files = [InitFile(_FILE, "what to manage, and how", text)]
+    if not is_there(paths[0]) or is_directory(paths[0]):
+        files.append(_ignore_file(paths[0]))
+    seen = forge_of() if forge is None else forge
+    made, notes = pipelines(seen)
+    files += [InitFile(path, purpose, text) for path, purpose, text in made]
+    return InitResult(tuple(_write(each) for each in files), notes)
+
+
+def adopt(
+    settings: Settings,
+    *,
+    name: str | None,
+    forge: Forge | None = None,
+    observer: Observer = SILENT,
+) -> Adopted:
+    """Take the flows of a running server into files, and record them as deployed from here.
+
+    No flow is written: what the server has is what the files get, byte for byte.
+
+    :param settings: those of ``pull``; without a scope all namespaces but Kestra's own are taken.
+    :raises UsageError: there is a configuration already, or the server has no flows.
+    """
+    from kestra_sync.commands.apply import ApplyOptions, apply
+    from kestra_sync.commands.connect import connect
+    from kestra_sync.commands.pull import pull
+
+    _check_none_exists()
+    scope = settings.scope
+    if scope is None:
+        with connect(settings.connection, settings.parallelism) as client:
+            found = [each for each in client.flows.namespaces() if each != _KESTRAS]
+        if not found:
+            raise UsageError(
+                "the server has no flows to adopt",
+                remedy="check --url and --tenant; for an empty server, run 'kestra-sync init'",
+            )
+        scope = Scope(tuple(_outermost(sorted(found))))
+    first = [] if is_there(settings.paths[0]) else [_write(_ignore_file(settings.paths[0]))]
+    # Without a name nothing is recorded yet.
+    looking = replace(settings, scope=scope, allow_empty=True)
+    pulled = pull(looking, new=True, dry_run=False, observer=observer)
+    if pulled.exit_code is not ExitCode.OK:
+        return Adopted(pulled)
+    if not pulled.flows and not pulled.planned.repository.flows:
+        raise UsageError(
+            f"the server has no flows in {', '.join(scope.namespaces)} to adopt",
+            remedy="check --namespace, --url and --tenant",
+        )
+    name = name or _default_name()
+    written = init(settings.paths, name=name, namespaces=scope.namespaces, forge=forge)
+    made = {each.path: each for each in first}
+    written = replace(written, files=tuple(made.get(each.path, each) for each in written.files))
+    ours = replace(settings, scope=scope, name=name)
+    recording = ApplyOptions(refresh_only=True)
+    return Adopted(
+        pulled, written, apply(ours, lambda _: True, options=recording, observer=observer)
+    )
+
+
+def _check_none_exists() -> None:
+    there = next((each for each in NAMES if is_there(each)), None)
+    if there is not None:
+        raise UsageError(f"{there} already exists", remedy="edit it, or remove it first")
+
+
+def _ignore_file(folder: str) -> InitFile:
+    path = str(PurePosixPath(folder, IGNORE_FILE))
+    return InitFile(path, "files that are not deployed", _IGNORE)
+
+
+def _write(file: InitFile) -> InitFile:
+    if is_there(file.path):
+        return replace(file, written=False)
     try:
-        write(_FILE, text)
+        write(file.path, file.text, parents=True)
     except OSError as error:
-        raise KestraSyncError(f"cannot write {_FILE}: {error.strerror}") from error
-    return text
+        raise KestraSyncError(f"cannot write {file.path}: {error.strerror}") from error
+    return file
 
 
 _TEXT = """\
-# Configuration of kestra-sync. All keys: docs/configuration.md
+# yaml-language-server: $schema=https://raw.githubusercontent.com/kestra-sync/kestra-sync/v{version}/kestra_sync/schemas/config.json
+# Configuration of kestra-sync. All keys: https://kestra-sync.github.io/kestra-sync/configuration/
 version: 1
 
 # Name of the inventory, the record of applied flows on the server.
@@ -60,6 +211,14 @@ scope: [{scope}]
 
 # Delete deployed flows that were removed from Git. Other values: none, scope.
 prune: owned
+"""
+
+_IGNORE = """\
+# Files that kestra-sync leaves alone. The syntax is that of .gitignore.
+drafts/
+*.bak
+*.orig
+*~
 """
 
 

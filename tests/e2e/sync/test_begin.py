@@ -44,6 +44,37 @@ def test_init_needs_something_that_tells_the_scope(repo: Repo) -> None:
     assert repo.run("init", "--namespace", repo.namespace).code == 0
 
 
+def test_init_from_server_adopts_what_runs_there(repo: Repo) -> None:
+    """One command: files, configuration and record; no flow is written, a plan is empty."""
+    sources = {repo.flow("a"), repo.flow("b", ns=f"{repo.namespace}.below")}
+    assert repo.run("apply", "flows", "--yes").code == 0
+    repo.remove("a")
+    repo.remove("b")
+    where = ("--namespace", repo.namespace, "--name", repo.name)
+    # A file that says otherwise is not overwritten, and nothing is adopted then.
+    path = f"flows/{repo.namespace.replace('.', '/')}/a.yaml"
+    repo.write(path, repo.source("a", "mine"))
+    assert repo.run("init", "--from-server", *where).code == 5
+    assert not Path("kestra-sync.yaml").exists()
+    Path(path).unlink()
+    ran = repo.run("init", "--from-server", "--format", "json", *where)
+    assert ran.code == 0, ran.err
+    assert ran.json["path"] == "kestra-sync.yaml"
+    assert {each.read_bytes() for each in Path("flows").rglob("*.yaml")} == sources
+    assert len(repo.inventory()["resources"]) == 2
+    assert repo.run("plan", "--detailed-exitcode").code == 0
+    assert repo.revision("a") == 1
+    # Once is enough.
+    assert repo.run("init", "--from-server", *where).code == 64
+
+
+def test_init_from_server_needs_flows_there(repo: Repo) -> None:
+    ran = repo.run("init", "--from-server", "--namespace", f"{repo.namespace}.nothing")
+    assert ran.code == 64
+    assert "has no flows in" in ran.err
+    assert not Path("kestra-sync.yaml").exists()
+
+
 def test_doctor_finds_everything_in_place(repo: Repo) -> None:
     repo.config()
     repo.flow("a")

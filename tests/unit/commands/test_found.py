@@ -59,7 +59,7 @@ def test_patterns_that_match_nothing(capsys: pytest.CaptureFixture[str]) -> None
 def test_init_proposes_the_namespace_that_all_share(namespaces: list[str], scope: str) -> None:
     for number, namespace in enumerate(namespaces):
         Path(f"flows/f{number}.yaml").write_text(FLOW.format(id=f"f{number}", namespace=namespace))
-    assert f"scope: [{scope}]\n" in init(["flows"], name="x", namespaces=[])
+    assert f"scope: [{scope}]\n" in init(["flows"], name="x", namespaces=[]).files[0].text
 
 
 def test_the_bare_command_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
