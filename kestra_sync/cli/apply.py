@@ -22,10 +22,8 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.show import show_plan
 from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode
-from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.wording import question
 from kestra_sync.safe.text import visible
 
@@ -108,9 +106,7 @@ def command(
     if dry_run:
         return _dry_run(ctx)
     from kestra_sync.commands.apply import ApplyOptions, apply
-    from kestra_sync.report.apply_text import outcome_lines
-    from kestra_sync.report.collect import of_apply
-    from kestra_sync.report.smoke_text import smoke_lines
+    from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
 
     output = Output.of(
         "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -125,7 +121,7 @@ def command(
 
     def confirm(planned: PlanResult) -> bool:
         observer.end()
-        show_plan(output, planned, context=context)
+        output.show(plan_sections(planned, context=context, verbose=verbose))
         if planned.exit_code(detailed=True) is not ExitCode.CHANGES or not _asks(planned):
             return True
         return yes or refresh_only or saved_plan is not None or _ask(planned)
@@ -149,19 +145,9 @@ def command(
         observer.end()
 
     def tell() -> None:
-        if result.planned.plan is None:
-            show_plan(output, result.planned, context=context)
-        elif result.declined:
-            output.text([line("Nothing was applied.")])
-        if result.smoke is not None:
-            output.text([BLANK, *smoke_lines(result.smoke), BLANK])
-        if result.outcomes:
-            output.text(
-                outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted)
-            )
-        output.text(map(line, result.recorded))
-        for note in result.notes:
-            output.message([line(Span("warning: ", Style.WARNING), note)])
+        if result.planned.plan is None:  # there was nothing to confirm
+            output.show(plan_sections(result.planned, context=context, verbose=verbose))
+        output.show(applied_sections(result))
 
     def report() -> ExitCode:
         return output.report(

@@ -16,7 +16,6 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.show import show_plan
 from kestra_sync.errors import ExitCode
 
 
@@ -41,9 +40,7 @@ def command(
     Writes nothing. Exits with code 2 if there is drift.
     """
     from kestra_sync.commands.drift import drift
-    from kestra_sync.plan.diffs import diff_sources
     from kestra_sync.report.collect import of_drift
-    from kestra_sync.report.drift_text import drift_lines
 
     output = Output.of(
         "drift", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -54,14 +51,6 @@ def command(
         result = drift(asked, observer=observer)
     finally:
         observer.end()
-    plan = result.planned.plan
-    if plan is None:
-        show_plan(output, result.planned, context=context)
-    else:
-        diffs = {
-            each.flow_id: diff_sources(applied, each.before, context=context)
-            for each in result.drifted
-            if each.before is not None and (applied := each.applied) is not None
-        }
-        output.text(drift_lines(plan, result.drifted, diffs, result.kept_off))
-    return output.report(of_drift(result, context=context, environment=asked.environment))
+    report = of_drift(result, context=context, environment=asked.environment)
+    output.show(report.sections())
+    return output.report(report)

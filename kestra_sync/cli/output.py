@@ -17,6 +17,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, Span, Style, line, write
+from kestra_sync.report.sections import Section, Stream
 from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ class Output:
             write(lines, sys.stdout, colour=self.coloured(sys.stdout))
             # Where both streams end in one log, what is said next on stderr belongs after this.
             sys.stdout.flush()
+
+    def show(self, sections: Iterable[Section]) -> None:
+        """Sections of a result, each on its stream; nothing if another format was asked for."""
+        for each in sections if self.readable else ():
+            if each.stream is Stream.RESULT:
+                self.text(each.lines)
+            else:
+                self.message(each.lines)
 
     def message(self, lines: Iterable[Line]) -> None:
         """Messages that are not results, on stderr."""

@@ -20,7 +20,6 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.show import show_plan
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import line
 
@@ -65,10 +64,9 @@ def command(
         result = plan(asked, observer=observer)
     finally:
         observer.end()
-    show_plan(output, result, context=context)
-    if out is not None:
-        output.message([line(save_plan(result, out, to_save()))])
     code = result.exit_code(detailed=detailed_exitcode)
-    return output.report(
-        of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)
-    )
+    report = of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)
+    output.show(report.sections())
+    if out is not None:
+        output.message(map(line, save_plan(result, out, to_save())))
+    return output.report(report)

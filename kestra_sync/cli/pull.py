@@ -16,7 +16,6 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.show import show_plan
 from kestra_sync.errors import ExitCode
 
 
@@ -58,6 +57,7 @@ def command(
     """
     from kestra_sync.commands.pull import pull
     from kestra_sync.report.as_json import diagnostics_json
+    from kestra_sync.report.collect import plan_sections
     from kestra_sync.report.diagnostics import diagnostic_lines
     from kestra_sync.report.pull_text import pull_lines
 
@@ -74,7 +74,7 @@ def command(
     finally:
         observer.end()
     if result.planned.plan is None:
-        show_plan(output, result.planned, context=2)
+        output.show(plan_sections(result.planned, context=2, verbose=verbose))
     else:
         output.text(pull_lines(result.flows, dry_run=dry_run))
         output.message(diagnostic_lines(result.left))

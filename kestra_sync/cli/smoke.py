@@ -50,8 +50,6 @@ def command(
     """
     from kestra_sync.commands.smoke import smoke
     from kestra_sync.report.collect import of_smoke
-    from kestra_sync.report.diagnostics import diagnostic_lines
-    from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 
     output = Output.of(
         "smoke", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -59,21 +57,15 @@ def command(
     asked = settings_from(**settings)
     observer = smoke_progress(output)
     try:
-        report = smoke(asked, keep=keep, observer=observer)
+        result = smoke(asked, keep=keep, observer=observer)
     finally:
         observer.end()
-    result = report.result
+    report = of_smoke(result, environment=asked.environment)
 
     def tell() -> None:
-        if output.readable:
-            output.message(diagnostic_lines(report.diagnostics))
-        if result is not None:
-            output.text([smoke_header(result, report.server), *smoke_lines(result)])
+        output.show(report.sections())
 
-    def write() -> ExitCode:
-        return output.report(of_smoke(report, environment=asked.environment))
-
-    if result is not None:
-        return output.decided(report.exit_code, tell, write)
+    if result.result is not None:
+        return output.decided(report.exit_code, tell, lambda: output.report(report))
     tell()
-    return write()
+    return output.report(report)

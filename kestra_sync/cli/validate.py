@@ -48,7 +48,6 @@ def command(
     from kestra_sync.client.credentials import has_url
     from kestra_sync.commands.validate import validate
     from kestra_sync.report.collect import of_validate
-    from kestra_sync.report.validate_text import validate_lines
 
     output = Output.of(
         "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -61,6 +60,6 @@ def command(
         result = validate(asked, offline=offline, kestra=kestra, observer=observer)
     finally:
         observer.end()
-    valid = result.exit_code is ExitCode.OK
-    output.text(validate_lines(result.repository, result.diagnostics, result.server, valid=valid))
-    return output.report(of_validate(result, environment=asked.environment))
+    report = of_validate(result, environment=asked.environment)
+    output.show(report.sections())
+    return output.report(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -150,8 +151,10 @@ def make_plan(
     return PlanResult(repository, plan, diagnostics, compared.desired, guarded.refusals, ownership)
 
 
-def save_plan(result: PlanResult, path: str, options: Mapping[str, Any] | None = None) -> str:
-    """Save a plan that can be applied; returns a line that says so, or why not.
+def save_plan(
+    result: PlanResult, path: str, options: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Save a plan that can be applied; returns lines that say so and what to do, or why not.
 
     :param options: those that shaped it, for the apply of it.
     :raises UsageError: the file cannot be written.
@@ -159,7 +162,8 @@ def save_plan(result: PlanResult, path: str, options: Mapping[str, Any] | None =
     from kestra_sync.plan.saved import freeze, save
 
     if result.plan is None or result.exit_code(detailed=False) is not ExitCode.OK:
-        return f"not saved to {path}: this plan cannot be applied"
+        return (f"not saved to {path}: this plan cannot be applied",)
     saved = replace(freeze(result.plan), options=options or {})
     save(saved, path)
-    return f"saved to {path} ({saved.digest})"
+    command = shlex.join(["kestra-sync", "apply", "--plan", path])
+    return f"saved to {path} ({saved.digest})", f"apply exactly this plan: {command}"

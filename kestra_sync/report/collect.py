@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
@@ -16,9 +16,10 @@ from kestra_sync.report.as_json import (
     severity_counts,
 )
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.report import Failure, Report
+from kestra_sync.report.sections import Sections, message, section
 from kestra_sync.report.validate_text import skipped_lines, validate_lines
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def of_validate(result: ValidateResult, *, environment: str | None = None) -> Re
         "validate",
         result.exit_code,
         body,
-        lambda: validate_lines(result.repository, result.diagnostics, result.server, valid=valid),
+        lambda: (
+            section(
+                validate_lines(result.repository, result.diagnostics, result.server, valid=valid)
+            ),
+        ),
         repository=result.repository,
         server=result.server,
         diagnostics=result.diagnostics,
@@ -66,7 +71,7 @@ def of_plan(
         "plan",
         code,
         lambda: plan_document(result, context=context),
-        lambda: _plan_lines(result, context, verbose),
+        lambda: plan_sections(result, context=context, verbose=verbose),
         **_planned(result, environment),
         context=context,
     )
@@ -95,30 +100,15 @@ def of_apply(
             "notes": list(result.notes),
         }
 
-    def lines() -> Iterator[Line]:
-        from kestra_sync.report.apply_text import outcome_lines
-        from kestra_sync.report.smoke_text import smoke_lines
-
-        yield from _plan_lines(result.planned, context, verbose)
-        if result.declined:
-            yield line("Nothing was applied.")
-        if result.smoke is not None:
-            yield from smoke_lines(result.smoke)
-            yield BLANK
-        if result.outcomes:
-            yield from outcome_lines(
-                result.outcomes, result.restored, interrupted=result.interrupted
-            )
-        for each in result.recorded:
-            yield line(each)
-        for note in result.notes:
-            yield line(Span("warning: ", Style.WARNING), note)
+    def sections() -> Sections:
+        planned = plan_sections(result.planned, context=context, verbose=verbose)
+        return (*planned, *applied_sections(result))
 
     return Report(
         "apply",
         result.exit_code,
         body,
-        lines,
+        sections,
         **_planned(result.planned, environment),
         outcomes=result.outcomes,
         restored=result.restored,
@@ -144,17 +134,17 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
 
-    def lines() -> Iterable[Line]:
+    def sections() -> Sections:
         from kestra_sync.report.drift_text import drift_lines
 
         if planned.plan is None:
-            return _plan_lines(planned, context, verbose=False)
+            return plan_sections(planned, context=context)
         diffs = {
             each.flow_id: diff_sources(applied, each.before, context=context)
             for each in result.drifted
             if each.before is not None and (applied := each.applied) is not None
         }
-        return drift_lines(planned.plan, result.drifted, diffs, result.kept_off)
+        return (section(drift_lines(planned.plan, result.drifted, diffs, result.kept_off)),)
 
     members = _planned(planned, environment)
     # What would speak against an apply is nothing to do with the question.
@@ -163,7 +153,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
         "drift",
         result.exit_code,
         body,
-        lines,
+        sections,
         **members,
         drifted=result.drifted,
         context=context,
@@ -182,19 +172,20 @@ def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
             "smoke": None if result.result is None else smoke_json(result.result),
         }
 
-    def lines() -> Iterator[Line]:
+    def sections() -> Sections:
         from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 
-        yield from diagnostic_lines(result.diagnostics)
+        found = [message(diagnostic_lines(result.diagnostics))]
         if result.result is not None:
-            yield smoke_header(result.result, result.server)
-            yield from smoke_lines(result.result)
+            head = smoke_header(result.result, result.server)
+            found.append(section([head, *smoke_lines(result.result)]))
+        return tuple(found)
 
     return Report(
         "smoke",
         result.exit_code,
         body,
-        lines,
+        sections,
         server=result.server or None,
         diagnostics=result.diagnostics,
         smoke=result.result,
@@ -228,15 +219,35 @@ def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:
     }
 
 
-def _plan_lines(result: PlanResult, context: int, verbose: bool) -> Iterator[Line]:
+def plan_sections(result: PlanResult, *, context: int = 2, verbose: bool = False) -> Sections:
+    """The plan between what was skipped and what is wrong, where a person finds it."""
     from kestra_sync.report.plan_text import plan_lines, refusal_lines
 
-    yield from skipped_lines(result.repository)
+    found = [message(skipped_lines(result.repository))]
     if result.plan is not None:
         diffs = {each.flow_id: diff_of(each, context=context) for each in result.plan.changes}
-        yield from plan_lines(result.plan, diffs, verbose=verbose)
-    yield from diagnostic_lines(result.diagnostics)
+        found.append(section(plan_lines(result.plan, diffs, verbose=verbose)))
+    found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:
-        found = counts(result.diagnostics)
-        yield line(Span(f"Nothing can be applied: {found} in files.", Style.ERROR))
-    yield from refusal_lines(result.refusals)
+        errors = counts(result.diagnostics)
+        words = f"Nothing can be applied: {errors} in files."
+        found.append(message([line(Span(words, Style.ERROR))]))
+    return (*found, message(refusal_lines(result.refusals)))
+
+
+def applied_sections(result: ApplyResult) -> Sections:
+    """What became of an apply, below its plan."""
+    from kestra_sync.report.apply_text import outcome_lines
+    from kestra_sync.report.smoke_text import smoke_lines
+
+    found = []
+    if result.declined:
+        found.append(section([line("Nothing was applied.")]))
+    if result.smoke is not None:
+        found.append(section([BLANK, *smoke_lines(result.smoke), BLANK]))
+    if result.outcomes:
+        lines = outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted)
+        found.append(section(lines))
+    found.append(section(map(line, result.recorded)))
+    warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.notes)
+    return (*found, message(warnings))

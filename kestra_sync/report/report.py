@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Plan, Repository
 from kestra_sync.plan.guards import Refusal
-from kestra_sync.report.lines import Line
+from kestra_sync.report.sections import Sections
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome
@@ -29,7 +29,7 @@ class Failure:
     remedy: str | None = None
 
 
-def _no_lines() -> Iterable[Line]:
+def _no_sections() -> Sections:
     return ()
 
 
@@ -42,7 +42,7 @@ class Report:
     """A run and its result. What a command does not have stays empty.
 
     :param body: makes the members of the command's JSON.
-    :param lines: makes the text, as a person reads it on a terminal.
+    :param sections: makes the text, as a person reads it on a terminal.
     :param server: the server that was asked and its version; ``None`` if none was.
     :param desired: every flow that Git holds.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
@@ -57,7 +57,7 @@ class Report:
     command: str
     exit_code: ExitCode
     body: Callable[[], Mapping[str, Any]] = dict
-    lines: Callable[[], Iterable[Line]] = _no_lines
+    sections: Callable[[], Sections] = _no_sections
     repository: Repository | None = None
     server: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()

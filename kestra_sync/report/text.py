@@ -12,7 +12,7 @@ class TextReporter:
 
     def render(self, report: Report) -> str:
         """A line for each line."""
-        lines = [each.text for each in report.lines()]
+        lines = [each.text for section in report.sections() for each in section.lines]
         if report.failure is not None:
             from kestra_sync.report.lines import line
 

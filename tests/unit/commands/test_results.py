@@ -156,11 +156,14 @@ def test_what_counts_as_drift() -> None:
 def test_only_what_can_be_applied_is_saved(tmp_path: Path) -> None:
     """And it is said what was, or why nothing was."""
     path = tmp_path / "plan.json"
-    assert "this plan cannot be applied" in save_plan(_planned(refusals=(_REFUSED,)), str(path))
-    assert "cannot be applied" in save_plan(PlanResult(_EMPTY, None, (), {}), str(path))
+    assert "this plan cannot be applied" in save_plan(_planned(refusals=(_REFUSED,)), str(path))[0]
+    assert "cannot be applied" in save_plan(PlanResult(_EMPTY, None, (), {}), str(path))[0]
     assert not path.exists()
     words = save_plan(_planned(), str(path))
-    assert words == f"saved to {path} ({json.loads(path.read_text())['digest']})"
+    assert words == (
+        f"saved to {path} ({json.loads(path.read_text())['digest']})",
+        f"apply exactly this plan: kestra-sync apply --plan {path}",
+    )
 
 
 def test_where_an_inventory_lives() -> None:
