@@ -130,7 +130,7 @@ def test_without_any_test_an_apply_says_so(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     ran = repo.apply("--smoke")
     assert (ran.code, ran.json["smoke"]) == (0, None)
-    assert "note: there are no smoke tests" in ran.err
+    assert "note: no smoke tests found" in ran.err
 
 
 def test_a_broken_file_of_tests(repo: Repo) -> None:  # noqa: F811

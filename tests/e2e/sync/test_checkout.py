@@ -64,7 +64,7 @@ def test_what_a_checkout_lacks_is_not_deleted(repo: Repo, tmp_path: Path) -> Non
     git(repo.root, "sparse-checkout", "disable")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     repo.write("flows/f0.yaml", pointer)
-    assert_refused(repo, "flows/f0.yaml: a pointer of Git LFS", "lfs: true")
+    assert_refused(repo, "flows/f0.yaml: a Git LFS or git-annex pointer", "lfs: true")
 
 
 def test_what_git_no_longer_holds_is_deleted(repo: Repo, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_checkout_that_cannot_name_its_repository_takes_no_record(
     other.flow("a", "another idea")
     ran = other.apply()
     assert ran.code == 4
-    assert "cannot be told" in ran.json["error"]["message"]
+    assert "repository of this directory is unknown" in ran.json["error"]["message"]
     assert "KESTRA_SYNC_REPOSITORY" in ran.json["error"]["remedy"]
     assert set(repo.lives()) == {"a", "b"}
     monkeypatch.setenv("KESTRA_SYNC_REPOSITORY", "github.com/acme/flows")
@@ -295,7 +295,7 @@ def test_adopting_is_a_change_that_a_pipeline_sees(repo: Repo) -> None:
     assert (ran.code, "11 flows to adopt" in ran.out) == (2, True)
     assert repo.plan().json["plan"]["summary"]["record"] == 11
     applied = repo.run("apply")  # nothing on the server changes: nobody need be asked
-    assert (applied.code, "Recorded 11 flows as ours." in applied.out) == (0, True)
+    assert (applied.code, "Adopted 11 flows." in applied.out) == (0, True)
     assert repo.run("plan", "--detailed-exitcode").code == 0
 
 
