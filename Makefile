@@ -14,13 +14,13 @@ RUN := .venv/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Create .venv and install everything into it (the other targets do it by themselves)
+setup: ## Create .venv and install everything into it (other targets do this automatically)
 	@.ci/setup.sh
 
-chromium: ## Install a Chromium for the test of the HTML report, if there is none (likewise)
+chromium: ## Install Chromium for the test of the HTML report, if it is missing
 	@.ci/chromium.sh
 
-demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ and show that nothing is left to do
+demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ and verify that no changes are left
 	@$(RUN)/python .ci/demo.py
 
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
@@ -34,37 +34,37 @@ lint: setup ## Check style, formatting and spelling
 typecheck: setup ## Check the types
 	$(RUN)/mypy --strict
 
-unit: setup chromium ## The tests that need no server
+unit: setup chromium ## Run the tests that need no server
 	$(RUN)/pytest -m "not e2e"
 
-e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## The tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
+e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## Run the tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
 	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
 
-engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that), unless they are built already
+engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that version), unless they exist
 	@$(RUN)/python -m tests.engine --build-only --kestra $(or $(KESTRA),all)
 
-tools: setup ## Build actionlint and act, which the tests of the Action need, unless they are there
+tools: setup ## Build actionlint and act for the tests of the Action, unless they exist
 	@$(RUN)/python -m tests.action.go_tools
 
 build: setup ## Build the wheel and the sdist into dist/
 	rm -rf dist
 	$(RUN)/python -m build
 
-oldest: ## The unit tests with the oldest dependencies that we allow, on Python 3.10
+oldest: ## Run the unit tests with the oldest supported dependencies, on Python 3.10
 	@.ci/oldest.sh
 
-bench: engine ## Measure speed and memory beside the bare requests, into docs/performance.md (20 minutes)
+bench: engine ## Measure speed and memory against bare requests, and update docs/performance.md (20 minutes)
 	@$(RUN)/python -m pip install --quiet --group bench
 	@$(RUN)/python -m benchmarks
 
-format: setup ## Format the code and mend what can be mended
+format: setup ## Format the code and fix what can be fixed automatically
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-docs: setup ## Write docs/cli.md anew from the command line itself
+docs: setup ## Generate docs/cli.md from the command line
 	$(RUN)/python .ci/docs.py --write
 
-clean: ## Remove what can be made again
+clean: ## Remove generated files
 	rm -rf .venv .demo build dist site htmlcov .coverage .coverage.* tests/engine/target
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,7 @@ _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<version>[0-9.]+)")
 def constraints(project: dict[str, Any]) -> Iterator[str]:
     """``name==version`` for every ``name>=version`` of the project and its extras.
 
-    :raises ValueError: for a requirement without a lower bound: it would be tested by nobody.
+    :raises ValueError: for a requirement without a lower bound: it would not be tested.
     """
     requirements: list[str] = [*project["dependencies"]]
     for extra in project.get("optional-dependencies", {}).values():

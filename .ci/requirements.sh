@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes .github/requirements-action.txt anew: what action.yml installs, every version and hash
+# Regenerates .github/requirements-action.txt: what action.yml installs, every version and hash
 # pinned, for every Python and system that we support.
 set -eu
 cd "$(dirname "$0")/.."

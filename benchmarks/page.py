@@ -33,7 +33,7 @@ class Goal:
 
 
 def write(page: Path, plot: Path, results: Results, version: str, load: str) -> None:
-    """Replace what stands between the two marks, and the plot."""
+    """Replace the text between the two marks, and the plot."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

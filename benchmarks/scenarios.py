@@ -15,7 +15,7 @@ from benchmarks.measure import Machine, Run, Series, interleaved
 
 START_RUNS = 15
 LOOP_SIZE = 2000
-"""The largest tree that goes flow by flow; beyond, nobody would wait."""
+"""The largest tree for the flow-by-flow loop; larger ones take too long."""
 SDK_SIZE = 100
 """The same for the loops that are slower still."""
 WARM_UP = 100
@@ -39,7 +39,7 @@ class Bench:
     """Servers, a folder for the trees, and how often to measure.
 
     :param machine: for what needs no server.
-    :param fresh: one with a server that nobody has used yet.
+    :param fresh: one with an unused server.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Bench:
         """Everything is created, then changed; ours and bare, each on a server of its own.
 
         Kestra goes on for hours with what many writes give it to do (its scheduler reads all flows
-        again for each), and whoever comes second on the same server pays for the first.
+        again for each), and a second run on the same server is slowed down by the first.
         """
         found = {what: {name: Series() for name in _WRITERS} for what in _WRITES}
         for repetition in range(repetitions):

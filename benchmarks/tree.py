@@ -71,7 +71,7 @@ def flows(size: int, seed: int = 1, mark: str = "") -> Iterator[FlowFile]:
 
 
 def write(folder: Path, size: int, seed: int = 1, mark: str = "") -> list[FlowFile]:
-    """Write a tree below ``folder``, which is made anew."""
+    """Write a tree below ``folder``, which is recreated."""
     shutil.rmtree(folder, ignore_errors=True)
     found = list(flows(size, seed, mark))
     for flow in found:

@@ -28,7 +28,7 @@ apply)
     kestra-sync apply --yes --smoke --rollback -o "junit=$reports/apply.xml" "$@"
     ;;
 drift)
-    # Exit code 2 if somebody edited the server.
+    # Exit code 2 if the server was edited.
     kestra-sync drift -o "html=$reports/drift.html"
     ;;
 *)
