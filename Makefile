@@ -26,10 +26,11 @@ demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ a
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
 	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
 
-lint: setup ## Check style, formatting and spelling
+lint: setup ## Check style, formatting, spelling and wording
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/typos
+	$(RUN)/python .ci/wording.py
 
 typecheck: setup ## Check the types
 	$(RUN)/mypy --strict

@@ -22,8 +22,8 @@ _VALUES = {
     "suggest", "version",
 }  # fmt: skip
 
-#: Part → the parts that it may import beyond the values. The stages stand in the order of the
-#: line that data takes, and none imports a later one.
+#: Part → the parts that it may import beyond the values. The stages are in the order of the
+#: data flow, and none imports a later one.
 _ALLOWED: dict[str, set[str]] = {
     "client": set(),
     "repo": set(),
@@ -270,7 +270,8 @@ _NO_FILES = re.compile(
 
 
 def test_one_module_opens_files() -> None:
-    """A checkout may hold links and FIFOs: whoever opens a file by itself would follow them."""
+    """A checkout may contain links and FIFOs: a module that opens files by itself would follow
+    them."""
     wrong = [
         f"{module}:{call.lineno}: {ast.unparse(call)}"
         for module in _modules()

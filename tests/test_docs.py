@@ -116,7 +116,7 @@ def _options(command: click.Command) -> frozenset[str]:
 
 
 def test_outputs_are_compared_as_they_should_be() -> None:
-    """Three dots stand for lines; addresses, versions and times may differ, the rest may not."""
+    """Three dots match any lines; addresses, versions and times may differ, the rest may not."""
     assert matches(["a", "...", "d"], ["a", "b", "c", "d"])
     assert matches(["...", "d"], ["d"])
     assert not matches(["a", "..."], ["b"])

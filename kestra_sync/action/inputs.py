@@ -225,5 +225,5 @@ def _switch(name: str, values: Mapping[str, str], *, default: bool = False) -> b
 
 
 def _lines(value: str) -> Iterator[str]:
-    """One item a line, so that names may hold blanks."""
+    """One item per line, so that names may contain blanks."""
     return (line.strip() for line in value.splitlines() if line.strip())

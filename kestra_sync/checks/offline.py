@@ -1,7 +1,7 @@
 """All that can be said about a flow without a server.
 
 Never stricter than Kestra about the structure: an error here is one that Kestra 1.3 refuses the
-flow for, or a file that cannot be what its author means (a key that is there twice).
+flow for, or a file that cannot be what its author means (a duplicate key).
 """
 
 from __future__ import annotations

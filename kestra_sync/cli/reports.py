@@ -38,7 +38,7 @@ def parse_outputs(
     Told before the run, since an apply cannot be done again for the sake of its report.
 
     :param stream_format: what goes to stdout already.
-    :raises UsageError: a format that is not known, a path that cannot be or is there twice.
+    :raises UsageError: an unknown format, or an invalid or duplicate path.
     """
     wanted: list[ReportRequest] = []
     for each in given:

@@ -60,7 +60,7 @@ def load(name: str) -> Mapping[str, Any]:
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``schema`` with its reference followed; what stands beside the reference wins."""
+    """``schema`` with its reference followed; keys beside the reference win."""
     reference = schema.get("$ref")
     if reference is None:
         return schema

@@ -69,7 +69,7 @@ def _name(path: Path, whole: str) -> str:
 
 
 def _shown(value: Any, rules: Any) -> str:
-    """The value that is not right; nothing if it is no simple one."""
+    """The invalid value; nothing if it is not a simple one."""
     if value is None:
         return ", but is empty"
     if isinstance(value, bool):

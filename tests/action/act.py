@@ -21,13 +21,13 @@ from typing import Any
 from tests.action.go_tools import go_tool
 
 ROOT = Path(__file__).parents[2]
-#: Kept between runs: the environment of the action, which pip would make anew each time.
+#: Kept between runs: the environment of the action, which pip would otherwise recreate each time.
 _CACHE = ROOT / "build" / "act"
 _USES = re.compile(r"uses: (?P<action>[\w.-]+/[\w.-]+(?:/[\w.-]+)*)@(?P<ref>\S+)")
 _OURS = "kestra-sync/kestra-sync"
 _STUB = """\
 name: stub
-description: Stands for an action that is not needed here.
+description: Replaces an action that is not needed here.
 runs:
   using: composite
   steps:
@@ -189,7 +189,7 @@ class Act:
         """Without what would tell the action more than the workflow does."""
         names = ("KESTRA_", "GITHUB_", "RUNNER_", "INPUT_", "COVERAGE_", "COV_", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
-        # No .actrc and no other setting of whoever runs the tests.
+        # No .actrc and no other setting of the user who runs the tests.
         return {**kept, "XDG_CONFIG_HOME": str(self.folder), "ACT": "true"}
 
     def _local(self, workflow: str) -> Iterator[str]:

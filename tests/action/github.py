@@ -43,7 +43,7 @@ class Github:
     _ids: int = 100
 
     def add_comment(self, number: int, body: str, author: str = BOT) -> dict[str, Any]:
-        """Somebody comments."""
+        """A user comments."""
         self._ids += 1
         comment = {
             "id": self._ids,
@@ -58,7 +58,7 @@ class Github:
         return comment
 
     def add_issue(self, title: str, body: str, author: str = BOT, **more: Any) -> dict[str, Any]:
-        """Somebody opens an issue."""
+        """A user opens an issue."""
         self._ids += 1
         issue = {
             "id": self._ids * 1000,
@@ -74,7 +74,7 @@ class Github:
         return issue
 
     def edit_comment(self, comment: dict[str, Any], body: str, by: str) -> None:
-        """Somebody who may write to the repository edits a comment, whoever wrote it."""
+        """A user with write access edits a comment, regardless of its author."""
         comment["body"] = body
         comment["updated_at"] = f"2026-01-02T00:00:{len(self.editors):02}Z"
         self.editors[comment["node_id"]] = by

@@ -34,7 +34,7 @@ class Gitlab:
         }
 
     def add(self, body: str, author: str) -> dict[str, Any]:
-        """Somebody writes a note."""
+        """A user writes a note."""
         note = {"id": len(self.notes) + 1, "body": body, "author": {"username": author}}
         self.notes.append(note)
         return note

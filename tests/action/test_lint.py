@@ -227,7 +227,7 @@ def _step(name: str) -> str:
 
 @pytest.mark.parametrize("entry", ["", "."], ids=["plain", "relative PATH"])
 def test_nothing_of_the_checkout_is_run(tmp_path: Path, entry: str) -> None:
-    """The steps of the Action, as a runner runs them, in the checkout of somebody hostile."""
+    """The steps of the Action, as a runner runs them, in a hostile checkout."""
     checkout = tmp_path / "checkout"
     mark = plant(checkout)
     (checkout / "flows").mkdir()

@@ -60,7 +60,7 @@ def test_from_the_pull_request_to_the_server(
     assert "          # expect-digest: reviewed\n" in main
     careful = main.replace("# expect-digest: reviewed", "expect-digest: reviewed")
 
-    # Somebody was quicker: this is not what was reviewed.
+    # A change in between: this is not what was reviewed.
     http.post("/flows", data=flow(namespace, "a", "theirs"), headers=YAML_HEADER).raise_for_status()
     run = basic.run(careful, GITHUB_SHA=sha)
     assert done(run) == {"apply": "failure"}
@@ -96,8 +96,8 @@ def test_drift_has_an_issue(basic: Act, namespace: str, http: Http, github: Gith
         run = basic.run(text("nightly-drift.yml"), event="workflow_dispatch")
         assert done(run) == {"drift": "success"}, run.log
         assert [each["state"] for each in github.issues] == [state]
-        mended = flow(namespace, "a")
-        http.put(f"/flows/{namespace}/a", data=mended, headers=YAML_HEADER).raise_for_status()
+        fixed = flow(namespace, "a")
+        http.put(f"/flows/{namespace}/a", data=fixed, headers=YAML_HEADER).raise_for_status()
 
 
 def test_staging_comes_before_production(basic: Act, namespace: str, http: Http) -> None:
@@ -200,7 +200,7 @@ def test_the_jobs_of_gitlab(
     (note,) = gitlab.notes
     assert note["author"]["username"] == ME
     assert "1 to create" in note["body"]
-    # Somebody is quicker than the approval: this is not the plan that was approved.
+    # A change before the approval: this is not the plan that was approved.
     http.post("/flows", data=flow(namespace, "a", "theirs"), headers=YAML_HEADER).raise_for_status()
     assert run("apply") == 5
     http.delete(f"/flows/{namespace}/a").raise_for_status()

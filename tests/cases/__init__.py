@@ -2,7 +2,7 @@
 
 Beside ``NAME.yaml`` stands ``NAME.expected.txt`` with one line for each diagnostic; a positive
 case without warnings needs none. The line ``# kestra: accepts`` marks a negative case that we
-refuse and Kestra does not (a key that is there twice): all others must be refused by the server
+refuse and Kestra does not (a duplicate key): all others must be refused by the server
 as well, see ``tests/e2e/test_cases_agree.py``. The line ``# kestra 2.0: refuses`` (or
 ``1.x``, or ``accepts``) marks a case about which these versions think otherwise.
 

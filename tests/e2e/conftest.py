@@ -39,7 +39,7 @@ def http(server: Server) -> Iterator[Http]:
 
 @pytest.fixture
 def namespace(http: Http) -> Iterator[str]:
-    """A namespace that nobody else uses; it and all below it is emptied after the test."""
+    """A namespace used by this test only; it and its children are emptied after the test."""
     name = f"kstest.{uuid.uuid4().hex[:10]}"
     yield name
     remove_namespace(http, name)
@@ -61,7 +61,7 @@ def engine_factory(tmp_path: Path) -> Iterator[EngineFactory]:
 
 
 def _lasting_port() -> int:
-    """A port below those that systems hand out: nobody takes it while the engine is down."""
+    """A port outside of the ephemeral range: it stays free while the engine is down."""
     while True:
         port = random.randint(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):

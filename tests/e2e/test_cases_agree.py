@@ -79,6 +79,6 @@ def test_kestra_reads_yaml_as_we_do(http: Http, namespace: str) -> None:
 
 
 def _sources(file: Path) -> list[bytes]:
-    """What would be sent of a file; of one that is no flow to us, its documents."""
+    """What would be sent of a file; for files that are not flows to us, their documents."""
     flows = [flow.document.data for flow in load([str(file)]).flows]
     return flows or [document.data for document in split(file.name, file.read_bytes())]

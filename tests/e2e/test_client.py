@@ -409,7 +409,7 @@ def test_executions_are_found_by_flow_label_and_kind(client: KestraClient, names
 
 def test_wrong_credentials(server: Server, namespace: str) -> None:
     with (
-        KestraClient(server.url, username="nobody", password="wrong", env_file=None) as stranger,
+        KestraClient(server.url, username="unknown", password="wrong", env_file=None) as stranger,
         pytest.raises(errors.Unauthorized) as caught,
     ):
         stranger.flows.namespaces()

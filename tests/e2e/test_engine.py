@@ -59,6 +59,6 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # In a container nobody may collect it: a zombie has ended all the same.
+    # In a container it may not be reaped: a zombie has ended as well.
     stat = Path(f"/proc/{pid}/stat")
     return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -27,7 +27,7 @@ def deploy(repo: Repo) -> Deploy:  # noqa: F811
 
 GREET = f"""\
 inputs:
-  - {{id: name, type: STRING, defaults: nobody}}
+  - {{id: name, type: STRING, defaults: world}}
   - {{id: letter, type: FILE, required: false}}
 tasks:
   - {{id: greet, type: {LOG}, message: "hello {{{{ inputs.name }}}}"}}
@@ -65,10 +65,10 @@ def test_a_run_as_json_with_its_log_on_stderr(repo: Repo, deploy: Deploy) -> Non
         "TEST",
         "b:c",
     )
-    assert execution["outputs"]["name"] == "nobody"
+    assert execution["outputs"]["name"] == "world"
     assert [task["task"] for task in execution["tasks"]] == ["greet", "nap", "bye"]
-    assert "INFO  greet  hello nobody" in ran.err
-    assert "WARN  bye  bye nobody" in ran.err
+    assert "INFO  greet  hello world" in ran.err
+    assert "WARN  bye  bye world" in ran.err
 
 
 def test_a_failed_run_says_where_and_why(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
@@ -131,7 +131,7 @@ def test_what_makes_no_sense(repo: Repo, args: list[str], words: str) -> None:  
 
 
 def test_an_unknown_flow(repo: Repo) -> None:  # noqa: F811
-    ran = repo.run("run", f"{repo.namespace}/nobody", "--format", "json")
+    ran = repo.run("run", f"{repo.namespace}/unknown", "--format", "json")
     assert ran.code == 1
     assert ran.json["error"]["kind"] == "NotFound"
 

@@ -102,7 +102,7 @@ class SmallKestra:
             request_queue_size = 64
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """Whoever has hung up does not want to hear of it."""
+                """A closed connection does not need the error."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
@@ -263,7 +263,7 @@ class SmallKestra:
         found = executions.get(rest[0]) if rest else None
         if found is None:
             return "execution", _json({"message": "Not Found"}, 404)
-        if rest[1:] == ["follow"]:  # whoever waits for it sees it end
+        if rest[1:] == ["follow"]:  # a client that waits for it sees it end
             if found["state"]["current"] == "RUNNING":
                 found["state"]["current"] = "SUCCESS"
             return "follow", _events([{}, found])

@@ -216,7 +216,7 @@ def test_what_is_wrong_is_seen(world: World) -> None:
     said = RunResult(70, json.dumps(document), f"\x1b[2J{SECRET}\n::error::x")
     found = "\n".join(wrong(world, said, APPLY, []))
     for words in (
-        "exit 70", "somebody else was changed", "the record of somebody else", "the password",
+        "exit 70", "others was changed", "the record of others", "the password",
         "a control character", "a command for CI", "said to be applied", "the record is gone",
     ):  # fmt: skip
         assert words in found
@@ -272,11 +272,11 @@ def wrong(world: World, ran: RunResult, command: tuple[str, ...], done: list[str
     live = state.live()
     for name, text in THEIRS.items():
         if live.get(name) != text:
-            yield f"{name} of somebody else was changed"
+            yield f"{name} of others was changed"
     theirs = ("acme", "kestra-sync.theirs")
     taken = "--take-over" in command
     if state.keys.get(theirs) != world.state.keys[theirs] and not taken:
-        yield "the record of somebody else was changed"
+        yield "the record of others was changed"
     written: str = "\n".join(
         Path(each).read_text(encoding="utf-8")
         for each in ("report.html", "report.md", "report.xml")

@@ -1,6 +1,6 @@
 """Reads the ``console`` blocks of the documentation, and compares what they say with what happens.
 
-A block holds commands after ``$`` and, below each, what it prints. A line ``...`` stands for any
+A block holds commands after ``$`` and, below each, what it prints. A line ``...`` matches any
 number of lines. A block that shows no output is a list of commands, and is not run; no more is one
 below ``<!-- not run -->``.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 NOT_RUN = "<!-- not run -->"
 
-#: What differs from run to run, and what stands for it.
+#: What differs from run to run, and its replacement.
 _VOLATILE = (
     (re.compile(r"https?://[\w.-]+(:\d+)?"), "<url>"),
     (re.compile(r"\bKestra \d+\.\d+\.\d+(-\w+)?"), "Kestra <version>"),
@@ -116,7 +116,7 @@ def normalised(lines: list[str] | tuple[str, ...]) -> list[str]:
 
 
 def matches(wanted: list[str], got: list[str]) -> bool:
-    """Whether ``got`` is ``wanted``, in which a line ``...`` stands for any lines."""
+    """Whether ``got`` is ``wanted``, in which a line ``...`` matches any lines."""
     if not wanted:
         return not got
     if wanted[0].strip() == "...":

@@ -1,7 +1,7 @@
 """Compares what people and machines read with files that were looked at: ``tests/golden/``.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/report`` writes them anew; look at the difference before you
-commit it.
+``UPDATE_GOLDEN=1 pytest tests/unit/report`` updates them; review the difference before you commit
+it.
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ def check_golden(name: str, text: str) -> None:
         return
     assert path.exists(), f"{path} is missing: run with UPDATE_GOLDEN=1, and look at it"
     # Bytes, so that carriage returns and the newline at the end count.
-    assert text.encode() == path.read_bytes(), f"{name} differs: UPDATE_GOLDEN=1 writes it anew"
+    assert text.encode() == path.read_bytes(), f"{name} differs: UPDATE_GOLDEN=1 updates it"

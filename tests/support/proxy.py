@@ -232,7 +232,7 @@ def delay(seconds: float, then: Fault = relay) -> Fault:
 
 
 def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes | str = b"") -> Fault:
-    """Answer in the server's place; it never hears of the request."""
+    """Answer in the server's place; it never receives the request."""
     data = body.encode() if isinstance(body, str) else body
 
     def fault(exchange: Exchange) -> None:
@@ -306,7 +306,7 @@ def call_first(action: Callable[[], object], then: Fault = relay) -> Fault:
 
 
 def call_after(action: Callable[[], object]) -> Fault:
-    """Run ``action`` when the server has done the work, before the client hears of it."""
+    """Run ``action`` when the server has done the work, before the client gets the response."""
 
     def fault(exchange: Exchange) -> None:
         with exchange.forward() as answer:
@@ -330,7 +330,7 @@ class Rule:
     nth: int = 1
     """The first matching request that it strikes, counted from 1."""
     times: int | None = 1
-    """How often it strikes; None: for ever."""
+    """How often it strikes; None: without limit."""
     seen: int = field(default=0, init=False)
     """How many requests have matched so far."""
 

@@ -54,7 +54,7 @@ class Segment:
 
     @property
     def body(self) -> bytes:
-        """What came of the body, unpacked."""
+        """The received body, unpacked."""
         body = self.data.partition(b"\r\n\r\n")[2]
         return gzip.decompress(body) if self.header("Content-Encoding") == "gzip" else body
 
@@ -105,7 +105,7 @@ class SegmentRecorder:
             return list(self._segments)
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start over."""
         with self._lock:
             self._segments.clear()
 

@@ -63,7 +63,7 @@ class Http(requests.Session):
         super().__init__()
         self.server = server
         self.base = url or server.url
-        # No proxy of the machine's may stand between the tests and a server on this machine.
+        # No proxy of the machine between the tests and a server on this machine.
         self.trust_env = urlsplit(self.base).hostname not in ("127.0.0.1", "localhost")
         # Head and body leave at once: of a PUT that it answers with 404, a server that reads the
         # body apart from the head never sends the answer, and spins until its memory is full.

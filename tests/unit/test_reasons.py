@@ -112,7 +112,7 @@ def _enums(value: object) -> Iterator[list[str]]:
 
 
 def test_re_enabled_is_drift_everywhere() -> None:
-    """What somebody switched off is an edit of theirs, in the text, the counts and the graph."""
+    """A flow disabled on the server counts as an edit, in the text, the counts and the graph."""
     made = plan([change(Action.UPDATE, Reason.RE_ENABLED, "a", before=b"x", after=source("a"))])
     assert sign(made.changes[0]) == "!"
     assert summary(made) == "Plan: 1 drifted, 210 unchanged."

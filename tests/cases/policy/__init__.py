@@ -42,7 +42,7 @@ def diagnostics(case: Path) -> list[str]:
 
 
 def line(each: Diagnostic) -> str:
-    """A diagnostic as it stands in ``expected.txt``, its remedy in the same line."""
+    """A diagnostic as in ``expected.txt``, with its remedy on the same line."""
     place = f"{each.position.line}:{each.position.column}" if each.position else ""
     remedy = f" ({each.remedy})" if each.remedy else ""
     return f"{each.path}:{place}: {each.severity}[{each.rule}] {each.message}{remedy}"

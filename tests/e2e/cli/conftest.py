@@ -49,7 +49,7 @@ class Shell:
         self.environment = {**kept, **server.env, "HOME": str(folder)}
 
     def write(self, path: str, text: str) -> None:
-        """A file; ``NS`` stands for the namespace."""
+        """A file; ``NS`` is replaced by the namespace."""
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("NS", self.namespace), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What Kestra says of a flow stands at the line and column that it means."""
+"""Messages of Kestra about a flow have the right line and column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.versions
 _LOG = "type: io.kestra.plugin.core.log.Log"
 _SCHEDULE = "type: io.kestra.plugin.core.trigger.Schedule"
 _PLACE = "¦"
-"""Stands in a source just before the place that is meant."""
+"""Marks the expected position in a source."""
 
 _CASES = {
     "type": "id: x\nnamespace: NS\ntasks:\n  - id: a\n    type: ¦io.kestra.plugin.core.log.Logg\n",

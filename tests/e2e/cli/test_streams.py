@@ -54,7 +54,7 @@ def test_a_repository_with_a_name(shell: Shell) -> None:
     assert [each["id"] for each in inventory["resources"]] == ["hello"]
     assert shell.run("unlock", "--format", "json").json["holder"] is None
     assert shell.run("drift", "--format", "json").json["drifted"] == []
-    # A file that no longer yields the flow it once did is no reason to delete it.
+    # A file that no longer contains its flow is not a reason to delete it.
     shell.write("flows/hello.yaml", "id: hello\n")
     refused = shell.run("apply", "--yes", "--format", "json")
     assert refused.code == 4
@@ -305,7 +305,7 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    # Whoever runs the tests in the background has it ignored, and children inherit that.
+    # If the tests run in the background it is ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

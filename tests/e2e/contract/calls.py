@@ -31,7 +31,7 @@ class Statuses(NamedTuple):
 
 
 def create(http: Http, source: str | bytes) -> requests.Response:
-    """POST a flow, whatever comes of it."""
+    """POST a flow, with any result."""
     return http.post("/flows", data=_bytes(source), headers=YAML)
 
 
@@ -41,7 +41,7 @@ def created(http: Http, source: str | bytes) -> dict[str, Any]:
 
 
 def update(http: Http, namespace: str, flow_id: str, source: str | bytes) -> requests.Response:
-    """PUT a flow, whatever comes of it.
+    """PUT a flow, with any result.
 
     In one small request on a connection of its own: of a flow that is not there, a server that does
     not get head and body in one read never answers, and spins until its memory is full. It reads
@@ -106,7 +106,7 @@ def until_state(http: Http, execution_id: str, states: frozenset[str]) -> dict[s
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         answer = http.get(f"/executions/{execution_id}")
-        # A new execution is in the queue first; the repository hears of it a moment later.
+        # A new execution is in the queue first; the repository has it a moment later.
         if answer.status_code == 200 and answer.json()["state"]["current"] in states:
             return _ok(answer)
         time.sleep(0.1)

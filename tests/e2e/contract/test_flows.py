@@ -218,7 +218,7 @@ def test_trap_parallel_updates_are_not_serialised(http: Http, namespace: str) ->
 
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(put, range(8)))
-    # Some may be 500, several may have got the same revision; nobody is told of the others.
+    # Some may be 500, several may have got the same revision, without any error.
     assert set(statuses) <= {200, 409, 500}
     assert 200 in statuses
     assert stored(http, namespace, "race")["revision"] <= 9

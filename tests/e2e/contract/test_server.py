@@ -38,7 +38,7 @@ def test_no_credentials_is_401_with_an_empty_body(server: Server) -> None:
 
 def test_wrong_credentials_are_401(server: Server) -> None:
     answer = _bare(
-        server, f"/api/v1/{server.tenant}/flows/search", auth=("nobody@example.com", "Wrong-1234")
+        server, f"/api/v1/{server.tenant}/flows/search", auth=("unknown@example.com", "Wrong-1234")
     )
     assert answer.status_code == 401
 

@@ -1,4 +1,4 @@
-"""How the server reads YAML: Jackson's way, which is nobody else's."""
+"""How the server reads YAML: in Jackson's own way."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Repo:
         return self.client.flows.get(self.id(name)).source
 
     def edit(self, name: str, source: bytes) -> None:
-        """Somebody edits a flow on the server."""
+        """Edit a flow on the server, as another user."""
         self.client.flows.update(self.id(name), source)
 
     def lives(self) -> dict[str, bytes]:
@@ -230,7 +230,7 @@ def repo(
         monkeypatch.setenv(name, value)
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
-    # The wait is there for others who lock at the same moment; here is nobody else.
+    # The wait is for concurrent runs; there are none here.
     monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.01)
     monkeypatch.setattr("kestra_sync.apply.lock._POLL", 0.05)
     # The requests of these tests do not come late: an answer that is lost can be asked for at once.

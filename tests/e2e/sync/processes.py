@@ -59,5 +59,5 @@ def await_silence(proxy: FaultProxy) -> None:
     """Wait until the requests of a process that is dead have reached the server, or never will."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not all(each.over for each in proxy.requests):
-        assert time.monotonic() < deadline, "requests are still under way"
+        assert time.monotonic() < deadline, "requests are still running"
         time.sleep(0.02)

@@ -153,7 +153,7 @@ def test_doctor_stops_asking_a_server_that_is_not_there(repo: Repo) -> None:
 def test_doctor_with_a_wrong_password(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.flow("a")
     monkeypatch.delenv("KESTRA_TOKEN", raising=False)
-    monkeypatch.setenv("KESTRA_USERNAME", "nobody@example.com")
+    monkeypatch.setenv("KESTRA_USERNAME", "unknown@example.com")
     monkeypatch.setenv("KESTRA_PASSWORD", "Wrong-Secret-1")
     ran = repo.run("doctor")
     assert ran.code == 77

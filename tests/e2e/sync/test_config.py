@@ -61,7 +61,7 @@ def test_an_environment_has_its_own_scope_source_and_record(repo: Repo) -> None:
 
     (repo.root / "prod/one.yaml").unlink()
     assert repo.plan("-e", "prod").json["plan"]["changes"][0]["action"] == "none"
-    # A flag goes before the file.
+    # A flag takes precedence over the file.
     ran = repo.plan("-e", "prod", "--prune", "owned", "--allow-large")
     assert ran.reasons() == {"one": "delete removed"}
 

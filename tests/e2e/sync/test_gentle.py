@@ -22,7 +22,7 @@ _LONG = "".join(
 def recorder(
     request: pytest.FixtureRequest, server: Server, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SegmentRecorder]:
-    """Stands between the commands and the server."""
+    """A proxy between the commands and the server."""
     secure = request.param != "plain"
     with (
         SegmentRecorder(server.url, tls=secure) as recorder,

@@ -181,7 +181,7 @@ def test_another_repositorys_flow_is_not_taken_over_unasked(repo: Repo) -> None:
     assert other.lives() == sources
     assert other.apply("--take-over").code == 0
     assert other.live("f00") == ours
-    # The first repository sees somebody else's edit, and by whom: it does not fight over it.
+    # The first repository sees the edit and its owner: it does not revert it.
     assert_refused(repo, "other-owner", f"({other.name})")
     # Nor does it delete what was taken over: it forgets it.
     repo.remove("f00")
@@ -205,7 +205,7 @@ def test_pruning_the_scope_spares_another_repositorys_flows(repo: Repo) -> None:
 
 
 def test_an_inventory_that_cannot_be_read_stops_pruning(repo: Repo) -> None:
-    """What it owns is not known, so anything might be somebody's."""
+    """What it owns is unknown, so any flow might be owned."""
     repo.config("prune: scope\n")
     repo.flow("a")
     repo.client.flows.create(repo.source("theirs"))

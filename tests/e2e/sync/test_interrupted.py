@@ -216,7 +216,7 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
 def test_what_a_killed_run_only_meant_to_create_is_not_ours(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else created it since: their flow is taken over visibly, or left alone."""
+    """Created by someone else since: their flow is taken over visibly, or left alone."""
 
     class KilledError(BaseException):
         pass

@@ -25,7 +25,7 @@ def test_each_write_has_a_line_before_and_after(repo: Repo) -> None:
     repo.remove("b")
     assert repo.apply("--journal", "journal.jsonl").code == 0
     found = lines(repo)
-    assert [each["event"] for each in found].count("begin") == 2  # appended, not written anew
+    assert [each["event"] for each in found].count("begin") == 2  # appended, not replaced
     run = found[-1]["run"]
     second = [each for each in found if each["run"] == run]
     assert [each["event"] for each in second] == [

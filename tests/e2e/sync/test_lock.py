@@ -87,7 +87,7 @@ def test_an_apply_waits_for_the_lock(repo: Repo, proxy: FaultProxy) -> None:
 
 
 def test_a_stale_lock_expires(repo: Repo) -> None:
-    """The server keeps the time: nobody need be there to remove it."""
+    """The server keeps the time: it expires without any run to remove it."""
     repo.config()
     repo.flow("a")
     take(repo, ttl="PT1S")

@@ -157,7 +157,7 @@ def test_a_renamed_inventory_is_told_and_can_be_renamed(repo: Repo) -> None:
     assert refused.code == 4
     assert f"kestra-sync inventory rename {old} {new}" in refused.err
     assert f"inventory rename {old} {new}" in repo.run("doctor").out
-    assert repo.run("inventory", "rename", old, new).code == 64  # nobody to ask
+    assert repo.run("inventory", "rename", old, new).code == 64  # no terminal to ask on
     done = repo.run("inventory", "rename", old, new, "--yes", "--format", "json")
     assert (done.code, done.json["done"]) == (0, True)
     keys = {each.key for each in repo.client.kv.search(old)}
@@ -206,7 +206,7 @@ def test_the_record_can_be_moved_by_hand(repo: Repo) -> None:
 
 
 def test_an_empty_list_of_keys_is_not_believed(repo: Repo, proxy: FaultProxy) -> None:
-    """It makes the inventories of others vanish, and their flows look like nobody's."""
+    """It hides the inventories of others, and makes their flows look unowned."""
     repo.config()
     theirs = {name: repo.flow(name) for name in ("x", "y")}
     assert repo.apply().code == 0
@@ -294,7 +294,7 @@ def test_adopting_is_a_change_that_a_pipeline_sees(repo: Repo) -> None:
     ran = repo.run("plan", "--detailed-exitcode")
     assert (ran.code, "11 flows to adopt" in ran.out) == (2, True)
     assert repo.plan().json["plan"]["summary"]["record"] == 11
-    applied = repo.run("apply")  # nothing on the server changes: nobody need be asked
+    applied = repo.run("apply")  # nothing on the server changes: no confirmation needed
     assert (applied.code, "Adopted 11 flows." in applied.out) == (0, True)
     assert repo.run("plan", "--detailed-exitcode").code == 0
 
@@ -365,7 +365,7 @@ def test_two_believed_holders_do_not_lose_each_others_flows(repo: Repo, proxy: F
     assert ran.code == 6
     assert "the inventory was not written" in ran.json["notes"][-1]
     assert repo.inventory()["nonce"] == "b"
-    # Git has moved on: the flow is neither adopted by equality nor refused as somebody else's.
+    # Git has moved on: the flow is neither adopted by equality nor refused as owned by others.
     repo.flow("new", "changed since")
     assert repo.plan().reasons() == {"new": "update changed"}
     assert repo.apply().code == 0

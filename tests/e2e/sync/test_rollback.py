@@ -109,7 +109,7 @@ def test_a_flow_that_somebody_edited_since_is_left_and_said(repo: Repo, proxy: F
     (left,) = [each for each in ran.json["restored"] if each["result"] == "left"]
     assert "now at revision 3" in left["message"]
     assert repo.lives() == before | {"update": theirs}
-    # The record says what we wrote, not what somebody else did: the next plan shows their edit.
+    # The record says what we wrote, not what others wrote: the next plan shows their edit.
     assert repo.plan().reasons()["update"] in ("update conflict", "update drift")
 
 

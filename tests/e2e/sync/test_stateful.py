@@ -1,8 +1,8 @@
 """Git edits, edits on the server, deletions on both sides, killed runs: played at random.
 
 Whatever happens, a successful apply ends with every flow of Git on the server byte for byte, with
-nothing of ours that Git has dropped, with a record of exactly what is ours; and what is somebody
-else's is never touched.
+nothing of ours that Git has dropped, with a record of exactly what is ours; and flows of others are
+never touched.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=OURS, text=TEXTS)
     def edit_on_the_server(self, name: str, text: str) -> None:
-        """Whoever it is: an edit of what is there, or a flow of the same name as one of Git's."""
+        """Another user: edits an existing flow, or creates one with the same name as a flow in
+        Git."""
         source = self.here.source(name, f"{text}, by hand")
         if name in self.here.lives():
             self.here.edit(name, source)

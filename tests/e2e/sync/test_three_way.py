@@ -78,7 +78,7 @@ def test_changed_on_both_sides_is_a_conflict_unless_overwritten(repo: Repo) -> N
 
 
 def test_not_ours_and_different_is_refused_unless_taken_over(repo: Repo) -> None:
-    """Somebody made a flow by hand that has the id of one in Git: whose work is to be kept?"""
+    """A flow created on the server has the id of one in Git: which one is kept?"""
     repo.config()
     theirs = repo.source("a", "theirs")
     repo.client.flows.create(theirs)

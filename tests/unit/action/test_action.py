@@ -24,7 +24,7 @@ _PLAN = {"plan": {"summary": _COUNTS}, "digest": DIGEST}
 
 
 class CommandLine:
-    """Stands for kestra-sync: keeps what it was asked, writes the reports that it was asked for."""
+    """A fake kestra-sync: keeps its arguments and writes the requested reports."""
 
     def __init__(self, code: int = 0, document: Any = None, **texts: str) -> None:
         self.code = code
@@ -90,7 +90,7 @@ def summary(environ: dict[str, str]) -> str:
 def test_a_plan_with_changes(
     environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Code 2 is no failure; everything is said where it belongs."""
+    """Code 2 is not a failure; everything is reported in its place."""
     run = CommandLine(2)
     environ |= {"INPUT_COMMAND": "plan", "INPUT_PATHS": "flows", "INPUT_PASSWORD": "s3cret"}
     assert main(environ, run) == 0

@@ -38,7 +38,7 @@ def test_the_next_replaces_it(github: Github, api: GithubApi) -> None:
 
 
 def test_nothing_is_written_if_nothing_changed(github: Github, api: GithubApi) -> None:
-    """GitHub stores other line ends; nobody is told of an edit that is none."""
+    """GitHub stores other line endings; that does not count as an edit."""
     github.add_comment(7, body().replace("\n", "\r\n").rstrip())
     assert comment.post(api.comments(7), body()).startswith("The comment is up to date")
     assert not [each for each in github.writes() if "graphql" not in each]
@@ -231,7 +231,7 @@ def test_a_comment_that_others_edited_is_not_ours(
     github.edit_comment(written, body(), BOT.removesuffix("[bot]"))
     with pytest.raises(ConflictError, match="edited by github-actions"):
         comment.reviewed_digest(api, context, MARKER)
-    # Whoever it was is gone, or GitHub does not tell.
+    # The account was deleted, or GitHub does not say.
     github.editors[written["node_id"]] = ""
     with pytest.raises(ConflictError, match="an unknown user"):
         comment.reviewed_digest(api, context, MARKER)

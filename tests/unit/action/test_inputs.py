@@ -10,7 +10,7 @@ import pytest
 from kestra_sync.action.inputs import COMMANDS, OPTIONS, OTHERS, Kind, read, take, variable
 from kestra_sync.errors import UsageError
 
-#: Options of the command line that are no inputs of the action, and why.
+#: Options of the command line that are not inputs of the action, and why.
 _LEFT_OUT = {
     "--yes": "always given",
     "--plan": "the input plan-file",
@@ -21,7 +21,7 @@ _LEFT_OUT = {
     "--format": "the log is for people",
     "--color": "so is this",
     "--junit": "the input output",
-    "--journal": "for whoever looks at a machine",
+    "--journal": "for debugging on a machine",
     "--refresh-only": "done by hand, once",
     "--dry-run": "the command plan",
     "--help": "no run",

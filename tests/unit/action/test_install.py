@@ -33,7 +33,7 @@ else:
 
 
 def wheel(folder: Path, text: str = "answer = 42\n") -> Path:
-    """A wheel with one module, of which nobody else knows."""
+    """A wheel with one module, known only here."""
     folder.mkdir(exist_ok=True)
     path = folder / "kstest_pinned-1.0-py3-none-any.whl"
     info = "kstest_pinned-1.0.dist-info"
@@ -57,9 +57,9 @@ def pinned(folder: Path, path: Path) -> Path:
 
 
 def test_only_what_is_pinned_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel that somebody put into the cache is refused, and nothing half is left.
+    """A wheel planted in the cache is refused, and nothing partial is left.
 
-    The working directory is the checkout of somebody who would like to take part.
+    The working directory is a hostile checkout.
     """
     checkout = tmp_path / "checkout"
     mark = plant(checkout)

@@ -15,7 +15,7 @@ def body(text: str) -> str:
 
 
 def test_the_life_of_an_issue(github: Github, api: GithubApi) -> None:
-    """Opened once, kept up to date, closed, and opened anew when there is drift again."""
+    """Opened once, kept up to date, closed, and reopened when there is drift again."""
     issues = api.issues(issue.title_of("prod"))
     assert issue.report(issues, body("none"), drifted=False) == ""
     assert issue.report(issues, body("1 flow"), drifted=True).startswith("An issue was opened: ")
@@ -31,7 +31,7 @@ def test_the_life_of_an_issue(github: Github, api: GithubApi) -> None:
 
 
 def test_others_are_left_alone(github: Github, api: GithubApi) -> None:
-    """Pull requests are issues to GitHub, too; and whoever can write can write our marker."""
+    """Pull requests are issues to GitHub, too; and anyone who can write can write our marker."""
     github.add_issue(TITLE, body("evil"), author="mallory")
     github.add_issue("a pull request", body("plan"), pull_request={})
     issues = api.issues(issue.title_of("prod"))

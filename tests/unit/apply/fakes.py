@@ -45,7 +45,7 @@ class Flows:
         self._after: dict[str, list[Step | None]] = defaultdict(list)
 
     def before(self, call: str, *steps: Step | None) -> None:
-        """Before the server hears of the first, second, … ``call``."""
+        """Before the server gets the first, second, … ``call``."""
         self._before[call] = list(steps)
 
     def after(self, call: str, *steps: Step | None) -> None:
@@ -58,7 +58,7 @@ class Flows:
         return revisions[-1] if revisions else None
 
     def put(self, name: str, source: bytes | None) -> None:
-        """Somebody else writes; ``None`` deletes."""
+        """Another user writes; ``None`` deletes."""
         self.stored.setdefault(name, []).append(source)
 
     def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live:
@@ -123,7 +123,7 @@ def change(
     reason: Reason | None = None,
     **more: Any,
 ) -> Change:
-    """The change from one source to another; ``None`` is no flow."""
+    """The change from one source to another; ``None`` means no flow."""
     action = Action.CREATE if before is None else Action.DELETE if after is None else Action.UPDATE
     reasons = {
         Action.CREATE: Reason.NEW,

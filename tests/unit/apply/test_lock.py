@@ -19,7 +19,7 @@ THEIRS = {"nonce": "theirs", "who": "job 7", "since": "then"}
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """Time that passes when a caller sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -196,7 +196,7 @@ def test_who_holds_it() -> None:
     holder = read_holder(kv, PLACE)
     assert holder is not None
     assert holder.who == "job 7"
-    # Somebody who took it while we were asked is not the one that we were asked about.
+    # A run that took it during the prompt is not the one that the prompt was about.
     kv.values[KEY] = {**THEIRS, "nonce": "another"}
     assert not unlock(kv, PLACE, holder)
     assert set(kv.values) == {KEY}

@@ -67,7 +67,7 @@ def test_what_was_not_written_is_not_touched() -> None:
     flows = Flows(a=OLD)
     outcomes = [
         Outcome(change(OLD, NEW), Status.NOT_ATTEMPTED),
-        Outcome(change(None, OLD), Status.APPLIED),  # somebody else created it for us
+        Outcome(change(None, OLD), Status.APPLIED),  # someone else created it for us
     ]
     assert roll_back(flows, outcomes, SILENT) == ()
     assert flows.calls == []

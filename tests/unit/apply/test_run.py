@@ -64,7 +64,7 @@ def test_levels_one_after_another() -> None:
 
 
 def test_nothing_waits_for_what_it_does_not_call() -> None:
-    """B is under way until C is done, which waits for A alone."""
+    """B is running until C is done, which waits for A alone."""
     c_done = threading.Event()
 
     def write(what: Change) -> Outcome:
@@ -184,7 +184,7 @@ def test_a_second_interrupt_begins_nothing_more_and_loses_nothing(
 
 
 def test_an_interrupt_while_a_write_is_sent_leaves_it_unsure() -> None:
-    """A third ``^C``: whoever waits for the answer is gone, and the report does not guess."""
+    """A third ``^C``: the response is not waited for, and the report does not guess."""
     tally = Tally([stage([A], [B])])
 
     def write(what: Change) -> Outcome:
@@ -262,7 +262,7 @@ def test_other_threads_hear_of_no_signals() -> None:
         (Outcome(A, Status.FAILED, message="no"), "failed: no"),
         (Outcome(A, Status.CONFLICT, message="theirs"), "conflict: theirs"),
         (applied(A), "created, revision 1"),
-        (Outcome(A, Status.APPLIED, None, "somebody did"), "created (somebody did)"),
+        (Outcome(A, Status.APPLIED, None, "someone did"), "created (someone did)"),
         (Outcome(change(b"x", None), Status.APPLIED, 7), "deleted"),
     ],
 )

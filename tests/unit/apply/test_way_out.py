@@ -426,7 +426,7 @@ def test_a_journal_that_is_full_from_the_beginning_decides_nothing() -> None:
 
 
 def test_a_change_without_a_tally_is_not_begun() -> None:
-    """Somebody created a flow since: nothing is written, and nothing is taken back."""
+    """A flow was created since: nothing is written, and nothing is rolled back."""
     faults = Faults()
     server = Server(faults, {"create": [b"theirs"], **{n: [t] for n, t in BEFORE.items()}})
     before = Inventory("flows", TARGET, "", Scope(("acme",)))

@@ -20,7 +20,7 @@ _IF = "  - id: outer\n    type: io.kestra.plugin.core.flow.If\n    condition: 't
 _SEQUENTIAL = "tasks:\n  - id: outer\n    type: io.kestra.plugin.core.flow.Sequential\n"
 _SCHEDULE = "type: io.kestra.plugin.core.trigger.Schedule"
 _PLACE = "¦"
-"""Stands in a source just before the place that is meant."""
+"""Marks the expected position in a source."""
 
 _JACKSON = (
     "Validation error: Illegal flowwithsource source: YAML parsing error: Cannot deserialize value"
@@ -37,7 +37,7 @@ def _unrecognized(field: str, class_: str) -> str:
 
 
 _CASES = {
-    # A path. Where the property is a task's own, its id stands for every `tasks[0]` on the way.
+    # A path. Where the property is a task's own, its id replaces every `tasks[0]` in the path.
     "top": ("Validation error: namespace: must match", "id: a\nnamespace: ¦A!\n" + _OK),
     "empty list": ("Validation error: tasks: must not be empty", _HEAD + "¦tasks: []\n"),
     "nothing": ("Validation error: tasks: must not be null", _HEAD + "¦tasks:\n"),

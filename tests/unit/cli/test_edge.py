@@ -262,7 +262,7 @@ def test_signals_are_left_alone_outside_the_main_thread(monkeypatch: pytest.Monk
 def test_a_broken_pipe_is_silent(
     error: BaseException, raising: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever read our output has seen enough."""
+    """The reader of our output has closed it."""
     raising(error)
     assert run(["plan", "--format", "json"]) == 1
     assert capsys.readouterr() == ("", "")

@@ -28,7 +28,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         secret.write_text(f"token: {_SECRET}\nflow: {_SECRET}\n")
     (root / "flows" / "a.yaml").write_text(_FLOW)
     monkeypatch.chdir(root)
-    # Nobody answers there: a run that comes as far has read what it wanted.
+    # No server there: a run that gets this far has read its files.
     monkeypatch.setenv("KESTRA_API_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
     return root

@@ -50,7 +50,7 @@ def test_when_there_is_colour(
     wanted: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On a terminal, unless somebody does not want it; or as it was said."""
+    """On a terminal, unless disabled; or as requested."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for name, value in environment.items():
@@ -109,7 +109,7 @@ def test_results_come_before_what_is_said_of_them(monkeypatch: pytest.MonkeyPatc
 
 
 def test_verbose_shows_requests(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr, each time anew."""
+    """On stderr, once per call."""
     logger = logging.getLogger("kestra_sync")
     before = logger.handlers, logger.level
     try:
@@ -185,7 +185,7 @@ def test_progress_on_a_terminal(colour: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_observer_keeps_to_itself() -> None:
-    """Unless somebody listens."""
+    """Unless there is a listener."""
     silent = Observer()
     silent.stage("x")
     silent.begin(1)

@@ -59,7 +59,7 @@ Answering = Reply | Callable[[Seen], Reply]
 
 
 class ScriptedServer:
-    """``on("GET", "/x", first, second)``: the last answer is given for ever."""
+    """``on("GET", "/x", first, second)``: the last response is repeated."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []

@@ -78,7 +78,7 @@ def test_arguments_over_environment_over_file(tmp_path: Path) -> None:
         ("KESTRA_API_URL=http://evil", {"KESTRA_TOKEN": "secret"}),
         ("KESTRA_API_URL=http://evil", {"KESTRA_USERNAME": "me", "KESTRA_PASSWORD": "secret"}),
         ("KESTRA_API_URL=http://evil\nKESTRA_USERNAME=me", {"KESTRA_PASSWORD": "secret"}),
-        # The server of the environment would be written to as somebody else.
+        # The server of the environment would be written to with other credentials.
         ("KESTRA_TOKEN=secret", {"KESTRA_API_URL": "http://good"}),
         ("KESTRA_API_URL=http://evil\nKESTRA_TOKEN=secret", {"KESTRA_API_URL": "http://good"}),
         ("KESTRA_PASSWORD=secret", {"KESTRA_API_URL": "http://good", "KESTRA_USERNAME": "me"}),
@@ -104,7 +104,7 @@ def test_an_env_file_is_mixed_with_nothing(
 
 
 def test_an_env_file_counts_as_a_whole(tmp_path: Path) -> None:
-    """Where the same server is named elsewhere, too, it is no mixture."""
+    """The same server set twice is not a mixture."""
     env_file = tmp_path / ".env"
     env_file.write_text("KESTRA_API_URL=http://here/ui\nKESTRA_TOKEN=t\nKESTRA_TENANT=ours\n")
     whole = Credentials("http://here", "ours", "t")

@@ -263,7 +263,7 @@ def test_no_list_of_namespaces_for_another_reason(
 def test_an_export_that_takes_too_long(
     scripted: ScriptedServer, make_client: ClientFactory, slow: Reply
 ) -> None:
-    """It is asked for once: whoever waited that long will not wait as long again."""
+    """It is requested once: after such a wait it is not tried again."""
     scripted.on("GET", EXPORT, slow, Reply(200, zipped(b"one")))
     scripted.on("GET", f"{BASE}/distinct-namespaces", as_json(["a"]))
     client = make_client(timeout=(1, 0.2))

@@ -40,7 +40,7 @@ def test_a_refusal_halves_what_is_under_way(caplog: pytest.LogCaptureFixture) ->
         pressure.refused(429)
         assert pressure.limit == 4
         assert "under pressure (it answers 429): 4 concurrent requests" in caplog.text
-        for _ in range(7):  # those that were under way as well
+        for _ in range(7):  # those that were running as well
             pressure.refused(429)
         assert pressure.limit == 4
         for _ in range(100):

@@ -423,7 +423,7 @@ def test_unknown_kinds_of_others_do_not_stop_us() -> None:
 
 
 def test_a_list_without_our_own_key_is_not_believed() -> None:
-    """It would make the flows of others look like nobody's."""
+    """It would make the flows of others look unowned."""
     theirs = {**SMALL, "name": "other", "resources": [ENTRY]}
     tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})
     tenant.lies = 2

@@ -288,7 +288,7 @@ def test_what_nobody_touched_is_not_read() -> None:
 
 
 def test_a_secret_on_the_server_is_hidden_and_can_be_restored() -> None:
-    """Somebody stored another secret: the plan does not show it, and a rollback brings it back."""
+    """Another secret was stored: the plan does not show it, and a rollback restores it."""
     client: Any = _Client()
     client.kv.put_text(_NS, "b", '"theirs"', ttl=None, description=None)
     kind = _kind("  b: {env: B}\n", B="ours")

@@ -231,7 +231,7 @@ def test_the_search_of_many_namespaces_is_not_exact() -> None:
     ("revision", "kept", "wanted", "calls"),
     [
         (3, [(3, b"applied")], b"applied", ["get acme/a 3"]),
-        # The server numbers anew, or the revision was deleted: the hash is looked for.
+        # The server restarted the numbering, or the revision was deleted: the hash is looked for.
         (3, [(1, b"applied"), (3, b"edited")], b"applied", ["get acme/a 3", "revisions acme/a"]),
         (3, [(4, b"applied")], b"applied", ["get acme/a 3", "revisions acme/a"]),
         (None, [(1, b"applied"), (2, b"edited")], b"applied", ["revisions acme/a"]),

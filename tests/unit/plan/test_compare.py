@@ -193,7 +193,7 @@ def test_what_was_switched_off_stays_off_while_git_goes_on() -> None:
 
 
 def test_what_was_only_switched_off_may_be_deleted() -> None:
-    """It is no conflict, where the text that we applied is known."""
+    """It is not a conflict if the text that we applied is known."""
     live_ = _live(APPLIED + _OFF)
     assert compare(None, live_, _base(APPLIED), _PRUNE, APPLIED).reason is Reason.REMOVED
     assert compare(None, live_, _base(APPLIED), _PRUNE).reason is Reason.CONFLICT

@@ -96,7 +96,7 @@ def test_only_updates_have_a_diff() -> None:
     assert diff_of(_change(Action.CREATE, None, b)) == ()
     assert diff_of(_change(Action.DELETE, a, None)) == ()
     assert diff_of(_change(Action.NONE, a, b)) == ()
-    # A source that is no YAML has a diff too.
+    # A source that is not YAML has a diff too.
     assert [hunk.heading for hunk in diff_sources(b"a: [\n", b"b: [\n")] == ["line 1"]
 
 

@@ -80,7 +80,7 @@ def _caller(name: str, *targets: str) -> bytes:
 
 
 def test_deletions_come_last_and_the_other_way_round() -> None:
-    """What calls goes before what it calls."""
+    """Callers precede what they call."""
     found = levels(
         [
             change(Action.UPDATE, Reason.CHANGED, "a", before=b"x", after=_caller("a", "b")),
@@ -144,7 +144,7 @@ def test_flows_that_call_each_other_go_together() -> None:
 
 
 def test_calls_are_as_far_as_they_can_be_told() -> None:
-    """Not of what is no YAML, and not before it runs."""
+    """Not for files that are not YAML, and not before it runs."""
     assert calls(_caller("a", "b", "c")) == (FlowId("acme", "b"), FlowId("acme", "c"))
     assert calls(_caller("a", '"{{ inputs.flow }}"')) == ()
     assert calls(b"a: [\n") == calls(None) == ()

@@ -70,7 +70,7 @@ def test_an_edit_beside_it_is_not_overlooked(lines: list[str], data: st.DataObje
         (b"id: a\n\ndisabled: true\n\ntasks: []\n", b"id: a\ntasks: []\n", True),
         (b"disabled: true # by hand\nid: a\n", b"id: a\n", True),
         (b"id: a\r\ndisabled: true\r\n", b"id: a\r\n", True),
-        # A blank line elsewhere is a line of somebody's text.
+        # A blank line elsewhere is part of a text.
         (b"m: |\n  a\n  b\ndisabled: true\n", b"m: |\n  a\n\n  b\n", False),
         (b"m: |\n  a\n\n\n  b\ndisabled: true\n", b"m: |\n  a\n\n  b\n", False),
         # So are line ends.

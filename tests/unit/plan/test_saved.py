@@ -114,7 +114,7 @@ def test_a_forged_plan_of_any_depth(depth: int, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_forged_plan_whose_digest_fits(changes: Any, tmp_path: Path) -> None:
-    """A digest is no signature: what is compared later must have its form."""
+    """A digest is not a signature: what is compared later must have its form."""
     path = tmp_path / "plan.json"
     content = json.loads(json.dumps(freeze(_plan()).content))
     if isinstance(changes, str) and changes != "x":

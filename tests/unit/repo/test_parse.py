@@ -15,8 +15,8 @@ from kestra_sync.repo.text import MAX_BYTES, decode
 from tests.cases import NEGATIVE, POSITIVE
 
 PURE = pytest.mark.parametrize("pure", [False, True], ids=["c", "python"])
-# One line each: a document (``\n`` for a line break), a tab, what Jackson's ObjectMapper made of
-# it (jackson-dataformat-yaml 2.21 on SnakeYAML 2.4) as JSON, or "refused".
+# One line per case: a document (``\n`` for a line break), a tab, what Jackson's ObjectMapper made
+# of it (jackson-dataformat-yaml 2.21 on SnakeYAML 2.4) as JSON, or "refused".
 JACKSON = Path(__file__).with_name("jackson.tsv").read_text("utf-8").splitlines()
 
 

@@ -221,7 +221,7 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error(
 def test_a_folder_of_flows_that_is_a_link_stays_in_the_repository(
     here: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    """Also where its name was typed: the link was made by whoever wrote the checkout."""
+    """Also where its name was typed: the link was made by the author of the checkout."""
     (here / "outside").mkdir()
     (here / "repo" / ".git" / "modules").mkdir(parents=True)
     monkeypatch.chdir(here / "repo")

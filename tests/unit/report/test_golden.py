@@ -298,7 +298,7 @@ def test_plan_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plan_json() -> None:
-    """Sources stand for themselves by their hashes, diffs are whole, escapes are escaped."""
+    """Sources are represented by their hashes, diffs are complete, escapes are escaped."""
     made = _everything()
     result = PlanResult(
         repository=REPOSITORY,
@@ -433,7 +433,7 @@ def test_apply(name: str) -> None:
 
 
 def test_apply_interrupted() -> None:
-    """What was under way was finished; the rest was not begun."""
+    """Running writes were completed; the rest was not started."""
     outcomes = _outcomes((_CREATE, Status.APPLIED, ""), (_UPDATE, Status.NOT_ATTEMPTED, ""))
     check_golden("apply_interrupted.txt", text(outcome_lines(outcomes, interrupted=True)))
     cut = outcome_lines(outcomes[:1], interrupted=True)
@@ -529,7 +529,7 @@ DIAGNOSTICS = (
     Diagnostic(
         "", None, Severity.INFO, "note", "no file's fault \x1b[31m", None, FlowId("acme", "c")
     ),
-    Diagnostic("", None, Severity.WARNING, "note", "nobody's fault"),
+    Diagnostic("", None, Severity.WARNING, "note", "not about a file"),
 )
 
 REFUSALS = (

@@ -146,7 +146,7 @@ def _results() -> Iterator[tuple[str, Any]]:
     for smoke in (smoke_json(SMOKE), None):
         body = {"server": None, "diagnostics": diagnostics_json(DIAGNOSTICS), "smoke": smoke}
         yield f"smoke {bool(smoke)}", envelope("smoke", ExitCode.SMOKE_FAILED, body)
-    holder = vars(Holder("a", "somebody", "2026-01-01T12:00:00Z"))
+    holder = vars(Holder("a", "someone", "2026-01-01T12:00:00Z"))
     yield "unlock", envelope("unlock", ExitCode.OK, {"holder": holder, "unlocked": True})
     yield "not locked", envelope("unlock", ExitCode.OK, {"holder": None, "unlocked": False})
     for code in (1, 3, 4, 5, 6, 64, 69, 70, 77, 130):

@@ -1,4 +1,4 @@
-"""Names as Kestra gives them, and those that only somebody hostile sends."""
+"""Names as Kestra gives them, and those that only a hostile server sends."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_the_userinfo_of_a_url_is_a_secret_however_it_is_written(url: str, secre
     assert secret not in without_userinfo(text)
     assert secret in secrets_of_url(text)[0]
     masker = Masker(secrets_of_url(text), {})
-    for shown in (text, secret, secret.rpartition("/")[2], f"port '{secret}' is no number"):
+    for shown in (text, secret, secret.rpartition("/")[2], f"port '{secret}' is not a number"):
         assert secret.rpartition("/")[2] not in masker.mask(shown)
 
 

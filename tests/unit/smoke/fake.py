@@ -54,7 +54,7 @@ class FakeServer:
     :param states: what ``follow`` tells, in order; the last one is what ``get`` tells.
     :param others: further executions by id.
     :param found: what a search for executions that were started by ours finds (Kestra 2.0).
-    :param outputs: the outputs of the execution, where they are no part of it (Kestra 2.0).
+    :param outputs: the outputs of the execution, where they are not part of it (Kestra 2.0).
     :param failing: for each method the exceptions that its next calls raise.
     """
 

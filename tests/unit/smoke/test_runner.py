@@ -184,7 +184,7 @@ def test_whatever_throws_in_a_test_is_red_or_said(bug: Exception, call: str) -> 
         *(ran.cleanup.problems if ran.cleanup else ()),
     ]
     if call == "get":
-        return  # read only while somebody has to wait
+        return  # only read while a caller has to wait
     assert any(type(bug).__name__ in each for each in said), said
     if call not in ("flow", "create", "delete"):
         assert "delete" in server.names()

@@ -239,7 +239,7 @@ def _outcomes(result: PlanResult) -> tuple[Outcome, ...]:
     statuses = (
         (Status.APPLIED, 1, "", None),
         (Status.FAILED, None, "the server refused it: invalid cron", None),
-        (Status.CONFLICT, 5, "somebody wrote revision 4 in between", None),
+        (Status.CONFLICT, 5, "someone wrote revision 4 in between", None),
         (Status.NOT_ATTEMPTED, None, "", None),
         (Status.NOT_ATTEMPTED, None, "", None),
     )
@@ -307,7 +307,7 @@ def reports() -> dict[str, Report]:
     checked = ValidateResult(
         files, (ERROR, OF_FLOW, WARNING), "http://localhost:8080 (Kestra 1.3.25)"
     )
-    left = Restored(outcomes[0].change, Undo.LEFT, message="somebody edited it since")
+    left = Restored(outcomes[0].change, Undo.LEFT, message="it was edited since")
     error = Unreachable("http://localhost:8080 cannot be reached: connection refused")
     return {
         "validate": of_validate(checked),

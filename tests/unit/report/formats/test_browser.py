@@ -24,7 +24,7 @@ from .samples import hostile, reports
 
 @dataclass
 class Trap:
-    """A server of this machine that nobody should ask for anything."""
+    """A server of this machine that must not receive any request."""
 
     port: int = 0
     paths: list[str] = field(default_factory=list)

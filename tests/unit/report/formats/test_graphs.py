@@ -221,7 +221,7 @@ def test_callers_stand_left_of_what_they_call() -> None:
 
 
 def test_an_empty_graph_is_drawn() -> None:
-    """Nothing is no error."""
+    """An empty graph is not an error."""
     assert layout(Graph()).boxes == ()
     assert ET.fromstring(svg(Graph())).tag == f"{_SVG}svg"
     assert mermaid(Graph()) == "flowchart LR\n"
@@ -229,7 +229,7 @@ def test_an_empty_graph_is_drawn() -> None:
 
 @given(st.lists(st.text(st.characters(codec=None), min_size=1, max_size=12), max_size=4))
 def test_no_name_breaks_a_drawing(names: list[str]) -> None:
-    """Names of flows that are no names, as a broken file or a server may hold them."""
+    """Invalid names of flows, as a broken file or a server may have them."""
     ids = [FlowId(name, name) for name in dict.fromkeys(names)]
     edges = tuple(Edge(one, other, ReferenceKind.SUBFLOW) for one in ids for other in ids)
     _sound(Graph(tuple(Node(each, mark=Mark.DRIFT, path=each.id) for each in ids), edges))

@@ -114,7 +114,7 @@ def test_the_policy_allows_its_own_style_and_script_only() -> None:
     assert rules.keys() == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
     assert re.fullmatch(r"'sha256-[\w+/=]+'", rules["script-src"])
-    # The names of SVG are no addresses that anything is asked from.
+    # The namespaces of SVG are not addresses that are requested.
     addresses = set(re.findall(r"https?://[^\s\"'<)]+", text)) - {"http://www.w3.org/2000/svg"}
     assert addresses == {"http://localhost:8080"}
 

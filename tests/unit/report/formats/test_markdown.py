@@ -92,7 +92,7 @@ def spelled(text: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts are equal but for blanks and what nobody sees."""
+    """Whether two texts are equal but for blanks and invisible characters."""
     return one.replace(_GAP, "").split() == other.replace(_GAP, "").split()
 
 
@@ -139,7 +139,7 @@ def test_a_fence_holds(lines: list[str]) -> None:
     reader = read(f"{fenced(lines, 'diff')}\n\nend\n")
     assert set(reader.elements) == {"pre", "code", "p"}
     assert reader.text.strip() == "end"
-    # Markdown puts another character in place of what nobody can write.
+    # Markdown replaces characters that cannot be written.
     assert reader.code.rstrip("\n") == "\n".join(spelled_raw(each) for each in lines).rstrip("\n")
 
 
@@ -165,7 +165,7 @@ def test_plain_addresses_are_links() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    """Nobody floods a comment by a name."""
+    """A name cannot flood a comment."""
     assert len(code("x" * 5000)) < 2100
     assert len(prose("x" * 5000)) < 2100
 
@@ -277,7 +277,7 @@ def test_the_marker_is_ours_alone() -> None:
 
 
 def test_large_graphs_stay_out_of_comments() -> None:
-    """Nobody could read them."""
+    """They would not be readable."""
     callers = tuple(
         changed(
             Action.CREATE,
@@ -295,7 +295,7 @@ def test_large_graphs_stay_out_of_comments() -> None:
 
 
 def test_conflicts_show_both_sides() -> None:
-    """What the plan does, and what somebody did."""
+    """What the plan does, and what was done on the server."""
     text = MarkdownReporter().render(reports()["conflict"])
     assert text.count("```diff") == 2
     assert "Edited on the server since the last apply" in text

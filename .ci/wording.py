@@ -1,0 +1,86 @@
+"""Rejects archaic wording in texts: help, messages, docs, comments, names of tests.
+
+``python .ci/wording.py`` prints each place with a better word, and fails if there is any. Plain,
+current, technical English is what a reader of the docs of Terraform or Argo CD is used to.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+#: Pattern → what to write instead. A space stands for any white space, line breaks included.
+WORDS = {
+    r"\b(?:there )?(?:is|are|was|were|be) no (?!longer|more\b|such|matter|need|way)": "is not a …",
+    r"\b(?:nobody|whoever|somebody|somebody's)\b": "no one, someone, the user, the caller …",
+    r"\bmend(?:s|ed|ing)?\b": "fix, repair",
+    r"\banew\b": "again, new",
+    r"\bunder way\b": "running, in progress",
+    r"\bfor ever\b": "forever, without limit",
+    r"\bin so many words\b": "explicitly",
+    r"\bof old\b": "old, legacy",
+    r"\b(?:come|comes|came) of\b": "results from",
+    r"\b(?:hear|hears)\b": "is notified of",
+    r"\bstands? (?:for|in|at|beside|above|below|between|behind)\b": "is, means, replaces",
+    r"\b(?:goes|go) before\b": "precedes",
+    r"\byields no \w+ any more\b": "no longer contains",
+    r"\b(?:a|one|[0-9]+) line each\b|\bone (?:\w+ )?a line\b": "one per line",
+    r"\bthere twice\b": "duplicate",
+}
+
+#: What the rule is about, and texts that are not ours.
+_SKIP = re.compile(
+    r"^\.ci/wording\.py$|^tests/test_wording\.py$|^tests/engine/src/|/data/|/problems/|^LICENSE$"
+    r"|\.(?:png|svg|lock|jar)$"
+)
+#: "There is no lock" is plain English, "files that are no flows" is not.
+_FINE = re.compile(r"there\s+(?:is|are|was|were|be)\b", re.IGNORECASE)
+_GAP = r"(?:[ \t]+|[ \t]*\n[ \t]*(?:#|//|\*|:)?[ \t]*)"
+_PATTERNS = [
+    (re.compile(each.replace(" ", _GAP), re.IGNORECASE), better) for each, better in WORDS.items()
+]
+
+
+def findings(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, words and what to write instead, for each place in ``text``."""
+    for pattern, better in _PATTERNS:
+        for match in pattern.finditer(text):
+            if _FINE.match(match[0]):
+                continue
+            line = text.count("\n", 0, match.start()) + 1
+            yield line, " ".join(match[0].split()), better
+
+
+def files(*below: str) -> list[Path]:
+    """The tracked texts below these paths."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *below], cwd=_ROOT, check=True, capture_output=True, text=True
+    )
+    return [_ROOT / each for each in listed.stdout.split("\0") if each and not _SKIP.search(each)]
+
+
+def main(arguments: list[str]) -> int:
+    """Check the paths that are given, or everything."""
+    found = 0
+    for path in files(*arguments):
+        if not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for line, words, better in sorted(findings(text)):
+            found += 1
+            print(f"{path.relative_to(_ROOT)}:{line}: '{words}': {better}")
+    if found:
+        print(f"{found} places in archaic English", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""The word list of ``make lint`` (``.ci/wording.py``): what it rejects and what it accepts."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _wording() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("wording", _ROOT / ".ci" / "wording.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WORDING = _wording()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "YAML files that are no flows are errors.",
+        "Nobody reads it.",
+        "the login of whoever wrote it",
+        "mend the file",
+        "files are read anew",
+        "another apply is under way",
+        "# writes that are under\n# way",
+        "It waits for ever.",
+        "in so many words",
+        "line breaks of old",
+        "what came of it",
+        "The server hears of it.",
+        "`@@` stands for a plain `@`",
+        "tests stand in files",
+        "a variable goes before the file",
+        "one pattern a line",
+        "the key 'a' is there twice",
+    ],
+)
+def test_wording__archaic_phrases_are_found(text: str) -> None:
+    assert len(list(WORDING.findings(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There is no lock.",
+        "It is no longer in Git.",
+        "YAML files that are not flows",
+        "one per line",
+    ],
+)
+def test_wording__plain_english_passes(text: str) -> None:
+    assert list(WORDING.findings(text)) == []
