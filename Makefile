@@ -4,6 +4,8 @@
 # JDK >= 21 is enough.)
 
 export KESTRA
+# Some machines forbid it. Without it each of hundreds of processes compiles all modules.
+export PYTHONDONTWRITEBYTECODE :=
 
 RUN := .venv/bin
 

@@ -33,7 +33,7 @@ from tests.unit.apply.fakes import PLACE, Owned, Pace, change
 
 T = TypeVar("T")
 TARGET = Target("http://kestra", "main")
-RUNS = int(os.environ.get("KESTRA_SYNC_INTERLEAVINGS", "300"))
+RUNS = int(os.environ.get("KESTRA_SYNC_INTERLEAVINGS", "120"))
 
 
 class Killed(BaseException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,13 @@ _NAMED = sorted(
 @pytest.mark.parametrize(("page", "file", "name"), _NAMED)
 def test_each_test_it_names_is_there(page: str, file: str, name: str) -> None:
     path = _TESTS / file if "/" in file else _PAGES[page][0] / file
+    assert name in _tests_of(path)
+
+
+@cache
+def _tests_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    return {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("page", _PAGES)
