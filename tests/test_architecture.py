@@ -34,20 +34,20 @@ _ALLOWED: dict[str, set[str]] = {
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
     "triggers": {"repo"},
-    "apply": {"client", "live", "inventory", "plan"},
+    "apply": {"client", "live", "inventory", "plan", "triggers"},
     # Of each kind of resource: reading, checking, writing and showing it.
     "kinds": {"client", "repo", "live", "checks", "plan"},
     "executions": {"client", "repo"},
     "smoke": {"client", "repo", "executions"},
     # Renders the values of every stage and the results of the commands.
     "report": {
-        "repo", "config", "checks", "inventory", "plan", "apply", "executions", "smoke",
+        "repo", "config", "checks", "inventory", "plan", "triggers", "apply", "executions", "smoke",
         "commands",
     },
     # Everything but the rendering.
     "commands": {
         "config", "client", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
-        "apply", "executions", "smoke",
+        "triggers", "apply", "executions", "smoke",
     },
     "cli": {"client", "config", "inventory", "commands", "plan", "report"},
     # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
@@ -80,8 +80,8 @@ _OWNERS = {
 }  # fmt: skip
 
 #: The methods of the client that change a server, and whose they are.
-_WRITES = {"create", "update", "delete", "put", "kill"}
-_RESOURCES = {"flows", "kv", "executions", "files"}
+_WRITES = {"create", "update", "delete", "put", "kill", "set_disabled"}
+_RESOURCES = {"flows", "kv", "executions", "files", "triggers"}
 #: ``kinds`` has the writes, which ``apply`` calls.
 _WRITERS = {"apply", "executions", "smoke", "client", "kinds"}
 

@@ -28,6 +28,10 @@ class Capabilities:
     :param loop_executions: each iteration of a ``Loop`` is an execution of kind ``LOOP``.
     :param strict_update: an update refuses unknown properties, as a creation does.
     :param drafts: a flow with ``draft: true`` is stored as a revision that does not run.
+    :param trigger_change_enables: changing the definition of a trigger that was disabled on the
+        server enables it, and runs what was missed; before, it stays disabled.
+    :param realtime_reloads: a real-time trigger runs the new revision of its flow at once; before,
+        only once its own definition changes.
     """
 
     multipart_validate: bool
@@ -36,6 +40,8 @@ class Capabilities:
     loop_executions: bool
     strict_update: bool
     drafts: bool
+    trigger_change_enables: bool
+    realtime_reloads: bool
 
 
 #: Since which version a server can do it.
@@ -46,6 +52,8 @@ SINCE: dict[str, Version] = {
     "loop_executions": (2, 0),
     "strict_update": (2, 0),
     "drafts": (2, 0),
+    "trigger_change_enables": (2, 0),
+    "realtime_reloads": (2, 0),
 }
 
 

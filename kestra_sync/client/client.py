@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kestra_sync.client.executions import Executions
     from kestra_sync.client.files import Files
     from kestra_sync.client.logs import Logs
+    from kestra_sync.client.triggers import Triggers
 
 
 class KestraClient:
@@ -113,6 +114,13 @@ class KestraClient:
         from kestra_sync.client.files import Files
 
         return Files(self._transport, self.tenant)
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        """The run-time states of triggers."""
+        from kestra_sync.client.triggers import Triggers
+
+        return Triggers(self._transport, self.tenant)
 
     @classmethod
     def shared(cls) -> KestraClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.commands.comparison import check_planned, compare, passes, read_live
@@ -20,6 +20,7 @@ from kestra_sync.commands.guarding import guard
 from kestra_sync.commands.ownership import Ownership
 from kestra_sync.commands.prefetch import prefetch
 from kestra_sync.commands.recording import record_changes, similar_records
+from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.live.unusable import unusable_names
 from kestra_sync.model import Desired, Diagnostic, FlowId, Plan, Reason, Repository
@@ -41,7 +42,7 @@ class PlanResult:
         neither is what would have to change.
     :param desired: every flow that Git holds, by name.
     :param refusals: the guards that speak against carrying it out.
-    :param in_sync: the flows that are as recorded, which ``plan`` only counts.
+    :param triggers: what the changes do to triggers, by flow.
     """
 
     repository: Repository
@@ -50,6 +51,7 @@ class PlanResult:
     desired: Mapping[FlowId, Desired]
     refusals: tuple[Refusal, ...] = ()
     ownership: Ownership | None = None
+    triggers: TriggerChanges = field(default_factory=dict)
 
     @property
     def invalid(self) -> bool:
@@ -148,7 +150,10 @@ def make_plan(
     )
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
-    return PlanResult(repository, plan, diagnostics, compared.desired, guarded.refusals, ownership)
+    triggers = {} if settings.only_looking else planned_triggers(client, plan.changes)
+    return PlanResult(
+        repository, plan, diagnostics, compared.desired, guarded.refusals, ownership, triggers
+    )
 
 
 def save_plan(

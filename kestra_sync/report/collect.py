@@ -213,6 +213,7 @@ def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:
         "server": server,
         "diagnostics": result.diagnostics,
         "plan": plan,
+        "triggers": result.triggers,
         "desired": result.desired,
         "refusals": result.refusals,
         "environment": environment or (plan.target.environment if plan else None),
@@ -226,7 +227,8 @@ def plan_sections(result: PlanResult, *, context: int = 2, verbose: bool = False
     found = [message(skipped_lines(result.repository))]
     if result.plan is not None:
         diffs = {each.flow_id: diff_of(each, context=context) for each in result.plan.changes}
-        found.append(section(plan_lines(result.plan, diffs, verbose=verbose)))
+        lines = plan_lines(result.plan, diffs, verbose=verbose, triggers=result.triggers)
+        found.append(section(lines))
     found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:
         errors = counts(result.diagnostics)

@@ -27,6 +27,7 @@ from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.report import Report
 from kestra_sync.report.report_graph import report_graph
+from kestra_sync.report.trigger_text import triggers_of
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Card:
     note: str
     facts: tuple[tuple[str, str], ...]
     diffs: tuple[tuple[str, tuple[Row, ...]], ...]
+    triggers: tuple[str, ...] = ()
 
 
 class HtmlReporter:
@@ -161,6 +163,7 @@ def _cards(report: Report) -> Iterator[Card]:
             change_note(report, change),
             tuple((name, value) for name, value in facts if value),
             tuple((diff.title, tuple(_rows(diff))) for diff in _diffs(report, change)),
+            tuple(triggers_of(report, change)),
         )
 
 

@@ -18,6 +18,7 @@ from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.report import Report
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
+from kestra_sync.report.trigger_text import triggers_of
 from kestra_sync.report.wording import is_alert, is_conflict, note, plural, sign, summary
 
 #: With more flows, the graph is not readable in a comment.
@@ -203,6 +204,7 @@ def _changes(report: Report) -> Table:
             code(each.path) if each.path else "",
             prose(change_note(report, each)),
         ]
+        row[-1] = "<br>".join(filter(None, [row[-1], *map(prose, triggers_of(report, each))]))
         if outcomes:
             outcome = outcomes.get(each.flow_id)
             row.insert(1, "" if outcome is None else _status(outcome.status))

@@ -11,7 +11,9 @@ from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.trigger_text import trigger_lines
 from kestra_sync.report.wording import folders, is_alert, is_conflict, note, plural, sign, summary
+from kestra_sync.triggers.changes import TriggerChange
 
 _STYLES = {
     Action.CREATE: Style.CREATE,
@@ -45,12 +47,17 @@ def header(plan: Plan, command: str = "plan") -> Line:
 
 
 def plan_lines(
-    plan: Plan, diffs: Mapping[FlowId, Sequence[Hunk]], *, verbose: bool = False
+    plan: Plan,
+    diffs: Mapping[FlowId, Sequence[Hunk]],
+    *,
+    verbose: bool = False,
+    triggers: Mapping[FlowId, Sequence[TriggerChange]] | None = None,
 ) -> Iterator[Line]:
     """The whole plan: header, a line for each change with its diff, what is left alone, summary.
 
     :param diffs: the hunks of each change that has any.
     :param verbose: list every flow that is left alone, not only the first few.
+    :param triggers: what the changes do to triggers, by flow.
     """
     yield header(plan)
     shown = [change for change in plan.changes if change.writes or is_alert(change)]
@@ -63,6 +70,7 @@ def plan_lines(
             yield _change_line(change, names, revisions, paths)
             yield from diff_lines(diffs.get(change.flow_id, ()), indent=6)
             yield from _edited_on_the_server(change)
+            yield from trigger_lines((triggers or {}).get(change.flow_id, ()), plan, indent=6)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
     if plan.partial:
