@@ -1,7 +1,8 @@
 """When a schedule fires next, by the rules of Kestra's own cron.
 
 Kestra reads UNIX cron: five fields, six with ``withSeconds: true``, names of months and days,
-nicknames such as ``@daily``. ``tests/e2e/test_triggers.py`` compares the dates with the server's.
+nicknames such as ``@daily``. The dates are compared with those of the server in
+``tests/e2e/sync/test_triggers.py``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""Triggers, as the scheduler of a real server treats them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.triggers import TriggerState
+from kestra_sync.model import FlowId, Scope
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import parse_source
+from kestra_sync.triggers.dates import next_dates
+from kestra_sync.triggers.definition import triggers_of
+from tests.e2e.sync.conftest import Repo
+from tests.support.sources import log_flow
+
+pytestmark = pytest.mark.versions
+
+_PATIENCE_SECONDS = 90.0
+_CRONS = (
+    "0 3 * * *", "@daily", "@weekly", "@monthly", "@yearly", "@midnight",
+    "0 9-17 * * MON-FRI", "0 0 1,15 * 3", "0 0 */2 * MON", "30 4 1 JAN,jul *", "0 0 * * 7",
+    "0 0 13 * 5", "0 0 29 2 *", "0 22 * * sun", "0 0 * * 1-7/2", "0 0 1 * */2", "0 0 31 */2 *",
+)  # fmt: skip
+_WITH_SECONDS = ("0 0 3 * * *", "30 5 3 * * MON", "@daily")
+_ZONES = ("Europe/Berlin", "Asia/Kolkata", "America/New_York", "+02:00", "UTC+05:30", "GMT-3")
+
+
+def _states(
+    client: KestraClient, namespace: str, done: Callable[[dict[str, TriggerState]], bool]
+) -> dict[str, TriggerState]:
+    """The states in the namespace by trigger, once ``done`` with them."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        found = client.triggers.search(Scope((namespace,), exact=True))
+        states = {each.trigger_id: each for each in found}
+        if done(states):
+            return states
+        assert time.monotonic() < deadline, states
+        time.sleep(0.5)
+
+
+def test_dates_are_those_of_the_server(repo: Repo) -> None:
+    client, namespace = repo.client, repo.namespace
+    crons = [(each, False) for each in _CRONS] + [(each, True) for each in _WITH_SECONDS]
+    lines = ["triggers:\n"]
+    for number, (cron, seconds) in enumerate(crons):
+        zone = _ZONES[number % len(_ZONES)]
+        lines.append(
+            f'  - {{id: t{number}, type: io.kestra.plugin.core.trigger.Schedule, cron: "{cron}",'
+            f' timezone: "{zone}", withSeconds: {str(seconds).lower()}}}\n'
+        )
+    source = log_flow(namespace, "f", extra="".join(lines))
+    parsed = parse_source(source.encode())
+    assert isinstance(parsed, ParsedDocument)
+    triggers = triggers_of(parsed.value)
+    before = datetime.now(timezone.utc)
+    client.flows.create(source)
+    states = _states(client, namespace, lambda found: len(found) == len(triggers))
+    later = datetime.now(timezone.utc) + timedelta(seconds=1)
+    theirs = {id_: state.next_date for id_, state in states.items()}
+    # A date may pass while we look.
+    either = [
+        {id_: next_dates(each, now, 1)[0] for id_, each in triggers.items()}
+        for now in (before, later)
+    ]
+    assert {
+        triggers[id_].cron: date
+        for id_, date in theirs.items()
+        if date not in (each[id_] for each in either)
+    } == {}
+
+
+def test_a_trigger_is_switched_off_and_on(repo: Repo) -> None:
+    client, namespace = repo.client, repo.namespace
+    trigger = (
+        "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 0 3 * * *}\n"
+    )
+    client.flows.create(log_flow(namespace, "f", extra=trigger))
+    _states(client, namespace, lambda found: "t" in found)
+    for disabled in (True, False):
+        client.triggers.set_disabled([(FlowId(namespace, "f"), "t")], disabled=disabled)
+        _states(
+            client,
+            namespace,
+            lambda found, wanted=disabled: found["t"].disabled is wanted,  # type: ignore[misc]
+        )
