@@ -20,7 +20,7 @@ class Finding:
 
     :param rule: the stable name of the rule, as in ``error[rule]``.
     :param at: the node; or a place, of what has no nodes; ``None`` for the document as a whole.
-    :param at_key: the key that leads to the node is meant.
+    :param at_key: refers to the key of the node.
     """
 
     rule: str

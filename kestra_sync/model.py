@@ -286,7 +286,7 @@ class Change:
     :param before: the live source; ``None`` if the server has no such flow.
     :param after: the source it will have; ``None`` if there will be no such flow.
     :param desired: what Git holds; ``None`` if Git has no such flow. Its bytes differ from
-        ``after`` only for a flow that is kept switched off.
+        ``after`` only for a flow that is kept disabled.
     :param base: the source we applied last, where it is known and differs from ``before``.
     :param revision: the live revision the plan was made against; ``None`` if there is none.
     :param moved_from: for a move, the deletion that is the other half of it.

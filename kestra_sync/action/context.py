@@ -49,7 +49,7 @@ class Context:
             else environ.get("GITHUB_SHA", ""),
             branch=environ.get("GITHUB_REF_NAME", ""),
             pull_request=number if isinstance(number, int) else None,
-            # A fork that was deleted since has no repository any more.
+            # A fork that was deleted since no longer has a repository.
             fork=bool(request) and head != repository,
             run_url=f"{server}/{repository}/actions/runs/{run}" if run else "",
         )

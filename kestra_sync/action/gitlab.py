@@ -128,7 +128,7 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
         said = note(args[0], environ)
     except KestraSyncError as error:
         sys.stderr.write(f"kestra-sync: error: {visible(error.message)}\n")
-        # What our remedies say of servers is meant for Kestra.
+        # Our remedies about servers refer to Kestra.
         if isinstance(error, UsageError) and error.remedy:
             sys.stderr.write(f"  {error.remedy}\n")
         return int(error.exit_code)

@@ -34,7 +34,7 @@ class Result:
     """What came out.
 
     :param created: flows: of a plan those to create, of an apply those that were created.
-    :param failed: errors in files, writes that failed, smoke tests that are red.
+    :param failed: errors in files, writes that failed, failed smoke tests.
     """
 
     exit_code: int

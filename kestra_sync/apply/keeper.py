@@ -2,7 +2,7 @@
 
 Kestra's KV store has no compare-and-set. So the record is read before each write and must be the
 one that we saw last, and read again after it and must be ours. What a run is about to write is
-also kept under a key of its own: should another run overwrite the record all the same, the flows
+also kept under a key of its own: should another run overwrite the record anyway, the flows
 of this one are found there.
 """
 

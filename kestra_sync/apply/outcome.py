@@ -40,7 +40,8 @@ class Outcome:
 def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
     """What a run with these outcomes says to the shell.
 
-    A conflict is said before a partial apply: the remedy, to look at the other's edit, comes first.
+    A conflict takes precedence over a partial apply: its remedy, to review the other edit, comes
+    first.
     """
     by_status = {status: [each for each in outcomes if each.status is status] for status in Status}
     failed = by_status[Status.FAILED]

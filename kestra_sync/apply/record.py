@@ -146,7 +146,7 @@ class Recorder:
     ) -> None:
         """Store the result. Nothing is stored if nothing changed.
 
-        :param restored: what was taken back: those flows get their entries of before again.
+        :param restored: what was rolled back: those flows get their previous entries again.
 
         :param result: the word for the history; see :class:`kestra_sync.inventory.record.Run`.
         :raises OvertakenError: another run has written the record. What this one meant to write
@@ -251,7 +251,7 @@ def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
 
 
 def _left_open(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource | None]:
-    """What a run that was killed meant to write, as far as this plan has not looked at it."""
+    """The intended writes of a killed run, as far as this plan does not cover them."""
     seen = {change.flow_id for change in plan.changes}
     meant = inventory.intent.writes if inventory.intent is not None else {}
     return {

@@ -1,4 +1,4 @@
-"""Changes the record by hand: renames it, moves it, takes flows out of it. Writes no flow."""
+"""Edits the record: renames it, moves it, removes flows from it. Writes no flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes back what a run has written, in reverse order, without harming anybody else's edits."""
+"""Rolls back the writes of a run, in reverse order, without overwriting other edits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Undo(StrEnum):
 
 @dataclass(frozen=True)
 class Restored:
-    """One write that was to be taken back.
+    """One write to roll back.
 
     :param revision: the server's revision of the restored source, where there is one.
-    :param message: why it could not be taken back, or what else there is to say.
+    :param message: why it could not be rolled back, or another note.
     """
 
     change: Change
@@ -73,7 +73,7 @@ def roll_back(
                 ok=result.undo is Undo.RESTORED,
             )
         observer.end()
-    except BaseException as error:  # a second ^C above all; the rest is said to be as it is
+    except BaseException as error:  # mostly a second ^C; the rest is reported as it is
         interrupted = isinstance(error, KeyboardInterrupt)
         why = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
         known = {each.change.flow_id for each in results}
@@ -92,7 +92,7 @@ def roll_back(
 def _survived(undo: _Undo, outcome: Outcome) -> Restored:
     """How taking one write back ended, even with a bug: the others still have to be."""
     message = ""
-    for _ in range(2):  # after a bug once more: it looks first, and may find it taken back
+    for _ in range(2):  # once more after a bug: it reads first, and may find it rolled back
         try:
             return undo.take_back(outcome)
         except KestraError as error:
@@ -104,7 +104,7 @@ def _survived(undo: _Undo, outcome: Outcome) -> Restored:
 
 
 def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
-    """``red`` if everything was taken back, else 6: something is half done."""
+    """``red`` if everything was rolled back, else 6: partial changes are left."""
     complete = all(each.undo is Undo.RESTORED for each in results)
     return red if complete else ExitCode.PARTIAL
 

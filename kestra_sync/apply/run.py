@@ -64,7 +64,7 @@ class Tally:
     def outcomes(self, why: str = "") -> tuple[Outcome, ...]:
         """An outcome for each change, in the order of the levels.
 
-        :param why: what kept the rest from being attempted; ``""`` if that is said elsewhere.
+        :param why: what kept the rest from being attempted; ``""`` if that is reported elsewhere.
         """
         return tuple(self._outcome(change, why) for change in self._changes)
 

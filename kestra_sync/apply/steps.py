@@ -139,7 +139,8 @@ class Steps:
             self.done = replace(self.done, outcomes=outcomes)
 
     def prove(self, prove: Prove) -> None:
-        """Run what was written; the lock renews itself meanwhile. What breaks is red."""
+        """Run the smoke tests of the written flows, while the lock is renewed. Crashes count as
+        failed."""
         if self.failed or self.interrupted or self.done.incomplete:
             return
         self.observer.end()

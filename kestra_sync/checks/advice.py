@@ -1,4 +1,4 @@
-"""What Kestra accepts, though hardly anybody can mean it: warnings."""
+"""Warnings about what Kestra accepts, but is most likely a mistake."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ LineOf = Callable[[Path], int]
 
 
 def check_ids(flow: dict[str, Any], line_of: LineOf) -> Iterator[Finding]:
-    """Find every id that is there already.
+    """Find every duplicate id.
 
     :param line_of: the line in the file of a node, for the message.
     """

@@ -88,7 +88,7 @@ def _reads_better_at_key(root: Any, path: Path) -> bool:
 
 
 Found = tuple[Path, bool]
-"""A path, and whether its last key is meant, not the value."""
+"""A path, and whether it refers to its last key, not the value."""
 
 
 def _by_chain(text: str) -> Found | None:

@@ -80,7 +80,7 @@ def said_once(ours: Sequence[Diagnostic], theirs: Sequence[Diagnostic]) -> list[
             continue
         left = [other for other in left if other not in same]
         kept.append(each)
-    # Of a file that neither can read, ours is told.
+    # For a file that neither can read, ours is reported.
     return [*kept, *(e for e in left if not (e.rule == "kestra-invalid" and e.flow in broken))]
 
 
@@ -106,7 +106,7 @@ def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
 
 
 def active_rules(policy: Policy) -> frozenset[str]:
-    """The rules that the policy asks for and has not switched off."""
+    """The rules that the policy requires and has not disabled."""
     return frozenset(
         name
         for name, (_, asked) in CHECKS.items()

@@ -161,7 +161,7 @@ def command(
 
 
 def _asks(planned: PlanResult) -> bool:
-    """Whether there is something to ask about: adopting equal flows changes nothing for anybody."""
+    """Whether to ask for confirmation: adopting equal flows changes nothing on the server."""
     plan = planned.plan
     return plan is not None and bool(
         plan.writes or any(each.kind in ("move", "bind", "strike") for each in plan.record)

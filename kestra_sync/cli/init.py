@@ -34,12 +34,13 @@ _FORGES = ("github", "gitlab", "bitbucket", "azure", "jenkins", "none")
 @option(
     "--ci",
     type=click.Choice(_FORGES),
-    help="Also write a pipeline for this CI system. Default: the one that the repository uses.",
+    help="CI system to write a pipeline for. Default: detected from the repository.",
 )
 @option(
     "--from-server",
     is_flag=True,
-    help="Adopt a running server: write its flows to files and record them as deployed from here.",
+    help="Adopt a running server: write its flows to files and record them as deployed by this "
+    "repository.",
 )
 @connection_options
 @output_options
@@ -55,15 +56,15 @@ def command(
     verbose: bool,
     **connection: Any,
 ) -> ExitCode:
-    """Write the files to begin with, for the flows in PATHS (default: flows).
+    """Create a configuration and a CI pipeline for the flows in PATHS (default: flows).
 
-    Writes kestra-sync.yaml, with the namespace that all flows share; .kestraignore; and a pipeline
-    for the CI system that the repository uses. Overwrites nothing. With a configuration,
+    Writes kestra-sync.yaml, with the namespace that all flows share, .kestraignore, and a pipeline
+    for the CI system of the repository. Does not overwrite existing files. With a configuration,
     kestra-sync keeps an inventory of applied flows on the server: it can detect drift, and delete
     flows that were removed from Git.
 
     With --from-server, the flows of a running server are written to files first, and recorded as
-    deployed from here. Writes no flow to the server; afterwards a plan has nothing to do.
+    deployed by this repository. Writes no flows to the server; a plan has no changes afterwards.
     """
     from kestra_sync.commands.forges import Forge
     from kestra_sync.commands.init import adopt, init

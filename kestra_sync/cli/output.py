@@ -93,7 +93,7 @@ class Output:
         """A result for people, on stdout; nothing if another format was asked for."""
         if self.readable:
             write(lines, sys.stdout, colour=self.coloured(sys.stdout))
-            # Where both streams end in one log, what is said next on stderr belongs after this.
+            # If both streams end in one log, the next message on stderr belongs after this.
             sys.stdout.flush()
 
     def show(self, sections: Iterable[Section]) -> None:

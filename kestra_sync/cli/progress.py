@@ -46,7 +46,7 @@ class TerminalProgress(Observer):
         self._show("writing", total=total)
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
-        """One step of the bar; what failed is said at once."""
+        """One step of the bar; failures are shown at once."""
         with self._lock:
             if self._progress is None or self._task is None:
                 return

@@ -41,7 +41,7 @@ class Stream:
         self.broken = False
 
     def write(self, text: str) -> int:
-        """Write ``text``; nothing any more once the stream is broken.
+        """Write ``text``; nothing once the stream is broken.
 
         :raises BrokenPipeError: the reader has gone, and this stream decides.
         :raises OutputError: it cannot be written for another reason, and it decides.
@@ -126,7 +126,7 @@ def guarded(*, decides: bool) -> Iterator[None]:
 
 
 def for_stream(text: str, stream: IO[str], output_format: str) -> str:
-    """``text`` for machines, as it can be written to ``stream`` and read by anybody.
+    """``text`` for machines, as it can be written to ``stream`` and read everywhere.
 
     JSON, XML and HTML are UTF-8 or, where the stream is not, ASCII with the escapes of the format.
     """

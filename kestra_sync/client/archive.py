@@ -45,7 +45,7 @@ def read_archive(
     data: bytes | mmap,
     limits: ArchiveLimits = ArchiveLimits(),
 ) -> tuple[bytes, ...]:
-    """The contents of all files in the zip, in its order. Names are not looked at.
+    """The contents of all files in the zip, in its order. Names are ignored.
 
     :raises UnexpectedAnswer: it is not a zip file, is corrupt, or exceeds the limits.
     """

@@ -284,7 +284,7 @@ def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[s
 def check_one_server(
     variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
 ) -> None:
-    """Refuse two places that name different servers, of which one would win in silence.
+    """Refuse two places that name different servers, of which one would win silently.
 
     :param variables: what :func:`from_environment` says.
     :param where: the configuration, for the message; ``url`` and ``tenant`` are what it says, or

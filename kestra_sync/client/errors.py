@@ -147,7 +147,7 @@ class ConflictingState(ApiError):
 
 
 class AlreadyExists(ApiError):
-    """The flow to create is there already (422 in Kestra 1.x, 409 in 2.0)."""
+    """The flow to create already exists (422 in Kestra 1.x, 409 in 2.0)."""
 
 
 class InvalidContent(ApiError):
@@ -169,7 +169,7 @@ class TooManyRequests(ApiError):
 
 
 class ServerFailure(ApiError):
-    """5xx: the server failed. A write may have happened all the same."""
+    """5xx: the server failed. A write may have happened anyway."""
 
 
 class Unavailable(ServerFailure):

@@ -64,7 +64,7 @@ class Executions:
         :param schedule_date: when to start it.
         :param breakpoints: task ids before which it halts.
         :param kind: ``TEST`` keeps it out of the lists of the UI. Servers that do not know the
-            kind ignore it in silence: then the execution is killed, as far as possible, and
+            kind ignore it silently: then the execution is killed, as far as possible, and
             ``UnexpectedAnswer`` is raised.
         :raises NotFound: there is no such flow.
         :raises ConflictingState: the flow is disabled.

@@ -28,7 +28,7 @@ class ApplyOptions:
 
     :param saved_plan: a plan file; the fresh plan must be the same one.
     :param expect_digest: the digest that the fresh plan must have.
-    :param rollback: take back what was written if not everything could be.
+    :param rollback: roll back what was written if not everything could be written.
     :param refresh_only: only bring the record up to date; write no flow.
     :param journal: a file that gets a line for each write.
     :param smoke: run the smoke tests of what was written, and take it back if they fail and
@@ -48,13 +48,13 @@ class ApplyResult:
     """A plan and what became of it.
 
     :param outcomes: one for each write of the plan; empty if nothing was attempted.
-    :param restored: what was taken back after a failure, and what could not be.
+    :param restored: what was rolled back after a failure, and what could not be.
     :param declined: the confirmation was declined.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: what else has to be said, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
     :param smoke: what the smoke tests say; ``None`` if none was run.
-    :param red: the smoke tests are red: one has failed, or running them broke.
+    :param red: the smoke tests failed: one has failed, or running them crashed.
     :param recorded: what was recorded beside the writes, a sentence each.
     """
 

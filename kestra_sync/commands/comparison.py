@@ -99,7 +99,7 @@ def compare(
 def passes(settings: Settings, compared: Comparison, *, partial: bool) -> Iterator[Pass]:
     """What refines the outcome, in order.
 
-    :param partial: only part of the repository was looked at.
+    :param partial: only part of the repository was selected.
     """
     yield without_kept
     if compared.others is not None:
@@ -147,7 +147,7 @@ def _check_written(
 
 
 def _rules(settings: Settings) -> Rules:
-    """The part of the settings that the comparison looks at."""
+    """The settings that the comparison uses."""
     return Rules(
         tracked=settings.name is not None,
         prune_owned=settings.prune is not Prune.NONE,
@@ -158,7 +158,7 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _bases(ownership: Ownership | None, scope: Scope) -> dict[FlowId, Base]:
-    """What we applied last, inside of ``scope``: what is outside is kept, and not looked at.
+    """What we applied last, inside of ``scope``: what is outside is kept and ignored.
 
     A name that is not one of Kestra's comes from a forged record.
     """

@@ -21,7 +21,7 @@ class DriftResult:
 
     :param drifted: the flows that others changed or deleted; each with its live source as
         ``before`` and, where the server still has it, what we applied as ``base``.
-    :param kept_off: those that others switched off, and an apply keeps so: to be seen, no drift.
+    :param kept_off: those that others disabled, and an apply keeps disabled: shown, but not drift.
     """
 
     planned: PlanResult

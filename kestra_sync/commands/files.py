@@ -1,4 +1,4 @@
-"""The first step of a command: the files, the part of them it looks at, and their scope."""
+"""The first step of a command: the files, the selected part of them, and their scope."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_found(repository: Repository, settings: Settings, *, selected: int) ->
 
     Errors in the files are reported first, where there are any.
 
-    :param selected: how many flows are looked at.
+    :param selected: how many flows are selected.
     :raises UsageError: it is zero.
     """
     if selected or settings.allow_empty or has_errors(repository.diagnostics):

@@ -52,7 +52,7 @@ class InitResult:
     """What was written.
 
     :param files: the configuration first.
-    :param notes: what is left to do by hand, in sentences.
+    :param notes: manual steps that are left, in sentences.
     """
 
     files: tuple[InitFile, ...]

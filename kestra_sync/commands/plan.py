@@ -88,7 +88,7 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
 
 
 def check_something(result: PlanResult, settings: Settings) -> None:
-    """Refuse a plan that has looked at no flow and changes nothing.
+    """Refuse a plan without any flows or changes.
 
     Where the record lists flows that Git no longer has, the plan says what becomes of them, and
     the guards have a say.

@@ -84,7 +84,7 @@ def pull(
     :param dry_run: only say what would be written.
     :param overwrite: take the server's source of flows that are in conflict, too, and replace
         files with changes that are not committed.
-    :raises UsageError: if a file to create is there already and holds something else.
+    :raises UsageError: if a file to create already exists with different content.
     :raises KestraSyncError: a file cannot be written; those before it are.
     """
     with connect(settings.connection, settings.parallelism) as client:
@@ -191,7 +191,7 @@ def _with_new_files(
 def _none_in_the_way(judged: Collection[_Decision]) -> None:
     """Look before the first write.
 
-    :raises UsageError: a file to create is there already.
+    :raises UsageError: a file to create already exists.
     """
     for each in judged:
         if each.verdict.pulled is PullOutcome.CREATED and each.path and is_there(Path(each.path)):
@@ -221,7 +221,7 @@ def _write_all(judged: Iterable[_Decision]) -> None:
 def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
     """The file's bytes with one document replaced.
 
-    :raises KestraSyncError: the document is not there exactly once any more.
+    :raises KestraSyncError: the document no longer occurs exactly once.
     """
     try:
         data = read_bytes(file)

@@ -36,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of the record that was made by hand, or not.
+    """A manual change of the record, made or declined.
 
     :param changes: what was to be done, a sentence each; empty if there was nothing to do.
     :param done: whether it was done; false if the answer was no.
@@ -73,7 +73,7 @@ def look_up(client: KestraClient, settings: Settings) -> Lookup:
     """
     wanted = place_in(settings)
     scope = settings.scope or Scope((wanted.namespace,))
-    client.server_info()  # too old a Kestra is told as that
+    client.server_info()  # reports a server that is too old
     return find_inventory(client.kv, wanted, scope, origin().repository)
 
 

@@ -139,7 +139,7 @@ def _seconds(timeout: str | None) -> float | None:
 def _looked_at(client: KestraClient, order: ExecutionRequest) -> tuple[str, ...]:
     """The secrets among the inputs.
 
-    :raises UsageError: the flow has no such input; Kestra would ignore it in silence.
+    :raises UsageError: the flow has no such input; Kestra would ignore it silently.
     """
     try:
         subject = look_at(client, order.flow, order.inputs, order.revision)

@@ -76,7 +76,7 @@ def smoke(
         return SmokeReport(loaded.diagnostics)
     specs = [spec for spec in loaded.specs if selected(spec.flow, settings.only, settings.exclude)]
     if not specs:
-        # Green without having looked at anything would be a lie.
+        # Success without having tested anything would be misleading.
         raise UsageError(
             "no smoke tests to run" + (" for these flows" if loaded.specs else ""),
             remedy="write one in a *.smoke.yaml file next to the flow; see docs/smoke.md",

@@ -16,7 +16,7 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class ValidateResult:
-    """What was looked at and what was found.
+    """What was checked and what was found.
 
     :param server: the server that was asked and its version; ``None`` if none was.
     """

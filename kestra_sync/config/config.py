@@ -1,4 +1,4 @@
-"""The configuration as typed values, with the chosen environment laid over it."""
+"""The configuration as typed values, merged with the selected environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Config:
     :param path: the file, as the user would write it.
     :param base: the directory that paths and patterns in it are relative to.
     :param environments: the names of all environments of the file.
-    :param environment: the one laid over it.
+    :param environment: the environment merged over it.
     :param source: the paths of the flows, relative to the working directory.
     """
 

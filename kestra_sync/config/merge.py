@@ -45,7 +45,7 @@ def settings_from_config(
 ) -> Settings:
     """What a run is asked to do.
 
-    :param config: the file, with its environment laid over it; ``None`` if there is none.
+    :param config: the file, merged with its environment; ``None`` if there is none.
     :param environ: what the environment says of the connection, the ``.env`` file included: it
         takes precedence over the file, and the client reads it itself.
     :param others: more fields of :class:`Settings` that no file can set.

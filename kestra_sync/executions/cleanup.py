@@ -79,7 +79,7 @@ def remove(
 ) -> Cleanup:
     """Delete an execution with its logs, metrics and files, and all that it has started.
 
-    Never raises: what cannot be deleted is said in the result.
+    Never raises: the result lists what cannot be deleted.
 
     :param subflows: whether the flow calls others at all; looking for nothing costs requests.
     :param restless: whether the server may still be busy with an execution that is over, because
@@ -113,7 +113,7 @@ def remove(
 
 
 def _await_rest(server: ExecutionServer, execution: Execution, clock: Clock, *, times: int) -> None:
-    """Wait until nothing changes any more, for a few seconds at most."""
+    """Wait until nothing changes, for a few seconds at most."""
     before: object = None
     for _ in range(times):
         try:

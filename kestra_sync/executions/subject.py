@@ -102,7 +102,7 @@ def _ids(declared: object, prefix: str) -> Iterable[str]:
 def unknown_inputs(given: Iterable[str], known: frozenset[str] | None) -> list[tuple[str, str]]:
     """The inputs that the flow does not have, each with what is wrong with it in words.
 
-    Kestra ignores them in silence, so a test with a misspelt input would prove nothing.
+    Kestra ignores them silently, so a test with a misspelt input would prove nothing.
 
     :param known: see :func:`input_ids`; ``None`` accepts everything.
     """

@@ -17,7 +17,7 @@ from kestra_sync.model import Base, FlowId, Scope
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at an answer that is not believed. A server that indexes keys in the
+#: Seconds between two reads of an implausible response. A server that indexes keys in the
 #: background shows a new one late.
 _PAUSES = (0.2, 0.8, 2.0)
 
@@ -118,7 +118,7 @@ def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> 
 
 
 def _value(kv: KvReads, entry: KvKey) -> Any:
-    """``None`` if the key is not there any more."""
+    """``None`` if the key no longer exists."""
     try:
         return kv.get(entry.namespace, entry.key)
     except (NotFound, Gone):

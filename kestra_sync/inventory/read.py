@@ -24,7 +24,7 @@ RUN_PREFIX = "kestra-sync-run."
 #: What finds all of them; the server matches anywhere in the key.
 SEARCH = "kestra-sync"
 
-#: Seconds between two looks at an answer that is not believed.
+#: Seconds between two reads of an implausible response.
 _PAUSES = (0.3, 0.9)
 
 

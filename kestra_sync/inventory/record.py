@@ -16,7 +16,7 @@ class Resource:
     :param path: the file it came from.
     :param file_sha256: the hash of the file bytes.
     :param sent_sha256: the hash of the source on the server; differs from ``file_sha256`` for a
-        flow that is kept switched off.
+        flow that is kept disabled.
     :param revision: the server's number for that source, where it is known.
     :param kept_off: the source on the server is Git's plus the line that switches it off.
     """

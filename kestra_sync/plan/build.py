@@ -56,7 +56,7 @@ def rebuild_changes(
 ) -> tuple[Change, ...]:
     """``changes``, those of the flows ``again`` compared once more; see :func:`build_changes`.
 
-    What no side knows any more is left out.
+    Flows that no side has any more are left out.
     """
     if not again:
         return changes

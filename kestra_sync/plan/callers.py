@@ -14,7 +14,7 @@ def callers(
 ) -> dict[FlowId, tuple[FlowId, ...]]:
     """For each of ``doomed`` the remaining flows that run it, sorted.
 
-    A flow that only waits for it by a trigger goes on working: it is not fired any more.
+    A flow that only waits for it by a trigger keeps working: it is no longer triggered.
 
     :param remaining: every flow that stays, with the source it will have.
     """

@@ -57,7 +57,7 @@ def compare(
     """Place one flow in the table. At least one of the three must be there.
 
     :param base_source: the text we applied last, where the caller could get it: it tells a flow
-        that was only switched off from one that was edited.
+        that was only disabled from one that was edited.
     """
     if desired is None:
         return _not_in_git(live, base, rules, base_source)
@@ -99,7 +99,8 @@ def _different(
         not ours and base_source is not None and switched_off(live.source, base_source)
     )
     if only_off and not rules.re_enable and not says_disabled(desired.sent):
-        # Git changed, the server was only switched off: deploy the change, leave it off.
+        # Git changed, the flow was only disabled on the server: deploy the change, keep it
+        # disabled.
         return Verdict(Action.UPDATE, Reason.KEPT_OFF, switch_off(desired.sent))
     if ours or only_off:
         return Verdict(Action.UPDATE, Reason.CHANGED, desired.sent)

@@ -137,7 +137,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 
 def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    """A flow that was made by hand has the name of one in Git: whose work is to be kept?"""
+    """A flow created on the server has the name of one in Git: which one should be kept?"""
     owners = given.owners or {}
     found = tuple(
         each

@@ -68,7 +68,7 @@ def respecting_others(
 
 
 def only_desired(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """For a partial run: what Git seems to lack may just not have been looked at."""
+    """For a partial run: flows missing from the files may just not be selected."""
     return tuple(each for each in changes if each.desired is not None)
 
 

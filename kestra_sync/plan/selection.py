@@ -9,7 +9,7 @@ from kestra_sync.model import FlowId
 
 
 def selected(flow_id: FlowId, only: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Whether the flow is to be looked at.
+    """Whether the flow is selected.
 
     A pattern without a slash is a namespace and covers all that is below it.
     """

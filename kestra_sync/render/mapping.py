@@ -138,8 +138,8 @@ def in_expression(name: str, there: str, offset: int) -> Notice:
     """A namespace that an expression names: rewriting it could change what the expression means."""
     return Notice(
         "namespace-in-expression",
-        f"the expression names the namespace {name}, which is {there} in this environment;"
-        " expressions are sent as they are",
+        f"the expression refers to the namespace {name}, which is {there} in this environment; "
+        f"expressions are sent unchanged",
         "use {{ flow.namespace }}, or a variable that the environment sets with a patch",
         offset,
     )
@@ -230,7 +230,7 @@ class _Walk:
             Notice(
                 "namespace-anchor",
                 f"{what} cannot be mapped: Kestra does not resolve aliases",
-                "write the namespace out at each place",
+                "write out the namespace each time",
                 at,
                 is_error=True,
             )
@@ -245,8 +245,8 @@ class _Walk:
             Notice(
                 "namespace-not-mapped",
                 f"`{key}` names {bare}, which is {self._names.to_server(bare)} in this"
-                " environment, and is sent as it is",
-                "set it for the environment with a patch if it is meant to change",
+                " environment, and is sent unchanged",
+                "if it should change, set it for the environment with a patch",
                 self._tree.byte_offset(node.start),
             )
         )

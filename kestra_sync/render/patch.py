@@ -100,7 +100,7 @@ class Patching:
 
 def _not_written(steps: tuple[Step, ...]) -> PatchError:
     return PatchError(
-        f"`{path_text(steps)}` cannot be changed in this file without changing more than that"
+        f"`{path_text(steps)}` cannot be changed in this file without changing other values"
     )
 
 

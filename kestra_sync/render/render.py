@@ -227,7 +227,7 @@ class _Patcher:
             Position(desired.flow.document.first_line, 1),
             Severity.ERROR,
             "patch-failed",
-            f"the patch at {where} cannot be carried out: {message}",
+            f"the patch at {where} cannot be applied: {message}",
             None,
             desired.flow_id,
         )

@@ -121,7 +121,7 @@ def checkout_of(path: Path) -> Path | None:
 def _find(path: str) -> str | None:
     names = ("git.exe",) if sys.platform == "win32" else ("git",)
     for entry in path.split(os.pathsep):
-        # A relative entry would find a program that lies in the checkout.
+        # A relative entry would find a program in the checkout.
         if not Path(entry).is_absolute():
             continue
         for name in names:

@@ -82,7 +82,7 @@ class IgnoreRules:
     def enter(self, directory: Path, on_error: OnError = SILENT) -> IgnoreRules:
         """With the ignore file of ``directory``, if it has one.
 
-        :param on_error: is told of a file that cannot be read, or holds what is not a valid
+        :param on_error: is called for a file that cannot be read, or holds what is not a valid
             pattern.
         """
         file = directory / IGNORE_FILE

@@ -29,7 +29,7 @@ def parse(
 
     :param lenient: of a duplicate key the last one wins, of several documents the first counts;
         as Kestra stores what it was sent.
-    :param tolerant: duplicate keys are told by the document, with the last one as the value;
+    :param tolerant: duplicate keys are reported by the document, with the last one as the value;
         else they are problems.
     :param pure: use the Python parser even if the C parser is there.
     """

@@ -1,4 +1,4 @@
-"""Tells recorded files that are still there but yield no flow any more."""
+"""Finds recorded files that still exist but no longer contain a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a run looks at: the YAML files below the given paths, in a stable order.
+"""The files of a run: the YAML files below the given paths, in a stable order.
 
 Hidden files and folders, smoke specifications and the configuration are not flows and are skipped,
 as is what ``.kestraignore`` files (the rules of ``.gitignore``) and the configuration name. A path

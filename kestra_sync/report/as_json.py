@@ -170,7 +170,7 @@ def outcomes_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def restored_json(restored: Sequence[Restored]) -> list[dict[str, Any]]:
-    """What was taken back, and what could not be."""
+    """What was rolled back, and what could not be."""
     return [
         {
             "flow": {"namespace": each.change.flow_id.namespace, "id": each.change.flow_id.id},

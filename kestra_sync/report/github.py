@@ -11,7 +11,7 @@ from kestra_sync.report.report import Report
 from kestra_sync.report.wording import plural
 from kestra_sync.safe.text import visible
 
-#: GitHub shows this many of each kind for a step, and drops the others in silence.
+#: GitHub shows this many of each kind for a step, and drops the others silently.
 LIMIT = 10
 #: Longer messages are cut by GitHub.
 _LONGEST = 4000

@@ -46,7 +46,7 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
 def _next_steps(count: dict[PullOutcome, int], *, dry_run: bool) -> Iterator[Line]:
     if count[PullOutcome.CONFLICT]:
         yield line(
-            "Conflicts were not written: commit or undo local changes, merge by hand, or take the"
+            "Conflicts were not written: commit or undo local changes, merge manually, or take the"
             " server's source with --overwrite."
         )
     if not dry_run and count[PullOutcome.UPDATED]:

@@ -10,7 +10,7 @@ from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 
-#: What a run did, in the order in which it is told.
+#: What a run did, in the order in which it is shown.
 _COUNTED = {
     "create": "created",
     "update": "updated",

@@ -37,5 +37,5 @@ def section(lines: Iterable[Line], stream: Stream = Stream.RESULT) -> Section:
 
 
 def message(lines: Iterable[Line]) -> Section:
-    """What is said about a result and is not part of it."""
+    """Messages about a result that are not part of it."""
     return Section(tuple(lines), Stream.MESSAGE)

@@ -87,7 +87,7 @@ class Masker:
 
     def clean(self, text: str, limit: int = MAX_MESSAGE) -> str:
         """``text`` as it may be shown: without secrets, harmless, at most ``limit`` characters."""
-        # What is far beyond the limit need not be looked at; a secret at the limit must be.
+        # Text far beyond the limit can be ignored; a secret at the limit cannot.
         cut = len(text) > limit + 20_000
         text = self.mask(without_escapes(text[: limit + 20_000] if cut else text))
         if len(text) > limit or cut:

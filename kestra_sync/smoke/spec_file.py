@@ -169,7 +169,7 @@ def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Findi
             if problem:
                 file = os.path.normpath(_file(place.path, value))
                 missing = problem.startswith("no such file")
-                remedy = None if missing else f"if it is meant, pass --allow-file {file}"
+                remedy = None if missing else f"if this is intended, pass --allow-file {file}"
                 yield Finding("smoke-file", ("inputs", name), problem, remedy)
     logs = test.get("expect", {}).get("logs", {})
     for key in ("match", "no_match"):

@@ -1,4 +1,4 @@
-"""What a rule of the policy looks at."""
+"""The input of a policy rule."""
 
 from __future__ import annotations
 

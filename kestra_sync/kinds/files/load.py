@@ -91,7 +91,7 @@ class _Found:
                     self.error(
                         each.path,
                         "namespace-file-folder",
-                        f"{above} is a file and a folder",
+                        f"{above} is both a file and a directory",
                         f"rename one of the two; the file is {self.desired[above].path}",
                     )
 
@@ -129,7 +129,7 @@ def _usable(path: str, found: _Found) -> bool:
         found.error(
             path,
             "namespace-file-folder",
-            "there is no such folder",
+            "no such directory",
             "correct `files` in kestra-sync.yaml",
         )
         return False
@@ -170,8 +170,8 @@ def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> No
                 found.error(
                     f"{shown}/{name}",
                     "namespace-file-link",
-                    "a link: Kestra would keep a copy of what it points to",
-                    "put the file itself there, or ignore it in .kestraignore",
+                    "a symbolic link: Kestra would store a copy of its target",
+                    "replace the link with the file, or add it to .kestraignore",
                 )
             elif not is_folder:
                 _add(f"{shown}/{name}", path, ResourceId(namespace, inner, Kind.FILE), found)
@@ -186,7 +186,7 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
         return
     why = problem(resource.id)
     if why is not None:
-        found.error(shown, "namespace-file-name", why, "rename it, or ignore it in .kestraignore")
+        found.error(shown, "namespace-file-name", why, "rename it, or add it to .kestraignore")
         return
     try:
         mode = path.stat().st_mode
@@ -199,7 +199,7 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
             shown,
             "namespace-file-size",
             f"larger than {MAX_BYTES // 1024 // 1024} MiB",
-            "keep it in an object store, or ignore it in .kestraignore",
+            "keep it in an object store, or add it to .kestraignore",
         )
         return
     if mode & stat.S_IXUSR and os.name == "posix":
@@ -215,7 +215,7 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
             shown,
             "namespace-file-duplicate",
             f"{resource} is also {known.path}",
-            "remove one of the two, or correct `files` in kestra-sync.yaml",
+            "remove one of them, or correct `files` in kestra-sync.yaml",
         )
         return
     document = Document(shown, 0, 1, data)

@@ -17,10 +17,10 @@ def problem(path: str) -> str | None:
     """Why a file cannot be stored under ``path`` (with ``/``); ``None`` if it can."""
     parts = path.split("/")
     if parts[0] == _FLOWS:
-        return "Kestra takes what is below _flows/ for flows"
+        return "Kestra treats files below _flows/ as flows"
     for part in parts:
         if part in {"", ".", ".."}:
-            return "it is not a path of a namespace file"
+            return "not a valid path for a namespace file"
         if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
             return f"a part of its name is longer than {_LONGEST} bytes"
         bad = next((char for char in part if not _is_safe(char)), None)

@@ -20,7 +20,7 @@ class Checked:
     :param desired: the flows that were checked.
     :param fine: those without an error of ours.
     :param said: by our own rules. Where the server has accepted a flow, these are warnings.
-    :param asked: what the server says; what both say is said once.
+    :param asked: what the server says; duplicates are reported once.
     """
 
     desired: tuple[Desired, ...] = ()
@@ -57,7 +57,7 @@ def check(
     settings: Settings,
     found: Sequence[Diagnostic] = (),
 ) -> Checked:
-    """Check flows by our rules while the server looks at them.
+    """Check flows offline while the server validates them.
 
     :param found: what is wrong with them as far as that is known already.
     :raises KestraError: the server cannot be asked.

@@ -97,7 +97,7 @@ def _read(path: str, environ: Mapping[str, str], found: KvFiles) -> None:
         return
     for key in value.keys() - {"namespace", "values"}:
         at = parsed.position_of([key], key=True)
-        _error(found, path, at, "kv-file", f"the key {key!r} is not known here")
+        _error(found, path, at, "kv-file", f"unknown key {key!r}")
     namespace = value.get("namespace")
     if not isinstance(namespace, str) or not is_namespace(namespace):
         at = parsed.position_of(["namespace"])
@@ -124,7 +124,7 @@ def _add(
               " a digit")  # fmt: skip
         return
     if resource.id.startswith(_OURS):
-        wrong("kv-key", "keys that begin like this are kestra-sync's own records", "rename it")
+        wrong("kv-key", "keys with this prefix are reserved for kestra-sync", "rename it")
         return
     known = found.keys.get(resource)
     if known is not None:
@@ -169,7 +169,7 @@ def _value(data: Any, environ: Mapping[str, str]) -> KvValue:
         raise ValueProblem("`ttl` is a duration such as PT1H")
     seconds = None if ttl is None else seconds_of(ttl)
     if seconds == 0:
-        raise ValueProblem("`ttl` must be longer than nothing")
+        raise ValueProblem("`ttl` must be greater than zero")
     return replace(value, ttl=seconds, description=description or None)
 
 

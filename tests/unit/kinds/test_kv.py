@@ -94,14 +94,14 @@ def test_the_type_comes_from_yaml_or_is_declared(text: str, kind: str, sent: str
         ("  key: {type: DATETIME, value: '2026-01-31T08:00:00.5Z'}\n", "whole seconds"),
         ("  key: {type: DURATION, value: 5m}\n", "a duration is written as"),
         ("  key: {value: 1, ttl: 1h}\n", "a duration is written as"),
-        ("  key: {value: 1, ttl: PT0S}\n", "longer than nothing"),
+        ("  key: {value: 1, ttl: PT0S}\n", "greater than zero"),
         ("  key: {value: 1, ttl: 60}\n", "a duration such as PT1H"),
         ('  key: {value: 1, description: "ü"}\n', "printable ASCII"),
         ("  key: {value: 1, masked: 3}\n", "true or false"),
         ("  key: {value: 1, env: X}\n", "not both"),
         ("  key: {env: [a]}\n", "the name of a variable"),
         ("  -key: 1\n", "kv-key"),
-        ("  kestra-sync.x: 1\n", "own records"),
+        ("  kestra-sync.x: 1\n", "reserved"),
     ],
 )
 def test_what_kestra_would_not_keep_is_an_error_with_its_line(text: str, words: str) -> None:

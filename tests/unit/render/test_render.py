@@ -142,7 +142,7 @@ def test_patches__one_that_cannot_be_carried_out_is_an_error_of_the_flow() -> No
     given = flow("acme/a", extra="labels: &l\n  x: y\n")
     (found,) = render([given], patches(patch)).diagnostics
     assert (found.rule, found.path) == ("patch-failed", "flows/a.yaml")
-    assert "the patch at kestra-sync.yaml:9 cannot be carried out: the value has an anchor" in (
+    assert "the patch at kestra-sync.yaml:9 cannot be applied: the value has an anchor" in (
         found.message
     )
 

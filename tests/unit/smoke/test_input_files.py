@@ -97,5 +97,5 @@ def test_the_place_is_named_with_what_helps() -> None:
     Path(_SPEC).write_text("flow: a/b\ninputs:\n  file: '@../../.env'\n")
     (problem,) = load_spec_files([_SPEC], InputFiles(("flows",))).diagnostics
     assert (problem.rule, problem.position and problem.position.line) == ("smoke-file", 3)
-    assert problem.remedy == "if it is meant, pass --allow-file .env"
+    assert problem.remedy == "if this is intended, pass --allow-file .env"
     assert load_spec_files([_SPEC], InputFiles(("flows",), allowed=(".env",))).diagnostics == ()
