@@ -38,7 +38,7 @@ def test_a_killed_engine_comes_back_with_all_it_has_acknowledged(
         assert ended(http, execute(http, "kstest.kill", "f")["id"])["state"]["current"] == "SUCCESS"
 
 
-def test_the_engine_ends_with_whoever_started_it() -> None:
+def test_engine__ends_with_its_parent_process() -> None:
     script = (
         "import os; from tests.engine import Engine; e = Engine.start();"
         "print(e.pid, e._log, flush=True); os._exit(0)"

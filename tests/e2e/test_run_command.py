@@ -87,7 +87,7 @@ def test_an_older_revision(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     )
 
 
-def test_what_waits_for_somebody_is_let_be(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
+def test_cleanup__paused_execution_is_kept(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("paused", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n")
     ran = repo.run("run", flow, "--timeout", "1s", "--format", "json")
     assert ran.code == 1
@@ -124,7 +124,7 @@ def test_started_now_or_later_without_waiting(repo: Repo, deploy: Deploy) -> Non
         (["a/b", "--no-wait", "--follow"], "--no-wait cannot be combined"),
     ],
 )
-def test_what_makes_no_sense(repo: Repo, args: list[str], words: str) -> None:  # noqa: F811
+def test_options__contradictory_options(repo: Repo, args: list[str], words: str) -> None:  # noqa: F811
     ran = repo.run("run", *args)
     assert ran.code == 64
     assert words in ran.err

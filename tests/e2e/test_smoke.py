@@ -118,7 +118,7 @@ def test_a_failed_task_is_named_with_its_error(bench: Bench) -> None:
     assert bench.left() == []
 
 
-def test_a_failure_that_is_expected_is_none(bench: Bench) -> None:
+def test_smoke__expected_failure_passes(bench: Bench) -> None:
     flow = bench.flow("drill", f"tasks:\n  - {{id: burn, type: {FAIL}}}\n")
     assert bench.one(flow, expect=Expectation(states=("FAILED",))).verdict is Verdict.PASSED
 
@@ -346,7 +346,7 @@ def test_executions_are_kept_as_asked(bench: Bench, keep: Keep) -> None:
     assert set(bench.left()) == kept[keep]
 
 
-def test_an_interrupt_kills_and_deletes_what_is_under_way(bench: Bench) -> None:
+def test_interrupt__kills_and_deletes_running_executions(bench: Bench) -> None:
     flow = bench.flow("endless", f"tasks:\n  - {{id: nap, type: {SLEEP}, duration: PT1M}}\n")
     bench.settings = replace(bench.settings, keep=None, parallelism=1)
     press = WhenRunning("RUNNING, task nap", _thread.interrupt_main)

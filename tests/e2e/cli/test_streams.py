@@ -108,7 +108,7 @@ def test_usage(shell: Shell) -> None:
     assert (ran.code, ran.json["error"]["kind"]) == (64, "UsageError")
 
 
-def test_nobody_there(shell: Shell) -> None:
+def test_unreachable__no_server_at_the_url(shell: Shell) -> None:
     """69, after a few tries."""
     ran = shell.run("plan", "--format", "json", KESTRA_API_URL="http://127.0.0.1:1")
     assert ran.code == 69
@@ -141,7 +141,7 @@ def test_secrets_are_never_shown(shell: Shell) -> None:
     assert "Basic " not in ran.err
 
 
-def test_a_report_that_nobody_reads_to_the_end(shell: Shell) -> None:
+def test_report__reader_closes_the_stream_early(shell: Shell) -> None:
     """``kestra-sync plan | head`` is silent."""
     for number in range(400):
         shell.write(f"flows/f{number}.yaml", HELLO.replace("hello", f"hello_{number}"))

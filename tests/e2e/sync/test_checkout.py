@@ -84,7 +84,7 @@ def test_what_git_no_longer_holds_is_deleted(repo: Repo, tmp_path: Path) -> None
     assert set(repo.lives()) == {f"f{number}" for number in range(3, 9)}
 
 
-def test_a_checkout_that_git_does_not_tell_about_is_said(
+def test_checkout__unreadable_git_state_is_reported(
     repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed(repo, tmp_path)
@@ -98,7 +98,7 @@ def test_a_checkout_that_git_does_not_tell_about_is_said(
     assert_refused(repo, "flows/shared", "submodules: true")
 
 
-def test_a_source_that_is_not_checked_out_is_told(repo: Repo, tmp_path: Path) -> None:
+def test_checkout__missing_source_is_reported(repo: Repo, tmp_path: Path) -> None:
     deployed(repo, tmp_path)
     git(repo.root, "submodule", "--quiet", "deinit", "-f", "--all")
     git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/")

@@ -34,7 +34,7 @@ def test_a_draft_in_git(repo: Repo) -> None:
         assert ended.revision == ran
 
 
-def test_a_draft_on_the_server_is_told_and_reverted(repo: Repo) -> None:
+def test_draft__on_the_server_is_reported_and_reverted(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     assert repo.apply().code == 0

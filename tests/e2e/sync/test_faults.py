@@ -118,7 +118,7 @@ def test_one_fault_costs_nothing(repo: Repo, proxy: FaultProxy, fault: Fault) ->
         *(pytest.param(drop_answer, each, id=f"reset-after-{each}") for each in REQUEST),
     ],
 )
-def test_a_fault_that_stays_is_reported_and_mended_by_the_next_run(
+def test_fault__permanent_is_reported_and_fixed_by_the_next_run(
     repo: Repo, proxy: FaultProxy, action: str, fault: Fault
 ) -> None:
     """The answers of the writes and all looks at the flow fail from here on."""
@@ -178,7 +178,7 @@ def test_a_flow_the_server_cannot_store_stops_the_rest(repo: Repo, proxy: FaultP
     assert_converges(repo, proxy, goal)
 
 
-def test_no_record_no_write(repo: Repo, proxy: FaultProxy) -> None:
+def test_record__no_write_without_a_stored_intent(repo: Repo, proxy: FaultProxy) -> None:
     """A store that refuses before the first write: nothing is written, exit 77."""
     goal = prepared(repo)
     before = repo.lives()
@@ -203,7 +203,9 @@ def test_a_record_that_cannot_be_read_stops_everything(repo: Repo, proxy: FaultP
     assert repo.lives() == before
 
 
-def test_a_result_that_cannot_be_recorded_is_said_and_mended(repo: Repo, proxy: FaultProxy) -> None:
+def test_record__unstored_result_is_reported_and_completed_later(
+    repo: Repo, proxy: FaultProxy
+) -> None:
     """A store that refuses after the writes: exit 6; the intent tells the next run what is ours."""
     goal = prepared(repo)
     proxy.add(Rule(reply(403), "PUT", r"/kv/kestra-sync\.", nth=2, times=None))
@@ -316,9 +318,7 @@ def test_one_look_before_the_writes_sees_what_was_created(repo: Repo, proxy: Fau
     assert repo.lives() == before | {"create": theirs}
 
 
-def test_a_flow_deleted_by_somebody_else_is_as_good_as_deleted(
-    repo: Repo, proxy: FaultProxy
-) -> None:
+def test_delete__flow_deleted_by_others_counts_as_deleted(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     gone = repo.id("delete")
     proxy.add(Rule(call_first(lambda: repo.client.flows.delete(gone)), "DELETE", "/delete$"))

@@ -55,7 +55,7 @@ def test_an_empty_repository_deletes_nothing(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("how", ["lost its tasks", "ignored", "symlink"])
-def test_a_file_that_yields_no_flow_any_more_deletes_nothing(repo: Repo, how: str) -> None:
+def test_skipped_file__file_without_its_flow_deletes_nothing(repo: Repo, how: str) -> None:
     deployed(repo, 4)
     file = repo.root / "flows/f00.yaml"
     if how == "lost its tasks":
@@ -172,7 +172,7 @@ def test_another_repositorys_flow_is_not_adopted(repo: Repo) -> None:
     assert set(other.owned()) == {"f00"}
 
 
-def test_another_repositorys_flow_is_not_taken_over_unasked(repo: Repo) -> None:
+def test_ownership__flow_of_another_repository_is_not_taken_over_by_default(repo: Repo) -> None:
     sources = deployed(repo, 2)
     other = repo.beside("other")
     other.config()
@@ -299,7 +299,7 @@ def test_a_server_that_ignores_filters_costs_no_flow(repo: Repo, proxy: FaultPro
         repo.client.flows.delete(FlowId(outside, "outside"))
 
 
-def test_an_empty_export_is_not_believed(repo: Repo, proxy: FaultProxy) -> None:
+def test_export__empty_response_is_confirmed_first(repo: Repo, proxy: FaultProxy) -> None:
     """Two filters that are ANDed are answered with an empty archive: every flow looks deleted."""
     sources = deployed(repo, 3)
     proxy.add(

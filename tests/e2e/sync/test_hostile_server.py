@@ -37,7 +37,7 @@ def _export(names: list[tuple[str, str]]) -> bytes:
 
 
 @pytest.mark.parametrize("where", ["export", "search"])
-def test_a_name_that_is_none_is_reported_and_left_alone(
+def test_server_name__invalid_is_reported_and_ignored(
     repo: Repo, proxy: FaultProxy, where: str
 ) -> None:
     """Never a path, never deleted, and never a command to a terminal or to a runner."""

@@ -66,7 +66,7 @@ def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
         pytest.param(("PUT", RECORD, 2, False), id="before the result is stored"),
     ],
 )
-def test_a_killed_run_is_mended_by_the_next(
+def test_killed_run__is_completed_by_the_next(
     repo: Repo, proxy: FaultProxy, rule: tuple[str, str, int, bool]
 ) -> None:
     goal = prepared(repo)
@@ -169,7 +169,7 @@ def test_an_interrupt_before_the_writes_writes_nothing(repo: Repo, proxy: FaultP
     assert_ends_well(repo, goal)
 
 
-def test_a_server_that_goes_away_in_the_middle_is_no_loss(
+def test_server__restart_during_an_apply_loses_nothing(
     engine_factory: EngineFactory,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -213,7 +213,7 @@ def test_a_server_that_goes_away_in_the_middle_is_no_loss(
     assert_ends_well(repo, goal)
 
 
-def test_what_a_killed_run_only_meant_to_create_is_not_ours(
+def test_killed_run__intended_creation_is_not_owned(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Created by someone else since: their flow is taken over visibly, or left alone."""

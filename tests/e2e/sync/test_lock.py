@@ -21,7 +21,7 @@ def take(repo: Repo, ttl: str = "PT5M") -> str:
     return key
 
 
-def test_a_second_apply_is_refused_while_one_is_under_way(
+def test_lock__second_apply_is_refused_while_one_is_running(
     repo: Repo, proxy: FaultProxy, server: Server
 ) -> None:
     repo.config()

@@ -44,7 +44,7 @@ def test_a_partial_run_writes_what_it_looks_at_and_nothing_else(
     }
 
 
-def test_a_file_that_is_gone_is_no_deletion_in_a_partial_run(repo: Repo) -> None:
+def test_partial_run__missing_file_is_not_a_deletion(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.write("flows/team/b.yaml", repo.source("b"))
@@ -56,7 +56,7 @@ def test_a_file_that_is_gone_is_no_deletion_in_a_partial_run(repo: Repo) -> None
     assert set(repo.lives()) == set(repo.owned()) == {"a", "b", "c"}
 
 
-def test_what_a_killed_run_meant_is_kept_through_a_partial_one(
+def test_killed_run__intent_survives_a_partial_run(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The partial run does not look at it, so it cannot say that it did not happen."""

@@ -145,7 +145,7 @@ def test_a_checkout_that_cannot_name_its_repository_takes_no_record(
     assert other.plan().reasons() == {"a": "update changed", "b": "delete removed"}
 
 
-def test_a_renamed_inventory_is_told_and_can_be_renamed(repo: Repo) -> None:
+def test_inventory__renamed_is_reported_and_can_be_renamed(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")
@@ -205,7 +205,7 @@ def test_the_record_can_be_moved_by_hand(repo: Repo) -> None:
     assert repo.run("plan", "--detailed-exitcode").code == 0
 
 
-def test_an_empty_list_of_keys_is_not_believed(repo: Repo, proxy: FaultProxy) -> None:
+def test_key_list__empty_list_is_rejected(repo: Repo, proxy: FaultProxy) -> None:
     """It hides the inventories of others, and makes their flows look unowned."""
     repo.config()
     theirs = {name: repo.flow(name) for name in ("x", "y")}
@@ -348,7 +348,7 @@ def test_odd_records_are_refused_and_no_bug(repo: Repo) -> None:
             assert ran.code == 4, (odd, command, ran.code, ran.err)
 
 
-def test_two_believed_holders_do_not_lose_each_others_flows(repo: Repo, proxy: FaultProxy) -> None:
+def test_lock__two_presumed_holders_do_not_lose_flows(repo: Repo, proxy: FaultProxy) -> None:
     """One is killed after its write, and the other has overwritten its record: still ours."""
     repo.config()
     repo.flow("same")

@@ -122,7 +122,7 @@ def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
     assert seen == {"GET configs": 1, "GET inventory": 1, "GET flows/export/by-query": 1}
 
 
-def test_a_plan_with_many_changes_of_flows_that_nobody_owns(repo: Repo, proxy: FaultProxy) -> None:
+def test_plan__many_changes_of_unowned_flows(repo: Repo, proxy: FaultProxy) -> None:
     """Without a record, pages of the search tell their revisions."""
     seen = _many_changes(repo, proxy)
     assert seen.pop("POST flows/validate") == 4

@@ -94,7 +94,7 @@ def test_what_was_deleted_comes_back(repo: Repo, proxy: FaultProxy) -> None:
     assert repo.lives() == before
 
 
-def test_a_flow_that_somebody_edited_since_is_left_and_said(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__flow_edited_since_is_left_and_reported(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     theirs = repo.source("update", "by hand, just now")
     proxy.add(Rule(call_first(lambda: repo.edit("update", theirs), REFUSED), "PUT", "/z_last$"))
@@ -113,7 +113,7 @@ def test_a_flow_that_somebody_edited_since_is_left_and_said(repo: Repo, proxy: F
     assert repo.plan().reasons()["update"] in ("update conflict", "update drift")
 
 
-def test_a_failure_to_go_back_is_said(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__failure_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
     proxy.add(Rule(FAILED, "DELETE", "/create$", times=None))

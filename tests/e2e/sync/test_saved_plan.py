@@ -85,7 +85,7 @@ def _more(repo: Repo) -> str:
 
 
 @pytest.mark.parametrize("move", [_file, _live, _same_source_again, _created, _more])
-def test_whatever_moved_is_named(repo: Repo, move: Callable[[Repo], str]) -> None:
+def test_saved_plan__differences_are_listed(repo: Repo, move: Callable[[Repo], str]) -> None:
     planned(repo)
     words = move(repo)
     ran = repo.apply("--plan", "plan.json", "--on-drift", "overwrite")
@@ -122,7 +122,7 @@ def test_another_version_of_the_format_is_refused(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"plan": 1}', "no json"])
-def test_what_is_no_plan_is_a_usage_error(repo: Repo, text: str) -> None:
+def test_saved_plan__invalid_file_is_a_usage_error(repo: Repo, text: str) -> None:
     repo.config()
     repo.write("plan.json", text)
     ran = repo.apply("--plan", "plan.json")

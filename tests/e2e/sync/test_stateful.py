@@ -215,7 +215,7 @@ def machine(repo: Repo, http: Http, monkeypatch: pytest.MonkeyPatch) -> type[Mac
     return Machine
 
 
-def test_whatever_happens(machine: type[Machine], tmp_path: Path) -> None:
+def test_random_history__keeps_all_guarantees(machine: type[Machine], tmp_path: Path) -> None:
     run_machine(
         machine,
         settings=settings(

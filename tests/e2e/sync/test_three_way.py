@@ -77,7 +77,7 @@ def test_changed_on_both_sides_is_a_conflict_unless_overwritten(repo: Repo) -> N
     assert repo.live("a") == ours
 
 
-def test_not_ours_and_different_is_refused_unless_taken_over(repo: Repo) -> None:
+def test_first_contact__different_flow_is_refused_without_take_over(repo: Repo) -> None:
     """A flow created on the server has the id of one in Git: which one is kept?"""
     repo.config()
     theirs = repo.source("a", "theirs")

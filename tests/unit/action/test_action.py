@@ -253,7 +253,9 @@ def test_no_pull_request_to_comment_on(
     assert "No pull request to comment on" in capsys.readouterr().out
 
 
-def test_nobody_to_comment_as(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_comment__without_a_login(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     environ |= {"INPUT_COMMENT": "true", "INPUT_GITHUB_TOKEN": ""}
     assert main(environ, CommandLine(2)) == 0
     assert "Nothing was posted" in capsys.readouterr().out

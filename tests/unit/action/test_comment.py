@@ -50,7 +50,7 @@ def test_environments_have_comments_of_their_own(github: Github, api: GithubApi)
     assert len(github.comments[7]) == 2
 
 
-def test_a_marker_of_somebody_else_is_not_trusted(github: Github, api: GithubApi) -> None:
+def test_comment__marker_by_others_is_not_trusted(github: Github, api: GithubApi) -> None:
     theirs = github.add_comment(7, body("evil"), author="mallory")
     comment.post(api.comments(7), body())
     assert theirs["body"] == body("evil")

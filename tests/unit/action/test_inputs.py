@@ -112,7 +112,7 @@ def test_defaults() -> None:
         ({"report": "pdf"}, "'report' is 'pdf'"),
     ],
 )
-def test_what_makes_no_sense_is_said(given: dict[str, str], message: str) -> None:
+def test_options__contradictory_options_are_reported(given: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read(given)
 

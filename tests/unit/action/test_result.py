@@ -100,7 +100,7 @@ def test_every_exit_code_has_a_word(code: ExitCode) -> None:
     assert bool(Result(int(code)).failure_reason) != fine
 
 
-def test_a_code_that_nobody_knows() -> None:
+def test_exit_code__unknown_code_has_a_reason() -> None:
     assert Result(99).failure_reason == "failure"
 
 

@@ -52,7 +52,7 @@ def test_a_free_lock_is_taken_and_given_back(clock: Clock) -> None:
     assert kv.values == {}
 
 
-def test_somebody_elses_lock_is_waited_for(clock: Clock) -> None:
+def test_lock__waits_for_the_lock_of_another_run(clock: Clock) -> None:
     kv = KvStore()
     kv.values[KEY] = THEIRS
 
@@ -77,7 +77,7 @@ def test_the_wait_ends_and_names_the_holder(clock: Clock) -> None:
     assert kv.values == {KEY: THEIRS}
 
 
-def test_whoever_writes_last_has_it(clock: Clock) -> None:
+def test_contract__last_write_wins(clock: Clock) -> None:
     """Both saw it free; only one nonce stays."""
     kv = KvStore()
 
@@ -111,7 +111,7 @@ def test_a_lost_answer_is_read_back(clock: Clock, arrived: bool) -> None:
     lock.release()
 
 
-def test_a_store_that_refuses_is_no_lock(clock: Clock) -> None:
+def test_lock__store_that_refuses_gives_no_lock(clock: Clock) -> None:
     kv = KvStore()
     kv.fail_put.append(FORBIDDEN)
     with pytest.raises(Forbidden):

@@ -113,7 +113,7 @@ def test_what_was_not_written_is_not_claimed() -> None:
     assert after.history[-1].counts == {"failed": 1, "not-attempted": 1}
 
 
-def test_what_somebody_did_for_us_is_recorded_as_well() -> None:
+def test_record__equal_write_by_others_is_recorded() -> None:
     one, two = change(None, NEW), change(OLD, None, flow_id=B)
     run = Recorded(inventory(resource(B)), plan_of(one, two))
     after = run.finish(Outcome(one, Status.APPLIED, 4), Outcome(two, Status.APPLIED))
@@ -146,7 +146,7 @@ def test_what_needs_no_write_is_recorded() -> None:
     assert (after.history[-1].result, after.history[-1].counts) == ("adopted", {"adopt": 1})
 
 
-def test_a_flow_that_is_somebody_elses_now_is_forgotten() -> None:
+def test_inventory__flow_now_owned_by_others_is_removed() -> None:
     foreign = change(OLD, None, reason=Reason.FOREIGN, action=Action.NONE)
     assert Recorded(inventory(resource()), plan_of(foreign)).finish().resources == {}
 
@@ -168,7 +168,7 @@ def test_what_a_killed_run_wrote_is_known_before_the_next_begins() -> None:
     assert run.stored.bases()[A].live_hashes == {sha256(THEIRS), sha256(NEW)}
 
 
-def test_what_a_killed_run_meant_and_nobody_looked_at_stays_meant() -> None:
+def test_killed_run__unchecked_intent_is_kept() -> None:
     lost = resource(B, NEW, None)
     before = inventory(resource(C), meant={B: lost, C: resource(C), A: None})
     what = change(None, NEW)
@@ -182,7 +182,7 @@ def test_what_a_killed_run_meant_and_nobody_looked_at_stays_meant() -> None:
     assert after.resources.keys() == {A, C}
 
 
-def test_an_intent_that_came_to_nothing_is_closed() -> None:
+def test_intent__without_writes_is_closed() -> None:
     dropped = change(None, None, reason=Reason.DROPPED, action=Action.NONE)
     before = inventory(meant={A: resource(source=NEW, revision=None)})
     after = Recorded(before, plan_of(dropped)).finish()
@@ -199,7 +199,7 @@ def test_a_rollback_brings_the_entries_back(known: bool) -> None:
     assert after.history[-1].counts == {"update": 1, "rolled-back": 1}
 
 
-def test_a_rollback_to_somebody_elses_edit_keeps_what_we_knew() -> None:
+def test_rollback__to_an_edit_by_others_keeps_the_entry() -> None:
     what = change(THEIRS, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
     after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
@@ -214,7 +214,7 @@ def test_a_rollback_of_what_was_unsure_leaves_no_intent() -> None:
     assert (after.intent, after.resources) == (None, {A: resource()})
 
 
-def test_what_could_not_be_taken_back_is_claimed() -> None:
+def test_rollback__unreverted_write_is_recorded() -> None:
     what = change(None, NEW)
     run = Recorded(None, plan_of(what))
     after = run.finish(applied(what, 1), restored=(Restored(what, Undo.FAILED),))
@@ -289,7 +289,7 @@ def test_a_clean_end_leaves_only_the_record() -> None:
     assert set(run.kv.values) == {PLACE.key}
 
 
-def test_what_would_be_recorded_is_told() -> None:
+def test_plan__shows_changes_of_the_record() -> None:
     dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
     plan = plan_of(none(Reason.ADOPT), dropped)
     pending = Recorded(inventory(resource(B)), plan).recorder.pending()

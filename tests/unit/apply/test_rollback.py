@@ -37,7 +37,7 @@ def test_an_update_a_creation_and_a_deletion_are_undone() -> None:
     assert flows.source("a") == OLD
 
 
-def test_what_is_as_it_was_is_left_as_it_is() -> None:
+def test_revisions__unchanged_flows_come_from_the_record() -> None:
     flows = Flows(a=OLD)
     assert back(flows, change(OLD, NEW), written=False, unsure=True).undo is Undo.RESTORED
     assert flows.calls == ["get"]
@@ -46,7 +46,7 @@ def test_what_is_as_it_was_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("there", [THEIRS, None])
-def test_what_somebody_edited_since_is_left_and_said(there: bytes | None) -> None:
+def test_rollback__later_edit_is_left_and_reported(there: bytes | None) -> None:
     flows = Flows(a=OLD)
     flows.put("a", there)
     result = back(flows, change(OLD, NEW))
@@ -55,7 +55,7 @@ def test_what_somebody_edited_since_is_left_and_said(there: bytes | None) -> Non
     assert flows.source("a") == there
 
 
-def test_somebody_who_comes_while_we_go_back_is_left_too() -> None:
+def test_rollback__concurrent_edit_is_left() -> None:
     flows = Flows(a=OLD)
     flows.put("a", NEW)
     flows.before("get", None, lambda: flows.put("a", THEIRS))

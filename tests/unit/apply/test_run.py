@@ -144,7 +144,7 @@ def test_a_bug_in_one_write_does_not_cost_the_report() -> None:
     assert exit_code(outcomes) is ExitCode.PARTIAL
 
 
-def test_asked_to_stop_it_ends_what_is_under_way() -> None:
+def test_stop__ends_running_executions() -> None:
     stop = threading.Event()
 
     def write(what: Change) -> Outcome:

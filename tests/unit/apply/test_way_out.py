@@ -329,7 +329,9 @@ SCENES = [
 
 
 @pytest.mark.parametrize(("rollback", "red", "step", "nth"), SCENES)
-def test_whatever_throws_the_story_is_told(rollback: bool, red: bool, step: str, nth: int) -> None:
+def test_apply__any_exception_is_recorded_and_reported(
+    rollback: bool, red: bool, step: str, nth: int
+) -> None:
     for name, error in ERRORS.items():
         if name == "away" and step.endswith("carried out"):
             continue  # that is said of what was never sent

@@ -37,13 +37,13 @@ def test_a_creation() -> None:
     assert flows.source("a") == NEW
 
 
-def test_a_creation_of_what_somebody_created_alike_is_theirs() -> None:
+def test_create__equal_flow_created_by_others_is_theirs() -> None:
     done = create(Flows(a=NEW))
     assert (done.status, done.written) == (Status.APPLIED, False)
     assert "someone else created the same flow" in done.message
 
 
-def test_a_creation_of_what_somebody_created_otherwise() -> None:
+def test_create__different_flow_created_by_others_is_a_conflict() -> None:
     flows = Flows(a=THEIRS)
     done = create(flows)
     assert (done.status, done.written) == (Status.CONFLICT, False)
@@ -81,7 +81,7 @@ def test_a_creation_that_only_came_late() -> None:
     assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
 
 
-def test_a_creation_whose_answer_was_lost_meets_somebody_elses() -> None:
+def test_create__lost_response_and_a_flow_of_others() -> None:
     flows = Flows()
     flows.before("create", fail(LOST))
     flows.before("get", lambda: flows.put("a", THEIRS))
@@ -90,7 +90,7 @@ def test_a_creation_whose_answer_was_lost_meets_somebody_elses() -> None:
 
 
 @pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
-def test_what_became_of_it_cannot_be_told(what: Change) -> None:
+def test_writer__unknown_outcome(what: Change) -> None:
     flows = Flows() if what.before is None else Flows(a=OLD)
     call = str(what.action)
     flows.before(call, fail(LOST))
@@ -132,7 +132,7 @@ def test_an_update_without_a_known_revision() -> None:
 
 
 @pytest.mark.parametrize("there", [THEIRS, None])
-def test_an_update_of_what_somebody_changed_before_we_looked(there: bytes | None) -> None:
+def test_update__flow_changed_by_others_before_the_read(there: bytes | None) -> None:
     flows = Flows(a=OLD)
     flows.put("a", there)
     done = update(flows)
@@ -156,7 +156,7 @@ def test_an_update_of_what_is_deleted_in_the_last_moment() -> None:
     assert "deleted on the server in the meantime" in done.message
 
 
-def test_an_update_just_after_somebody_elses() -> None:
+def test_update__just_after_a_write_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("update", lambda: flows.put("a", THEIRS))
     done = update(flows)
@@ -180,7 +180,7 @@ def test_an_update_whose_answer_was_lost_did_not_arrive() -> None:
 
 
 @pytest.mark.parametrize("there", [THEIRS, None])
-def test_an_update_whose_answer_was_lost_and_somebody_came_after(there: bytes | None) -> None:
+def test_update__lost_response_and_a_later_write_by_others(there: bytes | None) -> None:
     flows = Flows(a=OLD)
     flows.after("update", fail(LOST))
     flows.before("get", None, lambda: flows.put("a", there))
@@ -210,7 +210,7 @@ def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
     )
 
 
-def test_a_deletion_that_somebody_was_faster_with() -> None:
+def test_delete__already_deleted_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", lambda: flows.put("a", None))
     assert (delete(flows).status, delete(flows).written) == (Status.APPLIED, False)
@@ -237,7 +237,7 @@ def test_a_deletion_that_only_came_late() -> None:
     assert (delete(flows).status, flows.source("a")) == (Status.APPLIED, None)
 
 
-def test_a_deletion_whose_answer_was_lost_and_somebody_edited() -> None:
+def test_delete__lost_response_and_an_edit_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", fail(LOST))
     flows.before("get", None, lambda: flows.put("a", THEIRS))

@@ -16,7 +16,7 @@ PLAIN = source("a")
 DRAFT = source("a", extra="draft: true\n")
 
 
-def test_a_draft_in_git_is_told_at_its_line() -> None:
+def test_draft__in_git_is_reported_at_its_line() -> None:
     found = check_draft(desired(DRAFT, FLOW, first_line=11))
     assert found is not None
     assert (found.severity, found.rule) == (Severity.WARNING, "draft")
@@ -24,12 +24,12 @@ def test_a_draft_in_git_is_told_at_its_line() -> None:
     assert "keeps running the latest revision that is not a draft" in found.message
 
 
-def test_what_is_no_draft() -> None:
+def test_draft__values_that_are_not_drafts() -> None:
     for extra in ("", "draft: false\n", "draft: 'true'\n", "labels: {draft: true}\n", "draft: [\n"):
         assert check_draft(desired(source("a", extra=extra), FLOW)) is None
 
 
-def test_a_draft_on_the_server_is_told_where_something_is_written() -> None:
+def test_draft__on_the_server_is_reported_if_the_flow_is_written() -> None:
     drift = change(Action.UPDATE, Reason.DRIFT, "a", before=DRAFT, after=PLAIN)
     kept = change(Action.NONE, Reason.DRIFT_KEPT, "a", before=DRAFT, after=DRAFT)
     (found,) = drafts_on_server([drift, kept])
@@ -50,7 +50,7 @@ class Strict:
         ]
 
 
-def test_what_no_rollback_could_restore_is_told() -> None:
+def test_rollback__unrestorable_source_is_reported_before_the_first_write() -> None:
     old, draft = source("a", "old"), source("b", "old", extra="draft: true\n")
     gone, moved = source("c", "old"), source("d", "old")
     move = change(Action.MOVE, Reason.MOVED, "e", after=moved)

@@ -55,7 +55,7 @@ def test_a_flow_that_calls_itself() -> None:
     assert len(check_cycles([_flow("a", "a", "b"), _flow("b", "a")])) == 1
 
 
-def test_what_is_no_circle() -> None:
+def test_cycles__no_cycle() -> None:
     chain = [_flow("a", "b", "c"), _flow("b", "c"), _flow("c")]
     assert check_cycles(chain) == ()
     waiting = "io.kestra.plugin.core.condition.ExecutionFlow"

@@ -99,7 +99,7 @@ def test_what_the_server_accepts_is_at_most_a_warning() -> None:
     assert settled(ours[:1], {("a.yaml", NAME)}, chosen) == ours[:1]
 
 
-def test_what_both_say_is_said_once() -> None:
+def test_diagnostics__duplicates_are_reported_once() -> None:
     ours = _diagnostic("flow-schema", Severity.ERROR, 3)
     theirs = _diagnostic("kestra-invalid", Severity.ERROR, 3)
     elsewhere = _diagnostic("kestra-invalid", Severity.ERROR, 4)

@@ -326,7 +326,7 @@ def test_a_diagnostic_says_what_the_server_says() -> None:
     ]
 
 
-def test_a_plugin_that_has_moved_is_no_more_than_told() -> None:
+def test_plugin_type__moved_type_is_only_an_info() -> None:
     """At the first of its places, with the new name."""
     old, new = "io.kestra.core.tasks.log.Log", "io.kestra.plugin.core.log.Log"
     text = f"{_HEAD}tasks:\n  - id: t\n    type: {old}\n    message: x\n"

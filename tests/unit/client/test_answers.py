@@ -76,7 +76,9 @@ def test_an_answer_that_is_not_kestras_is_never_taken_for_one(
         assert error.remedy
 
 
-def test_a_body_with_204_is_not_believed(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_response__status_204_with_a_body_is_rejected(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
     scripted.on("DELETE", PATH, Reply(204, b"{}"))
     error = failure(client, lambda it: it.flows.delete(FLOW))
     assert isinstance(error, errors.UnexpectedAnswer)

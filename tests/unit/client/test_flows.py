@@ -218,7 +218,7 @@ def test_export_falls_back_to_namespaces_and_flows(
     assert "the export of a.b fails too" in caplog.text
 
 
-def test_what_failed_once_is_not_tried_again(
+def test_fallback__failed_request_is_not_retried(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     """Not the export of everything, which fails; those of the namespaces still are."""

@@ -32,7 +32,7 @@ def test_there_is_no_limit_without_a_reason() -> None:
     assert pressure.limit is None
 
 
-def test_a_refusal_halves_what_is_under_way(caplog: pytest.LogCaptureFixture) -> None:
+def test_pressure__refusal_halves_concurrent_requests(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kestra_sync.client")
     pressure = Pressure()
     with ExitStack() as stack:

@@ -225,7 +225,7 @@ def test_unknown_host(make_client: ClientFactory) -> None:
         transport_of(make_client(f"http://{'a' * 70}.invalid")).send(GET)
 
 
-def test_tls_that_is_none(scripted: ScriptedServer, make_client: ClientFactory) -> None:
+def test_tls__server_without_tls(scripted: ScriptedServer, make_client: ClientFactory) -> None:
     url = scripted.url.replace("http:", "https:")
     with pytest.raises(errors.Unreachable, match="TLS failed"):
         transport_of(make_client(url)).send(GET)

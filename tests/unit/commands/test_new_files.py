@@ -34,7 +34,7 @@ def test_namespaces_are_folders() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_a_name_that_is_none_gets_no_file(text: str) -> None:
+def test_new_file__invalid_name_gets_no_file(text: str) -> None:
     assert "not a valid name in Kestra" in _why(text, "a")
     assert "not a valid name in Kestra" in _why("acme", text)
 

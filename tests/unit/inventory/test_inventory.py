@@ -359,7 +359,7 @@ def test_the_record_is_found_wherever_it_is(
     assert lookup.wanted == Place(ours[0], "flows")
 
 
-def test_a_renamed_record_is_told() -> None:
+def test_inventory__renamed_record_is_reported() -> None:
     tenant = Tenant({("acme", KEY): record_of("r/a")})
     lookup = tenant.find(("acme",), "r/a", name="pipelines")
     assert lookup.inventory is None
@@ -422,7 +422,7 @@ def test_unknown_kinds_of_others_do_not_stop_us() -> None:
     assert others_of(tenant).owners.keys() == {FlowId("acme", "a")}
 
 
-def test_a_list_without_our_own_key_is_not_believed() -> None:
+def test_key_list__without_our_own_key_is_rejected() -> None:
     """It would make the flows of others look unowned."""
     theirs = {**SMALL, "name": "other", "resources": [ENTRY]}
     tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})

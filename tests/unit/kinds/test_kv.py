@@ -269,7 +269,7 @@ def test_a_key_is_written_read_back_and_in_sync() -> None:
         store.delete(_id("a"))
 
 
-def test_what_nobody_touched_is_not_read() -> None:
+def test_requests__untouched_flows_are_not_read() -> None:
     client: Any = _Client()
     kind = _kind("  a: 1\n  b: 2\n")
     desired = kind.load().desired

@@ -111,7 +111,7 @@ def test_an_empty_export_is_confirmed() -> None:
     assert flows.calls == ["export acme", "namespaces"]
 
 
-def test_an_empty_export_is_not_believed() -> None:
+def test_export__empty_response_is_confirmed_first() -> None:
     """Where there are namespaces, each is read by itself."""
     flows = FakeFlows(
         *_acme("a"), ("acme.b", "b", source("b", namespace="acme.b")), empty_exports=1

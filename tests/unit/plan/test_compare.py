@@ -175,7 +175,7 @@ def test_the_table_is_whole() -> None:
     assert {row[5] for row in _ROWS.values()} == set(Reason) - elsewhere
 
 
-def test_what_was_switched_off_stays_off_while_git_goes_on() -> None:
+def test_disabled__stays_disabled_while_git_changes() -> None:
     """The new source is sent with the line, if nothing else was edited on the server."""
     text = APPLIED
     live_ = _live(APPLIED + _OFF)
@@ -192,7 +192,7 @@ def test_what_was_switched_off_stays_off_while_git_goes_on() -> None:
     assert verdict == Verdict(Action.UPDATE, Reason.CHANGED, says)
 
 
-def test_what_was_only_switched_off_may_be_deleted() -> None:
+def test_delete__flow_that_was_only_disabled_may_be_deleted() -> None:
     """It is not a conflict if the text that we applied is known."""
     live_ = _live(APPLIED + _OFF)
     assert compare(None, live_, _base(APPLIED), _PRUNE, APPLIED).reason is Reason.REMOVED
@@ -213,7 +213,7 @@ def test_a_record_of_another_file_is_refreshed() -> None:
     assert compare(_git(GIT), _live(GIT), there, Rules()).reason is Reason.REFRESHED
 
 
-def test_either_hash_of_a_killed_run_is_ours() -> None:
+def test_killed_run__both_hashes_count_as_ours() -> None:
     """The one that was there, and the one that was about to be."""
     both = frozenset({live(APPLIED, _ID).sha256, live(EDITED, _ID).sha256})
     for there in (APPLIED, EDITED):

@@ -81,5 +81,5 @@ def test_git_that_switches_on_again_is_left_alone() -> None:
     assert judged(OLD, OLD + OFF, OLD + OFF) == "left"
 
 
-def test_what_a_killed_run_only_meant_to_write_is_no_base() -> None:
+def test_killed_run__intended_write_is_not_a_base() -> None:
     assert judged(GIT, SERVER, OLD, only_intended=True) == "conflict"

@@ -71,7 +71,7 @@ def test_the_digest_covers_what_would_be_done() -> None:
         (None, UsageError, "cannot read"),
     ],
 )
-def test_what_is_no_plan_is_refused(
+def test_saved_plan__invalid_content_is_refused(
     text: str | None, error: type[Exception], words: str, tmp_path: Path
 ) -> None:
     """With a message that names the file."""
@@ -128,7 +128,9 @@ def test_a_forged_plan_whose_digest_fits(changes: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder", "NUL", "long", "large"])
-def test_a_plan_that_is_no_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_plan__path_is_not_a_file(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Named, and not waited for."""
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)

@@ -10,7 +10,7 @@ import pytest
 from kestra_sync.repo.git import GitError, git
 
 
-def test_a_repository_that_was_committed_as_files_is_none(tmp_path: Path) -> None:
+def test_git__repository_committed_as_files_is_ignored(tmp_path: Path) -> None:
     """Its configuration may name programs; Git would use any directory that looks like one."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "outer")], check=True)
     inner = tmp_path / "outer" / "flows"

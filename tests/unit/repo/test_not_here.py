@@ -310,7 +310,7 @@ def test_without_git_nothing_is_missing(
     assert "does not point to a repository" in said.paths[0].remedy
 
 
-def test_a_repository_of_somebody_else_is_read_without_git_and_said(
+def test_checkout__repository_of_another_user_is_read_without_git_and_reported(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, monkeypatch=monkeypatch)

@@ -149,5 +149,5 @@ triggers:
         f"triggers: [{{type: Schedule, conditions: [{CONDITION}]}}]",
     ],
 )
-def test_what_is_no_reference(source: str) -> None:
+def test_references__values_that_are_not_references(source: str) -> None:
     assert _references(source) == ()

@@ -48,7 +48,7 @@ def test_one_document_is_the_whole_file(data: bytes) -> None:
         b"\xef\xbb\xbf",
     ],
 )
-def test_nothing_is_no_document(data: bytes) -> None:
+def test_split__empty_file_has_no_documents(data: bytes) -> None:
     assert _split(data) == []
 
 

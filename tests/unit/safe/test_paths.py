@@ -155,7 +155,7 @@ def test_what_is_no_path_is_an_error_like_any_other(path: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs in folders")
-def test_a_fifo_hangs_nobody() -> None:
+def test_fifo__does_not_block_the_run() -> None:
     os.mkfifo("pipe")
     assert not is_file("pipe")
     with pytest.raises(UnsafePathError, match="not a regular file"):
@@ -207,7 +207,7 @@ def test_a_file_is_replaced_as_a_whole() -> None:
 
 @pytest.mark.parametrize("step", ["write", "flush", "fsync", "chmod", "replace"])
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
-def test_nothing_half_is_left(
+def test_write__leaves_no_partial_file(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, step: str, fault: BaseException
 ) -> None:
     """Whatever fails or interrupts: the old file is there, and nothing beside it."""

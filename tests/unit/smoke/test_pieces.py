@@ -101,7 +101,7 @@ def test_credentials_that_may_not_read_are_an_error_at_once() -> None:
         follow(FakeServer(failing={"follow": [Forbidden(403, "GET", "/x")]}), FakeClock())
 
 
-def test_whoever_wants_the_run_to_end_does_not_wait() -> None:
+def test_cleanup__interrupted_run_does_not_wait() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(StillRunning):

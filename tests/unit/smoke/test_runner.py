@@ -111,7 +111,7 @@ def test_a_revision_that_is_gone() -> None:
     assert ran.failures[0].message == "no such flow on the server in revision 3"
 
 
-def test_an_execution_that_somebody_deletes() -> None:
+def test_smoke__execution_deleted_by_others() -> None:
     (ran,) = run(FakeServer([execution("RUNNING")], failing={"follow": [not_found()] * 99})).runs
     assert (ran.verdict, ran.failures[0].message) == (
         Verdict.ERROR,
@@ -174,7 +174,7 @@ BUGS = [
 
 @pytest.mark.parametrize("call", ["flow", "create", "follow", "logs", "delete", "get"])
 @pytest.mark.parametrize("bug", BUGS, ids=lambda each: type(each).__name__)
-def test_whatever_throws_in_a_test_is_red_or_said(bug: Exception, call: str) -> None:
+def test_smoke__exception_in_a_test_fails_or_is_reported(bug: Exception, call: str) -> None:
     """Never an exception: what was written would not be taken back, and not be recorded."""
     server = FakeServer([execution("FAILED")], failing={call: [bug]})
     (ran,) = run(server, SmokeSpec(FLOW, keep=Keep.NEVER)).runs
@@ -191,7 +191,7 @@ def test_whatever_throws_in_a_test_is_red_or_said(bug: Exception, call: str) -> 
 
 
 @pytest.mark.parametrize("method", ["begin", "done", "end", "note"])
-def test_whoever_shows_the_tests_decides_nothing(method: str) -> None:
+def test_smoke_observer__exceptions_do_not_change_the_result(method: str) -> None:
     class Broken(Observer):
         pass
 
@@ -342,7 +342,7 @@ def test_a_server_that_ends_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
     assert "given up" in ran.failures[0].message
 
 
-def test_somebody_else_may_have_plans_for_the_signal() -> None:
+def test_interrupt__keeps_an_existing_signal_handler() -> None:
     stop = threading.Event()
     server = FakeServer([execution("RUNNING")], on_follow=stop.set)
     result = run(server, stop=stop)

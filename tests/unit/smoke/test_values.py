@@ -30,7 +30,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 m", "0s", "1.5s", "5m\n"])
-def test_what_is_no_duration(text: str) -> None:
+def test_duration__invalid_values(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
 

@@ -60,7 +60,7 @@ def test_a_deleted_flow_takes_its_triggers_along() -> None:
     ]  # fmt: skip
 
 
-def test_changed_and_what_of_it() -> None:
+def test_smoke_after_apply__selects_changed_flows_and_callers() -> None:
     before = _flow(_cron(inputs={"a": 1}, description="x"), _cron("same"))
     after = _flow(_cron(cron="0 4 * * *", inputs={"a": 2}), _cron("same"))
     (change,) = _changes(before, after)

@@ -116,7 +116,7 @@ def test_prose_is_text_and_nothing_else(text: str) -> None:
 
 
 @given(_NASTY)
-def test_prose_mentions_nobody_and_links_nowhere(text: str) -> None:
+def test_prose__has_no_mentions_or_links(text: str) -> None:
     """GitHub looks for mentions, issues and addresses in the text that was rendered."""
     rendered = read(f"x {prose(text)}").text
     for pattern in (r"@\w", r"#\w", r"!\w", r"~\w", r"\bGH-\d", r"[A-Za-z]://", r"\bwww\."):

@@ -77,7 +77,7 @@ def test_a_dash_is_stdout(capsys: Printed) -> None:
         (["-o", "html=flows/good.yaml/x"], "flows/good.yaml/x cannot be written: "),
     ],
 )
-def test_what_cannot_be_is_said_before_the_run(
+def test_output__invalid_path_is_reported_before_the_run(
     given: list[str], words: str, capsys: Printed
 ) -> None:
     """An apply cannot be done again for the sake of its report."""
