@@ -1,4 +1,4 @@
-"""What is wrong at one place of a document, and the one way to make a diagnostic of it."""
+"""A finding at a position of a document, and its conversion to a diagnostic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stages hand to each other: plain, frozen values without behaviour of their own.
+"""The values that the stages exchange: plain and frozen, without behavior.
 
 The words are those of ``docs/architecture.md``: a *flow* is what a namespace and an id name, its
 *source* is its YAML byte for byte, *desired* is what Git holds, *live* is what the server holds.

@@ -1,4 +1,4 @@
-"""How the stages tell of their progress without knowing of terminals."""
+"""How the stages report progress, independent of terminals."""
 
 from __future__ import annotations
 

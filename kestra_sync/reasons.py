@@ -1,4 +1,4 @@
-"""Why a plan does something with a flow: one table, a row per reason.
+"""The reasons of changes: one table, a row per reason.
 
 Everything that depends on the reason of a change is a column here: the text, the graph, the record,
 ``drift``, the check for other owners. To add a reason, add a row; the meaning of each row is the

@@ -1,4 +1,4 @@
-"""One step of a workflow: read the inputs, run the command, say what came out of it."""
+"""One step of a workflow: read the inputs, run the command, publish the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comment on a pull request, and what was reviewed in it."""
+"""The comment on a pull request, and the plan that was reviewed in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def with_marker(body: str, first: str) -> str:
 def post(notes: Notes, body: str) -> str:
     """Write the comment, or bring it up to date; says so in a sentence.
 
-    :raises KestraError: whatever went wrong.
+    :raises KestraError: for any failure.
     """
     posted = upsert(notes, body)
     url = f": {posted.note.url}" if posted.note.url else ""

@@ -1,4 +1,4 @@
-"""Calls to GitHub or GitLab, by the rules that all our HTTP follows.
+"""Calls to GitHub or GitLab, with the same rules as all HTTP requests.
 
 Built on :class:`~kestra_sync.client.transport.Transport`: TLS is verified, redirects to another
 host lose the token, reads are repeated, answers are limited, nothing secret is logged.
@@ -52,14 +52,14 @@ class ForgeApi:
     def get(self, path: str, **parameters: object) -> dict[str, Any]:
         """An object.
 
-        :raises KestraError: whatever went wrong.
+        :raises KestraError: for any failure.
         """
         return self._send("GET", path, query(*parameters.items())).object()
 
     def pages(self, path: str, **parameters: object) -> Iterator[dict[str, Any]]:
         """Everything in a list, page by page.
 
-        :raises KestraError: whatever went wrong.
+        :raises KestraError: for any failure.
         """
         for page in range(1, _MOST_PAGES + 1):
             pairs = query(*parameters.items(), ("per_page", PER_PAGE), ("page", page))
@@ -71,14 +71,14 @@ class ForgeApi:
     def send(self, method: str, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Write an object; the answer is what it has become.
 
-        :raises KestraError: whatever went wrong.
+        :raises KestraError: for any failure.
         """
         return self._send(method, path, body=json.dumps(document).encode()).object()
 
     def delete(self, path: str) -> None:
         """Remove an object.
 
-        :raises KestraError: whatever went wrong.
+        :raises KestraError: for any failure.
         """
         self._send("DELETE", path)
 

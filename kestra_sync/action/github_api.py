@@ -1,4 +1,4 @@
-"""The few things that we want from GitHub's API."""
+"""The parts of GitHub's API that the Action needs."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class GithubApi:
         GitHub names with a commit every pull request that contains it; of the others the merge
         made another commit.
 
-        :raises KestraError: whatever went wrong.
+        :raises KestraError: for any failure.
         """
         return [
             number_of(each, "number")

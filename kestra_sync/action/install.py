@@ -1,4 +1,4 @@
-"""Makes the environment that the action runs in: pinned dependencies, checked by their hashes.
+"""Creates the environment of the Action: pinned dependencies, verified by their hashes.
 
 Run by its path and with any Python, before there is anything else, so it needs the standard
 library only. The environment lies in the tool cache of the runner under a hash of all that it is

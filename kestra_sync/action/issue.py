@@ -21,7 +21,7 @@ def report(issues: GithubIssues, body: str, *, drifted: bool) -> str:
     """Bring the issue in line with what was found; says so in a sentence, ``""`` for nothing.
 
     :param body: the report, its marker in the first line.
-    :raises KestraError: whatever went wrong.
+    :raises KestraError: for any failure.
     """
     if drifted:
         posted = upsert(issues, body)

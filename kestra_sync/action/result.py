@@ -1,4 +1,4 @@
-"""From the JSON of a run to the outputs of the step."""
+"""Converts the JSON of a run to the outputs of the step."""
 
 from __future__ import annotations
 

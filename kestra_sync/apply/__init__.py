@@ -1,1 +1,1 @@
-"""Carries a plan out: the only stage, beside smoke, that changes anything on the server."""
+"""Applies a plan: besides smoke tests, the only stage that changes anything on the server."""

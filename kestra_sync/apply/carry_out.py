@@ -1,4 +1,4 @@
-"""One apply from the lock to the record: every step that writes, in the order that is safe."""
+"""An apply from the lock to the record: all steps that write, in a safe order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An append-only file with a line for each write, so that a killed run can be explained."""
+"""An append-only log file of writes, so that a killed run can be traced."""
 
 from __future__ import annotations
 

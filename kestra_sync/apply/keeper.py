@@ -1,4 +1,4 @@
-"""Stores the record: never over another run's, and where it belongs.
+"""Stores the record in its namespace, without overwriting that of another run.
 
 Kestra's KV store has no compare-and-set. So the record is read before each write and must be the
 one that we saw last, and read again after it and must be ours. What a run is about to write is

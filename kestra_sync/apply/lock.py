@@ -1,4 +1,4 @@
-"""Keeps two applies of the same name apart, as well as that can be done.
+"""Prevents concurrent applies of the same name, on a best-effort basis.
 
 Kestra's KV store has no compare-and-set, so this is best effort: write our nonce, wait, read it
 back. For stronger guarantees, use the concurrency groups of the CI system, which ``docs/safety.md``

@@ -1,4 +1,4 @@
-"""What an apply has to do with the other inventories: it asks them, and takes flows over."""
+"""How an apply uses other inventories: checks ownership, and takes flows over."""
 
 from __future__ import annotations
 

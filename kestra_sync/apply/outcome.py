@@ -1,4 +1,4 @@
-"""What became of each change of a plan."""
+"""The outcome of each change of a plan."""
 
 from __future__ import annotations
 

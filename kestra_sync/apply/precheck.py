@@ -1,4 +1,4 @@
-"""One look, just before the writes, for flows that we mean to create and that are there by now."""
+"""Checks, just before the writes, whether flows to create exist by now."""
 
 from __future__ import annotations
 

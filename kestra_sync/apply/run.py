@@ -1,4 +1,4 @@
-"""Runs the writes of a plan: each when what it waits for is done, and stops at a failure."""
+"""Runs the writes of a plan in dependency order, and stops at a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps between the intent and the record: whatever they throw, what was written is known."""
+"""The steps between the intent and the record; any exception leaves the writes known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes flows out of another inventory: what ``--take-over`` takes over is not owned twice."""
+"""Removes flows from another inventory, so that ``--take-over`` leaves a single owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bulk read after the writes: the server must show our bytes everywhere."""
+"""Verifies the writes with one bulk read."""
 
 from __future__ import annotations
 

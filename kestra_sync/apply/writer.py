@@ -1,4 +1,4 @@
-"""Writes one flow: looks before, compares after, and reads where an answer was lost.
+"""Writes one flow: reads before, compares after, and reads again if a response was lost.
 
 Kestra has no precondition for writes (``docs/kestra-api.md``, "no etag"), so concurrent writers
 cannot be locked out. What can be done is done here: the flow is read again just before it is

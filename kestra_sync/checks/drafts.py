@@ -1,4 +1,4 @@
-"""Drafts, since Kestra 2.0: a revision with ``draft: true`` is the newest, and does not run."""
+"""Drafts, since Kestra 2.0: the latest revision has ``draft: true`` and does not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Kestra asks of inputs beyond their shape: defaults, and what they depend on."""
+"""Kestra's rules for inputs beyond their schema: defaults and dependencies."""
 
 from __future__ import annotations
 

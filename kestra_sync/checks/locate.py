@@ -1,4 +1,4 @@
-"""Finds the place in a flow that a message of Kestra speaks of.
+"""Finds the position in a flow that a message of Kestra refers to.
 
 The server names places in many ways, none of them a line of the file:
 

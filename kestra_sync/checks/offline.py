@@ -1,4 +1,4 @@
-"""All that can be said about a flow without a server.
+"""The offline checks of a flow.
 
 Never stricter than Kestra about the structure: an error here is one that Kestra 1.3 refuses the
 flow for, or a file that cannot be what its author means (a duplicate key).

@@ -1,4 +1,4 @@
-"""What a repository asks of its flows beyond what Kestra asks.
+"""The policy: a repository's own rules for its flows.
 
 Silent where the configuration asks for nothing. Each rule has a case file that breaks it and one
 that keeps it, below ``tests/cases/policy``.

@@ -1,4 +1,4 @@
-"""Flows that call flows: each target must be somewhere, in the files or on the server.
+"""References between flows: each target must exist, in the files or on the server.
 
 Kestra itself only warns, only for top-level ``Subflow`` tasks, and warns for every reference
 inside a first deploy (``docs/kestra-api.md``, "Missing subflows"). So its warning is replaced by

@@ -1,4 +1,4 @@
-"""What one release of Kestra loads and the next one does not: the move from 1.3 to 2.0.
+"""Features that were removed between Kestra releases, from 1.3 to 2.0.
 
 The table is ``schemas/kestra-2.json``; each of its rows names where it is known from, and
 ``tests/e2e/test_moving_to_2.py`` holds each against a running server.

@@ -1,4 +1,4 @@
-"""Whether what is on the server could be written again, which a rollback has to do.
+"""Whether the current flows on the server could be written again by a rollback.
 
 Servers hold flows that they would refuse today: a Kestra that was updated from 1.x, where an update
 takes unknown properties and old types, keeps them, and 2.0 takes none of it. Until 1.3 the way back

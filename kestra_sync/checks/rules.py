@@ -1,4 +1,4 @@
-"""Every rule that a diagnostic can name, with its weight and what it means.
+"""Every rule of a diagnostic, with its severity and meaning.
 
 The weights here hold offline. Where the server has accepted a flow, what only our own rules object
 to is a warning (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.

@@ -1,4 +1,4 @@
-"""The structure of a flow against our own JSON Schema, said for people."""
+"""Validates the structure of a flow with a JSON Schema, with readable messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Kestra itself says of flows, placed at line and column of their files."""
+"""Kestra's own validation of flows, with lines and columns of their files."""
 
 from __future__ import annotations
 

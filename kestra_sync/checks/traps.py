@@ -1,4 +1,4 @@
-"""What Kestra accepts and then cannot live with; each was seen on Kestra 1.3."""
+"""Flows that Kestra accepts but then cannot handle; each was observed on Kestra 1.3."""
 
 from __future__ import annotations
 

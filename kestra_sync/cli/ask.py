@@ -1,4 +1,4 @@
-"""The one question before something is written."""
+"""The confirmation prompt before a write."""
 
 from __future__ import annotations
 

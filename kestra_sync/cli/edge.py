@@ -1,4 +1,4 @@
-"""The edge of the process: turns exceptions into messages and exit codes, and nothing else does."""
+"""The edge of the process: the only place that turns exceptions into messages and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the present command was called: for the commands that a report proposes, and saved plans."""
+"""The current command line, for the commands that a report suggests and for saved plans."""
 
 from __future__ import annotations
 

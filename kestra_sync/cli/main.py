@@ -1,4 +1,4 @@
-"""The command group. Commands are imported when they are called: ``--help`` is quick."""
+"""The command group. Commands are imported on use, so that ``--help`` is fast."""
 
 from __future__ import annotations
 

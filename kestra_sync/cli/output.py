@@ -1,4 +1,4 @@
-"""Which stream gets what, with or without colour."""
+"""Writes output to stdout and stderr, with or without colors."""
 
 from __future__ import annotations
 

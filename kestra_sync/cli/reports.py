@@ -1,4 +1,4 @@
-"""Reports as files: ``-o FORMAT=PATH``, whatever becomes of the run."""
+"""Reports as files: ``-o FORMAT=PATH``, written for failed runs as well."""
 
 from __future__ import annotations
 

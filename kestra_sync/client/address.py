@@ -1,4 +1,4 @@
-"""The server's base URL, from whatever people paste."""
+"""The server's base URL, normalized from user input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer of the server, read to its end."""
+"""A complete response of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads an export: a zip of flows or namespace files, with limits and without trust in it."""
+"""Reads an export, a zip of flows or namespace files, as untrusted input with limits."""
 
 from __future__ import annotations
 

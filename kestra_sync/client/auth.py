@@ -1,4 +1,4 @@
-"""Our credentials on a request, and only on a request to our server.
+"""Adds credentials to requests to our server only.
 
 An own ``AuthBase`` for everything, even for "none": without one ``requests`` would look into
 ``~/.netrc`` and put what it finds there over our header.

@@ -1,4 +1,4 @@
-"""Reads a body with a limit, and notices when it was cut."""
+"""Reads a body with a size limit, and detects truncation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failed connection means: in words, and whether the request can have arrived."""
+"""Describes a failed connection, and tells whether the request may have arrived."""
 
 from __future__ import annotations
 

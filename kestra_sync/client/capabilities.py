@@ -1,4 +1,4 @@
-"""What each version of Kestra can do, in one table.
+"""The capabilities of each version of Kestra, in one table.
 
 Everything in which the client treats versions differently is a row here, decided once from the
 version that ``/api/v1/configs`` tells. Where an answer is the better witness (a form, a filter or

@@ -1,4 +1,4 @@
-"""The client, with everything it can do hanging from it."""
+"""The client, the entry point to all calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compresses what is written: a flow then mostly fits into the first read of the server.
+"""Compresses request bodies, so that most flows fit into the first read of the server.
 
 Kestra takes ``Content-Encoding: gzip`` and stores the source byte for byte. What lies in between
 may not: once something has refused a compressed body, the others leave as they are.

@@ -1,4 +1,4 @@
-"""Our connections to the server: one ``send`` per request, and a time limit for the whole answer.
+"""Connections to the server: one ``send`` per request, and a time limit for the whole response.
 
 Kestra hangs, and takes its whole server along, when it reads the head of some requests without
 their body (kestra-io/kestra issue 12984). ``http.client`` sends the two apart, so a connection here

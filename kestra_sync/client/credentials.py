@@ -1,4 +1,4 @@
-"""Where the server is and who we are: arguments over environment, or else a ``.env`` file.
+"""Server URL and credentials: from arguments, the environment, or a ``.env`` file.
 
 The file is read, never loaded into ``os.environ``. Of a token and a password the token is taken,
 but a more explicit place goes first: a user name and password given as arguments are used even

@@ -1,4 +1,4 @@
-"""What can go wrong between us and the server.
+"""The errors of calls to the server.
 
 ``except KestraError`` catches all of it. After a failed write, ask
 :attr:`KestraError.may_have_written`: if it is true, read before you try again.

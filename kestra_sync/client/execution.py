@@ -1,4 +1,4 @@
-"""An execution as the server tells of it."""
+"""An execution as returned by the server."""
 
 from __future__ import annotations
 

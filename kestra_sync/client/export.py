@@ -1,4 +1,4 @@
-"""Reads all sources of a scope, by the shortest way that the server lets us go.
+"""Reads all sources of a scope, with the most efficient requests that the server supports.
 
 The export is one request, but it fails for the whole server when two flows share
 ``{namespace}-{id}``, may take longer than a gateway waits, and is not there on every server. Then

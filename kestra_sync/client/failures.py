@@ -1,4 +1,4 @@
-"""Which exception a failed call is."""
+"""Maps failed calls to exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walks through pages until there are no more."""
+"""Iterates over all pages of a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the same to many things at a time."""
+"""Runs a function on many items in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to do about a connection that fails: the cause that people look for last."""
+"""Remedies for failed connections."""
 
 from __future__ import annotations
 

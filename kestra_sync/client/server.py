@@ -1,4 +1,4 @@
-"""Which Kestra this is, and what it can do."""
+"""Version and capabilities of the server."""
 
 from __future__ import annotations
 

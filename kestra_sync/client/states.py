@@ -1,4 +1,4 @@
-"""The states of an execution, and which of them are the last."""
+"""The states of an execution, and which of them are final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends requests, and decides what becomes of those that fail.
+"""Sends requests, and decides about retries.
 
 Reads are repeated when the connection or a gateway fails. Writes are repeated only if they
 provably were not carried out: never sent, or turned away with 429 and a time to come back. A
@@ -100,7 +100,7 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """The answer to ``request``, if it is not an error.
 
-        :raises KestraError: whatever went wrong, see :mod:`kestra_sync.client.errors`.
+        :raises KestraError: for any failure, see :mod:`kestra_sync.client.errors`.
         """
         attempt = 0
         end = None if request.time_limit is None else time.monotonic() + request.time_limit

@@ -1,4 +1,4 @@
-"""The run-time states of triggers: what the scheduler knows of them beside their definitions."""
+"""The run-time states of triggers: what the scheduler knows in addition to their definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls give back, beside :class:`kestra_sync.model.Live`."""
+"""The results of calls, in addition to :class:`kestra_sync.model.Live`."""
 
 from __future__ import annotations
 

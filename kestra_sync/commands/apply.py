@@ -1,4 +1,4 @@
-"""``apply``: make a plan, have it confirmed, carry it out, look at the result, record it."""
+"""``apply``: create a plan, have it confirmed, apply it, verify the result, record it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git and the server, matched flow by flow; what a bulk read leaves in doubt is asked again."""
+"""Compares Git and the server flow by flow; uncertain results of a bulk read are read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From connection settings to the one client of a run."""
+"""Creates the client of a run from its settings."""
 
 from __future__ import annotations
 

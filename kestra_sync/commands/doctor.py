@@ -1,4 +1,4 @@
-"""``doctor``: whether everything is in place for a plan and an apply."""
+"""``doctor``: checks whether a plan and an apply can run."""
 
 from __future__ import annotations
 

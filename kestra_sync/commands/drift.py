@@ -1,4 +1,4 @@
-"""``drift``: what others changed on the server since our last apply."""
+"""``drift``: changes made on the server since the last apply."""
 
 from __future__ import annotations
 

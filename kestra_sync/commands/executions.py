@@ -1,4 +1,4 @@
-"""``executions``: what is done to executions that are there."""
+"""``executions``: manages executions."""
 
 from __future__ import annotations
 

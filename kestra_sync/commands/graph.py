@@ -1,4 +1,4 @@
-"""``graph``: what runs what, and with a server what is about to change."""
+"""``graph``: the dependency graph and, with a server, the changes of an apply."""
 
 from __future__ import annotations
 

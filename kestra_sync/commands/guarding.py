@@ -1,4 +1,4 @@
-"""The last step of a plan: the guards, with what they look at beside it."""
+"""The last step of a plan: the guards, with their additional inputs."""
 
 from __future__ import annotations
 

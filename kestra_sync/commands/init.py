@@ -1,4 +1,4 @@
-"""``init``: the files to begin with. Never writes over one that exists.
+"""``init``: creates the initial files. Never overwrites existing ones.
 
 ``init --from-server`` also takes the flows of a running server, and records them as deployed from
 here: afterwards a plan has nothing to do, and no flow was written.

@@ -1,4 +1,4 @@
-"""``logs``: what an execution has logged."""
+"""``logs``: shows the logs of an execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a flow goes that only the server has: a path made of names that the server sent."""
+"""The path of a new file for a flow on the server, from names that the server sent."""
 
 from __future__ import annotations
 

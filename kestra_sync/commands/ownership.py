@@ -1,4 +1,4 @@
-"""What we own, read before a plan is made."""
+"""Reads the owned flows before a plan is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests whose answers do not depend on the files are sent while the files are read."""
+"""Sends requests that do not depend on the files while the files are read."""
 
 from __future__ import annotations
 

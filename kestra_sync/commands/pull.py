@@ -1,4 +1,4 @@
-"""``pull``: bring what is on the server into the files. Writes files, never the server."""
+"""``pull``: writes changes made on the server to the files. Never writes to the server."""
 
 from __future__ import annotations
 

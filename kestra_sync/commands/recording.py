@@ -1,4 +1,4 @@
-"""What an apply would do to the record, for the plan to show."""
+"""The changes that an apply would make to the record, as shown in the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``run``: execute one flow, and follow it to its end."""
+"""``run``: runs a flow and waits for it to finish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, all of it at once."""
+"""All errors of a configuration file at once."""
 
 from __future__ import annotations
 

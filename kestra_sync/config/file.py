@@ -1,4 +1,4 @@
-"""Find the configuration file, parse it, and say all that is wrong with it."""
+"""Finds, parses and validates the configuration file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold a configuration against its JSON Schema, and say what is wrong in words."""
+"""Validates a configuration with its JSON Schema, with readable messages."""
 
 from __future__ import annotations
 

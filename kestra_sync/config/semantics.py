@@ -1,4 +1,4 @@
-"""What a schema cannot say about a configuration."""
+"""Checks of a configuration that a schema cannot express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the task at which an execution failed, through subflows down to the one that began it."""
+"""Finds the task that made an execution fail, through subflows down to the root cause."""
 
 from __future__ import annotations
 

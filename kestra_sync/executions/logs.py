@@ -1,4 +1,4 @@
-"""Reads what an execution has logged, which is complete only a moment after its end."""
+"""Reads the logs of an execution, which are only complete shortly after its end."""
 
 from __future__ import annotations
 

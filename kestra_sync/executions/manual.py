@@ -1,4 +1,4 @@
-"""Executions that a person starts or deletes, outside any smoke test."""
+"""Executions started or deleted by a user, outside of smoke tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be known of a flow before it is run."""
+"""The properties of a flow that are needed before it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOOP = re.compile(rb"\bcore\.flow\.Loop\b")
 
 @dataclass(frozen=True)
 class Subject:
-    """What has to be known of a flow before it is run.
+    """The properties of a flow that are needed before it runs.
 
     :param secrets: the values of its SECRET inputs.
     :param calls_others: whether it starts further executions: of other flows, or, since Kestra

@@ -1,4 +1,4 @@
-"""Which commit of which repository this is, as CI or the Git checkout tells it."""
+"""The commit and repository of this run, from CI variables or the Git checkout."""
 
 from __future__ import annotations
 

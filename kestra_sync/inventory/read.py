@@ -1,4 +1,4 @@
-"""Finds our inventory in the tenant, and says whose it is."""
+"""Finds our inventory in the tenant, and checks its owner."""
 
 from __future__ import annotations
 

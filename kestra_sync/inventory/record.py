@@ -1,4 +1,4 @@
-"""What an inventory holds."""
+"""The contents of an inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kind of resource has to offer, so that plan and apply need not know it."""
+"""The protocol of a kind of resource, through which plan and apply use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All flows of the scope as the server holds them, from one export and no trust in it."""
+"""All flows of the scope on the server, from one export that is treated as untrusted."""
 
 from __future__ import annotations
 

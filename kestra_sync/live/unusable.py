@@ -1,4 +1,4 @@
-"""Flows of the server whose names Kestra does not give: reported, and left alone."""
+"""Flows on the server with invalid names: reported and ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who still calls a flow that is about to be deleted."""
+"""Finds flows that still call a flow to delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows and what runs what: the values behind every picture of a repository."""
+"""The dependency graph: nodes and edges, for every graph format."""
 
 from __future__ import annotations
 

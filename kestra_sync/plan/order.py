@@ -1,4 +1,4 @@
-"""The order of writes: what is called before what calls it, deletions the other way round."""
+"""The order of writes: subflows before their callers, deletions in reverse."""
 
 from __future__ import annotations
 

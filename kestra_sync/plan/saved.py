@@ -1,4 +1,4 @@
-"""A plan as a file: what was reviewed is what is applied, or nothing is.
+"""A plan as a file, to apply exactly what was reviewed.
 
 It holds names, hashes and revisions but no sources, so no secrets; an apply creates a new plan from
 the files and the server and refuses if it is not the same one.

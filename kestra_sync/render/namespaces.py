@@ -1,4 +1,4 @@
-"""Which namespace in the files becomes which on the server, and back."""
+"""Maps namespaces in the files to namespaces on the server, and back."""
 
 from __future__ import annotations
 

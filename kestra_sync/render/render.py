@@ -1,4 +1,4 @@
-"""The flows of the files as an environment's server gets them."""
+"""The flows of the files as sent to the server of an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that say where a flow comes from, written when it is written anyway.
+"""Labels with the origin of a flow, updated only when the flow is written anyway.
 
 A stamp is never a reason to write a flow: what the server holds is compared with the flow as it
 would be with the values that the server's flow has.

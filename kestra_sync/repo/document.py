@@ -1,4 +1,4 @@
-"""A parsed document: plain values, and where each of them stands."""
+"""A parsed document: plain values with their positions."""
 
 from __future__ import annotations
 

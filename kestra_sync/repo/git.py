@@ -1,4 +1,4 @@
-"""Asks ``git``, without letting the checkout run anything or change the answer.
+"""Runs ``git``, without letting the checkout execute anything or change the result.
 
 A repository can name programs in its configuration (hooks, a file system monitor, filters, a
 pager, transports), and the environment can point Git at another repository. None of that is used:

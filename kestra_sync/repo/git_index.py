@@ -1,4 +1,4 @@
-"""What Git's index says that a working tree should hold.
+"""The contents of a working tree according to Git's index.
 
 ``git ls-files`` tells it. Where Git cannot be asked (it is not installed, or refuses a directory
 of another user) the index file is read here, by ``Documentation/gitformat-index`` of Git.

@@ -1,4 +1,4 @@
-"""What Git has not been given yet: changes in the working tree that are in no commit."""
+"""Uncommitted changes in the working tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path that Git holds and the working tree lacks: why, and what to do about it."""
+"""A path that is in Git but missing in the working tree: cause and remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a repository: walk, read, split, identify. Nothing is parsed unless it must be."""
+"""Load a repository: walk, read, split, identify. Documents are only parsed when necessary."""
 
 from __future__ import annotations
 

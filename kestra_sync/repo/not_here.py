@@ -1,4 +1,4 @@
-"""What Git holds and the working tree lacks: such a flow is not here, but it is not gone.
+"""Paths that are in Git but missing in the working tree: their flows are not deleted.
 
 A submodule that is not initialised, a sparse checkout or an interrupted one leaves files out that
 are part of the commit. A deletion that is committed, staged, or made in the working tree of a whole

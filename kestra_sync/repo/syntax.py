@@ -1,4 +1,4 @@
-"""What a YAML parser complains about, said for people, and the same for both parsers."""
+"""Readable messages for YAML syntax errors, the same for both parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of an apply, as a person reads it."""
+"""The result of an apply as text."""
 
 from __future__ import annotations
 

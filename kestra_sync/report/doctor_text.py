@@ -1,4 +1,4 @@
-"""The answers of ``doctor``, as a person reads them."""
+"""The result of ``doctor`` as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift as a person reads it."""
+"""Drift as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame around every JSON result: complete on stdout, whatever the exit code.
+"""The envelope of every JSON result: complete on stdout, regardless of the exit code.
 
 The schema is ``kestra_sync/schemas/*.json``; ``format_version`` follows semantic versioning:
 additions raise the second number, anything else the first.

@@ -1,4 +1,4 @@
-"""Single executions and their logs, as machines read them."""
+"""Single executions and their logs as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single executions and their logs, as a person reads them."""
+"""Single executions and their logs as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong in a run as one list: what annotations, SARIF and tables are made of."""
+"""All problems of a run as one list, for annotations, SARIF and tables."""
 
 from __future__ import annotations
 

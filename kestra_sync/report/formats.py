@@ -1,4 +1,4 @@
-"""The formats by name. Each is a module of its own, imported when it is asked for."""
+"""The formats by name. Each is a separate module, imported on use."""
 
 from __future__ import annotations
 

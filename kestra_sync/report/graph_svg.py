@@ -1,4 +1,4 @@
-"""A graph as SVG: a picture that needs nothing else, in light and dark."""
+"""A graph as a self-contained SVG, in light and dark mode."""
 
 from __future__ import annotations
 

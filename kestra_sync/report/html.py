@@ -1,4 +1,4 @@
-"""A report as one page of HTML that needs nothing else: no server, no network, no other file.
+"""A report as one self-contained HTML page: no server, no network, no other files.
 
 The page comes from ``templates/report.html`` by Jinja with autoescape on, and everything that is
 put into it goes through ``visible`` before. Its own style and script are named by their hashes in a

@@ -1,4 +1,4 @@
-"""Styled lines: what text reports are made of before anything knows of terminals."""
+"""Styled lines, the elements of text reports, independent of terminals."""
 
 from __future__ import annotations
 

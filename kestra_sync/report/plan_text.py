@@ -1,4 +1,4 @@
-"""The plan as a person reads it, on a terminal or in a log."""
+"""The plan as text, for terminals and logs."""
 
 from __future__ import annotations
 

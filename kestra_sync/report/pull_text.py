@@ -1,4 +1,4 @@
-"""What ``pull`` did with each flow, as a person reads it."""
+"""The result of ``pull`` as text."""
 
 from __future__ import annotations
 

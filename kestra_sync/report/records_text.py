@@ -1,4 +1,4 @@
-"""Histories and inventories, as a person reads them."""
+"""Histories and inventories as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one value that every format renders: what a run was asked, found, did and failed at."""
+"""The value that every format renders: request, findings, result and errors of a run."""
 
 from __future__ import annotations
 

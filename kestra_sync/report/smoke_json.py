@@ -1,4 +1,4 @@
-"""The verdict of smoke tests, as machines read it."""
+"""The result of smoke tests as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict of smoke tests, as a person reads it."""
+"""The result of smoke tests as text."""
 
 from __future__ import annotations
 

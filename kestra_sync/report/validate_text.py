@@ -1,4 +1,4 @@
-"""The result of ``validate``, as a person reads it."""
+"""The result of ``validate`` as text."""
 
 from __future__ import annotations
 

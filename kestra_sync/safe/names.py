@@ -1,4 +1,4 @@
-"""The names that Kestra gives. A server that sends others is not to be believed.
+"""The names that Kestra gives. Other names from a server are not trusted.
 
 Names become paths, parts of URLs and lines of reports, so they are checked where they enter.
 """

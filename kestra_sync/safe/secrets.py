@@ -1,4 +1,4 @@
-"""Takes secrets out of texts: one masker, for errors, logs, reports and what executions say.
+"""Masks secrets in texts: one masker, for errors, logs, reports and output of executions.
 
 Known secrets are found in the forms in which requests, tools and formats carry them; besides,
 whatever looks like a secret is taken for one.

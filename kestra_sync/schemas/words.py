@@ -1,4 +1,4 @@
-"""What a file of ours (the configuration, a smoke test) does not fit its schema in, in words."""
+"""Readable messages for schema errors of our files (configuration, smoke tests)."""
 
 from __future__ import annotations
 

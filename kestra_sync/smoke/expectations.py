@@ -1,4 +1,4 @@
-"""Compares what came out with what was expected."""
+"""Compares the actual with the expected result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files hold smoke tests: ``*.smoke.yaml`` beside the flows."""
+"""Finds smoke test files: ``*.smoke.yaml`` next to the flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How smoke tests tell of their progress."""
+"""How smoke tests report progress."""
 
 from __future__ import annotations
 

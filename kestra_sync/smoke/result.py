@@ -1,4 +1,4 @@
-"""What became of the smoke tests: plain values. Every text in here is safe to be shown."""
+"""The results of smoke tests: plain values. Every text in here is safe to be shown."""
 
 from __future__ import annotations
 

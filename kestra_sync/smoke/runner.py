@@ -1,4 +1,4 @@
-"""Runs smoke tests in parallel, and cleans up behind them whatever happens."""
+"""Runs smoke tests in parallel, and always cleans up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tests have to run after an apply: those whose flow may behave differently now."""
+"""Selects the tests to run after an apply: those whose flow may behave differently."""
 
 from __future__ import annotations
 

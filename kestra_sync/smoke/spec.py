@@ -1,4 +1,4 @@
-"""A smoke test as it is written down: plain values."""
+"""The definition of a smoke test: plain values."""
 
 from __future__ import annotations
 

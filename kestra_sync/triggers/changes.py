@@ -1,4 +1,4 @@
-"""What a change of a flow does to its triggers."""
+"""The effect of a change on the triggers of a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The triggers that a flow defines, as its source has them."""
+"""The triggers defined in the source of a flow."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Namespace files: scripts, queries and whatever else flows read by name."""
+"""Namespace files: scripts, queries and other files that flows read by name."""

@@ -1,4 +1,4 @@
-"""What is wrong with flows: by our own rules, by the server's word, and in what they refer to."""
+"""Checks flows: offline, on the server, and their references."""
 
 from __future__ import annotations
 

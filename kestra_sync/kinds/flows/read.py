@@ -1,4 +1,4 @@
-"""The flows of the server for a plan: everything once, and again what is about to change."""
+"""Reads the flows of the server for a plan: all of them once, and those to change again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key has in Git and on the server, in one form that can be compared.
+"""The value of a key in Git and on the server, in one comparable form.
 
 Kestra reads the type of a value from its text, and gives back another text than it was written
 with: ``P1D`` becomes ``PT24H``, members of a map that are ``null`` are dropped, ``1.0`` becomes
