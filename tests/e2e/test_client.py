@@ -17,6 +17,8 @@ from kestra_sync.client.logs import LogEntry
 from kestra_sync.model import FlowId, Scope
 from tests.support.server import Server
 
+pytestmark = pytest.mark.versions
+
 LOG_TASK = """\
 tasks:
   - id: say

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import DEFAULT
+from tests.engine import DEFAULT, VERSIONS
 from tests.support.cleanup import remove_namespace
 from tests.support.console import Command, blocks, matches, normalised
 from tests.support.server import Http, Server
@@ -38,7 +38,14 @@ _PAGES = [
 ]
 
 
-_TOURS = [(page, DEFAULT.name) for page in _PAGES]
+_TOURS = [
+    (page, version)
+    for page, version in [
+        *((page, DEFAULT.name) for page in _PAGES),
+        *((_ROOT / "README.md", name) for name in VERSIONS if name != DEFAULT.name),
+    ]
+    if os.environ.get("KESTRA") in (None, "", version)
+]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from kestra_sync.client.errors import NotFound
 from tests.e2e.sync.conftest import Repo, repo  # noqa: F401 - a fixture
 from tests.support.smoke import FAIL, LOG, PAUSE, SLEEP
 
+pytestmark = pytest.mark.versions
+
 Deploy = Callable[[str, str], str]
 
 

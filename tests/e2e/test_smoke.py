@@ -16,6 +16,8 @@ from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When
 from tests.support.server import Http, Server
 from tests.support.smoke import FAIL, LOG, PAUSE, SLEEP, SUBFLOW, Bench, WhenRunning
 
+pytestmark = pytest.mark.versions
+
 OK = f"""\
 tasks:
   - id: say

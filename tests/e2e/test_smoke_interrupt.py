@@ -16,6 +16,8 @@ from tests.support.cleanup import executions_below
 from tests.support.server import Http
 from tests.support.smoke import SLEEP
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.mark.parametrize("command", [["smoke"], ["apply", "--yes", "--smoke", "--rollback"]])
 def test_what_runs_is_killed_deleted_and_said(

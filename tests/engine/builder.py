@@ -23,7 +23,7 @@ _JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PROJECT = Path(__file__).parent
 _TARGET = _PROJECT / "target"
 _KEEP_OLD_BUILDS_SECONDS = 24 * 3600
-_ARCHIVE_SECONDS = 120
+_ARCHIVE_SECONDS = 600
 _LOG_TAIL_LINES = 40
 
 

@@ -24,6 +24,8 @@ from tests.support.cleanup import executions_below
 from tests.support.server import Http
 from tests.support.sources import FAIL, LOG, PAUSE, SLEEP, flow, log_flow, task
 
+pytestmark = pytest.mark.versions
+
 
 def _listed(http: Http, namespace: str, **filters: str) -> list[str]:
     query = {"filters[namespace][EQUALS]": namespace, "size": "100", **filters}

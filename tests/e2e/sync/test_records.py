@@ -71,7 +71,7 @@ def test_switched_off_is_listed_and_no_drift(repo: Repo) -> None:
     for _ in range(2):  # before an apply has recorded it, and after
         ran = repo.run("drift")
         assert ran.code == 0
-        assert "1 flow disabled on the server, kept disabled:" in ran.out
+        assert "1 flow disabled on the server and kept disabled:" in ran.out
         found = repo.run("drift", "--format", "json").json
         assert found["drifted"] == []
         assert [each["id"] for each in found["kept_off"]] == ["a"]

@@ -118,7 +118,7 @@ def test_a_plan_that_was_tampered_with_is_refused(repo: Repo) -> None:
 def test_another_version_of_the_format_is_refused(repo: Repo) -> None:
     document = planned(repo)
     repo.write("plan.json", json.dumps({**document, "format_version": "9.1"}))
-    assert_stale(repo, "format version 9.1", "reads 1.")
+    assert_stale(repo, "format version 9.1", "supports 1.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"plan": 1}', "no json"])

@@ -5,11 +5,14 @@ import io.kestra.core.models.flows.Flow;
 import io.kestra.core.repositories.ExecutionRepositoryInterface;
 import io.kestra.core.repositories.FlowRepositoryInterface;
 import io.kestra.core.services.ExecutionStreamingService;
+import io.micronaut.core.propagation.PropagatedContext;
 import io.micronaut.http.sse.Event;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Supplier;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
@@ -52,23 +55,39 @@ class ExecutionFollower {
 
     /** A new execution is in the queue first, and in the repository a moment later. */
     private Mono<Execution> awaitStored(String id) {
-        return Mono.fromCallable(() -> executions.findById(Api.TENANT, id)
-                .orElseThrow(() -> new NoSuchElementException("execution " + id)))
+        return Mono.fromCallable(() -> find(id).orElseThrow(() -> new NoSuchElementException("execution " + id)))
             .subscribeOn(Schedulers.boundedElastic())
             .retryWhen(reactor.util.retry.Retry.fixedDelay(PATIENCE.dividedBy(PAUSE), PAUSE));
+    }
+
+    /** By a connection of its own: that of the request, which Kestra 2.0 hands on, may be closed by now. */
+    private static <T> T apart(Supplier<T> read) {
+        try (PropagatedContext.Scope ignored = PropagatedContext.empty().propagate()) {
+            return read.get();
+        }
+    }
+
+    private Optional<Execution> find(String id) {
+        return apart(() -> executions.findById(Api.TENANT, id));
     }
 
     private Flux<Event<Execution>> events(Flow flow, Execution execution) {
         String subscriber = UUID.randomUUID().toString();
         return Flux.<Event<Execution>>create(sink -> {
-            streaming.registerSubscriber(execution.getId(), subscriber, sink, flow);
+            apart(() -> {
+                streaming.registerSubscriber(execution.getId(), subscriber, sink, flow);
+                return null;
+            });
             // Read again after registering: it may have ended in between, and nobody would tell.
-            Execution now = executions.findById(Api.TENANT, execution.getId()).orElse(execution);
-            boolean ended = streaming.isStopFollow(flow, now);
+            Execution now = find(execution.getId()).orElse(execution);
+            boolean ended = apart(() -> streaming.isStopFollow(flow, now));
             sink.next(Event.of(now).id(ended ? "end" : "progress"));
             if (ended) {
                 sink.complete();
             }
-        }).doFinally(signal -> streaming.unregisterSubscriber(execution.getId(), subscriber));
+        })
+            // Both the reading above and the queue may tell of the end.
+            .takeUntil(it -> "end".equals(it.getId()))
+            .doFinally(signal -> streaming.unregisterSubscriber(execution.getId(), subscriber));
     }
 }
