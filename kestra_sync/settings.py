@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.guards import DELETE_LIMIT, UPDATE_LIMIT, Limit
 
 
 class Prune(str, Enum):
@@ -21,12 +19,56 @@ class Prune(str, Enum):
     SCOPE = "scope"
 
 
+class OnDrift(str, Enum):
+    """What ``--on-drift`` makes of edits on the server."""
+
+    REVERT = "revert"
+    OVERWRITE = "overwrite"
+    KEEP = "keep"
+    FAIL = "fail"
+
+
 class OnFirstContact(str, Enum):
     """What happens to a flow on the server that has the name of one in Git and that no record of
     ours knows."""
 
     REFUSE = "refuse"
     OVERWRITE = "overwrite"
+
+
+#: From here on the limits that are not written in the configuration count as shares.
+_ENOUGH = 10
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many flows of how many one run may change.
+
+    :param value: a share in percent, or a number of flows.
+    :param default: it was not configured. A share of a few flows says little, so it applies from
+        ten flows on; a configured one applies however many there are.
+    """
+
+    value: float
+    percent: bool = True
+    default: bool = False
+
+    def exceeded(self, number: int, total: int) -> bool:
+        """Whether ``number`` of ``total`` is too many."""
+        if not self.percent:
+            return number > self.value
+        return self.counts(total) and number * 100 > self.value * total
+
+    def counts(self, total: int) -> bool:
+        """Whether the limit says anything about so many flows."""
+        return not self.default or total >= _ENOUGH
+
+    def __str__(self) -> str:
+        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
+
+
+DELETE_LIMIT = Limit(30, default=True)
+UPDATE_LIMIT = Limit(50, default=True)
 
 
 @dataclass(frozen=True)
@@ -186,3 +228,24 @@ class Settings:
     def base_path(self) -> Path | None:
         """``base`` as a path."""
         return Path(self.base) if self.base is not None else None
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How to carry a plan out.
+
+    :param saved_plan: a plan file; the fresh plan must be the same one.
+    :param expect_digest: the digest that the fresh plan must have.
+    :param rollback: roll back what was written if not everything could be written.
+    :param refresh_only: only bring the record up to date; write no flow.
+    :param journal: a file that gets a line for each write.
+    :param smoke: run the smoke tests of what was written, and take it back if they fail and
+        ``rollback`` is set.
+    """
+
+    saved_plan: str | None = None
+    expect_digest: str | None = None
+    rollback: bool = False
+    refresh_only: bool = False
+    journal: str | None = None
+    smoke: bool = False

@@ -1,44 +1,32 @@
-"""How an apply uses other inventories: checks ownership, and takes flows over."""
+"""How an apply uses other inventories: checks ownership, and takes flows over.
+
+Flows that are taken over are removed from the inventory that had them: nothing is owned twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
-from typing import Protocol
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from kestra_sync.apply.keeper import KvWrites, OvertakenError
+from kestra_sync.apply.lock import Lock
+from kestra_sync.apply.outcome import Done, Undo
 from kestra_sync.apply.record import Recorder
-from kestra_sync.apply.rollback import Undo
-from kestra_sync.apply.steps import Client, Done, Pace
-from kestra_sync.apply.strike import RemovedEntries, give_back, strike
+from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
-from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.others import Others, read_others
+from kestra_sync.inventory.codec import from_json
+from kestra_sync.inventory.others import Others, name_of, read_others
+from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, Plan
+from kestra_sync.settings import Settings
 
 
-class Owned(Protocol):
-    """Our inventory and where it lives; see :class:`kestra_sync.commands.ownership.Ownership`."""
-
-    @property
-    def place(self) -> Place: ...
-
-    @property
-    def at(self) -> Place: ...
-
-    @property
-    def take_over(self) -> bool: ...
-
-    @property
-    def inventory(self) -> Inventory | None: ...
-
-    @property
-    def origin(self) -> Origin: ...
-
-
-def others_now(client: Client, plan: Plan, owned: Owned, recorder: Recorder) -> Others:
+def others_now(kv: KvWrites, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
     """The other inventories once more, under the lock, if anything may be theirs.
 
     Our lock must be among the keys that the server lists: for the first apply of a name it is the
@@ -51,7 +39,7 @@ def others_now(client: Client, plan: Plan, owned: Owned, recorder: Recorder) -> 
     if not perhaps and owned.inventory is not None and not owned.take_over:
         return Others()
     others = read_others(
-        client.kv,
+        kv,
         owned.at,
         owned.inventory,
         witness=KvKey(owned.at.namespace, owned.at.lock_key),
@@ -68,7 +56,7 @@ def others_now(client: Client, plan: Plan, owned: Owned, recorder: Recorder) -> 
 
 
 def take_over(
-    client: Client, plan: Plan, owned: Owned, others: Others, pace: Pace
+    kv: KvWrites, plan: Plan, owned: Ownership, others: Others, settings: Settings
 ) -> tuple[RemovedEntries, ...]:
     """Take what we take over out of the other inventories.
 
@@ -78,7 +66,7 @@ def take_over(
     if not owned.take_over:
         return ()
     ours = taken_over(plan, owned.inventory, others.owners)
-    return strike(client.kv, others, ours, lock_timeout=pace.lock_timeout)
+    return strike(kv, others, ours, lock_timeout=settings.lock_timeout)
 
 
 def taken_over(
@@ -91,13 +79,15 @@ def taken_over(
     return tuple(sorted(each for each in touched if each in owners))
 
 
-def given_back(client: Client, struck: tuple[RemovedEntries, ...], done: Done, pace: Pace) -> Done:
+def given_back(
+    kv: KvWrites, struck: tuple[RemovedEntries, ...], done: Done, settings: Settings
+) -> Done:
     """After a rollback the flows are what the other repository deployed, and its own again."""
     back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
     if not (back and struck):
         return done
     try:
-        give_back(client.kv, struck, back, lock_timeout=pace.lock_timeout)
+        give_back(kv, struck, back, lock_timeout=settings.lock_timeout)
     except KestraSyncError as error:
         note = f"flows that were taken over could not be returned to their inventory: {error}"
         return replace(done, notes=(*done.notes, note), incomplete=True)
@@ -129,3 +119,107 @@ def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
 
 def _flows(number: int) -> str:
     return f"{number:,} flow{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class RemovedEntries:
+    """What was taken out of an inventory.
+
+    :param entries: the entries as they were stored.
+    """
+
+    key: KvKey
+    entries: tuple[Mapping[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the inventory."""
+        return name_of(self.key)
+
+
+def strike(
+    kv: KvWrites, others: Others, flow_ids: Collection[FlowId], *, lock_timeout: float
+) -> tuple[RemovedEntries, ...]:
+    """Take ``flow_ids`` out of the inventories that own them, each under its own lock.
+
+    :raises ConflictError: an apply of such an inventory is running, or wrote it meanwhile.
+    :raises InventoryError: one cannot be understood.
+    :raises KestraError: one could not be stored.
+    """
+    found = []
+    for key in sorted({others.owners[each] for each in flow_ids if each in others.owners}):
+        theirs = {each for each in flow_ids if others.owners.get(each) == key}
+
+        def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[Any]:
+            gone = []
+            for entries in _lists(value):
+                gone += [each for each in entries if _flow_of(each) in theirs]
+                entries[:] = [each for each in entries if _flow_of(each) not in theirs]
+            return gone
+
+        gone = _rewrite(kv, key, without, lock_timeout)
+        if gone:
+            found.append(RemovedEntries(key, tuple(gone)))
+    return tuple(found)
+
+
+def give_back(
+    kv: KvWrites,
+    struck: Collection[RemovedEntries],
+    flow_ids: Collection[FlowId],
+    *,
+    lock_timeout: float,
+) -> None:
+    """Put entries back: the flows are again what the other repository deployed.
+
+    :raises ConflictError: an apply of such an inventory is running, or wrote it meanwhile.
+    :raises KestraError: one could not be stored.
+    """
+    for each in struck:
+        back = [entry for entry in each.entries if _flow_of(entry) in flow_ids]
+
+        def added(value: dict[str, Any], back: list[Mapping[str, Any]] = back) -> list[Any]:
+            there = {_flow_of(entry) for entry in value.setdefault("resources", [])}
+            new = [entry for entry in back if _flow_of(entry) not in there]
+            value["resources"] += [entry for entry in new if "path" in entry]
+            return new
+
+        if back:
+            _rewrite(kv, each.key, added, lock_timeout)
+
+
+def _rewrite(kv: KvWrites, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
+    """Change an inventory as it is stored, so that nothing else in it is lost."""
+    lock = Lock(kv, Place(key.namespace, name_of(key)), timeout=lock_timeout)
+    where = f"the inventory {key.key} in {key.namespace}"
+    try:
+        lock.acquire()
+        try:
+            value = kv.get(key.namespace, key.key)
+        except (NotFound, Gone):
+            return []
+        before = from_json(value, where)
+        changed: list[Any] = change(value)
+        if not changed:
+            return []
+        value["generation"] = before.generation + 1
+        value["nonce"] = uuid.uuid4().hex
+        kv.put(key.namespace, key.key, value, description="What kestra-sync applied.")
+        if from_json(kv.get(key.namespace, key.key), where).nonce != value["nonce"]:
+            raise OvertakenError(
+                f"another run wrote {where} in the meantime", remedy="run the command again"
+            )
+        return changed
+    finally:
+        lock.release()
+
+
+def _lists(value: dict[str, Any]) -> list[list[Any]]:
+    intent = value.get("intent") or {}
+    return [each for each in (value.get("resources"), intent.get("writes")) if each]
+
+
+def _flow_of(entry: Mapping[str, Any]) -> FlowId | None:
+    if entry.get("kind") != "flow":
+        return None
+    return FlowId(str(entry.get("namespace")), str(entry.get("id")))

@@ -1,7 +1,8 @@
-"""The outcome of each change of a plan."""
+"""The outcome of a plan: of each change, of each rollback, and of the run as a whole."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kestra_sync.errors import ExitCode
@@ -37,6 +38,65 @@ class Outcome:
     written: bool = False
 
 
+class Undo(StrEnum):
+    """How taking back one write ended; stable in the JSON."""
+
+    RESTORED = "restored"
+    LEFT = "left"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One write to roll back.
+
+    :param revision: the server's revision of the restored source, where there is one.
+    :param message: why it could not be rolled back, or another note.
+    """
+
+    change: Change
+    undo: Undo
+    revision: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an apply has done.
+
+    :param outcomes: one for each write of the plan; empty if nothing was attempted.
+    :param restored: what was rolled back after a failure, and what could not be.
+    :param interrupted: ``^C`` or SIGTERM ended the run early.
+    :param notes: what else has to be said, such as a record that could not be stored.
+    :param incomplete: something other than a flow could not be written: the record.
+    :param red: the smoke tests failed: one has failed, or running them crashed.
+    :param recorded: what was recorded beside the writes, a sentence each.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    restored: tuple[Restored, ...] = ()
+    interrupted: bool = False
+    notes: tuple[str, ...] = ()
+    incomplete: bool = False
+    red: bool = False
+    recorded: tuple[str, ...] = ()
+
+    def exit_code(self, *, red: bool = False) -> ExitCode:
+        """What the run says to the shell, unless it was interrupted.
+
+        :param red: the smoke tests say that they are.
+        """
+        red = red or self.red
+        if self.restored:
+            code = rollback_code(self.restored, ExitCode.SMOKE_FAILED if red else ExitCode.FAILURE)
+        else:
+            code = exit_code(self.outcomes)
+            if red and code is ExitCode.OK:
+                code = ExitCode.SMOKE_FAILED
+        half = code in (ExitCode.OK, ExitCode.SMOKE_FAILED) or bool(self.restored)
+        return ExitCode.PARTIAL if half and self.incomplete else code
+
+
 def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
     """What a run with these outcomes says to the shell.
 
@@ -53,3 +113,9 @@ def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
         codes = {getattr(each.error, "exit_code", ExitCode.FAILURE) for each in failed}
         return codes.pop() if len(codes) == 1 else ExitCode.FAILURE
     return ExitCode.PARTIAL if by_status[Status.NOT_ATTEMPTED] else ExitCode.OK
+
+
+def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
+    """``red`` if everything was rolled back, else 6: partial changes are left."""
+    complete = all(each.undo is Undo.RESTORED for each in results)
+    return red if complete else ExitCode.PARTIAL

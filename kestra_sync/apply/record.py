@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import Place, server_of

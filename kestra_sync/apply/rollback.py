@@ -5,36 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.apply.writer import FlowWrites, Writer
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
-from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, FlowId, Live, StrEnum
+from kestra_sync.model import Action, Change, FlowId, Live
 from kestra_sync.observer import Observer, SafeObserver
-
-
-class Undo(StrEnum):
-    """How taking back one write ended; stable in the JSON."""
-
-    RESTORED = "restored"
-    LEFT = "left"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Restored:
-    """One write to roll back.
-
-    :param revision: the server's revision of the restored source, where there is one.
-    :param message: why it could not be rolled back, or another note.
-    """
-
-    change: Change
-    undo: Undo
-    revision: int | None = None
-    message: str = ""
 
 
 def roll_back(
@@ -101,12 +78,6 @@ def _survived(undo: _Undo, outcome: Outcome) -> Restored:
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
     return Restored(outcome.change, Undo.FAILED, message=message)
-
-
-def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
-    """``red`` if everything was rolled back, else 6: partial changes are left."""
-    complete = all(each.undo is Undo.RESTORED for each in results)
-    return red if complete else ExitCode.PARTIAL
 
 
 class _Undo:

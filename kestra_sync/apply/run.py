@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
+from types import FrameType
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.model import Action, Change, FlowId
@@ -49,7 +52,7 @@ class Tally:
         """Whether anything may have been written."""
         return bool(self._begun)
 
-    def carry_out(self, write: Callable[[Change], Outcome], change: Change) -> Outcome:
+    def attempt(self, write: Callable[[Change], Outcome], change: Change) -> Outcome:
         """The outcome of one write, even of a bug: it must not cost the record of the others."""
         self._begun.add(change.flow_id)
         try:
@@ -94,7 +97,7 @@ def run(
     happens once ``stop`` is set. Never raises: whatever throws, the outcomes say what was written.
 
     :param write: carries out one change; called from several threads.
-    :param stop: set from outside to end the run; see :mod:`kestra_sync.apply.interrupt`.
+    :param stop: set from outside to end the run; see :func:`held_back`.
     :param go_on: asked before the first write of each level and every few seconds; false keeps
         what is left from being attempted.
     :param tally: has the outcomes so far, for a caller that is interrupted itself.
@@ -111,7 +114,7 @@ def run(
     def guarded(change: Change) -> Outcome:
         if stopped():
             return Outcome(change, Status.NOT_ATTEMPTED)
-        outcome = tally.carry_out(write, change)
+        outcome = tally.attempt(write, change)
         if outcome.status is not Status.APPLIED:
             failed.set()
         observer.done(change.flow_id, describe(outcome), ok=outcome.status is Status.APPLIED)
@@ -224,3 +227,34 @@ def describe(outcome: Outcome) -> str:
     if outcome.revision is not None and outcome.change.action is not Action.DELETE:
         words += f", revision {outcome.revision}"
     return f"{words} ({outcome.message})" if outcome.message else words
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def held_back(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+    """Delay ``^C`` and SIGTERM while writes are running, so that they are completed and recorded.
+
+    CI systems cancel a job with one signal and, seconds later, another: the second must not cost
+    the record. Only a second ``^C``, which is a person who means it, ends the run at once.
+
+    :param stop: the event to set when the run should end; by default a new one. Only the main
+        thread receives signals: in other threads the event stays unset.
+    """
+    stop = stop if stop is not None else threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {each: signal.signal(each, handle) for each in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler if handler is not None else signal.SIG_DFL)

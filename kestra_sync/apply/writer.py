@@ -8,17 +8,19 @@ written and must be the planned one, and the revision that comes back must be th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
-from kestra_sync.model import Action, Change, FlowId, Live
+from kestra_sync.live.snapshot import BulkReads, snapshot
+from kestra_sync.model import Action, Change, FlowId, Live, Scope
 
 
 class FlowWrites(Protocol):
-    """The calls of :class:`kestra_sync.client.flows.Flows` that this module needs."""
+    """The calls of :class:`kestra_sync.client.flows.Flows` that writing one flow needs."""
 
     def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
 
@@ -27,6 +29,10 @@ class FlowWrites(Protocol):
     def update(self, flow_id: FlowId, source: bytes) -> Live: ...
 
     def delete(self, flow_id: FlowId) -> None: ...
+
+
+class FlowStore(BulkReads, FlowWrites, Protocol):
+    """All calls of :class:`kestra_sync.client.flows.Flows` that an apply needs."""
 
 
 #: Seconds between losing an answer and asking what became of the write.
@@ -182,3 +188,59 @@ def _conflict(change: Change, live: Live | None, words: str) -> Outcome:
     revision = live.revision if live is not None else None
     at = f" (now at revision {revision})" if revision is not None else ""
     return Outcome(change, Status.CONFLICT, revision, f"{words}{at}")
+
+
+def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> dict[Change, Outcome]:
+    """A conflict for each creation whose flow is on the server already; one request for all.
+
+    :raises KestraError: if the server cannot be read.
+    """
+    creates = {
+        change.flow_id: change
+        for level in levels
+        for change in level
+        if change.action is Action.CREATE
+    }
+    if not creates:
+        return {}
+    scope = Scope(tuple(sorted({flow_id.namespace for flow_id in creates})), exact=True)
+    return {
+        creates[found.flow_id]: Outcome(
+            creates[found.flow_id],
+            Status.CONFLICT,
+            found.revision,
+            "was created on the server since the plan was created (now at revision "
+            "{found.revision})",
+        )
+        for found in flows.search(scope)
+        if found.flow_id in creates
+    }
+
+
+def verify(flows: BulkReads, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """The same outcomes; what does not show on the server is a conflict now.
+
+    :raises KestraError: if the server cannot be read.
+    """
+    outcomes = tuple(outcomes)
+    written = [each.change for each in outcomes if each.status is Status.APPLIED]
+    if not written:
+        return outcomes
+    scope = Scope(tuple(sorted({each.flow_id.namespace for each in written})), exact=True)
+    known = {each.desired.sent_sha256: each.flow_id for each in written if each.desired is not None}
+    live = snapshot(flows, scope, known)
+
+    def shown(change: Change) -> bool:
+        there = live.get(change.flow_id)
+        return (there.source if there is not None else None) == change.after
+
+    return tuple(
+        replace(
+            each,
+            status=Status.CONFLICT,
+            message="was written, but then changed by someone else",
+        )
+        if each.status is Status.APPLIED and not shown(each.change)
+        else each
+        for each in outcomes
+    )

@@ -105,8 +105,9 @@ def command(
     """
     if dry_run:
         return _dry_run(ctx)
-    from kestra_sync.commands.apply import ApplyOptions, apply
+    from kestra_sync.commands.apply import apply
     from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
+    from kestra_sync.settings import ApplyOptions
 
     output = Output.of(
         "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -154,7 +155,7 @@ def command(
             of_apply(result, context=context, verbose=verbose, environment=asked.environment)
         )
 
-    if result.outcomes or result.recorded or result.smoke is not None:
+    if result.done.outcomes or result.done.recorded or result.smoke is not None:
         return output.decided(result.exit_code, tell, report)
     tell()
     return report()

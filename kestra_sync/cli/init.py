@@ -83,20 +83,20 @@ def command(
         done = adopt(settings, name=name, forge=forge, observer=observer)
     finally:
         observer.end()
-    from kestra_sync.cli.show import show_plan
+    from kestra_sync.report.collect import plan_sections
     from kestra_sync.report.pull_text import pull_lines
 
     if done.pulled.planned.plan is None:
-        show_plan(output, done.pulled.planned, context=2)
+        output.show(plan_sections(done.pulled.planned))
     elif done.written is None:
         output.text(pull_lines(done.pulled.flows, dry_run=False))
     else:
         output.text([line(f"Pulled {len(done.pulled.flows):,} flows into {paths[0]}."), BLANK])
         output.text(_lines(done.written))
     if done.applied is not None:
-        output.text([BLANK, *map(line, done.applied.recorded)])
+        output.text([BLANK, *map(line, done.applied.done.recorded)])
         if done.exit_code is not ExitCode.OK:
-            show_plan(output, done.applied.planned, context=2)
+            output.show(plan_sections(done.applied.planned))
     document = _as_json(done.written) if done.written else {"path": None, "text": None, "files": []}
     output.result(done.exit_code, document)
     return done.exit_code

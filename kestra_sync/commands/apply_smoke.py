@@ -53,10 +53,11 @@ class SmokeAfter:
 
     def prove(
         self, desired: Mapping[FlowId, Desired]
-    ) -> Callable[[Sequence[Outcome], threading.Event], SmokeResult | None]:
+    ) -> Callable[[Sequence[Outcome], threading.Event], bool]:
         """Runs the tests that are due, given what was written."""
 
-        def run(outcomes: Sequence[Outcome], stop: threading.Event) -> SmokeResult | None:
+        def run(outcomes: Sequence[Outcome], stop: threading.Event) -> bool:
+            """Whether they are red."""
             specs = [
                 spec
                 for spec in self._loaded.specs
@@ -64,7 +65,7 @@ class SmokeAfter:
             ]
             if not specs:
                 self._observer.note("no smoke tests found; see docs/smoke.md")
-                return None
+                return False
             flows = {flow_id: each.flow for flow_id, each in desired.items()}
             self.result = run_smoke(
                 self._client,
@@ -75,7 +76,7 @@ class SmokeAfter:
                 observer=self._observer,
                 stop=stop,
             )
-            return self.result
+            return self.result.red
 
         return run
 

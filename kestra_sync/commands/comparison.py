@@ -18,8 +18,8 @@ from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
-    from kestra_sync.commands.ownership import Ownership
     from kestra_sync.inventory.others import Others
+    from kestra_sync.inventory.ownership import Ownership
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kestra_sync.commands.connect import connect
-from kestra_sync.commands.ownership import place_of
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode
+from kestra_sync.inventory.ownership import place_of
 from kestra_sync.model import Base, Change, FlowId, Reason, Scope, sha256
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.compare import OnDrift
-from kestra_sync.settings import Settings
+from kestra_sync.settings import OnDrift, Settings
 
 
 @dataclass(frozen=True)

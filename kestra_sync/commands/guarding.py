@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.commands.recording import owners_of
+from kestra_sync.commands.ownership import owners_of
 from kestra_sync.model import Change, Diagnostic, FlowId, Plan, Repository, Severity
 from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
 from kestra_sync.settings import OnFirstContact, Prune, Settings
@@ -13,7 +13,7 @@ from kestra_sync.settings import OnFirstContact, Prune, Settings
 if TYPE_CHECKING:
     from kestra_sync.client.server import ServerInfo
     from kestra_sync.commands.comparison import Comparison
-    from kestra_sync.commands.ownership import Ownership
+    from kestra_sync.inventory.ownership import Ownership
     from kestra_sync.repo.git import GitError
     from kestra_sync.repo.incomplete import Incomplete
 

@@ -1,67 +1,64 @@
-"""Reads the owned flows before a plan is created."""
+"""Reads the owned flows before a plan is created, and tells what an apply would record."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kestra_sync.errors import UsageError
+from kestra_sync.commands.connect import target_of
 from kestra_sync.inventory.origin import Origin, actor, origin
-from kestra_sync.inventory.read import (
-    KvReads,
-    OtherRecord,
-    Place,
-    check_owner,
-    find_inventory,
-)
-from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import Base, FlowId, Scope, Target
+from kestra_sync.inventory.others import name_of
+from kestra_sync.inventory.ownership import Ownership, place_of
+from kestra_sync.inventory.read import KvReads, check_owner, find_inventory
+from kestra_sync.model import Diagnostic, FlowId, Plan, RecordChange, Scope, Severity, Target
 from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings
 
+if TYPE_CHECKING:
+    from kestra_sync.client.client import KestraClient
+    from kestra_sync.client.server import ServerInfo
+    from kestra_sync.inventory.others import Others
+
 
 @dataclass(frozen=True)
-class Ownership:
-    """Our inventory and where it lives.
+class Prefetch:
+    """Answers on their way; each is called at most once, and waits.
 
-    :param place: where it belongs by the configuration.
-    :param at: where it is; an apply moves it.
-    :param inventory: ``None`` if there is none yet.
-    :param similar: if there is none: records of this repository that may be ours by another name.
-    :param take_over: what belongs to other repositories is ours from now on.
+    An error is raised where the answer is asked for, and nowhere if it never is.
+
+    :param ownership: what we own, for the scope; ``None`` for a run without a name.
+    :param exported: every source of the scope; ``None`` if only the files tell the scope.
     """
 
-    place: Place
-    inventory: Inventory | None
-    origin: Origin
-    at: Place
-    similar: tuple[OtherRecord, ...] = ()
-    take_over: bool = False
-
-    @cached_property
-    def bases(self) -> dict[FlowId, Base]:
-        """What we applied last, the flows outside the present scope included."""
-        return self.inventory.bases() if self.inventory is not None else {}
+    server_info: Callable[[], ServerInfo]
+    ownership: Callable[[Scope], Ownership | None]
+    exported: Callable[[], tuple[bytes, ...]] | None
 
 
-def place_of(settings: Settings, scope: Scope) -> Place:
-    """Where the inventory of these settings belongs.
+def prefetch(client: KestraClient, settings: Settings) -> Prefetch:
+    """Send the requests, and do not wait."""
+    from kestra_sync.client.parallel import in_background
 
-    :raises UsageError: without a name, or with nothing that tells the namespace.
-    """
-    if settings.name is None:
-        raise UsageError(
-            "`name` is not set, so there is no inventory",
-            remedy="add `name:` to kestra-sync.yaml, or pass --name",
-        )
-    namespace = settings.inventory_namespace or next(iter(scope.namespaces), None)
-    if namespace is None:
-        raise UsageError(
-            "no namespace is set to keep the inventory in",
-            remedy="add `scope:` or `inventory: {namespace: …}` to kestra-sync.yaml",
-        )
-    return Place(namespace, settings.name, settings.environment)
+    def read(scope: Scope) -> Ownership | None:
+        if not settings.name:
+            return None
+        target = target_of(client, settings.environment)
+        return read_ownership(client.kv, settings, scope, target)
+
+    scope = settings.scope
+    if scope is None:
+        return Prefetch(in_background(client.server_info), read, None)
+    # The longest first: the server works on it while the others come and go.
+    exported = in_background(lambda: client.flows.export(scope))
+    owned = in_background(lambda: read(scope)) if settings.name else None
+    return Prefetch(
+        in_background(client.server_info),
+        read if owned is None else lambda _scope: owned(),
+        exported,
+    )
 
 
 def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target) -> Ownership:
@@ -89,3 +86,67 @@ def _here(settings: Settings) -> Origin:
     here = origin()
     dirty = here.commit is not None and is_dirty(Path(), untracked=settings.paths)
     return replace(here, dirty=bool(dirty), by=actor())
+
+
+def record_changes(
+    client: KestraClient, plan: Plan, ownership: Ownership, others: Others | None
+) -> tuple[RecordChange, ...]:
+    """What an apply would record beside the writes."""
+    from kestra_sync.apply.neighbours import taken_over
+    from kestra_sync.apply.record import Recorder
+
+    recorder = Recorder(
+        client.kv,
+        ownership.place,
+        ownership.inventory,
+        plan,
+        ownership.origin,
+        at=ownership.at,
+    )
+    found = list(recorder.pending())
+    if others is not None and ownership.take_over:
+        counts = Counter(
+            others.name(each) for each in taken_over(plan, ownership.inventory, others.owners)
+        )
+        found += [
+            RecordChange("strike", f"{number:,} to remove from the inventory {name!r}", number)
+            for name, number in sorted(counts.items(), key=str)
+        ]
+    return tuple(found)
+
+
+def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
+    """A warning for each record that looks like ours under another name."""
+    if ownership is None:
+        return
+    here = ownership.place
+    for each in ownership.similar:
+        there = each.place
+        flows = len(each.inventory.resources)
+        if there.full_name == here.full_name:
+            remedy = (
+                "to continue with it, add one of its namespaces to the scope; otherwise it is "
+                "left alone"
+            )
+        else:
+            remedy = (
+                f"if it was renamed, run 'kestra-sync inventory rename"
+                f" {there.full_name} {here.full_name}'"
+            )
+        yield Diagnostic(
+            "",
+            None,
+            Severity.WARNING,
+            "similar-inventory",
+            f"no inventory {here.full_name!r} yet, but {there.full_name!r} in {there.namespace} "
+            f"has {flows:,} flow{'' if flows == 1 else 's'} of the scope"
+            f" {', '.join(each.inventory.scope.namespaces)}",
+            remedy,
+        )
+
+
+def owners_of(others: Others | None, ownership: Ownership | None) -> dict[FlowId, str]:
+    """The flows that are not to be touched because of their owner, and its name."""
+    if others is None or ownership is None or ownership.take_over:
+        return {}
+    return {flow_id: name_of(key) for flow_id, key in others.owners.items()}

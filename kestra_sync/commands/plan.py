@@ -17,11 +17,10 @@ from kestra_sync.commands.files import (
     scope_of,
 )
 from kestra_sync.commands.guarding import guard
-from kestra_sync.commands.ownership import Ownership
-from kestra_sync.commands.prefetch import prefetch
-from kestra_sync.commands.recording import record_changes, similar_records
+from kestra_sync.commands.ownership import prefetch, record_changes, similar_records
 from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
+from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.live.unusable import unusable_names
 from kestra_sync.model import Desired, Diagnostic, FlowId, Plan, Reason, Repository
 from kestra_sync.observer import SILENT, Observer

@@ -16,11 +16,10 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.unusable import RULE
 from kestra_sync.model import Base, Change, Diagnostic, FlowId
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.compare import OnDrift
 from kestra_sync.plan.pulling import PullOutcome, Verdict, judge
 from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.safe.paths import is_there, read_bytes, write
-from kestra_sync.settings import Prune, Settings
+from kestra_sync.settings import OnDrift, Prune, Settings
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from kestra_sync.apply.lock import Holder, read_holder, unlock
 from kestra_sync.client.client import KestraClient
 from kestra_sync.commands.connect import connect, target_of
-from kestra_sync.commands.ownership import place_of
 from kestra_sync.errors import ExitCode, RefusedError, UsageError
 from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.ownership import place_of
 from kestra_sync.inventory.read import (
     PREFIX,
     SEARCH,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.interrupt import held_back
+from kestra_sync.apply.run import held_back
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError

@@ -12,9 +12,7 @@ from kestra_sync.config.file import ConfigFile, check_environment, check_source,
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Path
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.guards import Limit
-from kestra_sync.settings import OnFirstContact, Policy, Prune, Section
+from kestra_sync.settings import Limit, OnDrift, OnFirstContact, Policy, Prune, Section
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 

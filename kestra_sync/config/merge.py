@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 from kestra_sync.config.config import Config
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
-from kestra_sync.plan.compare import OnDrift
 from kestra_sync.safe.paths import is_below
-from kestra_sync.settings import Connection, Prune, Settings
+from kestra_sync.settings import Connection, OnDrift, Prune, Settings
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from kestra_sync.safe.names import is_flow_id
 log = logging.getLogger(__name__)
 
 
-class FlowReads(Protocol):
-    """The reads of :class:`kestra_sync.client.flows.Flows` that this stage needs."""
+class BulkReads(Protocol):
+    """The reads of :class:`kestra_sync.client.flows.Flows` that a snapshot needs."""
 
     def export(self, scope: Scope | None) -> tuple[bytes, ...]: ...
 
@@ -27,11 +27,15 @@ class FlowReads(Protocol):
 
     def get(self, flow_id: FlowId, *, revision: int | None = None) -> Live: ...
 
+
+class FlowReads(BulkReads, Protocol):
+    """The same, and the history of a flow."""
+
     def revisions(self, flow_id: FlowId) -> tuple[Live, ...]: ...
 
 
 def snapshot(
-    flows: FlowReads,
+    flows: BulkReads,
     scope: Scope,
     known: Mapping[str, FlowId],
     *,
@@ -128,7 +132,7 @@ def _written(source: bytes, flow_id: FlowId) -> FlowId | None:
 
 
 def _one_by_one(
-    flows: FlowReads, namespaces: Iterable[str], look: _Inspector
+    flows: BulkReads, namespaces: Iterable[str], look: _Inspector
 ) -> tuple[dict[FlowId, Live], int]:
     found: dict[FlowId, Live] = {}
     unclear = 0
@@ -141,7 +145,7 @@ def _one_by_one(
 
 
 def _read_missing(
-    flows: FlowReads,
+    flows: BulkReads,
     scope: Scope,
     found: Mapping[FlowId, Live],
     parallelism: int,

@@ -6,19 +6,10 @@ The rows are those of ``docs/architecture.md``; each has a test by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from kestra_sync.model import Action, Base, Desired, Live, Reason
 from kestra_sync.plan.switched_off import says_disabled, switch_off, switched_off
-
-
-class OnDrift(str, Enum):
-    """What ``--on-drift`` makes of edits on the server."""
-
-    REVERT = "revert"
-    OVERWRITE = "overwrite"
-    KEEP = "keep"
-    FAIL = "fail"
+from kestra_sync.settings import OnDrift
 
 
 @dataclass(frozen=True)

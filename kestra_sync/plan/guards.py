@@ -11,44 +11,10 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, Diagnostic, FlowId, Plan, Reason, Severity
-from kestra_sync.plan.compare import OnDrift
+from kestra_sync.settings import DELETE_LIMIT, UPDATE_LIMIT, Limit, OnDrift
 
 if TYPE_CHECKING:
     from kestra_sync.repo.incomplete import MissingPath
-
-#: From here on the limits that are not written in the configuration count as shares.
-_ENOUGH = 10
-
-
-@dataclass(frozen=True)
-class Limit:
-    """How many flows of how many one run may change.
-
-    :param value: a share in percent, or a number of flows.
-    :param default: it was not configured. A share of a few flows says little, so it applies from
-        ten flows on; a configured one applies however many there are.
-    """
-
-    value: float
-    percent: bool = True
-    default: bool = False
-
-    def exceeded(self, number: int, total: int) -> bool:
-        """Whether ``number`` of ``total`` is too many."""
-        if not self.percent:
-            return number > self.value
-        return self.counts(total) and number * 100 > self.value * total
-
-    def counts(self, total: int) -> bool:
-        """Whether the limit says anything about so many flows."""
-        return not self.default or total >= _ENOUGH
-
-    def __str__(self) -> str:
-        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
-
-
-DELETE_LIMIT = Limit(30, default=True)
-UPDATE_LIMIT = Limit(50, default=True)
 
 
 @dataclass(frozen=True)

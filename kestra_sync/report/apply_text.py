@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.model import Action
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 

@@ -18,8 +18,7 @@ from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.wording import is_alert, is_conflict, note
 
 if TYPE_CHECKING:
-    from kestra_sync.apply.outcome import Outcome
-    from kestra_sync.apply.rollback import Restored
+    from kestra_sync.apply.outcome import Outcome, Restored
 
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:

@@ -92,12 +92,12 @@ def of_apply(
         return {
             **plan_document(result.planned, context=context),
             "declined": result.declined,
-            "interrupted": result.interrupted,
-            "outcomes": outcomes_json(result.outcomes),
-            "restored": restored_json(result.restored),
+            "interrupted": result.done.interrupted,
+            "outcomes": outcomes_json(result.done.outcomes),
+            "restored": restored_json(result.done.restored),
             "smoke": None if result.smoke is None else smoke_json(result.smoke),
-            "recorded": list(result.recorded),
-            "notes": list(result.notes),
+            "recorded": list(result.done.recorded),
+            "notes": list(result.done.notes),
         }
 
     def sections() -> Sections:
@@ -110,11 +110,11 @@ def of_apply(
         body,
         sections,
         **_planned(result.planned, environment),
-        outcomes=result.outcomes,
-        restored=result.restored,
-        notes=result.notes,
+        outcomes=result.done.outcomes,
+        restored=result.done.restored,
+        notes=result.done.notes,
         declined=result.declined,
-        interrupted=result.interrupted,
+        interrupted=result.done.interrupted,
         smoke=result.smoke,
         context=context,
     )
@@ -247,9 +247,11 @@ def applied_sections(result: ApplyResult) -> Sections:
         found.append(section([line("Nothing was applied.")]))
     if result.smoke is not None:
         found.append(section([BLANK, *smoke_lines(result.smoke), BLANK]))
-    if result.outcomes:
-        lines = outcome_lines(result.outcomes, result.restored, interrupted=result.interrupted)
+    if result.done.outcomes:
+        lines = outcome_lines(
+            result.done.outcomes, result.done.restored, interrupted=result.done.interrupted
+        )
         found.append(section(lines))
-    found.append(section(map(line, result.recorded)))
-    warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.notes)
+    found.append(section(map(line, result.done.recorded)))
+    warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
     return (*found, message(warnings))

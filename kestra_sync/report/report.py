@@ -13,8 +13,7 @@ from kestra_sync.report.sections import Sections
 from kestra_sync.triggers.changes import TriggerChange
 
 if TYPE_CHECKING:
-    from kestra_sync.apply.outcome import Outcome
-    from kestra_sync.apply.rollback import Restored
+    from kestra_sync.apply.outcome import Outcome, Restored
     from kestra_sync.smoke.result import SmokeResult
 
 

@@ -228,7 +228,7 @@ def test_killed_run__intended_creation_is_not_owned(
     repo.flow("a")
     repo.flow("b")
     with monkeypatch.context() as patch:
-        patch.setattr("kestra_sync.apply.carry_out._write", killed)
+        patch.setattr("kestra_sync.apply.transaction._write", killed)
         with pytest.raises(KilledError):
             repo.apply()
     assert {each["id"] for each in repo.inventory()["intent"]["writes"]} == {"a", "b"}

@@ -71,7 +71,7 @@ def test_killed_run__intent_survives_a_partial_run(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr("kestra_sync.apply.carry_out._recorded", killed)
+        patch.setattr("kestra_sync.apply.transaction._recorded", killed)
         with pytest.raises(KilledError):
             repo.apply()
     assert set(repo.lives()) == {"a", "b", "c"}

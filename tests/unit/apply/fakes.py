@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.client.errors import (
@@ -17,9 +16,11 @@ from kestra_sync.client.errors import (
 )
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
+from kestra_sync.settings import Settings
 
 A = FlowId("acme", "a")
 PLACE = Place("acme", "flows")
@@ -191,20 +192,10 @@ def _raise_next(errors: list[KestraError | None]) -> None:
         raise error
 
 
-@dataclass
-class Owned:
-    """Our inventory, and where it is."""
-
-    inventory: Inventory
-    place: Place = PLACE
-    at: Place = PLACE
-    origin: Origin = ORIGIN
-    take_over: bool = False
+def owned(inventory: Inventory) -> Ownership:
+    """Our inventory, where it belongs."""
+    return Ownership(PLACE, inventory, ORIGIN, PLACE)
 
 
-@dataclass
-class Pace:
-    """One write at a time, so that the n-th call is always the same."""
-
-    parallelism: int = 1
-    lock_timeout: float = 0.0
+#: One write at a time, so that the n-th call is always the same.
+ONE_BY_ONE = Settings(parallelism=1, lock_timeout=0.0)

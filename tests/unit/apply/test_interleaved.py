@@ -17,19 +17,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kestra_sync.apply.carry_out import carry_out
-from kestra_sync.apply.outcome import Status
-from kestra_sync.apply.steps import Done
+from kestra_sync.apply.outcome import Done, Status
+from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.client.values import FlowSummary, KvKey
-from kestra_sync.commands.apply import ApplyOptions
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.others import read_others, with_runs
 from kestra_sync.inventory.record import Inventory, Resource
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import SILENT
-from tests.unit.apply.fakes import PLACE, Owned, Pace, change
+from kestra_sync.settings import ApplyOptions
+from tests.unit.apply.fakes import ONE_BY_ONE, PLACE, change, owned
 
 T = TypeVar("T")
 TARGET = Target("http://kestra", "main")
@@ -229,8 +228,8 @@ def play(seed: int) -> tuple[Server, dict[str, Done | BaseException], Schedule]:
     def run(who: str) -> None:
         client = Client(server, schedule, who)
         try:
-            ends[who] = carry_out(
-                client, plan_of(who), Owned(before), Pace(), ApplyOptions(), SILENT
+            ends[who] = apply_plan(
+                client, plan_of(who), owned(before), ONE_BY_ONE, ApplyOptions(), SILENT
             )
         except BaseException as error:
             ends[who] = error

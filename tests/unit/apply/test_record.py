@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.keeper import OvertakenError
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.apply.record import Recorder
-from kestra_sync.apply.rollback import Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin

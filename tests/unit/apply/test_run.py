@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.apply.interrupt import held_back
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.outcome import Outcome, Status, exit_code
-from kestra_sync.apply.precheck import existing_creates
-from kestra_sync.apply.run import Tally, describe, run
-from kestra_sync.apply.verify import verify
+from kestra_sync.apply.run import Tally, describe, held_back, run
+from kestra_sync.apply.writer import existing_creates, verify
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.client.values import FlowSummary
 from kestra_sync.errors import ExitCode, UsageError
@@ -193,7 +191,7 @@ def test_an_interrupt_while_a_write_is_sent_leaves_it_unsure() -> None:
         assert statuses(inside) == ["failed", "not-attempted"]
         return applied(what)
 
-    assert tally.carry_out(write, A).status is Status.APPLIED
+    assert tally.attempt(write, A).status is Status.APPLIED
     assert statuses(tally.outcomes()) == ["applied", "not-attempted"]
 
 
@@ -300,23 +298,6 @@ def test_what_the_shell_is_told(outcomes: tuple[Outcome, ...], code: ExitCode) -
     assert exit_code(outcomes) is code
 
 
-class Searching:
-    """A server with some flows."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
-        assert scope == Scope(("acme",), exact=True)
-        return tuple(FlowSummary(FlowId("acme", name), 3) for name in self.names)
-
-
-def test_one_look_for_all_creations() -> None:
-    assert existing_creates(Searching("b", "z"), [[A], [B]])[B].revision == 3
-    assert existing_creates(Searching(), [[A], [B]]) == {}
-    assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == {}
-
-
 class Reading(Flows):
     """The reads of a snapshot."""
 
@@ -333,16 +314,34 @@ class Reading(Flows):
         raise AssertionError
 
 
+class Searching(Reading):
+    """A server with some flows."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def search(self, scope: Scope | None) -> tuple[FlowSummary, ...]:
+        assert scope == Scope(("acme",), exact=True)
+        return tuple(FlowSummary(FlowId("acme", name), 3) for name in self.names)
+
+
+def test_one_look_for_all_creations() -> None:
+    assert existing_creates(Searching("b", "z"), [[A], [B]])[B].revision == 3
+    assert existing_creates(Searching(), [[A], [B]]) == {}
+    assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == {}
+
+
 def test_what_does_not_show_in_the_end_is_a_conflict() -> None:
     kept, lost = (f"id: {name}\nnamespace: acme\ntasks: []\n".encode() for name in "ab")
     keep = applied(change(None, kept, flow_id=FlowId("acme", "a")))
     lose = applied(change(None, lost, flow_id=FlowId("acme", "b")))
     rest = Outcome(C, Status.NOT_ATTEMPTED)
     flows = Reading(a=kept, b=lost + b"# by hand\n")
-    found = verify(flows, [keep, lose, rest])  # type: ignore[arg-type]
+    found = verify(flows, [keep, lose, rest])
     assert statuses(found) == ["applied", "conflict", "not-attempted"]
     assert found[1].written
-    assert verify(flows, [rest]) == (rest,)  # type: ignore[arg-type]
+    assert verify(flows, [rest]) == (rest,)
 
 
 def test_a_journal_is_appended_to(tmp_path: Path) -> None:

@@ -17,20 +17,19 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.carry_out import carry_out
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Undo
-from kestra_sync.apply.steps import Done
+from kestra_sync.apply.outcome import Done, Outcome, Status, Undo
+from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
 from kestra_sync.client.values import FlowSummary
-from kestra_sync.commands.apply import ApplyOptions, ApplyResult
+from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.record import Inventory, Resource
 from kestra_sync.model import FlowId, Live, Plan, Scope, Target, sha256
 from kestra_sync.observer import Observer
-from tests.unit.apply.fakes import PLACE, KvStore, Owned, Pace, change
+from kestra_sync.settings import ApplyOptions
+from tests.unit.apply.fakes import ONE_BY_ONE, PLACE, KvStore, change, owned
 
 TARGET = Target("http://kestra", "main")
 
@@ -189,13 +188,6 @@ class Planned:
         return ExitCode.OK
 
 
-@dataclass
-class Red:
-    """The verdict of the smoke tests."""
-
-    red: bool
-
-
 BEFORE = {name: source(name, "before") for name in ("update", "gone", "same")}
 CHANGES = (
     change(None, source("create", "new"), flow_id=FlowId("acme", "create")),
@@ -215,15 +207,7 @@ class Story:
     @property
     def result(self) -> ApplyResult:
         assert self.done is not None
-        return ApplyResult(
-            Planned(),  # type: ignore[arg-type]
-            self.done.outcomes,
-            self.done.restored,
-            interrupted=self.done.interrupted,
-            notes=self.done.notes,
-            incomplete=self.done.incomplete,
-            red=self.done.red,
-        )
+        return ApplyResult(Planned(), self.done)  # type: ignore[arg-type]
 
     @property
     def record(self) -> Inventory:
@@ -244,15 +228,15 @@ def play(
     before = Inventory("flows", TARGET, "", Scope(("acme",)), resources=entries)
     server.kv.values[PLACE.key] = to_json(before)
 
-    def prove(_outcomes: Sequence[Outcome], _stop: threading.Event) -> Red:
+    def prove(_outcomes: Sequence[Outcome], _stop: threading.Event) -> bool:
         faults.at("smoke")
-        return Red(red)
+        return red
 
     plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
     options = ApplyOptions(rollback=rollback, journal=str(journal) if journal else None)
     progress = Progress(faults)
     try:
-        done = carry_out(server, plan, Owned(before), Pace(), options, progress, prove)
+        done = apply_plan(server, plan, owned(before), ONE_BY_ONE, options, progress, prove)
     except BaseException as error:
         return Story(server, None, error)
     return Story(server, done, None)
@@ -435,6 +419,24 @@ def test_a_change_without_a_tally_is_not_begun() -> None:
     server.kv.values[PLACE.key] = to_json(before)
     plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
     options = ApplyOptions(rollback=True)
-    done = carry_out(server, plan, Owned(before), Pace(), options, Observer())
+    done = apply_plan(server, plan, owned(before), ONE_BY_ONE, options, Observer())
     assert {str(each.status) for each in done.outcomes} == {"conflict", "not-attempted"}
     assert done.restored == ()
+
+
+def test_a_stop_from_outside_ends_the_run_in_good_order() -> None:
+    """An agent that is told to end sets the event: nothing more is begun, and it is recorded."""
+    faults, stop = Faults(), threading.Event()
+    server = Server(faults, {name: [text] for name, text in BEFORE.items()})
+    before = Inventory("flows", TARGET, "", Scope(("acme",)))
+    server.kv.values[PLACE.key] = to_json(before)
+    plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
+    stop.set()
+    done = apply_plan(
+        server, plan, owned(before), ONE_BY_ONE, ApplyOptions(), Observer(), stop=stop
+    )
+    assert done.interrupted
+    assert {str(each.status) for each in done.outcomes} == {"not-attempted"}
+    assert {name: each[-1] for name, each in server.stored.items()} == BEFORE
+    assert from_json(server.kv.values[PLACE.key]).intent is None
+    assert not any("lock" in key for key in server.kv.values)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Done, Outcome, Restored, Status, Undo
 from kestra_sync.commands import apply as apply_module
-from kestra_sync.commands.apply import ApplyOptions, ApplyResult, Confirm, apply
+from kestra_sync.commands.apply import ApplyResult, Confirm, apply
 from kestra_sync.commands.drift import DriftResult, drifted
 from kestra_sync.commands.files import scope_of
-from kestra_sync.commands.ownership import Ownership, place_of
 from kestra_sync.commands.plan import PlanResult, save_plan
 from kestra_sync.commands.records import place_in
 from kestra_sync.commands.validate import ValidateResult, validate
 from kestra_sync.errors import ConflictError, ExitCode, UsageError
 from kestra_sync.inventory.origin import Origin
+from kestra_sync.inventory.ownership import Ownership, place_of
 from kestra_sync.inventory.read import Place
 from kestra_sync.kinds.flows.check import sound
 from kestra_sync.model import (
@@ -37,7 +37,7 @@ from kestra_sync.model import (
     Severity,
 )
 from kestra_sync.plan.guards import Refusal
-from kestra_sync.settings import Settings
+from kestra_sync.settings import ApplyOptions, Settings
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.plans import base, change, desired, plan, source
@@ -81,6 +81,7 @@ def _outcome(status: Status, *, unsure: bool = False) -> Outcome:
     return Outcome(_CREATE, status, unsure=unsure)
 
 
+_DONE = {each.name for each in fields(Done)}
 _GOOD, _BAD = _outcome(Status.APPLIED), _outcome(Status.FAILED)
 _SPEC = SmokeSpec(FlowId("acme", "a"))
 _RED = SmokeResult((SmokeRun(_SPEC, Verdict.FAILED),), "run", None, 1.0)
@@ -115,7 +116,9 @@ _BACK, _LEFT = Restored(_CREATE, Undo.RESTORED), Restored(_CREATE, Undo.LEFT, me
 )
 def test_the_code_of_an_apply(given: dict[str, Any], code: int) -> None:
     """As ``docs/exit-codes.md`` says."""
-    assert ApplyResult(**{"planned": _planned(), **given}).exit_code == code
+    given = dict(given)
+    done = Done(**{key: given.pop(key) for key in list(given) if key in _DONE})
+    assert ApplyResult(**{"planned": _planned(), "done": done, **given}).exit_code == code
 
 
 def test_the_codes_of_validate_and_drift() -> None:
@@ -247,7 +250,7 @@ def test_an_apply_that_is_refused_or_declined_writes_nothing(planning: Any) -> N
         shown: list[PlanResult] = []
         planning(planned)
         result = apply(Settings(), _answering(shown, answer))
-        assert (result.exit_code, result.outcomes) == (code, ())
+        assert (result.exit_code, result.done.outcomes) == (code, ())
         assert shown == ([] if planned.plan is None else [planned])
         assert result.declined is (code == 1)
 

@@ -11,9 +11,7 @@ from kestra_sync.config.errors import ConfigError
 from kestra_sync.config.file import MAX_BYTES, find
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
-from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.guards import Limit
-from kestra_sync.settings import Policy, Prune
+from kestra_sync.settings import Limit, OnDrift, Policy, Prune
 from tests.cases.config import POSITIVE
 
 EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))

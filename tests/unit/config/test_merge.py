@@ -14,9 +14,7 @@ from kestra_sync.config.config import Config
 from kestra_sync.config.merge import settings_from_config
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
-from kestra_sync.plan.compare import OnDrift
-from kestra_sync.plan.guards import Limit
-from kestra_sync.settings import Policy, Prune, Settings
+from kestra_sync.settings import Limit, OnDrift, Policy, Prune, Settings
 
 CONFIG = Config(
     path="conf/kestra-sync.yaml",

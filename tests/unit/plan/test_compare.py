@@ -8,8 +8,9 @@ import pytest
 
 from kestra_sync.model import Action, Base, Desired, FlowId, Live, Reason
 from kestra_sync.plan.build import build_changes, needs_reading
-from kestra_sync.plan.compare import OnDrift, Rules, Verdict, compare
+from kestra_sync.plan.compare import Rules, Verdict, compare
 from kestra_sync.plan.passes import only_desired
+from kestra_sync.settings import OnDrift
 from tests.support.plans import base, desired, live, source
 
 _ID = FlowId("acme", "a")

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode

@@ -13,8 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kestra_sync.apply.lock import Holder
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.executions.cleanup import Cleanup

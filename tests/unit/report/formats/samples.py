@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.rollback import Restored, Undo
+from kestra_sync.apply.outcome import Done, Outcome, Restored, Status, Undo
 from kestra_sync.client.errors import Unreachable
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.drift import DriftResult
@@ -319,11 +318,11 @@ def reports() -> dict[str, Report]:
         "invalid": of_plan(no_plan, ExitCode.INVALID, environment="prod"),
         "nothing": of_plan(planned((), diagnostics=()), ExitCode.OK),
         "apply": of_apply(
-            ApplyResult(plan, outcomes, (left,), notes=("the record could not be stored",))
+            ApplyResult(plan, Done(outcomes, (left,), notes=("the record could not be stored",)))
         ),
-        "applied": of_apply(ApplyResult(plan, good)),
+        "applied": of_apply(ApplyResult(plan, Done(good))),
         "declined": of_apply(ApplyResult(plan, declined=True)),
-        "smoked": of_apply(ApplyResult(plan, good, smoke=smoke_result())),
+        "smoked": of_apply(ApplyResult(plan, Done(good), smoke=smoke_result())),
         "conflict": of_plan(planned((_conflict(),), diagnostics=()), ExitCode.CONFLICT),
         "drift": of_drift(DriftResult(plan, (*drifted, deleted))),
         "no-drift": of_drift(DriftResult(plan, ())),

@@ -1,0 +1,350 @@
+"""One apply from the lock to the record: every step that writes, in the order that is safe."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Protocol
+
+from kestra_sync.apply.journal import Journal
+from kestra_sync.apply.keeper import KvWrites, OvertakenError
+from kestra_sync.apply.lock import Lock
+from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
+from kestra_sync.apply.outcome import Done, Outcome, Status
+from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.rollback import roll_back
+from kestra_sync.apply.run import Tally, held_back, run
+from kestra_sync.apply.writer import FlowStore, Writer, existing_creates, verify
+from kestra_sync.client.errors import KestraError
+from kestra_sync.errors import ConflictError, RefusedError
+from kestra_sync.inventory.ownership import Ownership
+from kestra_sync.inventory.read import read_inventory
+from kestra_sync.model import Change, Plan
+from kestra_sync.observer import Observer, SafeObserver
+from kestra_sync.plan.levels import levels
+from kestra_sync.settings import ApplyOptions, Settings
+
+LOG = logging.getLogger(__name__)
+
+LOST_LOCK = "the lock was released during this run: another apply may have written as well"
+
+
+class Client(Protocol):
+    """The parts of :class:`kestra_sync.client.client.KestraClient` that an apply needs."""
+
+    @property
+    def flows(self) -> FlowStore: ...
+
+    @property
+    def kv(self) -> KvWrites: ...
+
+
+#: Runs the smoke tests of what was written, told to end by the event; whether they are red.
+Prove = Callable[[Sequence[Outcome], threading.Event], bool]
+
+
+def apply_plan(
+    client: Client,
+    plan: Plan,
+    owned: Ownership | None,
+    settings: Settings,
+    options: ApplyOptions,
+    observer: Observer,
+    prove: Prove | None = None,
+    stop: threading.Event | None = None,
+) -> Done:
+    """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
+
+    :param settings: of these, how many writes go at once and how long to wait for others.
+    :param prove: called if everything could be written, also if there was nothing to write.
+    :param stop: set from outside to end the run; the writes that are running are finished.
+    :raises ConflictError: another apply holds the lock, or ran since the plan was created.
+    :raises UsageError: the journal cannot be written.
+    :raises KestraError: the lock or the intent could not be stored; no flow was written.
+    """
+    observer = SafeObserver(observer)
+    if not plan.writes or options.refresh_only:
+        done = Done()
+        if owned is not None:
+            done = _record_only(client, plan, owned, settings)
+        if prove is None or options.refresh_only:
+            return done
+        with held_back(stop) as stop:
+            steps = _Steps(client, settings, observer, stop, None, None)
+            steps.begun = True
+            steps.done = done
+            steps.go([lambda: steps.prove(prove)])
+            return replace(steps.done, interrupted=steps.interrupted)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(options.journal)) if options.journal else None
+        lock = None
+        if owned is not None:
+            lock = stack.enter_context(_locked(client, owned, settings.lock_timeout))
+        stop = stack.enter_context(held_back(stop))
+        recorder = None
+        struck: tuple[RemovedEntries, ...] = ()
+        if owned is not None:
+            recorder = _recorder(client, owned, plan)
+            others = others_now(client.kv, plan, owned, recorder)
+            recorder.intend()
+            # Before the writes: should this run be killed, no flow of theirs has changed yet.
+            struck = take_over(client.kv, plan, owned, others, settings)
+        steps = _Steps(client, settings, observer, stop, journal, lock)
+        todo = [lambda: _write(steps, plan), steps.verify]
+        if prove is not None:
+            todo.append(lambda: steps.prove(prove))
+        if options.rollback:
+            todo.append(steps.roll_back)
+        steps.go(todo)
+        done = replace(steps.done, interrupted=steps.interrupted)
+        if recorder is not None:
+            done = given_back(client.kv, struck, done, settings)
+            done = _recorded(recorder, done, plan, struck)
+        if lock is not None:
+            with suppress(KeyboardInterrupt):  # it expires by itself, the result is needed
+                lock.release()
+        if journal is not None and journal.broken:
+            done = replace(done, notes=(*done.notes, f"{_JOURNAL} ({journal.broken})"))
+        return replace(done, interrupted=done.interrupted or steps.interrupted)
+
+
+def _record_only(client: Client, plan: Plan, owned: Ownership, settings: Settings) -> Done:
+    """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
+    recorder = _recorder(client, owned, plan)
+    if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
+        return Done()
+    with _locked(client, owned, settings.lock_timeout):
+        others = others_now(client.kv, plan, owned, recorder)
+        struck = take_over(client.kv, plan, owned, others, settings)
+        recorder.finish((), "adopted")
+        return Done(recorded=recorded(plan, struck))
+
+
+@contextmanager
+def _locked(client: Client, owned: Ownership, timeout: float) -> Iterator[Lock]:
+    """Hold the lock where the record is, the record being the one that was planned with.
+
+    :raises ConflictError: another run holds it, or has applied in the meantime.
+    """
+    lock = Lock(client.kv, owned.at, timeout=timeout)
+    try:
+        lock.acquire()
+        now = read_inventory(client.kv, owned.at)
+        then = owned.inventory
+        if (now.version if now else None) != (then.version if then else None):
+            raise ConflictError(
+                f"another apply of {owned.place.name!r} ran since the plan was created",
+                remedy="run the command again to create a new plan",
+            )
+        yield lock
+    finally:
+        lock.release()
+
+
+def _recorder(client: Client, owned: Ownership, plan: Plan) -> Recorder:
+    return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin, at=owned.at)
+
+
+def _write(steps: _Steps, plan: Plan) -> None:
+    """Write everything, unless a flow to create was created by someone else in the meantime.
+
+    :raises KestraError: the server cannot be read; nothing was written.
+    """
+    order = levels(plan.changes)
+    for cycle in order.cycles:
+        steps.observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
+    there = existing_creates(steps.client.flows, order.levels)
+    if there:
+        steps.done = Done(_not_begun(order.levels, there))
+        return
+    journal, lock = steps.journal, steps.lock
+    write = Writer(steps.client.flows).write
+    steps.tally = Tally(order.stages)
+    steps.begun = True
+    outcomes = run(
+        order.stages,
+        journal.around(write) if journal is not None else write,
+        parallelism=steps.settings.parallelism,
+        observer=steps.observer,
+        stop=steps.stop,
+        go_on=lock.check if lock is not None else lambda: True,
+        tally=steps.tally,
+    )
+    steps.done = Done(outcomes)
+    if lock is not None and not lock.check():
+        steps.note(LOST_LOCK)
+
+
+_JOURNAL = "the journal failed and is incomplete"
+
+
+def _not_begun(
+    all_levels: Iterable[Iterable[Change]], there: dict[Change, Outcome]
+) -> tuple[Outcome, ...]:
+    """A flow to create was created by someone else: nothing at all is written."""
+    return tuple(
+        there.get(change, Outcome(change, Status.NOT_ATTEMPTED))
+        for level in all_levels
+        for change in level
+    )
+
+
+def _recorded(
+    recorder: Recorder, done: Done, plan: Plan, struck: tuple[RemovedEntries, ...]
+) -> Done:
+    """Store the result. Never raises: a failure to do so is part of the result."""
+    try:
+        recorder.finish(done.outcomes, _word(done), done.restored)
+    except OvertakenError as error:
+        note = (
+            f"the inventory was not written: {error}. The flows written by this run are recorded "
+            f"in a separate key and count as owned; run apply again to complete it"
+        )
+        return replace(done, notes=(*done.notes, note), incomplete=True)
+    except BaseException as error:
+        known = isinstance(error, (KestraError, RefusedError))
+        words = str(error) if known else f"{type(error).__name__}: {error}"
+        cut = isinstance(error, KeyboardInterrupt)
+        words = "interrupted" if cut else words
+        note = f"the inventory could not be written ({words}); run apply again to complete it"
+        return replace(
+            done,
+            notes=(*done.notes, note),
+            incomplete=True,
+            interrupted=done.interrupted or cut,
+        )
+    return replace(done, recorded=recorded(plan, struck))
+
+
+def _word(done: Done) -> str:
+    """How the history names the result."""
+    if done.interrupted:
+        return "interrupted"
+    if done.restored:
+        return "rolled-back"
+    if all(each.status is Status.APPLIED for each in done.outcomes):
+        return "applied"
+    return "partial" if any(each.written for each in done.outcomes) else "failed"
+
+
+class _Steps:
+    """The steps between the intent and the record, and their results so far.
+
+    There is one way out: whatever a step throws, and whenever a signal comes, :attr:`done` holds
+    what was written, for the record and the report. Only before the first write may anything pass.
+
+    :param stop: set once the run should end.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        observer: Observer,
+        stop: threading.Event,
+        journal: Journal | None,
+        lock: Lock | None,
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.observer = observer
+        self.stop = stop
+        self.journal = journal
+        self.lock = lock
+        self.tally: Tally | None = None
+        self.done = Done()
+        self.begun = False
+        """Whether the writes have begun."""
+        self._cut_short = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run should end."""
+        return self._cut_short or self.stop.is_set()
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything that was to be written was not."""
+        return any(each.status is not Status.APPLIED for each in self.done.outcomes)
+
+    def go(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Take the steps; what one of them throws is part of the result.
+
+        :raises BaseException: whatever was thrown before the first write.
+        """
+        try:
+            for step in steps:
+                try:
+                    step()
+                except BaseException as error:
+                    if not self.begun:
+                        raise
+                    self._broke(error)
+        except KeyboardInterrupt as error:  # in between two steps
+            if not self.begun:
+                raise
+            self._broke(error)
+
+    def verify(self) -> None:
+        """Look at everything that was written, in one read."""
+        if self.interrupted:
+            return
+        self.observer.stage("verifying the result")
+        try:
+            outcomes = verify(self.client.flows, self.done.outcomes)
+        except Exception as error:
+            self.note(f"the written flows could not be verified: {_words(error)}")
+            self.done = replace(self.done, incomplete=True)
+        else:
+            self.done = replace(self.done, outcomes=outcomes)
+
+    def prove(self, prove: Prove) -> None:
+        """Run what was written; the lock renews itself meanwhile. What breaks is red."""
+        if self.failed or self.interrupted or self.done.incomplete:
+            return
+        self.observer.end()
+        red = True
+        try:
+            red = prove(self.done.outcomes, self.stop)
+        except Exception as error:
+            self.note(f"the smoke tests crashed, which counts as failed: {_words(error)}")
+            LOG.debug("the smoke tests crashed", exc_info=error)
+        self.done = replace(self.done, red=red)
+        if not self.done.notes and self.lock is not None and not self.lock.check():
+            self.note(LOST_LOCK)
+
+    def roll_back(self) -> None:
+        """Roll everything back if anything failed, unless the run should end."""
+        if not (self.failed or self.done.red) or self.interrupted:
+            return
+        self.observer.stage("rolling back")
+        tell = self.journal.change if self.journal is not None else _tell_nobody
+        restored = roll_back(self.client.flows, self.done.outcomes, self.observer, journal=tell)
+        self.done = replace(self.done, restored=restored)
+
+    def note(self, text: str) -> None:
+        """Something the report has to say."""
+        self.done = replace(self.done, notes=(*self.done.notes, text))
+
+    def _broke(self, error: BaseException) -> None:
+        """A step raised an unexpected exception, or ``^C`` was pressed a second time."""
+        if not self.done.outcomes and self.tally is not None:
+            self.done = replace(self.done, outcomes=self.tally.outcomes())
+        if isinstance(error, KeyboardInterrupt):
+            self._cut_short = True
+            return
+        LOG.debug("the apply failed", exc_info=error)
+        self.note(f"the apply failed after its writes: {_words(error)}")
+        self.done = replace(self.done, incomplete=True)
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; of one that is not ours also what it is."""
+    return str(error) if isinstance(error, KestraError) else f"{type(error).__name__}: {error}"
+
+
+def _tell_nobody(_change: Change, _event: str) -> None:
+    """There is no journal."""

@@ -1,0 +1,18 @@
+"""How many files somebody has to read who follows one change through the code."""
+
+from __future__ import annotations
+
+from tests.modules_entered import entered
+
+#: To be lowered with each merge, never raised.
+_MOST = {"plan": 106, "apply": 119}
+
+
+def test_one_change_enters_few_modules() -> None:
+    """Run ``python -m tests.modules_entered`` to see which."""
+    found = entered()
+    assert {command for command in found if "commands/plan.py" in found[command]} == set(_MOST)
+    assert "apply/transaction.py" in found["apply"]
+    assert "apply/transaction.py" not in found["plan"]
+    counts = {command: len(modules) for command, modules in found.items()}
+    assert {name: n for name, n in counts.items() if n > _MOST[name]} == {}
