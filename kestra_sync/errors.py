@@ -32,7 +32,7 @@ class KestraSyncError(Exception):
     """Base of everything kestra-sync raises on purpose.
 
     :param message: what is wrong, in one sentence, without secrets.
-    :param remedy: what to do about it, if that can be said.
+    :param remedy: what to do about it, if known.
     """
 
     exit_code: ExitCode = ExitCode.FAILURE

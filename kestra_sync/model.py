@@ -83,7 +83,7 @@ class Diagnostic:
     :param rule: the stable name of the rule, as in ``error[rule]``.
     :param message: what is wrong, one line, without a full stop.
     :param remedy: what to do about it.
-    :param flow: the flow concerned, if it could be told.
+    :param flow: the flow concerned, if known.
     """
 
     path: str
@@ -201,7 +201,7 @@ class Desired:
 class Live:
     """A flow as the server holds it.
 
-    :param revision: ``None`` where the call that brought it does not tell (the export).
+    :param revision: ``None`` if the call did not return it (the export).
     """
 
     flow_id: FlowId

@@ -119,7 +119,7 @@ def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run
 
 
 def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
-    """What the command did is done: that something about it cannot be told changes nothing."""
+    """The command has finished: a failure to report its result does not change it."""
     try:
         write()
     except Exception as error:

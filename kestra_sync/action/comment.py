@@ -25,7 +25,7 @@ _WORDS = {
 def marker_of(environment: str, key: str) -> str:
     """The first line of the comment that belongs to a run.
 
-    :param key: tells the comments of several runs for one environment apart; ``""`` for one.
+    :param key: distinguishes the comments of several runs for one environment; ``""`` for one.
     """
     return marker(".".join(filter(None, (environment, key))))
 

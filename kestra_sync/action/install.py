@@ -1,8 +1,8 @@
 """Creates the environment of the Action: pinned dependencies, verified by their hashes.
 
 Run by its path and with any Python, before there is anything else, so it needs the standard
-library only. The environment lies in the tool cache of the runner under a hash of all that it is
-made of: a runner that keeps its disk makes it once.
+library only. The environment is stored in the tool cache of the runner under a hash of all that it
+is made of: a runner that keeps its disk makes it once.
 
 It runs in the checkout of a pull request and beside its secrets. So nothing in the working
 directory takes part: every Python is started isolated, elsewhere, and without the variables that
@@ -32,7 +32,7 @@ _DONE = ".complete"
 _FAILED = "the dependencies of the action cannot be installed; see the log"
 
 
-#: What pip may be told by the environment: where to get wheels, and how. Not what to install, into
+#: Environment variables passed to pip: where to get wheels, and how. Not what to install, into
 #: what, or by whose configuration; the content is pinned by hashes, whatever the index says.
 _PIP = frozenset(
     {
@@ -138,7 +138,7 @@ def install(requirements: Path, where: Place, wheels: Path) -> None:
     time never see half of one.
 
     :param wheels: a folder of wheels, which may come from a cache: a wheel whose hash is not the
-        pinned one is not installed, wherever it lies.
+        pinned one is not installed, wherever it is.
     """
     if where.ready:
         return

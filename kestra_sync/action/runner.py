@@ -30,7 +30,7 @@ class Runner:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Runner:
-        """As the environment tells."""
+        """From the environment."""
         output, summary = environ.get("GITHUB_OUTPUT"), environ.get("GITHUB_STEP_SUMMARY")
         return cls(
             environ.get("GITHUB_ACTIONS") == "true",

@@ -155,7 +155,7 @@ class Lock:
             self._put()
         except KestraError as error:
             if not error.may_have_written:
-                raise  # else reading it back tells
+                raise  # otherwise reading it back shows it
 
     def _put(self) -> None:
         self._kv.put(

@@ -33,7 +33,7 @@ def others_now(kv: KvWrites, plan: Plan, owned: Ownership, recorder: Recorder) -
     one key that must be there.
 
     :raises ConflictError: a flow of the plan belongs to another inventory by now.
-    :raises NotCredible: the list of keys is not believed.
+    :raises NotCredible: the list of keys is implausible.
     """
     perhaps = [each for each in plan.changes if each.perhaps_theirs]
     if not perhaps and owned.inventory is not None and not owned.take_over:

@@ -67,7 +67,7 @@ class Done:
     :param outcomes: one for each write of the plan; empty if nothing was attempted.
     :param restored: what was rolled back after a failure, and what could not be.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
-    :param notes: what else has to be said, such as a record that could not be stored.
+    :param notes: additional messages, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
     :param red: the smoke tests failed: one has failed, or running them crashed.
     :param recorded: what was recorded beside the writes, a sentence each.

@@ -28,7 +28,7 @@ def roll_back(
     raises: what one flow throws does not keep the others from being restored, and a second ``^C``
     leaves the rest as it is and says so.
 
-    :param journal: told of each write before and after it.
+    :param journal: called before and after each write.
     """
     written = [each for each in outcomes if each.written or each.unsure]
     undo = _Undo(flows, Writer(flows, sleep=sleep))

@@ -146,7 +146,7 @@ class Writer:
     def _after_lost_answer(self, change: Change, error: KestraError) -> Live | None:
         """What the server has after a write whose answer was lost; else raises ``error`` again.
 
-        A refusal is believed only if the write is not there: a proxy may refuse what Kestra did.
+        A rejection only counts if the write did not happen: a proxy may reject what Kestra did.
         """
         refused = not error.may_have_written
         if refused and not (isinstance(error, ApiError) and 400 <= error.status < 500):

@@ -58,7 +58,7 @@ def apply_ignores(
 ) -> tuple[Diagnostic, ...]:
     """What is left of ``diagnostics``, and a warning for each ignore without an effect.
 
-    :param diagnostics: all that the offline checks and the policy said of ``desired``.
+    :param diagnostics: all findings of the offline checks and the policy for ``desired``.
     :param base: the directory that ``policy.ignore`` is relative to.
     """
     policy = policy or Policy()
@@ -93,7 +93,7 @@ def drop_ignored(
 
 
 def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
-    """The rules that the flow wants ignored, and what is wrong with how it says so."""
+    """The rules that the flow ignores, and errors in its ignore comments."""
     ignores: list[_Ignore] = []
     problems: list[Diagnostic] = []
     for comment in comments(desired.sent):

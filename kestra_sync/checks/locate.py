@@ -38,7 +38,7 @@ _RECURSIVE = re.compile(r"Recursive call to flow \[(?P<flow>[^\]]+)\]")
 _LABEL = re.compile(r"offending label: (?P<key>[^=\s]+)")
 _QUOTED = re.compile(r"'(?P<text>[^']+)'")
 
-#: Lists whose items Kestra tells apart by their ``type``.
+#: Lists whose items Kestra distinguishes by their ``type``.
 _TYPED = {
     "afterExecution", "conditions", "else", "errors", "finally", "inputs", "tasks", "then",
     "triggers",
@@ -50,12 +50,12 @@ Node = tuple[Path, Any]
 
 
 def locate(message: str, document: ParsedDocument | None, source: bytes = b"") -> Position:
-    """The place that ``message`` speaks of, as near as it can be told.
+    """The position that ``message`` refers to, as precisely as possible.
 
     Falls back to the first line of the document, never to nothing.
 
     :param document: the parsed flow; ``None`` if it could not be parsed.
-    :param source: its bytes, which tell the column where the message has only a line.
+    :param source: its bytes, to find the column if the message has only a line.
     """
     place = _LINE_COLUMN.search(message)
     if place is not None:

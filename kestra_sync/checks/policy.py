@@ -95,7 +95,7 @@ _KESTRAS = {
 
 
 def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
-    """Whether both speak of one thing, as far as the places tell."""
+    """Whether both refer to the same problem, judged by their positions."""
     if ours.position is None or theirs.position is None or ours.flow != theirs.flow:
         return False
     return (

@@ -93,7 +93,7 @@ _KNOWN = re.compile(
 
 
 def _reworded(message: str) -> tuple[str, str | None]:
-    """The server's own words in one line, and what can be done where they tell."""
+    """The server's message on one line, and a remedy if it contains one."""
     words = " ".join(_NOISE.sub(" ", message).split()) or " ".join(message.split())
     if words == "Invalid type: <null>":
         return words, "add a `type`"

@@ -28,7 +28,7 @@ _ONLY_OUTPUT = frozenset(
 
 #: Where a report may have been asked for.
 _OPTIONS = ("-o", "--output", "--format")
-#: Options of other tools, and what they are here: more than a look at the letters can tell.
+#: Options of other tools, and their names here, which spelling alone cannot suggest.
 _MEANT = {
     "--auto-approve": "--yes",
     "--env": "--environment",
@@ -141,7 +141,7 @@ def _usage_remedy(error: click.ClickException) -> str | None:
 
 
 def wants_json(args: Sequence[str]) -> bool:
-    """Whether JSON was asked for, told even where the command line could not be parsed."""
+    """Whether JSON was requested, even if the command line could not be parsed."""
     return _given(args, "--format", os.environ.get("KESTRA_SYNC_FORMAT", "")) == "json"
 
 

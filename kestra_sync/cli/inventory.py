@@ -74,7 +74,7 @@ _TAKE_OVER = option(
 
 
 def _edit_options(function: F) -> F:
-    """What every change of the record can be told."""
+    """The options of every edit of the record."""
     for given in (output_options, connection_options, config_options, scope_options):
         function = given(function)
     return _YES(_TAKE_OVER(function))

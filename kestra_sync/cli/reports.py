@@ -33,7 +33,7 @@ class ReportRequest:
 def parse_outputs(
     given: Sequence[str], stream_format: str, known: Sequence[str] = FORMATS
 ) -> tuple[ReportRequest, ...]:
-    """The reports that ``-o`` asks for; each can be written, as far as that can be told now.
+    """The reports requested by ``-o``; each can be written, as far as known.
 
     Told before the run, since an apply cannot be done again for the sake of its report.
 
@@ -110,7 +110,7 @@ def failed(args: Sequence[str], report: Report) -> None:
 
 
 def asked(args: Sequence[str], long: str, variable: str, short: str = "") -> list[str]:
-    """The values of an option, told even where the command line could not be parsed."""
+    """The values of an option, even if the command line could not be parsed."""
     found = list(_values(args, long, short))
     return found or os.environ.get(variable, "").split()
 

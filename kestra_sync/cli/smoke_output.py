@@ -22,7 +22,7 @@ class _Count(PlainProgress):
 
 
 def smoke_progress(output: Output) -> Observer:
-    """A row for each execution on a terminal; elsewhere a line for each test, said once."""
+    """A row per execution on a terminal; elsewhere one line per test."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
 

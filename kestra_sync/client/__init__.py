@@ -1,4 +1,4 @@
-"""All that knows HTTP: the public client, and what lies beneath it.
+"""The HTTP layer: the public client and its internals.
 
 This module imports nothing, so that :mod:`kestra_sync.client.errors` stays cheap to import.
 """

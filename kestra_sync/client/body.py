@@ -33,7 +33,7 @@ def read_body(
     :raises requests.exceptions.ChunkedEncodingError: the connection ended before the body did.
     :raises requests.Timeout: it stalled.
     """
-    # urllib3 before 2.0 does not compare with Content-Length unless told to.
+    # urllib3 before 2.0 does not compare with Content-Length by default.
     response.raw.enforce_content_length = True
     chunks: list[bytes] = []
     file: IO[bytes] | None = None

@@ -1,7 +1,7 @@
 """The capabilities of each version of Kestra, in one table.
 
 Everything in which the client treats versions differently is a row here, decided once from the
-version that ``/api/v1/configs`` tells. Where an answer is the better witness (a form, a filter or
+version returned by ``/api/v1/configs``. Where an answer is the better witness (a form, a filter or
 an export that is refused), the caller that gets the answer remembers it. ``docs/versions.md`` has
 the same table for users, with the test for each row.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 Version = tuple[int, ...]
 
 #: The oldest version that is supported. 1.0 has no list of the keys of all namespaces (404), so
-#: which flows other repositories own cannot be told, and no search for executions of kind TEST.
+#: the flows owned by other repositories are unknown, and there is no search for kind TEST.
 OLDEST: Version = (1, 1)
 
 
@@ -58,5 +58,5 @@ SINCE: dict[str, Version] = {
 
 
 def capabilities_of(version: Version) -> Capabilities:
-    """What a server of ``version`` can do; one that tells no number is taken for a new one."""
+    """The capabilities of a server of ``version``; one without a number counts as new."""
     return Capabilities(**{name: not version or version >= since for name, since in SINCE.items()})

@@ -35,7 +35,7 @@ class Unreachable(KestraError):
 class UnknownOutcome(KestraError):
     """A write whose answer was lost: it may have happened. Resolve it by reading.
 
-    :param status: 502, 503 or 504 if a gateway said so, ``None`` if the connection broke.
+    :param status: 502, 503 or 504 from a gateway, ``None`` if the connection broke.
     """
 
     may_have_written = True
@@ -125,7 +125,7 @@ class NotKestra(ApiError):
 
 
 class ProxyLogin(ApiError):
-    """407: the HTTP proxy wants to know who we are (exit 69)."""
+    """407: the HTTP proxy requires authentication (exit code 69)."""
 
     exit_code = ExitCode.UNREACHABLE
     default_remedy = (

@@ -14,7 +14,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 @dataclass(frozen=True)
 class Event:
-    """One event: Kestra tells its kind by the id (``start``, ``progress``, ``end``)."""
+    """One event: its id is its kind (``start``, ``progress``, ``end``)."""
 
     id: str = ""
     data: str = ""

@@ -38,9 +38,9 @@ class Execution:
     :param kind: ``NORMAL``, ``TEST`` or ``PLAYGROUND``.
     :param url: its page in the UI, if the server knows its own address.
     :param start: when, as the server writes it (ISO 8601); ``end`` and ``duration`` likewise.
-    :param started_by: the id of the task run that started it, if the server tells it.
+    :param started_by: the id of the task run that started it, if the server returns it.
     :param loop_value: the item that an iteration of a loop is for.
-    :param raw: all that the server said.
+    :param raw: the complete response of the server.
     """
 
     id: str

@@ -136,7 +136,7 @@ class Executions:
         return self._transport.send(Request("GET", path)).object()
 
     def started_by(self, execution: Execution) -> tuple[Execution, ...]:
-        """What ``execution`` has started, at any depth, as the search of the server tells it.
+        """The executions that ``execution`` started, at any depth, from the server's search.
 
         Those are subflows and, since Kestra 2.0, the iterations of loops: all that carry its
         correlation id, without itself. ``()`` on servers that do not make executions of
@@ -154,7 +154,7 @@ class Executions:
     def delete(
         self, execution_id: str, *, logs: bool = True, metrics: bool = True, storage: bool = True
     ) -> None:
-        """Remove an execution, with its logs, metrics and files unless told otherwise.
+        """Remove an execution, with its logs, metrics and files by default.
 
         :raises NotFound: no such execution.
         :raises UnknownOutcome: it may have been deleted or not.
@@ -265,7 +265,7 @@ def _wanted(
 
 
 class _SearchHit:
-    """A search result, told apart from others by its id."""
+    """A search result, identified by its id."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data

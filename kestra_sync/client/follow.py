@@ -76,7 +76,7 @@ def follow_execution(
         changed = False
         for seen in _streamed(transport, path, left):
             if seen.is_final:
-                break  # how it ended, the read below tells
+                break  # the read below shows how it ended
             if _changed(current, seen):
                 current, changed = seen, True
                 yield current

@@ -35,7 +35,7 @@ class Kv:
         return self.entry(namespace, key).value
 
     def entry(self, namespace: str, key: str) -> KvEntry:
-        """The value with its revision and time, where the server tells them.
+        """The value with its revision and time, if the server returns them.
 
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.

@@ -36,7 +36,7 @@ class LogEntry:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells messages apart: streams give more digits of a time than reads do."""
+        """The identity of a message: streams give more digits of a time than reads do."""
         return (self.timestamp[:23], self.level, self.task_run_id, self.attempt, self.message)
 
 

@@ -32,7 +32,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def remedy_of(error: requests.RequestException, url: str) -> str:
-    """What to do, as precisely as the failure tells."""
+    """The remedy, as precisely as the failure allows."""
     found = list(causes(error))
     text = " ".join(str(cause) for cause in found)
     proxy = proxy_for(url)

@@ -15,7 +15,7 @@ from kestra_sync.client.transport import Transport
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What ``/api/v1/configs`` tells.
+    """The response of ``/api/v1/configs``.
 
     :param version: as the server writes it, ``1.3.25``.
     :param version_tuple: its numbers; ``()`` if it has none, which is taken for a new one.

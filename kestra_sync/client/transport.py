@@ -334,7 +334,7 @@ class Transport:
             ) from error
 
     def _surroundings(self, session: requests.Session, url: str) -> dict[str, Any]:
-        """Proxies and certificates as the environment wants them: asked for once for each server.
+        """Proxies and certificates from the environment, determined once per server.
 
         ``Session.request`` looks through all variables for every single request.
         """
@@ -390,7 +390,7 @@ def _in_memory(content: bytes | mmap) -> bytes:
 
 @dataclass
 class _Retry:
-    """Whether there may be another attempt, and when the server wants it."""
+    """Whether to retry, and the time requested by the server."""
 
     possible: bool
     after: float | None = None

@@ -23,7 +23,7 @@ class TriggerState:
     written, later on a server that is busy.
 
     :param disabled: it was disabled on the server; its definition may say so or not.
-    :param next_date: when it is evaluated next; ``None`` if the server does not tell.
+    :param next_date: when it is evaluated next; ``None`` if the server does not return it.
     """
 
     flow_id: FlowId

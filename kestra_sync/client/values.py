@@ -11,7 +11,7 @@ from kestra_sync.model import FlowId, Live
 
 @dataclass(frozen=True)
 class FlowSummary:
-    """A flow as the search tells of it, without its source."""
+    """A flow as returned by the search, without its source."""
 
     flow_id: FlowId
     revision: int | None
@@ -47,7 +47,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class KvEntry:
-    """A key's value, and what the server tells about it."""
+    """A key's value, with its metadata."""
 
     value: Any
     type: str | None = None

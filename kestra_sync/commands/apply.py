@@ -164,7 +164,7 @@ def _with_what_stays(client: KestraClient, planned: PlanResult) -> PlanResult:
 def _same_plan(plan: Plan, saved: SavedPlan | None, expected: str | None) -> None:
     """Refuse a plan that is not the one that was reviewed.
 
-    :raises ConflictError: with what moved, as far as that can be told.
+    :raises ConflictError: with the differences, as far as known.
     """
     from kestra_sync.plan.saved import differences, freeze
 

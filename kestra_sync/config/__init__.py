@@ -1,1 +1,1 @@
-"""``kestra-sync.yaml``: found, validated with positions, laid under flags and environment."""
+"""``kestra-sync.yaml``: found, validated with positions, merged with flags and environment."""

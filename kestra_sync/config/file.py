@@ -104,8 +104,8 @@ def check_environment(file: ConfigFile, environment: str) -> None:
 def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> None:
     """Refuse a ``source`` outside of the repository: it would have files of the machine read.
 
-    :param typed: the user named the file, so what lies in its repository is meant, too.
-    :raises ConfigError: it lies elsewhere.
+    :param typed: the user passed the file, so its repository is allowed as well.
+    :raises ConfigError: it is outside of the repository.
     """
     base = Path(file.path).parent
     roots = [repository_root()]

@@ -175,9 +175,9 @@ def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
 def _add_subflows(server: ExecutionServer, root: Execution, found: dict[str, Execution]) -> None:
     """Add what ``root`` has started, directly or not.
 
-    Kestra 2.0 finds all of it by the label. Before, a task run tells the execution it has started,
-    but a loop over files tells its own only in the log. What a log says is not to be trusted: only
-    the server's own label makes an execution one of ours.
+    Kestra 2.0 finds all of it by the label. Before, a task run has the execution it started, but a
+    loop over files has its executions only in the log. Logs are not trusted: only the server's own
+    label makes an execution one of ours.
     """
     try:
         found.update((each.id, each) for each in server.executions.started_by(root))

@@ -59,7 +59,7 @@ def read_others(
 ) -> Others:
     """Read all inventories of the tenant but ours.
 
-    The list of keys is only believed if it has the keys that are known to be there: our own
+    The list of keys is only trusted if it has the keys that are known to exist: our own
     record's, and that of ``witness``. An empty or cut answer would make the flows of others look
     unowned. A neighbour that was there when our record was written and is not listed is asked for
     by its key.
@@ -69,7 +69,7 @@ def read_others(
     :param witness: one more key that must be listed, such as that of our lock.
     :param only_runs: leave out who owns what; look for our own runs only.
     :raises InventoryError: one cannot be understood: what it owns must not be touched.
-    :raises NotCredible: the list is not believed.
+    :raises NotCredible: the list is implausible.
     :raises KestraError: if the KV store cannot be read.
     """
     known = [] if witness is None else [witness]
@@ -129,7 +129,7 @@ def _runs(kv: KvReads, listed: tuple[KvKey, ...], at: Place) -> dict[FlowId, tup
     """What our other runs meant to write, by flow.
 
     Each run keeps that under a key of its own, which no other run writes: the record itself can be
-    overwritten by a run that believes to hold the lock as well.
+    overwritten by a run that presumes to hold the lock as well.
     """
     found: dict[FlowId, tuple[Base, ...]] = {}
     for entry in listed:

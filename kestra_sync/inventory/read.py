@@ -129,7 +129,7 @@ def find_inventory(
     It is looked for by name, environment and repository, as the first namespace of the scope,
     where it is kept unless the configuration says otherwise, may change.
 
-    :param repository: ours; ``""`` if it cannot be told.
+    :param repository: ours; ``""`` if unknown.
     :raises InventoryError: it cannot be used, or there are two of them.
     :raises NotCredible: the answers of the KV store contradict each other.
     :raises KestraError: if the KV store cannot be read.
@@ -213,7 +213,7 @@ def check_owner(
 ) -> None:
     """Refuse an inventory that was not written from here, for this server.
 
-    :param repository: ours; ``""`` if it cannot be told.
+    :param repository: ours; ``""`` if unknown.
     :param target: the server and tenant that we talk to.
     :raises RefusedError: another repository wrote it, or for another server or tenant; never with
         ``take_over``.

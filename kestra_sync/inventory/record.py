@@ -69,11 +69,11 @@ class Inventory:
     """The whole record.
 
     :param repository: where the files come from, such as ``github.com/acme/flows``; ``""`` if
-        that could not be told.
+        that is unknown.
     :param generation: counts up with every write of the record.
     :param time: when it was written, ISO 8601 in UTC.
     :param history: the last runs that changed something, the newest last.
-    :param nonce: a new one with every write, so that a writer can tell its own record from
+    :param nonce: a new one with every write, so that a writer can distinguish its own record from
         another's; ``""`` in a record of kestra-sync 0.1.
     :param neighbours: the keys (namespace, key) of the other inventories of the tenant that were
         there when this one was written: an answer that leaves one of them out is not complete.

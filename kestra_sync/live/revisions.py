@@ -34,7 +34,7 @@ def with_revisions(
     bases: Mapping[FlowId, Base] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[FlowId, Live]:
-    """The same flows with the revision that the export does not tell.
+    """The same flows with their revisions, which the export lacks.
 
     A few are read again one by one, which brings their newest source along. Of many, those that
     still have the source that we recorded have the revision that we recorded with it: if one was

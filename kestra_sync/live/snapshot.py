@@ -48,7 +48,7 @@ def snapshot(
 
     The namespace and id of a source are read from the source: the names in an export cannot be
     split. Whatever the server's filter did, flows outside the scope are dropped here; and an
-    empty answer is only believed once the server's list of namespaces agrees, since some filters
+    empty response is only trusted once the server's list of namespaces agrees, since some filters
     are answered with an empty archive and a 200 (``docs/kestra-api.md``, filters).
 
     :param known: the hashes of the desired sources and whose they are: equal bytes have equal
@@ -90,7 +90,8 @@ class _Inspector:
         self._covers = cache(scope.covers)
 
     def at(self, sources: Iterable[bytes]) -> tuple[dict[FlowId, Live], int]:
-        """The flows of the scope among ``sources``, and how many sources do not tell."""
+        """The flows of the scope among ``sources``, and the number of sources without a known
+        flow."""
         found: dict[FlowId, Live] = {}
         unclear = 0
         for source in sources:
@@ -151,7 +152,7 @@ def _read_missing(
     parallelism: int,
     unusable: set[FlowId],
 ) -> dict[FlowId, Live]:
-    """Single reads for flows whose source does not tell whose it is."""
+    """Single reads for flows whose source does not contain a known name."""
     missing = []
     for summary in flows.search(scope):
         if not is_flow_id(summary.flow_id):

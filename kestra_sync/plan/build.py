@@ -78,7 +78,7 @@ def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[F
 
 
 def _name(flow_id: FlowId) -> tuple[str, str]:
-    """The order of ``FlowId`` itself, told once for each flow and not for each comparison."""
+    """The order of ``FlowId`` itself, computed once per flow and not per comparison."""
     return flow_id.namespace, flow_id.id
 
 

@@ -22,7 +22,7 @@ class Refusal:
     """Why a plan is not carried out.
 
     :param rule: the stable name of the guard.
-    :param flows: the changes it speaks of, if it refuses single ones and not the plan as a whole.
+    :param flows: the changes it refers to, if it refuses single ones and not the whole plan.
     """
 
     rule: str
@@ -39,9 +39,10 @@ class GuardInput:
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.
     :param prune_scope: whatever the scope holds beside Git is deleted.
-    :param silent_paths: tells whether a recorded path still exists but no longer contains the flow.
-    :param not_here: tells where Git may still hold a flow that the working tree lacks, by the flow
-        and the path it came from.
+    :param silent_paths: returns whether a recorded path still exists but no longer contains the
+        flow.
+    :param not_here: returns where Git may still have a flow that is missing in the working tree, by
+        the flow and the path it came from.
     :param owners: flows of other inventories, and their names.
     :param protected: namespaces that nothing is done to, dot-aware.
     :param callers: for each flow that would be deleted, the remaining flows that call it.

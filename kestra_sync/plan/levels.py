@@ -75,7 +75,7 @@ def single_writes(changes: Iterable[Change]) -> Iterator[Change]:
 
 
 def calls(source: bytes | None, *, triggers: bool = True) -> tuple[FlowId, ...]:
-    """The flows that ``source`` names, as far as they can be told before it runs.
+    """The flows that ``source`` refers to, as far as known before it runs.
 
     :param triggers: those it waits for by a Flow trigger as well, not only those it runs.
     """

@@ -20,7 +20,7 @@ class PullOutcome(StrEnum):
 class Verdict:
     """What is to be done, and why in words.
 
-    :param doubtful: nothing tells who changed the flow; histories may.
+    :param doubtful: unknown which side changed the flow; histories may show it.
     """
 
     pulled: PullOutcome

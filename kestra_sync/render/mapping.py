@@ -91,7 +91,7 @@ class Mapper:
         return Mapped(tuple(edits), tuple(sorted(notices, key=lambda each: each.offset)))
 
     def _by_lines(self, data: bytes) -> list[Edit] | None:
-        """The edits, as far as lines alone tell them; ``None`` if they do not."""
+        """The edits, if they can be derived from lines alone; ``None`` otherwise."""
         if b"NAMESPACE" in data or _EXPLICIT_KEY.search(data) is not None:
             return None
         bodies = block_scalars(data)

@@ -72,7 +72,7 @@ def with_stamp(desired: Desired, live: Live | None, stamp: Stamp) -> Desired:
 def without_stamp(source: bytes, desired: bytes | None, stamp: Stamp) -> bytes:
     """A live source without the labels that were stamped onto it, as it belongs into a file.
 
-    :param desired: what is sent without stamps, which tells the labels that are the flow's own.
+    :param desired: what is sent without stamps, to identify the flow's own labels.
     :raises PatchError: they cannot be removed.
     """
     own = set(own_labels(desired, stamp)) if desired is not None else set()

@@ -271,7 +271,7 @@ class Writer:
         return begin + bare.rindex("-")
 
     def _dash_area(self, node: Node) -> int:
-        # A block list begins at its first dash, which some parsers tell and some do not.
+        # A block list starts at its first dash, which only some parsers report.
         return min(node.start, max(self._line_start(node.items[0].start), 0))
 
 

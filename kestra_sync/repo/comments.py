@@ -89,7 +89,7 @@ def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
                 if event.style in ("|", ">"):
                     begin = (start.line + 1, 0)  # a comment may follow the `|`
                 found.append((begin, (end.line, end.column)))
-    except Exception:  # whatever a parser throws, it is not YAML; the checks tell why
+    except Exception:  # any exception of the parser means invalid YAML; the checks report why
         return None
     return found
 

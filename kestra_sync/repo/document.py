@@ -90,7 +90,7 @@ class ParsedDocument:
 
 
 def as_text(value: Any) -> str | None:
-    """What Jackson makes of a scalar where it wants text; ``None`` for what it refuses."""
+    """The text that Jackson reads from a scalar; ``None`` if it rejects it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):

@@ -34,7 +34,7 @@ HAVE_C_PARSER: bool = CParser is not None
 
 # What libyaml takes and SnakeYAML does not, or reads as something else: tabs between tokens,
 # directives, line breaks and marks of Unicode, some escapes, and a comment right behind `|`; and
-# an anchor after a tag, for which the parsers tell different places.
+# an anchor after a tag, for which the parsers report different positions.
 _UNLIKE = re.compile(r"\t|^%|[\x85\u2028\u2029\ufeff]|\\/|[|>][-+0-9]*#|!\S*[ ]+&", re.MULTILINE)
 
 # Gives the next event, ``None`` after the last one. Raises whatever the parser does.
@@ -44,7 +44,7 @@ EventSource = Callable[[], Any]
 def event_source(text: str, *, pure: bool = False) -> EventSource:
     """A function that gives the events of ``text`` one by one.
 
-    The C parser is asked only where it cannot differ from Kestra's, as far as the text tells.
+    The C parser is only used if it cannot differ from Kestra's, judged by the text.
 
     :param pure: the Python parser even if the C parser is there.
     """

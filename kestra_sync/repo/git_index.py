@@ -1,6 +1,6 @@
 """The contents of a working tree according to Git's index.
 
-``git ls-files`` tells it. Where Git cannot be asked (it is not installed, or refuses a directory
+``git ls-files`` lists it. Where Git cannot be asked (it is not installed, or refuses a directory
 of another user) the index file is read here, by ``Documentation/gitformat-index`` of Git.
 """
 
@@ -41,7 +41,7 @@ class Entry:
 
 
 def entries_of(top: Path) -> tuple[Entry, ...]:
-    """The index of the checkout at ``top``, as ``git`` tells it.
+    """The index of the checkout at ``top``, as listed by ``git``.
 
     :raises GitError: it does not.
     """

@@ -15,7 +15,7 @@ _AT_ONCE = 300
 
 
 def is_dirty(directory: Path, *, untracked: Sequence[Path | str] = ()) -> bool | None:
-    """Whether tracked files differ from the commit; ``None`` if that cannot be told.
+    """Whether tracked files differ from the commit; ``None`` if unknown.
 
     :param untracked: files and folders in which files that Git does not track count, too; what is
         outside of the checkout is passed over.
@@ -97,7 +97,7 @@ def _status(top: Path, files: Sequence[Path]) -> dict[Path, str]:
     tags = git(top, "--literal-pathspecs", "ls-files", "-z", "-v", "--", *paths)
     for line in filter(None, os.fsdecode(tags).split("\0")):
         file = top / line[2:]
-        # Git was told not to look at it.
+        # Hidden from Git by assume-unchanged or skip-worktree.
         if (line[0].islower() or line[0] == "S") and file not in found and _differs(top, line[2:]):
             found[file] = "has changes hidden by assume-unchanged or skip-worktree"
     return found

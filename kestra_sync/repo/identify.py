@@ -29,7 +29,7 @@ class NotAFlow:
 
 @dataclass(frozen=True)
 class Undecided:
-    """The scan cannot tell; only a full parse can."""
+    """The scan is not sufficient; a full parse is needed."""
 
     reason: str
 
@@ -92,7 +92,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | Undecided:
 
 
 def identify_source(data: bytes) -> FlowId | None:
-    """The name of a flow that a server holds; ``None`` if it cannot be told.
+    """The name of a flow on a server; ``None`` if unknown.
 
     As lenient as Kestra was when it stored the source: of two ``id`` lines the last one wins, of
     two documents the first one counts.
@@ -188,7 +188,7 @@ def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
 def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
     """Where the texts of block scalars are, in bytes, if each other line can be read by itself.
 
-    ``None`` where only a parser can tell: a quote or a bracket is open over a line break, or the
+    ``None`` if a parser is needed: a quote or a bracket is open over a line break, or the
     scan has a doubt about the top level.
     """
     if not isinstance(scan(data), FlowId):

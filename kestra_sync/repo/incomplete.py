@@ -71,7 +71,7 @@ class MissingPath:
     :param file: the absolute path.
     :param directory: everything below it is not here either.
     :param walked: a run over a whole checkout would look at it.
-    :param flows: the flows that Git's version of it holds; ``None`` if that cannot be told.
+    :param flows: the flows in Git's version of it; ``None`` if unknown.
     :param remedy: what to do about it.
     """
 

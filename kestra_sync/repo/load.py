@@ -66,7 +66,7 @@ def load(
 
 
 def _missing(path: str) -> KestraSyncError:
-    """The error for a path that is not there, which tells if Git has it."""
+    """The error for a missing path, which says so if Git has it."""
     from kestra_sync.repo.not_here import find_not_here
 
     if "\0" in path:  # which no file can have, nor Git be asked for

@@ -111,7 +111,7 @@ class _Search:
     links: list[Path] = field(default_factory=list)
 
     def begin(self, root: Path) -> None:
-        """Look at the checkout that ``root`` lies in, those around it, and those below it."""
+        """Check the checkout that contains ``root``, those around it, and those below it."""
         top = checkout_of(root)
         while top is not None:
             self.visit(top)
@@ -146,12 +146,12 @@ class _Search:
     def _entries(self, top: Path, index: Path) -> tuple[tuple[Entry, ...], bool]:
         """What the checkout should hold, and whether it never came to hold it.
 
-        :raises GitError: nothing tells.
+        :raises GitError: it cannot be determined.
         """
         if not index.exists():
             if ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None:
                 return tree_of(top, "HEAD"), True
-            git(top, "rev-parse", "--git-dir")  # no commit yet; or Git does not tell
+            git(top, "rev-parse", "--git-dir")  # no commit yet, or Git cannot be read
             return (), False
         try:
             entries = entries_of(top)
@@ -273,7 +273,7 @@ def _is_submodule(top: Path, inner: Path) -> bool:
 
 
 def _head(top: Path) -> str | None:
-    """The commit that is checked out, also where Git does not tell."""
+    """The commit that is checked out, also if Git cannot be run."""
     said = ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if said is not None:
         return said
@@ -307,7 +307,7 @@ def _contents(top: Path, oids: Iterable[str]) -> dict[str, bytes]:
 
 
 def _flows(file: Path, data: bytes) -> frozenset[FlowId] | None:
-    """The flows of a file that Git holds; ``None`` if one cannot be told."""
+    """The flows of a file in Git; ``None`` if one is unknown."""
     if _is_pointer(data):
         return None
     found = set()

@@ -84,7 +84,7 @@ def of_apply(
     verbose: bool = False,
     environment: str | None = None,
 ) -> Report:
-    """What ``apply`` did, and what the smoke tests said of it."""
+    """The result of ``apply``, with that of its smoke tests."""
 
     def body() -> Mapping[str, Any]:
         from kestra_sync.report.smoke_json import smoke_json
@@ -161,7 +161,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
 
 
 def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
-    """What the smoke tests said."""
+    """The result of the smoke tests."""
 
     def body() -> Mapping[str, Any]:
         from kestra_sync.report.smoke_json import smoke_json

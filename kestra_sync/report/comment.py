@@ -46,7 +46,7 @@ def comment(report: Report, limit: int = COMMENT_LIMIT) -> str:
 
 
 def marker(environment: str | None) -> str:
-    """The hidden line that tells the comment of one environment from all others."""
+    """The hidden line that identifies the comment of an environment."""
     name = re.sub(r"[^A-Za-z0-9._-]", "", environment or "")
     return f"<!-- kestra-sync:{name or 'default'} -->"
 

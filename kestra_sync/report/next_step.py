@@ -12,7 +12,7 @@ from kestra_sync.report.report import Report
 
 @dataclass(frozen=True)
 class NextStep:
-    """A sentence, and the command it speaks of; ``""`` if there is none."""
+    """A sentence, and the command it refers to; ``""`` if there is none."""
 
     words: str
     command: str = ""

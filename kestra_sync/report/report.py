@@ -51,7 +51,7 @@ class Report:
     :param prefix: the directory of the run below the root of the checkout, for the formats that
         name files from there; with ``/``, ``""`` for the root itself.
     :param context: unchanged lines around each change in a diff.
-    :param options: tells, for the name of a command, the options with which it would look at the
+    :param options: returns, for the name of a command, the options with which it would check the
         same things as this run.
     """
 

@@ -17,7 +17,7 @@ _SIGNS = {
 
 
 def sign(change: Change) -> str:
-    """One character that tells the kind of change at a glance."""
+    """One character for the kind of change."""
     if change.invalid:
         return "x"
     return "!" if is_alert(change) else _SIGNS[change.action]

@@ -53,7 +53,7 @@ def repository_root(directory: AnyPath = ".") -> Path | None:
     """The real path of the checkout that ``directory`` is in.
 
     That is the nearest directory above with a ``.git``; without Git the one that CI names, else
-    the working directory. ``None`` if ``directory`` lies in none of them.
+    the working directory. ``None`` if ``directory`` is in none of them.
     """
     real = Path(os.path.realpath(directory))
     for each in (real, *real.parents):
@@ -69,7 +69,7 @@ def repository_root(directory: AnyPath = ".") -> Path | None:
 
 
 def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
-    """Whether ``path``, links resolved, is one of ``roots`` or lies below one."""
+    """Whether ``path``, links resolved, is one of ``roots`` or below one."""
     try:
         real = Path(os.path.realpath(path))
         places = [Path(os.path.realpath(root)) for root in roots if root is not None]
@@ -171,7 +171,7 @@ def check_readable(path: AnyPath, *, hidden: bool = False) -> None:
 
 
 def check_writable(path: AnyPath, *, parents: bool = False) -> None:
-    """Refuse a path that cannot be written, as far as that can be told before writing it.
+    """Refuse a path that cannot be written, as far as this is known before writing it.
 
     :param parents: make the directories above it.
     :raises OSError: it cannot or must not be written.

@@ -33,7 +33,7 @@ _SHOWN = 60
 class PatternError(ValueError):
     """It is not a regular expression.
 
-    :param position: the character at which it is wrong, from 0, if that can be told.
+    :param position: the position of the error, from 0, if known.
     """
 
     def __init__(self, message: str, position: int | None = None) -> None:

@@ -17,7 +17,7 @@ Unknown = Callable[[SchemaError, Path, str], Finding]
 def findings(
     schema: str, value: Any, rules: str, whole: str, unknown: Unknown | None = None
 ) -> list[Finding]:
-    """Everything about ``value`` that the schema does not allow, each said once.
+    """All schema errors of ``value``, without duplicates.
 
     :param rules: what the names of the rules begin with.
     :param whole: the name of the value itself, as in "the file must be a mapping".

@@ -65,7 +65,7 @@ class InputFiles:
 
 
 def _down(base: Path, folder: Path) -> Iterator[Path]:
-    """``base``, and the directories on the way to ``folder``; nothing if it lies elsewhere."""
+    """``base``, and the directories on the way to ``folder``; nothing if it is elsewhere."""
     way: Sequence[Path] = (folder, *folder.parents)
     if base in way:
         yield from reversed(way[: way.index(base) + 1])

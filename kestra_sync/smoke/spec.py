@@ -52,7 +52,7 @@ class Expectation:
 class SmokeSpec:
     """One smoke test: a flow, what to give it, what must come out.
 
-    :param name: tells several tests of one flow apart.
+    :param name: distinguishes several tests of one flow.
     :param inputs: a ``Path`` is sent as a file.
     :param labels: beside those of kestra-sync itself.
     :param timeout: seconds after which the execution is killed and the test has failed.

@@ -179,7 +179,7 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 def _renamed(old: Mapping[str, Trigger], new: Mapping[str, Trigger]) -> dict[str, str]:
     """New ids, each with the old one of the trigger that is the same but for its id.
 
-    Only unique pairs: of two equal triggers it cannot be told which is which.
+    Only unique pairs: two equal triggers cannot be distinguished.
     """
     added = [each for id_, each in new.items() if id_ not in old]
     gone = [each for id_, each in old.items() if id_ not in new]

@@ -19,7 +19,7 @@ class Checked:
 
     :param desired: the flows that were checked.
     :param fine: those without an error of ours.
-    :param said: by our own rules. Where the server has accepted a flow, these are warnings.
+    :param said: findings of the offline checks; warnings if the server accepted the flow.
     :param asked: what the server says; duplicates are reported once.
     """
 

@@ -54,7 +54,7 @@ class KvKind:
     """Key-value pairs, of the files in the configuration.
 
     :param patterns: the files, as the user would write them in the working directory.
-    :param salt: tells the tenant from others, for the hashes of secrets.
+    :param salt: distinguishes the tenant from others, for the hashes of secrets.
     """
 
     patterns: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class KvKind:
         desired: Mapping[ResourceId, Desired],
         bases: Mapping[ResourceId, Base],
     ) -> Reading:
-        """The keys that Git or the record knows; one list tells which need not be read."""
+        """The keys in Git or the record; a list of keys shows which need not be read."""
         live: dict[ResourceId, Live] = {}
         known = dict(bases)
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):

@@ -197,7 +197,7 @@ def source_of(value: KvValue, salt: str = "") -> bytes:
 
     Of a masked value they contain a hash that is slow to compute and differs from key to key.
 
-    :param salt: tells one key of one tenant from all others.
+    :param salt: distinguishes a key of a tenant from all others.
     """
     members: dict[str, Any] = {"type": value.type}
     if value.masked:
