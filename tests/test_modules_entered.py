@@ -1,4 +1,4 @@
-"""How many files somebody has to read who follows one change through the code."""
+"""How many files a reader has to open to follow a change through the code."""
 
 from __future__ import annotations
 
