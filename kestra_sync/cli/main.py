@@ -24,7 +24,7 @@ _COMMANDS = {
     "inventory": "Show or change the inventory of deployed flows.",
     "unlock": "Release the lock of a crashed apply.",
     "doctor": "Check files, server, credentials, inventory and lock.",
-    "init": "Create a configuration file.",
+    "init": "Create a configuration and a CI pipeline.",
 }
 
 
