@@ -234,7 +234,7 @@ def test_failures_have_reasons(act: Act, namespace: str, http: Http) -> None:
 
 
 def test_smoke_tests_and_rollback(act: Act, namespace: str, http: Http) -> None:
-    """A flow that does not run is taken back."""
+    """A flow that does not run is rolled back."""
     smoke = f"flow: {namespace}/broken\ntimeout: 30s\n"
     act.commit(
         {
@@ -246,7 +246,7 @@ def test_smoke_tests_and_rollback(act: Act, namespace: str, http: Http) -> None:
     run = act.run(workflow(apply={"command": "apply", "smoke": "true", "rollback": "true"}))
     outputs = run.outputs("apply")
     assert (outputs["exit-code"], outputs["failure-reason"]) == ("7", "smoke-failed"), run.log
-    assert "1 smoke test red" in outputs["summary"]
+    assert "1 smoke test failed" in outputs["summary"]
     assert names(http, namespace) == []
     assert "Smoke tests" in run.summary
 

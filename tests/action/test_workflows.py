@@ -86,7 +86,7 @@ def test_a_pull_request_from_a_fork_is_only_validated(
 
 
 def test_drift_has_an_issue(basic: Act, namespace: str, http: Http, github: Github) -> None:
-    """Opened by an edit, closed when it is taken back."""
+    """Opened by an edit, closed when it is reverted."""
     basic.commit({"kestra-sync.yaml": config(namespace), "flows/a.yaml": flow(namespace, "a")})
     assert done(basic.run(text("main.yml"))) == {"apply": "success"}
     assert names(http, namespace) == ["a"]

@@ -52,7 +52,7 @@ class RunResult:
         return {each["flow"]["id"]: each["status"] for each in self.json["outcomes"]}
 
     def restored(self) -> dict[str, str]:
-        """For each write that was to be taken back, how that ended."""
+        """The result of rolling back each write."""
         return {each["flow"]["id"]: each["result"] for each in self.json["restored"]}
 
 
