@@ -103,7 +103,7 @@ _WARNINGS = _rules(
     flow_unknown_value="A type or value that is not known to exist in Kestra",
     deprecated="A deprecated property or type",
     server_property="A property that is set by the server",
-    reference_cycle="Flows call each other recursively",
+    reference_cycle="Flows call each other, or themselves, recursively",
     unused_ignore="A comment `# kestra-sync: ignore[…]` that has no effect",
 )
 

@@ -289,7 +289,6 @@ def test_breakpoints(client: KestraClient, flow: FlowId) -> None:
             break
     else:
         pytest.fail("it did not stop at the breakpoint")
-    client.executions.kill(started.id)
 
 
 def test_kill(client: KestraClient, namespace: str) -> None:

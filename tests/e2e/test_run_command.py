@@ -105,7 +105,6 @@ def test_a_breakpoint_halts(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     assert ran.code == 1
     assert "BREAKPOINT" in ran.out
     assert "it is suspended at a breakpoint; it keeps running" in ran.out
-    repo.client.executions.kill(ran.err.split()[1])
 
 
 def test_started_now_or_later_without_waiting(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
