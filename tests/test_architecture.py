@@ -185,6 +185,20 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
         yield from _run(child)
 
 
+def test_imports_name_modules_that_exist() -> None:
+    """An import on first use fails late."""
+    known = {each.name for each in _modules()}
+    wrong = [
+        f"{module}:{line}: {name}"
+        for module in _modules()
+        for line, name in module.imports()
+        if name.startswith("kestra_sync.")
+        and name not in known
+        and name.rpartition(".")[0] not in known | {"kestra_sync"}
+    ]
+    assert wrong == []
+
+
 def test_no_modules_import_each_other() -> None:
     """Not by way of a third one either; an import on first use is an import."""
     graph = {module.name: _modules_imported(module) for module in _modules()}
