@@ -92,6 +92,7 @@ def command(
     rollback: bool,
     refresh_only: bool,
     journal: str | None,
+    detail: str,
     context: int,
     output_format: str,
     color: str,
@@ -107,6 +108,7 @@ def command(
         return _dry_run(ctx)
     from kestra_sync.commands.apply import apply
     from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
+    from kestra_sync.report.diff_text import DIFF_LINES
     from kestra_sync.settings import ApplyOptions
 
     output = Output.of(
@@ -122,10 +124,14 @@ def command(
 
     def confirm(planned: PlanResult) -> bool:
         observer.end()
-        output.show(plan_sections(planned, context=context, verbose=verbose))
-        if planned.exit_code(detailed=True) is not ExitCode.CHANGES or not _asks(planned):
-            return True
-        return yes or refresh_only or saved_plan is not None or _ask(planned)
+        changes = planned.exit_code(detailed=True) is ExitCode.CHANGES and _asks(planned)
+        agreed = yes or refresh_only or saved_plan is not None or not changes
+        # Before a question nothing is cut.
+        cut = DIFF_LINES if agreed else None
+        output.show(
+            plan_sections(planned, context=context, verbose=verbose, detail=detail, limit=cut)
+        )
+        return agreed or _ask(planned)
 
     try:
         result = apply(

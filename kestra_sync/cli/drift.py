@@ -9,7 +9,7 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
-    diff_options,
+    context_option,
     report_options,
     selection_options,
     settings_from,
@@ -23,7 +23,7 @@ from kestra_sync.errors import ExitCode
 @source_options
 @config_options
 @selection_options
-@diff_options
+@context_option
 @connection_options
 @report_options
 def command(

@@ -14,6 +14,7 @@ _OF_ONE_RUN = frozenset(
     {
         "color",
         "context",
+        "detail",
         "detailed_exitcode",
         "expect_digest",
         "out",

@@ -240,6 +240,22 @@ def file_options(function: F) -> F:
 
 def diff_options(function: F) -> F:
     """How to show changes."""
+    return _stack(
+        option(
+            "--diff",
+            "detail",
+            type=click.Choice(["full", "short", "stat", "none"]),
+            default="short",
+            show_default=True,
+            help="Diffs to show: all lines, also of flows that are created or deleted (full); long"
+            " ones cut and equal ones once (short); numbers (stat); none.",
+        ),
+        context_option,
+    )(function)
+
+
+def context_option(function: F) -> F:
+    """How much to show around a change."""
     return option(
         "--context",
         type=click.IntRange(min=0),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,9 +102,24 @@ class Output:
         """Sections of a result, each on its stream; nothing if another format was asked for."""
         for each in sections if self.readable else ():
             if each.stream is Stream.RESULT:
-                self.text(each.lines)
+                self.paged(each.lines)
             else:
                 self.message(each.lines)
+
+    def paged(self, lines: Iterable[Line]) -> None:
+        """As :meth:`text`; on a terminal that is too small for it, through a pager."""
+        from kestra_sync.cli import pager
+
+        lines = list(lines)
+        width = max(shutil.get_terminal_size().columns, 1)
+        command = pager.pager(sum(len(each.text) // width + 1 for each in lines))
+        if command is not None and self.readable:
+            text = io.StringIO()
+            write(lines, text, colour=self.coloured(sys.stdout))
+            sys.stdout.flush()
+            if pager.show(command, text.getvalue()):
+                return
+        self.text(lines)
 
     def message(self, lines: Iterable[Line]) -> None:
         """Messages that are not results, on stderr."""

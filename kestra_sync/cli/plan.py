@@ -40,6 +40,7 @@ def command(
     *,
     out: str | None,
     detailed_exitcode: bool,
+    detail: str,
     context: int,
     output_format: str,
     color: str,
@@ -53,7 +54,8 @@ def command(
     """
     from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import plan, save_plan
-    from kestra_sync.report.collect import of_plan
+    from kestra_sync.report.collect import of_plan, plan_sections
+    from kestra_sync.report.diff_text import DIFF_LINES
 
     output = Output.of(
         "plan", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -66,7 +68,9 @@ def command(
         observer.end()
     code = result.exit_code(detailed=detailed_exitcode)
     report = of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)
-    output.show(report.sections())
+    output.show(
+        plan_sections(result, context=context, verbose=verbose, detail=detail, limit=DIFF_LINES)
+    )
     if out is not None:
         output.message(map(line, save_plan(result, out, to_save())))
     return output.report(report)

@@ -220,14 +220,40 @@ def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:
     }
 
 
-def plan_sections(result: PlanResult, *, context: int = 2, verbose: bool = False) -> Sections:
-    """The plan between what was skipped and what is wrong, where a person finds it."""
+def plan_sections(
+    result: PlanResult,
+    *,
+    context: int = 2,
+    verbose: bool = False,
+    detail: str = "short",
+    limit: int | None = None,
+) -> Sections:
+    """The plan between what was skipped and what is wrong, where a person finds it.
+
+    :param detail: how much of the diffs to show: full, short, stat or none.
+    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    """
+    from kestra_sync.plan.diff import unified
+    from kestra_sync.report.diff_text import DiffDetail
     from kestra_sync.report.plan_text import plan_lines, refusal_lines
 
     found = [message(skipped_lines(result.repository))]
     if result.plan is not None:
         diffs = {each.flow_id: diff_of(each, context=context) for each in result.plan.changes}
-        lines = plan_lines(result.plan, diffs, verbose=verbose, triggers=result.triggers)
+        shown = DiffDetail(detail)
+        if shown is DiffDetail.FULL:
+            # Of flows that are created or deleted, the whole source.
+            for each in result.plan.changes:
+                if each.writes and not diffs[each.flow_id]:
+                    diffs[each.flow_id] = unified(each.before or b"", each.after or b"")
+        lines = plan_lines(
+            result.plan,
+            diffs,
+            verbose=verbose,
+            triggers=result.triggers,
+            detail=shown,
+            limit=limit,
+        )
         found.append(section(lines))
     found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:

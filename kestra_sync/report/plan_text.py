@@ -6,10 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Action, Change, FlowId, Plan
-from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.plan.diff import Hunk
 from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.columns import padded, width_of
+from kestra_sync.report.diff_text import (
+    DIFF_LINES,
+    DiffDetail,
+    alike,
+    by_namespace,
+    diff_lines,
+    stat,
+)
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.trigger_text import trigger_lines
 from kestra_sync.report.wording import folders, is_alert, is_conflict, note, plural, sign, summary
@@ -22,17 +30,9 @@ _STYLES = {
     Action.DELETE: Style.DELETE,
     Action.NONE: Style.DIM,
 }
-_MARKS = {
-    Mark.SAME: Style.DIM,
-    Mark.ADDED: Style.CREATE,
-    Mark.REMOVED: Style.DELETE,
-    Mark.NOTE: Style.DIM,
-}
 
 #: Flows that are listed by name among those left alone; more are counted.
 _LISTED = 10
-#: Lines of one flow's diff that are shown; the JSON has all of it.
-_DIFF_LINES = 200
 
 
 def header(plan: Plan, command: str = "plan") -> Line:
@@ -52,12 +52,16 @@ def plan_lines(
     *,
     verbose: bool = False,
     triggers: Mapping[FlowId, Sequence[TriggerChange]] | None = None,
+    detail: DiffDetail = DiffDetail.SHORT,
+    limit: int | None = DIFF_LINES,
 ) -> Iterator[Line]:
     """The whole plan: header, a line for each change with its diff, what is left alone, summary.
 
     :param diffs: the hunks of each change that has any.
     :param verbose: list every flow that is left alone, not only the first few.
     :param triggers: what the changes do to triggers, by flow.
+    :param detail: how much of the diffs to show; ``full`` keeps flows with the same change apart.
+    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
     """
     yield header(plan)
     shown = [change for change in plan.changes if change.writes or is_alert(change)]
@@ -66,11 +70,31 @@ def plan_lines(
         names = width_of(str(change.flow_id) for change in shown)
         revisions = width_of(_revision(change) for change in shown)
         paths = width_of(change.path or "" for change in shown if _shows_path(change))
+        stats = {change.flow_id: stat(diffs.get(change.flow_id, ())) for change in shown}
+        counted = width_of(stats.values()) if detail is DiffDetail.STAT else 0
+        groups = alike(shown, diffs) if detail is DiffDetail.SHORT else {}
+        grouped = {each.flow_id for others in groups.values() for each in others}
+        cut = None if detail is DiffDetail.FULL else limit
+
+        def headline(change: Change) -> Line:
+            numbers = padded(stats[change.flow_id], counted) if counted else ""
+            return _change_line(change, names, revisions, paths, numbers)
+
         for change in shown:
-            yield _change_line(change, names, revisions, paths)
-            yield from diff_lines(diffs.get(change.flow_id, ()), indent=6)
-            yield from _edited_on_the_server(change)
+            if change.flow_id in grouped:
+                continue
+            yield headline(change)
+            if detail.shows_lines:
+                yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
+                yield from _edited_on_the_server(change, cut)
             yield from trigger_lines((triggers or {}).get(change.flow_id, ()), plan, indent=6)
+            others = groups.get(change.flow_id, ())
+            if others:
+                more = plural(len(others), "more flow")
+                yield line(" " * 6, Span(f"the same change in {more}:", Style.DIM))
+                for each in others:
+                    yield line(" " * 4, *headline(each).spans)
+        yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
     if plan.partial:
@@ -83,13 +107,15 @@ def plan_lines(
     yield line(Span(summary(plan), Style.HEADING))
 
 
-def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line:
+def _change_line(change: Change, names: int, revisions: int, paths: int, numbers: str = "") -> Line:
     style = Style.ALERT if is_alert(change) else _STYLES[change.action]
     if change.invalid:
         style = Style.ERROR
     columns = [padded(str(change.flow_id), names)]
     if revisions:
         columns.append(padded(_revision(change), revisions))
+    if numbers:
+        columns.append(numbers)
     why = note(change)
     if _shows_path(change):
         columns.append(padded(change.path or "", paths if why else 0))
@@ -98,12 +124,12 @@ def _change_line(change: Change, names: int, revisions: int, paths: int) -> Line
     return line("  ", Span(sign(change), style), " ", Span("   ".join(columns), Style.PLAIN))
 
 
-def _edited_on_the_server(change: Change) -> Iterator[Line]:
+def _edited_on_the_server(change: Change, limit: int | None) -> Iterator[Line]:
     """The other side of a conflict: the edit that would be lost."""
     if is_conflict(change) and change.base is not None and change.before is not None:
         pad = " " * 6
         yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))
-        yield from diff_lines(diff_sources(change.base, change.before), indent=6)
+        yield from diff_lines(diff_sources(change.base, change.before), indent=6, limit=limit)
 
 
 def _shows_path(change: Change) -> bool:
@@ -117,23 +143,6 @@ def _revision(change: Change) -> str:
     if change.action in (Action.UPDATE, Action.MOVE):
         return f"rev {change.revision} → {change.revision + 1}"
     return f"rev {change.revision}"
-
-
-def diff_lines(hunks: Sequence[Hunk], *, indent: int) -> Iterator[Line]:
-    """The hunks of one flow, cut where they get too long to be read, and saying so."""
-    pad = " " * indent
-    room = _DIFF_LINES
-    hidden = 0
-    for hunk in hunks:
-        if room:
-            yield line(pad, Span(f"@@ {hunk.heading} @@", Style.DIM))
-        for mark, text in hunk.lines[:room]:
-            yield line(pad, Span(f"{mark.value} {text}", _MARKS[mark]))
-        hidden += max(len(hunk.lines) - room, 0)
-        room = max(room - len(hunk.lines), 0)
-    if hidden:
-        more = plural(hidden, "more line")
-        yield line(pad, Span(f"… {more} of this diff: see --format json", Style.DIM))
 
 
 def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
