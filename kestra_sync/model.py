@@ -164,12 +164,14 @@ class Desired:
 
     :param name: the flow's name on the server, where it is not the one in the file.
     :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
+    :param unstamped: ``sent`` without the labels that are no change by themselves.
     """
 
     flow: Flow
     sent: bytes
     name: FlowId | None = None
     steps: tuple[Edits, ...] = ()
+    unstamped: bytes | None = None
 
     @property
     def flow_id(self) -> FlowId:
@@ -187,6 +189,11 @@ class Desired:
         if self.sent is self.flow.document.data:
             return self.flow.document.sha256
         return sha256(self.sent)
+
+    @cached_property
+    def git_sha256(self) -> str:
+        """The hash of what Git asks for: the file as the environment changes it, unstamped."""
+        return self.sent_sha256 if self.unstamped is None else sha256(self.unstamped)
 
     def file_position(self, position: Position) -> Position:
         """The place in the file that ``position`` (in the sent bytes, from 1) came from."""
@@ -259,7 +266,7 @@ class Base:
     """What we applied last, as the inventory remembers it.
 
     :param path: the file the flow came from.
-    :param file_sha256: the hash of its bytes in Git.
+    :param file_sha256: the hash of what Git asked for: :attr:`Desired.git_sha256`.
     :param live_hashes: the hashes under which a live source counts as ours: the one recorded,
         and, after a run that was killed, the one it was about to write.
     :param revision: the server's revision of that source, where it is known.

@@ -78,6 +78,9 @@ class Connection:
     Secrets are not in here: the client takes them from the environment or a file by itself.
 
     :param timeout: seconds to wait for an answer.
+    :param environment: whose credentials are wanted: ``KESTRA_TOKEN_PROD`` for ``prod``.
+    :param token_env: the variable that holds the token, where the configuration names one.
+    :param configured: ``url`` is the configuration's.
     """
 
     url: str | None = None
@@ -85,6 +88,9 @@ class Connection:
     username: str | None = None
     env_file: str | None = ".env"
     timeout: float = 60.0
+    environment: str | None = None
+    token_env: str | None = None
+    configured: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,10 @@ class Section:
     positions: Mapping[tuple[str | int, ...], Position]
 
 
+#: Labels and their values.
+Stamp = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class Patch:
     """What an environment sets and removes in the flows that it selects.
@@ -156,7 +166,7 @@ class Rendering:
 
     namespaces: tuple[tuple[str, str], ...] = ()
     patches: tuple[Patch, ...] = ()
-    stamp: tuple[tuple[str, str], ...] = ()
+    stamp: Stamp = ()
     path: str = ""
 
 
@@ -175,6 +185,7 @@ class Settings:
     :param inventory_namespace: whose KV store holds the inventory; by default the first
         namespace of the scope.
     :param scope: ``None`` takes exactly the namespaces that the files name.
+    :param files_scope: the same as the files name it, where the environment maps namespaces.
     :param partial: ``paths`` are only part of the source that the configuration names.
     :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
     :param exclude: patterns of flows not to look at.
@@ -199,6 +210,7 @@ class Settings:
     environment: str | None = None
     inventory_namespace: str | None = None
     scope: Scope | None = None
+    files_scope: Scope | None = None
     partial: bool = False
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

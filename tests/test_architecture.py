@@ -28,7 +28,7 @@ _ALLOWED: dict[str, set[str]] = {
     "client": set(),
     "repo": set(),
     "render": {"repo", "plan"},  # the patterns that select flows
-    "config": {"repo", "checks", "plan"}, # the choices and rules that it names
+    "config": {"repo", "render", "checks", "plan"}, # the choices and rules that it names
     "inventory": {"client"},
     "live": {"client", "repo"},
     "checks": {"repo", "plan"},  # the order that calls give

@@ -284,7 +284,7 @@ def resource_of(change: Change, revision: int | None) -> Resource | None:
     return Resource(
         flow_id=change.flow_id,
         path=change.desired.path,
-        file_sha256=change.desired.flow.document.sha256,
+        file_sha256=change.desired.git_sha256,
         sent_sha256=sha256(change.after),
         revision=revision,
         kept_off=change.reason is Reason.KEPT_OFF,

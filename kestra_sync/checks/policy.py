@@ -138,7 +138,9 @@ def check_policy(
             continue
         if not isinstance(parsed.value, dict):
             continue
-        given = RuleContext(each.flow_id, parsed.value, below(each.path, source), policy, scope)
+        given = RuleContext(
+            each.flow.flow_id, parsed.value, below(each.path, source), policy, scope
+        )
         for rule in sorted(rules):
             weight = policy.severity.get(rule)
             found.extend(in_flow(each, one, parsed, weight) for one in CHECKS[rule][0](given))

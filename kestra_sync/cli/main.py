@@ -13,6 +13,8 @@ _COMMANDS = {
     "validate": "Check flows, offline and against the server.",
     "plan": "Show what apply would do.",
     "apply": "Apply the flows in Git to the server.",
+    "status": "Show all environments in one table.",
+    "render": "Show flows as they would be sent.",
     "smoke": "Run the smoke tests.",
     "run": "Run a flow and wait for it to finish.",
     "executions": "Manage executions.",

@@ -280,11 +280,13 @@ def settings_from(
     :raises UsageError: the configuration cannot be used, or does not fit the options.
     """
     from kestra_sync.client.credentials import check_one_server, from_environment
+    from kestra_sync.client.scoped import LoginScope
     from kestra_sync.config.config import load_config
     from kestra_sync.config.merge import settings_from_config
 
     config = load_config(config_path, environment)
-    variables = from_environment(env_file)
+    token_env = None if config is None else config.token_env
+    variables = from_environment(env_file, LoginScope(environment, token_env))
     if config is not None and not offline:
         check_one_server(
             variables,

@@ -12,6 +12,7 @@ from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.credentials import resolve
 from kestra_sync.client.flows import Flows
 from kestra_sync.client.kv import Kv
+from kestra_sync.client.scoped import GENERAL, LoginScope
 from kestra_sync.client.server import ServerInfo, read_server_info
 from kestra_sync.client.transport import Timeouts, Transport
 from kestra_sync.version import __version__
@@ -39,6 +40,7 @@ class KestraClient:
     :param retries: how often a failed read is repeated.
     :param verify: check certificates; or the path of the authorities to trust.
     :param parallelism: maximum number of concurrent requests, event streams not counted.
+    :param login: whose credentials of the environment are used: those of one environment.
     :param user_agent_suffix: added to ``User-Agent``, for the server's log.
     :raises UsageError: no URL, or settings that make no sense. Nothing is sent yet.
     """
@@ -61,8 +63,10 @@ class KestraClient:
         user_agent_suffix: str | None = None,
         backoff: Backoff | None = None,
         parallelism: int | None = None,
+        login: LoginScope = GENERAL,
     ) -> None:
         credentials = resolve(
+            scope=login,
             url=url,
             tenant=tenant,
             token=token,

@@ -19,16 +19,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kestra_sync.client.address import parse_address
+from kestra_sync.client.scoped import (
+    GENERAL,
+    HEADERS,
+    LOGIN,
+    PASSWORD,
+    PASSWORD_FILE,
+    TOKEN,
+    TOKEN_FILE,
+    USERNAME,
+    LoginScope,
+    not_for_it,
+)
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text
 from kestra_sync.safe.secrets import secrets_of_headers, secrets_of_url
 
 DEFAULT_TENANT = "main"
 URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
-TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
-USERNAME = "KESTRA_USERNAME"
-PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
-HEADERS = "KESTRA_HEADERS"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Those that say what a request or answer is.
 _OWN_HEADERS = frozenset(
@@ -37,7 +45,7 @@ _OWN_HEADERS = frozenset(
         *("content-type", "expect", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-_LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE, HEADERS)
+_LOGIN = LOGIN
 #: Bytes; no secret and no list of variables is longer.
 _LIMIT = 64 * 1024
 
@@ -71,15 +79,21 @@ def resolve(
     password: str | None = None,
     env_file: str | os.PathLike[str] | None = ".env",
     environ: Mapping[str, str] | None = None,
+    scope: LoginScope = GENERAL,
 ) -> Credentials:
     """Put the three places together.
 
+    :param scope: whose credentials are wanted.
     :raises UsageError: no URL or a bad one, a user name without a password, an unreadable file; a
         ``.env`` file that would be mixed with what comes from elsewhere.
     """
     arguments = {URL: url, TENANT: tenant, TOKEN: token, USERNAME: username, PASSWORD: password}
-    layers = [_layer(arguments), _layer(os.environ if environ is None else environ)]
-    layers.append(_of_file(env_file, _merged(layers)))
+    variables = os.environ if environ is None else environ
+    layers = [_layer(arguments), _layer(scope.over(variables))]
+    if scope.configured:
+        layers.append(_of_checkout(env_file, url or "", variables, scope))
+    else:
+        layers.append(_of_file(env_file, _merged(layers), scope))
     everything = _merged(layers)
     if URL not in everything:
         raise UsageError(
@@ -97,13 +111,44 @@ def resolve(
     )
 
 
-def _of_file(path: str | os.PathLike[str] | None, outside: Mapping[str, str]) -> dict[str, str]:
+def _of_checkout(
+    path: str | os.PathLike[str] | None,
+    url: str,
+    variables: Mapping[str, str | None],
+    scope: LoginScope,
+) -> dict[str, str]:
+    """The layer of a ``.env`` file for a server that the configuration names.
+
+    :raises UsageError: there are credentials, and none of them are for that server.
+    """
+    if scope.of(variables):
+        return {}
+    values = _env_file(path)
+    own = scope.of(values)
+    if own:
+        return _layer(own, below=Path(path or ".").absolute().parent)
+    given = [name for name in _LOGIN if (variables.get(name) or "").strip()]
+    given = given or [name for name in _LOGIN if (values.get(name) or "").strip()]
+    if scope.token_env is not None:
+        raise UsageError(
+            f"{scope.token_env} is not set, which `token_env` names",
+            remedy="set it to the token for this environment",
+        )
+    if given:
+        raise not_for_it(parse_address(url).url, scope, given)
+    return {}
+
+
+def _of_file(
+    path: str | os.PathLike[str] | None, outside: Mapping[str, str], scope: LoginScope
+) -> dict[str, str]:
     """The layer of a ``.env`` file: all of it, or nothing.
 
     :param outside: what is given elsewhere.
     :raises UsageError: only together would they be complete.
     """
-    values = {name: value for name, value in _env_file(path).items() if (value or "").strip()}
+    held = scope.over(_env_file(path))
+    values = {name: value for name, value in held.items() if (value or "").strip()}
     assert path is not None or not values
     login = [name for name in _LOGIN if name in values]
     if not (login or URL in values or TENANT in values):
@@ -263,7 +308,9 @@ def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
     return dotenv_values(stream=StringIO(text), interpolate=False)
 
 
-def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[str, str]:
+def from_environment(
+    env_file: str | os.PathLike[str] | None = ".env", scope: LoginScope = GENERAL
+) -> dict[str, str]:
     """The URL and the tenant that the environment or the ``.env`` file names, by variable.
 
     The file counts only where it would be used: if the environment has neither URL nor login.
@@ -271,7 +318,8 @@ def from_environment(env_file: str | os.PathLike[str] | None = ".env") -> dict[s
     :raises UsageError: an unreadable ``env_file``.
     """
     found = {name: value for name in (URL, TENANT) if (value := os.environ.get(name, "").strip())}
-    if found.get(URL) or any(os.environ.get(name, "").strip() for name in _LOGIN):
+    logged_in = any(os.environ.get(name, "").strip() for name in _LOGIN)
+    if found.get(URL) or logged_in or scope.of(os.environ):
         return found
     values = _env_file(env_file)
     return {
@@ -328,11 +376,17 @@ def known_secrets(
     with suppress(Exception):
         layers.append((_env_file(env_file), Path(env_file or ".").absolute().parent))
     for layer, below in layers:
-        user, token, password = (layer.get(name) or "" for name in (USERNAME, TOKEN, PASSWORD))
-        secrets = [token, password, *secrets_of_url(layer.get(URL) or "")]
-        for name in (TOKEN_FILE, PASSWORD_FILE):
-            with suppress(Exception):
-                secrets.append(_secret_file(layer.get(name) or "", name, below))
-        found += [*secrets, *(f"{user}:{secret}" for secret in secrets if user and secret)]
-        found += secrets_of_headers(layer.get(HEADERS) or "")
+        # Those of every environment, whichever is used: KESTRA_TOKEN_PROD, KESTRA_USERNAME_DEV.
+        users = [value or "" for name, value in layer.items() if name.startswith(USERNAME)]
+        secrets = [*secrets_of_url(layer.get(URL) or "")]
+        for name, value in layer.items():
+            if name.startswith((TOKEN_FILE, PASSWORD_FILE)):
+                with suppress(Exception):
+                    secrets.append(_secret_file(value or "", name, below))
+            elif name.startswith((TOKEN, PASSWORD)):
+                secrets.append(value or "")
+            elif name.startswith(HEADERS):
+                found += secrets_of_headers(value or "")
+        pairs = (f"{user}:{secret}" for secret in secrets for user in users if user and secret)
+        found += [*secrets, *pairs]
     return tuple(dict.fromkeys(each for each in found if each))

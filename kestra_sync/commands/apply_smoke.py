@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors
 from kestra_sync.executions.subject import declared_inputs
-from kestra_sync.model import Action, Desired, Diagnostic, FlowId
+from kestra_sync.model import Action, Desired, Diagnostic, Flow, FlowId
 from kestra_sync.observer import Observer
-from kestra_sync.plan.selection import selected
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.result import SmokeResult
 from kestra_sync.smoke.runner import run_smoke
@@ -58,15 +58,11 @@ class SmokeAfter:
 
         def run(outcomes: Sequence[Outcome], stop: threading.Event) -> bool:
             """Whether they are red."""
-            specs = [
-                spec
-                for spec in self._loaded.specs
-                if selected(spec.flow, self._settings.only, self._settings.exclude)
-            ]
+            specs = [spec for spec in self._loaded.specs if is_selected(spec.flow, self._settings)]
             if not specs:
                 self._observer.note("no smoke tests found; see docs/smoke.md")
                 return False
-            flows = {flow_id: each.flow for flow_id, each in desired.items()}
+            flows = {flow_id: _as_sent(each) for flow_id, each in desired.items()}
             self.result = run_smoke(
                 self._client,
                 specs,
@@ -79,6 +75,14 @@ class SmokeAfter:
             return self.result.red
 
         return run
+
+
+def _as_sent(desired: Desired) -> Flow:
+    """The flow with the bytes that are sent: it calls flows by their names on the server."""
+    flow = desired.flow
+    if not desired.steps:
+        return flow
+    return replace(flow, document=replace(flow.document, data=desired.sent))
 
 
 def _written(outcomes: Sequence[Outcome]) -> dict[FlowId, int | None]:

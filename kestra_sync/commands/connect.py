@@ -19,6 +19,7 @@ def connect(connection: Connection, parallelism: int | None = None) -> KestraCli
     :raises UsageError: without a URL, or with credentials that make no sense.
     """
     from kestra_sync.client.client import KestraClient
+    from kestra_sync.client.scoped import LoginScope
 
     return KestraClient(
         connection.url,
@@ -27,6 +28,7 @@ def connect(connection: Connection, parallelism: int | None = None) -> KestraCli
         env_file=connection.env_file,
         timeout=connection.timeout,
         parallelism=parallelism,
+        login=LoginScope(connection.environment, connection.token_env, connection.configured),
     )
 
 

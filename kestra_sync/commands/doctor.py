@@ -9,14 +9,13 @@ from kestra_sync.apply.lock import read_holder, try_to_write
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, Unauthorized
 from kestra_sync.commands.connect import connect, target_of
-from kestra_sync.commands.files import check_found, load_files, scope_of
+from kestra_sync.commands.files import check_found, load_files, render_files, scope_of
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.ownership import place_of
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.model import Repository, Severity, StrEnum
-from kestra_sync.render import render
 from kestra_sync.settings import Settings
 
 
@@ -98,7 +97,7 @@ def _ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
 
 def _files(settings: Settings) -> Checkup:
     repository = load_files(settings)
-    rendered = render(repository.flows)
+    rendered = render_files(repository, settings)
     found = [
         *repository.diagnostics,
         *rendered.diagnostics,
@@ -124,7 +123,7 @@ def _files(settings: Settings) -> Checkup:
         return Checkup(
             "files", Health.WARNING, f"no flows in {repository.source}{skipped}", "check the paths"
         )
-    scope = scope_of(repository, settings.scope)
+    scope = scope_of(rendered, settings.scope)
     return Checkup(
         "files",
         Health.OK,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from kestra_sync.errors import UsageError
-from kestra_sync.model import Diagnostic, Repository, Scope, Severity
+from kestra_sync.model import Diagnostic, FlowId, Repository, Scope, Severity
 from kestra_sync.plan.selection import selected
-from kestra_sync.settings import Settings
+from kestra_sync.render import Rendered, render, unmap_namespace
+from kestra_sync.settings import Settings, Stamp
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def load_files(settings: Settings) -> Repository:
@@ -23,21 +27,72 @@ def load_files(settings: Settings) -> Repository:
     )
 
 
-def scope_of(repository: Repository, configured: Scope | None) -> Scope:
-    """The scope: as configured, or exactly the namespaces that the files name."""
+def render_files(repository: Repository, settings: Settings) -> Rendered:
+    """The flows of the files as the environment's server gets them."""
+    return render(
+        repository.flows, settings.rendering, scope=settings.scope, partial=settings.partial
+    )
+
+
+def scope_of(rendered: Rendered, configured: Scope | None) -> Scope:
+    """The scope: as configured, or exactly the namespaces that the flows are sent to."""
     if configured is not None:
         return configured
-    return Scope(tuple(sorted({flow.flow_id.namespace for flow in repository.flows})), exact=True)
+    return Scope(tuple(sorted({each.flow_id.namespace for each in rendered.desired})), exact=True)
 
 
-def only_selected(repository: Repository, settings: Settings) -> Repository:
-    """The repository with the flows that ``--only`` and ``--exclude`` leave."""
+def only_selected(
+    repository: Repository, rendered: Rendered, settings: Settings
+) -> tuple[Repository, Rendered]:
+    """Both with the flows that ``--only`` and ``--exclude`` leave."""
     if not (settings.only or settings.exclude):
-        return repository
-    flows = (
-        flow for flow in repository.flows if selected(flow.flow_id, settings.only, settings.exclude)
+        return repository, rendered
+    desired = tuple(
+        each
+        for each in rendered.desired
+        if is_selected(each.flow_id, settings, here=each.flow.flow_id)
     )
-    return replace(repository, flows=tuple(flows))
+    flows = tuple(each.flow for each in desired)
+    return replace(repository, flows=flows), replace(rendered, desired=desired)
+
+
+def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None) -> bool:
+    """Whether ``--only`` and ``--exclude`` leave a flow, by its name on the server or in the files.
+
+    A pattern may mean either name: one that excludes either, excludes the flow.
+
+    :param here: the name in the files, where it is known.
+    """
+    here = here or name_in_files(there, settings)
+    if here == there:
+        return selected(there, settings.only, settings.exclude)
+    wanted = selected(here, settings.only, ()) or selected(there, settings.only, ())
+    return wanted and all(selected(each, (), settings.exclude) for each in (here, there))
+
+
+def name_in_files(flow_id: FlowId, settings: Settings) -> FlowId:
+    """What a flow of the server is called in the files; the same where that is not certain."""
+    namespace = unmap_namespace(settings.rendering, flow_id.namespace)
+    return FlowId(namespace or flow_id.namespace, flow_id.id)
+
+
+def stamp_of(settings: Settings) -> Stamp:
+    """The labels to stamp, filled in; those that name what is not known are left out."""
+    stamp = settings.rendering.stamp
+    if not stamp:
+        return ()
+    from kestra_sync.inventory.origin import origin
+
+    known = {
+        "commit": origin().commit,
+        "environment": settings.environment,
+        "name": settings.name,
+    }
+    return tuple(
+        (label, _PLACEHOLDER.sub(lambda match: known[match[1]] or "", template))
+        for label, template in stamp
+        if all(known.get(name) for name in _PLACEHOLDER.findall(template))
+    )
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from kestra_sync.commands.files import check_found, load_files
+from kestra_sync.commands.files import check_found, is_selected, load_files, render_files
 from kestra_sync.commands.plan import plan
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Diagnostic, Repository, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.graph import Graph, around, build_graph, marks_of, sources_of
-from kestra_sync.plan.selection import selected
 from kestra_sync.repo.flows import parse_flow
 from kestra_sync.settings import Settings
 
@@ -55,20 +54,15 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
         if planned.plan is not None:
             changes = planned.plan.changes
             server = f"{planned.plan.target.url} (Kestra {planned.plan.server_version})"
-    chosen = [
-        each for each in repository.flows if selected(each.flow_id, settings.only, settings.exclude)
-    ]
+    rendered = render_files(repository, settings)
+    chosen = [each.flow_id for each in rendered.desired if is_selected(each.flow_id, settings)]
     check_found(repository, settings, selected=len(chosen))
     observer.stage("drawing")
     diagnostics = (*diagnostics, *_unreadable(repository, diagnostics))
-    git = [(each.flow_id, each.document.data, each.path) for each in repository.flows]
+    git = [(each.flow_id, each.sent, each.path) for each in rendered.desired]
     drawn = build_graph(sources_of(git, changes), marks_of(changes))
     if settings.only or settings.exclude:
-        centres = [
-            node.flow_id
-            for node in drawn.nodes
-            if selected(node.flow_id, settings.only, settings.exclude)
-        ]
+        centres = [node.flow_id for node in drawn.nodes if is_selected(node.flow_id, settings)]
         drawn = around(drawn, centres)
     return GraphResult(repository, drawn, diagnostics, server)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.ownership import owners_of
 from kestra_sync.model import Change, Diagnostic, FlowId, Plan, Repository, Severity
 from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from kestra_sync.commands.comparison import Comparison
     from kestra_sync.inventory.ownership import Ownership
     from kestra_sync.repo.git import GitError
-    from kestra_sync.repo.incomplete import Incomplete
+    from kestra_sync.repo.incomplete import Incomplete, MissingPath
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def guard(
             live=compared.live,
             prune_scope=settings.prune is Prune.SCOPE,
             silent_paths=SilentPaths(repository),
-            not_here=(lambda _flow, _path: None) if incomplete is None else incomplete.holds,
+            not_here=_held_back(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
             name=ownership.place.full_name if ownership else "",
@@ -81,6 +83,20 @@ def guard(
     )
     problems = () if incomplete is None else tuple(map(_not_asked, incomplete.problems))
     return Guarded(replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems)
+
+
+def _held_back(
+    incomplete: Incomplete | None, settings: Settings
+) -> Callable[[FlowId, str | None], MissingPath | None]:
+    """Where Git may still hold a flow of the server: the files have it under their own name."""
+    if incomplete is None:
+        return lambda _flow, _path: None
+    holds = incomplete.holds
+
+    def find(flow: FlowId, path: str | None) -> MissingPath | None:
+        return holds(name_in_files(flow, settings), path)
+
+    return find
 
 
 def _incomplete(settings: Settings, repository: Repository) -> Incomplete:

@@ -14,7 +14,9 @@ from kestra_sync.commands.files import (
     has_errors,
     load_files,
     only_selected,
+    render_files,
     scope_of,
+    stamp_of,
 )
 from kestra_sync.commands.guarding import guard
 from kestra_sync.commands.ownership import prefetch, record_changes, similar_records
@@ -26,7 +28,7 @@ from kestra_sync.model import Desired, Diagnostic, FlowId, Plan, Reason, Reposit
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.guards import Refusal, with_invalid
 from kestra_sync.plan.passes import refined
-from kestra_sync.render import render
+from kestra_sync.render import with_stamps
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,15 +112,16 @@ def make_plan(
     repository = load_files(settings)
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})
-    scope = scope_of(repository, settings.scope)
-    partial = settings.partial or bool(settings.only or settings.exclude)
-    repository = only_selected(repository, settings)
 
-    rendered = render(repository.flows)
+    rendered = render_files(repository, settings)
+    scope = scope_of(rendered, settings.scope)
+    partial = settings.partial or bool(settings.only or settings.exclude)
+    repository, rendered = only_selected(repository, rendered, settings)
 
     info, ownership = ahead.server_info(), ahead.ownership(scope)
     live = read_live(client, settings, scope, rendered.desired, ahead.exported, observer)
 
+    rendered = with_stamps(rendered, live.flows, stamp_of(settings))
     compared = compare(client, settings, scope, rendered.desired, live.flows, ownership, observer)
 
     changes = refined(compared.changes, passes(settings, compared, partial=partial))

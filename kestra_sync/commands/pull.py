@@ -10,6 +10,7 @@ from pathlib import Path
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import NotFound
 from kestra_sync.commands.connect import connect
+from kestra_sync.commands.files import name_in_files, stamp_of
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
@@ -19,7 +20,7 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullOutcome, Verdict, judge
 from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.safe.paths import is_there, read_bytes, write
-from kestra_sync.settings import OnDrift, Prune, Settings
+from kestra_sync.settings import OnDrift, Prune, Settings, Stamp
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class _Decision:
     change: Change
     path: str | None
     verdict: Verdict
+    data: bytes
 
 
 def pull(
@@ -92,14 +94,17 @@ def pull(
         planned = make_plan(looking, client, observer=observer)
         if planned.plan is None:
             return PullResult(planned, (), dry_run)
+        stamp = stamp_of(settings)
         bases = planned.ownership.bases if planned.ownership is not None else {}
         judged = [
-            _Decision(change, change.path, verdict)
+            _in_files(
+                _Decision(change, change.path, verdict, change.before or b""), settings, stamp
+            )
             for change in planned.plan.changes
             if (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
-    judged, left = _with_new_files(judged, settings.paths[0] if settings.paths else "flows")
+    judged, left = _with_new_files(judged, settings)
     _none_in_the_way(judged)
     if not dry_run:
         _write_all(judged)
@@ -134,6 +139,30 @@ def _judged(
     return verdict
 
 
+def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
+    """The same with the source as the file would hold it; in conflict where that is not certain."""
+    change, rendering = judged.change, settings.rendering
+    if not (rendering.namespaces or rendering.patches or stamp) or change.before is None:
+        return judged
+    from kestra_sync.render.back import to_file
+
+    data = to_file(change.before, change.flow_id, change.desired, rendering, stamp)
+    if data is not None:
+        return replace(judged, data=data)
+    if judged.verdict.pulled not in (
+        PullOutcome.UPDATED,
+        PullOutcome.CREATED,
+        PullOutcome.CONFLICT,
+    ):
+        return judged
+    reason = (
+        "changed where the environment's namespaces or patches apply: the file cannot be derived"
+        if change.desired is not None
+        else "only on the server, and the environment maps no namespace of the files to it"
+    )
+    return replace(judged, verdict=Verdict(PullOutcome.CONFLICT, reason, final=True))
+
+
 def _git_hashes(data: bytes) -> tuple[str, str]:
     """The names that Git gives a file with this content, in both of its formats."""
     blob = b"blob %d\0" % len(data) + data
@@ -141,7 +170,7 @@ def _git_hashes(data: bytes) -> tuple[str, str]:
 
 
 def _overwriting(judged: _Decision) -> _Decision:
-    if judged.verdict.pulled is not PullOutcome.CONFLICT:
+    if judged.verdict.pulled is not PullOutcome.CONFLICT or judged.verdict.final:
         return judged
     pulled = PullOutcome.CREATED if judged.change.desired is None else PullOutcome.UPDATED
     return replace(judged, verdict=Verdict(pulled, f"{judged.verdict.reason}, overwritten"))
@@ -171,13 +200,18 @@ def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
 
 
 def _with_new_files(
-    judged: list[_Decision], root: str
+    judged: list[_Decision], settings: Settings
 ) -> tuple[list[_Decision], tuple[Diagnostic, ...]]:
     """The same with a path for each file to create, and a warning for each that can have none."""
-    created = [each.change.flow_id for each in judged if each.verdict.pulled is PullOutcome.CREATED]
-    places, left = new_files(root, created)
+    root = settings.paths[0] if settings.paths else "flows"
+    created = {
+        each.change.flow_id: name_in_files(each.change.flow_id, settings)
+        for each in judged
+        if each.verdict.pulled is PullOutcome.CREATED
+    }
+    places, left = new_files(root, created.values())
     placed = [
-        replace(each, path=places.get(each.change.flow_id))
+        replace(each, path=places.get(created[each.change.flow_id]))
         if each.verdict.pulled is PullOutcome.CREATED
         else each
         for each in judged
@@ -208,9 +242,8 @@ def _write_all(judged: Iterable[_Decision]) -> None:
             or each.path is None
         ):
             continue
-        assert change.before is not None
         file = Path(each.path)
-        data = change.before
+        data = each.data
         if each.verdict.pulled is PullOutcome.UPDATED:
             assert change.desired is not None
             data = _spliced(file, change.desired.flow.document.data, data)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.run import held_back
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.connect import connect
+from kestra_sync.commands.files import is_selected
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.executions.subject import look_at, unknown_inputs
 from kestra_sync.inventory.origin import origin
-from kestra_sync.model import Diagnostic, Severity
+from kestra_sync.model import Diagnostic, FlowId, Severity
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.selection import selected
+from kestra_sync.render import map_namespace
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.find import find_spec_files
 from kestra_sync.smoke.input_files import InputFiles
@@ -74,7 +75,7 @@ def smoke(
     loaded = load_specs(settings)
     if any(each.severity is Severity.ERROR for each in loaded.diagnostics):
         return SmokeReport(loaded.diagnostics)
-    specs = [spec for spec in loaded.specs if selected(spec.flow, settings.only, settings.exclude)]
+    specs = [spec for spec in loaded.specs if is_selected(spec.flow, settings)]
     if not specs:
         # Success without having tested anything would be misleading.
         raise UsageError(
@@ -137,7 +138,19 @@ def load_specs(settings: Settings) -> Loaded:
         settings.allow_files,
     )
     loaded = load_spec_files(files, sendable)
-    return loaded if settings.smoke is None else loaded + specs_of(settings.smoke, sendable)
+    if settings.smoke is not None:
+        loaded += specs_of(settings.smoke, sendable)
+    if not settings.rendering.namespaces:
+        return loaded
+    # Tests name the flow of the file; it runs under its name on the server.
+    specs = tuple(
+        replace(
+            each,
+            flow=FlowId(map_namespace(settings.rendering, each.flow.namespace), each.flow.id),
+        )
+        for each in loaded.specs
+    )
+    return replace(loaded, specs=specs)
 
 
 def smoke_settings(settings: Settings, *, keep: str | None = None) -> SmokeSettings:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kestra_sync.commands.connect import connect
-from kestra_sync.commands.files import check_found, has_errors, load_files, scope_of
+from kestra_sync.commands.files import (
+    check_found,
+    has_errors,
+    load_files,
+    render_files,
+    scope_of,
+)
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows.check import check, check_dangling, check_offline_rules
 from kestra_sync.model import Diagnostic, Repository
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.render import render
 from kestra_sync.settings import Settings
 
 
@@ -54,7 +59,7 @@ def validate(
     observer.stage("reading the files")
     repository = load_files(settings)
     check_found(repository, settings, selected=len(repository.flows))
-    rendered = render(repository.flows)
+    rendered = render_files(repository, settings)
     found = (*repository.diagnostics, *rendered.diagnostics)
     server = None
     if offline:
@@ -67,7 +72,7 @@ def validate(
             server = f"{client.url} (Kestra {client.server_info().version})"
             checked = check(client, rendered.desired, settings, found)
             known = {each.flow_id for each in rendered.desired}
-            scope = scope_of(repository, settings.scope)
+            scope = scope_of(rendered, settings.scope)
             dangling = check_dangling(client, checked.fine, known, scope)
         diagnostics = [*found, *checked.said, *checked.asked, *weighed(dangling, settings.policy)]
     return ValidateResult(

@@ -6,13 +6,23 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any
 
-from kestra_sync.config.file import ConfigFile, check_environment, check_source, find, read
+from kestra_sync.config.file import ConfigFile, check_source, find, read
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Path
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.settings import Limit, OnDrift, OnFirstContact, Policy, Prune, Section
+from kestra_sync.settings import (
+    Limit,
+    OnDrift,
+    OnFirstContact,
+    Patch,
+    Policy,
+    Prune,
+    Rendering,
+    Section,
+)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -36,6 +46,7 @@ class Config:
     source: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     scope: Scope | None = None
+    files_scope: Scope | None = None
     prune: Prune | None = None
     on_drift: OnDrift | None = None
     on_first_contact: OnFirstContact | None = None
@@ -44,11 +55,13 @@ class Config:
     update_limit: Limit | None = None
     inventory_namespace: str | None = None
     lock_timeout: float | None = None
+    rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None
     parallelism: int | None = None
     url: str | None = None
     tenant: str | None = None
+    token_env: str | None = None
 
 
 def load_config(path: str | None = None, environment: str | None = None) -> Config | None:
@@ -82,7 +95,6 @@ def _overlay(file: ConfigFile, environment: str | None) -> Mapping[str, Any]:
         raise UsageError(
             f"{file.path} has no environment '{environment}'", remedy=f"it has: {names}"
         )
-    check_environment(file, environment)
     return known[environment] or {}
 
 
@@ -115,7 +127,8 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         name=value.get("name"),
         source=None if source is None else tuple(shown(base, each) for each in _listed(source)),
         ignore=tuple(value.get("ignore", ())),
-        scope=None if scope is None else Scope(_unique(_listed(scope))),
+        scope=_scope(scope, {} if "scope" in overlay else overlay.get("namespaces", {})),
+        files_scope=_scope(file.value.get("scope")) if overlay.get("namespaces") else None,
         prune=None if prune is None else Prune(prune),
         on_drift=None if on_drift is None else OnDrift(on_drift),
         on_first_contact=None if first is None else OnFirstContact(first),
@@ -124,11 +137,13 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         update_limit=_limit(limits.get("update")),
         inventory_namespace=value.get("inventory", {}).get("namespace"),
         lock_timeout=_seconds(value.get("lock", {}).get("timeout")),
+        rendering=_rendering(file, value, overlay, environment),
         policy=_policy(value.get("policy", {})),
         smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
         parallelism=_whole(value.get("parallelism")),
         url=value.get("url"),
         tenant=value.get("tenant"),
+        token_env=value.get("token_env"),
     )
 
 
@@ -139,6 +154,63 @@ def shown(base: FilePath, given: str) -> str:
     if path.is_absolute() and not FilePath(given).is_absolute() and path.is_relative_to(here):
         path = path.relative_to(here)
     return path.as_posix()
+
+
+def _scope(
+    scope: str | list[str] | None, namespaces: Mapping[str, str] = MappingProxyType({})
+) -> Scope | None:
+    """The scope on the server, of one in names of the files that ``namespaces`` map."""
+    if scope is None:
+        return None
+    found = Scope(_unique(_listed(scope)))
+    if not namespaces:
+        return found
+    from kestra_sync.render.namespaces import NamespaceMap
+
+    return NamespaceMap.of(namespaces).scope(found)
+
+
+def _rendering(
+    file: ConfigFile, value: Mapping[str, Any], overlay: Mapping[str, Any], environment: str | None
+) -> Rendering:
+    stamp = value.get("stamp", {})
+    labels = dict(stamp.get("labels", {}))
+    if stamp.get("read_only"):
+        labels.setdefault("system.readOnly", "true")
+    if not (labels or environment):
+        return Rendering()
+    at: Path = ("environments", environment or "", "patches")
+    return Rendering(
+        namespaces=tuple(overlay.get("namespaces", {}).items()),
+        patches=tuple(
+            _patch(file, (*at, number), each)
+            for number, each in enumerate(overlay.get("patches", ()))
+        ),
+        stamp=tuple(labels.items()),
+        path=file.path,
+    )
+
+
+def _patch(file: ConfigFile, at: Path, value: Mapping[str, Any]) -> Patch:
+    sets, unset = value.get("set", {}), value.get("unset", [])
+    position = file.document.position_of
+    return Patch(
+        flows=tuple(_listed(value["flows"])),
+        set=tuple(sets.items()),
+        unset=tuple(unset),
+        triggers=_switch(value.get("triggers")),
+        optional=value.get("optional", False),
+        position=position(at),
+        positions={
+            **{path: position((*at, "set", path), key=True) for path in sets},
+            **{path: position((*at, "unset", number)) for number, path in enumerate(unset)},
+        },
+    )
+
+
+def _switch(value: str | bool | None) -> bool | None:
+    """Editors read ``off`` as text, and Kestra's YAML as false."""
+    return value == "on" if isinstance(value, str) else value
 
 
 def _policy(value: Mapping[str, Any]) -> Policy:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kestra_sync.config.errors import ConfigError
 from kestra_sync.config.schema import schema_findings
-from kestra_sync.config.semantics import mapped_findings, more_findings, version_finding
+from kestra_sync.config.semantics import more_findings, version_finding
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, Locate, diagnostic
 from kestra_sync.findings import Path as Place
@@ -89,16 +89,6 @@ def read(path: str) -> ConfigFile:
     if wrong or aliases:
         raise ConfigError(shown, [*aliases, *wrong])
     return file
-
-
-def check_environment(file: ConfigFile, environment: str) -> None:
-    """Refuse what only matters when ``environment`` is used.
-
-    :raises ConfigError: it asks for something that cannot be done.
-    """
-    found = list(mapped_findings(file.value, environment))
-    if found:
-        raise ConfigError(file.path, _located(file, found))
 
 
 def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> None:

@@ -67,6 +67,7 @@ def settings_from_config(
         environment=file.environment,
         inventory_namespace=file.inventory_namespace,
         scope=scope,
+        files_scope=None if namespaces else file.files_scope,
         partial=bool(paths) and file.source is not None and is_part(paths, file.source),
         strict=strict,
         parallelism=_first(parallelism, file.parallelism, _DEFAULTS.parallelism),
@@ -79,6 +80,7 @@ def settings_from_config(
         delete_limit=_first(file.delete_limit, _DEFAULTS.delete_limit),
         update_limit=_first(file.update_limit, _DEFAULTS.update_limit),
         lock_timeout=_first(lock_timeout, file.lock_timeout, _DEFAULTS.lock_timeout),
+        rendering=file.rendering,
         policy=file.policy,
         smoke=file.smoke,
         connection=Connection(
@@ -87,6 +89,9 @@ def settings_from_config(
             username=username,
             env_file=env_file,
             timeout=timeout,
+            environment=file.environment,
+            token_env=file.token_env,
+            configured=not url and not environ.get("KESTRA_API_URL") and file.url is not None,
         ),
         **others,
     )

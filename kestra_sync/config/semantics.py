@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,19 +32,6 @@ def more_findings(value: Any) -> Iterator[Finding]:
         yield from _part(overlay, ("environments", name))
 
 
-def mapped_findings(value: Mapping[str, Any], environment: str) -> Iterator[Finding]:
-    """Namespaces that really change, which nothing carries out so far."""
-    overlay = value["environments"][environment] or {}
-    for before, after in overlay.get("namespaces", {}).items():
-        if before != after:
-            yield Finding(
-                "config-unsupported",
-                ("environments", environment, "namespaces", before),
-                f"namespaces cannot be changed for an environment yet: {before} to {after}",
-                "keep the flows of each environment in a separate directory, and set `source`",
-            )
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -61,12 +49,72 @@ def _part(value: Any, at: Path) -> Iterator[Finding]:
             "the URL in the configuration must not contain credentials",
             "set KESTRA_USERNAME and KESTRA_PASSWORD in the environment",
         )
+    patches = _mapping(value).get("patches")
+    for number, patch in enumerate(patches if isinstance(patches, list) else ()):
+        yield from _patch(_mapping(patch), (*at, "patches", number))
+    yield from _stamp(_mapping(_mapping(value).get("stamp")), (*at, "stamp"))
     policy = _mapping(_mapping(value).get("policy"))
     yield from _pattern(_text(policy.get("id_pattern")), (*at, "policy", "id_pattern"))
     yield from _path(_text(policy.get("path")), (*at, "policy", "path"))
     yield from _ignores(_mapping(value).get("ignore"), (*at, "ignore"))
     yield from _ignores(policy.get("ignore"), (*at, "policy", "ignore"))
     yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
+
+
+def _patch(patch: Mapping[str, Any], at: Path) -> Iterator[Finding]:
+    from kestra_sync.render.paths import Key, PathError, parse_path
+
+    paths: list[tuple[Path, str]] = [
+        ((*at, "set", each), each) for each in _mapping(patch.get("set"))
+    ]
+    unset = patch.get("unset")
+    paths += [
+        ((*at, "unset", number), _text(each))
+        for number, each in enumerate(unset if isinstance(unset, list) else ())
+    ]
+    if not paths and "triggers" not in patch and "flows" in patch:
+        yield Finding(
+            "config-missing-key",
+            at,
+            "the patch changes nothing",
+            "add `set:`, `unset:` or `triggers:`",
+        )
+    for place, text in paths:
+        try:
+            steps = parse_path(text)
+        except PathError as error:
+            yield Finding(
+                "config-value",
+                place,
+                str(error),
+                "such as labels.env or triggers[id].cron",
+                at_key=True,
+            )
+            continue
+        if len(steps) == 1 and steps[0] in (Key("id"), Key("namespace")):
+            yield Finding(
+                "config-value",
+                place,
+                f"a patch cannot change the {text} of a flow",
+                "map namespaces with `namespaces:`",
+                at_key=True,
+            )
+
+
+_PLACEHOLDERS = ("commit", "environment", "name")
+
+
+def _stamp(stamp: Mapping[str, Any], at: Path) -> Iterator[Finding]:
+    for label, value in _mapping(stamp.get("labels")).items():
+        for found in re.finditer(r"\{(\w*)\}", _text(value)):
+            if found[1] not in _PLACEHOLDERS:
+                known = ", ".join(f"{{{each}}}" for each in _PLACEHOLDERS)
+                yield Finding(
+                    "config-value",
+                    (*at, "labels", label),
+                    f"unknown placeholder {found[0]}",
+                    f"known: {known}",
+                )
 
 
 def _pattern(pattern: str, at: Path) -> Iterator[Finding]:

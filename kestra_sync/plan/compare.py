@@ -67,7 +67,7 @@ def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Ver
         return Verdict(Action.NONE, Reason.ADOPT, desired.sent)
     recorded = (
         base.live_hashes == {live.sha256}
-        and base.file_sha256 == desired.flow.document.sha256
+        and base.file_sha256 == desired.git_sha256
         and base.path == desired.path
         and not base.only_intended
     )
@@ -97,7 +97,7 @@ def _different(
         return Verdict(Action.UPDATE, Reason.CHANGED, desired.sent)
     if rules.on_drift is OnDrift.KEEP:
         return Verdict(Action.NONE, Reason.DRIFT_KEPT, live.source)
-    if base.file_sha256 == desired.flow.document.sha256:
+    if base.file_sha256 == desired.git_sha256:
         return Verdict(Action.UPDATE, Reason.DRIFT, desired.sent)
     return Verdict(Action.UPDATE, Reason.CONFLICT, desired.sent)
 

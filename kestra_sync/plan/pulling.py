@@ -21,11 +21,13 @@ class Verdict:
     """What is to be done, and why in words.
 
     :param doubtful: unknown which side changed the flow; histories may show it.
+    :param final: not to be overwritten either.
     """
 
     pulled: PullOutcome
     reason: str
     doubtful: bool = False
+    final: bool = False
 
 
 def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
@@ -48,7 +50,7 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
             "differs, and there is no inventory to tell which side changed",
             doubtful=True,
         )
-    git = base.file_sha256 != change.desired.flow.document.sha256
+    git = base.file_sha256 != change.desired.git_sha256
     server = base.kept_off or sha256(change.before) not in base.live_hashes
     if not server:
         return Verdict(PullOutcome.LEFT, "changed only in Git" if git else "as recorded")

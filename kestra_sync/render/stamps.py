@@ -7,18 +7,20 @@ would be with the values that the server's flow has.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kestra_sync.edits import Edits
-from kestra_sync.model import Desired, Live
+from kestra_sync.model import Desired, Diagnostic, Live, Position, Severity
+from kestra_sync.plan.switched_off import switched_off
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Key
 from kestra_sync.render.values import find, is_pair_list
+from kestra_sync.render.writer import PatchError
+from kestra_sync.settings import Stamp
 
 #: The label that locks a flow in Kestra's editor.
 READ_ONLY = "system.readOnly"
-
-Stamp = tuple[tuple[str, str], ...]
 
 
 def stamped(data: bytes, stamp: Stamp) -> tuple[bytes, tuple[Edits, ...]]:
@@ -50,23 +52,50 @@ def own_labels(data: bytes, stamp: Stamp) -> tuple[str, ...]:
     )
 
 
-def with_stamp(desired: Desired, live: Live | None, stamp: Stamp) -> Desired:
+@dataclass(frozen=True)
+class Stamped:
+    """A flow as it will be compared and sent, and what there is to say about its stamp."""
+
+    desired: Desired
+    said: tuple[Diagnostic, ...] = ()
+
+
+def with_stamp(desired: Desired, live: Live | None, stamp: Stamp) -> Stamped:
     """``desired`` as it will be compared and sent.
 
-    With the values of the live flow if that makes it what the server holds; else with those of
-    ``stamp``.
-
-    :raises PatchError: the labels of the flow cannot be added to.
+    With the values of the live flow if that makes it what the server holds, or what was switched
+    off there; else with those of ``stamp``.
     """
-    if live is not None:
-        if live.source == desired.sent:
-            return desired
-        held = _held(live.source, stamp)
-        if held:
+    if live is not None and live.source == desired.sent:
+        return Stamped(desired)
+    try:
+        held = () if live is None else _held(live.source, stamp)
+        if live is not None and held:
             again, steps = stamped(desired.sent, held)
-            if again == live.source:
-                return _sent(desired, again, steps)
-    return _sent(desired, *stamped(desired.sent, stamp))
+            if again == live.source or switched_off(live.source, again):
+                return Stamped(_sent(desired, again, steps))
+        made = _sent(desired, *stamped(desired.sent, stamp))
+    except PatchError as error:
+        message = f"the flow is not stamped: {error}"
+        remedy = "write its labels without anchors and tags"
+        return Stamped(
+            desired, (_said(desired, Severity.WARNING, "stamp-left-out", message, remedy),)
+        )
+    own = (
+        f"the flow has a label {label} of its own, which is not stamped"
+        for label in own_labels(desired.sent, stamp)
+    )
+    return Stamped(
+        made,
+        tuple(_said(desired, Severity.INFO, "stamp-own-label", message) for message in own),
+    )
+
+
+def _said(
+    desired: Desired, severity: Severity, rule: str, message: str, remedy: str | None = None
+) -> Diagnostic:
+    position = Position(desired.flow.document.first_line, 1)
+    return Diagnostic(desired.path, position, severity, rule, message, remedy, desired.flow_id)
 
 
 def without_stamp(source: bytes, desired: bytes | None, stamp: Stamp) -> bytes:
@@ -91,7 +120,7 @@ def without_stamp(source: bytes, desired: bytes | None, stamp: Stamp) -> bytes:
 def _sent(desired: Desired, data: bytes, steps: tuple[Edits, ...]) -> Desired:
     if not steps:
         return desired
-    return Desired(desired.flow, data, desired.name, (*desired.steps, *steps))
+    return replace(desired, sent=data, steps=(*desired.steps, *steps), unstamped=desired.sent)
 
 
 def _held(source: bytes, stamp: Stamp) -> Stamp:

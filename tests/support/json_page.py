@@ -52,6 +52,8 @@ _SECTIONS = (
     ("graph", "graph", "result"),
     ("doctor", "doctor", "result"),
     ("init", "init", "result"),
+    ("status", "status", "result"),
+    ("render", "render", "result"),
 )
 _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 

@@ -46,7 +46,9 @@ def check_offline_rules(
     diagnostics.extend(check_cycles(desired))
     source = settings.source or settings.paths
     diagnostics.extend(
-        check_policy(desired, policy, source=source, scope=settings.scope, base=base)
+        check_policy(
+            desired, policy, source=source, scope=settings.files_scope or settings.scope, base=base
+        )
     )
     return weighed(apply_ignores(desired, diagnostics, policy, base=base), policy)
 

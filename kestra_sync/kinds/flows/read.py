@@ -69,8 +69,11 @@ def confirmed(
             found[each.flow_id] = each
             continue
         verdict = confirm(each.flow)
-        if isinstance(verdict, Flow):
-            found[verdict.flow_id] = replace(each, flow=verdict)
+        if isinstance(verdict, Flow) and verdict.flow_id == each.flow.flow_id:
+            found[each.flow_id] = each
+        elif isinstance(verdict, Flow):
+            corrected = replace(each, flow=verdict)
+            found[corrected.flow_id] = corrected
         elif not isinstance(verdict, Skipped):
             problems.extend(verdict)
             found[each.flow_id] = each

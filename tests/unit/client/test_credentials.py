@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_an_env_file_is_mixed_with_nothing(
     env_file.write_text(text)
     names = {"KESTRA_API_URL": "url"}
     names |= {f"KESTRA_{name.upper()}": name for name in ("token", "username", "password")}
-    arguments = {names[name]: value for name, value in elsewhere.items()} if typed else {}
+    arguments: Any = {names[name]: value for name, value in elsewhere.items()} if typed else {}
     with pytest.raises(UsageError, match="cannot be used together") as caught:
         resolve(env_file=env_file, environ={} if typed else elsewhere, **arguments)
     assert "secret" not in f"{caught.value.message} {caught.value.remedy}"

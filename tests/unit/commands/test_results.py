@@ -37,6 +37,7 @@ from kestra_sync.model import (
     Severity,
 )
 from kestra_sync.plan.guards import Refusal
+from kestra_sync.render import render
 from kestra_sync.settings import ApplyOptions, Settings
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
@@ -198,8 +199,8 @@ def test_the_scope_is_what_the_files_name() -> None:
         desired(source("a"), FlowId(namespace, "a")).flow for namespace in ("b", "a", "b")
     )
     repository = Repository("flows", 1, flows, (), ())
-    assert scope_of(repository, None) == Scope(("a", "b"), exact=True)
-    assert scope_of(repository, Scope(("x",))) == Scope(("x",))
+    assert scope_of(render(repository.flows), None) == Scope(("a", "b"), exact=True)
+    assert scope_of(render(repository.flows), Scope(("x",))) == Scope(("x",))
 
 
 def test_flows_with_errors_are_not_asked_about() -> None:

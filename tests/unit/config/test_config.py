@@ -196,14 +196,43 @@ def test_an_environment_needs_a_file() -> None:
         load_config(None, "prod")
 
 
-def test_changing_namespaces_is_refused_where_it_would_be_used() -> None:
-    write("environments: {prod: {namespaces: {a: a, company: prod}}, dev: {}}")
-    assert loaded(environment="dev").environment == "dev"
-    with pytest.raises(ConfigError, match="company to prod") as error:
-        load_config(None, "prod")
-    (found,) = error.value.diagnostics
-    assert found.rule == "config-unsupported"
-    assert found.position == Position(2, 51)
+ENVIRONMENT = """\
+version: 1
+scope: [company, other]
+stamp: {labels: {git-commit: "{commit}"}, read_only: true}
+environments:
+  prod:
+    namespaces: {company: prod.company, company.ops: ops}
+    patches:
+      - flows: "*"
+        set: {labels.env: prod, "triggers[nightly].cron": "0 3 * * *"}
+        unset: [labels.draft]
+      - {flows: [company.ops/*], triggers: off, optional: true}
+      - {flows: company, triggers: "on"}
+  explicit:
+    namespaces: {company: prod.company}
+    scope: prod
+"""
+
+
+def test_an_environment_changes_flows_and_the_scope_follows() -> None:
+    write(ENVIRONMENT.removeprefix("version: 1\n"))
+    prod = loaded(environment="prod")
+    first, second, third = prod.rendering.patches
+    assert prod.rendering.namespaces == (("company", "prod.company"), ("company.ops", "ops"))
+    assert prod.rendering.stamp == (("git-commit", "{commit}"), ("system.readOnly", "true"))
+    assert first.flows == ("*",)
+    assert first.set == (("labels.env", "prod"), ("triggers[nightly].cron", "0 3 * * *"))
+    assert first.unset == ("labels.draft",)
+    assert first.positions["triggers[nightly].cron"] == Position(9, 33)
+    assert (second.flows, second.triggers, second.optional) == (("company.ops/*",), False, True)
+    assert third.triggers is True
+    assert prod.scope == Scope(("prod.company", "ops", "other"))
+    assert prod.files_scope == Scope(("company", "other"))
+    assert loaded(environment="explicit").scope == Scope(("prod",))
+    plain = loaded()
+    assert plain.scope == Scope(("company", "other"))
+    assert (plain.rendering.namespaces, plain.rendering.patches) == ((), ())
 
 
 def test_paths_are_relative_to_the_file_and_shown_from_here(here: Path) -> None:

@@ -181,14 +181,14 @@ def test_stamp__is_no_change_by_itself() -> None:
     for text in ("id: a\ntasks: []\n", "id: a\nlabels: {x: y}\ntasks: []\n"):
         each = sent(text)
         old = stamped(each.sent, (("git-commit", "old"), STAMP[1]))[0]
-        assert with_stamp(each, live(old), STAMP).sent == old
+        assert with_stamp(each, live(old), STAMP).desired.sent == old
         # Neither is a stamp that is new to the configuration, or a flow that has none yet.
-        assert with_stamp(each, live(stamped(each.sent, STAMP[1:])[0]), STAMP).sent != old
-        assert with_stamp(each, live(each.sent), STAMP) is each
+        assert with_stamp(each, live(stamped(each.sent, STAMP[1:])[0]), STAMP).desired.sent != old
+        assert with_stamp(each, live(each.sent), STAMP).desired is each
         # What changes gets the stamp of now.
         changed = live(old.replace(b"tasks", b"task"))
-        assert with_stamp(each, changed, STAMP).sent == stamped(each.sent, STAMP)[0]
-        assert with_stamp(each, None, STAMP).sent == stamped(each.sent, STAMP)[0]
+        assert with_stamp(each, changed, STAMP).desired.sent == stamped(each.sent, STAMP)[0]
+        assert with_stamp(each, None, STAMP).desired.sent == stamped(each.sent, STAMP)[0]
 
 
 def test_stamp__is_taken_off_what_goes_into_a_file() -> None:

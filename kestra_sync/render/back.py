@@ -1,0 +1,102 @@
+"""From what a server holds back to what the file would be, where that is certain.
+
+Stamps come off, namespaces get their names in the files back, and what the patches of the
+environment wrote is left out. The result is rendered again, and must give what the server holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from difflib import SequenceMatcher
+
+from kestra_sync.edits import Edit, Edits, edited
+from kestra_sync.model import Desired, Document, Flow, FlowId, Severity
+from kestra_sync.render.mapping import Mapper
+from kestra_sync.render.namespaces import NamespaceMap
+from kestra_sync.render.render import render
+from kestra_sync.render.stamps import without_stamp
+from kestra_sync.render.writer import PatchError
+from kestra_sync.settings import Rendering, Stamp
+
+
+def to_file(
+    source: bytes, flow_id: FlowId, desired: Desired | None, rendering: Rendering, stamp: Stamp
+) -> bytes | None:
+    """The document that is sent as ``source``; ``None`` if none is, or it cannot be told.
+
+    :param flow_id: the name of the flow on the server.
+    :param desired: what Git holds of it, if anything.
+    """
+    names = NamespaceMap(rendering.namespaces)
+    namespace = names.to_files(flow_id.namespace)
+    if namespace is None:
+        return None
+    wanted = None
+    if desired is not None:
+        wanted = desired.sent if desired.unstamped is None else desired.unstamped
+    try:
+        source = without_stamp(source, wanted, stamp) if stamp else source
+    except PatchError:
+        return None
+    found = edited(source, Mapper(names.inverse()).map(source).edits)
+    if desired is not None and rendering.patches:
+        unpatched = _unpatched(found, desired.flow, rendering)
+        if unpatched is None:
+            return None
+        found = unpatched
+    flow = Flow(FlowId(namespace, flow_id.id), Document("", 0, 1, found))
+    again = render([flow], rendering, partial=True)
+    wrong = any(each.severity is Severity.ERROR for each in again.diagnostics)
+    return None if wrong or again.desired[0].sent != source else found
+
+
+def _unpatched(changed: bytes, flow: Flow, rendering: Rendering) -> bytes | None:
+    """The file with what changed in its patched form; ``None`` where a patch has written, too."""
+    (patched,) = render([flow], replace(rendering, namespaces=()), partial=True).desired
+    data = flow.document.data
+    changes = list(_changes(patched.sent, changed))
+    for step in reversed(patched.steps):
+        moved = [_before(step, change) for change in changes]
+        changes = [each for each in moved if each is not None]
+        if len(changes) != len(moved):
+            return None
+    return edited(data, changes)
+
+
+def _changes(before: bytes, after: bytes) -> Iterator[Edit]:
+    """What makes ``after`` of ``before``, as little as lines and their ends tell."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    starts = [0]
+    for line in old:
+        starts.append(starts[-1] + len(line))
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        gone, text = b"".join(old[a0:a1]), b"".join(new[b0:b1])
+        front = _common(gone, text)
+        back = _common(gone[front:][::-1], text[front:][::-1])
+        yield Edit(starts[a0] + front, starts[a1] - back, text[front : len(text) - back])
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes the two begin with in common."""
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _before(step: Edits, change: Edit) -> Edit | None:
+    """A change of an edited text as one of the text before; ``None`` if they meet."""
+    moved = 0
+    for edit in step:
+        start, end = edit.start + moved, edit.start + moved + len(edit.text)
+        if change.end <= start:
+            break
+        if change.start < end:
+            return None
+        moved += len(edit.text) - (edit.end - edit.start)
+    return replace(change, start=change.start - moved, end=change.end - moved)

@@ -1,0 +1,111 @@
+"""The table of all environments, as text, JSON, Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kestra_sync.commands.status import EnvironmentStatus, StatusResult
+from kestra_sync.report.lines import Line, line
+from kestra_sync.report.markdown_escape import prose
+from kestra_sync.report.records_text import table
+from kestra_sync.report.wording import plural
+from kestra_sync.safe.text import visible
+
+_HEADINGS = (
+    *("environment", "server", "version", "commit", "behind"),
+    *("changes", "drift", "last apply"),
+)
+
+
+def status_lines(result: StatusResult) -> Iterator[Line]:
+    """The table, and below it why something is missing from it."""
+    yield from table([_HEADINGS, *map(_row, result.environments)])
+    for each in result.environments:
+        if each.error is not None:
+            yield line(f"{_name(each)}: {each.error}")
+        elif each.invalid:
+            yield line(f"{_name(each)}: {plural(each.invalid, 'error')} in the files")
+
+
+def status_markdown(result: StatusResult) -> str:
+    """A table for comments and wikis."""
+    rows = [_HEADINGS, *map(_row, result.environments)]
+    cells = [" | ".join(prose(cell) for cell in row) for row in rows]
+    lines = [f"| {cells[0]} |", "|" + "---|" * len(_HEADINGS), *(f"| {row} |" for row in cells[1:])]
+    notes = [
+        f"**{prose(_name(each))}**: {prose(each.error)}"
+        for each in result.environments
+        if each.error is not None
+    ]
+    return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in notes)
+
+
+def status_html(result: StatusResult) -> str:
+    """A page that needs nothing else, and can run nothing."""
+    from kestra_sync.report.html import template
+
+    rows = [[visible(cell) for cell in _row(each)] for each in result.environments]
+    notes = [
+        (_name(each), visible(each.error)) for each in result.environments if each.error is not None
+    ]
+    return template("status.html").render(headings=_HEADINGS, rows=rows, notes=notes) + "\n"
+
+
+def status_json(result: StatusResult) -> dict[str, Any]:
+    """The members beside the frame."""
+    return {"environments": [_json(each) for each in result.environments]}
+
+
+def _json(each: EnvironmentStatus) -> dict[str, Any]:
+    last = each.last
+    return {
+        "environment": each.environment,
+        "url": each.url or None,
+        "tenant": each.tenant or None,
+        "version": each.version,
+        "reachable": each.version is not None,
+        "changes": {
+            name: each.changes.get(name, 0) for name in ("create", "update", "delete", "move")
+        },
+        "drift": each.drift,
+        "invalid": each.invalid,
+        "behind": each.behind,
+        "last_apply": None
+        if last is None
+        else {
+            "time": last.time,
+            "commit": last.commit,
+            "dirty": last.dirty,
+            "result": last.result,
+            "by": last.by,
+        },
+        "error": each.error,
+    }
+
+
+def _name(each: EnvironmentStatus) -> str:
+    return each.environment or "(default)"
+
+
+def _row(each: EnvironmentStatus) -> tuple[str, ...]:
+    last = each.last
+    commit = "-" if last is None or last.commit is None else last.commit[:10]
+    known = each.error is None
+    return (
+        _name(each),
+        each.url or "-",
+        each.version or ("unreachable" if each.url else "-"),
+        f"{commit} (dirty)" if last is not None and last.dirty else commit,
+        "-" if each.behind is None else str(each.behind),
+        _changes(each) if known else "-",
+        "-" if each.drift is None else str(each.drift or "none"),
+        "-" if last is None else f"{last.time} {last.result}",
+    )
+
+
+def _changes(each: EnvironmentStatus) -> str:
+    if each.invalid:
+        return "invalid"
+    parts = [f"{count} to {name}" for name, count in sorted(each.changes.items()) if count]
+    return ", ".join(parts) or "none"

@@ -1,0 +1,144 @@
+"""One repository, several environments of a real server: mapped, patched, stamped, pulled back."""
+
+from __future__ import annotations
+
+import subprocess
+
+from kestra_sync.model import FlowId
+from tests.e2e.sync.conftest import Repo, RunResult
+
+CALLER = """\
+id: caller
+namespace: {ns}.team   # the team
+labels:
+  env: dev
+  draft: "yes"
+tasks:
+  - id: call
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: "{ns}.team"
+    flowId: called
+  - {{id: log, type: io.kestra.plugin.core.log.Log, message: "{{{{ flow.namespace }}}}"}}
+triggers:
+  - id: nightly
+    type: io.kestra.plugin.core.trigger.Schedule
+    cron: "0 1 * * *"
+"""
+CALLED = """\
+id: called
+namespace: {ns}.team
+tasks:
+  - id: log
+    type: io.kestra.plugin.core.log.Log
+    message: hello
+"""
+CONFIG = """\
+stamp: {{labels: {{git-commit: "{{commit}}"}}}}
+environments:
+  dev: {{}}
+  prod:
+    namespaces: {{{ns}.team: {ns}.prod.team}}
+    patches:
+      - flows: "*"
+        set: {{labels.env: prod, "triggers[nightly].cron": "0 3 * * *"}}
+        unset: [labels.draft]
+      - {{flows: {ns}.team/caller, triggers: off}}
+"""
+
+
+def commit(repo: Repo, message: str) -> str:
+    """Commit everything; the commit."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q"], check=True, cwd=repo.root)
+    subprocess.run([*git, "add", "-A"], check=True, cwd=repo.root)
+    subprocess.run([*git, "commit", "-qm", message], check=True, cwd=repo.root)
+    said = subprocess.run(
+        ["git", "rev-parse", "HEAD"], check=True, cwd=repo.root, capture_output=True
+    )
+    return said.stdout.decode().strip()
+
+
+def writes(ran: RunResult) -> dict[str, str]:
+    """For each write of a plan its reason; the flows of the other environment are left alone."""
+    changes = ran.json["plan"]["changes"]
+    return {each["flow"]["id"]: each["reason"] for each in changes if each["action"] != "none"}
+
+
+def test_dev_and_prod_on_one_server(repo: Repo) -> None:
+    ns = repo.namespace
+    repo.config(CONFIG.format(ns=ns))
+    caller, called = CALLER.format(ns=ns), CALLED.format(ns=ns)
+    repo.write("flows/caller.yaml", caller.encode())
+    repo.write("flows/called.yaml", called.encode())
+    first = commit(repo, "one")
+
+    def live(flow: str, where: str) -> str:
+        return repo.client.flows.get(FlowId(f"{ns}.{where}", flow)).source.decode()
+
+    assert repo.apply("-e", "dev").code == 0
+    ran = repo.apply("-e", "prod")
+    assert ran.code == 0, ran.out + ran.err
+    written = {each["flow"]["namespace"] for each in ran.json["outcomes"]}
+    assert written == {f"{ns}.prod.team"}
+    expected = (
+        caller.replace(f"{ns}.team", f"{ns}.prod.team")
+        .replace("env: dev\n", f"env: prod\n  git-commit: {first}\n")
+        .replace('  draft: "yes"\n', "")
+        .replace('0 1 * * *"\n', '0 3 * * *"\n    disabled: true\n')
+    )
+    assert live("caller", "prod.team") == expected
+    assert f'env: dev\n  draft: "yes"\n  git-commit: {first}\n' in live("caller", "team")
+
+    # Another commit stamps nothing by itself, and nobody drifts.
+    repo.write("README.md", b"more\n")
+    second = commit(repo, "two")
+    for environment in ("dev", "prod"):
+        assert repo.plan("-e", environment, "--detailed-exitcode").code == 0
+        assert repo.run("drift", "-e", environment).code == 0
+    # A patch that changes is a change, of the flows that it changes; the stamp follows.
+    repo.config(CONFIG.format(ns=ns).replace("0 3", "0 4"))
+    assert writes(repo.plan("-e", "prod")) == {"caller": "changed"}
+    assert repo.apply("-e", "prod").code == 0
+    assert f"git-commit: {second}" in live("caller", "prod.team")
+    assert repo.plan("-e", "dev", "--detailed-exitcode").code == 0
+
+    # What somebody edits in prod comes back into the file under the file's names.
+    edited = (
+        live("caller", "prod.team")
+        .replace("message: ", "message: edited ")
+        .replace('"{{ flow.namespace }}"}', "x, level: WARN}")
+    )
+    repo.client.flows.update(FlowId(f"{ns}.prod.team", "caller"), edited.encode())
+    assert repo.run("drift", "-e", "prod").code == 2
+    commit(repo, "three")
+    pulled = repo.run("pull", "-e", "prod")
+    assert pulled.code == 0, pulled.out + pulled.err
+    assert (repo.root / "flows/caller.yaml").read_text() == caller.replace(
+        'message: "{{ flow.namespace }}"', "message: edited x, level: WARN"
+    )
+    assert writes(repo.plan("-e", "prod")) == {}
+    # What was changed where a patch has written is nobody's to tell.
+    edited = edited.replace("0 4 * * *", "0 5 * * *")
+    repo.client.flows.update(FlowId(f"{ns}.prod.team", "caller"), edited.encode())
+    refused = repo.run("pull", "-e", "prod")
+    assert refused.code == 5
+    assert "patches apply" in refused.out
+
+
+def test_a_mapping_that_goes_wrong_stops_all_writing(repo: Repo) -> None:
+    ns = repo.namespace
+    repo.config(
+        f"environments:\n  prod:\n    scope: {ns}.other\n"
+        f"    namespaces: {{{ns}.a: {ns}.x, {ns}.b: {ns}.x}}\n"
+        f"    patches: [{{flows: nowhere, triggers: off}}]\n"
+    )
+    repo.write("flows/a.yaml", repo.source("f", ns=f"{ns}.a"))
+    repo.write("flows/b.yaml", repo.source("f", ns=f"{ns}.b"))
+    ran = repo.apply("-e", "prod")
+    assert ran.code == 3
+    rules = sorted(each["rule"] for each in ran.json["diagnostics"])
+    assert rules == [
+        *["namespace-collision"] * 2,
+        *["namespace-out-of-scope"] * 2,
+        "patch-no-match",
+    ]
