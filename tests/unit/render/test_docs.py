@@ -66,7 +66,7 @@ def test_status_of_servers_that_are_not_there(
         "http://127.0.0.1:9",
         False,
     )
-    assert "KESTRA_API_URL" in other["error"]
+    assert "URL is not set" in other["error"]
     for name, words in (("text", "unreachable"), ("markdown", "| dev |"), ("html", "<td>dev</td>")):
         assert run(["status", "--limit", "20", "--format", name]) == 69
         assert words in capsys.readouterr().out
