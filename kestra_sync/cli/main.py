@@ -15,6 +15,7 @@ _COMMANDS = {
     "apply": "Apply the flows in Git to the server.",
     "status": "Show all environments in one table.",
     "render": "Show flows as they would be sent.",
+    "diff": "Compare the servers of two environments.",
     "smoke": "Run the smoke tests.",
     "run": "Run a flow and wait for it to finish.",
     "executions": "Manage executions.",

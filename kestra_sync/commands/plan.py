@@ -121,7 +121,12 @@ def make_plan(
     info, ownership = ahead.server_info(), ahead.ownership(scope)
     live = read_live(client, settings, scope, rendered.desired, ahead.exported, observer)
 
-    rendered = with_stamps(rendered, live.flows, stamp_of(settings))
+    rendered = with_stamps(
+        rendered,
+        live.flows,
+        stamp_of(settings),
+        [label for label, _ in settings.rendering.stamp],
+    )
     compared = compare(client, settings, scope, rendered.desired, live.flows, ownership, observer)
 
     changes = refined(compared.changes, passes(settings, compared, partial=partial))

@@ -10,7 +10,7 @@ from pathlib import Path
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import NotFound
 from kestra_sync.commands.connect import connect
-from kestra_sync.commands.files import name_in_files, stamp_of
+from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
@@ -94,7 +94,7 @@ def pull(
         planned = make_plan(looking, client, observer=observer)
         if planned.plan is None:
             return PullResult(planned, (), dry_run)
-        stamp = stamp_of(settings)
+        stamp = settings.rendering.stamp
         bases = planned.ownership.bases if planned.ownership is not None else {}
         judged = [
             _in_files(

@@ -5,7 +5,7 @@ The rules are imported where there are any: a run without them does not know of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kestra_sync.model import Desired, Diagnostic, Flow, FlowId, Live, Scope
@@ -52,16 +52,22 @@ def render(
     return rendered
 
 
-def with_stamps(rendered: Rendered, live: Mapping[FlowId, Live], stamp: Stamp) -> Rendered:
+def with_stamps(
+    rendered: Rendered,
+    live: Mapping[FlowId, Live],
+    stamp: Stamp,
+    names: Sequence[str] = (),
+) -> Rendered:
     """The same with stamps, as they are compared and sent.
 
     :param live: what the server holds: a stamp is no reason to change it.
+    :param names: the labels that may have been stamped, where ``stamp`` has not all of them.
     """
-    if not stamp:
+    if not (stamp or names):
         return rendered
     from kestra_sync.render.stamps import with_stamp
 
-    found = [with_stamp(each, live.get(each.flow_id), stamp) for each in rendered.desired]
+    found = [with_stamp(each, live.get(each.flow_id), stamp, names) for each in rendered.desired]
     return replace(
         rendered,
         desired=tuple(each.desired for each in found),

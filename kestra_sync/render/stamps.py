@@ -6,7 +6,7 @@ would be with the values that the server's flow has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,16 +60,20 @@ class Stamped:
     said: tuple[Diagnostic, ...] = ()
 
 
-def with_stamp(desired: Desired, live: Live | None, stamp: Stamp) -> Stamped:
+def with_stamp(
+    desired: Desired, live: Live | None, stamp: Stamp, names: Sequence[str] = ()
+) -> Stamped:
     """``desired`` as it will be compared and sent.
 
     With the values of the live flow if that makes it what the server holds, or what was switched
     off there; else with those of ``stamp``.
+
+    :param names: the labels that may have been stamped, where ``stamp`` has not all of them.
     """
     if live is not None and live.source == desired.sent:
         return Stamped(desired)
     try:
-        held = () if live is None else _held(live.source, stamp)
+        held = () if live is None else _held(live.source, names or [name for name, _ in stamp])
         if live is not None and held:
             again, steps = stamped(desired.sent, held)
             if again == live.source or switched_off(live.source, again):
@@ -123,12 +127,12 @@ def _sent(desired: Desired, data: bytes, steps: tuple[Edits, ...]) -> Desired:
     return replace(desired, sent=data, steps=(*desired.steps, *steps), unstamped=desired.sent)
 
 
-def _held(source: bytes, stamp: Stamp) -> Stamp:
-    """The labels of ``stamp`` with the values that a live source has for them."""
+def _held(source: bytes, names: Sequence[str]) -> Stamp:
+    """The labels with these names, with the values that a live source has for them."""
     labels = _labels(source)
     if labels is None:
         return ()
-    return tuple((name, labels[name]) for name, _ in stamp if name in labels)
+    return tuple((name, labels[name]) for name in names if name in labels)
 
 
 def _labels(source: bytes) -> Mapping[str, Any] | None:

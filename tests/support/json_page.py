@@ -54,6 +54,7 @@ _SECTIONS = (
     ("init", "init", "result"),
     ("status", "status", "result"),
     ("render", "render", "result"),
+    ("diff", "diff", "result"),
 )
 _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 

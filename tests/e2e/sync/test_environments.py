@@ -102,6 +102,14 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     assert f"git-commit: {second}" in live("caller", "prod.team")
     assert repo.plan("-e", "dev", "--detailed-exitcode").code == 0
 
+    same = repo.run("diff", "--from", "dev", "--to", "prod", "--detailed-exitcode")
+    assert (same.code, "No differences in 2 flows." in same.out) == (0, True), same.out + same.err
+    table = repo.run("status", "--limit", "120", "--format", "json")
+    assert table.code == 0, table.out
+    assert [
+        (each["environment"], each["drift"], each["behind"]) for each in table.json["environments"]
+    ] == [("dev", 0, 1), ("prod", 0, 0)]
+
     # What somebody edits in prod comes back into the file under the file's names.
     edited = (
         live("caller", "prod.team")
@@ -110,6 +118,11 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     )
     repo.client.flows.update(FlowId(f"{ns}.prod.team", "caller"), edited.encode())
     assert repo.run("drift", "-e", "prod").code == 2
+    differs = repo.run("diff", "--from", "dev", "--to", "prod", "--format", "json")
+    (changed,) = differs.json["changed"]
+    assert changed["flow"] == {"namespace": f"{ns}.team", "id": "caller"}
+    (hunk,) = changed["diff"]
+    assert sum(each[0] in "+-" for each in hunk["lines"]) == 2
     commit(repo, "three")
     pulled = repo.run("pull", "-e", "prod")
     assert pulled.code == 0, pulled.out + pulled.err

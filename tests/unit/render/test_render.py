@@ -191,6 +191,13 @@ def test_stamp__is_no_change_by_itself() -> None:
         assert with_stamp(each, None, STAMP).desired.sent == stamped(each.sent, STAMP)[0]
 
 
+def test_stamp__one_that_is_not_known_today_is_no_change_either() -> None:
+    each = sent("id: a\ntasks: []\n")
+    old = stamped(each.sent, (("git-commit", "old"), STAMP[1]))[0]
+    names = [name for name, _ in STAMP]
+    assert with_stamp(each, live(old), STAMP[1:], names).desired.sent == old
+
+
 def test_stamp__is_taken_off_what_goes_into_a_file() -> None:
     for text in (
         b"id: a\ntasks: []\n",

@@ -1,0 +1,66 @@
+"""``kestra-sync diff``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import (
+    connection_options,
+    diff_options,
+    option,
+    output_options,
+    scope_options,
+    selection_options,
+    settings_from,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.errors import ExitCode
+
+
+@click.command("diff")
+@option("--from", "before", required=True, metavar="NAME", help="First environment.")
+@option("--to", "after", required=True, metavar="NAME", help="Second environment.")
+@scope_options
+@option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="Configuration file. Default: kestra-sync.yaml, if it exists.",
+)
+@selection_options
+@option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are differences.")
+@diff_options
+@connection_options
+@output_options
+def command(
+    *,
+    before: str,
+    after: str,
+    detailed_exitcode: bool,
+    context: int,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: Any,
+) -> ExitCode:
+    """Compare the flows on the servers of two environments.
+
+    Namespaces are mapped back to those of the files; stamps, and what patches have set, are left
+    out. Writes nothing.
+    """
+    from kestra_sync.commands.diff_environments import diff_environments
+    from kestra_sync.report.environments_diff import diff_json, diff_lines_of
+
+    output = Output.of("diff", output_format=output_format, color=color, verbose=verbose)
+    sides = [settings_from(environment=name, **settings) for name in (before, after)]
+    observer = output.observer()
+    try:
+        result = diff_environments(sides[0], sides[1], observer=observer)
+    finally:
+        observer.end()
+    code = result.exit_code(detailed=detailed_exitcode)
+    output.text(diff_lines_of(result, before, after, context=context))
+    output.result(code, diff_json(result, before, after, context=context))
+    return code

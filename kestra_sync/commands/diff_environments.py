@@ -1,0 +1,107 @@
+"""``diff``: what the servers of two environments hold, under the names of the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kestra_sync.commands.connect import connect
+from kestra_sync.commands.files import (
+    has_errors,
+    is_selected,
+    load_files,
+    name_in_files,
+    render_files,
+    scope_of,
+)
+from kestra_sync.errors import ExitCode
+from kestra_sync.kinds.flows import read as flows_read
+from kestra_sync.model import Diagnostic, FlowId
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.settings import Settings
+
+
+@dataclass(frozen=True)
+class Side:
+    """The flows of one environment's server, by their names in the files.
+
+    :param server: URL, version and tenant.
+    :param sources: as the file would hold them; what cannot be derived is as on the server.
+    """
+
+    server: str
+    sources: dict[FlowId, bytes]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """Two environments, compared.
+
+    :param only_before: flows that only the first has; ``only_after`` only the second.
+    :param changed: flows that differ, with both sources.
+    """
+
+    before: Side
+    after: Side
+
+    @property
+    def only_before(self) -> tuple[FlowId, ...]:
+        """Flows that only the first environment has."""
+        return tuple(sorted(self.before.sources.keys() - self.after.sources.keys()))
+
+    @property
+    def only_after(self) -> tuple[FlowId, ...]:
+        """Flows that only the second environment has."""
+        return tuple(sorted(self.after.sources.keys() - self.before.sources.keys()))
+
+    @property
+    def changed(self) -> tuple[FlowId, ...]:
+        """Flows that both have, with another source."""
+        both = self.before.sources.keys() & self.after.sources.keys()
+        return tuple(
+            sorted(each for each in both if self.before.sources[each] != self.after.sources[each])
+        )
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.only_before or self.only_after or self.changed)
+
+    def exit_code(self, *, detailed: bool) -> ExitCode:
+        """3 if the files could not be understood; 2 with differences if ``detailed``."""
+        if has_errors((*self.before.diagnostics, *self.after.diagnostics)):
+            return ExitCode.INVALID
+        return ExitCode.CHANGES if detailed and self.differs else ExitCode.OK
+
+
+def diff_environments(
+    before: Settings, after: Settings, *, observer: Observer = SILENT
+) -> DiffResult:
+    """Read both servers and map what they hold onto the names of the files. Writes nothing.
+
+    :raises KestraError: if one of the servers cannot be read.
+    """
+    return DiffResult(_side(before, observer), _side(after, observer))
+
+
+def _side(settings: Settings, observer: Observer) -> Side:
+    from kestra_sync.render.back import to_file
+
+    observer.stage(f"reading {settings.environment or 'the server'}")
+    repository = load_files(settings)
+    rendered = render_files(repository, settings)
+    desired = {each.flow_id: each for each in rendered.desired}
+    scope = scope_of(rendered, settings.scope)
+    stamp = settings.rendering.stamp
+    with connect(settings.connection, settings.parallelism) as client:
+        server = f"{client.url} (Kestra {client.server_info().version}, tenant {client.tenant})"
+        live = flows_read.read(
+            client, scope, rendered.desired, parallelism=settings.parallelism
+        ).flows
+    sources = {}
+    for flow_id, each in live.items():
+        if not is_selected(flow_id, settings):
+            continue
+        data = to_file(each.source, flow_id, desired.get(flow_id), settings.rendering, stamp)
+        sources[name_in_files(flow_id, settings)] = each.source if data is None else data
+    return Side(server, sources, (*repository.diagnostics, *rendered.diagnostics))
