@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kestra_sync.edits import Edit, Edits
@@ -21,7 +21,8 @@ from kestra_sync.repo.nodes import Node, NodeKind, NodeTree, read_nodes
 from kestra_sync.repo.scalars import plain
 
 #: A key whose value may be a namespace, wherever it is written.
-_KEY = re.compile(rb"(?i)namespaces?(?:pattern)?[\"']?[ ]*:")
+#: Patterns begin with what ``re`` finds fast: a literal.
+_KEY = re.compile(rb"amespaces?(?:[Pp]attern)?[\"']?[ ]*:")
 #: The only form of such a line that is understood without a parser.
 _LINE = re.compile(
     rb"[ ]*(?:-[ ]+)*namespace:[ ]+(?P<quote>[\"']?)(?P<name>[A-Za-z][\w.-]*)(?P=quote)"
@@ -66,9 +67,12 @@ class Mapper:
     def __init__(self, names: NamespaceMap) -> None:
         self._names = names
         changed = [before for before, after in names.pairs if before != after]
-        any_of = b"|".join(re.escape(each.encode()) for each in sorted(changed, key=len)[::-1])
-        #: A mapped namespace, or one below it; and what makes a scan uncertain.
-        self._token = re.compile(rb"(?<![\w.-])(?:%s)(?![\w-])[\w.-]*" % any_of)
+        # A mapped namespace, or one below it.
+        self._tokens = [
+            re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (name, name))
+            for name in (re.escape(each.encode()) for each in changed)
+        ]
+        # What makes a scan uncertain.
         self._hidden = re.compile(rb"namespace[^\n]*\"[^\"\n]*\\")
         self._active = bool(changed)
 
@@ -76,7 +80,7 @@ class Mapper:
         """The edits and notices for ``data``; none for one that cannot be parsed."""
         if not self._active:
             return Mapped()
-        tokens = list(self._token.finditer(data))
+        tokens = {found.start(): found for token in self._tokens for found in token.finditer(data)}
         hidden = b"\\" in data and self._hidden.search(data) is not None
         if not tokens and not hidden:
             return Mapped()
@@ -87,12 +91,14 @@ class Mapper:
             if tree is None:
                 return Mapped()
             edits, notices = _Walk(tree, self._names).result()
-        notices += self._in_expressions(data, tokens, edits, {each.offset for each in notices})
+        notices += self._in_expressions(
+            data, tokens.values(), edits, {each.offset for each in notices}
+        )
         return Mapped(tuple(edits), tuple(sorted(notices, key=lambda each: each.offset)))
 
     def _by_lines(self, data: bytes) -> list[Edit] | None:
         """The edits, if they can be derived from lines alone; ``None`` otherwise."""
-        if b"NAMESPACE" in data or _EXPLICIT_KEY.search(data) is not None:
+        if b"NAMESPACE" in data or (b"? " in data and _EXPLICIT_KEY.search(data) is not None):
             return None
         bodies = block_scalars(data)
         if bodies is None:
@@ -123,7 +129,11 @@ class Mapper:
         return _prefix_edit(self._names, name, at)
 
     def _in_expressions(
-        self, data: bytes, tokens: list[re.Match[bytes]], edits: list[Edit], told: set[int]
+        self,
+        data: bytes,
+        tokens: Iterable[re.Match[bytes]],
+        edits: list[Edit],
+        told: set[int],
     ) -> Iterator[Notice]:
         written = {each.start for each in edits} | told
         for token in tokens:
