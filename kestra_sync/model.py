@@ -8,54 +8,22 @@ Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 
 from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
-
-
-class StrEnum(str, Enum):
-    """``enum.StrEnum`` of Python 3.11, for 3.10."""
-
-    def __str__(self) -> str:
-        return str(self.value)
+from kestra_sync.resources import FlowId as FlowId
+from kestra_sync.resources import Kind as Kind
+from kestra_sync.resources import ResourceId as ResourceId
+from kestra_sync.resources import StrEnum as StrEnum
+from kestra_sync.resources import noun_of as noun_of
 
 
 def sha256(data: bytes) -> str:
     """The lower-case hex SHA-256 of ``data``, as inventories and plan files carry it."""
     return hashlib.sha256(data).hexdigest()
-
-
-class Kind(StrEnum):
-    """What a resource is; stable in the JSON, in patterns of ``--only`` and in the record."""
-
-    FLOW = "flow"
-    FILE = "file"
-    KV = "kv"
-
-
-@dataclass(frozen=True, order=True)
-class ResourceId:
-    """The name of a resource. Written ``namespace/id``, since both parts may contain dots.
-
-    :param id: the id of a flow, the path of a namespace file (without a leading slash), a key.
-    :param kind: written before the name unless it is a flow: ``kv:acme.sales/region``.
-    """
-
-    namespace: str
-    id: str
-    # Resources of different kinds rarely share a name, and hashing an enum is slow.
-    kind: Kind = field(default=Kind.FLOW, hash=False)
-
-    def __str__(self) -> str:
-        name = f"{self.namespace}/{self.id}"
-        return name if self.kind is Kind.FLOW else f"{self.kind}:{name}"
-
-
-FlowId = ResourceId
-"""The name of a flow, where only flows are meant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -105,8 +73,8 @@ class Diagnostic:
 class Document:
     """One YAML document of a file: its bytes, and where they begin.
 
-    :param path: the file as the user would write it, with ``/``.
-    :param index: the number of the document in its file, from 0.
+    :param path: as the user would write it, with ``/``.
+    :param index: its number in the file, from 0.
     :param first_line: the line of the file on which ``data`` begins, from 1.
     """
 
@@ -149,6 +117,7 @@ class Repository:
 
     :param source: the directory or files walked, as the user wrote them.
     :param files: how many YAML files were read.
+    :param beside: what is not a flow, as it will be sent.
     """
 
     source: str
@@ -156,6 +125,7 @@ class Repository:
     flows: tuple[Flow, ...]
     skipped: tuple[Skipped, ...]
     diagnostics: tuple[Diagnostic, ...]
+    beside: Mapping[ResourceId, Desired] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +135,7 @@ class Desired:
     :param name: the flow's name on the server, where it is not the one in the file.
     :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
     :param unstamped: ``sent`` without the labels that are no change by themselves.
+    :param masked: ``sent`` hides the value behind it.
     """
 
     flow: Flow
@@ -172,6 +143,7 @@ class Desired:
     name: FlowId | None = None
     steps: tuple[Edits, ...] = ()
     unstamped: bytes | None = None
+    masked: bool = False
 
     @property
     def flow_id(self) -> FlowId:
@@ -271,8 +243,7 @@ class Base:
         and, after a run that was killed, the one it was about to write.
     :param revision: the server's revision of that source, where it is known.
     :param kept_off: the recorded source is Git's plus the line that switches the flow off.
-    :param only_intended: a run that did not come to its end meant to create it; nothing more is
-        known.
+    :param only_intended: all that is known is that a run that was killed meant to create it.
     :param masked: the hashes are those of a secret value.
     """
 
@@ -355,6 +326,7 @@ class Plan:
     :param server_version: Kestra's own, such as ``1.3.25``.
     :param source: the paths the flows came from, as the user wrote them.
     :param flows: how many flows Git holds there.
+    :param beside: how many resources of other kinds Git holds, for each kind that has any.
     :param changes: every flow that is not simply in sync.
     :param unchanged: how many are.
     :param partial: paths or filters left part of the repository out: nothing is deleted.
@@ -370,6 +342,12 @@ class Plan:
     unchanged: int
     partial: bool = False
     record: tuple[RecordChange, ...] = ()
+    beside: Mapping[Kind, int] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> int:
+        """How many resources of all kinds Git holds."""
+        return self.flows + sum(self.beside.values())
 
     @property
     def changes_anything(self) -> bool:

@@ -171,6 +171,21 @@ class Rendering:
 
 
 @dataclass(frozen=True)
+class FilesFolder:
+    """A folder of namespace files, as the configuration names it.
+
+    :param path: as the user would write it in the working directory; one part of it may be ``*``.
+    :param namespace: ``*`` takes the name of the folder: the one that ``*`` stands for in
+        ``path``, else each folder below it.
+    :param ignore: patterns as in ``.gitignore``, relative to the folder.
+    """
+
+    path: str
+    namespace: str
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the commands need beyond the connection.
 
@@ -191,6 +206,8 @@ class Settings:
     :param exclude: patterns of flows not to look at.
     :param strict: Treat YAML files that are not flows as errors.
     :param parallelism: maximum number of concurrent requests.
+    :param files: the folders of namespace files.
+    :param kv: the files that declare key-value pairs, with ``*`` and ``**``.
     :param protect: namespaces that nothing is done to, unless the scope names them.
     :param lock_timeout: seconds to wait for another run to end.
     :param rendering: what the environment changes in the flows.
@@ -215,6 +232,8 @@ class Settings:
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     strict: bool = False
+    files: tuple[FilesFolder, ...] = ()
+    kv: tuple[str, ...] = ()
     parallelism: int = 8
     prune: Prune = Prune.OWNED
     on_drift: OnDrift = OnDrift.REVERT

@@ -18,8 +18,8 @@ _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "edits", "errors", "findings", "model", "observer", "reasons", "safe", "schemas", "settings",
-    "suggest", "version",
+    "edits", "errors", "findings", "model", "observer", "reasons", "resources", "safe", "schemas",
+    "settings", "suggest", "version",
 }  # fmt: skip
 
 #: Part → the parts that it may import beyond the values. The stages are in the order of the
@@ -34,14 +34,15 @@ _ALLOWED: dict[str, set[str]] = {
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
     "triggers": {"repo"},
-    "apply": {"client", "live", "inventory", "plan", "triggers"},
+    "apply": {"client", "live", "inventory", "plan", "triggers", "kinds"},
     # Of each kind of resource: reading, checking, writing and showing it.
-    "kinds": {"client", "repo", "live", "checks", "plan"},
+    "kinds": {"client", "repo", "render", "live", "checks", "plan"},
     "executions": {"client", "repo"},
     "smoke": {"client", "repo", "executions"},
     # Renders the values of every stage and the results of the commands.
     "report": {
-        "repo", "config", "checks", "inventory", "plan", "triggers", "apply", "executions", "smoke",
+        "repo", "config", "checks", "inventory", "plan", "kinds", "triggers", "apply",
+        "executions", "smoke",
         "commands",
     },
     # Everything but the rendering.
@@ -49,7 +50,7 @@ _ALLOWED: dict[str, set[str]] = {
         "config", "client", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
         "triggers", "apply", "executions", "smoke",
     },
-    "cli": {"client", "config", "inventory", "commands", "plan", "report"},
+    "cli": {"client", "config", "inventory", "commands", "plan", "kinds", "report"},
     # Runs the command line inside of CI. Calls GitHub and GitLab by the rules of our HTTP.
     "action": {"client", "cli", "report", "repo"},
 }  # fmt: skip
@@ -59,7 +60,8 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "edits": set(),
     "errors": set(),
     "reasons": set(),
-    "model": {"edits", "errors", "reasons"},
+    "resources": set(),
+    "model": {"edits", "errors", "reasons", "resources"},
     "observer": {"model"},
     "findings": {"model"},
     "suggest": set(),

@@ -22,7 +22,7 @@ from kestra_sync.inventory.others import Others, name_of, read_others
 from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.inventory.read import Place
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import FlowId, Plan
+from kestra_sync.model import FlowId, Kind, Plan, ResourceId
 from kestra_sync.settings import Settings
 
 
@@ -106,19 +106,20 @@ _TOLD = {
 
 def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
     """What was recorded beside the writes, a sentence each."""
+    noun = "resource" if plan.beside else "flow"
     found = [
-        _TOLD[each.kind].format(flows=_flows(each.flows))
+        _TOLD[each.kind].format(flows=_counted(each.flows, noun))
         for each in plan.record
         if each.kind in _TOLD
     ]
     for one in struck:
         number = len({(entry.get("namespace"), entry.get("id")) for entry in one.entries})
-        found.append(f"Removed {_flows(number)} from the inventory {one.name!r}.")
+        found.append(f"Removed {_counted(number, noun)} from the inventory {one.name!r}.")
     return tuple(found)
 
 
-def _flows(number: int) -> str:
-    return f"{number:,} flow{'' if number == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ def strike(
         def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[Any]:
             gone = []
             for entries in _lists(value):
-                gone += [each for each in entries if _flow_of(each) in theirs]
-                entries[:] = [each for each in entries if _flow_of(each) not in theirs]
+                gone += [each for each in entries if _resource_of(each) in theirs]
+                entries[:] = [each for each in entries if _resource_of(each) not in theirs]
             return gone
 
         gone = _rewrite(kv, key, without, lock_timeout)
@@ -176,11 +177,11 @@ def give_back(
     :raises KestraError: one could not be stored.
     """
     for each in struck:
-        back = [entry for entry in each.entries if _flow_of(entry) in flow_ids]
+        back = [entry for entry in each.entries if _resource_of(entry) in flow_ids]
 
         def added(value: dict[str, Any], back: list[Mapping[str, Any]] = back) -> list[Any]:
-            there = {_flow_of(entry) for entry in value.setdefault("resources", [])}
-            new = [entry for entry in back if _flow_of(entry) not in there]
+            there = {_resource_of(entry) for entry in value.setdefault("resources", [])}
+            new = [entry for entry in back if _resource_of(entry) not in there]
             value["resources"] += [entry for entry in new if "path" in entry]
             return new
 
@@ -219,7 +220,10 @@ def _lists(value: dict[str, Any]) -> list[list[Any]]:
     return [each for each in (value.get("resources"), intent.get("writes")) if each]
 
 
-def _flow_of(entry: Mapping[str, Any]) -> FlowId | None:
-    if entry.get("kind") != "flow":
+def _resource_of(entry: Mapping[str, Any]) -> ResourceId | None:
+    """The resource of an entry; ``None`` for a kind that this version does not know."""
+    try:
+        kind = Kind(str(entry.get("kind")))
+    except ValueError:
         return None
-    return FlowId(str(entry.get("namespace")), str(entry.get("id")))
+    return ResourceId(str(entry.get("namespace")), str(entry.get("id")), kind)

@@ -288,4 +288,5 @@ def resource_of(change: Change, revision: int | None) -> Resource | None:
         sent_sha256=sha256(change.after),
         revision=revision,
         kept_off=change.reason is Reason.KEPT_OFF,
+        masked=change.desired.masked,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.apply.writer import FlowWrites, Writer
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
-from kestra_sync.model import Action, Change, FlowId, Live
+from kestra_sync.kinds.base import Store
+from kestra_sync.model import Action, Change, FlowId, Kind, Live
 from kestra_sync.observer import Observer, SafeObserver
 
 
@@ -20,6 +21,7 @@ def roll_back(
     observer: Observer,
     *,
     journal: Callable[[Change, str], None] = lambda _change, _event: None,
+    stores: Mapping[Kind, Store] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Restored, ...]:
     """Give every flow that was written its previous source; delete what was created.
@@ -31,7 +33,7 @@ def roll_back(
     :param journal: called before and after each write.
     """
     written = [each for each in outcomes if each.written or each.unsure]
-    undo = _Undo(flows, Writer(flows, sleep=sleep))
+    undo = _Undo(flows, Writer(flows, stores=stores, sleep=sleep), stores or {})
     observer = SafeObserver(observer)
     results: list[Restored] = []
     current: Change | None = None
@@ -83,8 +85,9 @@ def _survived(undo: _Undo, outcome: Outcome) -> Restored:
 class _Undo:
     """Takes back single writes, with the care of the writer: it looks before and after."""
 
-    def __init__(self, flows: FlowWrites, writer: Writer) -> None:
+    def __init__(self, flows: FlowWrites, writer: Writer, stores: Mapping[Kind, Store]) -> None:
         self._flows = flows
+        self._stores = stores
         self._writer = writer
 
     def take_back(self, outcome: Outcome) -> Restored:
@@ -112,7 +115,8 @@ class _Undo:
             revision=revision,
         )
         done = self._writer.write(back)
-        if back.action is Action.CREATE and isinstance(done.error, InvalidContent):
+        is_flow = change.flow_id.kind is Kind.FLOW
+        if is_flow and back.action is Action.CREATE and isinstance(done.error, InvalidContent):
             done = self._through_a_stub(back)
         if done.status is Status.APPLIED or done.written:
             return Restored(change, Undo.RESTORED, done.revision, done.message or words)
@@ -123,6 +127,7 @@ class _Undo:
         """The source before our write: the planned one, unless someone else wrote just before."""
         change, revision = outcome.change, outcome.revision
         theirs = outcome.status is Status.CONFLICT and change.action is Action.UPDATE
+        theirs = theirs and change.flow_id.kind is Kind.FLOW  # only these have readable revisions
         if not theirs or revision is None:
             return change.before, ""
         with suppress(NotFound):
@@ -152,7 +157,7 @@ class _Undo:
 
     def _read(self, flow_id: FlowId) -> Live | None:
         try:
-            return self._flows.get(flow_id)
+            return self._stores.get(flow_id.kind, self._flows).get(flow_id)
         except NotFound:
             return None
 

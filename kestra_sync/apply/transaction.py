@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.keeper import KvWrites, OvertakenError
@@ -22,7 +22,9 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.inventory.read import read_inventory
-from kestra_sync.model import Change, Plan
+from kestra_sync.kinds.base import Store
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import Change, Kind, Live, Plan, ResourceId
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.levels import levels
 from kestra_sync.settings import ApplyOptions, Settings
@@ -55,12 +57,14 @@ def apply_plan(
     observer: Observer,
     prove: Prove | None = None,
     stop: threading.Event | None = None,
+    kinds: Kinds | None = None,
 ) -> Done:
     """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
 
     :param settings: of these, how many writes go at once and how long to wait for others.
     :param prove: called if everything could be written, also if there was nothing to write.
     :param stop: set from outside to end the run; the writes that are running are finished.
+    :param kinds: reads and writes what is not a flow.
     :raises ConflictError: another apply holds the lock, or ran since the plan was created.
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
@@ -92,7 +96,7 @@ def apply_plan(
             recorder.intend()
             # Before the writes: should this run be killed, no flow of theirs has changed yet.
             struck = take_over(client.kv, plan, owned, others, settings)
-        steps = _Steps(client, settings, observer, stop, journal, lock)
+        steps = _Steps(client, settings, observer, stop, journal, lock, kinds)
         todo = [lambda: _write(steps, plan), steps.verify]
         if prove is not None:
             todo.append(lambda: steps.prove(prove))
@@ -161,7 +165,8 @@ def _write(steps: _Steps, plan: Plan) -> None:
         steps.done = Done(_not_begun(order.levels, there))
         return
     journal, lock = steps.journal, steps.lock
-    write = Writer(steps.client.flows).write
+    stores = steps.stores(change for level in order.levels for change in level)
+    write = Writer(steps.client.flows, stores=stores).write
     steps.tally = Tally(order.stages)
     steps.begun = True
     outcomes = run(
@@ -237,6 +242,7 @@ class _Steps:
     what was written, for the record and the report. Only before the first write may anything pass.
 
     :param stop: set once the run should end.
+    :param kinds: reads and writes what is not a flow.
     """
 
     def __init__(
@@ -247,7 +253,9 @@ class _Steps:
         stop: threading.Event,
         journal: Journal | None,
         lock: Lock | None,
+        kinds: Kinds | None = None,
     ) -> None:
+        self.kinds = kinds
         self.client = client
         self.settings = settings
         self.observer = observer
@@ -294,7 +302,7 @@ class _Steps:
             return
         self.observer.stage("verifying the result")
         try:
-            outcomes = verify(self.client.flows, self.done.outcomes)
+            outcomes = verify(self.client.flows, self.done.outcomes, self._read_beside)
         except Exception as error:
             self.note(f"the written flows could not be verified: {_words(error)}")
             self.done = replace(self.done, incomplete=True)
@@ -322,8 +330,27 @@ class _Steps:
             return
         self.observer.stage("rolling back")
         tell = self.journal.change if self.journal is not None else _tell_nobody
-        restored = roll_back(self.client.flows, self.done.outcomes, self.observer, journal=tell)
+        restored = roll_back(
+            self.client.flows,
+            self.done.outcomes,
+            self.observer,
+            journal=tell,
+            stores=self.stores(each.change for each in self.done.outcomes),
+        )
         self.done = replace(self.done, restored=restored)
+
+    def stores(self, changes: Iterable[Change]) -> Mapping[Kind, Store]:
+        """What reads and writes the resources of ``changes`` that are not flows."""
+        if self.kinds is None:
+            return {}
+        client: Any = self.client
+        return self.kinds.stores(client, (each.flow_id for each in changes))
+
+    def _read_beside(
+        self, written: Iterable[tuple[Change, int | None]]
+    ) -> Mapping[ResourceId, Live]:
+        client: Any = self.client
+        return {} if self.kinds is None else self.kinds.read_written(client, written)
 
     def note(self, text: str) -> None:
         """Something the report has to say."""

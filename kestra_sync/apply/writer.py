@@ -8,15 +8,16 @@ written and must be the planned one, and the revision that comes back must be th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from kestra_sync.apply.outcome import Outcome, Status
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
+from kestra_sync.kinds.base import Store
 from kestra_sync.live.snapshot import BulkReads, snapshot
-from kestra_sync.model import Action, Change, FlowId, Live, Scope
+from kestra_sync.model import Action, Change, FlowId, Kind, Live, ResourceId, Scope
 
 
 class FlowWrites(Protocol):
@@ -42,8 +43,15 @@ _SETTLE = 0.5
 class Writer:
     """Carries out single changes. Safe to use from several threads."""
 
-    def __init__(self, flows: FlowWrites, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        flows: FlowWrites,
+        *,
+        stores: Mapping[Kind, Store] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._flows = flows
+        self._stores = stores or {}
         self._sleep = sleep
 
     def write(self, change: Change) -> Outcome:
@@ -61,7 +69,7 @@ class Writer:
     def _create(self, change: Change) -> Outcome:
         source = _source(change)
         try:
-            written = self._flows.create(source)
+            written = self._post(change, source)
         except AlreadyExists:
             live = self._read(change.flow_id)
             if live is not None and live.source == source:
@@ -71,13 +79,21 @@ class Writer:
             live = self._after_lost_answer(change, error)
             if live is None:
                 try:
-                    live = self._flows.create(source)
+                    live = self._post(change, source)
                 except AlreadyExists:  # the first one was only late
                     live = self._read(change.flow_id)
             if live is None or live.source != source:
                 return _conflict(change, live, "was created on the server in the meantime")
             written = live
         return self._confirm(change, written, expected=None)
+
+    def _post(self, change: Change, source: bytes) -> Live:
+        """Create it; a flow has its name in its source."""
+        store = self._stores.get(change.flow_id.kind)
+        return self._flows.create(source) if store is None else store.create(change.flow_id, source)
+
+    def _of(self, flow_id: FlowId) -> FlowWrites | Store:
+        return self._stores.get(flow_id.kind, self._flows)
 
     def _update(self, change: Change) -> Outcome:
         source = _source(change)
@@ -97,7 +113,7 @@ class Writer:
 
     def _put(self, change: Change, before: Live, source: bytes) -> Live | None:
         try:
-            return self._flows.update(change.flow_id, source)
+            return self._of(change.flow_id).update(change.flow_id, source)
         except KestraError as error:
             live = self._after_lost_answer(change, error)
             if live is not None and live.source == before.source and error.hanging:
@@ -105,7 +121,7 @@ class Writer:
         if live is not None and live.source == before.source:
             # It did not arrive. A repetition is harmless even if it still does: the same source
             # makes no second revision.
-            return self._flows.update(change.flow_id, source)
+            return self._of(change.flow_id).update(change.flow_id, source)
         return live
 
     def _delete(self, change: Change) -> Outcome:
@@ -115,7 +131,7 @@ class Writer:
         if before.source != change.before:
             return _conflict(change, before, "was edited on the server since the plan was created")
         try:
-            self._flows.delete(change.flow_id)
+            self._of(change.flow_id).delete(change.flow_id)
         except NotFound:
             return _agreed(change, None, "was already deleted")
         except KestraError as error:
@@ -123,9 +139,16 @@ class Writer:
             if live is not None and live.source != change.before:
                 return _conflict(change, live, "was edited on the server in the meantime")
             if live is not None:
+                if not self._may_repeat(change):
+                    raise  # it may still arrive, and a second one deletes something else
                 with suppress(NotFound):  # the first one was only late
-                    self._flows.delete(change.flow_id)
+                    self._of(change.flow_id).delete(change.flow_id)
         return _applied(change, None)
+
+    def _may_repeat(self, change: Change) -> bool:
+        """Whether a deletion may be sent again although the first one may arrive late."""
+        store = self._stores.get(change.flow_id.kind)
+        return store is None or store.delete_twice
 
     def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
         """The response must show our source and the next revision; otherwise someone else wrote in
@@ -164,7 +187,7 @@ class Writer:
 
     def _read(self, flow_id: FlowId) -> Live | None:
         try:
-            return self._flows.get(flow_id)
+            return self._of(flow_id).get(flow_id)
         except NotFound:
             return None
 
@@ -199,7 +222,8 @@ def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> di
         change.flow_id: change
         for level in levels
         for change in level
-        if change.action is Action.CREATE
+        # The stores of other kinds look by themselves.
+        if change.action is Action.CREATE and change.flow_id.kind is Kind.FLOW
     }
     if not creates:
         return {}
@@ -210,25 +234,30 @@ def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> di
             Status.CONFLICT,
             found.revision,
             "was created on the server since the plan was created (now at revision "
-            "{found.revision})",
+            f"{found.revision})",
         )
         for found in flows.search(scope)
         if found.flow_id in creates
     }
 
 
-def verify(flows: BulkReads, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+#: Reads what is not a flow where changes were written, each with the revision that it got.
+ReadWritten = Callable[[Iterable[tuple[Change, "int | None"]]], Mapping[ResourceId, Live]]
+
+
+def verify(
+    flows: BulkReads, outcomes: Iterable[Outcome], read_beside: ReadWritten | None = None
+) -> tuple[Outcome, ...]:
     """The same outcomes; what does not show on the server is a conflict now.
 
     :raises KestraError: if the server cannot be read.
     """
     outcomes = tuple(outcomes)
-    written = [each.change for each in outcomes if each.status is Status.APPLIED]
-    if not written:
-        return outcomes
-    scope = Scope(tuple(sorted({each.flow_id.namespace for each in written})), exact=True)
-    known = {each.desired.sent_sha256: each.flow_id for each in written if each.desired is not None}
-    live = snapshot(flows, scope, known)
+    applied = [each for each in outcomes if each.status is Status.APPLIED]
+    live = _live_flows(flows, [each.change for each in applied if _is_flow(each)])
+    beside = [(each.change, each.revision) for each in applied if not _is_flow(each)]
+    if beside and read_beside is not None:
+        live.update(read_beside(beside))
 
     def shown(change: Change) -> bool:
         there = live.get(change.flow_id)
@@ -244,3 +273,15 @@ def verify(flows: BulkReads, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]
         else each
         for each in outcomes
     )
+
+
+def _is_flow(outcome: Outcome) -> bool:
+    return outcome.change.flow_id.kind is Kind.FLOW
+
+
+def _live_flows(flows: BulkReads, written: Sequence[Change]) -> dict[ResourceId, Live]:
+    if not written:
+        return {}
+    scope = Scope(tuple(sorted({each.flow_id.namespace for each in written})), exact=True)
+    known = {each.desired.sent_sha256: each.flow_id for each in written if each.desired is not None}
+    return snapshot(flows, scope, known)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from kestra_sync.checks.drafts import halves, is_draft
 from kestra_sync.checks.server import Validates, words_of
-from kestra_sync.model import Change, Diagnostic, Severity
+from kestra_sync.model import Change, Diagnostic, Kind, Severity
 
 RULE = "rollback-refused"
 
@@ -27,7 +27,10 @@ def check_restorable(flows: Validates, changes: Collection[Change]) -> tuple[Dia
     touched = [
         (change, change.before)
         for change in halves(changes)
-        if change.writes and change.before is not None and not is_draft(change.before)
+        if change.writes
+        and change.flow_id.kind is Kind.FLOW
+        and change.before is not None
+        and not is_draft(change.before)
     ]
     if not touched:
         return ()

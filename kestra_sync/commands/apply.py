@@ -147,6 +147,7 @@ def apply_with(
         observer,
         smoke.prove(planned.desired) if smoke is not None else None,
         stop,
+        planned.kinds,
     )
     return ApplyResult(planned, done, smoke=smoke.result if smoke is not None else None)
 

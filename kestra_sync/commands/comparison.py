@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kestra_sync.kinds.flows import check as flows_check
 from kestra_sync.kinds.flows import read as flows_read
-from kestra_sync.model import Base, Change, Desired, Diagnostic, FlowId, Live, Reason, Scope
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import (
+    Base,
+    Change,
+    Desired,
+    Diagnostic,
+    FlowId,
+    Kind,
+    Live,
+    Reason,
+    ResourceId,
+    Scope,
+)
 from kestra_sync.observer import Observer
 from kestra_sync.plan.build import build_changes, needs_reading, rebuild_changes
 from kestra_sync.plan.compare import Rules
 from kestra_sync.plan.passes import Pass, only_desired, respecting_others, with_moves, without_kept
-from kestra_sync.safe.names import is_flow_id
+from kestra_sync.safe.names import is_resource_id
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
@@ -23,11 +36,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What is not a flow.
+
+    :param desired: what Git holds.
+    :param partial: only part of the repository is looked at.
+    """
+
+    kinds: Kinds
+    desired: Mapping[ResourceId, Desired] = field(default_factory=dict)
+    partial: bool = False
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that was compared, and the outcome.
 
     :param desired: what Git holds, by name.
     :param live: how many flows the scope holds on the server.
+    :param live_beside: how many resources of other kinds, for each kind.
     :param bases: what we applied last, inside of the scope.
     :param others: the other inventories of the tenant, if they were read.
     :param checked: what is wrong with the flows that would be written, each by itself.
@@ -41,6 +68,7 @@ class Comparison:
     others: Others | None
     checked: flows_check.Checked
     unreadable: tuple[Diagnostic, ...]
+    live_beside: Mapping[Kind, int] = field(default_factory=dict)
 
 
 def read_live(
@@ -68,17 +96,31 @@ def compare(
     scope: Scope,
     desired: Iterable[Desired],
     live: Mapping[FlowId, Live],
+    beside: Beside,
     ownership: Ownership | None,
     observer: Observer,
 ) -> Comparison:
-    """Place every flow in the three-way table, and read again what is about to change.
+    """Place every resource in the three-way table, and read again what is about to change.
 
-    :param live: what the server holds, from a bulk read.
+    :param live: the flows that the server holds, from a bulk read.
+    :param beside: what is not a flow.
     :raises KestraError: if the server cannot be read.
     """
     observer.stage("comparing")
     confirmed, unreadable = flows_read.confirmed(desired, live)
     bases, rules = _bases(ownership, scope), _rules(settings)
+    if beside.partial:
+        # What is not looked at is not read either.
+        bases = {
+            key: base
+            for key, base in bases.items()
+            if key.kind is Kind.FLOW or key in beside.desired
+        }
+    reading = beside.kinds.read(
+        client, beside.desired, {k: v for k, v in bases.items() if k.kind is not Kind.FLOW}
+    )
+    confirmed, bases = {**confirmed, **beside.desired}, {**bases, **reading.bases}
+    live = {**live, **reading.live}
     changes = build_changes(confirmed, live, bases, rules)
     asking = None if settings.only_looking else ownership
     second_look = _begin_second_look(
@@ -91,8 +133,16 @@ def compare(
         changes, seen.flows, confirmed, seen.live, seen.bases, rules, seen.base_sources
     )
     others = seen.others if asking is None else _others(client, changes, asking, seen.others)
+    counts = Counter(each.kind for each in seen.live)
     return Comparison(
-        confirmed, changes, len(seen.live), seen.bases, others, checked, tuple(unreadable)
+        confirmed,
+        changes,
+        counts.pop(Kind.FLOW, 0),
+        seen.bases,
+        others,
+        checked,
+        (*unreadable, *reading.diagnostics),
+        counts,
     )
 
 
@@ -117,6 +167,7 @@ def check_planned(
     scope: Scope,
     changes: tuple[Change, ...],
     compared: Comparison,
+    kinds: Kinds,
     observer: Observer,
 ) -> list[Diagnostic]:
     """Everything that is wrong with what would be written, what it refers to included.
@@ -126,7 +177,10 @@ def check_planned(
     checked = compared.checked
     if flows_check.written(changes) != checked.desired:
         checked = _check_written(client, settings, changes, observer)
-    problems = flows_check.check_changes(client, changes, checked, scope)
+    problems = [
+        *flows_check.check_changes(client, changes, checked, scope),
+        *kinds.check_reads(client, checked.fine, compared.desired),
+    ]
     # What cannot be parsed was told when it was compared, and again when it was checked.
     told = {_words(each) for each in problems}
     return [*(each for each in compared.unreadable if _words(each) not in told), *problems]
@@ -164,7 +218,9 @@ def _bases(ownership: Ownership | None, scope: Scope) -> dict[FlowId, Base]:
     """
     bases = ownership.bases if ownership is not None else {}
     return {
-        key: base for key, base in bases.items() if scope.covers(key.namespace) and is_flow_id(key)
+        key: base
+        for key, base in bases.items()
+        if scope.covers(key.namespace) and is_resource_id(key)
     }
 
 
@@ -203,7 +259,11 @@ def _begin_second_look(
     """
     # What is dropped from the record has no owner any more, and what is missing is reported as
     # deleted: make sure that it does not exist.
-    gone = [each.flow_id for each in changes if each.reason.traits.gone]
+    gone = [
+        each.flow_id
+        for each in changes
+        if each.reason.traits.gone and each.flow_id.kind is Kind.FLOW
+    ]
     found = flows_read.still_there(client, gone, parallelism=parallelism)
     others = None
     runs: frozenset[FlowId] = frozenset()
@@ -215,7 +275,9 @@ def _begin_second_look(
         bases = with_runs(bases, others.runs, scope)
         runs = frozenset(others.runs)
     ours_after_all = {
-        each.flow_id for each in changes if each.reason is Reason.FOREIGN and each.flow_id in runs
+        each.flow_id
+        for each in changes
+        if each.reason is Reason.FOREIGN and each.flow_id in runs and each.flow_id.kind is Kind.FLOW
     }
     wanted = ours_after_all.union(needs_reading(changes))
     reread = flows_read.begin_reread(client, sorted(wanted), live, bases, parallelism=parallelism)

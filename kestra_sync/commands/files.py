@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kestra_sync.errors import UsageError
-from kestra_sync.model import Diagnostic, FlowId, Repository, Scope, Severity
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import Diagnostic, FlowId, Repository, ResourceId, Scope, Severity
 from kestra_sync.plan.selection import selected
 from kestra_sync.render import Rendered, render, unmap_namespace
 from kestra_sync.settings import Settings, Stamp
@@ -15,15 +16,27 @@ from kestra_sync.settings import Settings, Stamp
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-def load_files(settings: Settings) -> Repository:
+def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
     """Everything in the paths of ``settings``.
 
+    :param kinds: loads what is not a flow; ``None`` leaves it out.
     :raises UsageError: for a path that does not exist.
     """
     from kestra_sync.repo.load import load
 
-    return load(
+    flows = load(
         settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+    )
+    if kinds is None or not (settings.files or settings.kv):
+        return flows
+    beside = kinds.load()
+    return replace(
+        flows,
+        skipped=(*flows.skipped, *beside.skipped),
+        diagnostics=tuple(
+            sorted((*flows.diagnostics, *beside.diagnostics), key=lambda it: it.sort_key)
+        ),
+        beside=beside.desired,
     )
 
 
@@ -34,11 +47,17 @@ def render_files(repository: Repository, settings: Settings) -> Rendered:
     )
 
 
-def scope_of(rendered: Rendered, configured: Scope | None) -> Scope:
-    """The scope: as configured, or exactly the namespaces that the flows are sent to."""
+def scope_of(
+    rendered: Rendered, configured: Scope | None, beside: Iterable[ResourceId] = ()
+) -> Scope:
+    """The scope: as configured, or exactly the namespaces that the flows are sent to.
+
+    :param beside: what is sent beside flows.
+    """
     if configured is not None:
         return configured
-    return Scope(tuple(sorted({each.flow_id.namespace for each in rendered.desired})), exact=True)
+    names = {each.flow_id.namespace for each in rendered.desired}
+    return Scope(tuple(sorted(names.union(each.namespace for each in beside))), exact=True)
 
 
 def only_selected(
@@ -53,7 +72,8 @@ def only_selected(
         if is_selected(each.flow_id, settings, here=each.flow.flow_id)
     )
     flows = tuple(each.flow for each in desired)
-    return replace(repository, flows=flows), replace(rendered, desired=desired)
+    beside = {key: each for key, each in repository.beside.items() if is_selected(key, settings)}
+    return replace(repository, flows=flows, beside=beside), replace(rendered, desired=desired)
 
 
 def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None) -> bool:
@@ -73,7 +93,7 @@ def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None
 def name_in_files(flow_id: FlowId, settings: Settings) -> FlowId:
     """What a flow of the server is called in the files; the same where that is not certain."""
     namespace = unmap_namespace(settings.rendering, flow_id.namespace)
-    return FlowId(namespace or flow_id.namespace, flow_id.id)
+    return replace(flow_id, namespace=namespace or flow_id.namespace)
 
 
 def stamp_of(settings: Settings) -> Stamp:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.ownership import owners_of
-from kestra_sync.model import Change, Diagnostic, FlowId, Plan, Repository, Severity
-from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted, with_refused
+from kestra_sync.model import Change, Diagnostic, FlowId, Kind, Plan, Repository, Severity
+from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted
+from kestra_sync.plan.passes import with_refused
+from kestra_sync.safe.paths import fixed_part
 from kestra_sync.settings import OnFirstContact, Prune, Settings
 
 if TYPE_CHECKING:
@@ -55,11 +58,15 @@ def guard(
 
         callers = callers_of(doomed, _remaining(changes))
     scope = plan.scope
+    bases = ownership.bases if ownership is not None else {}
+    owned = Counter(key.kind for key in bases if scope.covers(key.namespace))
     refusals = check_guards(
         plan,
         GuardInput(
-            owned=sum(scope.covers(key.namespace) for key in ownership.bases) if ownership else 0,
+            owned=owned.pop(Kind.FLOW, 0),
             live=compared.live,
+            owned_beside=owned,
+            live_beside=compared.live_beside,
             prune_scope=settings.prune is Prune.SCOPE,
             silent_paths=SilentPaths(repository),
             not_here=_held_back(incomplete, settings),
@@ -103,8 +110,10 @@ def _incomplete(settings: Settings, repository: Repository) -> Incomplete:
     """Git is only asked if something would be deleted."""
     from kestra_sync.repo.not_here import find_not_here
 
+    beside = (*(each.path for each in settings.files), *settings.kv)
+    paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, beside))))
     return find_not_here(
-        settings.paths, ignore=settings.ignore, base=settings.base_path, repository=repository
+        paths, ignore=settings.ignore, base=settings.base_path, repository=repository
     )
 
 
@@ -120,9 +129,13 @@ def _not_asked(problem: GitError) -> Diagnostic:
 
 
 def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
-    plan_ = [each for each in changes if each.writes and each.after is None]
+    plan_ = [each for each in changes if each.writes and each.after is None and _is_flow(each)]
     moved = [each.moved_from for each in changes if each.moved_from is not None]
-    return tuple(each.flow_id for each in (*plan_, *moved))
+    return tuple(each.flow_id for each in (*plan_, *moved) if _is_flow(each))
+
+
+def _is_flow(change: Change) -> bool:
+    return change.flow_id.kind is Kind.FLOW
 
 
 def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
@@ -130,6 +143,6 @@ def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
     found = []
     for each in changes:
         source = each.after if each.writes else each.before
-        if source is not None:
+        if source is not None and _is_flow(each):
             found.append((each.flow_id, source))
     return found

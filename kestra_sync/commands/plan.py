@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.commands.comparison import check_planned, compare, passes, read_live
+from kestra_sync.commands.comparison import Beside, check_planned, compare, passes, read_live
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.files import (
     check_found,
@@ -23,11 +24,12 @@ from kestra_sync.commands.ownership import prefetch, record_changes, similar_rec
 from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.ownership import Ownership
+from kestra_sync.kinds.registry import Kinds
 from kestra_sync.live.unusable import unusable_names
-from kestra_sync.model import Desired, Diagnostic, FlowId, Plan, Reason, Repository
+from kestra_sync.model import Desired, Diagnostic, FlowId, Kind, Plan, Reason, Repository
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.guards import Refusal, with_invalid
-from kestra_sync.plan.passes import refined
+from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.passes import refined, with_invalid
 from kestra_sync.render import with_stamps
 from kestra_sync.settings import Settings
 
@@ -44,6 +46,7 @@ class PlanResult:
     :param desired: every flow that Git holds, by name.
     :param refusals: the guards that speak against carrying it out.
     :param triggers: what the changes do to triggers, by flow.
+    :param kinds: reads and writes what is not a flow.
     """
 
     repository: Repository
@@ -53,6 +56,7 @@ class PlanResult:
     refusals: tuple[Refusal, ...] = ()
     ownership: Ownership | None = None
     triggers: TriggerChanges = field(default_factory=dict)
+    kinds: Kinds | None = field(default=None, repr=False, compare=False)
 
     @property
     def invalid(self) -> bool:
@@ -99,7 +103,7 @@ def check_something(result: PlanResult, settings: Settings) -> None:
     plan = result.plan
     if plan is None or plan.writes or any(each.reason.traits.listed for each in plan.changes):
         return
-    check_found(result.repository, settings, selected=plan.flows)
+    check_found(result.repository, settings, selected=plan.resources)
 
 
 def make_plan(
@@ -109,12 +113,13 @@ def make_plan(
     ahead = prefetch(client, settings)
 
     observer.stage("reading the files")
-    repository = load_files(settings)
+    kinds = Kinds(settings, client.tenant)
+    repository = load_files(settings, kinds)
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})
 
     rendered = render_files(repository, settings)
-    scope = scope_of(rendered, settings.scope)
+    scope = scope_of(rendered, settings.scope, repository.beside)
     partial = settings.partial or bool(settings.only or settings.exclude)
     repository, rendered = only_selected(repository, rendered, settings)
 
@@ -127,18 +132,23 @@ def make_plan(
         stamp_of(settings),
         [label for label, _ in settings.rendering.stamp],
     )
-    compared = compare(client, settings, scope, rendered.desired, live.flows, ownership, observer)
+    beside = Beside(kinds, repository.beside, partial)
+    compared = compare(
+        client, settings, scope, rendered.desired, live.flows, beside, ownership, observer
+    )
 
     changes = refined(compared.changes, passes(settings, compared, partial=partial))
 
-    problems = check_planned(client, settings, scope, changes, compared, observer)
+    problems = check_planned(client, settings, scope, changes, compared, kinds, observer)
 
+    flows = {key: each for key, each in compared.desired.items() if key.kind is Kind.FLOW}
     plan = Plan(
         target=target_of(client, settings.environment),
         server_version=info.version,
         source=repository.source,
         scope=scope,
-        flows=len(compared.desired),
+        flows=len(flows),
+        beside=Counter(each.kind for each in repository.beside),
         changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
         unchanged=sum(each.desired is not None and not each.writes for each in changes),
         partial=partial,
@@ -157,9 +167,10 @@ def make_plan(
     )
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
-    triggers = {} if settings.only_looking else planned_triggers(client, plan.changes)
+    written = [each for each in plan.changes if each.flow_id.kind is Kind.FLOW]
+    triggers = {} if settings.only_looking else planned_triggers(client, written)
     return PlanResult(
-        repository, plan, diagnostics, compared.desired, guarded.refusals, ownership, triggers
+        repository, plan, diagnostics, flows, guarded.refusals, ownership, triggers, kinds
     )
 
 

@@ -15,7 +15,7 @@ from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.unusable import RULE
-from kestra_sync.model import Base, Change, Diagnostic, FlowId
+from kestra_sync.model import Base, Change, Diagnostic, FlowId, Kind
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullOutcome, Verdict, judge
 from kestra_sync.repo.git_status import uncommitted, versions
@@ -90,7 +90,15 @@ def pull(
     """
     with connect(settings.connection, settings.parallelism) as client:
         # As the server is the source here, nothing about it is to be refused or deleted.
-        looking = replace(settings, on_drift=OnDrift.REVERT, prune=Prune.NONE, only_looking=True)
+        # Files and keys are not pulled, so variables for keys need not be set.
+        looking = replace(
+            settings,
+            on_drift=OnDrift.REVERT,
+            prune=Prune.NONE,
+            only_looking=True,
+            files=(),
+            kv=(),
+        )
         planned = make_plan(looking, client, observer=observer)
         if planned.plan is None:
             return PullResult(planned, (), dry_run)
@@ -101,7 +109,8 @@ def pull(
                 _Decision(change, change.path, verdict, change.before or b""), settings, stamp
             )
             for change in planned.plan.changes
-            if (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
+            if change.flow_id.kind is Kind.FLOW
+            and (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
     judged, left = _with_new_files(judged, settings)

@@ -25,6 +25,7 @@ from kestra_sync.inventory.read import (
     read_inventory,
 )
 from kestra_sync.model import FlowId, Scope
+from kestra_sync.resources import resource_named
 from kestra_sync.settings import Settings
 
 #: Shown what is about to be done; false keeps it from being done.
@@ -154,12 +155,11 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: Confirm) -> 
         owned = found.inventory.bases()
         wanted: list[FlowId] = []
         for name in dict.fromkeys(flows):
-            namespace, _, flow = name.rpartition("/")
-            flow_id = FlowId(namespace, flow)
+            flow_id = resource_named(name)
             if flow_id not in owned:
                 raise UsageError(
                     f"the inventory {found.place.full_name!r} does not list {name}",
-                    remedy="see 'kestra-sync inventory'; write flows as namespace/id",
+                    remedy="see 'kestra-sync inventory'; write names as they are listed there",
                 )
             wanted.append(flow_id)
         changes = tuple(

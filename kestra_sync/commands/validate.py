@@ -14,6 +14,7 @@ from kestra_sync.commands.files import (
 )
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows.check import check, check_dangling, check_offline_rules
+from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Diagnostic, Repository
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import Settings
@@ -57,8 +58,9 @@ def validate(
 
     release = None if kestra is None else release_of(kestra)
     observer.stage("reading the files")
-    repository = load_files(settings)
-    check_found(repository, settings, selected=len(repository.flows))
+    # Whether variables of secrets are set is a question for the plan, not for a pull request.
+    repository = load_files(settings, Kinds(settings, secrets=False))
+    check_found(repository, settings, selected=len(repository.flows) + len(repository.beside))
     rendered = render_files(repository, settings)
     found = (*repository.diagnostics, *rendered.diagnostics)
     server = None

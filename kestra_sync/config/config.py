@@ -14,6 +14,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.findings import Path
 from kestra_sync.model import Position, Scope, Severity
 from kestra_sync.settings import (
+    FilesFolder,
     Limit,
     OnDrift,
     OnFirstContact,
@@ -58,6 +59,8 @@ class Config:
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None
+    files: tuple[FilesFolder, ...] = ()
+    kv: tuple[str, ...] = ()
     parallelism: int | None = None
     url: str | None = None
     tenant: str | None = None
@@ -140,6 +143,8 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         rendering=_rendering(file, value, overlay, environment),
         policy=_policy(value.get("policy", {})),
         smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
+        files=tuple(_folder(base, each) for each in value.get("files", ())),
+        kv=tuple(shown(base, each) for each in _listed(value.get("kv", ()))),
         parallelism=_whole(value.get("parallelism")),
         url=value.get("url"),
         tenant=value.get("tenant"),
@@ -211,6 +216,12 @@ def _patch(file: ConfigFile, at: Path, value: Mapping[str, Any]) -> Patch:
 def _switch(value: str | bool | None) -> bool | None:
     """Editors read ``off`` as text, and Kestra's YAML as false."""
     return value == "on" if isinstance(value, str) else value
+
+
+def _folder(base: FilePath, value: Mapping[str, Any]) -> FilesFolder:
+    return FilesFolder(
+        shown(base, value["path"]), value["namespace"], tuple(value.get("ignore", ()))
+    )
 
 
 def _policy(value: Mapping[str, Any]) -> Policy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from kestra_sync.findings import Path as Place
 from kestra_sync.model import Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
-from kestra_sync.safe.paths import is_below, is_there, read_bytes, repository_root
+from kestra_sync.safe.paths import fixed_part, is_below, is_there, read_bytes, repository_root
 
 NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
 #: No configuration is that large; a flow repository named by mistake may be.
@@ -92,7 +92,7 @@ def read(path: str) -> ConfigFile:
 
 
 def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> None:
-    """Refuse a ``source`` outside of the repository: it would have files of the machine read.
+    """Refuse paths outside of the repository: they would have files of the machine read.
 
     :param typed: the user passed the file, so its repository is allowed as well.
     :raises ConfigError: it is outside of the repository.
@@ -102,25 +102,36 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
     if typed:
         roots.append(repository_root(base) or base)
     overlay = file.value.get("environments", {}).get(environment) or {}
-    at = ("environments", environment) if "source" in overlay else ()
-    source = overlay.get("source", file.value.get("source")) or ()
-    listed = (
-        {("source",): source}
-        if isinstance(source, str)
-        else {("source", number): each for number, each in enumerate(source)}
-    )
-    outside = [
-        Finding(
-            "config-path",
-            (*at, *place),
-            f"`{each}` is outside of the repository",
-            "keep the flows in the repository, or pass their directory on the command line",
-        )
-        for place, each in listed.items()
-        if not is_below(base / each, roots)
-    ]
+    outside = []
+    for name, remedy in _PATHS.items():
+        at = ("environments", environment) if name in overlay else ()
+        given = overlay.get(name, file.value.get(name)) or ()
+        for place, each in _paths_in(given):
+            if not is_below(fixed_part(str(base / each)), roots):
+                words = f"`{each}` is outside of the repository"
+                outside.append(Finding("config-path", (*at, name, *place), words, remedy))
     if outside:
         raise ConfigError(file.path, _located(file, outside))
+
+
+#: The keys that name files to read, and what to do about those of elsewhere.
+_PATHS = {
+    "source": "keep the flows in the repository, or pass their directory on the command line",
+    "files": "keep the files in the repository",
+    "kv": "keep the files in the repository",
+}
+
+
+def _paths_in(given: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The paths in the value of such a key, each with its place below the key."""
+    if isinstance(given, str):
+        yield (), given
+        return
+    for number, each in enumerate(given):
+        if isinstance(each, str):
+            yield (number,), each
+        else:
+            yield (number, "path"), each["path"]
 
 
 def _findings(value: Any) -> list[Finding]:

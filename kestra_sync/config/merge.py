@@ -76,6 +76,8 @@ def settings_from_config(
         on_first_contact=_first(file.on_first_contact, _DEFAULTS.on_first_contact),
         re_enable=re_enable,
         ignore=file.ignore,
+        files=file.files,
+        kv=file.kv,
         protect=file.protect,
         delete_limit=_first(file.delete_limit, _DEFAULTS.delete_limit),
         update_limit=_first(file.update_limit, _DEFAULTS.update_limit),

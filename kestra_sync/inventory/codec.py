@@ -16,13 +16,14 @@ from typing import Any, TypeGuard
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.origin import short_name
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
-from kestra_sync.model import FlowId, Scope, Target
+from kestra_sync.model import FlowId, Kind, ResourceId, Scope, Target
 
 FORMAT = 1
 MIN_READER = 1
 
 #: Levels of nesting of a record; ours has four.
 _DEEPEST = 32
+_KINDS = frozenset(str(each) for each in Kind)
 
 
 class InventoryError(RefusedError):
@@ -159,7 +160,7 @@ def _inventory(value: Mapping[str, Any]) -> Inventory:
     target = value["target"]
     intent = value.get("intent")
     entries = _objects(value.get("resources"))
-    resources = [_resource(each) for each in entries if each["kind"] == "flow"]
+    resources = [_resource(each) for each in entries if each["kind"] in _KINDS]
     neighbours = value.get("neighbours") or ()
     return Inventory(
         name=_text(value["name"]),
@@ -178,7 +179,7 @@ def _inventory(value: Mapping[str, Any]) -> Inventory:
         nonce=_maybe(value.get("nonce")) or "",
         neighbours=tuple((_text(namespace), _text(key)) for namespace, key in neighbours),
         moved_from=_maybe(value.get("moved_from")),
-        unknown=tuple(each for each in entries if _text(each["kind"]) != "flow"),
+        unknown=tuple(each for each in entries if _text(each["kind"]) not in _KINDS),
     )
 
 
@@ -188,7 +189,7 @@ def _intent_json(intent: Intent) -> dict[str, Any]:
             "time": intent.time,
             "commit": intent.commit,
             "writes": [
-                {"kind": "flow", "namespace": key.namespace, "id": key.id, "delete": True}
+                {"kind": str(key.kind), "namespace": key.namespace, "id": key.id, "delete": True}
                 if resource is None
                 else _resource_json(resource)
                 for key, resource in sorted(intent.writes.items())
@@ -202,10 +203,10 @@ def _intent(value: Mapping[str, Any]) -> Intent:
     writes: dict[FlowId, Resource | None] = {}
     unknown = []
     for each in _objects(value.get("writes")):
-        if each["kind"] != "flow":
+        if each["kind"] not in _KINDS:
             unknown.append(each)
             continue
-        flow_id = FlowId(_text(each["namespace"]), _text(each["id"]))
+        flow_id = _id(each)
         writes[flow_id] = None if each.get("delete") else _resource(each)
     return Intent(
         _maybe(value.get("time")) or "", _maybe(value.get("commit")), writes, tuple(unknown)
@@ -216,7 +217,7 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
     sent = resource.sent_sha256
     return _without_nothing(
         {
-            "kind": "flow",
+            "kind": str(resource.flow_id.kind),
             "namespace": resource.flow_id.namespace,
             "id": resource.flow_id.id,
             "path": resource.path,
@@ -225,19 +226,25 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
             "sent_sha256": None if sent == resource.file_sha256 else sent,
             "revision": resource.revision,
             "kept_off": resource.kept_off or None,
+            "masked": resource.masked or None,
         }
     )
+
+
+def _id(value: Mapping[str, Any]) -> ResourceId:
+    return ResourceId(_text(value["namespace"]), _text(value["id"]), Kind(value["kind"]))
 
 
 def _resource(value: Mapping[str, Any]) -> Resource:
     revision = value.get("revision")
     return Resource(
-        flow_id=FlowId(_text(value["namespace"]), _text(value["id"])),
+        flow_id=_id(value),
         path=_text(value["path"]),
         file_sha256=_text(value["file_sha256"]),
         sent_sha256=_text(value.get("sent_sha256") or value["file_sha256"]),
         revision=None if revision is None else _number(revision),
         kept_off=bool(value.get("kept_off")),
+        masked=bool(value.get("masked")),
     )
 
 

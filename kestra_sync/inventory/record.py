@@ -11,7 +11,7 @@ from kestra_sync.model import Base, FlowId, Scope, Target
 
 @dataclass(frozen=True)
 class Resource:
-    """A flow that we applied.
+    """A flow, a namespace file or a key that we applied.
 
     :param path: the file it came from.
     :param file_sha256: the hash of the file bytes.
@@ -19,6 +19,7 @@ class Resource:
         flow that is kept disabled.
     :param revision: the server's number for that source, where it is known.
     :param kept_off: the source on the server is Git's plus the line that switches it off.
+    :param masked: it is a secret, and the hashes are those of its masked form.
     """
 
     flow_id: FlowId
@@ -27,6 +28,7 @@ class Resource:
     sent_sha256: str
     revision: int | None = None
     kept_off: bool = False
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,5 +126,6 @@ class Inventory:
                 revision=recorded.revision if recorded is not None else None,
                 kept_off=any(each.kept_off for each in sides),
                 only_intended=recorded is None,
+                masked=any(each.masked for each in sides),
             )
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from kestra_sync.model import Base, Change, Desired, FlowId, Live
+from kestra_sync.model import Base, Change, Desired, FlowId, Kind, Live
 from kestra_sync.plan.compare import Rules, compare
 
 _T = TypeVar("_T")
@@ -77,9 +77,10 @@ def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[F
     return {key: everything[key] for key in wanted if key in everything}
 
 
-def _name(flow_id: FlowId) -> tuple[str, str]:
-    """The order of ``FlowId`` itself, computed once per flow and not per comparison."""
-    return flow_id.namespace, flow_id.id
+def _name(flow_id: FlowId) -> tuple[bool, str, str, str]:
+    """Flows first, then the order of ``FlowId``, computed once each."""
+    kind = flow_id.kind
+    return kind is not Kind.FLOW, kind.value, flow_id.namespace, flow_id.id
 
 
 def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
@@ -87,5 +88,7 @@ def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
     return tuple(
         each.flow_id
         for each in changes
-        if each.before is not None and (each.writes or each.reason.traits.alert is not None)
+        if each.flow_id.kind is Kind.FLOW
+        and each.before is not None
+        and (each.writes or each.reason.traits.alert is not None)
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kestra_sync.model import Action, Base, Desired, Live, Reason
+from kestra_sync.model import Action, Base, Desired, Kind, Live, Reason
 from kestra_sync.plan.switched_off import says_disabled, switch_off, switched_off
 from kestra_sync.settings import OnDrift
 
@@ -78,7 +78,8 @@ def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Ver
 def _different(
     desired: Desired, live: Live, base: Base | None, rules: Rules, base_source: bytes | None
 ) -> Verdict:
-    if switched_off(live.source, desired.sent):
+    is_flow = desired.flow_id.kind is Kind.FLOW  # nothing else can be switched off
+    if is_flow and switched_off(live.source, desired.sent):
         if rules.re_enable:
             return Verdict(Action.UPDATE, Reason.RE_ENABLED, desired.sent)
         return Verdict(Action.NONE, Reason.KEPT_OFF, live.source)
@@ -87,7 +88,7 @@ def _different(
         return Verdict(Action.UPDATE, reason, desired.sent)
     ours = live.sha256 in base.live_hashes
     only_off = (ours and base.kept_off) or (
-        not ours and base_source is not None and switched_off(live.source, base_source)
+        is_flow and not ours and base_source is not None and switched_off(live.source, base_source)
     )
     if only_off and not rules.re_enable and not says_disabled(desired.sent):
         # Git changed, the flow was only disabled on the server: deploy the change, keep it

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from kestra_sync.model import Change, FlowId, StrEnum
+from kestra_sync.model import Change, FlowId, Kind, StrEnum
 from kestra_sync.plan.levels import single_writes
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -113,6 +113,8 @@ def marks_of(changes: Iterable[Change]) -> dict[FlowId, Mark]:
     """What a plan does to its flows; both places of a move are marked."""
     marks = {}
     for each in single_writes(changes):
+        if each.flow_id.kind is not Kind.FLOW:
+            continue
         alert = each.reason.traits.alert
         marks[each.flow_id] = Mark(str(each.action)) if alert is None else Mark.DRIFT
     return marks
@@ -127,7 +129,8 @@ def sources_of(
         for flow_id, data, path in git
     }  # fmt: skip
     for each in single_writes(changes):
-        if each.after is None and each.before is not None:
+        is_flow = each.flow_id.kind is Kind.FLOW
+        if is_flow and each.after is None and each.before is not None:
             gone = Source(each.flow_id, each.before, place=Place.ELSEWHERE)
             found.setdefault(each.flow_id, gone)
     return list(found.values())

@@ -6,11 +6,11 @@ Taken from octoDNS, which refuses updates and deletions beyond a share of what i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, Diagnostic, FlowId, Plan, Reason, Severity
+from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of
 from kestra_sync.settings import DELETE_LIMIT, UPDATE_LIMIT, Limit, OnDrift
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class GuardInput:
 
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.
+    :param owned_beside: how many resources of other kinds are ours, for each kind; likewise
+        ``live_beside``.
     :param prune_scope: whatever the scope holds beside Git is deleted.
     :param silent_paths: returns whether a recorded path still exists but no longer contains the
         flow.
@@ -53,6 +55,8 @@ class GuardInput:
 
     owned: int
     live: int
+    owned_beside: Mapping[Kind, int] = field(default_factory=dict)
+    live_beside: Mapping[Kind, int] = field(default_factory=dict)
     prune_scope: bool = False
     silent_paths: Callable[[str], bool] = lambda _path: False
     not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
@@ -112,7 +116,8 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         if each.writes and each.flow_id not in owners
     )
     if found and not given.first_contact:
-        those = "this flow is" if len(found) == 1 else f"{len(found)} flows are"
+        noun = noun_of(_ids(found))
+        those = f"this {noun} is" if len(found) == 1 else f"{len(found)} {noun}s are"
         yield Refusal(
             "first-contact",
             f"{those} already on the server with different content, and not in the inventory: "
@@ -125,10 +130,12 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 
 def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    if plan.flows == 0 and deleted(plan) and not given.allow_large:
+    doomed = _of_kind(deleted(plan), Kind.FLOW)
+    if plan.flows == 0 and doomed and not given.allow_large:
         yield Refusal(
             "empty-repository",
-            f"no flows found in {plan.source}, so {_deletions(plan, given)} flows would be deleted",
+            f"no flows found in {plan.source}, so {_deletions(doomed, Kind.FLOW, given)} flows"
+            " would be deleted",
             "check the paths and the checkout; to delete all flows, pass --allow-large",
         )
 
@@ -150,7 +157,8 @@ def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     )
     yield Refusal(
         "incomplete-checkout",
-        f"{len(flows)} of {len(doomed)} deletions are of flows that may still be in Git "
+        f"{len(flows)} of {len(doomed)} deletions are of {noun_of(_ids(flows))}s that may still be"
+        " in Git "
         f"({_named(flows)}), because the checkout is incomplete: {missing}",
         "; ".join(dict.fromkeys(each.remedy for each in places)),
     )
@@ -166,7 +174,11 @@ def _paths(places: Sequence[MissingPath]) -> str:
 def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     if given.allow_skipped_delete:
         return
-    silent = [each for each in deleted(plan) if each.path and given.silent_paths(each.path)]
+    silent = [
+        each
+        for each in _of_kind(deleted(plan), Kind.FLOW)
+        if each.path and given.silent_paths(each.path)
+    ]
     if silent:
         yield Refusal(
             "skipped-file",
@@ -177,10 +189,16 @@ def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 
 def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    number = len(deleted(plan))
-    total = given.live if given.prune_scope else given.owned
-    if given.allow_large or not number:
+    if given.allow_large:
         return
+    for kind in Kind:
+        doomed = _of_kind(deleted(plan), kind)
+        if doomed:
+            yield from _too_many_of(doomed, kind, given)
+
+
+def _too_many_of(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> Iterator[Refusal]:
+    number, total = len(doomed), _total(kind, given)
     exceeded = given.delete_limit.exceeded(number, total)
     # Below ten flows the default is: more than half of them, and at least two.
     most = not given.delete_limit.counts(total) and number >= 2 and number * 2 > total
@@ -189,32 +207,43 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         limit = f"the limit is {given.delete_limit}" if exceeded else share
         yield Refusal(
             "too-many-deletions",
-            f"{_deletions(plan, given)} flows would be deleted ({limit})",
+            f"{_deletions(doomed, kind, given)} {kind.noun}s would be deleted ({limit})",
             "if this is intended, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
         )
 
 
 def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    updates = plan.count(Action.UPDATE)
-    total = plan.unchanged + updates
-    if given.allow_large or not given.update_limit.exceeded(updates, total):
-        return
-    yield Refusal(
-        "too-many-updates",
-        f"{updates} of {total} flows would be updated (the limit is {given.update_limit})",
-        "if this is intended, pass --allow-large, or raise limits.update in kestra-sync.yaml",
-    )
+    there = {kind: _in_git_and_there(plan, kind) for kind in plan.beside}
+    there[Kind.FLOW] = plan.unchanged + plan.count(Action.UPDATE) - sum(there.values())
+    for kind in Kind:
+        updates = sum(each.action is Action.UPDATE for each in _of_kind(plan.changes, kind))
+        total = there.get(kind, 0)
+        if given.allow_large or not given.update_limit.exceeded(updates, total):
+            continue
+        yield Refusal(
+            "too-many-updates",
+            f"{updates} of {total} {kind.noun}s would be updated (the limit is"
+            f" {given.update_limit})",
+            "if this is intended, pass --allow-large, or raise limits.update in kestra-sync.yaml",
+        )
+
+
+def _in_git_and_there(plan: Plan, kind: Kind) -> int:
+    """How many resources of ``kind`` are in Git and on the server."""
+    new = (Action.CREATE, Action.MOVE)
+    return plan.beside[kind] - sum(each.action in new for each in _of_kind(plan.changes, kind))
 
 
 def _outside_scope(plan: Plan, _given: GuardInput) -> Iterator[Refusal]:
     outside = [each for each in plan.changes if not plan.scope.covers(each.flow_id.namespace)]
     outside = [each for each in outside if each.desired is not None]
     if outside:
+        noun = "resource" if plan.beside else "flow"
         yield Refusal(
             "outside-scope",
-            f"{len(outside)} of {plan.flows} flows are outside the scope"
+            f"{len(outside)} of {plan.resources} {noun}s are outside the scope"
             f" ({', '.join(plan.scope.namespaces)}): {_named(outside)}",
-            "move the flows, or add their namespaces to `scope` in kestra-sync.yaml",
+            f"move the {noun}s, or add their namespaces to `scope` in kestra-sync.yaml",
         )
 
 
@@ -235,8 +264,8 @@ def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             )
         yield Refusal(
             "other-owner",
-            f"{len(taken)} of {len(touched)} flows are owned by another inventory"
-            f" ({names}): {_named(taken)}",
+            f"{len(taken)} of {len(touched)} {noun_of(_ids(touched))}s are owned by another"
+            f" inventory ({names}): {_named(taken)}",
             remedy,
         )
 
@@ -286,45 +315,30 @@ _GUARDS = (
 )
 
 
-def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> tuple[Change, ...]:
-    """The same changes, those marked that a guard refuses one by one."""
-    refused = {flow_id for each in refusals for flow_id in each.flows}
-    if not refused:
-        return changes
-    return tuple(
-        replace(each, refused=True) if each.flow_id in refused else each for each in changes
-    )
-
-
-def with_invalid(
-    changes: tuple[Change, ...], diagnostics: Iterable[Diagnostic]
-) -> tuple[Change, ...]:
-    """The same changes, those marked in whose files ``diagnostics`` has an error."""
-    errors = [each for each in diagnostics if each.severity is Severity.ERROR]
-    flows = {each.flow for each in errors if each.flow is not None}
-    paths = {each.path for each in errors if each.flow is None and each.path}
-    if not (flows or paths):
-        return changes
-    return tuple(
-        replace(each, invalid=True)
-        if each.desired is not None and (each.flow_id in flows or each.path in paths)
-        else each
-        for each in changes
-    )
-
-
 def _ids(changes: Collection[Change]) -> tuple[FlowId, ...]:
     return tuple(each.flow_id for each in changes)
 
 
-def _deletions(plan: Plan, given: GuardInput) -> str:
+def _of_kind(changes: Iterable[Change], kind: Kind) -> tuple[Change, ...]:
+    return tuple(each for each in changes if each.flow_id.kind is kind)
+
+
+def _total(kind: Kind, given: GuardInput) -> int:
+    """How many there are to be deleted at most."""
+    if kind is Kind.FLOW:
+        return given.live if given.prune_scope else given.owned
+    return (given.live_beside if given.prune_scope else given.owned_beside).get(kind, 0)
+
+
+def _deletions(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> str:
     """``3 of 10 owned``."""
-    total, of = (given.live, "live") if given.prune_scope else (given.owned, "owned")
-    return f"{len(deleted(plan))} of {total} {of}"
+    of = "live" if given.prune_scope else "owned"
+    return f"{len(doomed)} of {_total(kind, given)} {of}"
 
 
 def _flows(changes: tuple[Change, ...]) -> str:
-    many = f"{len(changes)} flows were" if len(changes) > 1 else "1 flow was"
+    noun = noun_of(_ids(changes))
+    many = f"{len(changes)} {noun}s were" if len(changes) > 1 else f"1 {noun} was"
     return f"{many} ({_named(changes)})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from kestra_sync.model import Action, Change, FlowId
+from kestra_sync.model import Action, Change, FlowId, Kind, ResourceId
 from kestra_sync.plan.order import order, turned
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -28,6 +28,8 @@ class Stage:
 class Levels:
     """The writes of a plan: creations and updates first, deletions last.
 
+    What flows may read comes before the flows, and goes after them.
+
     :param cycles: flows that call each other; no order fits, so they go in one level.
     """
 
@@ -43,15 +45,28 @@ class Levels:
 def levels(changes: Iterable[Change]) -> Levels:
     """What is called is written before what calls it; what calls is deleted before its callee."""
     writes = {each.flow_id: each for each in single_writes(changes)}
-    deletes = [flow_id for flow_id, each in writes.items() if each.action is Action.DELETE]
-    others = [flow_id for flow_id in writes if writes[flow_id].action is not Action.DELETE]
+    flows = {key: each for key, each in writes.items() if key.kind is Kind.FLOW}
+    deletes = [flow_id for flow_id, each in flows.items() if each.action is Action.DELETE]
+    others = [flow_id for flow_id in flows if flows[flow_id].action is not Action.DELETE]
     up = order(others, {each: calls(writes[each].after) for each in others})
     down = order(deletes, {each: calls(writes[each].before) for each in deletes})
     stages = (
+        _beside(writes, deletions=False),
         _stage(writes, up.levels, up.waits),
         _stage(writes, tuple(reversed(down.levels)), turned(down.waits)),
+        _beside(writes, deletions=True),
     )
     return Levels(tuple(each for each in stages if each.levels), (*up.cycles, *down.cycles))
+
+
+def _beside(writes: Mapping[ResourceId, Change], *, deletions: bool) -> Stage:
+    """The writes of what is not a flow: none of them waits for another."""
+    found = tuple(
+        writes[key]
+        for key in sorted(writes)
+        if key.kind is not Kind.FLOW and (writes[key].action is Action.DELETE) is deletions
+    )
+    return Stage((found,) if found else (), {each.flow_id: () for each in found})
 
 
 def _stage(

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from kestra_sync.model import Action, Change, FlowId, Reason
+from kestra_sync.model import Action, Change, Diagnostic, FlowId, Kind, Reason, Severity
+from kestra_sync.plan.guards import Refusal
 
 #: Takes the changes of a plan and returns those that are left, some of them changed.
 Pass = Callable[[tuple[Change, ...]], tuple[Change, ...]]
@@ -32,7 +33,10 @@ def without_kept(changes: Iterable[Change]) -> tuple[Change, ...]:
     """The same changes, with deletions of flows that ask to be kept turned into a note."""
     return tuple(
         replace(each, action=Action.NONE, reason=Reason.PROTECTED)
-        if each.action is Action.DELETE and each.before is not None and keeps(each.before)
+        if each.action is Action.DELETE
+        and each.flow_id.kind is Kind.FLOW
+        and each.before is not None
+        and keeps(each.before)
         else each
         for each in changes
     )
@@ -97,10 +101,45 @@ def with_moves(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(moved.get(index, each) for index, each in enumerate(changes) if index not in gone)
 
 
-def _by_body(changes: tuple[Change, ...], action: Action) -> dict[bytes, list[int]]:
-    found: dict[bytes, list[int]] = defaultdict(list)
+def _by_body(changes: tuple[Change, ...], action: Action) -> dict[object, list[int]]:
+    found: dict[object, list[int]] = defaultdict(list)
     for index, each in enumerate(changes):
         source = each.after if action is Action.CREATE else each.before
         if each.action is action and source is not None:
-            found[_NAME_LINES.sub(b"", source)].append(index)
+            found[_body(each, source)].append(index)
     return found
+
+
+def _body(change: Change, source: bytes) -> object:
+    """What is equal for a move. Two keys may have the same value by chance, so they do not move."""
+    kind = change.flow_id.kind
+    if kind is Kind.FLOW:
+        return kind, _NAME_LINES.sub(b"", source)
+    return (kind, source) if kind is Kind.FILE and source else change.flow_id
+
+
+def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> tuple[Change, ...]:
+    """The same changes, those marked that a guard refuses one by one."""
+    refused = {flow_id for each in refusals for flow_id in each.flows}
+    if not refused:
+        return changes
+    return tuple(
+        replace(each, refused=True) if each.flow_id in refused else each for each in changes
+    )
+
+
+def with_invalid(
+    changes: tuple[Change, ...], diagnostics: Iterable[Diagnostic]
+) -> tuple[Change, ...]:
+    """The same changes, those marked in whose files ``diagnostics`` has an error."""
+    errors = [each for each in diagnostics if each.severity is Severity.ERROR]
+    flows = {each.flow for each in errors if each.flow is not None}
+    paths = {each.path for each in errors if each.flow is None and each.path}
+    if not (flows or paths):
+        return changes
+    return tuple(
+        replace(each, invalid=True)
+        if each.desired is not None and (each.flow_id in flows or each.path in paths)
+        else each
+        for each in changes
+    )

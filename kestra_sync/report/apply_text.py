@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
 from kestra_sync.model import Action
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import kind_counts
 
 _WORDS = {
     Action.CREATE: "created",
@@ -90,7 +91,8 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
         lead = "Applied"
     else:
         lead = "Partially applied" if applied else "Nothing applied"
-    return f"{lead}: {', '.join(parts) or 'nothing'}."
+    kinds = kind_counts(each.change.flow_id for each in outcomes)
+    return f"{lead}: {', '.join(parts) or 'nothing'}{f' ({kinds})' if kinds else ''}."
 
 
 def _verdict(good: bool) -> Style:

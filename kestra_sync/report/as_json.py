@@ -9,8 +9,10 @@ from kestra_sync.model import (
     Action,
     Change,
     Diagnostic,
+    Kind,
     Plan,
     Repository,
+    ResourceId,
     Severity,
     sha256,
 )
@@ -71,6 +73,7 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
             "conflicts": sum(is_conflict(each) for each in plan.writes),
             "unchanged": plan.unchanged,
             "flows": plan.flows,
+            **{f"{kind.noun}s": number for kind, number in sorted(plan.beside.items())},
             "record": sum(max(each.flows, 1) for each in plan.record),
         },
         "record": [
@@ -81,13 +84,19 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
     }
 
 
+def name_json(resource: ResourceId) -> dict[str, str]:
+    """The name of a resource, with its kind unless it is a flow."""
+    name = {"namespace": resource.namespace, "id": resource.id}
+    return name if resource.kind is Kind.FLOW else {**name, "kind": str(resource.kind)}
+
+
 def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
     """One change. Sources are represented by their hashes; diffs are complete."""
-    from kestra_sync.plan.diffs import diff_of
+    from kestra_sync.kinds.diffs import diff_of
 
     document = change.desired.flow.document if change.desired else None
     return {
-        "flow": {"namespace": change.flow_id.namespace, "id": change.flow_id.id},
+        "flow": name_json(change.flow_id),
         "action": str(change.action),
         "reason": str(change.reason),
         "note": note(change) or None,
@@ -106,12 +115,12 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
 
 def drift_json(change: Change, *, context: int = 2) -> dict[str, Any]:
     """One flow that others changed: the diff leads from what we applied to what is there."""
-    from kestra_sync.plan.diffs import diff_sources
+    from kestra_sync.kinds.diffs import diff_sources
 
     applied = change.applied
     shown = applied is not None and change.before is not None
     return {
-        "flow": {"namespace": change.flow_id.namespace, "id": change.flow_id.id},
+        "flow": name_json(change.flow_id),
         "reason": str(change.reason),
         "deleted": change.before is None,
         "path": change.path,
@@ -119,7 +128,7 @@ def drift_json(change: Change, *, context: int = 2) -> dict[str, Any]:
         "live_sha256": None if change.before is None else sha256(change.before),
         "diff": [
             hunk_json(hunk)
-            for hunk in diff_sources(applied or b"", change.before or b"", context=context)
+            for hunk in diff_sources(change.flow_id.kind, applied, change.before, context=context)
         ]
         if shown
         else [],
@@ -140,6 +149,8 @@ def _structured(change: Change) -> list[dict[str, Any]] | None:
     """``None`` where there are no two sources, or one of them cannot be parsed."""
     if change.before is None or change.after is None or not change.writes:
         return None
+    if change.flow_id.kind is not Kind.FLOW:
+        return None
     from kestra_sync.plan.structured import structured_changes
     from kestra_sync.repo.document import ParsedDocument
     from kestra_sync.repo.flows import parse_source
@@ -154,10 +165,7 @@ def outcomes_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """What became of each write."""
     return [
         {
-            "flow": {
-                "namespace": each.change.flow_id.namespace,
-                "id": each.change.flow_id.id,
-            },
+            "flow": name_json(each.change.flow_id),
             "action": str(each.change.action),
             "status": str(each.status),
             "revision": each.revision,
@@ -172,7 +180,7 @@ def restored_json(restored: Sequence[Restored]) -> list[dict[str, Any]]:
     """What was rolled back, and what could not be."""
     return [
         {
-            "flow": {"namespace": each.change.flow_id.namespace, "id": each.change.flow_id.id},
+            "flow": name_json(each.change.flow_id),
             "result": str(each.undo),
             "revision": each.revision,
             "message": each.message or None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kestra_sync.model import Change
+from kestra_sync.kinds.diffs import diff_of, diff_sources
+from kestra_sync.model import Change, Kind
 from kestra_sync.plan.diff import Hunk, unified
-from kestra_sync.plan.diffs import diff_of, diff_sources
 from kestra_sync.report.report import Report
 from kestra_sync.report.wording import is_conflict
 
@@ -24,15 +24,16 @@ def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Di
 
     :param whole: show the source of flows that come or go, too.
     """
-    found = []
+    found, kind = [], change.flow_id.kind
     if report.drifted is not None:
         applied = change.applied
         if applied is not None and change.before is not None:
-            found.append(Diff("", diff_sources(applied, change.before, context=report.context)))
+            hunks = diff_sources(kind, applied, change.before, context=report.context)
+            found.append(Diff("", hunks))
     else:
         found.append(Diff("", _of_plan(report, change, whole)))
         if is_conflict(change) and change.base is not None and change.before:
-            hunks = diff_sources(change.base, change.before, context=report.context)
+            hunks = diff_sources(kind, change.base, change.before, context=report.context)
             found.append(Diff("Edited on the server since the last apply", hunks))
     return tuple(each for each in found if each.hunks)
 
@@ -40,8 +41,13 @@ def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Di
 def _of_plan(report: Report, change: Change, whole: bool) -> tuple[Hunk, ...]:
     moved = change.moved_from
     if moved is not None and moved.before is not None and change.after is not None:
-        return diff_sources(moved.before, change.after, context=report.context)
+        return diff_sources(change.flow_id.kind, moved.before, change.after, context=report.context)
     if whole and change.writes and (change.before is None or change.after is None):
-        hunks = unified(change.before or b"", change.after or b"")
+        kind = change.flow_id.kind
+        hunks = (
+            unified(change.before or b"", change.after or b"")
+            if kind is Kind.FLOW
+            else diff_sources(kind, change.before, change.after)
+        )
         return tuple(replace(each, heading="") for each in hunks)
     return diff_of(change, context=report.context)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.plan.diffs import diff_of, diff_sources
+from kestra_sync.kinds.diffs import diff_of, diff_sources
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
+    name_json,
     outcomes_json,
     repository_json,
     restored_json,
@@ -127,10 +128,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
     def body() -> Mapping[str, Any]:
         return {
             "drifted": [drift_json(each, context=context) for each in result.drifted],
-            "kept_off": [
-                {"namespace": each.flow_id.namespace, "id": each.flow_id.id}
-                for each in result.kept_off
-            ],
+            "kept_off": [name_json(each.flow_id) for each in result.kept_off],
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
 
@@ -140,7 +138,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
         if planned.plan is None:
             return plan_sections(planned, context=context)
         diffs = {
-            each.flow_id: diff_sources(applied, each.before, context=context)
+            each.flow_id: diff_sources(each.flow_id.kind, applied, each.before, context=context)
             for each in result.drifted
             if each.before is not None and (applied := each.applied) is not None
         }

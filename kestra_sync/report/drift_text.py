@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kestra_sync.model import Change, FlowId, Plan, Reason
+from kestra_sync.model import Change, FlowId, Plan, Reason, noun_of
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.diff_text import diff_lines
@@ -39,8 +39,9 @@ def drift_lines(
         for each in kept_off:
             yield line(Span(f"    {each.flow_id}", Style.DIM))
     yield BLANK
+    noun = noun_of(each.flow_id for each in drifted)
     verdict = (
-        f"Drift: {plural(len(drifted), 'flow')} changed on the server since the last apply."
+        f"Drift: {plural(len(drifted), noun)} changed on the server since the last apply."
         if drifted
         else "No drift: the server matches the last apply."
     )

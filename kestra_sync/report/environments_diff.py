@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.commands.diff_environments import DiffResult
+from kestra_sync.kinds.diffs import diff_flows
 from kestra_sync.model import FlowId
-from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.report.as_json import diagnostics_json, hunk_json
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.plan_text import diff_lines
@@ -48,7 +48,7 @@ def diff_json(result: DiffResult, before: str, after: str, *, context: int) -> d
 
 def _hunks(result: DiffResult, flow_id: FlowId, context: int) -> Any:
     before, after = result.before.sources[flow_id], result.after.sources[flow_id]
-    return diff_sources(before, after, context=context)
+    return diff_flows(before, after, context=context)
 
 
 def _flow(flow_id: FlowId) -> dict[str, str]:

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.model import Change, FlowId
+from kestra_sync.model import Change
 from kestra_sync.plan.diff import Hunk, Mark
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import where
@@ -198,6 +198,8 @@ def _drawing(report: Report, cards: tuple[Card, ...]) -> Any:
     graph = report_graph(report, GRAPH_LIMIT)
     if graph is None:
         return None
-    anchors = {FlowId(card.namespace, card.name): f"#{card.anchor}" for card in cards}
+    anchors = {
+        each.flow_id: f"#{card.anchor}" for each, card in zip(report.changes, cards, strict=True)
+    }
     # Every name in it is escaped where the drawing is made.
     return _trusted(svg(graph, standalone=False, address=anchors.get))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.outcome import Status
-from kestra_sync.model import Change, Severity
+from kestra_sync.model import Change, Severity, noun_of
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import counts, where
@@ -144,7 +144,8 @@ def _head(report: Report) -> Iterator[str]:
         yield _alert("WARNING", [f"{prose(text)}."])
     edited = [each for each in report.changes if is_alert(each) and each.writes]
     if edited and report.drifted is None and not report.outcomes:
-        named = "flow was" if len(edited) == 1 else "flows were"
+        noun = noun_of(each.flow_id for each in edited)
+        named = f"{noun} was" if len(edited) == 1 else f"{noun}s were"
         kept = [each for each in edited if is_conflict(each)]
         doing = "see the conflict below" if kept else "an apply reverts this"
         yield _alert("WARNING", [f"{len(edited):,} {named} edited on the server; {doing}."])
@@ -166,7 +167,8 @@ def verdict(report: Report) -> str:
     if report.drifted is not None and report.plan is not None:
         if not report.drifted:
             return "No drift: the server matches the last apply."
-        return f"Drift: {plural(len(report.drifted), 'flow')} changed on the server."
+        noun = noun_of(each.flow_id for each in report.drifted)
+        return f"Drift: {plural(len(report.drifted), noun)} changed on the server."
     if report.plan is not None:
         return summary(report.plan)
     found = counts(report.diagnostics) or "all valid"
@@ -194,7 +196,8 @@ def change_sign(report: Report, change: Change) -> str:
 
 def _changes(report: Report) -> Table:
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
-    head = ("", "flow", "revision", "file", "")
+    noun = noun_of(each.flow_id for each in report.changes)
+    head = ("", noun, "revision", "file", "")
     rows = []
     for each in report.changes:
         row = [
@@ -209,7 +212,7 @@ def _changes(report: Report) -> Table:
             outcome = outcomes.get(each.flow_id)
             row.insert(1, "" if outcome is None else _status(outcome.status))
         rows.append(tuple(row))
-    return Table((*head[:1], "result", *head[1:]) if outcomes else head, tuple(rows), "flow")
+    return Table((*head[:1], "result", *head[1:]) if outcomes else head, tuple(rows), noun)
 
 
 def _status(status: Status) -> str:

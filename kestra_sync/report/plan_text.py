@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from kestra_sync.model import Action, Change, FlowId, Plan
+from kestra_sync.kinds.diffs import diff_sources
+from kestra_sync.model import Action, Change, FlowId, Plan, noun_of
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.plan.diffs import diff_sources
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.diff_text import (
@@ -20,7 +20,16 @@ from kestra_sync.report.diff_text import (
 )
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.trigger_text import trigger_lines
-from kestra_sync.report.wording import folders, is_alert, is_conflict, note, plural, sign, summary
+from kestra_sync.report.wording import (
+    beside,
+    folders,
+    is_alert,
+    is_conflict,
+    note,
+    plural,
+    sign,
+    summary,
+)
 from kestra_sync.triggers.changes import TriggerChange
 
 _STYLES = {
@@ -42,7 +51,7 @@ def header(plan: Plan, command: str = "plan") -> Line:
     return line(
         Span(f"kestra-sync {command}", Style.HEADING),
         f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
-        f" · {plural(plan.flows, 'flow')} in {folders(plan.source)}",
+        f" · {plural(plan.flows, 'flow')} in {folders(plan.source)}{beside(plan)}",
     )
 
 
@@ -129,7 +138,8 @@ def _edited_on_the_server(change: Change, limit: int | None) -> Iterator[Line]:
     if is_conflict(change) and change.base is not None and change.before is not None:
         pad = " " * 6
         yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))
-        yield from diff_lines(diff_sources(change.base, change.before), indent=6, limit=limit)
+        hunks = diff_sources(change.flow_id.kind, change.base, change.before)
+        yield from diff_lines(hunks, indent=6, limit=limit)
 
 
 def _shows_path(change: Change) -> bool:
@@ -154,7 +164,8 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
     for _group, changes in sorted(lists.items()):
         words = changes[0].reason.traits.note
         yield BLANK
-        yield line(Span(f"  {plural(len(changes), 'flow')} {words}:", Style.DIM))
+        noun = noun_of(each.flow_id for each in changes)
+        yield line(Span(f"  {plural(len(changes), noun)} {words}:", Style.DIM))
         limit = len(changes) if verbose else _LISTED
         for change in changes[:limit]:
             yield line(Span(f"    {change.flow_id}", Style.DIM))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.inventory.read import Lookup, Place
 from kestra_sync.inventory.record import Inventory
+from kestra_sync.model import noun_of
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
@@ -74,12 +75,13 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
                 f"{plural(len(other.inventory.resources), 'flow')}."
             )
         return
+    noun = noun_of(inventory.resources)
     last = inventory.history[-1] if inventory.history else None
     dirty = last is not None and last.dirty and last.commit == inventory.commit
     commit = _commit(inventory.commit, dirty=dirty, unknown="unknown")
     yield line(
         Span(inventory.name, Style.HEADING),
-        f" · in {found.at.namespace} · {plural(len(inventory.resources), 'flow')}"
+        f" · in {found.at.namespace} · {plural(len(inventory.resources), noun)}"
         f" · scope {', '.join(inventory.scope.namespaces)}"
         f" · commit {commit} · {inventory.time}",
     )
@@ -98,7 +100,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     if not inventory.resources:
         return
     yield BLANK
-    rows = [("flow", "revision", "file", "")]
+    rows = [(noun, "revision", "file", "")]
     for key in sorted(inventory.resources):
         each = inventory.resources[key]
         revision = "-" if each.revision is None else str(each.revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kestra_sync.model import Kind
 from kestra_sync.plan.graph import (
     Graph,
     Mark,
@@ -25,7 +26,8 @@ def report_graph(report: Report, limit: int, *, whole: bool = True) -> Graph | N
     changes = report.plan.changes if report.plan is not None else ()
     marks = marks_of(changes)
     if report.drifted is not None:
-        marks = {each.flow_id: Mark.DRIFT for each in report.drifted}
+        flows = [each for each in report.drifted if each.flow_id.kind is Kind.FLOW]
+        marks = {each.flow_id: Mark.DRIFT for each in flows}
     sources = sources_of(git, changes)
     if whole and len(sources) <= limit:
         graph = build_graph(sources, marks)

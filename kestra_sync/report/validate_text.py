@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kestra_sync.model import Diagnostic, Repository
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import folders, plural
+from kestra_sync.report.wording import folders, kind_counts, plural
 
 
 def validate_lines(
@@ -21,6 +21,8 @@ def validate_lines(
     by = f"by {server}" if server else "offline"
     found = counts(diagnostics)
     flows = f"{plural(len(repository.flows), 'flow')} in {folders(repository.source)}"
+    if counts_beside := kind_counts(repository.beside):
+        flows += f", {counts_beside}"
     verdict = found or "all valid"
     yield line(Span(f"{flows} checked {by}: {verdict}.", Style.GOOD if valid else Style.ERROR))
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from kestra_sync.model import Action, Change, Plan, Reason
+from collections import Counter
+from collections.abc import Iterable
+
+from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId
 from kestra_sync.reasons import Alert
+
+_ORDER = (Kind.FLOW, Kind.FILE, Kind.KV)
 
 #: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
 #: for a flow whose file has errors.
@@ -44,7 +49,10 @@ def note(change: Change) -> str:
 def _why(change: Change) -> str:
     traits = change.reason.traits
     if change.moved_from is not None:
-        return f"moved from {change.moved_from.flow_id}; executions and trigger state stay there"
+        moved = f"moved from {change.moved_from.flow_id}"
+        if change.flow_id.kind is not Kind.FLOW:
+            return moved
+        return f"{moved}; executions and trigger state stay there"
     if change.action is Action.DELETE and traits.deleted:
         return traits.deleted
     return (change.refused and traits.refused) or traits.note
@@ -78,7 +86,8 @@ def _recording(plan: Plan) -> list[str]:
     for each in plan.record:
         number, _, words = each.message.partition(" ")
         if each.flows and not (plan.writes or found):
-            found.append(f"{number} {'flow' if each.flows == 1 else 'flows'} {words}")
+            noun = "resource" if plan.beside else "flow"
+            found.append(f"{number} {noun if each.flows == 1 else f'{noun}s'} {words}")
         else:
             found.append(each.message)
     return found
@@ -102,7 +111,8 @@ def _writes(plan: Plan) -> list[str]:
     """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
     alerts = [each.reason.traits.alert for each in plan.writes]
     plain = [each.action for each in plan.writes if not is_alert(each)]
-    return [
+    kinds = kind_counts(each.flow_id for each in plan.writes)
+    counts = [
         f"{number:,} {words}"
         for number, words in (
             (plain.count(Action.CREATE), "to create"),
@@ -114,11 +124,27 @@ def _writes(plan: Plan) -> list[str]:
         )
         if number
     ]
+    return [*counts[:-1], f"{counts[-1]} ({kinds})"] if counts and kinds else counts
+
+
+def kind_counts(resources: Iterable[ResourceId]) -> str:
+    """``2 flows, 1 file, 1 key``; ``""`` if there are only flows."""
+    counts = Counter(each.kind for each in resources)
+    if counts.keys() <= {Kind.FLOW}:
+        return ""
+    return ", ".join(plural(counts[kind], kind.noun) for kind in _ORDER if counts[kind])
+
+
+def beside(plan: Plan) -> str:
+    """``, 3 files, 1 key``: what Git has beside the flows."""
+    return "".join(
+        f", {plural(plan.beside[kind], kind.noun)}" for kind in _ORDER if plan.beside.get(kind)
+    )
 
 
 def _nothing_to_do(plan: Plan) -> str:
     selected = "selected " if plan.partial else ""
-    if not plan.flows:
+    if not plan.resources:
         return "No flows selected." if plan.partial else "No flows in Git."
     others = {
         reason.traits.differs: number
@@ -126,9 +152,10 @@ def _nothing_to_do(plan: Plan) -> str:
         if reason.traits.differs
         and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
-    flows = plural(plan.flows, f"{selected}flow")
+    flows = plural(plan.flows, f"{selected}flow") + beside(plan)
     if not others:
-        return f"{flows} is up to date." if plan.flows == 1 else f"All {flows} are up to date."
-    same = plan.flows - sum(others.values())
+        one = plan.resources == 1
+        return f"{flows} is up to date." if one else f"All {flows} are up to date."
+    same = plan.resources - sum(others.values())
     differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
     return f"{same:,} of {flows} up to date, {differ}."

@@ -78,6 +78,13 @@ def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
     return any(real.is_relative_to(each) for each in places)
 
 
+def fixed_part(pattern: str) -> str:
+    """The folders of a pattern before its first wildcard, ``..`` resolved as text."""
+    parts = Path(os.path.normpath(pattern)).parts
+    wild = (number for number, part in enumerate(parts) if any(each in part for each in "*?["))
+    return Path(*parts[: next(wild, len(parts))]).as_posix()
+
+
 def is_git(*parts: str) -> bool:
     """Whether one of the parts of a path is the directory of Git, however it is written."""
     return any(each.lower() in _GIT for each in parts)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.errors import AlreadyExists, NotFound
+from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
 from kestra_sync.client.files import Files
 from kestra_sync.kinds.base import Loaded, Reading
-from kestra_sync.kinds.files.load import FilesFolder, load
+from kestra_sync.kinds.files.load import load
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.model import (
     Base,
@@ -22,6 +22,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk, Mark, unified
+from kestra_sync.settings import FilesFolder
 
 _LONGEST_DIFF = 1024 * 1024
 """Bytes of a text that is compared line by line."""
@@ -29,9 +30,13 @@ _LONGEST_DIFF = 1024 * 1024
 
 @dataclass(frozen=True)
 class FilesKind:
-    """Namespace files, of the folders in the configuration."""
+    """Namespace files, of the folders in the configuration.
+
+    :param to_server: the name on the server of a namespace in the files.
+    """
 
     folders: tuple[FilesFolder, ...] = ()
+    to_server: Callable[[str], str] = field(default=str, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -40,7 +45,7 @@ class FilesKind:
 
     def load(self) -> Loaded:
         """Every file below the folders."""
-        return load(self.folders)
+        return load(self.folders, self.to_server)
 
     def read(
         self,
@@ -51,7 +56,10 @@ class FilesKind:
         """The files on the server, with one request per namespace."""
         live: dict[ResourceId, Live] = {}
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
-            for path, data in client.files.export(namespace).items():
+            contents = client.files.export(namespace)
+            known = [each for each in bases if each.namespace == namespace]
+            _check_whole(client.files, namespace, contents, known)
+            for path, data in contents.items():
                 resource = ResourceId(namespace, path, Kind.FILE)
                 if problem(path) is not None and resource not in bases:
                     continue  # not a name that we would ever write
@@ -73,6 +81,24 @@ class FilesKind:
             return unified(before, after, context=context)
         lines = ((Mark.REMOVED, _described(before)), (Mark.ADDED, _described(after)))
         return (Hunk("binary", 1, 1, lines),)
+
+
+def _check_whole(
+    files: Files, namespace: str, contents: Mapping[str, bytes], known: Sequence[ResourceId]
+) -> None:
+    """A file that the record has and the export has not must really be gone.
+
+    :raises NotCredible: the list of names has it.
+    """
+    missing = [each.id for each in known if each.id not in contents]
+    there = set(files.names(namespace)) if missing else set()
+    for path in missing:
+        if path in there:
+            raise NotCredible(
+                f"the export of the files of {namespace} has no {path}, which exists",
+                remedy="run the command again; if that does not help, check what lies between here"
+                " and Kestra",
+            )
 
 
 def is_text(data: bytes) -> bool:

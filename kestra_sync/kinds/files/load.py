@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,39 +27,33 @@ from kestra_sync.model import (
     Skipped,
 )
 from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES
 from kestra_sync.safe.names import is_namespace
 from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
+from kestra_sync.settings import FilesFolder
 
 MAX_BYTES = 32 * 1024 * 1024
 """Of one file: contents are compared in memory."""
 ANY = "*"
+_POINTER = 1024
+"""Bytes that what stands for a file elsewhere has at most."""
 
 
-@dataclass(frozen=True)
-class FilesFolder:
-    """A folder of namespace files, as the configuration names it.
+def load(
+    folders: Sequence[FilesFolder], to_server: Callable[[str], str] = lambda name: name
+) -> Loaded:
+    """Every namespace file below ``folders``. What is wrong with one is a diagnostic.
 
-    :param path: as the user would write it in the working directory; one part of it may be ``*``.
-    :param namespace: ``*`` takes the name of the folder: the one that ``*`` matches in ``path``,
-        else each folder below it.
-    :param ignore: patterns as in ``.gitignore``, relative to the folder.
+    :param to_server: the name on the server of a namespace in the files.
     """
-
-    path: str
-    namespace: str
-    ignore: tuple[str, ...] = ()
-
-
-def load(folders: Sequence[FilesFolder]) -> Loaded:
-    """Every namespace file below ``folders``. What is wrong with one is a diagnostic."""
     found = _Found()
     for folder in folders:
         for path, namespace in _roots(folder, found):
             if not is_namespace(namespace):
                 found.error(path, "namespace-file-folder", f"{namespace!r} is not a namespace")
             else:
-                _walk(path, namespace, folder.ignore, found)
+                _walk(path, to_server(namespace), folder.ignore, found)
     found.check_folders()
     return Loaded(
         found.desired,
@@ -200,6 +194,14 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
             "namespace-file-size",
             f"larger than {MAX_BYTES // 1024 // 1024} MiB",
             "keep it in an object store, or add it to .kestraignore",
+        )
+        return
+    if len(data) < _POINTER and is_pointer(path):
+        found.error(
+            shown,
+            "namespace-file-pointer",
+            "a Git LFS or git-annex pointer instead of the file",
+            "run 'git lfs pull' or 'git annex get' (in actions/checkout: 'lfs: true')",
         )
         return
     if mode & stat.S_IXUSR and os.name == "posix":

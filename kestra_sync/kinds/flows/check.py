@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Scope, Severity
+from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Kind, Scope, Severity
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ def sound(desired: Iterable[Desired], diagnostics: Iterable[Diagnostic]) -> tupl
 
 def written(changes: Iterable[Change]) -> tuple[Desired, ...]:
     """What Git holds of the flows that would be written."""
-    return tuple(each.desired for each in changes if each.writes and each.desired is not None)
+    return tuple(
+        each.desired
+        for each in changes
+        if each.writes and each.desired is not None and each.flow_id.kind is Kind.FLOW
+    )
 
 
 def check_changes(
@@ -106,6 +110,7 @@ def check_changes(
     :param checked: those flows, each checked by itself.
     :raises KestraError: the server cannot be asked.
     """
+    changes = [each for each in changes if each.flow_id.kind is Kind.FLOW]
     found = [*checked.said, *checked.asked]
     if checked.desired:
         staying = {

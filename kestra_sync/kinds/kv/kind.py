@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotFound
+from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.values import KvEntry, KvListed
 from kestra_sync.kinds.base import Loaded, Reading
@@ -55,11 +55,15 @@ class KvKind:
 
     :param patterns: the files, as the user would write them in the working directory.
     :param salt: distinguishes the tenant from others, for the hashes of secrets.
+    :param secrets: a variable that is not set is an error; else its key is left out.
+    :param to_server: the name on the server of a namespace in the files.
     """
 
     patterns: tuple[str, ...] = ()
     salt: str = ""
     environ: Mapping[str, str] | None = field(default=None, repr=False)
+    secrets: bool = True
+    to_server: Callable[[str], str] = field(default=str, repr=False)
     vault: Vault = field(default_factory=Vault, repr=False, compare=False)
 
     @property
@@ -69,13 +73,15 @@ class KvKind:
 
     def load(self) -> Loaded:
         """Every key that the files declare."""
-        found = load(self.patterns, self.environ)
+        found = load(self.patterns, self.environ, secrets=self.secrets)
         desired = {}
-        for resource, each in found.keys.items():
+        for name, each in found.keys.items():
+            resource = replace(name, namespace=self.to_server(name.namespace))
             source = self._hide(resource, each.value)
             self.vault.saw(resource, source)
             document = Document(each.path, 0, each.position.line, source)
-            desired[resource] = Desired(Flow(resource, document), source)
+            hidden = each.value.masked
+            desired[resource] = Desired(Flow(resource, document), source, masked=hidden)
         diagnostics = sorted(found.diagnostics, key=lambda it: it.sort_key)
         return Loaded(desired, found.files, diagnostics=tuple(diagnostics))
 
@@ -89,7 +95,9 @@ class KvKind:
         live: dict[ResourceId, Live] = {}
         known = dict(bases)
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
-            for listed in client.kv.list(namespace):
+            keys = client.kv.list(namespace)
+            _check_whole(client.kv, keys, [each for each in bases if each.namespace == namespace])
+            for listed in keys:
                 resource = ResourceId(namespace, listed.key, Kind.KV)
                 wanted, base = desired.get(resource), bases.get(resource)
                 if wanted is None and base is None:
@@ -153,13 +161,30 @@ class KvKind:
         if not hidden:
             return unified(before, after, context=context)
         old, new = _members(before), _members(after)
-        same_value = old.get("secret") == new.get("secret") and "value" not in {*old, *new}
-        old_text, new_text = _shown(old), _shown(new)
-        hunks = unified(old_text, new_text, context=context) if old_text != new_text else ()
-        if same_value:
+        hunks = unified(_shown(old), _shown(new), context=context)
+        if old.get("secret") == new.get("secret") and "value" not in {*old, *new}:
             return hunks
-        lines = ((Mark.REMOVED, '"value": ***'), (Mark.ADDED, '"value": *** (another one)'))
+        marks = ((Mark.REMOVED, before), (Mark.ADDED, after))
+        lines = tuple((mark, '"value": ***') for mark, source in marks if source)
         return (Hunk("secret", 1, 1, lines), *hunks)
+
+
+def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) -> None:
+    """A key that the record has and the list has not must really be gone.
+
+    :raises NotCredible: it can be read.
+    """
+    listed = {each.key for each in keys}
+    for resource in known:
+        if resource.id in listed:
+            continue
+        with suppress(NotFound, Gone):
+            kv.entry(resource.namespace, resource.id)
+            raise NotCredible(
+                f"the list of keys of {resource.namespace} has no {resource.id}, which exists",
+                remedy="run the command again; if that does not help, check the permissions of the"
+                " account and what lies between here and Kestra",
+            )
 
 
 def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
@@ -184,17 +209,21 @@ def _times(ttl: int | None) -> Sequence[int | None]:
 
 
 def _members(source: bytes) -> dict[str, str]:
+    if not source:
+        return {}
     found: dict[str, str] = json.loads(source.decode("utf-8", "surrogatepass"))
     return found
 
 
 def is_masked(source: bytes) -> bool:
-    """Whether a source hides its value."""
+    """Whether a source hides its value; that of a key that does not exist does not."""
     return "secret" in _members(source)
 
 
 def _shown(members: Mapping[str, str]) -> bytes:
     kept = {name: each for name, each in members.items() if name not in {"secret", "value"}}
+    if not kept:
+        return b""
     return (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()
 
 

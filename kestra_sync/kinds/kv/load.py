@@ -52,11 +52,14 @@ class KvFiles:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def load(patterns: Sequence[str], environ: Mapping[str, str] | None = None) -> KvFiles:
+def load(
+    patterns: Sequence[str], environ: Mapping[str, str] | None = None, *, secrets: bool = True
+) -> KvFiles:
     """Read all files that ``patterns`` name.
 
     :param patterns: paths, in which ``*``, ``?`` and ``**`` work as in a shell.
     :param environ: where ``{env: NAME}`` is looked up.
+    :param secrets: a variable that is not set is an error; else its key is left out.
     """
     environ = os.environ if environ is None else environ
     found = KvFiles()
@@ -65,7 +68,7 @@ def load(patterns: Sequence[str], environ: Mapping[str, str] | None = None) -> K
         if not paths:
             _error(found, pattern, None, "kv-file", "no such file", "correct `kv`")
         for path in paths:
-            _read(path.replace(os.sep, "/"), environ, found)
+            _read(path.replace(os.sep, "/"), environ, found, secrets=secrets)
     return found
 
 
@@ -80,7 +83,7 @@ def _error(
     found.diagnostics.append(Diagnostic(path, position, Severity.ERROR, rule, message, remedy))
 
 
-def _read(path: str, environ: Mapping[str, str], found: KvFiles) -> None:
+def _read(path: str, environ: Mapping[str, str], found: KvFiles, *, secrets: bool) -> None:
     found.files += 1
     try:
         parsed = parse(read_bytes(Path(path), limit=_MAX_BYTES))
@@ -105,7 +108,7 @@ def _read(path: str, environ: Mapping[str, str], found: KvFiles) -> None:
         return
     for key, each in value["values"].items():
         at = parsed.position_of(["values", key], key=True)
-        _add(path, at, ResourceId(namespace, key, Kind.KV), each, environ, found)
+        _add(path, at, ResourceId(namespace, key, Kind.KV), each, environ, found, secrets)
 
 
 def _add(
@@ -115,6 +118,7 @@ def _add(
     data: Any,
     environ: Mapping[str, str],
     found: KvFiles,
+    secrets: bool,
 ) -> None:
     def wrong(rule: str, message: str, remedy: str | None = None) -> None:
         _error(found, path, at, rule, f"{resource.id}: {message}", remedy)
@@ -133,10 +137,18 @@ def _add(
         return
     try:
         value = _value(data, environ)
+    except _NotSet as problem:
+        if secrets:
+            wrong("kv-value", str(problem), problem.remedy)
+        return
     except ValueProblem as problem:
         wrong("kv-value", str(problem), problem.remedy)
         return
     found.keys[resource] = Declared(resource, value, path, at)
+
+
+class _NotSet(ValueProblem):
+    pass
 
 
 def _value(data: Any, environ: Mapping[str, str]) -> KvValue:
@@ -186,7 +198,7 @@ def _from_environment(name: Any, declared: str | None, environ: Mapping[str, str
     text = environ.get(name)
     if not text:
         state = "not set" if text is None else "empty"
-        raise ValueProblem(
+        raise _NotSet(
             f"the variable {name} of the environment is {state}",
             "set it; to store the map itself, write {value: {env: …}}",
         )

@@ -41,7 +41,7 @@ def keyed(resources: list[Resource]) -> dict[FlowId, Resource]:
 
 
 UNKNOWN = st.lists(
-    st.fixed_dictionaries({"kind": st.sampled_from(["file", "kv"]), "path": TEXT}), max_size=2
+    st.fixed_dictionaries({"kind": st.sampled_from(["dashboard", "app"]), "path": TEXT}), max_size=2
 ).map(tuple)
 INVENTORIES = st.builds(
     Inventory,
@@ -213,8 +213,8 @@ def test_names_and_environments_may_collide_in_a_key() -> None:
 
 def test_unknown_kinds_are_kept_as_they_are() -> None:
     """A newer kestra-sync applied files; this one must not lose whose they are."""
-    newer = {"kind": "file", "namespace": "acme", "path": "/a.py", "sha": "00", "more": [1]}
-    meant = {"kind": "file", "path": "/b.py"}
+    newer = {"kind": "dashboard", "namespace": "acme", "path": "/a.py", "sha": "00", "more": [1]}
+    meant = {"kind": "dashboard", "path": "/b.py"}
     value = {**SMALL, "resources": [newer, ENTRY], "intent": {"time": "t", "writes": [meant]}}
     again = to_json(from_json(value))
     assert again["resources"] == [ENTRY, newer]
@@ -417,7 +417,7 @@ def test_what_others_own() -> None:
 
 
 def test_unknown_kinds_of_others_do_not_stop_us() -> None:
-    theirs = {**SMALL, "name": "other", "resources": [{"kind": "file", "path": "x"}, ENTRY]}
+    theirs = {**SMALL, "name": "other", "resources": [{"kind": "app", "path": "x"}, ENTRY]}
     tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})
     assert others_of(tenant).owners.keys() == {FlowId("acme", "a")}
 

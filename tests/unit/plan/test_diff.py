@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kestra_sync.kinds.diffs import diff_flows, diff_of
 from kestra_sync.model import Action, Reason
 from kestra_sync.plan.diff import Hunk, Mark, unified
-from kestra_sync.plan.diffs import diff_of, diff_sources
 from kestra_sync.plan.structured import structured_changes
 from tests.support.plans import change, source
 
@@ -97,7 +97,7 @@ def test_only_updates_have_a_diff() -> None:
     assert diff_of(_change(Action.DELETE, a, None)) == ()
     assert diff_of(_change(Action.NONE, a, b)) == ()
     # A source that is not YAML has a diff too.
-    assert [hunk.heading for hunk in diff_sources(b"a: [\n", b"b: [\n")] == ["line 1"]
+    assert [hunk.heading for hunk in diff_flows(b"a: [\n", b"b: [\n")] == ["line 1"]
 
 
 def _change(action: Action, before: bytes | None, after: bytes | None) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from kestra_sync.kinds.diffs import diff_of
 from kestra_sync.model import Action, Change, Plan, Reason
 from kestra_sync.plan.diff import Hunk, unified
-from kestra_sync.plan.diffs import diff_of
 from kestra_sync.report.diff_text import DiffDetail, diff_lines, stat
 from kestra_sync.report.lines import write
 from kestra_sync.report.plan_text import plan_lines

@@ -15,6 +15,7 @@ from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Lookup, OtherRecord, Place
 from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.kinds.diffs import diff_flows, diff_of
 from kestra_sync.model import (
     Action,
     Change,
@@ -29,7 +30,6 @@ from kestra_sync.model import (
     Skipped,
     Target,
 )
-from kestra_sync.plan.diffs import diff_of, diff_sources
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.apply_text import outcome_lines
 from kestra_sync.report.diagnostics import diagnostic_lines
@@ -339,7 +339,7 @@ def test_drift() -> None:
     ]
     made = plan(drifted)
     diffs = {
-        each.flow_id: diff_sources(applied, each.before)
+        each.flow_id: diff_flows(applied, each.before)
         for each in drifted
         if each.before is not None and each.desired is not None
     }

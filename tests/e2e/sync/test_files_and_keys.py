@@ -1,0 +1,252 @@
+"""Namespace files and keys beside flows, from the plan to the record."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo
+from tests.support.proxy import FaultProxy, Rule, drop_answer, reply, reset_request
+
+pytestmark = pytest.mark.versions
+
+
+def _config(repo: Repo, extra: str = "") -> None:
+    repo.config(f"files: [{{path: files, namespace: {repo.namespace}}}]\nkv: [kv/*.yaml]\n{extra}")
+
+
+def _keys(repo: Repo, text: str) -> None:
+    repo.write("kv/sales.yaml", f"namespace: {repo.namespace}\nvalues:\n{text}")
+
+
+def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
+    """Created, in sync, updated, deleted, each beside the other."""
+    _config(repo)
+    repo.flow("f")
+    repo.write("files/top.sql", b"select 1;\n")
+    _keys(repo, "  region: emea\n")
+    ran = repo.plan()
+    assert ran.code == 0, ran.err
+    assert ran.reasons() == {"f": "create new", "region": "create new", "top.sql": "create new"}
+    ran = repo.apply()
+    assert ran.code == 0, ran.err
+    assert set(ran.outcomes().values()) == {"applied"}
+    assert repo.client.files.export(repo.namespace)["top.sql"] == b"select 1;\n"
+    assert repo.client.kv.get(repo.namespace, "region") == "emea"
+    assert {each["kind"] for each in repo.inventory()["resources"]} == {"flow", "file", "kv"}
+    assert repo.plan("--detailed-exitcode").code == 0
+
+    repo.write("files/top.sql", b"select 2;\n")
+    _keys(repo, "  region: apac\n")
+    ran = repo.run("apply", "--yes")
+    assert ran.code == 0, ran.err
+    assert "- select 1;" in ran.out
+    assert repo.client.files.get(repo.namespace, "top.sql") == b"select 2;\n"
+    assert repo.client.kv.get(repo.namespace, "region") == "apac"
+
+    (repo.root / "files/top.sql").unlink()
+    _keys(repo, "  other: 1\n")
+    ran = repo.apply()
+    assert ran.code == 0, ran.err + ran.out
+    assert repo.client.files.export(repo.namespace) == {}
+    assert {each["id"] for each in repo.inventory()["resources"]} == {"f", "other"}
+    assert repo.plan("--detailed-exitcode").code == 0
+
+
+def _deployed(repo: Repo, extra: str = "") -> None:
+    """A flow, a file and two keys, one of them a secret, on the server and in the record."""
+    _config(repo, extra)
+    repo.flow("f")
+    repo.write("files/sql/top.sql", b"select 1;\n")
+    _keys(repo, "  region: emea\n  api_key: {env: KSTEST_KEY}\n")
+    ran = repo.apply()
+    assert ran.code == 0, ran.err + ran.out
+
+
+def _state(repo: Repo) -> dict[str, object]:
+    """Everything that the server has of the namespace, the record left out."""
+    keys = {
+        each.key: repo.client.kv.get(repo.namespace, each.key)
+        for each in repo.client.kv.list(repo.namespace)
+        if not each.key.startswith("kestra-sync")
+    }
+    return {**repo.lives(), **repo.client.files.export(repo.namespace), **keys}
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KSTEST_KEY", SECRET)
+
+
+SECRET = "hunter2-of-the-test"
+
+
+def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    _config(repo)
+    repo.flow("f")
+    repo.write("files/a.txt", b"x")
+    _keys(repo, "  api_key: {env: KSTEST_KEY, description: for the tests}\n")
+    shown = [repo.run("plan", "--out", "p.json", "-o", "html=p.html"), repo.plan()]
+    shown += [repo.run("apply", "--plan", "p.json", "--yes", "--journal", "j.jsonl")]
+    assert [ran.code for ran in shown] == [0, 0, 0], shown[-1].err + shown[-1].out
+    assert repo.client.kv.get(repo.namespace, "api_key") == SECRET
+    assert repo.plan("--detailed-exitcode").code == 0
+
+    monkeypatch.setenv("KSTEST_KEY", "another-secret-value")
+    repo.client.kv.put(repo.namespace, "api_key", "theirs-by-hand", description="for the tests")
+    shown += [repo.run("drift"), repo.run("plan", "-o", "html=p2.html"), repo.plan()]
+    assert repo.apply("--on-drift", "overwrite").code == 0
+    assert repo.client.kv.get(repo.namespace, "api_key") == "another-secret-value"
+    written = [
+        (repo.root / name).read_text() for name in ("p.json", "p.html", "p2.html", "j.jsonl")
+    ]
+    told = [ran.out + ran.err for ran in shown]
+    for text in (*written, *told, str(repo.inventory())):
+        for secret in (SECRET, "another-secret-value", "theirs-by-hand"):
+            assert secret not in text
+    assert "scrypt" not in "".join((*written, *told))
+
+    monkeypatch.delenv("KSTEST_KEY")
+    repo.flow("f", "changed")
+    ran = repo.run("apply", "--yes")
+    assert ran.code == 3
+    assert "the variable KSTEST_KEY of the environment is not set" in ran.out + ran.err
+    assert b"changed" not in repo.live("f")
+    assert repo.run("validate", "--offline").code == 0
+
+
+def test_edits_on_the_server_are_drift_and_conflicts(repo: Repo) -> None:
+    _deployed(repo)
+    repo.client.files.put(repo.namespace, "sql/top.sql", b"theirs\n")
+    repo.client.kv.put(repo.namespace, "region", "theirs")
+    repo.client.files.put(repo.namespace, "foreign.txt", b"not ours")
+    repo.client.kv.put(repo.namespace, "foreign", "not ours")
+    ran = repo.run("drift")
+    assert ran.code == 2, ran.err
+    assert f"file:{repo.namespace}/sql/top.sql" in ran.out
+    assert "+ theirs" in ran.out
+    assert repo.plan().reasons() == {
+        "sql/top.sql": "update drift",
+        "region": "update drift",
+        "foreign.txt": "none foreign",
+    }
+    assert repo.apply().code == 0
+    assert repo.client.files.get(repo.namespace, "sql/top.sql") == b"select 1;\n"
+    assert repo.client.kv.get(repo.namespace, "region") == "emea"
+    assert repo.client.files.get(repo.namespace, "foreign.txt") == b"not ours"
+
+    repo.client.files.put(repo.namespace, "sql/top.sql", b"theirs\n")
+    repo.write("files/sql/top.sql", b"ours\n")
+    assert repo.plan().refused() == ["conflict"]
+    assert repo.apply().code == 5
+    assert repo.client.files.get(repo.namespace, "sql/top.sql") == b"theirs\n"
+
+
+def test_only_keys_and_counts_by_kind(repo: Repo) -> None:
+    """A partial run looks at one kind, and the summaries count them apart."""
+    _config(repo)
+    repo.flow("f")
+    repo.write("files/a.py", b"print()\n")
+    _keys(repo, "  region: emea\n")
+    ran = repo.run("apply", "--yes", "--only", f"kv:{repo.namespace}/*")
+    assert ran.code == 0, ran.err
+    assert "1 to create (1 key)" in ran.out
+    assert set(_state(repo)) == {"region"}
+    ran = repo.run("apply", "--yes")
+    assert "2 to create (1 flow, 1 file)" in ran.out
+    assert "2 created (1 flow, 1 file)" in ran.out
+    assert set(_state(repo)) == {"f", "a.py", "region"}
+
+
+def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> None:
+    """Files and keys are written before the flow that fails, and deleted after it."""
+    _deployed(repo, "on_first_contact: overwrite\n")
+    before = _state(repo)
+    repo.flow("f", "changed")
+    repo.write("files/sql/top.sql", b"select 2;\n")
+    repo.write("files/new.bin", bytes(range(256)))
+    repo.client.kv.put(repo.namespace, "api_key", "theirs")
+    before["api_key"] = "theirs"
+    _keys(repo, "  region: {value: apac, ttl: PT1H}\n  api_key: {env: KSTEST_KEY}\n  more: [1]\n")
+    refused = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
+    proxy.add(Rule(refused, "PUT", "/flows/[^/]+/f$", times=None))
+    ran = repo.apply("--rollback", "--on-drift", "overwrite")
+    assert ran.code == 1, ran.out
+    assert ran.outcomes() == {
+        "new.bin": "applied",
+        "sql/top.sql": "applied",
+        "region": "applied",
+        "api_key": "applied",
+        "more": "applied",
+        "f": "failed",
+    }
+    assert set(ran.restored().values()) == {"restored"}
+    assert _state(repo) == before
+
+
+def test_lost_answers(repo: Repo, proxy: FaultProxy) -> None:
+    """Each write arrives and its answer is lost, or never arrives; nothing is done twice."""
+    _deployed(repo)
+    repo.write("files/only/one.txt", b"1")
+    repo.write("files/only/two.txt", b"2")
+    _keys(repo, "  region: apac\n  api_key: {env: KSTEST_KEY}\n")
+    proxy.add(Rule(drop_answer, "POST", "/files$", times=1))
+    proxy.add(Rule(reset_request, "PUT", "/kv/region$", times=1))
+    ran = repo.apply()
+    assert ran.code == 0, ran.out
+    assert repo.client.kv.get(repo.namespace, "region") == "apac"
+    assert repo.plan("--detailed-exitcode").code == 0
+
+    # A deletion that got lost is not sent again: it would delete what is beside the file.
+    (repo.root / "files/only/two.txt").unlink()
+    proxy.forget()
+    proxy.add(Rule(drop_answer, "DELETE", "/files$", times=1))
+    assert repo.apply().code == 0
+    assert proxy.count("DELETE", "/files$") == 1
+    assert set(repo.client.files.export(repo.namespace)) >= {"only/one.txt", "sql/top.sql"}
+
+    (repo.root / "files/only/one.txt").unlink()
+    proxy.add(Rule(reset_request, "DELETE", "/files$", times=1))
+    ran = repo.apply()
+    assert ran.outcomes() == {"only/one.txt": "failed"}
+    assert repo.client.files.get(repo.namespace, "only/one.txt") == b"1"
+    assert repo.apply().code == 0
+    assert "only/one.txt" not in repo.client.files.export(repo.namespace)
+
+
+def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
+    """One for the files and one for the keys of a namespace; none without files and keys."""
+    _deployed(repo)
+    proxy.forget()
+    assert repo.plan("--detailed-exitcode").code == 0
+    paths = [each.path for each in proxy.requests]
+    beside = [path for path in paths if "/files/" in path or path.endswith("/kv")]
+    assert len(beside) == 2, beside
+    assert len(proxy.requests) == 5
+
+
+def test_two_repositories_share_a_namespace(repo: Repo) -> None:
+    _deployed(repo)
+    other = repo.beside("other")
+    _config(other)
+    other.flow("g")
+    other.write("files/theirs.txt", b"x")
+    _keys(other, "  theirs: 1\n")
+    assert other.apply().code == 0
+    assert other.plan("--detailed-exitcode").code == 0
+    assert repo.plan("--detailed-exitcode").code == 0
+    (other.root / "files/theirs.txt").unlink()
+    other.write("files/sql/top.sql", b"select 1;\n")
+    assert other.plan().refused() == ["other-owner"]
+
+
+def test_a_record_of_the_future_is_kept(repo: Repo) -> None:
+    """Kinds that this version does not know stay in the record, word for word."""
+    _deployed(repo)
+    record = repo.inventory()
+    unknown = {"kind": "dashboard", "namespace": repo.namespace, "id": "d", "since": "2.0"}
+    record["resources"].append(unknown)
+    repo.client.kv.put(repo.namespace, repo.key, record)
+    repo.write("files/sql/top.sql", b"select 2;\n")
+    assert repo.apply().code == 0
+    assert unknown in repo.inventory()["resources"]
+    assert repo.plan("--detailed-exitcode").code == 0
