@@ -70,6 +70,10 @@ def test_the_configuration_may_name_the_variable() -> None:
     scope = LoginScope("prod", "ACME_KESTRA", configured=True)
     environ = {"ACME_KESTRA": "named", "KESTRA_TOKEN_PROD": "other"}
     assert resolve(url=PROD, env_file=None, environ=environ, scope=scope).token == "named"
+    general = LoginScope("prod", "KESTRA_TOKEN", configured=True)
+    environ = {"KESTRA_TOKEN": "one for each job"}
+    found = resolve(url=PROD, env_file=None, environ=environ, scope=general)
+    assert found.token == "one for each job"
     with pytest.raises(UsageError, match="ACME_KESTRA is not set"):
         resolve(url=PROD, env_file=None, environ={"KESTRA_TOKEN": "x"}, scope=scope)
 
