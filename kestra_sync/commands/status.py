@@ -13,9 +13,8 @@ from kestra_sync.commands.drift import drifted
 from kestra_sync.commands.plan import make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.inventory.record import Run
-from kestra_sync.plan.compare import OnDrift
 from kestra_sync.repo.git import ask, checkout_of
-from kestra_sync.settings import Settings
+from kestra_sync.settings import OnDrift, Settings
 
 
 @dataclass(frozen=True)
