@@ -9,7 +9,7 @@ from kestra_sync.commands.diff_environments import DiffResult
 from kestra_sync.kinds.diffs import diff_flows
 from kestra_sync.model import FlowId
 from kestra_sync.report.as_json import diagnostics_json, hunk_json
-from kestra_sync.report.environments_diff import diff_lines
+from kestra_sync.report.diff_text import diff_lines
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 
