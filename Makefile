@@ -11,7 +11,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench build
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench build site
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ tools: setup ## Build actionlint and act for the tests of the Action, unless the
 build: setup ## Build the wheel and the sdist into dist/
 	rm -rf dist
 	$(RUN)/python -m build
+
+site: setup ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict
 
 oldest: ## Run the unit tests with the oldest supported dependencies, on Python 3.10
 	@.ci/oldest.sh

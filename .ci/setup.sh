@@ -23,5 +23,5 @@ echo "installing kestra-sync and its tools into .venv" >&2
 # Dependency groups need pip 25.1.
 "$python" -I -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 "$python" -I -m pip install --quiet --disable-pip-version-check \
-    --editable ".[fast]" --group test --group lint
+    --editable ".[fast]" --group test --group lint --group docs
 printf '%s\n' "$state" > .venv/.set-up
