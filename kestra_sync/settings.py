@@ -272,6 +272,8 @@ class ApplyOptions:
     :param journal: a file that gets a line for each write.
     :param smoke: run the smoke tests of what was written, and take it back if they fail and
         ``rollback`` is set.
+    :param enable_triggers: enable triggers that are enabled in Git and disabled on the server.
+    :param verify_triggers: triggers that are not as in Git make the run fail.
     """
 
     saved_plan: str | None = None
@@ -280,3 +282,5 @@ class ApplyOptions:
     refresh_only: bool = False
     journal: str | None = None
     smoke: bool = False
+    enable_triggers: bool = False
+    verify_triggers: bool = False

@@ -63,6 +63,19 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Revert everything written if a write or a smoke test fails.",
 )
+@option(
+    "--triggers",
+    type=click.Choice(["keep", "enable"]),
+    default="keep",
+    show_default=True,
+    help="Triggers that are enabled in Git and disabled on the server: keep leaves them to Kestra, "
+    "enable enables them; see docs/triggers.md.",
+)
+@option(
+    "--verify-triggers",
+    is_flag=True,
+    help="Fail if triggers are not as in Git after the apply; waits for runs that are near.",
+)
 @file_options
 @option(
     "--refresh-only",
@@ -90,6 +103,8 @@ def command(
     expect_digest: str | None,
     smoke: bool,
     rollback: bool,
+    triggers: str,
+    verify_triggers: bool,
     refresh_only: bool,
     journal: str | None,
     detail: str,
@@ -144,6 +159,8 @@ def command(
                 refresh_only=refresh_only,
                 journal=journal,
                 smoke=smoke,
+                enable_triggers=triggers == "enable",
+                verify_triggers=verify_triggers,
             ),
             observer=observer,
             smoke_observer=smoke_progress(output),
@@ -161,7 +178,8 @@ def command(
             of_apply(result, context=context, verbose=verbose, environment=asked.environment)
         )
 
-    if result.done.outcomes or result.done.recorded or result.smoke is not None:
+    written = result.done.outcomes or result.done.recorded or result.triggers
+    if written or result.smoke is not None:
         return output.decided(result.exit_code, tell, report)
     tell()
     return report()
@@ -171,7 +189,9 @@ def _asks(planned: PlanResult) -> bool:
     """Whether to ask for confirmation: adopting equal flows changes nothing on the server."""
     plan = planned.plan
     return plan is not None and bool(
-        plan.writes or any(each.kind in ("move", "bind", "strike") for each in plan.record)
+        plan.writes
+        or planned.enabling
+        or any(each.kind in ("move", "bind", "strike") for each in plan.record)
     )
 
 
@@ -191,4 +211,5 @@ def _ask(planned: PlanResult) -> bool:
     :raises UsageError: stdin is not a terminal.
     """
     assert planned.plan is not None
-    return ask(visible(question(planned.plan)))
+    enabling = [f"{len(planned.enabling):,} triggers to enable"] if planned.enabling else []
+    return ask(visible(question(planned.plan, enabling)))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from kestra_sync.apply.outcome import Done
 from kestra_sync.commands.connect import connect
 from kestra_sync.commands.plan import PlanResult, check_something, make_plan
+from kestra_sync.commands.triggers import check_after_apply, disabled_triggers
 from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.model import Plan
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import ApplyOptions, Settings
+from kestra_sync.triggers.checks import TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -34,12 +36,14 @@ class ApplyResult:
     :param done: what was written and recorded; empty if nothing was attempted.
     :param declined: the confirmation was declined.
     :param smoke: what the smoke tests say; ``None`` if none was run.
+    :param triggers: how the triggers that it changed or enabled were found afterwards.
     """
 
     planned: PlanResult
     done: Done = _NOTHING
     declined: bool = False
     smoke: SmokeResult | None = None
+    triggers: tuple[TriggerCheck, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -122,6 +126,9 @@ def apply_with(
         return ApplyResult(planned)
     if options.refresh_only:
         planned = planned.writing_nothing()
+    elif options.enable_triggers:
+        enabling = disabled_triggers(client, planned.plan.scope, planned.desired)
+        planned = replace(planned, enabling=enabling)
     plan = planned.plan
     assert plan is not None
     confirmed = confirm(planned)
@@ -134,7 +141,7 @@ def apply_with(
         return ApplyResult(planned)
     if reviewed:
         _same_plan(plan, saved, options.expect_digest)
-    if plan.changes_anything and not confirmed and not options.refresh_only:
+    if planned.changes_anything and not confirmed and not options.refresh_only:
         return ApplyResult(planned, declined=True)
     from kestra_sync.apply.transaction import apply_plan
 
@@ -149,7 +156,27 @@ def apply_with(
         stop,
         planned.kinds,
     )
-    return ApplyResult(planned, done, smoke=smoke.result if smoke is not None else None)
+    checks: tuple[TriggerCheck, ...] = ()
+    if not (done.restored or done.interrupted or options.refresh_only):
+        checks, done = _with_triggers(client, planned, done, verify=options.verify_triggers)
+    ran = smoke.result if smoke is not None else None
+    return ApplyResult(planned, done, smoke=ran, triggers=checks)
+
+
+def _with_triggers(
+    client: KestraClient, planned: PlanResult, done: Done, *, verify: bool
+) -> tuple[tuple[TriggerCheck, ...], Done]:
+    """How the triggers are found after an apply, and the result with what is wrong with them."""
+    checks, warnings = check_after_apply(
+        client, planned.triggers, done.outcomes, planned.enabling, verify=verify
+    )
+    wrong = {(each.flow_id, each.trigger_id) for each in checks if not each.good}
+    return checks, replace(
+        done,
+        notes=(*done.notes, *warnings),
+        red=done.red or (verify and bool(wrong)),
+        incomplete=done.incomplete or not wrong.isdisjoint(planned.enabling),
+    )
 
 
 def _with_what_stays(client: KestraClient, planned: PlanResult) -> PlanResult:

@@ -10,6 +10,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, Unauthorized
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.files import check_found, load_files, render_files, scope_of
+from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.ownership import place_of
@@ -76,6 +77,7 @@ def doctor(settings: Settings) -> Diagnosis:
             ("inventory", lambda: _inventory(client, settings)),
             ("lock", lambda: _lock(client, settings)),
             ("executions", lambda: _executions(client, settings)),
+            ("triggers", lambda: _triggers(client, settings)),
             ("writing", lambda: _writing(client, settings)),
         ]
         broken = False
@@ -238,6 +240,32 @@ def _executions(client: KestraClient, settings: Settings) -> Checkup:
         )
     return Checkup(
         "executions", Health.OK, "can be read; starting one, as smoke tests do, was not tested"
+    )
+
+
+def _triggers(client: KestraClient, settings: Settings) -> Checkup:
+    rendered = render_files(load_files(settings), settings)
+    desired = {each.flow_id: each for each in rendered.desired}
+    scope = scope_of(rendered, settings.scope)
+    try:
+        found = disabled_triggers(client, scope, desired)
+    except (Forbidden, Unauthorized) as error:
+        return Checkup(
+            "triggers",
+            Health.WARNING,
+            f"cannot be read: {error.message}",
+            "whether triggers are disabled on the server cannot be told without this permission",
+        )
+    if not found:
+        answer = "none that is enabled in Git is disabled on the server"
+        return Checkup("triggers", Health.OK, answer)
+    named = ", ".join(f"{flow_id} {trigger}" for flow_id, trigger in found[:3])
+    more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+    return Checkup(
+        "triggers",
+        Health.WARNING,
+        f"{len(found):,} enabled in Git and disabled on the server: {named}{more}",
+        "if that is not meant, enable them with 'kestra-sync apply --triggers enable'",
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.connect import connect
 from kestra_sync.commands.plan import PlanResult, make_plan
+from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.ownership import place_of
 from kestra_sync.model import Base, Change, FlowId, Reason, Scope, sha256
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import OnDrift, Settings
+from kestra_sync.triggers.checks import TriggerKey
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,14 @@ class DriftResult:
     :param drifted: the flows that others changed or deleted; each with its live source as
         ``before`` and, where the server still has it, what we applied as ``base``.
     :param kept_off: those that others disabled, and an apply keeps disabled: shown, but not drift.
+    :param disabled_triggers: the triggers that are enabled in Git and disabled on the server, by
+        flow and id: shown, but not drift.
     """
 
     planned: PlanResult
     drifted: tuple[Change, ...]
     kept_off: tuple[Change, ...] = ()
+    disabled_triggers: tuple[TriggerKey, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -47,6 +54,10 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
         # Whatever the settings do about edits, here they are only to be seen.
         looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
         planned = make_plan(looking, client, observer=observer)
+        disabled: tuple[TriggerKey, ...] = ()
+        if planned.plan is not None:
+            with suppress(KestraError):  # who may not read triggers may still look for drift
+                disabled = disabled_triggers(client, planned.plan.scope, planned.desired)
     if planned.plan is None or planned.ownership is None:
         return DriftResult(planned, ())
     bases = planned.ownership.bases
@@ -54,6 +65,7 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
         planned,
         tuple(drifted(planned.plan.changes, bases)),
         planned.plan.because(Reason.KEPT_OFF),
+        disabled,
     )
 
 

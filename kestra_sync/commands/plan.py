@@ -32,6 +32,7 @@ from kestra_sync.plan.guards import Refusal
 from kestra_sync.plan.passes import refined, with_invalid
 from kestra_sync.render import with_stamps
 from kestra_sync.settings import Settings
+from kestra_sync.triggers.checks import TriggerKey
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -47,6 +48,7 @@ class PlanResult:
     :param refusals: the guards that speak against carrying it out.
     :param triggers: what the changes do to triggers, by flow.
     :param kinds: reads and writes what is not a flow.
+    :param enabling: triggers that an apply enables, as Git has them, by flow and id.
     """
 
     repository: Repository
@@ -57,11 +59,17 @@ class PlanResult:
     ownership: Ownership | None = None
     triggers: TriggerChanges = field(default_factory=dict)
     kinds: Kinds | None = field(default=None, repr=False, compare=False)
+    enabling: tuple[TriggerKey, ...] = ()
 
     @property
     def invalid(self) -> bool:
         """Whether errors in the files stop all writing."""
         return has_errors(self.diagnostics)
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether an apply would write or record something, or enable a trigger."""
+        return bool(self.enabling) or (self.plan is not None and self.plan.changes_anything)
 
     def writing_nothing(self) -> PlanResult:
         """The same for a run that only records: what is not written need not be refused."""
@@ -74,7 +82,7 @@ class PlanResult:
             return ExitCode.INVALID
         if self.refusals:
             return max(each.exit_code for each in self.refusals)
-        if detailed and self.plan is not None and self.plan.changes_anything:
+        if detailed and self.changes_anything:
             return ExitCode.CHANGES
         return ExitCode.OK
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.client.errors import KestraError
-from kestra_sync.model import Change, FlowId, Scope
+from kestra_sync.model import Change, Desired, FlowId, Kind, Scope
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.triggers.changes import (
@@ -18,8 +18,11 @@ from kestra_sync.triggers.changes import (
     TriggerChange,
     trigger_changes,
 )
+from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, wanted_triggers, warnings_of
+from kestra_sync.triggers.definition import triggers_of
 
 if TYPE_CHECKING:
+    from kestra_sync.apply.outcome import Outcome
     from kestra_sync.client.client import KestraClient
     from kestra_sync.client.triggers import TriggerState
 
@@ -87,7 +90,7 @@ def read_states(client: KestraClient, flows: Iterable[FlowId]) -> tuple[TriggerS
 
 def _values_of(change: Change) -> tuple[Any, Any] | None:
     """The parsed sources before and after; ``None`` where there is nothing to tell of."""
-    if not change.writes or change.invalid:
+    if not change.writes or change.invalid or change.flow_id.kind is not Kind.FLOW:
         return None
     # The triggers of a moved flow are new: Kestra keeps their state with the old name.
     before, after = _value(change.before), _value(change.after)
@@ -102,3 +105,67 @@ def _value(source: bytes | None) -> Any:
         return {}
     parsed = parse_source(source)
     return parsed.value if isinstance(parsed, ParsedDocument) else {}
+
+
+def disabled_triggers(
+    client: KestraClient, scope: Scope, desired: Mapping[FlowId, Desired]
+) -> tuple[TriggerKey, ...]:
+    """The triggers that fire by Git's account and are disabled on the server, sorted.
+
+    :raises KestraError: the server does not tell.
+    """
+    found = []
+    for state in client.triggers.search(scope):
+        flow = desired.get(state.flow_id)
+        if state.disabled and flow is not None:
+            trigger = triggers_of(_value(flow.sent)).get(state.trigger_id)
+            if trigger is not None and trigger.active:
+                found.append((state.flow_id, state.trigger_id))
+    return tuple(sorted(found))
+
+
+def check_after_apply(
+    client: KestraClient,
+    planned: TriggerChanges,
+    outcomes: Iterable[Outcome],
+    enabling: Iterable[TriggerKey],
+    *,
+    verify: bool,
+) -> tuple[tuple[TriggerCheck, ...], tuple[str, ...]]:
+    """Look at the triggers that an apply changed, and enable those of ``enabling``.
+
+    :param verify: wait longer for them, and for the next run of those that fire soon.
+    :returns: how they were found, and what went wrong besides.
+    """
+    from kestra_sync.apply.outcome import Status
+    from kestra_sync.apply.triggers import PATIENCE, VERIFY_PATIENCE, TriggerWatch, unreadable
+
+    outcomes = tuple(outcomes)
+    written = {
+        each.change.flow_id: each.revision for each in outcomes if each.status is Status.APPLIED
+    }
+    changed = wanted_triggers(
+        each for flow_id, them in planned.items() if flow_id in written for each in them
+    )
+    failed = {each.change.flow_id for each in outcomes} - written.keys()
+    enabling = tuple(each for each in enabling if each[0] not in failed)
+    if not (changed or enabling):
+        return (), ()
+    watch = TriggerWatch(client)
+    notes: tuple[str, ...] = ()
+    try:
+        watch.enable(enabling)
+    except KestraError as error:
+        notes = (f"triggers could not be enabled: {error}",)
+    patience = VERIFY_PATIENCE if verify else PATIENCE
+    try:
+        checks = watch.look(changed, enabling, patience=0 if notes else patience)
+        if verify:
+            revisions = {flow: number for flow, number in written.items() if number is not None}
+            checks = watch.verified(checks, revisions)
+    except KestraError as error:
+        LOG.info("the states of triggers cannot be read: %s", error)
+        if not (verify or enabling or notes):
+            return (), ()
+        checks = unreadable({*changed, *enabling})
+    return checks, (*notes, *warnings_of(checks))

@@ -21,6 +21,13 @@ from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.report import Failure, Report
 from kestra_sync.report.sections import Sections, message, section
+from kestra_sync.report.trigger_text import (
+    check_lines,
+    checks_json,
+    disabled_lines,
+    enabling_lines,
+    keys_json,
+)
 from kestra_sync.report.validate_text import skipped_lines, validate_lines
 
 if TYPE_CHECKING:
@@ -99,6 +106,8 @@ def of_apply(
             "smoke": None if result.smoke is None else smoke_json(result.smoke),
             "recorded": list(result.done.recorded),
             "notes": list(result.done.notes),
+            "triggers_to_enable": keys_json(result.planned.enabling),
+            "trigger_checks": checks_json(result.triggers),
         }
 
     def sections() -> Sections:
@@ -128,6 +137,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
     def body() -> Mapping[str, Any]:
         return {
             "drifted": [drift_json(each, context=context) for each in result.drifted],
+            "disabled_triggers": keys_json(result.disabled_triggers),
             "kept_off": [name_json(each.flow_id) for each in result.kept_off],
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
@@ -142,7 +152,9 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
             for each in result.drifted
             if each.before is not None and (applied := each.applied) is not None
         }
-        return (section(drift_lines(planned.plan, result.drifted, diffs, result.kept_off)),)
+        disabled = disabled_lines(result.disabled_triggers)
+        lines = drift_lines(planned.plan, result.drifted, diffs, result.kept_off, list(disabled))
+        return (section(lines),)
 
     members = _planned(planned, environment)
     # What would speak against an apply is nothing to do with the question.
@@ -253,6 +265,7 @@ def plan_sections(
             limit=limit,
         )
         found.append(section(lines))
+        found.append(section(enabling_lines(result.enabling)))
     found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:
         errors = counts(result.diagnostics)
@@ -277,5 +290,6 @@ def applied_sections(result: ApplyResult) -> Sections:
         )
         found.append(section(lines))
     found.append(section(map(line, result.done.recorded)))
+    found.append(section(check_lines(result.triggers, result.planned.triggers)))
     warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
     return (*found, message(warnings))

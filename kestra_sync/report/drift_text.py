@@ -18,6 +18,7 @@ def drift_lines(
     drifted: Sequence[Change],
     diffs: Mapping[FlowId, Sequence[Hunk]],
     kept_off: Sequence[Change] = (),
+    others: Sequence[Line] = (),
 ) -> Iterator[Line]:
     """Each flow that others changed, with what they did to it, then one line that counts."""
     yield header(plan, "drift")
@@ -38,6 +39,9 @@ def drift_lines(
         yield line(Span(words_, Style.DIM))
         for each in kept_off:
             yield line(Span(f"    {each.flow_id}", Style.DIM))
+    if others:
+        yield BLANK
+        yield from others
     yield BLANK
     noun = noun_of(each.flow_id for each in drifted)
     verdict = (

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from kestra_sync.model import Change, FlowId, Plan
 from kestra_sync.report.lines import Line, Span, Style, line
 from kestra_sync.report.report import Report
+from kestra_sync.report.wording import plural
 from kestra_sync.triggers.changes import Effect, TriggerAction, TriggerChange
+from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, TriggerStatus
+from kestra_sync.triggers.dates import zone_of
 from kestra_sync.triggers.definition import Category, Trigger, webhook_url
 
 _STYLES = {
@@ -193,3 +196,70 @@ def _json(change: TriggerChange, plan: Plan) -> dict[str, Any]:
         "effect": None if change.effect is None else str(change.effect),
         "message": effect_text(change, plan),
     }
+
+
+def enabling_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
+    """The triggers that an apply enables."""
+    if triggers:
+        words = "disabled on the server, to be enabled as in Git:"
+        yield line(Span(f"{plural(len(triggers), 'trigger')} {words}", Style.HEADING))
+        for flow_id, trigger in triggers:
+            yield line("  ", Span("~", Style.UPDATE), f" {flow_id} {trigger}")
+
+
+def disabled_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
+    """The triggers that are disabled on the server and enabled in Git."""
+    if triggers:
+        number = plural(len(triggers), "trigger")
+        yield line(Span(f"  {number} disabled on the server, enabled in Git:", Style.DIM))
+        for flow_id, trigger in triggers:
+            yield line(Span(f"    {flow_id} {trigger}", Style.DIM))
+
+
+def check_lines(
+    checks: Sequence[TriggerCheck], changes: Mapping[FlowId, Sequence[TriggerChange]]
+) -> Iterator[Line]:
+    """How triggers were found after an apply; what is wrong with them is a warning of the run."""
+    good = [each for each in checks if each.good]
+    if not good:
+        return
+    zones = {(each.flow_id, each.trigger.id): each for them in changes.values() for each in them}
+    enabled = sum(each.status is TriggerStatus.ENABLED for each in good)
+    also = f", {enabled:,} of them enabled by this apply" if enabled else ""
+    yield line(f"Triggers: {len(good):,} of {len(checks):,} active on the server{also}.")
+    for each in good:
+        change = zones.get((each.flow_id, each.trigger_id))
+        when = _next_text(each, None if change is None else change.trigger)
+        ran = "" if each.revision is None else f", seen running revision {each.revision}"
+        if when or ran:
+            yield line(Span(f"  {each.flow_id} {each.trigger_id}: {when}{ran}", Style.DIM))
+
+
+def _next_text(check: TriggerCheck, trigger: Trigger | None) -> str:
+    if check.next_date is None:
+        return "active"
+    zone = None if trigger is None else trigger.timezone
+    date = check.next_date.astimezone(zone_of(zone) or timezone.utc)
+    return f"next {date.strftime('%Y-%m-%d %H:%M:%S')} ({zone or 'UTC'})"
+
+
+def keys_json(triggers: Iterable[TriggerKey]) -> list[dict[str, Any]]:
+    """Triggers by flow and id."""
+    return [
+        {"flow": {"namespace": flow_id.namespace, "id": flow_id.id}, "id": trigger}
+        for flow_id, trigger in triggers
+    ]
+
+
+def checks_json(checks: Iterable[TriggerCheck]) -> list[dict[str, Any]]:
+    """How each trigger was found after an apply."""
+    return [
+        {
+            "flow": {"namespace": each.flow_id.namespace, "id": each.flow_id.id},
+            "id": each.trigger_id,
+            "status": str(each.status),
+            "next": None if each.next_date is None else each.next_date.isoformat(),
+            "revision": each.revision,
+        }
+        for each in checks
+    ]

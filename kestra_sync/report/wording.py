@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId
 from kestra_sync.reasons import Alert
@@ -93,14 +93,16 @@ def _recording(plan: Plan) -> list[str]:
     return found
 
 
-def question(plan: Plan) -> str:
+def question(plan: Plan, others: Sequence[str] = ()) -> str:
     """``Apply 4 changes (3 to update, 1 to delete) to URL (tenant main, environment prod)?``
 
     All that is needed to confirm: what happens, and where.
+
+    :param others: what is done besides, in words, one for each change.
     """
     environment = f", environment {plan.target.environment}" if plan.target.environment else ""
-    parts = [*_writes(plan), *_recording(plan)]
-    number = len(plan.writes) + len(plan.record)
+    parts = [*_writes(plan), *_recording(plan), *others]
+    number = len(plan.writes) + len(plan.record) + len(others)
     return (
         f"Apply {plural(number, 'change')} ({', '.join(parts)}) to"
         f" {plan.target.url} (tenant {plan.target.tenant}{environment})?"

@@ -89,3 +89,70 @@ def test_a_trigger_is_switched_off_and_on(repo: Repo) -> None:
             namespace,
             lambda found, wanted=disabled: found["t"].disabled is wanted,  # type: ignore[misc]
         )
+
+
+def _trigger(cron: str, more: str = "") -> str:
+    return (
+        "triggers:\n  - id: yearly\n    type: io.kestra.plugin.core.trigger.Schedule\n"
+        f'    cron: "{cron}"\n    timezone: Europe/Berlin\n{more}'
+    )
+
+
+def test_a_trigger_that_was_disabled_on_the_server(repo: Repo) -> None:
+    """From plan over apply and drift to enabling it: what each version does is told before."""
+    old = repo.release < (2, 0)
+    key = (repo.id("a"), "yearly")
+    repo.config()
+    repo.flow("a", extra=_trigger("0 3 1 1 *"))
+    first = repo.run("apply", "--yes", "--verify-triggers")
+    assert first.code == 0, first.err
+    assert 'trigger yearly: new, cron "0 3 1 1 *"' in first.out
+    assert "Triggers: 1 of 1 active on the server." in first.out
+    assert "-01-01 03:00:00 (Europe/Berlin)" in first.out
+
+    def disable() -> None:
+        repo.client.triggers.set_disabled([key], disabled=True)
+        _states(repo.client, repo.namespace, lambda found: found["yearly"].disabled)
+
+    disable()
+    repo.flow("a", extra=_trigger("0 4 1 1 *"))
+    (planned,) = repo.plan().json["triggers"]
+    assert (planned["action"], planned["cron_before"], planned["cron"]) == (
+        "changed", "0 3 1 1 *", "0 4 1 1 *",
+    )  # fmt: skip
+    assert planned["next"][0].endswith("-01-01T04:00:00+01:00")
+    assert planned["disabled_on_server"] is True
+    assert planned["effect"] == ("stays-off" if old else "switched-on")
+    changed = repo.run("apply", "--yes", "--verify-triggers", "--format", "json")
+    (check,) = changed.json["trigger_checks"]
+    assert (changed.code, check["status"]) == ((7, "disabled") if old else (0, "registered"))
+    assert ("disabled on the server" in " ".join(changed.json["notes"])) == old
+
+    if not old:
+        disable()
+    drift = repo.run("drift")
+    assert drift.code == 0, drift.err
+    assert "1 trigger disabled on the server, enabled in Git:" in drift.out
+    assert f"{repo.namespace}/a yearly" in drift.out
+    assert "1 enabled in Git and disabled on the server" in repo.run("doctor").out
+    unasked = repo.run("apply", "--triggers", "enable")
+    assert unasked.code == 64
+    assert "1 trigger disabled on the server, to be enabled" in unasked.out
+    enabled = repo.run("apply", "--yes", "--triggers", "enable", "--format", "json")
+    assert (enabled.code, enabled.json["outcomes"]) == (0, [])
+    assert [each["status"] for each in enabled.json["trigger_checks"]] == ["enabled"]
+    assert repo.run("drift", "--format", "json").json["disabled_triggers"] == []
+
+
+def test_the_next_run_has_the_revision_that_was_written(repo: Repo) -> None:
+    repo.config()
+    often = _trigger("*/10 * * * * *", "    withSeconds: true\n")
+    repo.flow("a", "one", extra=often)
+    assert repo.run("apply", "--yes").code == 0
+    repo.flow("a", "two", extra=often.replace("*/10", "*/5"))
+    ran = repo.run("apply", "--yes", "--verify-triggers", "--format", "json")
+    assert ran.code == 0, ran.err
+    (check,) = ran.json["trigger_checks"]
+    assert (check["status"], check["revision"]) == ("registered", 2)
+    repo.remove("a")
+    assert repo.run("apply", "--yes", "--allow-large").code == 0

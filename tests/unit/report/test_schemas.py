@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ from kestra_sync.report.as_json import (
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.smoke_json import smoke_json
+from kestra_sync.report.trigger_text import checks_json, keys_json
 from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
 from kestra_sync.smoke.spec import SmokeSpec
+from kestra_sync.triggers.checks import TriggerCheck, TriggerStatus
 from tests.support.json_page import page
 from tests.support.plans import change, source
 from tests.support.schemas import NAMES, check_result, schema, valid
@@ -65,6 +68,10 @@ SMOKE = SmokeResult(
     None,
     1.5,
 )
+
+
+_TRIGGER = (FlowId("acme", "a"), "nightly")
+_DATE = datetime(2026, 11, 26, 3, tzinfo=timezone.utc)
 
 
 def _written(document: dict[str, Any]) -> Any:
@@ -103,6 +110,12 @@ def _results() -> Iterator[tuple[str, Any]]:
                 "smoke": smoke_json(SMOKE),
                 "recorded": ["Recorded 11 flows as ours."],
                 "notes": ["the record could not be stored"],
+                "triggers_to_enable": keys_json([_TRIGGER]),
+                "trigger_checks": checks_json(
+                    TriggerCheck(*_TRIGGER, status, date, number)
+                    for status in TriggerStatus
+                    for date, number in ((None, None), (_DATE, 3))
+                ),
             },
         ),
     )
@@ -129,7 +142,11 @@ def _results() -> Iterator[tuple[str, Any]]:
         envelope(
             "drift",
             ExitCode.CHANGES,
-            {"drifted": [drift_json(each) for each in drifted], "diagnostics": []},
+            {
+                "drifted": [drift_json(each) for each in drifted],
+                "disabled_triggers": keys_json([_TRIGGER]),
+                "diagnostics": [],
+            },
         ),
     )
     place = {"namespace": "acme", "key": "kestra-sync.flows"}
