@@ -126,11 +126,11 @@ def apply_with(
         return ApplyResult(planned)
     if options.refresh_only:
         planned = planned.writing_nothing()
-    elif options.enable_triggers:
-        enabling = disabled_triggers(client, planned.plan.scope, planned.desired)
-        planned = replace(planned, enabling=enabling)
     plan = planned.plan
     assert plan is not None
+    if options.enable_triggers and not options.refresh_only:
+        enabling = disabled_triggers(client, plan.scope, planned.desired)
+        planned = replace(planned, enabling=enabling)
     confirmed = confirm(planned)
     reviewed = saved is not None or bool(options.expect_digest)
     met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
