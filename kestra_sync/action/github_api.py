@@ -8,9 +8,9 @@ from typing import Any
 from kestra_sync.action.context import Context
 from kestra_sync.action.forge_api import ForgeApi, number_of, text_of
 from kestra_sync.action.notes import Note
-from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.errors import ApiError, KestraError
 from kestra_sync.client.request import segments
+from kestra_sync.client.retry import Backoff
 
 #: Who writes with the token that every workflow has.
 WORKFLOW_LOGIN = "github-actions[bot]"

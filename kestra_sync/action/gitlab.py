@@ -15,8 +15,8 @@ from typing import Any
 
 from kestra_sync.action.forge_api import ForgeApi, number_of, text_of
 from kestra_sync.action.notes import Note, first_line, upsert
-from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.request import segments
+from kestra_sync.client.retry import Backoff
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.repo.git import ask
 from kestra_sync.safe.paths import read_text

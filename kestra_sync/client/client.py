@@ -8,10 +8,10 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
-from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.credentials import resolve
 from kestra_sync.client.flows import Flows
 from kestra_sync.client.kv import Kv
+from kestra_sync.client.retry import Backoff
 from kestra_sync.client.scoped import GENERAL, LoginScope
 from kestra_sync.client.server import ServerInfo, read_server_info
 from kestra_sync.client.transport import Timeouts, Transport

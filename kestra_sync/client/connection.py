@@ -10,8 +10,10 @@ would never end; :class:`TimeLimit` ends it.
 
 from __future__ import annotations
 
+import base64
 import io
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -19,11 +21,101 @@ from contextvars import ContextVar
 from functools import cache
 from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
+import requests
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
+from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.request import YAML
+
+
+class KestraAuth(AuthBase):
+    """Bearer token, or basic authentication, or nothing at all."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._header = _header(credentials)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Set the header, or make sure that there is none."""
+        request.headers.pop("Authorization", None)
+        if same_origin(request.url or "", self._credentials.url):
+            request.headers.update(self._credentials.headers)
+            if self._header is not None:
+                request.headers["Authorization"] = self._header
+        return request
+
+    def __repr__(self) -> str:
+        kind = "none" if self._header is None else self._header.split(" ", 1)[0]
+        return f"<KestraAuth {kind}>"
+
+
+def _header(credentials: Credentials) -> str | None:
+    if credentials.token is not None:
+        return f"Bearer {credentials.token}"
+    if credentials.username is not None and credentials.password is not None:
+        pair = f"{credentials.username}:{credentials.password}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return None
+
+
+def same_origin(url: str, ours: str) -> bool:
+    """Same scheme, host and port; an upgrade of our host from http to https counts too."""
+    there, here = urlsplit(url), urlsplit(ours)
+    if there.hostname != here.hostname:
+        return False
+    if (here.scheme, there.scheme) == ("http", "https"):
+        return (_port(here.port, 80), _port(there.port, 443)) == (80, 443)
+    default = 443 if here.scheme == "https" else 80
+    same_port = _port(there.port, default) == _port(here.port, default)
+    return there.scheme == here.scheme and same_port
+
+
+def _port(port: int | None, default: int) -> int:
+    return default if port is None else port
+
+
+class SessionPool:
+    """Lends sessions; makes a new one when all are out."""
+
+    def __init__(self, create: Callable[[], requests.Session]) -> None:
+        self._create = create
+        self._idle: list[requests.Session] = []
+        self._lock = threading.Lock()
+        self._closed = 0
+
+    @contextmanager
+    def lend(self) -> Iterator[requests.Session]:
+        """A session for this thread alone, until the block ends."""
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+            closed = self._closed
+        if session is None:
+            session = self._create()
+        try:
+            yield session
+        finally:
+            with self._lock:
+                current = closed == self._closed
+                if current:
+                    self._idle.append(session)
+            if not current:
+                session.close()
+
+    def close(self) -> None:
+        """Close the sessions, those that are lent once they come back.
+
+        The pool can be used again after.
+        """
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._closed += 1
+        for session in idle:
+            session.close()
+
 
 SLOWEST = 64 * 1024
 """Bytes per second: an answer that comes faster may take longer than its time limit."""

@@ -22,20 +22,23 @@ import requests
 from urllib3.exceptions import LocationParseError
 
 from kestra_sync.client.answer import NOT_KESTRA_REMEDY, Answer
-from kestra_sync.client.auth import KestraAuth, same_origin
-from kestra_sync.client.backoff import Backoff
-from kestra_sync.client.body import MAX_ANSWER, SPOOL, BodyTooLargeError, read_body
+from kestra_sync.client.body import MAX_ANSWER, SPOOL, BodyTooLargeError, Compression, read_body
 from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
-from kestra_sync.client.compression import Compression
-from kestra_sync.client.connection import SingleSendAdapter, TimeLimit, limited
+from kestra_sync.client.connection import (
+    KestraAuth,
+    SessionPool,
+    SingleSendAdapter,
+    TimeLimit,
+    limited,
+    same_origin,
+)
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
-from kestra_sync.client.failures import GATEWAY, Failures
 from kestra_sync.client.pressure import Pressure
 from kestra_sync.client.problems import clean, describe_html, looks_like_html
 from kestra_sync.client.remedies import proxy_for
 from kestra_sync.client.request import TEXT, YAML, Request
-from kestra_sync.client.sessions import SessionPool
+from kestra_sync.client.retry import GATEWAY, Backoff, Failures
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker, without_userinfo
 

@@ -23,8 +23,7 @@ from kestra_sync.model import (
     Scope,
 )
 from kestra_sync.observer import Observer
-from kestra_sync.plan.build import build_changes, needs_reading, rebuild_changes
-from kestra_sync.plan.compare import Rules
+from kestra_sync.plan.compare import Rules, build_changes, needs_reading, rebuild_changes
 from kestra_sync.plan.passes import Pass, only_desired, respecting_others, with_moves, without_kept
 from kestra_sync.safe.names import is_resource_id
 from kestra_sync.settings import Prune, Settings

@@ -54,7 +54,7 @@ def guard(
     incomplete = _incomplete(settings, repository) if deleted(plan) else None
     callers = {}
     if doomed := _deleted(changes):
-        from kestra_sync.plan.callers import callers as callers_of
+        from kestra_sync.plan.levels import callers as callers_of
 
         callers = callers_of(doomed, _remaining(changes))
     scope = plan.scope

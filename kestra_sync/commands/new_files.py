@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from kestra_sync.errors import UsageError
-from kestra_sync.live.unusable import left_alone
+from kestra_sync.live.snapshot import left_alone
 from kestra_sync.model import Diagnostic, FlowId
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.names import is_flow_id

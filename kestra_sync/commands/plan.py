@@ -25,7 +25,7 @@ from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.live.unusable import unusable_names
+from kestra_sync.live.snapshot import unusable_names
 from kestra_sync.model import Desired, Diagnostic, FlowId, Kind, Plan, Reason, Repository
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.guards import Refusal

@@ -14,7 +14,7 @@ from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.live.unusable import RULE
+from kestra_sync.live.snapshot import RULE
 from kestra_sync.model import Base, Change, Diagnostic, FlowId, Kind
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullOutcome, Verdict, judge

@@ -5,11 +5,162 @@ The rows are those of ``docs/architecture.md``; each has a test by name.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from kestra_sync.model import Action, Base, Desired, Kind, Live, Reason
-from kestra_sync.plan.switched_off import says_disabled, switch_off, switched_off
+from kestra_sync.model import Action, Base, Change, Desired, FlowId, Kind, Live, Reason
 from kestra_sync.settings import OnDrift
+
+_T = TypeVar("_T")
+
+
+def build_changes(
+    desired: Mapping[FlowId, Desired],
+    live: Mapping[FlowId, Live],
+    bases: Mapping[FlowId, Base],
+    rules: Rules,
+    base_sources: Mapping[FlowId, bytes] | None = None,
+) -> tuple[Change, ...]:
+    """One change for each flow that any of the three sides knows, sorted by flow.
+
+    :param live: all live flows of the scope; those about to change with their revision.
+    :param base_sources: texts we applied last, for flows that were changed since.
+    """
+    texts = base_sources or {}
+    changes = []
+    for flow_id in sorted({*desired, *live, *bases}, key=_name):
+        wanted, there, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
+        verdict = compare(wanted, there, base, rules, texts.get(flow_id))
+        path = wanted.path if wanted else base.path if base else None
+        changes.append(
+            Change(
+                action=verdict.action,
+                reason=verdict.reason,
+                flow_id=flow_id,
+                path=path,
+                before=there.source if there else None,
+                after=verdict.after,
+                desired=wanted,
+                base=texts.get(flow_id) if verdict.reason.traits.edited else None,
+                revision=there.revision if there else None,
+            )
+        )
+    return tuple(changes)
+
+
+def rebuild_changes(
+    changes: tuple[Change, ...],
+    again: Collection[FlowId],
+    desired: Mapping[FlowId, Desired],
+    live: Mapping[FlowId, Live],
+    bases: Mapping[FlowId, Base],
+    rules: Rules,
+    base_sources: Mapping[FlowId, bytes] | None = None,
+) -> tuple[Change, ...]:
+    """``changes``, those of the flows ``again`` compared once more; see :func:`build_changes`.
+
+    Flows that no side has any more are left out.
+    """
+    if not again:
+        return changes
+    rebuilt = {
+        each.flow_id: each
+        for each in build_changes(
+            _some(desired, again), _some(live, again), _some(bases, again), rules, base_sources
+        )
+    }
+    return tuple(
+        rebuilt.get(each.flow_id, each)
+        for each in changes
+        if each.flow_id in rebuilt or each.flow_id not in again
+    )
+
+
+def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[FlowId, _T]:
+    return {key: everything[key] for key in wanted if key in everything}
+
+
+def _name(flow_id: FlowId) -> tuple[bool, str, str, str]:
+    """Flows first, then the order of ``FlowId``, computed once each."""
+    kind = flow_id.kind
+    return kind is not Kind.FLOW, kind.value, flow_id.namespace, flow_id.id
+
+
+def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
+    """The flows whose revision the plan must know: those that are there and change or drifted."""
+    return tuple(
+        each.flow_id
+        for each in changes
+        if each.flow_id.kind is Kind.FLOW
+        and each.before is not None
+        and (each.writes or each.reason.traits.alert is not None)
+    )
+
+
+# Distinguishes a flow that was disabled on the server from one that was edited.
+#
+# Kestra's UI switches a flow off by rewriting its source: it appends ``disabled: true``, or
+# rewrites an existing top-level ``disabled`` line in place and eats blank lines beside it
+# (``docs/kestra-api.md``, "switching a flow off"). So two sources are alike here when they are
+# equal once that line and the blank lines beside it are taken away.
+
+_LINE = re.compile(
+    rb"^disabled[ \t]*:[ \t]*(?P<value>true|false)[ \t]*(?:[ \t]#[^\n]*)?\r?$", re.MULTILINE
+)
+_KEY = re.compile(rb"^disabled[ \t]*:", re.MULTILINE)
+
+
+def disabled_in(source: bytes) -> bool | None:
+    """What the top-level ``disabled`` line says; ``None`` if there is none, or no plain one."""
+    matches = list(_LINE.finditer(source))
+    if len(matches) != 1 or len(_KEY.findall(source)) != 1:
+        return None
+    return matches[0]["value"] == b"true"
+
+
+def says_disabled(source: bytes) -> bool:
+    """Whether there is a top-level ``disabled`` key at all, whatever it says."""
+    return _KEY.search(source) is not None
+
+
+def switched_off(live: bytes, ours: bytes) -> bool:
+    """Whether ``live`` is ``ours`` with nothing done to it but switching it off.
+
+    Git must say nothing of ``disabled``: where it explicitly says ``disabled: false``, the server's
+    ``true`` is drift. Blank lines count everywhere but beside that line, and at the end.
+    """
+    if disabled_in(live) is not True or says_disabled(ours):
+        return False
+    lines, wanted = live.split(b"\n"), ours.split(b"\n")
+    (at,) = (number for number, line in enumerate(lines) if _KEY.match(line))
+    before, after = _without_end(lines[:at]), _without_end(lines[at + 1 :])
+    while after and not after[0].strip():
+        del after[0]
+    wanted = _without_end(wanted)
+    if before and len(wanted) >= len(before):
+        # Kestra ends the line before its own as it likes.
+        before[-1], wanted[len(before) - 1] = (
+            each.rstrip(b"\r") for each in (before[-1], wanted[len(before) - 1])
+        )
+    between = wanted[len(before) : len(wanted) - len(after)]
+    return wanted == [*before, *between, *after] and not any(line.strip() for line in between)
+
+
+def _without_end(lines: list[bytes]) -> list[bytes]:
+    """Without the blank lines at the end."""
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return lines[:end]
+
+
+def switch_off(source: bytes) -> bytes:
+    """``source`` with the line that Kestra's UI would append."""
+    ending = b"\r\n" if b"\r\n" in source else b"\n"
+    glue = b"" if source.endswith(b"\n") else ending
+    return source + glue + b"disabled: true" + ending
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from kestra_sync.edits import Edits
 from kestra_sync.model import Desired, Diagnostic, Live, Position, Severity
-from kestra_sync.plan.switched_off import switched_off
+from kestra_sync.plan.compare import switched_off
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Key
 from kestra_sync.render.values import find, is_pair_list

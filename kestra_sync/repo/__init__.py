@@ -15,7 +15,7 @@ from kestra_sync.repo.flows import (
 from kestra_sync.repo.identify import identify_source
 from kestra_sync.repo.load import load
 from kestra_sync.repo.references import Reference, ReferenceKind, references
-from kestra_sync.repo.split import split
+from kestra_sync.repo.text import split
 from kestra_sync.repo.walk import walk
 
 __all__ = [

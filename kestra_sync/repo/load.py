@@ -9,8 +9,7 @@ from kestra_sync.errors import KestraSyncError, RefusedError, UsageError
 from kestra_sync.model import Diagnostic, Document, Flow, Position, Repository, Severity, Skipped
 from kestra_sync.repo.flows import diagnostic, duplicates, identify
 from kestra_sync.repo.quote import quoted
-from kestra_sync.repo.split import split
-from kestra_sync.repo.text import MAX_BYTES, too_large
+from kestra_sync.repo.text import MAX_BYTES, split, too_large
 from kestra_sync.repo.walk import FoundFile, unreadable, walk
 from kestra_sync.safe.paths import is_there, read_resolved
 

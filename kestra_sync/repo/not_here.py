@@ -30,7 +30,7 @@ from kestra_sync.repo.git_index import (
 )
 from kestra_sync.repo.ignore import IgnoreRules
 from kestra_sync.repo.incomplete import Cause, Incomplete, MissingPath
-from kestra_sync.repo.split import split
+from kestra_sync.repo.text import split
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.paths import read_resolved
 

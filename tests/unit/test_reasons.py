@@ -11,7 +11,7 @@ import pytest
 
 from kestra_sync.commands.drift import drifted
 from kestra_sync.model import Action, Base, Change, FlowId, Reason, sha256
-from kestra_sync.plan.build import needs_reading
+from kestra_sync.plan.compare import needs_reading
 from kestra_sync.plan.graph import Mark, marks_of
 from kestra_sync.plan.passes import with_invalid
 from kestra_sync.reasons import Alert, ReasonTable, Traits

@@ -245,5 +245,5 @@ def proxy(repo: Repo, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterat
     with FaultProxy(server.url) as proxy:
         monkeypatch.setenv("KESTRA_API_URL", proxy.url)
         # How long to wait is tested with the client.
-        monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
+        monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
         yield proxy

@@ -203,7 +203,7 @@ def test_server__restart_during_an_apply_loses_nothing(
 
     with FaultProxy(engine.url) as proxy:
         monkeypatch.setenv("KESTRA_API_URL", proxy.url)
-        monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
+        monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
         proxy.add(Rule(call_first(restart), "POST", r"/flows$", nth=5))
         ran = repo.apply()
         assert back.wait(120), (failures, ran.code, ran.err)

@@ -8,7 +8,7 @@ import pytest
 
 from kestra_sync.action.context import Context
 from kestra_sync.action.github_api import GithubApi
-from kestra_sync.client.backoff import Backoff
+from kestra_sync.client.retry import Backoff
 from tests.action.github import TOKEN, Github, serving
 
 QUICK = Backoff(retries=1, sleep=lambda _: None)

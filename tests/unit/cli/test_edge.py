@@ -337,7 +337,7 @@ def test_url__a_password_in_it_is_never_shown(
     """Not in the error, not in the JSON, not in a report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KESTRA_API_URL", raising=False)
-    monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
+    monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
     options = []
     if way == "environment":
         monkeypatch.setenv("KESTRA_API_URL", url)

@@ -30,7 +30,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     # No server there: a run that gets this far has read its files.
     monkeypatch.setenv("KESTRA_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("kestra_sync.client.backoff.Backoff.wait", lambda *_args: None)
+    monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
     return root
 
 

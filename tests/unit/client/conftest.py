@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.client.backoff import Backoff
 from kestra_sync.client.client import KestraClient
+from kestra_sync.client.retry import Backoff
 
 from .scripted import ScriptedServer, as_json
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kestra_sync.model import Base, Desired, Document, Flow, FlowId, Live, sha256
-from kestra_sync.plan.build import build_changes
-from kestra_sync.plan.compare import Rules
+from kestra_sync.plan.compare import Rules, build_changes
 from kestra_sync.plan.pulling import judge
 
 ID = FlowId("acme", "a")

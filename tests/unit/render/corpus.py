@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from kestra_sync.repo.split import split
+from kestra_sync.repo.text import split
 from tests.cases import POSITIVE, YAML_ACCEPTED
 
 FLOWS = tuple(sorted(Path("flows").resolve().rglob("*.y*ml")))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestra_sync.repo import split
 from kestra_sync.repo.parse import parse
+from kestra_sync.repo.text import split
 
 
 def _split(data: bytes) -> list[tuple[int, bytes]]:
