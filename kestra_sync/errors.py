@@ -49,12 +49,6 @@ class UsageError(KestraSyncError):
     exit_code = ExitCode.USAGE
 
 
-class InvalidFlowsError(KestraSyncError):
-    """At least one file does not hold what it must (exit 3)."""
-
-    exit_code = ExitCode.INVALID
-
-
 class RefusedError(KestraSyncError):
     """A guard refuses the plan (exit 4)."""
 
@@ -65,9 +59,3 @@ class ConflictError(KestraSyncError):
     """The server, the files or the plan are not what they were when we looked (exit 5)."""
 
     exit_code = ExitCode.CONFLICT
-
-
-class PartialApplyError(KestraSyncError):
-    """Something was written and something was not (exit 6)."""
-
-    exit_code = ExitCode.PARTIAL

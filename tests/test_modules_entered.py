@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.modules_entered import entered
 
 #: To be lowered with each merge, never raised without a feature (the last one: kinds of resources).
-_MOST = {"plan": 108, "apply": 121}
+_MOST = {"plan": 108, "apply": 122}
 
 
 def test_one_change_enters_few_modules() -> None:

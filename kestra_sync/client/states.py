@@ -5,18 +5,5 @@ from __future__ import annotations
 FINAL = frozenset(
     {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED"}
 )
-GOING_ON = frozenset(
-    {
-        "CREATED",
-        "SUBMITTED",
-        "RUNNING",
-        "PAUSED",
-        "RESTARTED",
-        "KILLING",
-        "QUEUED",
-        "RETRYING",
-        "BREAKPOINT",
-    }
-)
 WAITING_FOR_SOMEBODY = frozenset({"PAUSED", "BREAKPOINT"})
 """It may continue forever unless a person acts."""

@@ -24,9 +24,7 @@ from kestra_sync.client.errors import Unauthorized, Unreachable
 from kestra_sync.errors import (
     ConflictError,
     ExitCode,
-    InvalidFlowsError,
     KestraSyncError,
-    PartialApplyError,
     RefusedError,
     UsageError,
 )
@@ -65,10 +63,8 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 _ERRORS = [
     (KestraSyncError("what", remedy="how"), 1),
-    (InvalidFlowsError("what"), 3),
     (RefusedError("what"), 4),
     (ConflictError("what"), 5),
-    (PartialApplyError("what"), 6),
     (UsageError("what", remedy="how"), 64),
     (Unreachable("what"), 69),
     (Unauthorized(401, "GET", "/flows"), 77),
