@@ -8,7 +8,6 @@ import click
 
 from kestra_sync.cli.options import (
     connection_options,
-    diff_options,
     option,
     output_options,
     scope_options,
@@ -31,7 +30,14 @@ from kestra_sync.errors import ExitCode
 )
 @selection_options
 @option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are differences.")
-@diff_options
+@option(
+    "--context",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Lines of context around each change in a diff.",
+)
 @connection_options
 @output_options
 def command(
