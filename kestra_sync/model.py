@@ -134,7 +134,7 @@ class Desired:
 
     :param name: the flow's name on the server, where it is not the one in the file.
     :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
-    :param unstamped: ``sent`` without the labels that are no change by themselves.
+    :param unstamped: ``sent`` without the labels that do not count as a change.
     :param masked: ``sent`` hides the value behind it.
     """
 

@@ -175,7 +175,7 @@ class FilesFolder:
     """A folder of namespace files, as the configuration names it.
 
     :param path: as the user would write it in the working directory; one part of it may be ``*``.
-    :param namespace: ``*`` takes the name of the folder: the one that ``*`` stands for in
+    :param namespace: ``*`` takes the name of the folder: the one that matches ``*`` in
         ``path``, else each folder below it.
     :param ignore: patterns as in ``.gitignore``, relative to the folder.
     """

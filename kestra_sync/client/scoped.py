@@ -31,7 +31,7 @@ class LoginScope:
     configured: bool = False
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Each variable of the environment, and the general one that it stands for."""
+        """Each variable of the environment, and the general one that it replaces."""
         if self.token_env is not None:
             yield self.token_env, TOKEN
         if self.environment:

@@ -51,14 +51,30 @@ def _by_id(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _by_id(item) for key, item in value.items()}
     if not isinstance(value, list):
-        return value
+        return _typed(value)
     ids = [item.get("id") if isinstance(item, dict) else None for item in value]
     if value and all(isinstance(id_, str) for id_ in ids) and len(set(ids)) == len(ids):
         return _ItemsById((str(item["id"]), _by_id(item)) for item in value)
     return [_by_id(item) for item in value]
 
 
+class _Typed(str):
+    """A boolean or a float: deepdiff aligns lists by ``==``, where ``False == 0``."""
+
+    value: bool | float
+
+
+def _typed(item: Any) -> Any:
+    if not isinstance(item, bool | float):
+        return item
+    typed = _Typed(f"\0{type(item).__name__} {item!r}")
+    typed.value = item
+    return typed
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, _Typed):
+        return value.value
     if isinstance(value, _ItemsById):
         return [_plain(item) for item in value.values()]
     if isinstance(value, dict):

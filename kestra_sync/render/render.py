@@ -60,7 +60,7 @@ def with_stamps(
 ) -> Rendered:
     """The same with stamps, as they are compared and sent.
 
-    :param live: what the server holds: a stamp is no reason to change it.
+    :param live: what the server holds: a stamp alone is not a reason to change it.
     :param names: the labels that may have been stamped, where ``stamp`` has not all of them.
     """
     if not (stamp or names):

@@ -37,7 +37,7 @@ MAX_BYTES = 32 * 1024 * 1024
 """Of one file: contents are compared in memory."""
 ANY = "*"
 _POINTER = 1024
-"""Bytes that what stands for a file elsewhere has at most."""
+"""Maximum size in bytes of a placeholder (such as an LFS pointer)."""
 
 
 def load(

@@ -89,7 +89,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     assert live("caller", "prod.team") == expected
     assert f'env: dev\n  draft: "yes"\n  git-commit: {first}\n' in live("caller", "team")
 
-    # Another commit stamps nothing by itself, and nobody drifts.
+    # A new commit alone writes no stamp and is not drift.
     repo.write("README.md", b"more\n")
     second = commit(repo, "two")
     for environment in ("dev", "prod"):
@@ -112,7 +112,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
         (each["environment"], each["drift"], each["behind"]) for each in table.json["environments"]
     ] == [("dev", 0, 1), ("prod", 0, 0)]
 
-    # What somebody edits in prod comes back into the file under the file's names.
+    # An edit made in prod comes back into the file under the names of the file.
     edited = (
         live("caller", "prod.team")
         .replace("message: ", "message: edited ")
@@ -134,7 +134,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
         'message: "{{ flow.namespace }}"', "message: edited x, level: WARN"
     )
     assert writes(repo.plan("-e", "prod")) == {}
-    # What was changed where a patch has written is nobody's to tell.
+    # An edit of a value that a patch has written cannot be mapped back.
     edited = edited.replace("0 4 * * *", "0 5 * * *")
     repo.client.flows.update(FlowId(f"{ns}.prod.team", "caller"), edited.encode())
     refused = repo.run("pull", "-e", "prod")

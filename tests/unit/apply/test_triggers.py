@@ -73,7 +73,7 @@ def test_it_waits_no_longer_than_it_should() -> None:
     server = _Server([])
     (check,) = server.watch.look({_KEY: _change()}, patience=3)
     assert (check.status, server.now) == (TriggerStatus.MISSING, 3.0)
-    # A date that differs is no fault: conditions, or another time zone than we think.
+    # A date that differs is not an error: conditions, or another time zone than we think.
     server = _Server([_state(_OLD_DATE)])
     assert [each.good for each in server.watch.look({_KEY: _change()})] == [True]
     server = _Server([_state(_OLD_DATE)])
