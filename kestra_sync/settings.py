@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from kestra_sync.declared import Shown, setting
 from kestra_sync.model import Position, Scope, Severity
 
 
@@ -185,9 +186,44 @@ class FilesFolder:
     ignore: tuple[str, ...] = ()
 
 
+def _seconds(value: str | int) -> float:
+    """``90``, ``30s``, ``5m`` or ``1h``."""
+    if isinstance(value, str):
+        return float(int(value[:-1]) * {"s": 1, "m": 60, "h": 3600}[value[-1]])
+    return float(value)
+
+
+def _limit(value: str | int) -> Limit:
+    """A percentage is text, a number of flows is a number."""
+    if isinstance(value, str):
+        return Limit(int(value.removesuffix("%")))
+    return Limit(int(value), percent=False)
+
+
+def _folders(value: list[Mapping[str, Any]], shown: Shown) -> tuple[FilesFolder, ...]:
+    return tuple(
+        FilesFolder(shown(each["path"]), each["namespace"], tuple(each.get("ignore", ())))
+        for each in value
+    )
+
+
+def _unique(values: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _files(value: str | list[str], shown: Shown) -> tuple[str, ...]:
+    return tuple(map(shown, [value] if isinstance(value, str) else value))
+
+
+_WRITING = ("plan", "apply")
+_READING = ("validate", *_WRITING, "drift")
+_SELECTING = (*_WRITING, "drift", "smoke")
+_ALL = ("validate", *_SELECTING)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything the commands need beyond the connection.
+    """Everything the commands need beyond the connection; an option is described by its help.
 
     :param paths: the directories and files to read.
     :param source: the paths that the configuration names, of which ``paths`` may be a part;
@@ -203,19 +239,12 @@ class Settings:
     :param files_scope: the same as the files name it, where the environment maps namespaces.
     :param partial: ``paths`` are only part of the source that the configuration names.
     :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
-    :param exclude: patterns of flows not to look at.
-    :param strict: Treat YAML files that are not flows as errors.
-    :param parallelism: maximum number of concurrent requests.
     :param files: the folders of namespace files.
     :param kv: the files that declare key-value pairs, with ``*`` and ``**``.
     :param protect: namespaces that nothing is done to, unless the scope names them.
-    :param lock_timeout: seconds to wait for another run to end.
     :param rendering: what the environment changes in the flows.
     :param policy: what the repository asks of its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
-    :param allow_files: files and directories that smoke tests may send wherever they lie.
-    :param allow_empty: that there is no flow at all is not an error.
-    :param take_over: an inventory, or flows, of another repository are ours from now on.
     :param only_looking: the plan is not applied: ownership need not be checked.
     """
 
@@ -225,31 +254,115 @@ class Settings:
     base: str | None = None
     name: str | None = None
     environment: str | None = None
-    inventory_namespace: str | None = None
+    inventory_namespace: str | None = setting(None, key="inventory.namespace")
     scope: Scope | None = None
     files_scope: Scope | None = None
     partial: bool = False
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    strict: bool = False
-    files: tuple[FilesFolder, ...] = ()
-    kv: tuple[str, ...] = ()
-    parallelism: int = 8
-    prune: Prune = Prune.OWNED
-    on_drift: OnDrift = OnDrift.REVERT
-    on_first_contact: OnFirstContact = OnFirstContact.REFUSE
-    re_enable: bool = False
-    ignore: tuple[str, ...] = ()
-    protect: tuple[str, ...] = ()
-    delete_limit: Limit = DELETE_LIMIT
-    update_limit: Limit = UPDATE_LIMIT
-    allow_large: bool = False
-    allow_skipped_delete: bool = False
-    allow_empty: bool = False
-    take_over: bool = False
-    allow_files: tuple[str, ...] = ()
+    only: tuple[str, ...] = setting(
+        (),
+        "Only these flows, such as acme.sales/* or acme.sales; repeatable. Disables deletion.",
+        flag="--only",
+        metavar="PATTERN",
+        commands=_SELECTING,
+    )
+    exclude: tuple[str, ...] = setting(
+        (),
+        "Skip these flows; repeatable. Disables deletion.",
+        flag="--exclude",
+        metavar="PATTERN",
+        commands=_SELECTING,
+    )
+    strict: bool = setting(
+        False,
+        "Treat YAML files that are not flows as errors.",
+        flag="--strict",
+        commands=_READING,
+    )
+    files: tuple[FilesFolder, ...] = setting((), key="files", from_paths=_folders)
+    kv: tuple[str, ...] = setting((), key="kv", from_paths=_files)
+    parallelism: int = setting(
+        8,
+        "Maximum number of concurrent requests. Default: 8.",
+        flag="--parallelism",
+        metavar="N",
+        bounds=(1, 64),
+        key="parallelism",
+        from_file=int,
+        commands=_ALL,
+    )
+    prune: Prune = setting(
+        Prune.OWNED,
+        "Flows missing from Git to delete: none, those deployed by kestra-sync (owned), "
+        "or all in the managed namespaces (scope). Default: owned.",
+        flag="--prune",
+        key="prune",
+        from_file=Prune,
+        commands=_WRITING,
+    )
+    on_drift: OnDrift = setting(
+        OnDrift.REVERT,
+        "How to handle drift (edits made on the server). Default: revert.",
+        flag="--on-drift",
+        key="on_drift",
+        from_file=OnDrift,
+        commands=_WRITING,
+    )
+    on_first_contact: OnFirstContact = setting(
+        OnFirstContact.REFUSE, key="on_first_contact", from_file=OnFirstContact
+    )
+    re_enable: bool = setting(
+        False,
+        "Re-enable flows that were disabled on the server.",
+        flag="--re-enable",
+        commands=_WRITING,
+    )
+    ignore: tuple[str, ...] = setting((), key="ignore", from_file=tuple)
+    protect: tuple[str, ...] = setting((), key="protect", from_file=_unique)
+    delete_limit: Limit = setting(DELETE_LIMIT, key="limits.delete", from_file=_limit)
+    update_limit: Limit = setting(UPDATE_LIMIT, key="limits.update", from_file=_limit)
+    allow_large: bool = setting(
+        False,
+        "Exceed the limits on deletions and updates.",
+        flag="--allow-large",
+        commands=_WRITING,
+    )
+    allow_skipped_delete: bool = setting(
+        False,
+        "Delete flows whose file still exists but no longer contains them.",
+        flag="--allow-skipped-delete",
+        commands=_WRITING,
+    )
+    allow_empty: bool = setting(
+        False,
+        "Succeed when no flows are found (otherwise exit code 64).",
+        flag="--allow-empty",
+        commands=("validate", *_WRITING),
+    )
+    take_over: bool = setting(
+        False,
+        "Take over an inventory or flows that belong to another repository.",
+        flag="--take-over",
+        commands=_WRITING,
+    )
+    allow_files: tuple[str, ...] = setting(
+        (),
+        "Allow smoke tests to send this file, or files in this directory, even if hidden, "
+        "ignored or outside of the test's directory; repeatable.",
+        flag="--allow-file",
+        metavar="PATH",
+        commands=("apply", "smoke"),
+    )
     only_looking: bool = False
-    lock_timeout: float = 60.0
+    lock_timeout: float = setting(
+        60.0,
+        "How long to wait for the lock of a concurrent apply. Default: 60.",
+        flag="--lock-timeout",
+        metavar="SECONDS",
+        bounds=(0, None),
+        key="lock.timeout",
+        from_file=_seconds,
+        commands=("apply",),
+    )
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None

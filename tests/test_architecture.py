@@ -18,8 +18,8 @@ _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "edits", "errors", "findings", "model", "observer", "reasons", "resources", "safe", "schemas",
-    "settings", "suggest", "version",
+    "declared", "edits", "errors", "findings", "model", "observer", "reasons", "resources", "safe",
+    "schemas", "settings", "suggest", "version",
 }  # fmt: skip
 
 #: Part → the parts that it may import beyond the values. The stages are in the order of the
@@ -66,7 +66,8 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "findings": {"model"},
     "suggest": set(),
     "schemas": {"findings", "suggest"},
-    "settings": {"errors", "model", "plan"},
+    "declared": set(),
+    "settings": {"declared", "errors", "model", "plan"},
     "safe": {"errors", "model"},
     "version": set(),
 }

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kestra_sync.declared import Declaration, declarations
 from kestra_sync.errors import UsageError
+from kestra_sync.settings import Settings
 
 COMMANDS = ("validate", "plan", "apply", "drift", "smoke")
 _PLANNING = ("plan", "apply")
@@ -49,33 +51,28 @@ class Option:
         return f"--{self.flag or self.name}"
 
 
+def _declared(setting: Declaration) -> Option:
+    """The input of a declared setting, called as its option."""
+    kinds = {bool: Kind.SWITCH, tuple: Kind.LIST}
+    kind = kinds.get(type(setting.default), Kind.VALUE)
+    return Option(setting.flag.removeprefix("--"), setting.commands, kind)
+
+
 OPTIONS = (
     Option("config"),
     Option("environment"),
     Option("name"),
     Option("namespace", _READING, Kind.LIST),
-    Option("only", _SELECTING, Kind.LIST),
-    Option("exclude", _SELECTING, Kind.LIST),
-    Option("strict", _READING, Kind.SWITCH),
-    Option("allow-empty", ("validate", "plan", "apply"), Kind.SWITCH),
+    *map(_declared, (each for each in declarations(Settings) if each.commands)),
     Option("offline", ("validate",), Kind.SWITCH),
-    Option("prune", _PLANNING),
-    Option("on-drift", _PLANNING),
-    Option("re-enable", _PLANNING, Kind.SWITCH),
-    Option("allow-large", _PLANNING, Kind.SWITCH),
-    Option("allow-skipped-delete", _PLANNING, Kind.SWITCH),
-    Option("take-over", _PLANNING, Kind.SWITCH),
     Option("rollback", ("apply",), Kind.SWITCH),
     Option("smoke", ("apply",), Kind.SWITCH),
-    Option("allow-file", ("apply", "smoke"), Kind.LIST),
-    Option("lock-timeout", ("apply",)),
     Option("keep", ("smoke",)),
     Option("context", ("plan", "apply", "drift")),
     Option("url"),
     Option("tenant"),
     Option("username"),
     Option("timeout"),
-    Option("parallelism"),
     Option("verbose", kind=Kind.SWITCH),
     Option("output", kind=Kind.LIST),
 )

@@ -10,6 +10,7 @@ from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
+    declared,
     diff_options,
     empty_option,
     file_options,
@@ -83,12 +84,7 @@ if TYPE_CHECKING:
     help="Only update the inventory with flows that are in sync; write no flows.",
 )
 @option("--journal", metavar="FILE", help="Append a line to FILE for every write.")
-@option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="How long to wait for the lock of a concurrent apply. Default: 60.",
-)
+@declared("lock_timeout")
 @diff_options
 @connection_options
 @report_options

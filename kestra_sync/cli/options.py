@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, TypeVar
 
 import click
 
+from kestra_sync.declared import Declaration, declarations
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
 from kestra_sync.settings import Settings
 
@@ -30,22 +32,40 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def declared(*names: str, settings: type = Settings) -> Callable[[F], F]:
+    """The options of these settings, which are declared with their fields."""
+    known = {each.name: each for each in declarations(settings)}
+    return _stack(*(_declared(known[name]) for name in names))
+
+
+def _declared(setting: Declaration) -> Callable[[F], F]:
+    attributes: dict[str, Any] = {"help": setting.help, "metavar": setting.metavar or None}
+    default = setting.default
+    if isinstance(default, bool):
+        attributes["is_flag"] = True
+    elif isinstance(default, tuple):
+        attributes["multiple"] = True
+    elif isinstance(default, Enum):
+        attributes["type"] = click.Choice([each.value for each in type(default)])
+    elif setting.bounds is not None:
+        least, most = setting.bounds
+        number = click.IntRange if isinstance(default, int) else click.FloatRange
+        attributes["type"] = number(least, most)
+    return option(setting.flag, setting.name, **attributes)
+
+
 def source_options(function: F) -> F:
     """What to read."""
     return _stack(
         click.argument("paths", nargs=-1, type=str),
-        option("--strict", is_flag=True, help="Treat YAML files that are not flows as errors."),
+        declared("strict"),
         scope_options,
     )(function)
 
 
 def empty_option(function: F) -> F:
     """Whether to look at nothing is fine."""
-    return option(
-        "--allow-empty",
-        is_flag=True,
-        help="Succeed when no flows are found (otherwise exit code 64).",
-    )(function)
+    return declared("allow_empty")(function)
 
 
 def scope_options(function: F) -> F:
@@ -85,60 +105,17 @@ def config_options(function: F) -> F:
 
 def rule_options(function: F) -> F:
     """What to make of what the server has and Git has not."""
-    return _stack(
-        option(
-            "--prune",
-            type=click.Choice(["none", "owned", "scope"]),
-            help="Flows missing from Git to delete: none, those deployed by kestra-sync (owned), "
-            "or all in the managed namespaces (scope). Default: owned.",
-        ),
-        option(
-            "--on-drift",
-            type=click.Choice(["revert", "overwrite", "keep", "fail"]),
-            help="How to handle drift (edits made on the server). Default: revert.",
-        ),
-        option(
-            "--re-enable",
-            is_flag=True,
-            help="Re-enable flows that were disabled on the server.",
-        ),
-    )(function)
+    return declared("prune", "on_drift", "re_enable")(function)
 
 
 def selection_options(function: F) -> F:
     """Which of the flows to look at."""
-    return _stack(
-        option(
-            "--only",
-            multiple=True,
-            metavar="PATTERN",
-            help="Only these flows, such as acme.sales/* or acme.sales; repeatable. Disables "
-            "deletion.",
-        ),
-        option(
-            "--exclude",
-            multiple=True,
-            metavar="PATTERN",
-            help="Skip these flows; repeatable. Disables deletion.",
-        ),
-    )(function)
+    return declared("only", "exclude")(function)
 
 
 def guard_options(function: F) -> F:
     """What a guard would refuse."""
-    return _stack(
-        option("--allow-large", is_flag=True, help="Exceed the limits on deletions and updates."),
-        option(
-            "--allow-skipped-delete",
-            is_flag=True,
-            help="Delete flows whose file still exists but no longer contains them.",
-        ),
-        option(
-            "--take-over",
-            is_flag=True,
-            help="Take over an inventory or flows that belong to another repository.",
-        ),
-    )(function)
+    return declared("allow_large", "allow_skipped_delete", "take_over")(function)
 
 
 def connection_options(function: F) -> F:
@@ -163,12 +140,7 @@ def connection_options(function: F) -> F:
             metavar="SECONDS",
             help="Timeout for each request.",
         ),
-        option(
-            "--parallelism",
-            type=click.IntRange(1, 64),
-            metavar="N",
-            help="Maximum number of concurrent requests. Default: 8.",
-        ),
+        declared("parallelism"),
     )(function)
 
 
@@ -228,14 +200,7 @@ def report_options(function: F) -> F:
 
 def file_options(function: F) -> F:
     """What smoke tests may send."""
-    return option(
-        "--allow-file",
-        "allow_files",
-        multiple=True,
-        metavar="PATH",
-        help="Allow smoke tests to send this file, or files in this directory, even if hidden, "
-        "ignored or outside of the test's directory; repeatable.",
-    )(function)
+    return declared("allow_files")(function)
 
 
 def diff_options(function: F) -> F:
@@ -282,7 +247,7 @@ def settings_from(
     from kestra_sync.client.credentials import check_one_server, from_environment
     from kestra_sync.client.scoped import LoginScope
     from kestra_sync.config.config import load_config
-    from kestra_sync.config.merge import settings_from_config
+    from kestra_sync.config.merge import Given, settings_from_config
 
     config = load_config(config_path, environment)
     token_env = None if config is None else config.token_env
@@ -294,9 +259,7 @@ def settings_from(
             None if options.get("url") else config.url,
             None if options.get("tenant") else config.tenant,
         )
-    return settings_from_config(
-        config,
-        environ=variables,
-        env_file=env_file,
-        **options,
-    )
+    names = {each.name for each in declarations(Settings)}
+    settings = {name: options.pop(name) for name in names & options.keys()}
+    given = Given(env_file=env_file, settings=settings, **options)
+    return settings_from_config(config, given, environ=variables)

@@ -5,27 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
 
 from kestra_sync.config.file import ConfigFile, check_source, find, read
+from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Path
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.settings import (
-    FilesFolder,
-    Limit,
-    OnDrift,
-    OnFirstContact,
-    Patch,
-    Policy,
-    Prune,
-    Rendering,
-    Section,
-)
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
+from kestra_sync.settings import Patch, Policy, Rendering, Section, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +27,7 @@ class Config:
     :param environments: the names of all environments of the file.
     :param environment: the environment merged over it.
     :param source: the paths of the flows, relative to the working directory.
+    :param settings: what it says of the settings that are declared with a key, by their fields.
     """
 
     path: str
@@ -45,23 +36,12 @@ class Config:
     environment: str | None = None
     name: str | None = None
     source: tuple[str, ...] | None = None
-    ignore: tuple[str, ...] = ()
     scope: Scope | None = None
     files_scope: Scope | None = None
-    prune: Prune | None = None
-    on_drift: OnDrift | None = None
-    on_first_contact: OnFirstContact | None = None
-    protect: tuple[str, ...] = ()
-    delete_limit: Limit | None = None
-    update_limit: Limit | None = None
-    inventory_namespace: str | None = None
-    lock_timeout: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: Section | None = None
-    files: tuple[FilesFolder, ...] = ()
-    kv: tuple[str, ...] = ()
-    parallelism: int | None = None
     url: str | None = None
     tenant: str | None = None
     token_env: str | None = None
@@ -117,10 +97,7 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
     value = merged(file.value, overlay)
     base = FilePath(file.path).parent
     scope = value.get("scope")
-    prune, on_drift = value.get("prune"), value.get("on_drift")
-    first = value.get("on_first_contact")
     source = value.get("source")
-    limits = value.get("limits", {})
     above: Path = ("environments", environment or "") if "smoke" in overlay else ()
     return Config(
         path=file.path,
@@ -129,27 +106,37 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         environment=environment,
         name=value.get("name"),
         source=None if source is None else tuple(shown(base, each) for each in _listed(source)),
-        ignore=tuple(value.get("ignore", ())),
         scope=_scope(scope, {} if "scope" in overlay else overlay.get("namespaces", {})),
         files_scope=_scope(file.value.get("scope")) if overlay.get("namespaces") else None,
-        prune=None if prune is None else Prune(prune),
-        on_drift=None if on_drift is None else OnDrift(on_drift),
-        on_first_contact=None if first is None else OnFirstContact(first),
-        protect=_unique(value.get("protect", ())),
-        delete_limit=_limit(limits.get("delete")),
-        update_limit=_limit(limits.get("update")),
-        inventory_namespace=value.get("inventory", {}).get("namespace"),
-        lock_timeout=_seconds(value.get("lock", {}).get("timeout")),
+        settings=from_file(value, base=base),
         rendering=_rendering(file, value, overlay, environment),
         policy=_policy(value.get("policy", {})),
         smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
-        files=tuple(_folder(base, each) for each in value.get("files", ())),
-        kv=tuple(shown(base, each) for each in _listed(value.get("kv", ()))),
-        parallelism=_whole(value.get("parallelism")),
         url=value.get("url"),
         tenant=value.get("tenant"),
         token_env=value.get("token_env"),
     )
+
+
+def from_file(
+    value: Mapping[str, Any], settings: type = Settings, base: FilePath = FilePath()
+) -> dict[str, Any]:
+    """What a configuration says of the settings that are declared with a key, by their fields.
+
+    :param base: the directory that paths in it are relative to.
+    """
+    found = {}
+    for each in declarations(settings):
+        node: Any = value
+        for key in each.key.split(".") if each.key else ("",):
+            node = node.get(key) if isinstance(node, dict) else None
+        if node is None:
+            continue
+        if each.from_paths is not None:
+            found[each.name] = each.from_paths(node, partial(shown, base))
+        else:
+            found[each.name] = each.from_file(node) if each.from_file is not None else node
+    return found
 
 
 def shown(base: FilePath, given: str) -> str:
@@ -218,12 +205,6 @@ def _switch(value: str | bool | None) -> bool | None:
     return value == "on" if isinstance(value, str) else value
 
 
-def _folder(base: FilePath, value: Mapping[str, Any]) -> FilesFolder:
-    return FilesFolder(
-        shown(base, value["path"]), value["namespace"], tuple(value.get("ignore", ()))
-    )
-
-
 def _policy(value: Mapping[str, Any]) -> Policy:
     severity = {
         rule: None if weight in ("off", False) else Severity(weight)
@@ -254,27 +235,9 @@ def _section(file: ConfigFile, at: Path, value: Any) -> Section:
     return Section(file.path, value, positions)
 
 
-def _limit(value: str | int | None) -> Limit | None:
-    """A percentage is text, a number of flows is a number."""
-    if isinstance(value, str):
-        return Limit(int(value.removesuffix("%")))
-    return None if value is None else Limit(int(value), percent=False)
-
-
-def _whole(value: float | None) -> int | None:
-    """To JSON Schema ``4.0`` is an integer."""
-    return None if value is None else int(value)
-
-
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
-
-
-def _seconds(value: str | int | None) -> float | None:
-    if isinstance(value, str):
-        return float(int(value[:-1]) * _SECONDS[value[-1]])
-    return None if value is None else float(value)

@@ -11,7 +11,7 @@ from kestra_sync.config.errors import ConfigError
 from kestra_sync.config.file import MAX_BYTES, find
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
-from kestra_sync.settings import Limit, OnDrift, Policy, Prune
+from kestra_sync.settings import FilesFolder, Limit, OnDrift, Policy, Prune
 from tests.cases.config import POSITIVE
 
 EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))
@@ -114,11 +114,11 @@ def test_a_minimal_file_says_nothing() -> None:
     write("")
     config = loaded()
     assert config.scope is None
-    assert config.prune is None
-    assert config.on_drift is None
+    assert config.settings.get("prune") is None
+    assert config.settings.get("on_drift") is None
     assert config.source is None
-    assert config.delete_limit is None
-    assert config.lock_timeout is None
+    assert config.settings.get("delete_limit") is None
+    assert config.settings.get("lock_timeout") is None
     assert config.smoke is None
     assert config.policy == Policy()
     assert config.environments == ()
@@ -128,17 +128,17 @@ def test_everything_is_typed() -> None:
     config = loaded(EVERYTHING)
     assert config.name == "acme-flows"
     assert config.scope == Scope(("company", "shared.jobs"))
-    assert config.prune is Prune.OWNED
-    assert config.on_drift is OnDrift.KEEP
-    assert config.protect == ("company.vault",)
-    assert config.inventory_namespace == "company"
-    assert config.delete_limit == Limit(30)
-    assert config.update_limit == Limit(100, percent=False)
-    assert config.lock_timeout == 300
-    assert config.parallelism == 4
+    assert config.settings.get("prune") is Prune.OWNED
+    assert config.settings.get("on_drift") is OnDrift.KEEP
+    assert config.settings.get("protect") == ("company.vault",)
+    assert config.settings.get("inventory_namespace") == "company"
+    assert config.settings.get("delete_limit") == Limit(30)
+    assert config.settings.get("update_limit") == Limit(100, percent=False)
+    assert config.settings.get("lock_timeout") == 300
+    assert config.settings.get("parallelism") == 4
     assert config.url == "https://kestra.acme.io/kestra"
     assert config.tenant == "main"
-    assert config.ignore == ("drafts/**",)
+    assert config.settings.get("ignore") == ("drafts/**",)
     assert config.environments == ("prod", "dev")
     assert config.environment is None
     assert config.policy == Policy(
@@ -162,14 +162,14 @@ def test_an_environment_lies_over_the_file() -> None:
     assert config.environment == "prod"
     assert config.name == "acme-flows"
     assert config.scope == Scope(("prod",))
-    assert config.prune is Prune.NONE
-    assert config.on_drift is OnDrift.FAIL
+    assert config.settings.get("prune") is Prune.NONE
+    assert config.settings.get("on_drift") is OnDrift.FAIL
     assert config.url == "https://kestra.acme.io"
     assert config.tenant == "prod"
-    assert config.delete_limit == Limit(0, percent=False)
-    assert config.update_limit == Limit(0)
-    assert config.lock_timeout == 30
-    assert config.protect == ()
+    assert config.settings.get("delete_limit") == Limit(0, percent=False)
+    assert config.settings.get("update_limit") == Limit(0)
+    assert config.settings.get("lock_timeout") == 30
+    assert config.settings.get("protect") == ()
     # Mappings are merged key by key.
     assert config.policy.read_only is False
     assert config.policy.require_labels == ("team",)
@@ -352,4 +352,19 @@ def test_smoke_tests_keep_their_places() -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     write(f"lock: {{timeout: {text}}}")
-    assert loaded().lock_timeout == seconds
+    assert loaded().settings["lock_timeout"] == seconds
+
+
+def test_namespace_files_and_keys_are_beside_the_file() -> None:
+    path = write(
+        "files: [{path: ../files/*, namespace: '*', ignore: ['*.tmp']}]\nkv: kv/**.yaml\n",
+        "conf/kestra-sync.yaml",
+    )
+    settings = loaded(path).settings
+    assert settings["files"] == (FilesFolder("files/*", "*", ("*.tmp",)),)
+    assert settings["kv"] == ("conf/kv/**.yaml",)
+
+
+def test_protected_namespaces_are_unique() -> None:
+    write("protect: [a, b, a]")
+    assert loaded().settings["protect"] == ("a", "b")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import settings_from
 from kestra_sync.config.config import Config
-from kestra_sync.config.merge import settings_from_config
+from kestra_sync.config.merge import Given, settings_from_config
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
 from kestra_sync.settings import Limit, OnDrift, Policy, Prune, Settings
@@ -22,16 +22,18 @@ CONFIG = Config(
     environment="prod",
     name="acme",
     source=("conf/flows",),
-    ignore=("drafts",),
     scope=Scope(("company",)),
-    prune=Prune.NONE,
-    on_drift=OnDrift.KEEP,
-    protect=("vault",),
-    delete_limit=Limit(5),
-    inventory_namespace="company.sync",
-    lock_timeout=5.0,
+    settings={
+        "ignore": ("drafts",),
+        "prune": Prune.NONE,
+        "on_drift": OnDrift.KEEP,
+        "protect": ("vault",),
+        "delete_limit": Limit(5),
+        "inventory_namespace": "company.sync",
+        "lock_timeout": 5.0,
+        "parallelism": 2,
+    },
     policy=Policy(read_only=True),
-    parallelism=2,
     url="http://file",
     tenant="file",
 )
@@ -82,18 +84,24 @@ def test_the_file_goes_before_the_defaults() -> None:
 def test_flags_go_before_the_file() -> None:
     settings = settings_from_config(
         CONFIG,
-        paths=("conf",),
-        namespaces=("a", "b"),
-        name="other",
-        prune="scope",
-        on_drift="fail",
-        re_enable=True,
-        url="http://flag",
-        tenant="flag",
-        parallelism=3,
-        lock_timeout=7.0,
-        strict=True,
-        allow_large=True,
+        Given(
+            paths=("conf",),
+            namespaces=("a", "b"),
+            name="other",
+            url="http://flag",
+            tenant="flag",
+            settings={
+                "prune": "scope",
+                "on_drift": "fail",
+                "re_enable": True,
+                "parallelism": 3,
+                "lock_timeout": 7.0,
+                "strict": True,
+                "allow_large": True,
+                "allow_empty": False,
+                "only": (),
+            },
+        ),
     )
     assert settings.paths == ("conf",)
     assert settings.scope == Scope(("a", "b"))
@@ -120,17 +128,17 @@ def test_the_environment_goes_before_the_file() -> None:
 
 def test_a_name_needs_a_scope() -> None:
     with pytest.raises(UsageError, match="`name` requires `scope`"):
-        settings_from_config(None, name="acme")
+        settings_from_config(None, Given(name="acme"))
     with pytest.raises(UsageError, match="`name` requires `scope`"):
         settings_from_config(Config(path="c", base=".", name="acme"))
-    assert settings_from_config(None, name="acme", namespaces=("a",)).name == "acme"
+    assert settings_from_config(None, Given(name="acme", namespaces=("a",))).name == "acme"
 
 
 def test_without_a_source_the_flows_are_beside_the_file() -> None:
     config = Config(path="conf/kestra-sync.yaml", base="conf")
     assert settings_from_config(config).paths == ("conf/flows",)
     # Then paths are simply the source: there is nothing they could be a part of.
-    assert not settings_from_config(config, paths=("elsewhere",)).partial
+    assert not settings_from_config(config, Given(paths=("elsewhere",))).partial
 
 
 @pytest.mark.parametrize(
@@ -148,7 +156,7 @@ def test_without_a_source_the_flows_are_beside_the_file() -> None:
     ],
 )
 def test_narrower_paths_make_a_run_partial(paths: tuple[str, ...], partial: bool) -> None:
-    assert settings_from_config(CONFIG, paths=paths).partial is partial
+    assert settings_from_config(CONFIG, Given(paths=paths)).partial is partial
 
 
 def test_the_command_line_reads_the_file_and_the_env_file(here: Path) -> None:
