@@ -160,7 +160,7 @@ def _inventory(value: Mapping[str, Any]) -> Inventory:
     target = value["target"]
     intent = value.get("intent")
     entries = _objects(value.get("resources"))
-    resources = [_resource(each) for each in entries if each["kind"] in _KINDS]
+    resources = [_resource(each) for each in entries if _is_known(each)]
     neighbours = value.get("neighbours") or ()
     return Inventory(
         name=_text(value["name"]),
@@ -179,7 +179,7 @@ def _inventory(value: Mapping[str, Any]) -> Inventory:
         nonce=_maybe(value.get("nonce")) or "",
         neighbours=tuple((_text(namespace), _text(key)) for namespace, key in neighbours),
         moved_from=_maybe(value.get("moved_from")),
-        unknown=tuple(each for each in entries if _text(each["kind"]) not in _KINDS),
+        unknown=tuple(each for each in entries if not _is_known(each)),
     )
 
 
@@ -203,7 +203,7 @@ def _intent(value: Mapping[str, Any]) -> Intent:
     writes: dict[FlowId, Resource | None] = {}
     unknown = []
     for each in _objects(value.get("writes")):
-        if each["kind"] not in _KINDS:
+        if not _is_known(each):
             unknown.append(each)
             continue
         flow_id = _id(each)
@@ -229,6 +229,15 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
             "masked": resource.masked or None,
         }
     )
+
+
+def _is_known(value: Mapping[str, Any]) -> bool:
+    """Whether this version can read the entry. Others are kept as they are.
+
+    A later version may describe files and keys in another way; flows have always been the same.
+    """
+    kind = _text(value["kind"])
+    return kind in _KINDS and (kind == Kind.FLOW or "id" in value)
 
 
 def _id(value: Mapping[str, Any]) -> ResourceId:

@@ -157,6 +157,8 @@ class SmallKestra:
             return "search keys", _page([each for each in found if wanted in each["key"]], query)
         if kind == "namespaces" and rest[1:2] == ["kv"] and len(rest) == 3:
             return self._key(method, (rest[0], rest[2]), body)
+        if kind == "triggers" and rest == ["search"]:
+            return "search triggers", _page([], query)
         if kind == "executions":
             return self._executions(method, rest, query)
         if kind == "logs":

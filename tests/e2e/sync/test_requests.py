@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import FaultProxy, Rule, replace_answer
 
-_NAMESPACES = 300
+_NAMESPACES = 120
 _PLAN = 4
 """Version, inventory, export, and a search where something must be confirmed."""
 
@@ -61,7 +61,7 @@ def test_without_a_configuration(repo: Repo, proxy: FaultProxy) -> None:
     assert _requests(proxy) == {"GET configs": 1, "GET flows/export/by-query": 1}
 
 
-def test_a_plan_of_300_namespaces(repo: Repo, proxy: FaultProxy) -> None:
+def test_plan__of_many_namespaces(repo: Repo, proxy: FaultProxy) -> None:
     """Too many for a query string that proxies let pass; still one export."""
     _many(repo, _NAMESPACES, namespaces=_NAMESPACES)
     _deployed(repo, proxy)
@@ -70,7 +70,7 @@ def test_a_plan_of_300_namespaces(repo: Repo, proxy: FaultProxy) -> None:
     assert max(len(each.query) for each in proxy.requests) <= 2000
 
 
-def test_a_scope_of_300_entries(repo: Repo, proxy: FaultProxy) -> None:
+def test_scope__with_many_entries(repo: Repo, proxy: FaultProxy) -> None:
     scope = [f"{repo.namespace}.n{number:03d}" for number in range(_NAMESPACES)]
     repo.write(
         "kestra-sync.yaml",
