@@ -248,7 +248,8 @@ def test_a_second_writer_between_plan_and_write_is_named(repo: Repo, proxy: Faul
     assert ran.code == 5
     assert ran.outcomes() == {"create": "applied", "update": "conflict", "delete": "not-attempted"}
     (conflict,) = [each for each in ran.json["outcomes"] if each["status"] == "conflict"]
-    assert "was edited on the server since the plan was created (now at revision 2)" in conflict["message"]
+    message = "was edited on the server since the plan was created (now at revision 2)"
+    assert message in conflict["message"]
     assert repo.live("update") == theirs
     proxy.clear()
     assert repo.plan().reasons()["update"] == "update conflict"
