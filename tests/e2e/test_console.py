@@ -59,8 +59,8 @@ def environment(server: Server) -> Iterator[dict[str, str]]:
         yield {**kept, **server.env, "PATH": path, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
         new = set(http.get("/flows/distinct-namespaces").json()) - before
         # A record is in the namespace above those of the flows.
-        kept = {namespace.split(".")[0] for namespace in before}
-        for namespace in {each.split(".")[0] for each in new} - kept | new:
+        roots = {namespace.split(".")[0] for namespace in before}
+        for namespace in {each.split(".")[0] for each in new} - roots | new:
             remove_namespace(http, namespace)
 
 
