@@ -104,8 +104,14 @@ def test_flows_that_call_each_other_are_written_and_named(repo: Repo) -> None:
     assert (told["severity"], told["path"]) == ("warning", "flows/a.yaml")
     assert told["message"].endswith(f"{ns}/a -> {ns}/b -> {ns}/a")
     ran = repo.apply()
-    assert ran.code == 0
     assert f"these flows call each other: {ns}/a, {ns}/b" in ran.err
+    if repo.release >= (2, 0) and ran.code != 0:
+        # Kestra 2.0 refuses the flow that closes the loop, if it has noted the calls of the first.
+        assert ran.code == 6
+        assert "would create an execution loop" in ran.out
+        assert sorted(ran.outcomes().values())[:1] == ["applied"]
+        return
+    assert ran.code == 0
     assert set(repo.lives()) == {"a", "b", "c"}
     assert repo.plan().reasons() == {}
 
