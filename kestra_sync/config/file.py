@@ -71,18 +71,7 @@ def read(path: str) -> ConfigFile:
         )
     file = ConfigFile(shown, document)
     found = _findings(document.value)
-    aliases = [
-        _diagnostic(
-            shown,
-            Finding(
-                "config-yaml",
-                position,
-                f"the alias '*{name}' is not supported",
-                "write out the value",
-            ),
-        )
-        for position, name in document.aliases
-    ]
+    aliases = [_diagnostic(shown, each) for each in document.refused_aliases("config-yaml")]
     # The text that an alias is read as makes no sense where it stands: say one thing of it.
     places = {each.position for each in aliases}
     wrong = [each for each in _located(file, found) if each.position not in places]

@@ -52,6 +52,15 @@ class ParsedDocument:
             return FlowId(namespace, flow_id)
         return None
 
+    def refused_aliases(self, rule: str) -> list[Finding]:
+        """An error for each alias. For files of kestra-sync itself: the text that Kestra would read
+        makes no sense there.
+        """
+        return [
+            Finding(rule, position, f"the alias '*{name}' is not supported", "write out the value")
+            for position, name in self.aliases
+        ]
+
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> Position:
         """Where the node at ``path`` stands, or its key; of what is not there, the nearest parent.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -65,11 +65,15 @@ def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> L
             loaded += Loaded(diagnostics=(data,))
             continue
         parsed = parse(data)
-        if isinstance(parsed, ParsedDocument):
-            loaded += _tests(_Place(path, _locator(parsed), files), parsed.value)
+        problems: Iterable[Finding] = ()
+        if not isinstance(parsed, ParsedDocument):
+            problems = parsed
+        elif parsed.aliases:
+            problems = parsed.refused_aliases("smoke-value")
         else:
-            document = Document(path, 0, 1, b"")
-            loaded += Loaded(diagnostics=tuple(diagnostic(document, each) for each in parsed))
+            loaded += _tests(_Place(path, _locator(parsed), files), parsed.value)
+        document = Document(path, 0, 1, b"")
+        loaded += Loaded(diagnostics=tuple(diagnostic(document, each) for each in problems))
     return loaded
 
 

@@ -93,6 +93,9 @@ def _read(path: str, environ: Mapping[str, str], found: KvFiles, *, secrets: boo
     if not isinstance(parsed, ParsedDocument):
         found.diagnostics += [diagnostic(each, path) for each in parsed]
         return
+    if parsed.aliases:
+        found.diagnostics += [diagnostic(each, path) for each in parsed.refused_aliases("kv-file")]
+        return
     value = parsed.value
     if not isinstance(value, dict) or not isinstance(value.get("values"), dict):
         remedy = "write `namespace:` and `values:`, see docs/files-and-keys.md"

@@ -21,9 +21,10 @@ _BARE = frozenset({"DATETIME", "DATE", "DURATION"})
 """Types that Kestra reads from a text without quotes."""
 
 _DURATION = re.compile(
-    r"P(?=[^T]|T.)(?:(?P<days>\d+)D)?"
-    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+    r"P(?=[^T]|T.)(?:(?P<days>\d{1,18})D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d{1,18})H)?(?:(?P<minutes>\d{1,18})M)?(?:(?P<seconds>\d{1,18})S)?)?"
 )
+"""Longer numbers are not durations for Kestra either: they do not fit into 64 bits."""
 
 
 class ValueProblem(Exception):  # noqa: N818 - becomes a diagnostic
@@ -141,13 +142,14 @@ def _datetime(text: str) -> str:
     """In UTC: Kestra stores a text with another offset as JSON."""
     try:
         found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or "T" not in text:
+        if found.tzinfo is None or "T" not in text:
+            raise ValueError
+        found = found.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         raise ValueProblem("a DATETIME is written as 2026-01-31T08:00:00Z") from None
     if found.microsecond:
         raise ValueProblem("a DATETIME has whole seconds here")
-    return found.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _duration(text: str) -> str:
