@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from kestra_sync.client.values import time_of
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.triggers.changes import TriggerChange
 from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, TriggerStatus, settled
@@ -138,7 +139,7 @@ class TriggerWatch:
             trigger = each.raw.get("trigger")
             if isinstance(trigger, dict) and trigger.get("id") not in (None, check.trigger_id):
                 continue
-            started = _time(each.start)
+            started = time_of(each.start)
             if started is not None and started >= tick:
                 return each.revision
         return None
@@ -158,13 +159,3 @@ class TriggerWatch:
 def unreadable(keys: Iterable[TriggerKey]) -> tuple[TriggerCheck, ...]:
     """What is known of triggers whose states cannot be read."""
     return tuple(TriggerCheck(*key, TriggerStatus.UNKNOWN) for key in sorted(keys))
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        whole, _, _ = text.rstrip("Z").partition(".")
-        return datetime.fromisoformat(f"{whole}+00:00")
-    except ValueError:
-        return None

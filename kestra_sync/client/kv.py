@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import datetime, timezone
 from typing import Any
 
 from kestra_sync.client.errors import NotFound, UnexpectedAnswer
 from kestra_sync.client.paging import pages
 from kestra_sync.client.request import TEXT, Request, query, segments
 from kestra_sync.client.transport import Transport
-from kestra_sync.client.values import KvEntry, KvKey, KvListed, int_of
+from kestra_sync.client.values import KvEntry, KvKey, KvListed, int_of, time_of
 from kestra_sync.errors import UsageError
 
 _TYPES = frozenset(
@@ -152,24 +150,9 @@ def _listed(item: dict[str, Any]) -> KvListed:
 
 
 def _ttl(item: dict[str, Any]) -> int | None:
-    expires = _time(item.get("expirationDate"))
+    expires = time_of(item.get("expirationDate"))
     # The creation date is that of the newest revision.
-    written = _time(item.get("updateDate")) or _time(item.get("creationDate"))
+    written = time_of(item.get("updateDate")) or time_of(item.get("creationDate"))
     if expires is None or written is None:
         return None
     return round((expires - written).total_seconds())
-
-
-_FRACTION = re.compile(r"(\.\d{6})\d*")
-
-
-def _time(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    text = _FRACTION.sub(r"\1", value.replace("Z", "+00:00"))
-    text = re.sub(r"\.(\d{1,5})(?=[+-])", lambda it: f".{it[1]:0<6}", text)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

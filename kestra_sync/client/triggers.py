@@ -11,7 +11,7 @@ from typing import Any
 from kestra_sync.client.filters import Filtering
 from kestra_sync.client.request import ANY, JSON, Query, Request, query, segments
 from kestra_sync.client.transport import Transport
-from kestra_sync.client.values import int_of
+from kestra_sync.client.values import int_of, time_of
 from kestra_sync.model import FlowId, Scope
 
 
@@ -99,21 +99,10 @@ def _state(item: Any) -> TriggerState | None:
     namespace, flow, trigger = data.get("namespace"), data.get("flowId"), data.get("triggerId")
     if not (isinstance(namespace, str) and isinstance(flow, str) and isinstance(trigger, str)):
         return None
+    date = time_of(data.get("nextExecutionDate") or data.get("nextEvaluationDate"))
     return TriggerState(
         FlowId(namespace, flow),
         trigger,
         data.get("disabled") is True,
-        _date(data.get("nextExecutionDate") or data.get("nextEvaluationDate")),
+        None if date is None else date.replace(microsecond=0),
     )
-
-
-def _date(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        # Nanoseconds are more than Python reads, and more than anybody needs.
-        whole, _, _ = value.rstrip("Z").partition(".")
-        found = datetime.fromisoformat(f"{whole}+00:00" if value.endswith("Z") else value)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from kestra_sync.client.errors import UnexpectedAnswer
@@ -108,6 +110,24 @@ def flow_id_of(data: Any) -> FlowId | None:
 def int_of(value: Any) -> int | None:
     """A number, and nothing that merely looks like one."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_FRACTION = re.compile(r"\.(\d+)(?=[+-]|\Z)")
+
+
+def time_of(value: Any) -> datetime | None:
+    """A time in an answer, in UTC if it names no offset; ``None`` if it is not one.
+
+    Kestra gives nanoseconds, and leaves out zeros at the end: Python 3.10 reads 3 or 6 digits.
+    """
+    if not isinstance(value, str):
+        return None
+    text = value.replace("Z", "+00:00")
+    try:
+        found = datetime.fromisoformat(_FRACTION.sub(lambda it: f".{it[1][:6]:0<6}", text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
 
 
 def texts_of(value: Any) -> tuple[str, ...]:

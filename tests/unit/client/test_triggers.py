@@ -11,6 +11,7 @@ import pytest
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.client.triggers import TriggerState
+from kestra_sync.client.values import time_of
 from kestra_sync.model import FlowId, Scope
 
 from .scripted import Reply, ScriptedServer, as_json
@@ -76,3 +77,19 @@ def test_switching_names_the_tenant(scripted: ScriptedServer, client: KestraClie
         "triggers": [{"tenantId": "main", "namespace": "a", "flowId": "f", "triggerId": "x"}],
         "disabled": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-11-25T23:58:46Z", "2026-11-25T23:58:46+00:00"),
+        ("2026-11-25T23:58:46.399123456Z", "2026-11-25T23:58:46.399123+00:00"),
+        ("2026-11-25T23:58:46.4+01:00", "2026-11-25T23:58:46.400000+01:00"),
+        ("2026-11-25T23:58:46.12", "2026-11-25T23:58:46.120000+00:00"),
+        ("soon", None),
+        (7, None),
+    ],
+)
+def test_time_of__fractions_of_any_length_and_offsets(text: object, wanted: str | None) -> None:
+    found = time_of(text)
+    assert (None if found is None else found.isoformat()) == wanted
