@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.keeper import KvWrites, OvertakenError
@@ -23,7 +23,7 @@ from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.ownership import Ownership
 from kestra_sync.inventory.read import read_inventory
 from kestra_sync.kinds.base import Store
-from kestra_sync.kinds.registry import Kinds
+from kestra_sync.kinds.registry import KindsOnServer
 from kestra_sync.model import Change, Kind, Live, Plan, ResourceId
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.levels import levels
@@ -57,7 +57,7 @@ def apply_plan(
     observer: Observer,
     prove: Prove | None = None,
     stop: threading.Event | None = None,
-    kinds: Kinds | None = None,
+    kinds: KindsOnServer | None = None,
 ) -> Done:
     """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
 
@@ -253,7 +253,7 @@ class _Steps:
         stop: threading.Event,
         journal: Journal | None,
         lock: Lock | None,
-        kinds: Kinds | None = None,
+        kinds: KindsOnServer | None = None,
     ) -> None:
         self.kinds = kinds
         self.client = client
@@ -343,14 +343,12 @@ class _Steps:
         """What reads and writes the resources of ``changes`` that are not flows."""
         if self.kinds is None:
             return {}
-        client: Any = self.client
-        return self.kinds.stores(client, (each.flow_id for each in changes))
+        return self.kinds.stores(each.flow_id for each in changes)
 
     def _read_beside(
         self, written: Iterable[tuple[Change, int | None]]
     ) -> Mapping[ResourceId, Live]:
-        client: Any = self.client
-        return {} if self.kinds is None else self.kinds.read_written(client, written)
+        return {} if self.kinds is None else self.kinds.read_written(written)
 
     def note(self, text: str) -> None:
         """Something the report has to say."""

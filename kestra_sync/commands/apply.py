@@ -154,7 +154,7 @@ def apply_with(
         observer,
         smoke.prove(planned.desired) if smoke is not None else None,
         stop,
-        planned.kinds,
+        None if planned.kinds is None else planned.kinds.on(client),
     )
     checks: tuple[TriggerCheck, ...] = ()
     if not (done.restored or done.interrupted or options.refresh_only):

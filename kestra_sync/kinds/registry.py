@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -89,25 +90,13 @@ class Kinds:
         given = ((Kind.FILE, self._settings.files), (Kind.KV, self._settings.kv))
         return [kind for kind, paths in given if paths]
 
-    def stores(self, client: KestraClient, resources: Iterable[ResourceId]) -> dict[Kind, Store]:
-        """The stores of the kinds of ``resources``, flows left out."""
-        return {kind: self._kind(kind).store(client) for kind in _of(resources)}
+    def on(self, client: KestraClient) -> KindsOnServer:
+        """The same with the server that an apply writes to."""
+        return KindsOnServer(self, client)
 
-    def read_written(
-        self, client: KestraClient, written: Iterable[tuple[Change, int | None]]
-    ) -> Mapping[ResourceId, Live]:
-        """What the server has where changes were written, each with the revision that it got.
-
-        :raises KestraError: the server cannot be read.
-        """
-        desired: dict[ResourceId, Desired] = {}
-        bases: dict[ResourceId, Base] = {}
-        for change, revision in written:
-            hashes = frozenset() if change.after is None else frozenset({sha256(change.after)})
-            bases[change.flow_id] = Base(change.path or "", "", hashes, revision)
-            if change.desired is not None:
-                desired[change.flow_id] = change.desired
-        return self.read(client, desired, bases).live
+    def store(self, kind: Kind, client: KestraClient) -> Store:
+        """The reads and writes of one kind."""
+        return self._kind(kind).store(client)
 
     def _kind(self, kind: Kind) -> ResourceKind:
         """The same object for the whole run: it remembers the secrets."""
@@ -128,6 +117,34 @@ class Kinds:
             secrets=self._secrets,
             to_server=self._names.to_server,
         )
+
+
+@dataclass(frozen=True)
+class KindsOnServer:
+    """Reads and writes what is not a flow, on one server."""
+
+    kinds: Kinds
+    client: KestraClient
+
+    def stores(self, resources: Iterable[ResourceId]) -> dict[Kind, Store]:
+        """The stores of the kinds of ``resources``, flows left out."""
+        return {kind: self.kinds.store(kind, self.client) for kind in _of(resources)}
+
+    def read_written(
+        self, written: Iterable[tuple[Change, int | None]]
+    ) -> Mapping[ResourceId, Live]:
+        """What the server has where changes were written, each with the revision that it got.
+
+        :raises KestraError: the server cannot be read.
+        """
+        desired: dict[ResourceId, Desired] = {}
+        bases: dict[ResourceId, Base] = {}
+        for change, revision in written:
+            hashes = frozenset() if change.after is None else frozenset({sha256(change.after)})
+            bases[change.flow_id] = Base(change.path or "", "", hashes, revision)
+            if change.desired is not None:
+                desired[change.flow_id] = change.desired
+        return self.kinds.read(self.client, desired, bases).live
 
 
 def _of(*resources: Iterable[ResourceId]) -> list[Kind]:
