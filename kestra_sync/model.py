@@ -19,6 +19,7 @@ from kestra_sync.resources import Kind as Kind
 from kestra_sync.resources import ResourceId as ResourceId
 from kestra_sync.resources import StrEnum as StrEnum
 from kestra_sync.resources import noun_of as noun_of
+from kestra_sync.resources import plural as plural
 
 
 def sha256(data: bytes) -> str:

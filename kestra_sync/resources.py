@@ -50,6 +50,11 @@ def noun_of(resources: Iterable[ResourceId]) -> str:
     return nouns.pop() if len(nouns) == 1 else "resource"
 
 
+def plural(number: int, singular: str, many: str | None = None) -> str:
+    """``1 flow``, ``2 flows``."""
+    return f"{number:,} {singular if number == 1 else many or singular + 's'}"
+
+
 FlowId = ResourceId  # where only flows are meant
 
 

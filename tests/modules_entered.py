@@ -20,18 +20,11 @@ from typing import Any
 
 import kestra_sync
 from tests.fuzz.small_kestra import SmallKestra, State
+from tests.support.sources import log_flow
 
 _ROOT = Path(kestra_sync.__file__).parent
 _PREFIX = f"{_ROOT}{os.sep}"
 _CONFIG = "version: 1\nname: ours\nsource: flows\nscope: [acme]\n"
-_FLOW = """\
-id: {name}
-namespace: acme
-tasks:
-  - id: say
-    type: io.kestra.plugin.core.log.Log
-    message: {message}
-"""
 
 
 def entered() -> dict[str, list[str]]:
@@ -42,9 +35,9 @@ def entered() -> dict[str, list[str]]:
         (root / "flows").mkdir()
         (root / "kestra-sync.yaml").write_text(_CONFIG)
         for name in ("same", "changed"):
-            (root / "flows" / f"{name}.yaml").write_text(_FLOW.format(name=name, message="hello"))
+            (root / "flows" / f"{name}.yaml").write_text(log_flow("acme", name))
         _run(root, server.url, "apply", "--yes")
-        (root / "flows" / "changed.yaml").write_text(_FLOW.format(name="changed", message="bye"))
+        (root / "flows" / "changed.yaml").write_text(log_flow("acme", "changed", "bye"))
         return {
             "plan": _run(root, server.url, "plan"),
             "apply": _run(root, server.url, "apply", "--yes"),

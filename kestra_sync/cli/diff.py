@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
+    config_option,
     connection_options,
+    context_option,
     option,
     output_options,
     scope_options,
@@ -22,22 +24,10 @@ from kestra_sync.errors import ExitCode
 @option("--from", "before", required=True, metavar="NAME", help="First environment.")
 @option("--to", "after", required=True, metavar="NAME", help="Second environment.")
 @scope_options
-@option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    help="Configuration file. Default: kestra-sync.yaml, if it exists.",
-)
+@config_option
 @selection_options
 @option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are differences.")
-@option(
-    "--context",
-    type=click.IntRange(min=0),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Lines of context around each change in a diff.",
-)
+@context_option
 @connection_options
 @output_options
 def command(

@@ -16,6 +16,7 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
+from kestra_sync.model import plural
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 
@@ -91,7 +92,9 @@ def command(
     elif done.written is None:
         output.text(pull_lines(done.pulled.flows, dry_run=False))
     else:
-        output.text([line(f"Pulled {len(done.pulled.flows):,} flows into {paths[0]}."), BLANK])
+        output.text(
+            [line(f"Pulled {plural(len(done.pulled.flows), 'flow')} into {paths[0]}."), BLANK]
+        )
         output.text(_lines(done.written))
     if done.applied is not None:
         output.text([BLANK, *map(line, done.applied.done.recorded)])

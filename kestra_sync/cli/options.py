@@ -80,15 +80,20 @@ def scope_options(function: F) -> F:
     )(function)
 
 
+def config_option(function: F) -> F:
+    """The file of the settings that are not given here."""
+    return option(
+        "--config",
+        "config_path",
+        metavar="FILE",
+        help="Configuration file. Default: kestra-sync.yaml, if it exists.",
+    )(function)
+
+
 def config_options(function: F) -> F:
     """Where the settings come from that are not given here."""
     return _stack(
-        option(
-            "--config",
-            "config_path",
-            metavar="FILE",
-            help="Configuration file. Default: kestra-sync.yaml, if it exists.",
-        ),
+        config_option,
         option(
             "-e",
             "--environment",

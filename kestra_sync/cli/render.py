@@ -21,6 +21,7 @@ from kestra_sync.cli.streams import for_stream
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.diagnostics import diagnostic_lines
 from kestra_sync.report.lines import line
+from kestra_sync.report.validate_text import skipped_lines
 from kestra_sync.report.wording import plural
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def command(
 
         output.result(result.exit_code, render_json(result, asked.environment))
         return result.exit_code
+    output.message(skipped_lines(result.repository))
     output.message(diagnostic_lines(result.diagnostics))
     if out is not None:
         output.text([line(f"Wrote {plural(len(result.written), 'flow')} to {out}.")])

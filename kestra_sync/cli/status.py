@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
+    config_option,
     connection_options,
     option,
     scope_options,
@@ -21,12 +22,7 @@ from kestra_sync.errors import ExitCode
 
 @click.command("status")
 @scope_options
-@option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    help="Configuration file. Default: kestra-sync.yaml, if it exists.",
-)
+@config_option
 @option("--name", metavar="NAME", help="Name of the inventory.")
 @option(
     "-e",

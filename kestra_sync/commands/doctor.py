@@ -16,7 +16,7 @@ from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.ownership import place_of
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
 from kestra_sync.kinds.flows.check import check_offline_rules
-from kestra_sync.model import Repository, Severity, StrEnum
+from kestra_sync.model import Repository, Severity, StrEnum, noun_of, plural
 from kestra_sync.settings import Settings
 
 
@@ -110,7 +110,7 @@ def _files(settings: Settings) -> Checkup:
         return Checkup(
             "files",
             Health.FAILED,
-            f"{errors} errors in {repository.source}",
+            f"{plural(errors, 'error')} in {repository.source}",
             "see 'kestra-sync validate --offline'",
             ExitCode.INVALID,
         )
@@ -129,7 +129,7 @@ def _files(settings: Settings) -> Checkup:
     return Checkup(
         "files",
         Health.OK,
-        f"{len(repository.flows)} flows in {repository.source}, scope"
+        f"{plural(len(repository.flows), 'flow')} in {repository.source}, scope"
         f" {', '.join(scope.namespaces)}{' (exactly)' if scope.exact else ''}{skipped}",
     )
 
@@ -153,7 +153,7 @@ def _credentials(client: KestraClient) -> Checkup:
     return Checkup(
         "credentials",
         Health.OK,
-        f"can read the flows of {len(namespaces)} namespaces in tenant {client.tenant}",
+        f"can read the flows of {plural(len(namespaces), 'namespace')} in tenant {client.tenant}",
     )
 
 
@@ -204,7 +204,8 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
     return Checkup(
         "inventory",
         Health.OK,
-        f"{where}: {len(inventory.resources)} flows, last written {inventory.time}",
+        f"{where}: {plural(len(inventory.resources), noun_of(inventory.resources))}, last written"
+        f" {inventory.time}",
     )
 
 

@@ -16,7 +16,7 @@ from kestra_sync.commands.files import (
 )
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.model import Desired, Diagnostic, FlowId
+from kestra_sync.model import Desired, Diagnostic, FlowId, Repository
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.render import with_stamps
 from kestra_sync.safe.paths import write
@@ -27,10 +27,12 @@ from kestra_sync.settings import Settings
 class RenderResult:
     """The flows as they would be sent.
 
+    :param repository: what the files hold, and what was skipped in them.
     :param diagnostics: of the files and of their rendering.
     :param written: the file of each flow, where they were asked for.
     """
 
+    repository: Repository
     desired: tuple[Desired, ...]
     diagnostics: tuple[Diagnostic, ...]
     written: Mapping[FlowId, str] = field(default_factory=dict)
@@ -63,12 +65,12 @@ def render_flows(
     found = (*repository.diagnostics, *rendered.diagnostics)
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     if out is None or has_errors(diagnostics):
-        return RenderResult(desired, diagnostics)
+        return RenderResult(repository, desired, diagnostics)
     places, left = new_files(out, [each.flow_id for each in desired])
     for each in desired:
         if each.flow_id in places:
             _write(Path(places[each.flow_id]), each.sent)
-    return RenderResult(desired, (*diagnostics, *left), places)
+    return RenderResult(repository, desired, (*diagnostics, *left), places)
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ class EnvironmentStatus:
         Git cannot tell.
     :param invalid: how many errors the files have for it.
     :param error: why there is nothing more to tell.
-    :param exit_code: of that error.
+    :param exit_code: of that error; 3 if files are invalid.
     """
 
     environment: str | None
@@ -119,11 +120,10 @@ def _of(name: str | None, make: MakeSettings) -> EnvironmentStatus:
         return replace(so_far, error=f"{type(error).__name__}: {error}", exit_code=ExitCode.FAILURE)
     plan, ownership = planned.plan, planned.ownership
     errors = sum(each.severity.value == "error" for each in planned.diagnostics)
-    so_far = replace(so_far, invalid=errors)
+    if planned.invalid:
+        so_far = replace(so_far, invalid=errors, exit_code=ExitCode.INVALID)
     if plan is not None:
-        counts: dict[str, int] = {}
-        for change in plan.writes:
-            counts[change.action.value] = counts.get(change.action.value, 0) + 1
+        counts = Counter(each.action.value for each in plan.writes)
         so_far = replace(so_far, changes=counts)
     if ownership is None or plan is None:
         return so_far

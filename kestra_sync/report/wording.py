@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId
+from kestra_sync.model import plural as plural
 from kestra_sync.reasons import Alert
 
 _ORDER = (Kind.FLOW, Kind.FILE, Kind.KV)
@@ -56,11 +57,6 @@ def _why(change: Change) -> str:
     if change.action is Action.DELETE and traits.deleted:
         return traits.deleted
     return (change.refused and traits.refused) or traits.note
-
-
-def plural(number: int, singular: str, many: str | None = None) -> str:
-    """``1 flow``, ``2 flows``."""
-    return f"{number:,} {singular if number == 1 else many or singular + 's'}"
 
 
 def folders(source: str) -> str:

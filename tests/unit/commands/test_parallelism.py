@@ -10,15 +10,8 @@ import pytest
 
 from kestra_sync.cli.edge import run
 from tests.fuzz.small_kestra import Answer, SmallKestra, State
+from tests.support.sources import log_flow
 
-_FLOW = """\
-id: {name}
-namespace: acme
-tasks:
-  - id: say
-    type: io.kestra.plugin.core.log.Log
-    message: {text}
-"""
 _NAMES = "abcdef"
 
 
@@ -42,7 +35,7 @@ class _Counter:
 
 def _write(folder: Path, text: str) -> None:
     for name in _NAMES:
-        (folder / f"{name}.yaml").write_text(_FLOW.format(name=name, text=text))
+        (folder / f"{name}.yaml").write_text(log_flow("acme", name, text))
 
 
 @pytest.mark.parametrize(("parallelism", "most"), [(1, 1), (4, 4)])
