@@ -249,11 +249,12 @@ def plan_sections(
 
     found = [message(skipped_lines(result.repository))]
     if result.plan is not None:
-        diffs = {each.flow_id: diff_of(each, context=context) for each in result.plan.changes}
         shown = DiffDetail(detail)
+        changes = () if shown is DiffDetail.NONE else result.plan.changes
+        diffs = {each.flow_id: diff_of(each, context=context) for each in changes}
         if shown is DiffDetail.FULL:
             # Of flows that are created or deleted, the whole source.
-            for each in result.plan.changes:
+            for each in changes:
                 if each.writes and not diffs[each.flow_id]:
                     diffs[each.flow_id] = unified(each.before or b"", each.after or b"")
         lines = plan_lines(

@@ -79,8 +79,9 @@ def plan_lines(
         names = width_of(str(change.flow_id) for change in shown)
         revisions = width_of(_revision(change) for change in shown)
         paths = width_of(change.path or "" for change in shown if _shows_path(change))
-        stats = {change.flow_id: stat(diffs.get(change.flow_id, ())) for change in shown}
-        counted = width_of(stats.values()) if detail is DiffDetail.STAT else 0
+        counts = shown if detail is DiffDetail.STAT else ()
+        stats = {change.flow_id: stat(diffs.get(change.flow_id, ())) for change in counts}
+        counted = width_of(stats.values()) if stats else 0
         groups = alike(shown, diffs) if detail is DiffDetail.SHORT else {}
         grouped = {each.flow_id for others in groups.values() for each in others}
         cut = None if detail is DiffDetail.FULL else limit
