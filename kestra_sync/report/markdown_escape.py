@@ -18,8 +18,8 @@ _SPECIAL = re.compile(r"[!#$&*:<>@\[\\\]^_`|~\t./-]")
 #: These mean nothing inside a word, and ``:`` nothing before a number.
 _INSIDE = re.compile(r"[A-Za-z0-9][._/:-][A-Za-z0-9]")
 #: Where links would grow: mentions, issues, addresses, and what else GitLab has signs for. Broken
-#: by a space without width.
-_ADDRESSES = r"(?P<mail>@)(?=\w)|(?P<scheme>[A-Za-z]:)(?=//)|(?P<www>\bwww)(?=\.)"
+#: by a space without width; at the end of a text, too: what follows may belong to another one.
+_ADDRESSES = r"(?P<mail>@)(?=\w|\Z)|(?P<scheme>[A-Za-z]:)(?=//)|(?P<www>\bwww)(?=\.)"
 _IN_CODE = re.compile(_ADDRESSES, re.IGNORECASE)
 _IN_PROSE = re.compile(
     rf"{_ADDRESSES}|(?P<sign>[#!~$%&])(?=\w)|(?P<issue>\bGH-)(?=\d)", re.IGNORECASE

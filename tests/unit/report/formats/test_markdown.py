@@ -7,7 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -189,6 +189,7 @@ def test_attacks_stay_text(made: MarkdownReporter) -> None:
 
 
 @given(_NASTY)
+@example("0@")
 def test_any_text_anywhere_stays_text(text: str) -> None:
     """In names, paths, messages and sources at once."""
     before = log_flow("company.sales", "a", "hello")
