@@ -260,14 +260,15 @@ class Settings:
     partial: bool = False
     only: tuple[str, ...] = setting(
         (),
-        "Only these flows, such as acme.sales/* or acme.sales; repeatable. Disables deletion.",
+        "Only these flows, files and keys, such as acme.sales/*, acme.sales or 'kv:acme.sales/*'; "
+        "repeatable. Disables deletion.",
         flag="--only",
         metavar="PATTERN",
         commands=_SELECTING,
     )
     exclude: tuple[str, ...] = setting(
         (),
-        "Skip these flows; repeatable. Disables deletion.",
+        "Skip these flows, files and keys; repeatable. Disables deletion.",
         flag="--exclude",
         metavar="PATTERN",
         commands=_SELECTING,

@@ -1,7 +1,7 @@
 """Namespace files and keys that flows read by name, as far as the name is written out.
 
-Looked for in the text and not in the structure: an expression may be in any value of a flow. A name
-that is put together from variables is not known before the flow runs.
+Expressions are looked for in the text and not in the structure: they may be in any value of a flow.
+A name that is put together from variables is not known before the flow runs.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kestra_sync.model import Desired, Diagnostic, Kind, Position, ResourceId, Severity
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.flows import parse_source
 
 RULE = "reference-missing"
 
@@ -29,26 +32,48 @@ _KEY = re.compile(
 _COMMENT = re.compile(rb"^[ \t]*#")
 
 
+_GLOB = frozenset("*?[]{}\\")
+_BLOCK = "namespaceFiles"
+
+
 @dataclass(frozen=True)
 class Read:
     """A name in a flow.
 
-    :param inherited: the parents of the namespace are looked at as well, as ``kv()`` does.
+    :param namespaces: where it may be; ``kv()`` also looks in the parents of a namespace.
     :param position: in the file.
+    :param below: a file of this name in any directory, as ``namespaceFiles.include`` finds it.
+        ``name`` may then be ``""``: all files.
     """
 
     desired: Desired
-    target: ResourceId
+    kind: Kind
+    name: str
+    namespaces: tuple[str, ...]
     position: Position
-    inherited: bool
+    below: bool = False
 
-    def places(self) -> Iterator[ResourceId]:
-        """Where it may be."""
-        yield self.target
-        namespace = self.target.namespace
-        while self.inherited and "." in namespace:
-            namespace = namespace.rpartition(".")[0]
-            yield ResourceId(namespace, self.target.id, self.target.kind)
+    @property
+    def target(self) -> ResourceId:
+        """What it means in the first place."""
+        return ResourceId(self.namespaces[0], self.name, self.kind)
+
+    def is_found(self, name: str) -> bool:
+        """Whether it is the resource called ``name`` in one of the namespaces."""
+        if not self.below:
+            return name == self.name
+        return not self.name or f"/{name}".endswith(f"/{self.name}")
+
+    def matches(self, known: Collection[ResourceId]) -> Iterator[ResourceId]:
+        """Those of ``known`` that it means."""
+        if not self.below:
+            named = (ResourceId(each, self.name, self.kind) for each in self.namespaces)
+            yield from (each for each in named if each in known)
+            return
+        for each in known:
+            same = each.kind is self.kind and each.namespace in self.namespaces
+            if same and self.is_found(each.id):
+                yield each
 
 
 def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[Read]:
@@ -61,15 +86,53 @@ def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[Read]
             for kind, pattern in patterns:
                 for match in pattern.finditer(line):
                     yield _read(flow, kind, match, number)
+        if Kind.FILE in kinds and _BLOCK.encode() in flow.sent:
+            yield from _included(flow)
 
 
 def _read(flow: Desired, kind: Kind, match: re.Match[bytes], line: int) -> Read:
     other = match["namespace"]
     namespace = flow.flow_id.namespace if other is None else other.decode()
-    target = ResourceId(namespace, match["name"].decode("utf-8", "replace"), kind)
+    namespaces = [namespace]
+    while kind is Kind.KV and other is None and "." in namespace:
+        namespace = namespace.rpartition(".")[0]
+        namespaces.append(namespace)
     column = len(match.string[: match.start()].decode("utf-8", "replace")) + 1
     position = flow.file_position(Position(line, column))
-    return Read(flow, target, position, kind is Kind.KV and other is None)
+    name = match["name"].decode("utf-8", "replace")
+    return Read(flow, kind, name, tuple(namespaces), position)
+
+
+def _included(flow: Desired) -> Iterator[Read]:
+    """The names in ``namespaceFiles.include``; without names all files."""
+    parsed = parse_source(flow.sent)
+    pending: list[tuple[Any, tuple[str | int, ...]]] = [
+        (parsed.value if isinstance(parsed, ParsedDocument) else None, ())
+    ]
+    while pending and isinstance(parsed, ParsedDocument):
+        node, path = pending.pop()
+        if isinstance(node, list):
+            pending += [(each, (*path, at)) for at, each in enumerate(node)]
+        if not isinstance(node, dict):
+            continue
+        pending += [(each, (*path, key)) for key, each in node.items() if key != _BLOCK]
+        block = node.get(_BLOCK)
+        if not isinstance(block, dict) or block.get("enabled") is False:
+            continue
+        namespaces = _texts(block.get("namespaces")) or (flow.flow_id.namespace,)
+        include = _texts(block.get("include")) or ("",)
+        for at, name in enumerate(include):
+            # Kestra looks for a pattern without a directory in all of them.
+            plain = "" if _GLOB.intersection(name) else name.lstrip("/")
+            place = parsed.position_of((*path, _BLOCK, "include", at))
+            yield Read(flow, Kind.FILE, plain, namespaces, flow.file_position(place), below=True)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """The items of a list of texts; nothing where it is computed when the flow runs."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return ()
+    return () if any("{{" in each for each in value) else tuple(value)
 
 
 def check_reads(
@@ -82,7 +145,8 @@ def check_reads(
     :param known: what Git has.
     :param names: asks the server for all names of a kind in a namespace.
     """
-    missing = [each for each in found if not any(place in known for place in each.places())]
+    named = [each for each in found if each.name]
+    missing = [each for each in named if next(each.matches(known), None) is None]
     return tuple(
         Diagnostic(
             path=each.desired.path,
@@ -90,9 +154,11 @@ def check_reads(
             severity=Severity.WARNING,
             rule=RULE,
             message=f"reads {each.target}, which exists neither in Git nor on the server",
-            remedy=f"add the {each.target.kind.noun}, or correct its name",
+            remedy=f"add the {each.kind.noun}, or correct its name",
             flow=each.desired.flow_id,
         )
         for each in missing
-        if not any(place.id in names(place.kind, place.namespace) for place in each.places())
+        if not any(
+            each.is_found(name) for place in each.namespaces for name in names(each.kind, place)
+        )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,12 @@ from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors
 from kestra_sync.executions.subject import declared_inputs
-from kestra_sync.model import Action, Desired, Diagnostic, Flow, FlowId
+from kestra_sync.model import Action, Desired, Diagnostic, Flow, FlowId, Kind, ResourceId
 from kestra_sync.observer import Observer
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.result import SmokeResult
 from kestra_sync.smoke.runner import run_smoke
-from kestra_sync.smoke.selection import calls_from
+from kestra_sync.smoke.selection import Calls, calls_from
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -63,11 +63,12 @@ class SmokeAfter:
                 self._observer.note("no smoke tests found; see docs/smoke.md")
                 return False
             flows = {flow_id: _as_sent(each) for flow_id, each in desired.items()}
+            written = _written(outcomes)
             self.result = run_smoke(
                 self._client,
                 specs,
-                _written(outcomes),
-                calls_from(specs, flows),
+                written,
+                with_reads(calls_from(specs, flows), desired, written),
                 settings=smoke_settings(self._settings),
                 observer=self._observer,
                 stop=stop,
@@ -83,6 +84,30 @@ def _as_sent(desired: Desired) -> Flow:
     if not desired.steps:
         return flow
     return replace(flow, document=replace(flow.document, data=desired.sent))
+
+
+def with_reads(
+    calls: Mapping[FlowId, tuple[FlowId, ...]],
+    desired: Mapping[FlowId, Desired],
+    written: Collection[ResourceId],
+) -> Calls:
+    """``calls`` with the files and keys among ``written`` that each flow reads."""
+    kinds = {each.kind for each in written} - {Kind.FLOW}
+    if not kinds:
+        return calls
+    from kestra_sync.checks.reads import reads
+
+    return {
+        flow_id: (
+            *targets,
+            *(
+                resource
+                for each in reads([desired[flow_id]] if flow_id in desired else (), kinds)
+                for resource in each.matches(written)
+            ),
+        )
+        for flow_id, targets in calls.items()
+    }
 
 
 def _written(outcomes: Sequence[Outcome]) -> dict[FlowId, int | None]:

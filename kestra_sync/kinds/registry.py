@@ -116,6 +116,7 @@ class Kinds:
             self._tenant,
             secrets=self._secrets,
             to_server=self._names.to_server,
+            refused=frozenset(filter(None, [self._settings.connection.token_env])),
         )
 
 

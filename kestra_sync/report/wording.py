@@ -150,10 +150,18 @@ def _nothing_to_do(plan: Plan) -> str:
         if reason.traits.differs
         and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
-    flows = plural(plan.flows, f"{selected}flow") + beside(plan)
+    counted = {Kind.FLOW: plan.flows, **plan.beside}
+    parts = [
+        plural(counted[kind], f"{selected}{kind.noun}") for kind in _ORDER if counted.get(kind)
+    ]
+    *first, last = parts
+    everything = f"{', '.join(first)} and {last}" if first else last
     if not others:
-        one = plan.resources == 1
-        return f"{flows} is up to date." if one else f"All {flows} are up to date."
+        if plan.resources == 1:
+            return f"{everything} is up to date."
+        return f"{'' if first else 'All '}{everything} are up to date."
     same = plan.resources - sum(others.values())
     differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
-    return f"{same:,} of {flows} up to date, {differ}."
+    if first:
+        return f"{same:,} of {plan.resources:,} up to date ({everything}), {differ}."
+    return f"{same:,} of {everything} up to date, {differ}."

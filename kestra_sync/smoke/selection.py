@@ -14,7 +14,7 @@ Calls = Mapping[FlowId, tuple[FlowId, ...]]
 
 
 def is_due(spec: SmokeSpec, written: Collection[FlowId], calls: Calls) -> bool:
-    """Whether the flow of ``spec``, or anything it calls, was written."""
+    """Whether the flow of ``spec``, or anything it calls or reads, was written."""
     return spec.when is When.ALWAYS or not _reached(spec.flow, calls).isdisjoint(written)
 
 

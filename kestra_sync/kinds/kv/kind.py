@@ -57,6 +57,7 @@ class KvKind:
     :param salt: distinguishes the tenant from others, for the hashes of secrets.
     :param secrets: a variable that is not set is an error; else its key is left out.
     :param to_server: the name on the server of a namespace in the files.
+    :param refused: variables that no key may be taken from, besides known credentials.
     """
 
     patterns: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ class KvKind:
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     secrets: bool = True
     to_server: Callable[[str], str] = field(default=str, repr=False)
+    refused: frozenset[str] = frozenset()
     vault: Vault = field(default_factory=Vault, repr=False, compare=False)
 
     @property
@@ -73,7 +75,7 @@ class KvKind:
 
     def load(self) -> Loaded:
         """Every key that the files declare."""
-        found = load(self.patterns, self.environ, secrets=self.secrets)
+        found = load(self.patterns, self.environ, secrets=self.secrets, refused=self.refused)
         desired = {}
         for name, each in found.keys.items():
             resource = replace(name, namespace=self.to_server(name.namespace))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import glob
 from pathlib import Path
@@ -31,6 +31,13 @@ _OURS = ("kestra-sync.", "kestra-sync-")
 """How the keys begin in which kestra-sync keeps its records and locks."""
 _MEMBERS = frozenset({"type", "value", "env", "ttl", "description", "masked"})
 _MAX_BYTES = 10 * 1024 * 1024
+_CREDENTIAL = re.compile(
+    r"KESTRA_(?:TOKEN|PASSWORD|HEADERS)(?:_.*)?"
+    r"|ACTIONS_.*|GITHUB_TOKEN|GH_TOKEN|GITLAB_TOKEN|CI_JOB_TOKEN|CI_[A-Z_]*PASSWORD"
+    r"|SYSTEM_ACCESSTOKEN|BITBUCKET_STEP_OIDC_TOKEN"
+)
+"""Variables with the credentials of kestra-sync itself and of the CI job. What a key is taken from
+is chosen by the author of a pull request, who must not be able to read these through a flow."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +60,27 @@ class KvFiles:
 
 
 def load(
-    patterns: Sequence[str], environ: Mapping[str, str] | None = None, *, secrets: bool = True
+    patterns: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: bool = True,
+    refused: Collection[str] = (),
 ) -> KvFiles:
     """Read all files that ``patterns`` name.
 
     :param patterns: paths, in which ``*``, ``?`` and ``**`` work as in a shell.
     :param environ: where ``{env: NAME}`` is looked up.
     :param secrets: a variable that is not set is an error; else its key is left out.
+    :param refused: variables that no key may be taken from, besides known credentials.
     """
-    environ = os.environ if environ is None else environ
+    variables = _Variables(os.environ if environ is None else environ, secrets, frozenset(refused))
     found = KvFiles()
     for pattern in patterns:
         paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - a pattern with folders
         if not paths:
             _error(found, pattern, None, "kv-file", "no such file", "correct `kv`")
         for path in paths:
-            _read(path.replace(os.sep, "/"), environ, found, secrets=secrets)
+            _read(path.replace(os.sep, "/"), variables, found)
     return found
 
 
@@ -83,7 +95,7 @@ def _error(
     found.diagnostics.append(Diagnostic(path, position, Severity.ERROR, rule, message, remedy))
 
 
-def _read(path: str, environ: Mapping[str, str], found: KvFiles, *, secrets: bool) -> None:
+def _read(path: str, variables: _Variables, found: KvFiles) -> None:
     found.files += 1
     try:
         parsed = parse(read_bytes(Path(path), limit=_MAX_BYTES))
@@ -111,7 +123,7 @@ def _read(path: str, environ: Mapping[str, str], found: KvFiles, *, secrets: boo
         return
     for key, each in value["values"].items():
         at = parsed.position_of(["values", key], key=True)
-        _add(path, at, ResourceId(namespace, key, Kind.KV), each, environ, found, secrets)
+        _add(path, at, ResourceId(namespace, key, Kind.KV), each, variables, found)
 
 
 def _add(
@@ -119,9 +131,8 @@ def _add(
     at: Position,
     resource: ResourceId,
     data: Any,
-    environ: Mapping[str, str],
+    variables: _Variables,
     found: KvFiles,
-    secrets: bool,
 ) -> None:
     def wrong(rule: str, message: str, remedy: str | None = None) -> None:
         _error(found, path, at, rule, f"{resource.id}: {message}", remedy)
@@ -139,9 +150,9 @@ def _add(
         wrong("kv-duplicate", f"also declared in {known.path}, line {line}", "remove one of them")
         return
     try:
-        value = _value(data, environ)
+        value = _value(data, variables)
     except _NotSet as problem:
-        if secrets:
+        if variables.required:
             wrong("kv-value", str(problem), problem.remedy)
         return
     except ValueProblem as problem:
@@ -154,7 +165,40 @@ class _NotSet(ValueProblem):
     pass
 
 
-def _value(data: Any, environ: Mapping[str, str]) -> KvValue:
+@dataclass(frozen=True)
+class _Variables:
+    """The environment that keys are taken from.
+
+    :param required: a variable that is not set is an error; else its key is left out.
+    """
+
+    values: Mapping[str, str]
+    required: bool
+    refused: frozenset[str]
+
+    def text_of(self, name: Any) -> str:
+        """The value of a variable.
+
+        :raises ValueProblem: it must not be read, or there is none.
+        """
+        if not isinstance(name, str) or not name:
+            raise ValueProblem("`env` must be the name of a variable of the environment")
+        if name in self.refused or _CREDENTIAL.fullmatch(name.upper()):
+            raise ValueProblem(
+                f"{name} is a credential of this run, which flows must not get",
+                "store a secret of its own, in a variable with another name",
+            )
+        text = self.values.get(name)
+        if not text:
+            state = "not set" if text is None else "empty"
+            raise _NotSet(
+                f"the variable {name} of the environment is {state}",
+                "set it; to store the map itself, write {value: {env: …}}",
+            )
+        return text
+
+
+def _value(data: Any, variables: _Variables) -> KvValue:
     """The value of one key.
 
     :raises ValueProblem: it cannot be stored as it is declared.
@@ -167,7 +211,7 @@ def _value(data: Any, environ: Mapping[str, str]) -> KvValue:
     if "env" in data:
         if "value" in data:
             raise ValueProblem("either `value` or `env`, not both")
-        value = masked(_from_environment(data["env"], declared, environ))
+        value = masked(typed_text(variables.text_of(data["env"]), declared))
     else:
         value = typed(data["value"], declared)
         hidden = data.get("masked", False)
@@ -193,16 +237,3 @@ def _is_declaration(data: Any) -> bool:
     return (
         isinstance(data, dict) and data.keys() <= _MEMBERS and bool(data.keys() & {"value", "env"})
     )
-
-
-def _from_environment(name: Any, declared: str | None, environ: Mapping[str, str]) -> KvValue:
-    if not isinstance(name, str) or not name:
-        raise ValueProblem("`env` must be the name of a variable of the environment")
-    text = environ.get(name)
-    if not text:
-        state = "not set" if text is None else "empty"
-        raise _NotSet(
-            f"the variable {name} of the environment is {state}",
-            "set it; to store the map itself, write {value: {env: …}}",
-        )
-    return typed_text(text, declared)

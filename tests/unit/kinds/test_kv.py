@@ -125,6 +125,25 @@ def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
         assert secret not in found
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["KESTRA_TOKEN", "KESTRA_TOKEN_PROD", "KESTRA_PASSWORD", "KESTRA_HEADERS", "GITHUB_TOKEN",
+     "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_TOKEN", "kestra_token", "ACME_DEPLOY"],
+)  # fmt: skip
+@pytest.mark.parametrize("secrets", [True, False])
+def test_env__credentials_of_the_run_are_refused(name: str, secrets: bool) -> None:
+    """In pull requests as well, where the variables are not set."""
+    Path("kv/a.yaml").write_text(f"namespace: {_NS}\nvalues:\n  key: {{env: {name}}}\n")
+    environ = {name: "the-credential"} if secrets else {}
+    found = load(["kv/a.yaml"], environ, secrets=secrets, refused={"ACME_DEPLOY"})
+    assert found.keys == {}
+    (problem,) = found.diagnostics
+    assert problem.message == f"key: {name} is a credential of this run, which flows must not get"
+    assert load(["kv/a.yaml"], {name: "x"}).diagnostics == (
+        [] if name == "ACME_DEPLOY" else [problem]
+    )
+
+
 def test_a_secret_has_the_type_that_is_declared() -> None:
     environ = {"A": "1", "B": "1", "C": '{"a": null, "b": 1}'}
     text = "  a: {env: A}\n  b: {env: B, type: NUMBER}\n  c: {env: C, type: JSON}\n"

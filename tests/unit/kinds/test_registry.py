@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.checks.reads import check_reads, reads
+from kestra_sync.commands.apply_smoke import with_reads
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Action, Change, Kind, Position, ResourceId, Severity
 from kestra_sync.plan.levels import levels
 from kestra_sync.plan.selection import selected
 from kestra_sync.reasons import Reason
+from kestra_sync.report.wording import summary
 from kestra_sync.resources import resource_named
 from kestra_sync.settings import FilesFolder, Rendering, Settings
-from tests.support.plans import change, desired
+from kestra_sync.smoke.selection import is_due
+from kestra_sync.smoke.spec import SmokeSpec
+from tests.support.plans import change, desired, plan
 
 _FLOW = ResourceId("acme.sales", "f")
 _BOTH = (Kind.FILE, Kind.KV)
@@ -59,6 +63,77 @@ def test_what_is_nowhere_has_a_line() -> None:
         (Position(11, 7), Severity.WARNING, f"reads file:acme.sales/gone, {nowhere}"),
         (Position(12, 39), Severity.WARNING, f"reads kv:acme.sales/no, {nowhere}"),
     ]
+
+
+def test_included_namespace_files() -> None:
+    """By name in any directory, as Kestra looks for them; not patterns and expressions."""
+    source = b"""id: f
+tasks:
+  - id: a
+    namespaceFiles:
+      enabled: true
+      include: [gone.py, top.sql, "*.none", /sql/top.sql, theirs.py]
+  - id: b
+    tasks:
+      - namespaceFiles:
+          namespaces: [acme.ops]
+          include:
+            - op.sql
+  - {id: c, namespaceFiles: {enabled: false, include: [off.py]}}
+  - {id: d, namespaceFiles: {include: ["{{ inputs.a }}"]}}
+  - {id: e, namespaceFiles: {include: "{{ inputs.all }}", enabled: true}}
+"""
+    found = list(reads([desired(source, _FLOW, first_line=2)], _BOTH))
+    known = {ResourceId("acme.sales", "sql/top.sql", Kind.FILE)}
+    told = check_reads(found, known, lambda _, namespace: ["x/theirs.py", "o"])
+    assert sorted((each.position, each.message.split(",")[0]) for each in told) == [
+        (Position(7, 17), "reads file:acme.sales/gone.py"),
+        (Position(13, 15), "reads file:acme.ops/op.sql"),
+    ]
+    assert {each for read in found for each in read.matches(known)} == known
+    assert check_reads(reads([desired(b"a: [namespaceFiles", _FLOW)], _BOTH), known, {}.get) == ()  # type: ignore[arg-type]
+
+
+def test_smoke__a_flow_that_reads_what_was_written_is_due() -> None:
+    caller, other = ResourceId("acme.sales", "caller"), ResourceId("acme.ops", "other")
+    flows = {
+        _FLOW: desired(b"a: {{ read('x.sql') }} {{ kv('up') }}", _FLOW),
+        other: desired(b"tasks: [{id: a, namespaceFiles: {enabled: true}}]", other),
+    }
+    calls = {caller: (_FLOW,), _FLOW: (), other: ()}
+    for name, due in {
+        "file:acme.sales/x.sql": {caller, _FLOW},
+        "file:acme.sales/y.sql": set(),
+        "kv:acme/up": {caller, _FLOW},
+        "kv:acme.ops/up": set(),
+        "file:acme.ops/anything": {other},
+    }.items():
+        written = {resource_named(name)}
+        known = with_reads(calls, flows, written)
+        assert {each for each in calls if is_due(SmokeSpec(each), written, known)} == due, name
+
+
+@pytest.mark.parametrize(
+    ("flows", "beside", "text"),
+    [
+        (210, {}, "All 210 flows are up to date."),
+        (1, {}, "1 flow is up to date."),
+        (0, {Kind.KV: 1}, "1 key is up to date."),
+        (0, {Kind.FILE: 2}, "All 2 files are up to date."),
+        (1, {Kind.FILE: 1}, "1 flow and 1 file are up to date."),
+        (1, {Kind.FILE: 1, Kind.KV: 2}, "1 flow, 1 file and 2 keys are up to date."),
+    ],
+)
+def test_what_is_up_to_date_in_words(flows: int, beside: dict[Kind, int], text: str) -> None:
+    assert summary(plan(flows=flows, beside=beside)) == f"No changes. {text}"
+
+
+def test_what_is_not_up_to_date_in_words() -> None:
+    kept = change(Action.NONE, Reason.DRIFT_KEPT, "a", before=b"a", after=b"b")
+    told = summary(plan([kept], flows=3, beside={Kind.KV: 2}))
+    assert told == (
+        "No changes. 4 of 5 up to date (3 flows and 2 keys), 1 edited on the server and kept."
+    )
 
 
 def test_an_environment_maps_the_namespaces_of_files_and_keys(
