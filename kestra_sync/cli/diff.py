@@ -41,10 +41,10 @@ def command(
     verbose: bool,
     **settings: Any,
 ) -> ExitCode:
-    """Compare the flows on the servers of two environments.
+    """Compare what the servers of two environments have.
 
     Namespaces are mapped back to those of the files; stamps, and what patches have set, are left
-    out. Writes nothing.
+    out. So are files and keys that both have as the files configure them. Writes nothing.
     """
     from kestra_sync.commands.diff_environments import diff_environments
     from kestra_sync.report.environments_diff import diff_json, diff_lines_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kestra_sync.commands.connect import connect
@@ -15,21 +16,24 @@ from kestra_sync.commands.files import (
 )
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows import read as flows_read
-from kestra_sync.model import Diagnostic, FlowId
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import Diagnostic, ResourceId
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import Settings
 
 
 @dataclass(frozen=True)
 class Side:
-    """The flows of one environment's server, by their names in the files.
+    """What one environment's server holds, by the names in the files.
 
     :param server: URL, version and tenant.
     :param sources: as the file would hold them; what cannot be derived is as on the server.
+    :param configured: files and keys that are as the configuration of this environment has them.
     """
 
     server: str
-    sources: dict[FlowId, bytes]
+    sources: Mapping[ResourceId, bytes]
+    configured: frozenset[ResourceId] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -37,27 +41,28 @@ class Side:
 class DiffResult:
     """Two environments, compared.
 
-    :param only_before: flows that only the first has; ``only_after`` only the second.
-    :param changed: flows that differ, with both sources.
+    Files and keys that are as configured on both sides are equal, whatever they hold: a key may
+    have another value in each environment, and secrets cannot be compared otherwise.
     """
 
     before: Side
     after: Side
 
     @property
-    def only_before(self) -> tuple[FlowId, ...]:
-        """Flows that only the first environment has."""
+    def only_before(self) -> tuple[ResourceId, ...]:
+        """What only the first environment has."""
         return tuple(sorted(self.before.sources.keys() - self.after.sources.keys()))
 
     @property
-    def only_after(self) -> tuple[FlowId, ...]:
-        """Flows that only the second environment has."""
+    def only_after(self) -> tuple[ResourceId, ...]:
+        """What only the second environment has."""
         return tuple(sorted(self.after.sources.keys() - self.before.sources.keys()))
 
     @property
-    def changed(self) -> tuple[FlowId, ...]:
-        """Flows that both have, with another source."""
+    def changed(self) -> tuple[ResourceId, ...]:
+        """What both have, with another source."""
         both = self.before.sources.keys() & self.after.sources.keys()
+        both -= self.before.configured & self.after.configured
         return tuple(
             sorted(each for each in both if self.before.sources[each] != self.after.sources[each])
         )
@@ -88,7 +93,8 @@ def _side(settings: Settings, observer: Observer) -> Side:
     from kestra_sync.render.back import to_file
 
     observer.stage(f"reading {settings.environment or 'the server'}")
-    repository = load_files(settings)
+    kinds = Kinds(settings, secrets=False)
+    repository = load_files(settings, kinds)
     rendered = render_files(repository, settings)
     desired = {each.flow_id: each for each in rendered.desired}
     scope = scope_of(rendered, settings.scope)
@@ -98,10 +104,21 @@ def _side(settings: Settings, observer: Observer) -> Side:
         live = flows_read.read(
             client, scope, rendered.desired, parallelism=settings.parallelism
         ).flows
-    sources = {}
+        beside = kinds.read(client, repository.beside, {})
+    sources: dict[ResourceId, bytes] = {}
+    configured = set()
     for flow_id, each in live.items():
         if not is_selected(flow_id, settings):
             continue
         data = to_file(each.source, flow_id, desired.get(flow_id), settings.rendering, stamp)
         sources[name_in_files(flow_id, settings)] = each.source if data is None else data
-    return Side(server, sources, (*repository.diagnostics, *rendered.diagnostics))
+    for resource, each in beside.live.items():
+        if not is_selected(resource, settings):
+            continue
+        name = name_in_files(resource, settings)
+        sources[name] = each.source
+        wanted = repository.beside.get(resource)
+        if wanted is not None and wanted.sent == each.source:
+            configured.add(name)
+    diagnostics = (*repository.diagnostics, *rendered.diagnostics, *beside.diagnostics)
+    return Side(server, sources, frozenset(configured), diagnostics)

@@ -8,7 +8,15 @@ from dataclasses import replace
 
 from kestra_sync.errors import UsageError
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.model import Diagnostic, FlowId, Repository, ResourceId, Scope, Severity
+from kestra_sync.model import (
+    Diagnostic,
+    FlowId,
+    Repository,
+    ResourceId,
+    Scope,
+    Severity,
+    plural,
+)
 from kestra_sync.plan.selection import selected
 from kestra_sync.render import Rendered, render, unmap_namespace
 from kestra_sync.settings import Settings, Stamp
@@ -132,11 +140,18 @@ def check_found(repository: Repository, settings: Settings, *, selected: int) ->
         return
     if settings.only or settings.exclude:
         raise UsageError(
-            "no flow matches --only and --exclude",
-            remedy="check the patterns, such as acme.sales/*; to allow it, pass --allow-empty",
+            f"no flow matches {_patterns(settings)}",
+            remedy="names and patterns are written acme.sales/report or acme.sales/*; to allow it,"
+            " pass --allow-empty",
         )
-    files = f" in {repository.files} YAML files" if repository.files else ""
+    files = f" in {plural(repository.files, 'YAML file')}" if repository.files else ""
     raise UsageError(
         f"no flows found in {repository.source}{files}",
         remedy="check the paths and the ignore rules; to allow it, pass --allow-empty",
     )
+
+
+def _patterns(settings: Settings) -> str:
+    but = f"--exclude {' '.join(settings.exclude)}"
+    wanted = ", ".join(settings.only)
+    return f"{wanted}, with {but}" if wanted and settings.exclude else wanted or but

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from kestra_sync.model import FlowId
 from tests.e2e.sync.conftest import Repo, RunResult
 
@@ -159,3 +161,44 @@ def test_a_mapping_that_goes_wrong_stops_all_writing(repo: Repo) -> None:
         *["namespace-out-of-scope"] * 2,
         "patch-no-match",
     ]
+
+
+def test_files_and_keys_of_two_environments_are_compared(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under their names in the files; a secret only by whether it is as configured."""
+    ns = repo.namespace
+    repo.config(
+        f"files: [{{path: files, namespace: {ns}.team}}]\nkv: [kv/*.yaml]\n"
+        f"environments:\n  dev: {{}}\n  prod: {{namespaces: {{{ns}.team: {ns}.prod.team}}}}\n"
+    )
+    repo.write("flows/called.yaml", CALLED.format(ns=ns).encode())
+    keys = "namespace: {ns}.team\nvalues:\n  region: emea\n  token: {{env: {name}}}\n"
+    repo.write("kv/a.yaml", keys.format(ns=ns, name="KSTEST_TOKEN"))
+    repo.write("files/q.sql", b"select 1;\n")
+    monkeypatch.setenv("KSTEST_TOKEN", "tangerine")
+    for environment in ("dev", "prod"):
+        ran = repo.apply("-e", environment)
+        assert ran.code == 0, ran.out + ran.err
+    compare = ("diff", "--from", "dev", "--to", "prod", "--detailed-exitcode")
+    selected = (
+        "--only",
+        f"{ns}.team/*",
+        "--only",
+        f"file:{ns}.team/*",
+        "--only",
+        f"kv:{ns}.team/*",
+    )
+    same = repo.run(*compare, *selected)
+    assert (same.code, "No differences in 1 flow, 1 file, 2 keys." in same.out) == (0, True)
+
+    repo.client.files.put(f"{ns}.prod.team", "q.sql", b"select 2;\n")
+    repo.client.files.put(f"{ns}.prod.team", "more.sql", b"select 3;\n")
+    repo.client.kv.put(f"{ns}.prod.team", "token", "quince")
+    differs = repo.run(*compare, *selected)
+    assert differs.code == 2
+    assert f"+ file:{ns}.team/more.sql   only in prod" in differs.out
+    assert "    - select 1;\n    + select 2;" in differs.out
+    assert f"~ kv:{ns}.team/token" in differs.out
+    assert "tangerine" not in differs.out + differs.err
+    assert "quince" not in differs.out + differs.err

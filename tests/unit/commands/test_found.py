@@ -29,7 +29,7 @@ def test_no_flow_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[st
     Path("flows/values.yaml").write_text("a: 1\n")
     assert run(args) == 64
     said = capsys.readouterr().err
-    assert "in 1 YAML files" in said
+    assert "in 1 YAML file\n" in said
     assert "--allow-empty" in said
     assert run([*args, "--allow-empty"]) == 0
     # What is wrong with the files comes first.
@@ -40,7 +40,13 @@ def test_no_flow_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[st
 def test_patterns_that_match_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("flows/a.yaml").write_text(FLOW.format(id="a", namespace="acme"))
     assert run(["graph", "--offline", "--only", "acme/b"]) == 64
-    assert "no flow matches --only" in capsys.readouterr().err
+    assert "no flow matches acme/b\n" in capsys.readouterr().err
+    assert run(["render", "sales/a"]) == 64
+    assert "no flow matches sales/a\n" in capsys.readouterr().err
+    assert run(["graph", "--offline", "--only", "acme/a", "--exclude", "acme/*"]) == 64
+    assert "no flow matches acme/a, with --exclude acme/*\n" in capsys.readouterr().err
+    assert run(["graph", "--offline", "--exclude", "acme"]) == 64
+    assert "no flow matches --exclude acme\n" in capsys.readouterr().err
     assert run(["graph", "--offline", "--only", "acme/a"]) == 0
 
 
