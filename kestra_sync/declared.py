@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 #: Makes a path of the configuration one that is relative to the working directory.
-Shown = Callable[[str], str]
+ShowPath = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Declaration:
     bounds: tuple[int, int | None] | None
     key: str
     from_file: Callable[[Any], Any] | None
-    from_paths: Callable[[Any, Shown], Any] | None
+    from_paths: Callable[[Any, ShowPath], Any] | None
     commands: tuple[str, ...]
 
 
@@ -54,7 +54,7 @@ def setting(
     bounds: tuple[int, int | None] | None = None,
     key: str = "",
     from_file: Callable[[Any], T] | None = None,
-    from_paths: Callable[[Any, Shown], T] | None = None,
+    from_paths: Callable[[Any, ShowPath], T] | None = None,
     commands: tuple[str, ...] = (),
 ) -> T:
     """A field of the settings with its declaration; see :class:`Declaration`."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from kestra_sync.model import Diagnostic, FlowId, Position, Severity
 
 #: The way to a node: keys and indexes, from the root.
-Path = tuple[str | int, ...]
+NodePath = tuple[str | int, ...]
 
 #: The place of a node in its document; with ``True``, of the key that leads to it.
-Locate = Callable[[Path, bool], Position | None]
+Locate = Callable[[NodePath, bool], Position | None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Finding:
     """
 
     rule: str
-    at: Path | Position | None
+    at: NodePath | Position | None
     message: str
     remedy: str | None = None
     at_key: bool = False

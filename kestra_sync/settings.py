@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kestra_sync.declared import Shown, setting
+from kestra_sync.declared import ShowPath, setting
 from kestra_sync.model import Position, Scope, Severity
 
 
@@ -119,7 +119,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Section:
+class ConfigSection:
     """A part of the configuration that another module understands: plain values and places.
 
     :param path: the configuration file, as the user would write it.
@@ -200,7 +200,7 @@ def _limit(value: str | int) -> Limit:
     return Limit(int(value), percent=False)
 
 
-def _folders(value: list[Mapping[str, Any]], shown: Shown) -> tuple[FilesFolder, ...]:
+def _folders(value: list[Mapping[str, Any]], shown: ShowPath) -> tuple[FilesFolder, ...]:
     return tuple(
         FilesFolder(shown(each["path"]), each["namespace"], tuple(each.get("ignore", ())))
         for each in value
@@ -211,7 +211,7 @@ def _unique(values: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _files(value: str | list[str], shown: Shown) -> tuple[str, ...]:
+def _files(value: str | list[str], shown: ShowPath) -> tuple[str, ...]:
     return tuple(map(shown, [value] if isinstance(value, str) else value))
 
 
@@ -366,7 +366,7 @@ class Settings:
     )
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
-    smoke: Section | None = None
+    smoke: ConfigSection | None = None
     connection: Connection = field(default_factory=Connection)
 
     @property

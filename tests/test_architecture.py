@@ -188,6 +188,38 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
         yield from _run(child)
 
 
+#: Class names that two modules may define, with the reason. Empty, and best kept so.
+_DEFINED_TWICE: dict[str, str] = {}
+
+
+def test_one_name_means_one_thing() -> None:
+    """No public class, and no alias of a type, is called as one of another module."""
+    found: dict[str, list[str]] = {}
+    for module in _modules():
+        for name in _types_defined(module.tree):
+            found.setdefault(name, []).append(str(module))
+    twice = {name: modules for name, modules in found.items() if len(modules) > 1}
+    assert {name: twice[name] for name in twice if name not in _DEFINED_TWICE} == {}
+    assert set(_DEFINED_TWICE) <= set(twice)
+
+
+def _types_defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+        else:
+            continue
+        yield from (each for each in names if re.match(r"[A-Z][A-Za-z]*[a-z]", each))
+
+
+def test_the_check_for_names_sees_aliases() -> None:
+    """The check above is only as good as this."""
+    text = "class A1:\n    pass\nRun = Callable[[], None]\nLOG = 1\n_Own = int\nclass Place: pass\n"
+    assert list(_types_defined(ast.parse(text))) == ["Run", "Place"]
+
+
 def test_imports_name_modules_that_exist() -> None:
     """An import on first use fails late."""
     known = {each.name for each in _modules()}

@@ -20,13 +20,13 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.report.markdown_escape import prose
 from kestra_sync.safe.paths import is_below, is_file, read_text, temporary_folder
 
-Run = Callable[[Sequence[str]], int]
+RunCommand = Callable[[Sequence[str]], int]
 
 _SUFFIXES = {"markdown": "md", "junit": "xml", "sarif": "sarif", "text": "txt"}
 
 
 @dataclass(frozen=True)
-class Files:
+class ReportFiles:
     """Where the reports of a run go. They stay: later steps may want them."""
 
     folder: Path
@@ -59,7 +59,7 @@ class Files:
         return [f"--output={each}" for each in wanted]
 
 
-def main(environ: MutableMapping[str, str] | None = None, run: Run | None = None) -> int:
+def main(environ: MutableMapping[str, str] | None = None, run: RunCommand | None = None) -> int:
     """Run the step; returns the exit code of the process.
 
     :param run: the command line; by default that of kestra-sync.
@@ -84,19 +84,21 @@ def main(environ: MutableMapping[str, str] | None = None, run: Run | None = None
     return result.exit_code
 
 
-def _command_line() -> Run:
+def _command_line() -> RunCommand:
     from kestra_sync.cli.edge import run
 
     return run
 
 
-def _step(inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run: Run) -> Result:
+def _step(
+    inputs: Inputs, runner: Runner, environ: MutableMapping[str, str], run: RunCommand
+) -> Result:
     if inputs.working_directory:
         _enter(inputs.working_directory, environ.get("GITHUB_WORKSPACE", ""))
     _log_in(inputs, environ)
     context = Context.of(environ)
     base = environ.get("RUNNER_TEMP") or None
-    files = Files(temporary_folder(base), inputs.report)
+    files = ReportFiles(temporary_folder(base), inputs.report)
     code = run(_arguments(inputs, context, files))
     document = _document(files)
     result = result_of(inputs.command, code, document)
@@ -127,7 +129,7 @@ def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
         runner.say("warning", f"{what} could not be written: {said}")
 
 
-def _summarise(inputs: Inputs, runner: Runner, files: Files, problems: Sequence[str]) -> None:
+def _summarise(inputs: Inputs, runner: Runner, files: ReportFiles, problems: Sequence[str]) -> None:
     """The summary of the step: if it is wanted, and in any case if the comment failed."""
     if not inputs.summary and not problems:
         return
@@ -163,7 +165,7 @@ def _log_in(inputs: Inputs, environ: MutableMapping[str, str]) -> None:
         environ["KESTRA_PASSWORD"] = inputs.password
 
 
-def _arguments(inputs: Inputs, context: Context, files: Files) -> list[str]:
+def _arguments(inputs: Inputs, context: Context, files: ReportFiles) -> list[str]:
     arguments = [inputs.command, *inputs.options, *files.options()]
     # A file in the checkout must not say which server gets our login.
     arguments.append(f"--env-file={os.devnull}")
@@ -206,7 +208,7 @@ def _digest(inputs: Inputs, context: Context) -> str:
         github.close()
 
 
-def _document(files: Files) -> dict[str, Any]:
+def _document(files: ReportFiles) -> dict[str, Any]:
     try:
         document = json.loads(files.text("json") or "{}")
     except ValueError:
@@ -214,7 +216,9 @@ def _document(files: Files) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _post(inputs: Inputs, context: Context, files: Files, result: Result) -> list[tuple[str, str]]:
+def _post(
+    inputs: Inputs, context: Context, files: ReportFiles, result: Result
+) -> list[tuple[str, str]]:
     """Write the comment and the issue; what there is to say about it, with its severity."""
     body = files.text("comment")
     if not body or not (inputs.comment or inputs.issue):

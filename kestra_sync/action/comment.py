@@ -7,7 +7,7 @@ import re
 
 from kestra_sync.action.context import Context
 from kestra_sync.action.github_api import GithubApi
-from kestra_sync.action.notes import Action, Notes, own, upsert
+from kestra_sync.action.notes import Notes, PostAction, own, upsert
 from kestra_sync.client.errors import ApiError, KestraError
 from kestra_sync.errors import ConflictError
 from kestra_sync.report.comment import marker
@@ -16,9 +16,9 @@ from kestra_sync.report.comment import marker
 _DIGEST = re.compile(r"<sub>Plan <code>(?P<digest>sha256:[0-9a-f]{64})</code></sub>")
 
 _WORDS = {
-    Action.CREATED: "The comment was written",
-    Action.UPDATED: "The comment was updated",
-    Action.KEPT: "The comment is up to date",
+    PostAction.CREATED: "The comment was written",
+    PostAction.UPDATED: "The comment was updated",
+    PostAction.KEPT: "The comment is up to date",
 }
 
 

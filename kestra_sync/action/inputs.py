@@ -24,7 +24,7 @@ REVIEWED = "reviewed"
 REPORTS = ("html", "markdown", "json", "sarif", "junit", "text")
 
 
-class Kind(Enum):
+class InputKind(Enum):
     """How a value is written."""
 
     VALUE = "value"
@@ -42,7 +42,7 @@ class Option:
 
     name: str
     commands: tuple[str, ...] = COMMANDS
-    kind: Kind = Kind.VALUE
+    kind: InputKind = InputKind.VALUE
     flag: str = ""
 
     @property
@@ -53,8 +53,8 @@ class Option:
 
 def _declared(setting: Declaration) -> Option:
     """The input of a declared setting, called as its option."""
-    kinds = {bool: Kind.SWITCH, tuple: Kind.LIST}
-    kind = kinds.get(type(setting.default), Kind.VALUE)
+    kinds = {bool: InputKind.SWITCH, tuple: InputKind.LIST}
+    kind = kinds.get(type(setting.default), InputKind.VALUE)
     return Option(setting.flag.removeprefix("--"), setting.commands, kind)
 
 
@@ -62,22 +62,22 @@ OPTIONS = (
     Option("config"),
     Option("environment"),
     Option("name"),
-    Option("namespace", _READING, Kind.LIST),
+    Option("namespace", _READING, InputKind.LIST),
     *map(_declared, (each for each in declarations(Settings) if each.commands)),
-    Option("offline", ("validate",), Kind.SWITCH),
-    Option("rollback", ("apply",), Kind.SWITCH),
-    Option("smoke", ("apply",), Kind.SWITCH),
+    Option("offline", ("validate",), InputKind.SWITCH),
+    Option("rollback", ("apply",), InputKind.SWITCH),
+    Option("smoke", ("apply",), InputKind.SWITCH),
     Option("keep", ("smoke",)),
     Option("triggers", ("apply",)),
-    Option("verify-triggers", ("apply",), Kind.SWITCH),
+    Option("verify-triggers", ("apply",), InputKind.SWITCH),
     Option("diff", _PLANNING),
     Option("context", ("plan", "apply", "drift")),
     Option("url"),
     Option("tenant"),
     Option("username"),
     Option("timeout"),
-    Option("verbose", kind=Kind.SWITCH),
-    Option("output", kind=Kind.LIST),
+    Option("verbose", kind=InputKind.SWITCH),
+    Option("output", kind=InputKind.LIST),
 )
 
 #: Inputs with a meaning of their own, by the commands that know them.
@@ -188,7 +188,7 @@ def read(given: Mapping[str, str]) -> Inputs:
 
 def _check_known(command: str, values: Mapping[str, str]) -> None:
     known = {**OTHERS, **{each.name: each.commands for each in OPTIONS}}
-    switches = {each.name for each in OPTIONS if each.kind is Kind.SWITCH} | _SWITCHES
+    switches = {each.name for each in OPTIONS if each.kind is InputKind.SWITCH} | _SWITCHES
     for name, value in values.items():
         asked = value and not (name in switches and value.lower() == "false")
         if asked and command not in known[name] and name not in _DEFAULTED:
@@ -206,10 +206,10 @@ def _options(command: str, values: Mapping[str, str]) -> Iterator[str]:
         value = values.get(each.name, "")
         if command not in each.commands:
             continue
-        if each.kind is Kind.SWITCH:
+        if each.kind is InputKind.SWITCH:
             if _switch(each.name, values):
                 yield each.option
-        elif each.kind is Kind.LIST:
+        elif each.kind is InputKind.LIST:
             yield from (f"{each.option}={line}" for line in _lines(value))
         elif value:
             yield f"{each.option}={value}"

@@ -46,7 +46,7 @@ _HOMES = ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"
 
 
 @dataclass(frozen=True)
-class Place:
+class Installation:
     """Where an environment is or will be.
 
     :param key: the hash of all that it is made of.
@@ -66,12 +66,12 @@ class Place:
         return _interpreter(self.folder)
 
 
-def place(requirements: Path, environ: Mapping[str, str]) -> Place:
+def place(requirements: Path, environ: Mapping[str, str]) -> Installation:
     """Where the environment for ``requirements`` and this Python belongs."""
     made_of = [sys.version, sysconfig.get_platform(), sys.base_prefix]
     parts = [requirements.read_bytes(), *(each.encode() for each in made_of)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
-    return Place(key, _base(environ) / key)
+    return Installation(key, _base(environ) / key)
 
 
 def private(folder: Path) -> bool:
@@ -131,7 +131,7 @@ def wheels_folder(environ: Mapping[str, str]) -> Path:
     return _base(environ) / "wheels"
 
 
-def install(requirements: Path, where: Place, wheels: Path) -> None:
+def install(requirements: Path, where: Installation, wheels: Path) -> None:
     """Make the environment, unless it is there.
 
     It grows beside its place and is moved there when it is whole, so jobs that run at the same
@@ -222,7 +222,7 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _tell(where: Place, environ: Mapping[str, str]) -> None:
+def _tell(where: Installation, environ: Mapping[str, str]) -> None:
     outputs = {
         # Not a shim, whose choice depends on files in the working directory.
         "python": sys.executable,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from kestra_sync.action.github_api import GithubIssues
-from kestra_sync.action.notes import Action, first_line, own, upsert
+from kestra_sync.action.notes import PostAction, first_line, own, upsert
 
 _WORDS = {
-    Action.CREATED: "An issue was opened",
-    Action.UPDATED: "The issue was updated",
-    Action.KEPT: "The issue is up to date",
+    PostAction.CREATED: "An issue was opened",
+    PostAction.UPDATED: "The issue was updated",
+    PostAction.KEPT: "The issue is up to date",
 }
 
 

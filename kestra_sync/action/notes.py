@@ -53,7 +53,7 @@ class Notes(Protocol):
         ...
 
 
-class Action(Enum):
+class PostAction(Enum):
     """What became of a note."""
 
     CREATED = "created"
@@ -65,7 +65,7 @@ class Action(Enum):
 class PostResult:
     """A note that is up to date."""
 
-    action: Action
+    action: PostAction
     note: Note
 
 
@@ -94,13 +94,13 @@ def upsert(notes: Notes, body: str) -> PostResult:
     """
     found = own(notes, first_line(body))
     if not found:
-        return PostResult(Action.CREATED, notes.create(body))
+        return PostResult(PostAction.CREATED, notes.create(body))
     first, *others = found
     for each in others:
         notes.delete(each)
     if _same(first.body, body):
-        return PostResult(Action.KEPT, first)
-    return PostResult(Action.UPDATED, notes.update(first, body))
+        return PostResult(PostAction.KEPT, first)
+    return PostResult(PostAction.UPDATED, notes.update(first, body))
 
 
 def _same(there: str, ours: str) -> bool:

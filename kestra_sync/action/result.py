@@ -10,7 +10,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.report.wording import plural
 from kestra_sync.safe.text import visible
 
-Document = Mapping[str, Any]
+PlanJson = Mapping[str, Any]
 
 #: The outputs of the action, in the order of ``action.yml``.
 OUTPUTS = (
@@ -76,7 +76,7 @@ class Result:
         return dict(zip(OUTPUTS, values, strict=True))
 
 
-def result_of(command: str, code: int, document: Document) -> Result:
+def result_of(command: str, code: int, document: PlanJson) -> Result:
     """The result of a run.
 
     :param document: its JSON; empty if there is none.
@@ -110,11 +110,11 @@ def _made(**values: Any) -> dict[str, Any]:
     return {**nothing, "changes": False, "words": [], **values}
 
 
-def _validate(document: Document) -> dict[str, Any]:
+def _validate(document: PlanJson) -> dict[str, Any]:
     return _made(words=[f"{plural(int(document.get('flows') or 0), 'flow')} checked"])
 
 
-def _plan(document: Document) -> dict[str, Any]:
+def _plan(document: PlanJson) -> dict[str, Any]:
     plan = document.get("plan")
     if not plan:
         return _made()
@@ -144,7 +144,7 @@ def _plan(document: Document) -> dict[str, Any]:
     )
 
 
-def _apply(document: Document) -> dict[str, Any]:
+def _apply(document: PlanJson) -> dict[str, Any]:
     made = _plan(document)
     outcomes = document.get("outcomes") or ()
     done = [each["action"] for each in outcomes if each["status"] == "applied"]
@@ -178,13 +178,13 @@ def _apply(document: Document) -> dict[str, Any]:
     }
 
 
-def _drift(document: Document) -> dict[str, Any]:
+def _drift(document: PlanJson) -> dict[str, Any]:
     drifted = len(document.get("drifted") or ())
     words = [f"{plural(drifted, 'flow')} drifted" if drifted else "no drift"]
     return _made(drifted=drifted, changes=bool(drifted), words=words)
 
 
-def _smoke(document: Document) -> dict[str, Any]:
+def _smoke(document: PlanJson) -> dict[str, Any]:
     smoke = document.get("smoke")
     if not smoke:
         return _made()
@@ -193,7 +193,7 @@ def _smoke(document: Document) -> dict[str, Any]:
     return _made(failed=red, words=words)
 
 
-def _red(smoke: Document | None) -> int:
+def _red(smoke: PlanJson | None) -> int:
     return sum(not each["passed"] for each in (smoke or {}).get("runs", ()))
 
 

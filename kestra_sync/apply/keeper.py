@@ -19,7 +19,7 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.read import Place, read_inventory
+from kestra_sync.inventory.read import InventoryLocation, read_inventory
 from kestra_sync.inventory.record import Inventory
 
 _DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
@@ -68,8 +68,8 @@ class RecordKeeper:
     def __init__(
         self,
         kv: KvWrites,
-        wanted: Place,
-        at: Place,
+        wanted: InventoryLocation,
+        at: InventoryLocation,
         seen: Inventory | None,
         clock: Callable[[], str] = now,
     ) -> None:
@@ -120,7 +120,7 @@ class RecordKeeper:
         left = self._seen.moved_from if self._seen is not None else None
         if moved_from is None and left is not None and left != self._wanted.namespace:
             # A move that was killed before it took the old copy away.
-            there = Place(left, self._wanted.name, self._wanted.environment)
+            there = InventoryLocation(left, self._wanted.name, self._wanted.environment)
             moved_from = None if self._drop(there) else left
         stored = replace(
             inventory,
@@ -145,7 +145,7 @@ class RecordKeeper:
                 raise
             put()  # whole, and under our lock: storing it twice is storing it once
 
-    def _drop(self, place: Place) -> bool:
+    def _drop(self, place: InventoryLocation) -> bool:
         """Take the old copy away; whether it is gone. The next write tries again."""
         try:
             self._kv.delete(place.namespace, place.key)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from kestra_sync.apply.keeper import now
 from kestra_sync.client.errors import Gone, KestraError, NotFound
 from kestra_sync.errors import ConflictError
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import InventoryLocation
 
 LOG = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Lock:
     def __init__(
         self,
         kv: KvLocks,
-        place: Place,
+        place: InventoryLocation,
         *,
         timeout: float,
         sleep: Callable[[float], None] = time.sleep,
@@ -164,7 +164,7 @@ class Lock:
         self._renewed = self._clock()
 
 
-def read_holder(kv: KvLocks, place: Place) -> Holder | None:
+def read_holder(kv: KvLocks, place: InventoryLocation) -> Holder | None:
     """The holder of the lock; ``None`` if it is free."""
     try:
         value = kv.get(place.namespace, place.lock_key)
@@ -177,7 +177,7 @@ def read_holder(kv: KvLocks, place: Place) -> Holder | None:
     )
 
 
-def unlock(kv: KvLocks, place: Place, holder: Holder) -> bool:
+def unlock(kv: KvLocks, place: InventoryLocation, holder: Holder) -> bool:
     """Release the lock of ``holder``; false if another run holds it by now.
 
     :raises KestraError: it cannot be read or removed.
@@ -190,7 +190,7 @@ def unlock(kv: KvLocks, place: Place, holder: Holder) -> bool:
     return True
 
 
-def try_to_write(kv: KvLocks, place: Place) -> None:
+def try_to_write(kv: KvLocks, place: InventoryLocation) -> None:
     """Make a call that needs the permission to write a record and changes nothing.
 
     Deletes a key that does not exist: its name is made up for this one call.
@@ -212,7 +212,7 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
-def _locked(other: Holder | None, place: Place) -> LockedError:
+def _locked(other: Holder | None, place: InventoryLocation) -> LockedError:
     who = f"{other.who} since {other.since}" if other is not None else "another run"
     return LockedError(
         f"another apply of {place.name!r} is running: {who}",

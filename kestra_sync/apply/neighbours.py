@@ -20,7 +20,7 @@ from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of, read_others
 from kestra_sync.inventory.ownership import Ownership
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import InventoryLocation
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, Kind, Plan, ResourceId
 from kestra_sync.settings import Settings
@@ -191,7 +191,7 @@ def give_back(
 
 def _rewrite(kv: KvWrites, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
     """Change an inventory as it is stored, so that nothing else in it is lost."""
-    lock = Lock(kv, Place(key.namespace, name_of(key)), timeout=lock_timeout)
+    lock = Lock(kv, InventoryLocation(key.namespace, name_of(key)), timeout=lock_timeout)
     where = f"the inventory {key.key} in {key.namespace}"
     try:
         lock.acquire()

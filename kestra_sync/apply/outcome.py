@@ -9,7 +9,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, StrEnum
 
 
-class Status(StrEnum):
+class ChangeStatus(StrEnum):
     """How a change ended; stable in the JSON."""
 
     APPLIED = "applied"
@@ -30,7 +30,7 @@ class Outcome:
     """
 
     change: Change
-    status: Status
+    status: ChangeStatus
     revision: int | None = None
     message: str = ""
     error: Exception | None = None
@@ -103,16 +103,18 @@ def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
     A conflict takes precedence over a partial apply: its remedy, to review the other edit, comes
     first.
     """
-    by_status = {status: [each for each in outcomes if each.status is status] for status in Status}
-    failed = by_status[Status.FAILED]
-    if by_status[Status.CONFLICT] and not failed:
+    by_status = {
+        status: [each for each in outcomes if each.status is status] for status in ChangeStatus
+    }
+    failed = by_status[ChangeStatus.FAILED]
+    if by_status[ChangeStatus.CONFLICT] and not failed:
         return ExitCode.CONFLICT
     if failed:
-        if by_status[Status.APPLIED] or any(each.written or each.unsure for each in outcomes):
+        if by_status[ChangeStatus.APPLIED] or any(each.written or each.unsure for each in outcomes):
             return ExitCode.PARTIAL
         codes = {getattr(each.error, "exit_code", ExitCode.FAILURE) for each in failed}
         return codes.pop() if len(codes) == 1 else ExitCode.FAILURE
-    return ExitCode.PARTIAL if by_status[Status.NOT_ATTEMPTED] else ExitCode.OK
+    return ExitCode.PARTIAL if by_status[ChangeStatus.NOT_ATTEMPTED] else ExitCode.OK
 
 
 def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import Place, server_of
-from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.inventory.read import InventoryLocation, server_of
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
 from kestra_sync.reasons import Recording
 
@@ -33,13 +33,13 @@ class Recorder:
     def __init__(
         self,
         kv: KvWrites,
-        place: Place,
+        place: InventoryLocation,
         inventory: Inventory | None,
         plan: Plan,
         origin: Origin,
         clock: Callable[[], str] = now,
         *,
-        at: Place | None = None,
+        at: InventoryLocation | None = None,
     ) -> None:
         self._keeper = RecordKeeper(kv, place, at or place, inventory, clock)
         self._before = inventory
@@ -147,7 +147,7 @@ class Recorder:
 
         :param restored: what was rolled back: those flows get their previous entries again.
 
-        :param result: the word for the history; see :class:`kestra_sync.inventory.record.Run`.
+        :param result: the word for the history: :attr:`HistoryEntry.result`.
         :raises OvertakenError: another run has written the record. What this one meant to write
             stays under its own key, where the next run finds it.
         :raises KestraError: it could not be stored; the intent is there still.
@@ -157,7 +157,7 @@ class Recorder:
         counts: Counter[str] = Counter()
         for outcome in outcomes:
             counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
-            if outcome.written or outcome.status is Status.APPLIED:
+            if outcome.written or outcome.status is ChangeStatus.APPLIED:
                 apply_outcome(resources, outcome)
         back = [each for each in restored if each.undo is Undo.RESTORED]
         for undone in back:
@@ -180,7 +180,7 @@ class Recorder:
             return
         if not outcomes:
             result = "adopted"
-        run = Run(
+        run = HistoryEntry(
             generation=self._current.generation + 1,
             time=self._clock(),
             commit=self._current.commit,

@@ -11,13 +11,18 @@ from kestra_sync.apply.keeper import KvWrites, OvertakenError, RecordKeeper, now
 from kestra_sync.apply.lock import Lock
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.read import Place, read_inventory
+from kestra_sync.inventory.read import InventoryLocation, read_inventory
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, noun_of, plural
 
 
 def rename_record(
-    kv: KvWrites, old: Place, new: Place, seen: Inventory, *, lock_timeout: float
+    kv: KvWrites,
+    old: InventoryLocation,
+    new: InventoryLocation,
+    seen: Inventory,
+    *,
+    lock_timeout: float,
 ) -> None:
     """Store the record under a new name, and remove it under the old one.
 
@@ -52,7 +57,12 @@ def rename_record(
 
 
 def move_record(
-    kv: KvWrites, old: Place, new: Place, seen: Inventory, *, lock_timeout: float
+    kv: KvWrites,
+    old: InventoryLocation,
+    new: InventoryLocation,
+    seen: Inventory,
+    *,
+    lock_timeout: float,
 ) -> None:
     """Store the record in another namespace, and remove it from the old one.
 
@@ -64,7 +74,12 @@ def move_record(
 
 
 def forget_in_record(
-    kv: KvWrites, at: Place, seen: Inventory, flow_ids: Collection[FlowId], *, lock_timeout: float
+    kv: KvWrites,
+    at: InventoryLocation,
+    seen: Inventory,
+    flow_ids: Collection[FlowId],
+    *,
+    lock_timeout: float,
 ) -> None:
     """Take flows out of the record. They stay on the server, and belong to no repository.
 
@@ -81,7 +96,7 @@ def forget_in_record(
 
 
 @contextmanager
-def _locked(kv: KvWrites, place: Place, timeout: float) -> Iterator[None]:
+def _locked(kv: KvWrites, place: InventoryLocation, timeout: float) -> Iterator[None]:
     lock = Lock(kv, place, timeout=timeout)
     try:
         lock.acquire()
@@ -90,7 +105,7 @@ def _locked(kv: KvWrites, place: Place, timeout: float) -> Iterator[None]:
         lock.release()
 
 
-def _same(kv: KvWrites, place: Place, seen: Inventory) -> None:
+def _same(kv: KvWrites, place: InventoryLocation, seen: Inventory) -> None:
     there = read_inventory(kv, place)
     if there is None or there.version != seen.version:
         raise OvertakenError(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
-from kestra_sync.apply.writer import FlowWrites, Writer
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.writer import ChangeWriter, FlowWrites
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.kinds.base import Store
 from kestra_sync.model import Action, Change, FlowId, Kind, Live
@@ -33,7 +33,7 @@ def roll_back(
     :param journal: called before and after each write.
     """
     written = [each for each in outcomes if each.written or each.unsure]
-    undo = _Undo(flows, Writer(flows, stores=stores, sleep=sleep), stores or {})
+    undo = _Undo(flows, ChangeWriter(flows, stores=stores, sleep=sleep), stores or {})
     observer = SafeObserver(observer)
     results: list[Restored] = []
     current: Change | None = None
@@ -85,7 +85,9 @@ def _survived(undo: _Undo, outcome: Outcome) -> Restored:
 class _Undo:
     """Takes back single writes, with the care of the writer: it looks before and after."""
 
-    def __init__(self, flows: FlowWrites, writer: Writer, stores: Mapping[Kind, Store]) -> None:
+    def __init__(
+        self, flows: FlowWrites, writer: ChangeWriter, stores: Mapping[Kind, Store]
+    ) -> None:
         self._flows = flows
         self._stores = stores
         self._writer = writer
@@ -118,15 +120,15 @@ class _Undo:
         is_flow = change.flow_id.kind is Kind.FLOW
         if is_flow and back.action is Action.CREATE and isinstance(done.error, InvalidContent):
             done = self._through_a_stub(back)
-        if done.status is Status.APPLIED or done.written:
+        if done.status is ChangeStatus.APPLIED or done.written:
             return Restored(change, Undo.RESTORED, done.revision, done.message or words)
-        undo = Undo.LEFT if done.status is Status.CONFLICT else Undo.FAILED
+        undo = Undo.LEFT if done.status is ChangeStatus.CONFLICT else Undo.FAILED
         return Restored(change, undo, message=done.message)
 
     def _previous(self, outcome: Outcome) -> tuple[bytes | None, str]:
         """The source before our write: the planned one, unless someone else wrote just before."""
         change, revision = outcome.change, outcome.revision
-        theirs = outcome.status is Status.CONFLICT and change.action is Action.UPDATE
+        theirs = outcome.status is ChangeStatus.CONFLICT and change.action is Action.UPDATE
         theirs = theirs and change.flow_id.kind is Kind.FLOW  # only these have readable revisions
         if not theirs or revision is None:
             return change.before, ""
@@ -150,7 +152,7 @@ class _Undo:
         done = self._writer.write(
             replace(change, action=Action.UPDATE, before=stub, revision=revision)
         )
-        if done.status is Status.FAILED and not done.unsure:
+        if done.status is ChangeStatus.FAILED and not done.unsure:
             with suppress(KestraError):
                 self._flows.delete(change.flow_id)
         return done

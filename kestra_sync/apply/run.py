@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType
 
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import ChangeStatus, Outcome
 from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.levels import Stage
@@ -60,7 +60,9 @@ class Tally:
         except BaseException as error:
             message = f"{type(error).__name__}: {error}"
             known = error if isinstance(error, Exception) else None
-            outcome = Outcome(change, Status.FAILED, message=message, error=known, unsure=True)
+            outcome = Outcome(
+                change, ChangeStatus.FAILED, message=message, error=known, unsure=True
+            )
         self._done[change.flow_id] = outcome
         return outcome
 
@@ -77,8 +79,8 @@ class Tally:
             return done
         if change.flow_id in self._begun:
             words = "the run was interrupted before the response arrived"
-            return Outcome(change, Status.FAILED, message=words, unsure=True)
-        return Outcome(change, Status.NOT_ATTEMPTED, message=why)
+            return Outcome(change, ChangeStatus.FAILED, message=words, unsure=True)
+        return Outcome(change, ChangeStatus.NOT_ATTEMPTED, message=why)
 
 
 def run(
@@ -113,11 +115,11 @@ def run(
 
     def guarded(change: Change) -> Outcome:
         if stopped():
-            return Outcome(change, Status.NOT_ATTEMPTED)
+            return Outcome(change, ChangeStatus.NOT_ATTEMPTED)
         outcome = tally.attempt(write, change)
-        if outcome.status is not Status.APPLIED:
+        if outcome.status is not ChangeStatus.APPLIED:
             failed.set()
-        observer.done(change.flow_id, describe(outcome), ok=outcome.status is Status.APPLIED)
+        observer.done(change.flow_id, describe(outcome), ok=outcome.status is ChangeStatus.APPLIED)
         return outcome
 
     def ask() -> None:
@@ -219,9 +221,9 @@ def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
 
 def describe(outcome: Outcome) -> str:
     """One line on how a change ended."""
-    if outcome.status is Status.NOT_ATTEMPTED:
+    if outcome.status is ChangeStatus.NOT_ATTEMPTED:
         return f"not attempted: {outcome.message}" if outcome.message else "not attempted"
-    if outcome.status is not Status.APPLIED:
+    if outcome.status is not ChangeStatus.APPLIED:
         return f"{outcome.status}: {outcome.message}"
     words = _DONE[outcome.change.action]
     if outcome.revision is not None and outcome.change.action is not Action.DELETE:

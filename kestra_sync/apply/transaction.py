@@ -13,11 +13,11 @@ from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.keeper import KvWrites, OvertakenError
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
-from kestra_sync.apply.outcome import Done, Outcome, Status
+from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome
 from kestra_sync.apply.record import Recorder
 from kestra_sync.apply.rollback import roll_back
 from kestra_sync.apply.run import Tally, held_back, run
-from kestra_sync.apply.writer import FlowStore, Writer, existing_creates, verify
+from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.ownership import Ownership
@@ -34,7 +34,7 @@ LOG = logging.getLogger(__name__)
 LOST_LOCK = "the lock was released during this run: another apply may have written as well"
 
 
-class Client(Protocol):
+class ApplyClient(Protocol):
     """The parts of :class:`kestra_sync.client.client.KestraClient` that an apply needs."""
 
     @property
@@ -45,17 +45,17 @@ class Client(Protocol):
 
 
 #: Runs the smoke tests of what was written, told to end by the event; whether they are red.
-Prove = Callable[[Sequence[Outcome], threading.Event], bool]
+ApplyTest = Callable[[Sequence[Outcome], threading.Event], bool]
 
 
 def apply_plan(
-    client: Client,
+    client: ApplyClient,
     plan: Plan,
     owned: Ownership | None,
     settings: Settings,
     options: ApplyOptions,
     observer: Observer,
-    prove: Prove | None = None,
+    prove: ApplyTest | None = None,
     stop: threading.Event | None = None,
     kinds: KindsOnServer | None = None,
 ) -> Done:
@@ -115,7 +115,7 @@ def apply_plan(
         return replace(done, interrupted=done.interrupted or steps.interrupted)
 
 
-def _record_only(client: Client, plan: Plan, owned: Ownership, settings: Settings) -> Done:
+def _record_only(client: ApplyClient, plan: Plan, owned: Ownership, settings: Settings) -> Done:
     """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
     recorder = _recorder(client, owned, plan)
     if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
@@ -128,7 +128,7 @@ def _record_only(client: Client, plan: Plan, owned: Ownership, settings: Setting
 
 
 @contextmanager
-def _locked(client: Client, owned: Ownership, timeout: float) -> Iterator[Lock]:
+def _locked(client: ApplyClient, owned: Ownership, timeout: float) -> Iterator[Lock]:
     """Hold the lock where the record is, the record being the one that was planned with.
 
     :raises ConflictError: another run holds it, or has applied in the meantime.
@@ -148,7 +148,7 @@ def _locked(client: Client, owned: Ownership, timeout: float) -> Iterator[Lock]:
         lock.release()
 
 
-def _recorder(client: Client, owned: Ownership, plan: Plan) -> Recorder:
+def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
     return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin, at=owned.at)
 
 
@@ -166,7 +166,7 @@ def _write(steps: _Steps, plan: Plan) -> None:
         return
     journal, lock = steps.journal, steps.lock
     stores = steps.stores(change for level in order.levels for change in level)
-    write = Writer(steps.client.flows, stores=stores).write
+    write = ChangeWriter(steps.client.flows, stores=stores).write
     steps.tally = Tally(order.stages)
     steps.begun = True
     outcomes = run(
@@ -191,7 +191,7 @@ def _not_begun(
 ) -> tuple[Outcome, ...]:
     """A flow to create was created by someone else: nothing at all is written."""
     return tuple(
-        there.get(change, Outcome(change, Status.NOT_ATTEMPTED))
+        there.get(change, Outcome(change, ChangeStatus.NOT_ATTEMPTED))
         for level in all_levels
         for change in level
     )
@@ -230,7 +230,7 @@ def _word(done: Done) -> str:
         return "interrupted"
     if done.restored:
         return "rolled-back"
-    if all(each.status is Status.APPLIED for each in done.outcomes):
+    if all(each.status is ChangeStatus.APPLIED for each in done.outcomes):
         return "applied"
     return "partial" if any(each.written for each in done.outcomes) else "failed"
 
@@ -247,7 +247,7 @@ class _Steps:
 
     def __init__(
         self,
-        client: Client,
+        client: ApplyClient,
         settings: Settings,
         observer: Observer,
         stop: threading.Event,
@@ -276,7 +276,7 @@ class _Steps:
     @property
     def failed(self) -> bool:
         """Whether anything that was to be written was not."""
-        return any(each.status is not Status.APPLIED for each in self.done.outcomes)
+        return any(each.status is not ChangeStatus.APPLIED for each in self.done.outcomes)
 
     def go(self, steps: Sequence[Callable[[], None]]) -> None:
         """Take the steps; what one of them throws is part of the result.
@@ -309,7 +309,7 @@ class _Steps:
         else:
             self.done = replace(self.done, outcomes=outcomes)
 
-    def prove(self, prove: Prove) -> None:
+    def prove(self, prove: ApplyTest) -> None:
         """Run what was written; the lock renews itself meanwhile. What breaks is red."""
         if self.failed or self.interrupted or self.done.incomplete:
             return

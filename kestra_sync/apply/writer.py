@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import ChangeStatus, Outcome
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
 from kestra_sync.kinds.base import Store
 from kestra_sync.live.snapshot import BulkReads, snapshot
@@ -40,7 +40,7 @@ class FlowStore(BulkReads, FlowWrites, Protocol):
 _SETTLE = 0.5
 
 
-class Writer:
+class ChangeWriter:
     """Carries out single changes. Safe to use from several threads."""
 
     def __init__(
@@ -64,7 +64,9 @@ class Writer:
             return self._update(change)
         except KestraError as error:
             unsure = error.may_have_written
-            return Outcome(change, Status.FAILED, message=str(error), error=error, unsure=unsure)
+            return Outcome(
+                change, ChangeStatus.FAILED, message=str(error), error=error, unsure=unsure
+            )
 
     def _create(self, change: Change) -> Outcome:
         source = _source(change)
@@ -158,7 +160,7 @@ class Writer:
         if expected is not None and written.revision not in (None, expected):
             return Outcome(
                 change,
-                Status.CONFLICT,
+                ChangeStatus.CONFLICT,
                 written.revision,
                 f"someone else wrote revision {expected} just before; it is overwritten by "
                 f"revision {written.revision} and still readable",
@@ -199,18 +201,18 @@ def _source(change: Change) -> bytes:
 
 
 def _applied(change: Change, revision: int | None) -> Outcome:
-    return Outcome(change, Status.APPLIED, revision, written=True)
+    return Outcome(change, ChangeStatus.APPLIED, revision, written=True)
 
 
 def _agreed(change: Change, revision: int | None, message: str) -> Outcome:
     """The server already has the desired state, written by someone else: not ours to roll back."""
-    return Outcome(change, Status.APPLIED, revision, message)
+    return Outcome(change, ChangeStatus.APPLIED, revision, message)
 
 
 def _conflict(change: Change, live: Live | None, words: str) -> Outcome:
     revision = live.revision if live is not None else None
     at = f" (now at revision {revision})" if revision is not None else ""
-    return Outcome(change, Status.CONFLICT, revision, f"{words}{at}")
+    return Outcome(change, ChangeStatus.CONFLICT, revision, f"{words}{at}")
 
 
 def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> dict[Change, Outcome]:
@@ -231,7 +233,7 @@ def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> di
     return {
         creates[found.flow_id]: Outcome(
             creates[found.flow_id],
-            Status.CONFLICT,
+            ChangeStatus.CONFLICT,
             found.revision,
             "was created on the server since the plan was created (now at revision "
             f"{found.revision})",
@@ -242,18 +244,18 @@ def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> di
 
 
 #: Reads what is not a flow where changes were written, each with the revision that it got.
-ReadWritten = Callable[[Iterable[tuple[Change, "int | None"]]], Mapping[ResourceId, Live]]
+ReadBack = Callable[[Iterable[tuple[Change, "int | None"]]], Mapping[ResourceId, Live]]
 
 
 def verify(
-    flows: BulkReads, outcomes: Iterable[Outcome], read_beside: ReadWritten | None = None
+    flows: BulkReads, outcomes: Iterable[Outcome], read_beside: ReadBack | None = None
 ) -> tuple[Outcome, ...]:
     """The same outcomes; what does not show on the server is a conflict now.
 
     :raises KestraError: if the server cannot be read.
     """
     outcomes = tuple(outcomes)
-    applied = [each for each in outcomes if each.status is Status.APPLIED]
+    applied = [each for each in outcomes if each.status is ChangeStatus.APPLIED]
     live = _live_flows(flows, [each.change for each in applied if _is_flow(each)])
     beside = [(each.change, each.revision) for each in applied if not _is_flow(each)]
     if beside and read_beside is not None:
@@ -266,10 +268,10 @@ def verify(
     return tuple(
         replace(
             each,
-            status=Status.CONFLICT,
+            status=ChangeStatus.CONFLICT,
             message="was written, but then changed by someone else",
         )
-        if each.status is Status.APPLIED and not shown(each.change)
+        if each.status is ChangeStatus.APPLIED and not shown(each.change)
         else each
         for each in outcomes
     )

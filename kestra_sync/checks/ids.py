@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kestra_sync.checks.tasks import all_tasks, as_list
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.repo.document import as_text
 from kestra_sync.repo.quote import quoted
 
-LineOf = Callable[[Path], int]
+LineOf = Callable[[NodePath], int]
 
 
 def check_ids(flow: dict[str, Any], line_of: LineOf) -> Iterator[Finding]:
@@ -24,8 +24,8 @@ def check_ids(flow: dict[str, Any], line_of: LineOf) -> Iterator[Finding]:
         yield from _unique(kind, (((section, i), item) for i, item in items), line_of)
 
 
-def _unique(kind: str, items: Iterable[tuple[Path, Any]], line_of: LineOf) -> Iterator[Finding]:
-    seen: dict[str, Path] = {}
+def _unique(kind: str, items: Iterable[tuple[NodePath, Any]], line_of: LineOf) -> Iterator[Finding]:
+    seen: dict[str, NodePath] = {}
     for path, item in items:
         if not isinstance(item, dict):
             continue

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.checks.tasks import as_list
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.repo.document import as_text
 from kestra_sync.repo.quote import quoted
 
@@ -33,7 +33,7 @@ def check_inputs(flow: dict[str, Any]) -> Iterator[Finding]:
                 )
 
 
-def _defaults(path: Path, item: dict[str, Any]) -> Iterator[Finding]:
+def _defaults(path: NodePath, item: dict[str, Any]) -> Iterator[Finding]:
     if item.get("defaults") is None:
         return
     if str(item.get("required", True)).strip().lower() == "false":

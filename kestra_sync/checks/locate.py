@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.findings import Path
+from kestra_sync.findings import NodePath
 from kestra_sync.model import Position
 from kestra_sync.repo.document import ParsedDocument
 
@@ -46,7 +46,7 @@ _TYPED = {
 #: Lists whose index Kestra replaces by the id of the item in a path.
 _BY_ID = {"tasks", "inputs"}
 
-Node = tuple[Path, Any]
+NodeAtPath = tuple[NodePath, Any]
 
 
 def locate(message: str, document: ParsedDocument | None, source: bytes = b"") -> Position:
@@ -79,7 +79,7 @@ def _start_of_line(source: bytes, number: int) -> Position:
     return Position(number, len(line) - len(line.lstrip(" ")) + 1 if line.strip() else 1)
 
 
-def _reads_better_at_key(root: Any, path: Path) -> bool:
+def _reads_better_at_key(root: Any, path: NodePath) -> bool:
     """A container begins on the line below its key, and nothing has no place at all."""
     if not path or not isinstance(path[-1], str):
         return False
@@ -87,7 +87,7 @@ def _reads_better_at_key(root: Any, path: Path) -> bool:
     return value is None or isinstance(value, (dict, list))
 
 
-Found = tuple[Path, bool]
+Found = tuple[NodePath, bool]
 """A path, and whether it refers to its last key, not the value."""
 
 
@@ -186,7 +186,7 @@ def _label(match: re.Match[str], root: Any) -> Found | None:
 
 def _by_path(text: str, root: Any) -> Found | None:
     """The longest spelling of an object in the flow that ``text`` begins with, and what follows."""
-    best: tuple[tuple[int, bool, bool], Path] = ((0, False, False), ())
+    best: tuple[tuple[int, bool, bool], NodePath] = ((0, False, False), ())
     for path, node in _nodes(root):
         if isinstance(node, dict):
             for spelling in _spellings(path, node):
@@ -213,7 +213,7 @@ def _by_path(text: str, root: Any) -> Found | None:
     return _quoted(text[end:], root, path) or (path, False)
 
 
-def _quoted(text: str, root: Any, path: Path) -> Found | None:
+def _quoted(text: str, root: Any, path: NodePath) -> Found | None:
     """A value or a key below ``path`` that the message quotes: ``invalid cron … 'nope'``."""
     below = list(_nodes(_get(root, path)))
     for match in _QUOTED.finditer(text):
@@ -226,14 +226,14 @@ def _quoted(text: str, root: Any, path: Path) -> Found | None:
     return None
 
 
-def _spellings(path: Path, node: dict[str, Any]) -> Iterator[str]:
+def _spellings(path: NodePath, node: dict[str, Any]) -> Iterator[str]:
     yield _spell(path, None)
     if isinstance(node.get("id"), str):
         yield _spell(path, node["id"])
         yield _spell(path, node["id"], key=True)
 
 
-def _spell(path: Path, id_: str | None, *, key: bool = False) -> str:
+def _spell(path: NodePath, id_: str | None, *, key: bool = False) -> str:
     """How Kestra writes ``path`` of an object whose id is ``id_``.
 
     :param key: as 2.0 does, which keeps the name of the list before the id.
@@ -249,9 +249,9 @@ def _spell(path: Path, id_: str | None, *, key: bool = False) -> str:
     return ".".join(steps)
 
 
-def _nodes(root: Any) -> Iterator[Node]:
+def _nodes(root: Any) -> Iterator[NodeAtPath]:
     """Every node with its path, in the order of the document."""
-    stack: list[Node] = [((), root)]
+    stack: list[NodeAtPath] = [((), root)]
     while stack:
         path, node = stack.pop()
         yield path, node
@@ -261,7 +261,7 @@ def _nodes(root: Any) -> Iterator[Node]:
             stack.extend(((*path, i), node[i]) for i in reversed(range(len(node))))
 
 
-def _get(root: Any, path: Path) -> Any:
+def _get(root: Any, path: NodePath) -> Any:
     """The node at ``path``; ``None`` if there is none."""
     node = root
     for step in path:

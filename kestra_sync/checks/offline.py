@@ -18,7 +18,7 @@ from kestra_sync.checks.releases import check_release, is_new
 from kestra_sync.checks.rules import VERSIONED
 from kestra_sync.checks.schema import check_schema
 from kestra_sync.checks.traps import check_traps
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -37,7 +37,7 @@ def check_offline(
     if not isinstance(parsed, ParsedDocument):
         return tuple(in_flow(desired, each) for each in parsed)
 
-    def line_of(path: Path) -> int:
+    def line_of(path: NodePath) -> int:
         return desired.file_position(parsed.position_of(path)).line
 
     findings = [

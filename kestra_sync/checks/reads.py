@@ -37,7 +37,7 @@ _BLOCK = "namespaceFiles"
 
 
 @dataclass(frozen=True)
-class Read:
+class ResourceRead:
     """A name in a flow.
 
     :param namespaces: where it may be; ``kv()`` also looks in the parents of a namespace.
@@ -76,7 +76,7 @@ class Read:
                 yield each
 
 
-def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[Read]:
+def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[ResourceRead]:
     """The files and keys that the sources of flows name."""
     patterns = [each for each in ((Kind.FILE, _FILE), (Kind.KV, _KEY)) if each[0] in kinds]
     for flow in desired:
@@ -90,7 +90,7 @@ def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[Read]
             yield from _included(flow)
 
 
-def _read(flow: Desired, kind: Kind, match: re.Match[bytes], line: int) -> Read:
+def _read(flow: Desired, kind: Kind, match: re.Match[bytes], line: int) -> ResourceRead:
     other = match["namespace"]
     namespace = flow.flow_id.namespace if other is None else other.decode()
     namespaces = [namespace]
@@ -100,10 +100,10 @@ def _read(flow: Desired, kind: Kind, match: re.Match[bytes], line: int) -> Read:
     column = len(match.string[: match.start()].decode("utf-8", "replace")) + 1
     position = flow.file_position(Position(line, column))
     name = match["name"].decode("utf-8", "replace")
-    return Read(flow, kind, name, tuple(namespaces), position)
+    return ResourceRead(flow, kind, name, tuple(namespaces), position)
 
 
-def _included(flow: Desired) -> Iterator[Read]:
+def _included(flow: Desired) -> Iterator[ResourceRead]:
     """The names in ``namespaceFiles.include``; without names all files."""
     parsed = parse_source(flow.sent)
     pending: list[tuple[Any, tuple[str | int, ...]]] = [
@@ -125,7 +125,9 @@ def _included(flow: Desired) -> Iterator[Read]:
             # Kestra looks for a pattern without a directory in all of them.
             plain = "" if _GLOB.intersection(name) else name.lstrip("/")
             place = parsed.position_of((*path, _BLOCK, "include", at))
-            yield Read(flow, Kind.FILE, plain, namespaces, flow.file_position(place), below=True)
+            yield ResourceRead(
+                flow, Kind.FILE, plain, namespaces, flow.file_position(place), below=True
+            )
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -136,7 +138,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def check_reads(
-    found: Iterable[Read],
+    found: Iterable[ResourceRead],
     known: Collection[ResourceId],
     names: Callable[[Kind, str], Collection[str]],
 ) -> tuple[Diagnostic, ...]:

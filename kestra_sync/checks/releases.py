@@ -15,7 +15,7 @@ from typing import Any
 
 from kestra_sync.checks.tasks import SECTIONS, as_list
 from kestra_sync.errors import UsageError
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.repo.quote import quoted
 
 Release = tuple[int, int]
@@ -72,9 +72,9 @@ def check_release(flow: Any, release: Release) -> Iterator[Finding]:
         yield from _below(flow.get(section), (section,), kind)
 
 
-def _below(root: Any, at: Path, kind: str) -> Iterator[Finding]:
+def _below(root: Any, at: NodePath, kind: str) -> Iterator[Finding]:
     types = {row["type"]: row for row in table()["types"]}
-    stack: list[tuple[Path, Any]] = [(at, root)]
+    stack: list[tuple[NodePath, Any]] = [(at, root)]
     while stack:
         path, node = stack.pop()
         if isinstance(node, list):
@@ -94,13 +94,13 @@ def _below(root: Any, at: Path, kind: str) -> Iterator[Finding]:
             stack.extend(((*path, key), node[key]) for key in reversed(node))
 
 
-def _properties(node: Mapping[str, Any], path: Path, *holders: str) -> Iterator[Finding]:
+def _properties(node: Mapping[str, Any], path: NodePath, *holders: str) -> Iterator[Finding]:
     for row in table()["properties"]:
         if row["on"] in holders and row["property"] in node:
             yield _gone((*path, row["property"]), f"`{row['property']}`", row, at_key=True)
 
 
-def _inputs(items: list[Any], path: Path) -> Iterator[Finding]:
+def _inputs(items: list[Any], path: NodePath) -> Iterator[Finding]:
     types = {row["inputType"]: row for row in table()["inputs"]}
     for index, item in enumerate(items):
         if not isinstance(item, dict):
@@ -113,5 +113,5 @@ def _inputs(items: list[Any], path: Path) -> Iterator[Finding]:
                 yield _gone((*here, key), f"the input type `{row['inputType']}`", row)
 
 
-def _gone(path: Path, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
+def _gone(path: NodePath, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
     return Finding("kestra-removed", path, f"Kestra 2.0 has no {what}", row["use"], at_key)

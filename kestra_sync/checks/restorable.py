@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kestra_sync.checks.drafts import halves, is_draft
-from kestra_sync.checks.server import Validates, words_of
+from kestra_sync.checks.server import ValidationClient, words_of
 from kestra_sync.model import Change, Diagnostic, Kind, Severity
 
 RULE = "rollback-refused"
 
 
-def check_restorable(flows: Validates, changes: Collection[Change]) -> tuple[Diagnostic, ...]:
+def check_restorable(
+    flows: ValidationClient, changes: Collection[Change]
+) -> tuple[Diagnostic, ...]:
     """A warning for each flow about to be changed or deleted that no rollback could restore.
 
     Only for servers whose updates are strict.

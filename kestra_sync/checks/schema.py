@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.repo.quote import quoted
 from kestra_sync.schemas import SchemaError, errors
 from kestra_sync.suggest import did_you_mean
@@ -46,7 +46,7 @@ def _findings(error: SchemaError) -> Iterator[Finding]:
         yield Finding(rule, path, message)
 
 
-def _unknown(path: Path, key: str, known: list[str]) -> Finding:
+def _unknown(path: NodePath, key: str, known: list[str]) -> Finding:
     return Finding(
         "flow-unknown-property",
         (*path, key),
@@ -56,7 +56,7 @@ def _unknown(path: Path, key: str, known: list[str]) -> Finding:
     )
 
 
-def _not_allowed(path: Path, value: Any, allowed: list[str]) -> Finding:
+def _not_allowed(path: NodePath, value: Any, allowed: list[str]) -> Finding:
     return Finding(
         "flow-unknown-value",
         path,
@@ -71,7 +71,7 @@ def _label(key: Any, keyword: str, rules: Mapping[str, Any]) -> str:
     return f"{shown(key)} is not {rules.get('x-expected')}"
 
 
-def _name(path: Path) -> str:
+def _name(path: NodePath) -> str:
     if not path:
         return "a flow"
     last = path[-1]

@@ -16,7 +16,7 @@ from kestra_sync.repo.flows import parse_source
 from kestra_sync.suggest import did_you_mean
 
 
-class Verdict(Protocol):
+class ValidationAnswer(Protocol):
     """What the server answers for one source; see :class:`kestra_sync.client.flows.Validation`."""
 
     @property
@@ -32,13 +32,13 @@ class Verdict(Protocol):
     def infos(self) -> tuple[str, ...]: ...
 
 
-class Validates(Protocol):
+class ValidationClient(Protocol):
     """The one call of the client that this check needs."""
 
-    def validate(self, sources: Sequence[bytes]) -> Sequence[Verdict]: ...
+    def validate(self, sources: Sequence[bytes]) -> Sequence[ValidationAnswer]: ...
 
 
-def check_on_server(flows: Validates, desired: Sequence[Desired]) -> tuple[Diagnostic, ...]:
+def check_on_server(flows: ValidationClient, desired: Sequence[Desired]) -> tuple[Diagnostic, ...]:
     """Ask the server about all of ``desired``.
 
     :raises KestraError: if the server cannot be asked.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.findings import Path
+from kestra_sync.findings import NodePath
 
 SECTIONS = ("tasks", "errors", "finally", "afterExecution")
 
@@ -15,7 +15,7 @@ _FLOWABLE = ("io.kestra.plugin.core.flow.", "io.kestra.core.tasks.flows.")
 _CHILDREN = ("tasks", "then", "else", "defaults", "errors", "finally")
 
 
-def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[NodePath, dict[str, Any]]]:
     """Every mapping in a place of a task, with its path, in the order of the document."""
     for section, value in flow.items():
         if section in SECTIONS:
@@ -26,7 +26,7 @@ def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
                     yield from _of_list(listener.get("tasks"), (section, index, "tasks"))
 
 
-def task_lists(flow: dict[str, Any]) -> Iterator[tuple[Path, list[Any]]]:
+def task_lists(flow: dict[str, Any]) -> Iterator[tuple[NodePath, list[Any]]]:
     """The lists of tasks in which something else than a task would go unseen."""
     for section in SECTIONS:
         yield (section,), as_list(flow.get(section))
@@ -39,7 +39,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _of_list(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _of_list(value: Any, path: NodePath) -> Iterator[tuple[NodePath, dict[str, Any]]]:
     stack = [((*path, index), task) for index, task in enumerate(as_list(value))][::-1]
     while stack:
         here, task = stack.pop()
@@ -57,7 +57,7 @@ def _of_list(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         stack.extend(reversed(children))
 
 
-def _child_lists(task: dict[str, Any], path: Path) -> Iterator[tuple[Path, list[Any]]]:
+def _child_lists(task: dict[str, Any], path: NodePath) -> Iterator[tuple[NodePath, list[Any]]]:
     kind = task.get("type")
     if not isinstance(kind, str) or not kind.startswith(_FLOWABLE):
         return

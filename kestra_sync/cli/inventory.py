@@ -22,7 +22,7 @@ from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import line
 
 if TYPE_CHECKING:
-    from kestra_sync.commands.records import Edit
+    from kestra_sync.commands.records import RecordEdit
 
 
 @click.group("inventory", invoke_without_command=True)
@@ -122,7 +122,7 @@ def move(*, namespace: str, **more: Any) -> ExitCode:
     return _edit("move", lambda settings, sure: move_inventory(settings, namespace, sure), more)
 
 
-def _edit(name: str, change: Callable[[Any, Any], Edit], more: dict[str, Any]) -> ExitCode:
+def _edit(name: str, change: Callable[[Any, Any], RecordEdit], more: dict[str, Any]) -> ExitCode:
     """Show what will be done, ask, and do it."""
     yes = more.pop("yes")
     shape = {each: more.pop(each) for each in ("output_format", "color", "verbose")}

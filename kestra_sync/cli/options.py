@@ -252,7 +252,7 @@ def settings_from(
     from kestra_sync.client.credentials import check_one_server, from_environment
     from kestra_sync.client.scoped import LoginScope
     from kestra_sync.config.config import load_config
-    from kestra_sync.config.merge import Given, settings_from_config
+    from kestra_sync.config.merge import GivenOptions, settings_from_config
 
     config = load_config(config_path, environment)
     token_env = None if config is None else config.token_env
@@ -266,5 +266,5 @@ def settings_from(
         )
     names = {each.name for each in declarations(Settings)}
     settings = {name: options.pop(name) for name in names & options.keys()}
-    given = Given(env_file=env_file, settings=settings, **options)
+    given = GivenOptions(env_file=env_file, settings=settings, **options)
     return settings_from_config(config, given, environ=variables)

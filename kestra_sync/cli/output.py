@@ -19,7 +19,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, Span, Style, line, write
-from kestra_sync.report.sections import Section, Stream
+from kestra_sync.report.sections import Section, StandardStream
 from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Output:
     def show(self, sections: Iterable[Section]) -> None:
         """Sections of a result, each on its stream; nothing if another format was asked for."""
         for each in sections if self.readable else ():
-            if each.stream is Stream.RESULT:
+            if each.stream is StandardStream.RESULT:
                 self.paged(each.lines)
             else:
                 self.message(each.lines)

@@ -28,7 +28,7 @@ class OutputError(KestraSyncError):
     """The standard output of a command cannot be written (exit 1)."""
 
 
-class Stream:
+class OutputStream:
     """A text stream that escapes what it cannot encode, and breaks once at most.
 
     :param decides: the first failure is raised: there is nothing but this output. Else what
@@ -113,8 +113,8 @@ def guarded(*, decides: bool) -> Iterator[None]:
             if getattr(sys, name) is None:  # closed by the parent process
                 nothing = stack.enter_context(Path(os.devnull).open(mode, encoding="utf-8"))
                 setattr(sys, name, nothing)
-        out = Stream(sys.stdout, decides=decides)
-        err = Stream(sys.stderr, decides=False)
+        out = OutputStream(sys.stdout, decides=decides)
+        err = OutputStream(sys.stderr, decides=False)
         sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
         try:
             yield

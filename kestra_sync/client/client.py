@@ -96,18 +96,18 @@ class KestraClient:
     def executions(self) -> Executions:
         """Runs of flows: start, follow, kill, delete."""
         from kestra_sync.client.executions import Executions
-        from kestra_sync.client.follow import Pace
+        from kestra_sync.client.follow import PollInterval
 
-        pace = Pace(sleep=self._transport.backoff.sleep)
+        pace = PollInterval(sleep=self._transport.backoff.sleep)
         return Executions(self._transport, self.tenant, self.server_info, pace)
 
     @cached_property
     def logs(self) -> Logs:
         """What executions have logged."""
-        from kestra_sync.client.follow import Pace
+        from kestra_sync.client.follow import PollInterval
         from kestra_sync.client.logs import Logs
 
-        pace = Pace(sleep=self._transport.backoff.sleep)
+        pace = PollInterval(sleep=self._transport.backoff.sleep)
         return Logs(
             self._transport, self.tenant, lambda known: self.executions.get(known).is_final, pace
         )

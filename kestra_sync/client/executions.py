@@ -12,7 +12,7 @@ from typing import Any
 from kestra_sync.client.errors import KestraError, UnexpectedAnswer
 from kestra_sync.client.execution import Execution, TaskRun, execution_of
 from kestra_sync.client.filters import scope_filters
-from kestra_sync.client.follow import DEFAULT_PACE, Pace, follow_execution
+from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, PollInterval, follow_execution
 from kestra_sync.client.inputs import input_parts
 from kestra_sync.client.multipart import encode_multipart
 from kestra_sync.client.paging import pages
@@ -36,7 +36,7 @@ class Executions:
         transport: Transport,
         tenant: str,
         server_info: Callable[[], ServerInfo],
-        pace: Pace = DEFAULT_PACE,
+        pace: PollInterval = DEFAULT_POLL_INTERVAL,
     ) -> None:
         self._transport = transport
         self._server_info = server_info

@@ -38,7 +38,7 @@ class FollowTimeout(KestraError):  # noqa: N818 - as the other errors
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollInterval:
     """How often to look: soon at first, then less and less."""
 
     first: float = 0.25
@@ -48,7 +48,7 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
 
 
-DEFAULT_PACE = Pace()
+DEFAULT_POLL_INTERVAL = PollInterval()
 
 
 def follow_execution(
@@ -57,7 +57,7 @@ def follow_execution(
     get: Callable[[float | None], Execution],
     *,
     timeout: float | None,
-    pace: Pace,
+    pace: PollInterval,
 ) -> Iterator[Execution]:
     """The execution whenever it has changed, the last time in a final state.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.events import read_events
-from kestra_sync.client.follow import DEFAULT_PACE, STREAM, STREAM_TIMEOUT, Pace
+from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, STREAM, STREAM_TIMEOUT, PollInterval
 from kestra_sync.client.request import Query, Request, query, segments
 from kestra_sync.client.transport import LOG, Transport
 from kestra_sync.client.values import int_of
@@ -48,7 +48,7 @@ class Logs:
         transport: Transport,
         tenant: str,
         is_over: Callable[[str], bool],
-        pace: Pace = DEFAULT_PACE,
+        pace: PollInterval = DEFAULT_POLL_INTERVAL,
     ) -> None:
         self._transport = transport
         self._is_over = is_over

@@ -75,7 +75,7 @@ GATEWAY = frozenset({502, 503, 504})
 """Something in between has no answer from Kestra; what Kestra did, it does not know."""
 
 
-class Failures:
+class ErrorBuilder:
     """Makes exceptions, with the secrets taken out.
 
     :param redact: takes our secrets out of a text.

@@ -38,7 +38,7 @@ from kestra_sync.client.pressure import Pressure
 from kestra_sync.client.problems import clean, describe_html, looks_like_html
 from kestra_sync.client.remedies import proxy_for
 from kestra_sync.client.request import TEXT, YAML, Request
-from kestra_sync.client.retry import GATEWAY, Backoff, Failures
+from kestra_sync.client.retry import GATEWAY, Backoff, ErrorBuilder
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker, without_userinfo
 
@@ -81,7 +81,7 @@ class Transport:
         self.backoff = backoff
         self._auth = KestraAuth(credentials)
         self._masker = Masker(credentials.secrets, {})
-        self._failures = Failures(credentials.url, self._masker.mask)
+        self._failures = ErrorBuilder(credentials.url, self._masker.mask)
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer

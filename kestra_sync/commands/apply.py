@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kestra_sync.smoke.result import SmokeResult
 
 #: Shown the plan before anything is written; false keeps it from being carried out.
-Confirm = Callable[[PlanResult], bool]
+ConfirmPlan = Callable[[PlanResult], bool]
 
 
 _NOTHING = Done()
@@ -60,7 +60,7 @@ class ApplyResult:
 
 def apply(
     settings: Settings,
-    confirm: Confirm,
+    confirm: ConfirmPlan,
     *,
     options: ApplyOptions | None = None,
     observer: Observer = SILENT,
@@ -89,7 +89,7 @@ def apply(
 def apply_with(
     settings: Settings,
     client: KestraClient,
-    confirm: Confirm = lambda _planned: True,
+    confirm: ConfirmPlan = lambda _planned: True,
     *,
     options: ApplyOptions | None = None,
     saved: SavedPlan | None = None,

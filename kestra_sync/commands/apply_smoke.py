@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.outcome import Outcome, Status
+from kestra_sync.apply.outcome import ChangeStatus, Outcome
 from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors
@@ -114,5 +114,5 @@ def _written(outcomes: Sequence[Outcome]) -> dict[FlowId, int | None]:
     return {
         each.change.flow_id: each.revision
         for each in outcomes
-        if each.status is Status.APPLIED and each.change.action is not Action.DELETE
+        if each.status is ChangeStatus.APPLIED and each.change.action is not Action.DELETE
     }

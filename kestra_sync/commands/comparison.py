@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Beside:
+class OtherResources:
     """What is not a flow.
 
     :param desired: what Git holds.
@@ -65,7 +65,7 @@ class Comparison:
     live: int
     bases: Mapping[FlowId, Base]
     others: Others | None
-    checked: flows_check.Checked
+    checked: flows_check.CheckedFlows
     unreadable: tuple[Diagnostic, ...]
     live_beside: Mapping[Kind, int] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ def compare(
     scope: Scope,
     desired: Iterable[Desired],
     live: Mapping[FlowId, Live],
-    beside: Beside,
+    beside: OtherResources,
     ownership: Ownership | None,
     observer: Observer,
 ) -> Comparison:
@@ -191,7 +191,7 @@ def _words(diagnostic: Diagnostic) -> tuple[object, ...]:
 
 def _check_written(
     client: KestraClient, settings: Settings, changes: tuple[Change, ...], observer: Observer
-) -> flows_check.Checked:
+) -> flows_check.CheckedFlows:
     """What is wrong with each of the flows that would be written, by itself."""
     desired = flows_check.written(changes)
     if desired:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GuardResult:
     """A plan that the guards have seen.
 
     :param plan: what is refused of it is marked.
@@ -44,12 +44,12 @@ def guard(
     compared: Comparison,
     ownership: Ownership | None,
     info: ServerInfo,
-) -> Guarded:
+) -> GuardResult:
     """Let the guards speak against ``plan``.
 
     :param changes: those of the plan, and the flows that are in sync.
     """
-    from kestra_sync.repo.silent import SilentPaths
+    from kestra_sync.repo.load import FilesWithoutFlows
 
     incomplete = _incomplete(settings, repository) if deleted(plan) else None
     callers = {}
@@ -68,7 +68,7 @@ def guard(
             owned_beside=owned,
             live_beside=compared.live_beside,
             prune_scope=settings.prune is Prune.SCOPE,
-            silent_paths=SilentPaths(repository),
+            without_flow=FilesWithoutFlows(repository),
             not_here=_held_back(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
@@ -89,7 +89,9 @@ def guard(
         ),
     )
     problems = () if incomplete is None else tuple(map(_not_asked, incomplete.problems))
-    return Guarded(replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems)
+    return GuardResult(
+        replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems
+    )
 
 
 def _held_back(

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.commands.comparison import Beside, check_planned, compare, passes, read_live
+from kestra_sync.commands.comparison import (
+    OtherResources,
+    check_planned,
+    compare,
+    passes,
+    read_live,
+)
 from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.files import (
     check_found,
@@ -140,7 +146,7 @@ def make_plan(
         stamp_of(settings),
         [label for label, _ in settings.rendering.stamp],
     )
-    beside = Beside(kinds, repository.beside, partial)
+    beside = OtherResources(kinds, repository.beside, partial)
     compared = compare(
         client, settings, scope, rendered.desired, live.flows, beside, ownership, observer
     )

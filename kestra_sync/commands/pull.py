@@ -17,7 +17,7 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.snapshot import RULE
 from kestra_sync.model import Base, Change, Diagnostic, FlowId, Kind
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.pulling import PullOutcome, Verdict, judge
+from kestra_sync.plan.pulling import PullDecision, PullOutcome, judge
 from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.safe.paths import is_there, read_bytes, write
 from kestra_sync.settings import OnDrift, Prune, Settings, Stamp
@@ -63,7 +63,7 @@ class PullResult:
 class _Decision:
     change: Change
     path: str | None
-    verdict: Verdict
+    verdict: PullDecision
     data: bytes
 
 
@@ -127,7 +127,7 @@ def pull(
 
 def _judged(
     client: KestraClient, change: Change, base: Base | None, *, new: bool
-) -> Verdict | None:
+) -> PullDecision | None:
     """The verdict of the table; where no record tells, that of the histories of both sides."""
     verdict = judge(change, base, new=new)
     if verdict is None or not verdict.doubtful:
@@ -136,7 +136,7 @@ def _judged(
     assert change.desired is not None
     known = versions(Path(change.desired.path))
     if known and known.intersection(_git_hashes(change.before)):
-        return Verdict(
+        return PullDecision(
             PullOutcome.LEFT, "changed only in Git: the server's source is in its history"
         )
     try:
@@ -144,7 +144,7 @@ def _judged(
     except NotFound:
         revisions = ()
     if any(each.source == change.desired.sent for each in revisions):
-        return Verdict(PullOutcome.UPDATED, "changed on the server since the revision in Git")
+        return PullDecision(PullOutcome.UPDATED, "changed on the server since the revision in Git")
     return verdict
 
 
@@ -169,7 +169,7 @@ def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
         if change.desired is not None
         else "only on the server, and the environment maps no namespace of the files to it"
     )
-    return replace(judged, verdict=Verdict(PullOutcome.CONFLICT, reason, final=True))
+    return replace(judged, verdict=PullDecision(PullOutcome.CONFLICT, reason, final=True))
 
 
 def _git_hashes(data: bytes) -> tuple[str, str]:
@@ -182,7 +182,7 @@ def _overwriting(judged: _Decision) -> _Decision:
     if judged.verdict.pulled is not PullOutcome.CONFLICT or judged.verdict.final:
         return judged
     pulled = PullOutcome.CREATED if judged.change.desired is None else PullOutcome.UPDATED
-    return replace(judged, verdict=Verdict(pulled, f"{judged.verdict.reason}, overwritten"))
+    return replace(judged, verdict=PullDecision(pulled, f"{judged.verdict.reason}, overwritten"))
 
 
 def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
@@ -197,7 +197,7 @@ def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
     return [
         replace(
             each,
-            verdict=Verdict(
+            verdict=PullDecision(
                 PullOutcome.CONFLICT,
                 f"{each.verdict.reason}, but the file {unsafe[Path(each.path)]}",
             ),

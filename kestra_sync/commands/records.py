@@ -15,10 +15,10 @@ from kestra_sync.inventory.ownership import place_of
 from kestra_sync.inventory.read import (
     PREFIX,
     SEARCH,
+    InventoryLocation,
     KvReads,
     Lookup,
     OtherRecord,
-    Place,
     check_owner,
     find_inventory,
     in_common,
@@ -29,14 +29,14 @@ from kestra_sync.resources import resource_named
 from kestra_sync.settings import Settings
 
 #: Shown what is about to be done; false keeps it from being done.
-Confirm = Callable[[Sequence[str]], bool]
+ConfirmChanges = Callable[[Sequence[str]], bool]
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 @dataclass(frozen=True)
-class Edit:
+class RecordEdit:
     """A manual change of the record, made or declined.
 
     :param changes: what was to be done, a sentence each; empty if there was nothing to do.
@@ -52,7 +52,7 @@ class Edit:
         return ExitCode.OK if self.done or not self.changes else ExitCode.FAILURE
 
 
-def place_in(settings: Settings) -> Place:
+def place_in(settings: Settings) -> InventoryLocation:
     """Where the inventory of a configured repository belongs; no file is read for it.
 
     :raises UsageError: without a name and a scope.
@@ -91,7 +91,7 @@ def show_inventory(settings: Settings) -> Lookup:
 
 def take_lock_away(
     settings: Settings, confirm: Callable[[str, str], bool]
-) -> tuple[Place, Holder | None, bool]:
+) -> tuple[InventoryLocation, Holder | None, bool]:
     """Remove the lock of a run that is dead, if ``confirm`` says so.
 
     :param confirm: told who holds it, and since when.
@@ -107,7 +107,7 @@ def take_lock_away(
         return at, holder, unlock(client.kv, at, holder)
 
 
-def rename_inventory(settings: Settings, old: str, new: str, confirm: Confirm) -> Edit:
+def rename_inventory(settings: Settings, old: str, new: str, confirm: ConfirmChanges) -> RecordEdit:
     """Give the record another name, or another environment, or both.
 
     :param old: its present name, with the environment: ``flows.prod``.
@@ -127,20 +127,20 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: Confirm) -
         _check(client, settings, found)
         place = _renamed(settings, found, new)
         if old == new:
-            return Edit((), done=False)
+            return RecordEdit((), done=False)
         flows = _flows(len(found.inventory.resources))
         changes = (
             f"Rename the inventory {old!r} in {found.place.namespace} ({flows}) to {new!r}.",
         )
         if not confirm(changes):
-            return Edit(changes, done=False)
+            return RecordEdit(changes, done=False)
         rename_record(
             client.kv, found.place, place, found.inventory, lock_timeout=settings.lock_timeout
         )
-        return Edit(changes, done=True)
+        return RecordEdit(changes, done=True)
 
 
-def forget_flows(settings: Settings, flows: Sequence[str], confirm: Confirm) -> Edit:
+def forget_flows(settings: Settings, flows: Sequence[str], confirm: ConfirmChanges) -> RecordEdit:
     """Take flows out of the record; they stay on the server.
 
     :param flows: their names, ``namespace/id``.
@@ -167,14 +167,14 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: Confirm) -> 
             for each in wanted
         )
         if not confirm(changes):
-            return Edit(changes, done=False)
+            return RecordEdit(changes, done=False)
         forget_in_record(
             client.kv, found.place, found.inventory, wanted, lock_timeout=settings.lock_timeout
         )
-        return Edit(changes, done=True)
+        return RecordEdit(changes, done=True)
 
 
-def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit:
+def move_inventory(settings: Settings, namespace: str, confirm: ConfirmChanges) -> RecordEdit:
     """Keep the record in another namespace.
 
     :raises UsageError: there is no inventory, or this cannot be a namespace.
@@ -188,8 +188,8 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
     with connect(settings.connection, settings.parallelism) as client:
         found = _ours(client, settings)
         if found.place.namespace == namespace:
-            return Edit((), done=False)
-        target = Place(namespace, found.place.name, found.place.environment)
+            return RecordEdit((), done=False)
+        target = InventoryLocation(namespace, found.place.name, found.place.environment)
         if read_inventory(client.kv, target) is not None:
             raise RefusedError(
                 f"the inventory {target.full_name!r} already exists in {namespace}",
@@ -203,11 +203,11 @@ def move_inventory(settings: Settings, namespace: str, confirm: Confirm) -> Edit
                 " apply moves it back."
             )
         if not confirm(changes):
-            return Edit(tuple(changes), done=False)
+            return RecordEdit(tuple(changes), done=False)
         move_record(
             client.kv, found.place, target, found.inventory, lock_timeout=settings.lock_timeout
         )
-        return Edit(tuple(changes), done=True)
+        return RecordEdit(tuple(changes), done=True)
 
 
 def _ours(client: KestraClient, settings: Settings) -> OtherRecord:
@@ -268,23 +268,27 @@ def _all_named(kv: KvReads, name: str) -> list[OtherRecord]:
     return found
 
 
-def _places(namespace: str, name: str) -> list[Place]:
+def _places(namespace: str, name: str) -> list[InventoryLocation]:
     """All ways to read ``a.b.c`` as a name and an environment."""
     parts = name.split(".")
     cuts = range(len(parts) - 1, 0, -1)
-    divided = [Place(namespace, ".".join(parts[:cut]), ".".join(parts[cut:])) for cut in cuts]
-    return [Place(namespace, name), *divided]
+    divided = [
+        InventoryLocation(namespace, ".".join(parts[:cut]), ".".join(parts[cut:])) for cut in cuts
+    ]
+    return [InventoryLocation(namespace, name), *divided]
 
 
-def _renamed(settings: Settings, found: OtherRecord, new: str) -> Place:
+def _renamed(settings: Settings, found: OtherRecord, new: str) -> InventoryLocation:
     """The place of the new name: what is configured if it is that, else the same environment."""
     wanted = place_in(settings)
     if wanted.full_name == new:
         return wanted
     environment = found.place.environment
     if environment is not None and new.endswith(f".{environment}"):
-        return Place(found.place.namespace, new.removesuffix(f".{environment}"), environment)
-    return Place(found.place.namespace, new)
+        return InventoryLocation(
+            found.place.namespace, new.removesuffix(f".{environment}"), environment
+        )
+    return InventoryLocation(found.place.namespace, new)
 
 
 def _flows(number: int) -> str:

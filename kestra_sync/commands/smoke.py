@@ -23,7 +23,7 @@ from kestra_sync.smoke.progress import SmokeObserver
 from kestra_sync.smoke.result import SmokeResult, SmokeRun
 from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
-from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
+from kestra_sync.smoke.spec_file import LoadedSpecs, load_spec_files, specs_of
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -125,7 +125,7 @@ def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Itera
         )
 
 
-def load_specs(settings: Settings) -> Loaded:
+def load_specs(settings: Settings) -> LoadedSpecs:
     """The tests beside the flows, then those of the configuration.
 
     :raises UsageError: for a path that does not exist.

@@ -13,7 +13,7 @@ from kestra_sync.commands.connect import connect
 from kestra_sync.commands.drift import drifted
 from kestra_sync.commands.plan import make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.inventory.record import Run
+from kestra_sync.inventory.record import HistoryEntry
 from kestra_sync.repo.git import ask, checkout_of
 from kestra_sync.settings import OnDrift, Settings
 
@@ -41,7 +41,7 @@ class EnvironmentStatus:
     version: str | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
     drift: int | None = None
-    last: Run | None = None
+    last: HistoryEntry | None = None
     behind: int | None = None
     invalid: int = 0
     error: str | None = None

@@ -13,8 +13,8 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.triggers.changes import (
     SWITCHABLE,
-    Behaviour,
     TriggerAction,
+    TriggerBehaviour,
     TriggerChange,
     trigger_changes,
 )
@@ -38,7 +38,7 @@ def planned_triggers(client: KestraClient, changes: Iterable[Change]) -> Trigger
     what Kestra does next. If it cannot be asked, the plan says what would happen in either case.
     """
     can = client.server_info().can
-    behaviour = Behaviour(can.trigger_change_enables, can.realtime_reloads)
+    behaviour = TriggerBehaviour(can.trigger_change_enables, can.realtime_reloads)
     now = datetime.now(timezone.utc)
     sources = {each.flow_id: values for each in changes if (values := _values_of(each)) is not None}
     found = {
@@ -137,12 +137,14 @@ def check_after_apply(
     :param verify: wait longer for them, and for the next run of those that fire soon.
     :returns: how they were found, and what went wrong besides.
     """
-    from kestra_sync.apply.outcome import Status
+    from kestra_sync.apply.outcome import ChangeStatus
     from kestra_sync.apply.triggers import PATIENCE, VERIFY_PATIENCE, TriggerWatch, unreadable
 
     outcomes = tuple(outcomes)
     written = {
-        each.change.flow_id: each.revision for each in outcomes if each.status is Status.APPLIED
+        each.change.flow_id: each.revision
+        for each in outcomes
+        if each.status is ChangeStatus.APPLIED
     }
     changed = wanted_triggers(
         each for flow_id, them in planned.items() if flow_id in written for each in them

@@ -13,9 +13,9 @@ from typing import Any
 from kestra_sync.config.file import ConfigFile, check_source, find, read
 from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
-from kestra_sync.findings import Path
+from kestra_sync.findings import NodePath
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.settings import Patch, Policy, Rendering, Section, Settings
+from kestra_sync.settings import ConfigSection, Patch, Policy, Rendering, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Config:
     settings: Mapping[str, Any] = field(default_factory=dict)
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
-    smoke: Section | None = None
+    smoke: ConfigSection | None = None
     url: str | None = None
     tenant: str | None = None
     token_env: str | None = None
@@ -98,7 +98,7 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
     base = FilePath(file.path).parent
     scope = value.get("scope")
     source = value.get("source")
-    above: Path = ("environments", environment or "") if "smoke" in overlay else ()
+    above: NodePath = ("environments", environment or "") if "smoke" in overlay else ()
     return Config(
         path=file.path,
         base=str(base),
@@ -171,7 +171,7 @@ def _rendering(
         labels.setdefault("system.readOnly", "true")
     if not (labels or environment):
         return Rendering()
-    at: Path = ("environments", environment or "", "patches")
+    at: NodePath = ("environments", environment or "", "patches")
     return Rendering(
         namespaces=tuple(overlay.get("namespaces", {}).items()),
         patches=tuple(
@@ -183,7 +183,7 @@ def _rendering(
     )
 
 
-def _patch(file: ConfigFile, at: Path, value: Mapping[str, Any]) -> Patch:
+def _patch(file: ConfigFile, at: NodePath, value: Mapping[str, Any]) -> Patch:
     sets, unset = value.get("set", {}), value.get("unset", [])
     position = file.document.position_of
     return Patch(
@@ -222,9 +222,9 @@ def _policy(value: Mapping[str, Any]) -> Policy:
     )
 
 
-def _section(file: ConfigFile, at: Path, value: Any) -> Section:
-    positions: dict[Path, Position] = {}
-    pending: list[tuple[Path, Any]] = [((), value)]
+def _section(file: ConfigFile, at: NodePath, value: Any) -> ConfigSection:
+    positions: dict[NodePath, Position] = {}
+    pending: list[tuple[NodePath, Any]] = [((), value)]
     while pending:
         path, node = pending.pop()
         positions[path] = file.document.position_of((*at, *path))
@@ -232,7 +232,7 @@ def _section(file: ConfigFile, at: Path, value: Any) -> Section:
         if isinstance(node, (dict, list)):
             items = node.items() if isinstance(node, dict) else enumerate(node)
         pending.extend(((*path, step), below) for step, below in items)
-    return Section(file.path, value, positions)
+    return ConfigSection(file.path, value, positions)
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from kestra_sync.config.schema import schema_findings
 from kestra_sync.config.semantics import more_findings, version_finding
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, Locate, diagnostic
-from kestra_sync.findings import Path as Place
+from kestra_sync.findings import NodePath as Place
 from kestra_sync.model import Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse

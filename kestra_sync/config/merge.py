@@ -24,7 +24,7 @@ _DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenOptions:
     """What the command line was given; what it was not is ``None`` or empty.
 
     :param settings: of the declared settings, by their fields.
@@ -43,7 +43,7 @@ class Given:
 
 def settings_from_config(
     config: Config | None,
-    given: Given = Given(),
+    given: GivenOptions = GivenOptions(),
     *,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:

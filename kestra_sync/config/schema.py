@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.schemas import SchemaError, load, resolve
 from kestra_sync.schemas.words import findings, shortened
 from kestra_sync.suggest import closest, plain
@@ -34,7 +34,7 @@ def schema_findings(value: Any) -> list[Finding]:
     return findings("config", value, "config", "the file", _unknown_key)
 
 
-def _unknown_key(error: SchemaError, path: Path, key: str) -> Finding:
+def _unknown_key(error: SchemaError, path: NodePath, key: str) -> Finding:
     """A secret, a slip of the pen, or a key that belongs somewhere else."""
     shown = shortened(key)
     variable = _SECRETS.get(plain(key))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.suggest import closest
 
 VERSION = 1
@@ -40,7 +40,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _part(value: Any, at: Path) -> Iterator[Finding]:
+def _part(value: Any, at: NodePath) -> Iterator[Finding]:
     url = _text(_mapping(value).get("url"))
     if "@" in url.partition("://")[2].partition("/")[0]:
         yield Finding(
@@ -61,10 +61,10 @@ def _part(value: Any, at: Path) -> Iterator[Finding]:
     yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
 
 
-def _patch(patch: Mapping[str, Any], at: Path) -> Iterator[Finding]:
+def _patch(patch: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
     from kestra_sync.render.paths import Key, PathError, parse_path
 
-    paths: list[tuple[Path, str]] = [
+    paths: list[tuple[NodePath, str]] = [
         ((*at, "set", each), each) for each in _mapping(patch.get("set"))
     ]
     unset = patch.get("unset")
@@ -104,7 +104,7 @@ def _patch(patch: Mapping[str, Any], at: Path) -> Iterator[Finding]:
 _PLACEHOLDERS = ("commit", "environment", "name")
 
 
-def _stamp(stamp: Mapping[str, Any], at: Path) -> Iterator[Finding]:
+def _stamp(stamp: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
     for label, value in _mapping(stamp.get("labels")).items():
         for found in re.finditer(r"\{(\w*)\}", _text(value)):
             if found[1] not in _PLACEHOLDERS:
@@ -117,7 +117,7 @@ def _stamp(stamp: Mapping[str, Any], at: Path) -> Iterator[Finding]:
                 )
 
 
-def _pattern(pattern: str, at: Path) -> Iterator[Finding]:
+def _pattern(pattern: str, at: NodePath) -> Iterator[Finding]:
     if not pattern:
         return
     from kestra_sync.safe.patterns import Pattern, PatternError
@@ -128,7 +128,7 @@ def _pattern(pattern: str, at: Path) -> Iterator[Finding]:
         yield Finding("config-value", at, f"`{pattern}` is not a regular expression: {error}")
 
 
-def _ignores(patterns: Any, at: Path) -> Iterator[Finding]:
+def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
     from kestra_sync.repo.ignore import pattern_problem
 
     for number, each in enumerate(patterns if isinstance(patterns, list) else ()):
@@ -139,7 +139,7 @@ def _ignores(patterns: Any, at: Path) -> Iterator[Finding]:
             )
 
 
-def _path(path: str, at: Path) -> Iterator[Finding]:
+def _path(path: str, at: NodePath) -> Iterator[Finding]:
     from kestra_sync.checks.policy_rules.path import PLACEHOLDERS, template_problem
 
     if path in ("", "namespace"):
@@ -150,7 +150,7 @@ def _path(path: str, at: Path) -> Iterator[Finding]:
         yield Finding("config-value", at, problem, f"known: {known} and *")
 
 
-def _severities(severity: Mapping[str, Any], at: Path) -> Iterator[Finding]:
+def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
     from kestra_sync.checks.policy import adjustable_rules
 
     known = adjustable_rules()

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.origin import short_name
-from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
 from kestra_sync.model import FlowId, Kind, ResourceId, Scope, Target
 
 FORMAT = 1
@@ -257,12 +257,12 @@ def _resource(value: Mapping[str, Any]) -> Resource:
     )
 
 
-def _run_json(run: Run) -> dict[str, Any]:
+def _run_json(run: HistoryEntry) -> dict[str, Any]:
     return _without_nothing({**vars(run), "dirty": run.dirty or None})
 
 
-def _run(value: Mapping[str, Any]) -> Run:
-    return Run(
+def _run(value: Mapping[str, Any]) -> HistoryEntry:
+    return HistoryEntry(
         generation=_number(value["generation"]),
         time=_text(value["time"]),
         commit=_maybe(value.get("commit")),

@@ -11,7 +11,7 @@ from typing import Any
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.codec import from_json
-from kestra_sync.inventory.read import PREFIX, SEARCH, KvReads, Place
+from kestra_sync.inventory.read import PREFIX, SEARCH, InventoryLocation, KvReads
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope
 
@@ -50,7 +50,7 @@ def name_of(key: KvKey) -> str:
 
 def read_others(
     kv: KvReads,
-    at: Place,
+    at: InventoryLocation,
     ours: Inventory | None,
     *,
     witness: KvKey | None = None,
@@ -125,7 +125,9 @@ def _value(kv: KvReads, entry: KvKey) -> Any:
         return None
 
 
-def _runs(kv: KvReads, listed: tuple[KvKey, ...], at: Place) -> dict[FlowId, tuple[Base, ...]]:
+def _runs(
+    kv: KvReads, listed: tuple[KvKey, ...], at: InventoryLocation
+) -> dict[FlowId, tuple[Base, ...]]:
     """What our other runs meant to write, by flow.
 
     Each run keeps that under a key of its own, which no other run writes: the record itself can be

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from kestra_sync.errors import UsageError
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import OtherRecord, Place
+from kestra_sync.inventory.read import InventoryLocation, OtherRecord
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope
 from kestra_sync.settings import Settings
@@ -24,10 +24,10 @@ class Ownership:
     :param take_over: what belongs to other repositories is ours from now on.
     """
 
-    place: Place
+    place: InventoryLocation
     inventory: Inventory | None
     origin: Origin
-    at: Place
+    at: InventoryLocation
     similar: tuple[OtherRecord, ...] = ()
     take_over: bool = False
 
@@ -37,7 +37,7 @@ class Ownership:
         return self.inventory.bases() if self.inventory is not None else {}
 
 
-def place_of(settings: Settings, scope: Scope) -> Place:
+def place_of(settings: Settings, scope: Scope) -> InventoryLocation:
     """Where the inventory of these settings belongs.
 
     :raises UsageError: without a name, or with nothing that tells the namespace.
@@ -53,4 +53,4 @@ def place_of(settings: Settings, scope: Scope) -> Place:
             "no namespace is set to keep the inventory in",
             remedy="add `scope:` or `inventory: {namespace: …}` to kestra-sync.yaml",
         )
-    return Place(namespace, settings.name, settings.environment)
+    return InventoryLocation(namespace, settings.name, settings.environment)

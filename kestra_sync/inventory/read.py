@@ -37,7 +37,7 @@ class KvReads(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class InventoryLocation:
     """Where an inventory lives, and whose it must be.
 
     :param namespace: the namespace whose KV store holds it.
@@ -71,7 +71,7 @@ class Place:
 class OtherRecord:
     """A record of the same repository that is not ours by its name or scope."""
 
-    place: Place
+    place: InventoryLocation
     inventory: Inventory
 
 
@@ -86,8 +86,8 @@ class Lookup:
         environment, or for namespaces that have nothing in common with our scope.
     """
 
-    wanted: Place
-    at: Place
+    wanted: InventoryLocation
+    at: InventoryLocation
     inventory: Inventory | None
     similar: tuple[OtherRecord, ...] = ()
 
@@ -97,7 +97,7 @@ class Lookup:
         return self.at != self.wanted
 
 
-def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
+def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
     """The inventory at ``place``; ``None`` if there is none.
 
     :raises InventoryError: it cannot be used, or is another name's or environment's.
@@ -119,7 +119,7 @@ def read_inventory(kv: KvReads, place: Place) -> Inventory | None:
 
 def find_inventory(
     kv: KvReads,
-    wanted: Place,
+    wanted: InventoryLocation,
     scope: Scope,
     repository: str,
     sleep: Callable[[float], None] = time.sleep,
@@ -150,7 +150,7 @@ def find_inventory(
 
 
 def _elsewhere(
-    kv: KvReads, wanted: Place, listed: Iterable[KvKey], scope: Scope, repository: str
+    kv: KvReads, wanted: InventoryLocation, listed: Iterable[KvKey], scope: Scope, repository: str
 ) -> Lookup:
     """Look at the other inventories: is one of them ours?"""
     ours: list[OtherRecord] = []
@@ -170,7 +170,7 @@ def _elsewhere(
         if repository and found.repository and repository != found.repository:
             continue
         there = OtherRecord(
-            Place(entry.namespace, found.name, found.target.environment),
+            InventoryLocation(entry.namespace, found.name, found.target.environment),
             found,
         )
         named = (found.name, found.target.environment) == (wanted.name, wanted.environment)

@@ -46,7 +46,7 @@ class Intent:
 
 
 @dataclass(frozen=True)
-class Run:
+class HistoryEntry:
     """One line of the history.
 
     :param result: ``applied``, ``partial``, ``failed``, ``interrupted``, ``rolled-back``,
@@ -94,7 +94,7 @@ class Inventory:
     time: str = ""
     intent: Intent | None = None
     resources: Mapping[FlowId, Resource] = field(default_factory=dict)
-    history: tuple[Run, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     nonce: str = ""
     neighbours: tuple[tuple[str, str], ...] = ()
     moved_from: str | None = None

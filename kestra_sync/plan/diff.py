@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from enum import Enum
 
 
-class Mark(str, Enum):
+class LineMark(str, Enum):
     """What a line of a diff is."""
 
     SAME = " "
@@ -29,7 +29,7 @@ class Hunk:
     heading: str
     old_start: int
     new_start: int
-    lines: tuple[tuple[Mark, str], ...]
+    lines: tuple[tuple[LineMark, str], ...]
 
 
 #: Tells the place inside a flow of a line (from 1) of its source; ``None`` if it cannot.
@@ -54,22 +54,22 @@ def unified(
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     hunks = []
     for group in matcher.get_grouped_opcodes(context):
-        lines: list[tuple[Mark, str]] = []
+        lines: list[tuple[LineMark, str]] = []
         heading: str | None = None
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":
-                lines.extend(_show(Mark.SAME, line) for line in old[old_from:old_to])
+                lines.extend(_show(LineMark.SAME, line) for line in old[old_from:old_to])
                 continue
             if heading is None:
                 heading = _heading(tag, old_from, new_from, old_outline, new_outline)
             for mark, changed in (
-                (Mark.REMOVED, old[old_from:old_to]),
-                (Mark.ADDED, new[new_from:new_to]),
+                (LineMark.REMOVED, old[old_from:old_to]),
+                (LineMark.ADDED, new[new_from:new_to]),
             ):
                 for line in changed:
                     lines.append(_show(mark, line))
                     if not line.endswith("\n"):
-                        lines.append((Mark.NOTE, _NO_END))
+                        lines.append((LineMark.NOTE, _NO_END))
         first = group[0]
         hunks.append(Hunk(heading or "", first[1] + 1, first[3] + 1, tuple(lines)))
     return tuple(hunks)
@@ -83,11 +83,11 @@ def _lines(source: bytes) -> list[str]:
     return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
-def _show(mark: Mark, line: str) -> tuple[Mark, str]:
+def _show(mark: LineMark, line: str) -> tuple[LineMark, str]:
     bare = line.removesuffix("\n")
     if bare.endswith("\r"):
         # A carriage return is the whole difference sometimes; unseen it looks like a bug of ours.
-        bare = bare[:-1] + ("␍" if mark is not Mark.SAME else "")
+        bare = bare[:-1] + ("␍" if mark is not LineMark.SAME else "")
     return mark, bare
 
 

@@ -13,7 +13,7 @@ from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import ReferenceKind, references
 
 
-class Place(StrEnum):
+class NodeLocation(StrEnum):
     """Where a flow of the graph is; stable in the JSON."""
 
     GIT = "git"
@@ -21,7 +21,7 @@ class Place(StrEnum):
     COMPUTED = "computed"
 
 
-class Mark(StrEnum):
+class NodeMark(StrEnum):
     """What happens to a flow; stable in the JSON."""
 
     CREATE = "create"
@@ -31,7 +31,7 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True)
-class Node:
+class GraphNode:
     """One flow.
 
     :param place: ``COMPUTED`` if its name is only known at run time (``{{ … }}``).
@@ -40,9 +40,9 @@ class Node:
     """
 
     flow_id: FlowId
-    place: Place = Place.GIT
+    place: NodeLocation = NodeLocation.GIT
     path: str | None = None
-    mark: Mark | None = None
+    mark: NodeMark | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -63,11 +63,11 @@ class Edge:
 class Graph:
     """Flows and edges, each sorted and there once."""
 
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[GraphNode, ...] = ()
     edges: tuple[Edge, ...] = ()
 
     @property
-    def connected(self) -> tuple[Node, ...]:
+    def connected(self) -> tuple[GraphNode, ...]:
         """The flows that have an edge."""
         ends = {end for edge in self.edges for end in (edge.origin, edge.target)}
         return tuple(node for node in self.nodes if node.flow_id in ends)
@@ -80,21 +80,21 @@ class Source:
     flow_id: FlowId
     data: bytes
     path: str | None = None
-    place: Place = field(default=Place.GIT)
+    place: NodeLocation = field(default=NodeLocation.GIT)
 
 
-def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, Mark] | None = None) -> Graph:
+def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, NodeMark] | None = None) -> Graph:
     """The graph of ``sources`` and of everything that they refer to.
 
     A source that cannot be parsed is a flow without references.
     """
     marks = marks or {}
-    nodes: dict[FlowId, Node] = {}
+    nodes: dict[FlowId, GraphNode] = {}
     edges: set[Edge] = set()
-    targets: dict[FlowId, Place] = {}
+    targets: dict[FlowId, NodeLocation] = {}
     for source in sources:
         flow_id = source.flow_id
-        nodes[flow_id] = Node(flow_id, source.place, source.path, marks.get(flow_id))
+        nodes[flow_id] = GraphNode(flow_id, source.place, source.path, marks.get(flow_id))
         parsed = parse_source(source.data)
         if not isinstance(parsed, ParsedDocument):
             continue
@@ -103,20 +103,22 @@ def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, Mark] | None =
             if each.kind is ReferenceKind.FLOW_TRIGGER:
                 ends = (each.target, flow_id)
             edges.add(Edge(*ends, each.kind))
-            targets[each.target] = Place.ELSEWHERE if each.resolvable else Place.COMPUTED
+            targets[each.target] = (
+                NodeLocation.ELSEWHERE if each.resolvable else NodeLocation.COMPUTED
+            )
     for target, place in targets.items():
-        nodes.setdefault(target, Node(target, place, mark=marks.get(target)))
+        nodes.setdefault(target, GraphNode(target, place, mark=marks.get(target)))
     return Graph(tuple(nodes[key] for key in sorted(nodes)), tuple(sorted(edges)))
 
 
-def marks_of(changes: Iterable[Change]) -> dict[FlowId, Mark]:
+def marks_of(changes: Iterable[Change]) -> dict[FlowId, NodeMark]:
     """What a plan does to its flows; both places of a move are marked."""
     marks = {}
     for each in single_writes(changes):
         if each.flow_id.kind is not Kind.FLOW:
             continue
         alert = each.reason.traits.alert
-        marks[each.flow_id] = Mark(str(each.action)) if alert is None else Mark.DRIFT
+        marks[each.flow_id] = NodeMark(str(each.action)) if alert is None else NodeMark.DRIFT
     return marks
 
 
@@ -131,7 +133,7 @@ def sources_of(
     for each in single_writes(changes):
         is_flow = each.flow_id.kind is Kind.FLOW
         if is_flow and each.after is None and each.before is not None:
-            gone = Source(each.flow_id, each.before, place=Place.ELSEWHERE)
+            gone = Source(each.flow_id, each.before, place=NodeLocation.ELSEWHERE)
             found.setdefault(each.flow_id, gone)
     return list(found.values())
 

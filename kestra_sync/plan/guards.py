@@ -41,7 +41,7 @@ class GuardInput:
     :param owned_beside: how many resources of other kinds are ours, for each kind; likewise
         ``live_beside``.
     :param prune_scope: whatever the scope holds beside Git is deleted.
-    :param silent_paths: returns whether a recorded path still exists but no longer contains the
+    :param without_flow: returns whether a recorded path still exists but no longer contains the
         flow.
     :param not_here: returns where Git may still have a flow that is missing in the working tree, by
         the flow and the path it came from.
@@ -58,7 +58,7 @@ class GuardInput:
     owned_beside: Mapping[Kind, int] = field(default_factory=dict)
     live_beside: Mapping[Kind, int] = field(default_factory=dict)
     prune_scope: bool = False
-    silent_paths: Callable[[str], bool] = lambda _path: False
+    without_flow: Callable[[str], bool] = lambda _path: False
     not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
@@ -177,7 +177,7 @@ def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     silent = [
         each
         for each in _of_kind(deleted(plan), Kind.FLOW)
-        if each.path and given.silent_paths(each.path)
+        if each.path and given.without_flow(each.path)
     ]
     if silent:
         yield Refusal(

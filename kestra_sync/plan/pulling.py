@@ -17,7 +17,7 @@ class PullOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PullDecision:
     """What is to be done, and why in words.
 
     :param doubtful: unknown which side changed the flow; histories may show it.
@@ -30,7 +30,7 @@ class Verdict:
     final: bool = False
 
 
-def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
+def judge(change: Change, base: Base | None, *, new: bool) -> PullDecision | None:
     """Place a flow in the table; ``None`` if there is nothing to say about it.
 
     :param change: of a plan that prunes nothing and reverts drift.
@@ -45,7 +45,7 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     if change.before == change.desired.sent:
         return None
     if base is None:
-        return Verdict(
+        return PullDecision(
             PullOutcome.CONFLICT,
             "differs, and there is no inventory to tell which side changed",
             doubtful=True,
@@ -53,24 +53,26 @@ def judge(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
     git = base.file_sha256 != change.desired.git_sha256
     server = base.kept_off or sha256(change.before) not in base.live_hashes
     if not server:
-        return Verdict(PullOutcome.LEFT, "changed only in Git" if git else "as recorded")
+        return PullDecision(PullOutcome.LEFT, "changed only in Git" if git else "as recorded")
     if change.reason is Reason.KEPT_OFF and change.action is Action.UPDATE:
-        return Verdict(PullOutcome.LEFT, "changed in Git; only disabled on the server")
+        return PullDecision(PullOutcome.LEFT, "changed in Git; only disabled on the server")
     if git and change.reason is not Reason.KEPT_OFF:
-        return Verdict(PullOutcome.CONFLICT, "changed both in Git and on the server")
-    return Verdict(PullOutcome.UPDATED, "changed on the server")
+        return PullDecision(PullOutcome.CONFLICT, "changed both in Git and on the server")
+    return PullDecision(PullOutcome.UPDATED, "changed on the server")
 
 
-def _not_on_the_server(change: Change, base: Base | None) -> Verdict | None:
+def _not_on_the_server(change: Change, base: Base | None) -> PullDecision | None:
     if change.desired is None:
         return None
-    return Verdict(PullOutcome.LEFT, "only in Git" if base is None else "deleted on the server")
+    return PullDecision(
+        PullOutcome.LEFT, "only in Git" if base is None else "deleted on the server"
+    )
 
 
-def _not_in_git(change: Change, base: Base | None, *, new: bool) -> Verdict | None:
+def _not_in_git(change: Change, base: Base | None, *, new: bool) -> PullDecision | None:
     if base is None or change.reason.traits.only_there:
-        return Verdict(PullOutcome.CREATED, "only on the server") if new else None
+        return PullDecision(PullOutcome.CREATED, "only on the server") if new else None
     assert change.before is not None
     if sha256(change.before) in base.live_hashes:
-        return Verdict(PullOutcome.LEFT, "deleted in Git")
-    return Verdict(PullOutcome.CONFLICT, "deleted in Git, and changed on the server")
+        return PullDecision(PullOutcome.LEFT, "deleted in Git")
+    return PullDecision(PullOutcome.CONFLICT, "deleted in Git, and changed on the server")

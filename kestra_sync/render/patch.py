@@ -11,7 +11,7 @@ from typing import Any
 from kestra_sync.edits import Edits, edited
 from kestra_sync.render.paths import Index, Key, Step, path_text
 from kestra_sync.render.values import same, with_value, without
-from kestra_sync.render.writer import PatchError, Writer
+from kestra_sync.render.writer import PatchError, YamlEditor
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.nodes import NodeTree, read_nodes
 from kestra_sync.repo.parse import parse
@@ -48,7 +48,7 @@ class Patching:
         if same(expected[0], self.value):
             return self
         for literals in (True, False):  # an indented comment behind a block scalar is part of it
-            writer = Writer(self._tree(), literals=literals)
+            writer = YamlEditor(self._tree(), literals=literals)
             writer.set(steps, value)
             patched = self._after(writer, expected[0])
             if patched is not None:
@@ -63,7 +63,7 @@ class Patching:
         expected = without(self.value, steps)
         if expected is None:
             return None
-        writer = Writer(self._tree())
+        writer = YamlEditor(self._tree())
         writer.unset(steps)
         patched = self._after(writer, expected[0])
         if patched is None:
@@ -90,7 +90,7 @@ class Patching:
             raise PatchError("the document cannot be read")
         return tree
 
-    def _after(self, writer: Writer, expected: Any) -> Patching | None:
+    def _after(self, writer: YamlEditor, expected: Any) -> Patching | None:
         edits = tuple(sorted(writer.edits))
         data = edited(self.data, edits)
         if not same(_value(data), expected):

@@ -1,4 +1,4 @@
-"""What a patch does to the value of a document; :mod:`render.patch` does the same to its text."""
+"""What a patch does to the value of a document; ``render.patch`` does the same to its text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Write one change into the text of a document, in its own indentation and quoting.
 
-Makes edits and nothing else: :mod:`render.patch` makes sure that they do what they should.
+Makes edits and nothing else: ``render.patch`` makes sure that they do what they should.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _At:
     in_flow: bool = False
 
 
-class Writer:
+class YamlEditor:
     """Makes the edits for one change of a document."""
 
     def __init__(self, tree: NodeTree, *, literals: bool = True) -> None:

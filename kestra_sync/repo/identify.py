@@ -28,7 +28,7 @@ class NotAFlow:
 
 
 @dataclass(frozen=True)
-class Undecided:
+class NeedsFullParse:
     """The scan is not sufficient; a full parse is needed."""
 
     reason: str
@@ -62,32 +62,32 @@ _CONTINUED = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?)*\n[ \t]")
 _NOT_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off", b"inf", b"nan"))
 
 
-def scan(data: bytes) -> FlowId | NotAFlow | Undecided:
+def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
     """Tell the name of the flow in a document by its top-level lines alone."""
     data = data.removeprefix(BOM)
     marker = _MARKER.match(data)
     if marker is not None:
         data = data[marker.end() :]
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        return Undecided("legacy line breaks")
+        return NeedsFullParse("legacy line breaks")
     if b"\t" in data or (not data.isascii() and any(each in data for each in _UNICODE_BREAKS)):
-        return Undecided("unusual white space")
+        return NeedsFullParse("unusual white space")
     data = b"\n" + data
     if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
-        return Undecided("the top level is not a plain block mapping")
+        return NeedsFullParse("the top level is not a plain block mapping")
     keys: dict[bytes, int] = {}
     for key, line in _KEYS.items():
         keys[key] = at = data.find(line)
         if at >= 0 and data.find(line, at + 1) >= 0:
-            return Undecided(f"duplicate key '{key.decode()}'")
+            return NeedsFullParse(f"duplicate key '{key.decode()}'")
     # What is open in front of a line may swallow it; what is opened after the last one may not.
     head = data if min(keys.values()) < 0 else data[: max(keys.values()) + 1]
     text = _without_block_scalars(head)
     if text is None:
-        return Undecided("a block scalar far to the right")
+        return NeedsFullParse("a block scalar far to the right")
     head = text
     if _OPEN_QUOTE.search(head) is not None or _has_open_flow(head):
-        return Undecided("quotes or brackets across several lines")
+        return NeedsFullParse("quotes or brackets across several lines")
     return _name(data, keys)
 
 
@@ -128,14 +128,14 @@ _AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
 _IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
 
 
-def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | Undecided:
+def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | NeedsFullParse:
     missing = [key.decode() for key, at in keys.items() if at < 0]
     if missing:
         return NotAFlow(missing_keys(missing))
     flow_id = _text_of(data, keys[b"id"])
     namespace = _text_of(data, keys[b"namespace"])
     if flow_id is None or namespace is None:
-        return Undecided("id or namespace is not a simple name")
+        return NeedsFullParse("id or namespace is not a simple name")
     return FlowId(namespace, flow_id)
 
 

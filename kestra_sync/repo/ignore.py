@@ -23,7 +23,7 @@ _STARS = 4
 _LIMIT = 1024 * 1024
 
 
-class PatternError(Exception):
+class IgnorePatternError(Exception):
     """A line of an ignore file that is not a valid pattern.
 
     :param line: its number, from 1.
@@ -97,7 +97,7 @@ class IgnoreRules:
         for number, pattern in enumerate(patterns, 1):
             problem = pattern_problem(pattern)
             if problem is not None:
-                on_error(file, PatternError(number, problem))
+                on_error(file, IgnorePatternError(number, problem))
                 return self
         return self._with(directory, patterns)
 

@@ -101,3 +101,23 @@ def _not_a_flow(entry: Skipped) -> Diagnostic:
         f"not a flow: {entry.reason}",
         "add it to .kestraignore",
     )
+
+
+class FilesWithoutFlows:
+    """Whether a file that once held a flow is still there and holds none now.
+
+    Such a file lost its ``tasks``, is ignored, or has become a link: reasons to look, not to
+    delete what it deployed.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._skipped = {each.path for each in repository.skipped}
+        self._yielding = {each.path for each in repository.flows}
+
+    def __call__(self, path: str) -> bool:
+        """Ask for one recorded path, as it was shown then."""
+        if path in self._skipped:
+            return True
+        if path in self._yielding:
+            return False
+        return is_there(path)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kestra_sync.findings import Path
+from kestra_sync.findings import NodePath
 from kestra_sync.model import FlowId, StrEnum
 from kestra_sync.repo.document import ParsedDocument
 
@@ -29,7 +29,7 @@ class Reference:
 
     kind: ReferenceKind
     target: FlowId
-    path: Path
+    path: NodePath
     resolvable: bool = True
 
 
@@ -59,7 +59,7 @@ def references(parsed: ParsedDocument) -> tuple[Reference, ...]:
 
 
 def _of(root: Any) -> Iterator[Reference]:
-    stack: list[tuple[Any, Path, bool]] = [(root, (), False)]
+    stack: list[tuple[Any, NodePath, bool]] = [(root, (), False)]
     while stack:
         node, path, in_trigger = stack.pop()
         if isinstance(node, dict):
@@ -80,14 +80,14 @@ def _of(root: Any) -> Iterator[Reference]:
         stack.extend(reversed(children))
 
 
-def _target(kind: ReferenceKind, node: dict[str, Any], path: Path) -> Iterator[Reference]:
+def _target(kind: ReferenceKind, node: dict[str, Any], path: NodePath) -> Iterator[Reference]:
     namespace, flow_id = node.get("namespace"), node.get("flowId")
     if isinstance(namespace, str) and isinstance(flow_id, str):
         computed = "{{" in namespace or "{{" in flow_id or "{%" in namespace or "{%" in flow_id
         yield Reference(kind, FlowId(namespace, flow_id), (*path, "flowId"), not computed)
 
 
-def _preconditions(trigger: dict[str, Any], path: Path) -> Iterator[Reference]:
+def _preconditions(trigger: dict[str, Any], path: NodePath) -> Iterator[Reference]:
     """Upstream flows: under ``preconditions.flows`` in 1.x, ``dependsOn`` since 2.0."""
     preconditions = trigger.get("preconditions")
     flows = preconditions.get("flows") if isinstance(preconditions, dict) else None

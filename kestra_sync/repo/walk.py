@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Diagnostic, Position, Severity, Skipped
-from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
 from kestra_sync.safe.paths import check_readable, is_directory, is_git, is_there
 
 YAML_SUFFIXES = (".yml", ".yaml")
@@ -189,7 +189,7 @@ class _Walker:
     def _unusable(self, file: Path, error: Exception) -> None:
         here = Path.cwd()
         shown = (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
-        if not isinstance(error, PatternError):
+        if not isinstance(error, IgnorePatternError):
             self._unreadable(shown, error)
             return
         position = Position(error.line, 1)

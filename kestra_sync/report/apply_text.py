@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.model import Action
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import kind_counts
@@ -28,16 +28,16 @@ def outcome_lines(
 ) -> Iterator[Line]:
     """The lists of what went wrong or was not attempted, then one line that counts everything."""
     for status, words, style in (
-        (Status.FAILED, "Failed", Style.ERROR),
-        (Status.CONFLICT, "Conflicts with writes by others", Style.ALERT),
-        (Status.NOT_ATTEMPTED, "Not attempted", Style.DIM),
+        (ChangeStatus.FAILED, "Failed", Style.ERROR),
+        (ChangeStatus.CONFLICT, "Conflicts with writes by others", Style.ALERT),
+        (ChangeStatus.NOT_ATTEMPTED, "Not attempted", Style.DIM),
     ):
         found = [each for each in outcomes if each.status is status]
         if not found:
             continue
         yield line(Span(f"{words}:", style))
         # What failed is named to the last; what was just not reached may be most of the plan.
-        shown = found[:_LISTED] if status is Status.NOT_ATTEMPTED else found
+        shown = found[:_LISTED] if status is ChangeStatus.NOT_ATTEMPTED else found
         for each in shown:
             yield line(f"  {each.change.flow_id}", f": {each.message}" if each.message else "")
             remedy = getattr(each.error, "remedy", None)
@@ -46,7 +46,7 @@ def outcome_lines(
         if len(found) > len(shown):
             yield line(Span(f"  … and {len(found) - len(shown):,} more", Style.DIM))
         yield BLANK
-    good = all(each.status is Status.APPLIED for each in outcomes) and not interrupted
+    good = all(each.status is ChangeStatus.APPLIED for each in outcomes) and not interrupted
     yield line(Span(applied_summary(outcomes, interrupted=interrupted), _verdict(good)))
     if restored:
         yield from _restored_lines(restored)
@@ -72,19 +72,20 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
     parts = []
     for action, words in _WORDS.items():
         number = sum(
-            each.status is Status.APPLIED and each.change.action is action for each in outcomes
+            each.status is ChangeStatus.APPLIED and each.change.action is action
+            for each in outcomes
         )
         if number:
             parts.append(f"{number:,} {words}")
     for status, words in (
-        (Status.FAILED, "failed"),
-        (Status.CONFLICT, "in conflict"),
-        (Status.NOT_ATTEMPTED, "not attempted"),
+        (ChangeStatus.FAILED, "failed"),
+        (ChangeStatus.CONFLICT, "in conflict"),
+        (ChangeStatus.NOT_ATTEMPTED, "not attempted"),
     ):
         number = sum(each.status is status for each in outcomes)
         if number:
             parts.append(f"{number:,} {words}")
-    applied = sum(each.status is Status.APPLIED for each in outcomes)
+    applied = sum(each.status is ChangeStatus.APPLIED for each in outcomes)
     if interrupted:
         lead = "Interrupted"
     elif applied == len(outcomes):

@@ -19,7 +19,7 @@ from kestra_sync.report.as_json import (
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
 from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.plan_document import plan_document
-from kestra_sync.report.report import Failure, Report
+from kestra_sync.report.report import Report, RunFailure
 from kestra_sync.report.sections import Sections, message, section
 from kestra_sync.report.trigger_text import (
     check_lines,
@@ -212,7 +212,7 @@ def of_failure(
     :param message: what the error says, without secrets; so is ``remedy``.
     """
     kind = type(error).__name__
-    return Report(command, code, failure=Failure(kind, message, remedy))
+    return Report(command, code, failure=RunFailure(kind, message, remedy))
 
 
 def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Action, Change, FlowId, Reason, StrEnum
-from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.plan.diff import Hunk, LineMark
 from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
@@ -27,10 +27,10 @@ class DiffDetail(StrEnum):
 
 
 _MARKS = {
-    Mark.SAME: Style.DIM,
-    Mark.ADDED: Style.CREATE,
-    Mark.REMOVED: Style.DELETE,
-    Mark.NOTE: Style.DIM,
+    LineMark.SAME: Style.DIM,
+    LineMark.ADDED: Style.CREATE,
+    LineMark.REMOVED: Style.DELETE,
+    LineMark.NOTE: Style.DIM,
 }
 #: Lines of one flow's diff that ``short`` shows.
 DIFF_LINES = 200
@@ -50,7 +50,7 @@ def diff_lines(
     """
     pad = " " * indent
     room = sum(len(hunk.lines) for hunk in hunks) if limit is None else limit
-    hidden: list[Mark] = []
+    hidden: list[LineMark] = []
     for hunk in hunks:
         if room:
             yield line(pad, Span(f"@@ {hunk.heading} @@", Style.DIM))
@@ -60,7 +60,7 @@ def diff_lines(
         room = max(room - len(hunk.lines), 0)
     if hidden:
         more = plural(len(hidden), "more line")
-        count = _signed(hidden.count(Mark.ADDED), hidden.count(Mark.REMOVED))
+        count = _signed(hidden.count(LineMark.ADDED), hidden.count(LineMark.REMOVED))
         words = f"… {more} of this diff ({count}): --diff full shows all of it"
         yield line(pad, Span(words, Style.DIM))
 
@@ -68,7 +68,7 @@ def diff_lines(
 def stat(hunks: Sequence[Hunk]) -> str:
     """How many lines come and go, such as ``+3 −1``; ``""`` without hunks."""
     marks = [mark for hunk in hunks for mark, _ in hunk.lines]
-    return _signed(marks.count(Mark.ADDED), marks.count(Mark.REMOVED)) if marks else ""
+    return _signed(marks.count(LineMark.ADDED), marks.count(LineMark.REMOVED)) if marks else ""
 
 
 def _signed(added: int, removed: int) -> str:
@@ -83,7 +83,7 @@ def alike(
     Changes are the same if the same lines come and go; the lines around them may differ. What
     is more than a change in Git (drift, a conflict, a take-over) is never in a group.
     """
-    groups: dict[tuple[tuple[Mark, str], ...], list[Change]] = defaultdict(list)
+    groups: dict[tuple[tuple[LineMark, str], ...], list[Change]] = defaultdict(list)
     for change in changes:
         if (
             change.action is Action.UPDATE
@@ -94,7 +94,7 @@ def alike(
                 (mark, text)
                 for hunk in diffs.get(change.flow_id, ())
                 for mark, text in hunk.lines
-                if mark is not Mark.SAME
+                if mark is not LineMark.SAME
             )
             if key:
                 groups[key].append(change)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kestra_sync.plan.graph import Edge, Graph, Mark, Node, Place
+from kestra_sync.plan.graph import Edge, Graph, GraphNode, NodeLocation, NodeMark
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.safe.text import visible
 
 _COLOURS = {
-    Mark.CREATE: ("#1a7f37", "#dafbe1"),
-    Mark.UPDATE: ("#9a6700", "#fff8c5"),
-    Mark.DELETE: ("#cf222e", "#ffebe9"),
-    Mark.DRIFT: ("#8250df", "#fbefff"),
+    NodeMark.CREATE: ("#1a7f37", "#dafbe1"),
+    NodeMark.UPDATE: ("#9a6700", "#fff8c5"),
+    NodeMark.DELETE: ("#cf222e", "#ffebe9"),
+    NodeMark.DRIFT: ("#8250df", "#fbefff"),
 }
 
 
@@ -39,13 +39,13 @@ def quoted(text: str) -> str:
     return '"' + visible(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _node(node: Node) -> str:
+def _node(node: GraphNode) -> str:
     given = []
     if node.mark is not None:
         border, fill = _COLOURS[node.mark]
         given += [f'color="{border}"', f'fillcolor="{fill}"']
         given.append(f'tooltip="{node.mark}"')
-    if node.place is not Place.GIT:
+    if node.place is not NodeLocation.GIT:
         given.append('style="rounded,filled,dashed"')
     return f" [{', '.join(given)}]" if given else ""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kestra_sync.model import FlowId
-from kestra_sync.plan.graph import Edge, Graph, Node
+from kestra_sync.plan.graph import Edge, Graph, GraphNode
 
 HEIGHT = 30
 _ROW = 44
@@ -31,7 +31,7 @@ _Item = FlowId | int
 class Box:
     """A flow and its place; ``x`` and ``y`` are its upper left corner."""
 
-    node: Node
+    node: GraphNode
     x: float
     y: float
     width: float
@@ -103,7 +103,7 @@ def _width(flow_id: FlowId) -> float:
 
 
 def _columns(
-    nodes: Sequence[Node], edges: Sequence[Edge]
+    nodes: Sequence[GraphNode], edges: Sequence[Edge]
 ) -> tuple[list[list[_Item]], dict[Edge, tuple[int, ...]]]:
     """The columns from left to right, and the places through which long edges pass."""
     after: dict[FlowId, list[FlowId]] = {node.flow_id: [] for node in nodes}
@@ -220,7 +220,7 @@ def _way(
     return Route(edge, (first, *middles, last))
 
 
-def _rows(alone: Sequence[Node], room: float, top: float) -> tuple[list[Box], float, float]:
+def _rows(alone: Sequence[GraphNode], room: float, top: float) -> tuple[list[Box], float, float]:
     """The flows without references, side by side; their right and lower edges."""
     boxes = []
     x, y, right = float(_MARGIN), top, float(_MARGIN)

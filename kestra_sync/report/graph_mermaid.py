@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kestra_sync.plan.graph import Edge, Graph, Node, Place
+from kestra_sync.plan.graph import Edge, Graph, GraphNode, NodeLocation
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.safe.text import visible
 
@@ -47,15 +47,15 @@ def label(text: str) -> str:
     return _OTHER.sub(lambda match: f"#{ord(match.group())};", visible(text))
 
 
-def _text(node: Node) -> str:
+def _text(node: GraphNode) -> str:
     # Not in front of the name: Mermaid takes "- " for the begin of a list, and refuses.
     return f"{node.flow_id} ({node.mark})" if node.mark else str(node.flow_id)
 
 
-def _class(node: Node) -> str:
+def _class(node: GraphNode) -> str:
     if node.mark is not None:
         return str(node.mark)
-    return "" if node.place is Place.GIT else "elsewhere"
+    return "" if node.place is NodeLocation.GIT else "elsewhere"
 
 
 def _arrow(edge: Edge) -> str:

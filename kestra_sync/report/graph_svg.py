@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 
 from kestra_sync.model import FlowId
-from kestra_sync.plan.graph import Graph, Mark, Place
+from kestra_sync.plan.graph import Graph, NodeLocation, NodeMark
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.report.graph_layout import HEIGHT, Box, Route, layout
 from kestra_sync.safe.text import visible
@@ -35,12 +35,12 @@ SHAPES = """
   .graph .delete rect{fill:var(--delete-box);stroke:var(--delete)}
   .graph .drift rect{fill:var(--drift-box);stroke:var(--drift)}
 """
-_SIGNS = {Mark.CREATE: "+", Mark.UPDATE: "~", Mark.DELETE: "−", Mark.DRIFT: "!"}
+_SIGNS = {NodeMark.CREATE: "+", NodeMark.UPDATE: "~", NodeMark.DELETE: "−", NodeMark.DRIFT: "!"}
 _WORDS = {
-    Mark.CREATE: "will be created",
-    Mark.UPDATE: "will be updated",
-    Mark.DELETE: "will be deleted",
-    Mark.DRIFT: "was edited on the server",
+    NodeMark.CREATE: "will be created",
+    NodeMark.UPDATE: "will be updated",
+    NodeMark.DELETE: "will be deleted",
+    NodeMark.DRIFT: "was edited on the server",
 }
 _EDGES = {
     ReferenceKind.SUBFLOW: "calls",
@@ -112,12 +112,12 @@ def _path(way: Route) -> str:
 def _box(box: Box, address: str | None) -> str:
     node = box.node
     name = escape(visible(str(node.flow_id)))
-    kind = str(node.mark) if node.mark else ("" if node.place is Place.GIT else "elsewhere")
+    kind = str(node.mark) if node.mark else ("" if node.place is NodeLocation.GIT else "elsewhere")
     title = [visible(str(node.flow_id))]
     if node.mark is not None:
         title.append(_WORDS[node.mark])
-    elif node.place is not Place.GIT:
-        computed = node.place is Place.COMPUTED
+    elif node.place is not NodeLocation.GIT:
+        computed = node.place is NodeLocation.COMPUTED
         title.append("only known at run time" if computed else "not in these files")
     if node.path:
         title.append(visible(node.path))

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.model import FlowId
-from kestra_sync.plan.graph import Graph, Mark, Node, Place, neighbours
+from kestra_sync.plan.graph import Graph, GraphNode, NodeLocation, NodeMark, neighbours
 from kestra_sync.repo.references import ReferenceKind
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 
 _SIGNS = {
-    Mark.CREATE: ("+", Style.CREATE),
-    Mark.UPDATE: ("~", Style.UPDATE),
-    Mark.DELETE: ("-", Style.DELETE),
-    Mark.DRIFT: ("!", Style.ALERT),
+    NodeMark.CREATE: ("+", Style.CREATE),
+    NodeMark.UPDATE: ("~", Style.UPDATE),
+    NodeMark.DELETE: ("-", Style.DELETE),
+    NodeMark.DRIFT: ("!", Style.ALERT),
 }
 _WORDS = {
     ReferenceKind.SUBFLOW: "calls",
@@ -72,10 +72,14 @@ def _flow(flow_id: FlowId) -> dict[str, str]:
     return {"namespace": flow_id.namespace, "id": flow_id.id}
 
 
-def _node_line(node: Node, before: str) -> Line:
+def _node_line(node: GraphNode, before: str) -> Line:
     sign, style = _SIGNS[node.mark] if node.mark else ("", Style.PLAIN)
-    where = {Place.GIT: "", Place.ELSEWHERE: "   not in these files", Place.COMPUTED: ""}
-    note = "" if node.mark is Mark.DELETE else where[node.place]
+    where = {
+        NodeLocation.GIT: "",
+        NodeLocation.ELSEWHERE: "   not in these files",
+        NodeLocation.COMPUTED: "",
+    }
+    note = "" if node.mark is NodeMark.DELETE else where[node.place]
     return line(
         Span(before, Style.DIM),
         Span(f"{sign} " if sign else "", style),

@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.model import Change
-from kestra_sync.plan.diff import Hunk, Mark
+from kestra_sync.plan.diff import Hunk, LineMark
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import where
 from kestra_sync.report.findings import findings
@@ -38,7 +38,12 @@ GRAPH_LIMIT = 250
 #: Lines of one flow's diff; the JSON has all of it.
 _DIFF_LINES = 5_000
 
-_KINDS = {Mark.SAME: "same", Mark.ADDED: "added", Mark.REMOVED: "removed", Mark.NOTE: "note"}
+_KINDS = {
+    LineMark.SAME: "same",
+    LineMark.ADDED: "added",
+    LineMark.REMOVED: "removed",
+    LineMark.NOTE: "note",
+}
 
 
 @dataclass(frozen=True)
@@ -187,8 +192,8 @@ def _rows(diff: Diff) -> Iterator[Row]:
 def _lines(hunk: Hunk) -> Iterator[Row]:
     old, new = hunk.old_start, hunk.new_start
     for mark, text in hunk.lines:
-        in_old = mark in (Mark.SAME, Mark.REMOVED)
-        in_new = mark in (Mark.SAME, Mark.ADDED)
+        in_old = mark in (LineMark.SAME, LineMark.REMOVED)
+        in_new = mark in (LineMark.SAME, LineMark.ADDED)
         yield Row(_KINDS[mark], old if in_old else None, new if in_new else None, text)
         old += in_old
         new += in_new

@@ -16,7 +16,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 _WRITTEN = "<?xml version='1.0' encoding='us-ascii'?>\n"
 
 
-class Status(str, Enum):
+class CaseStatus(str, Enum):
     """How a case ended; the value is the element that says so."""
 
     PASSED = ""
@@ -36,7 +36,7 @@ class Case:
 
     name: str
     group: str
-    status: Status = Status.PASSED
+    status: CaseStatus = CaseStatus.PASSED
     seconds: float = 0.0
     message: str = ""
     detail: str = ""
@@ -49,9 +49,9 @@ def junit_xml(suite: str, cases: Sequence[Case], *, seconds: float | None = None
     """The document for one suite, with a newline at its end. Pure ASCII."""
     counts = {
         "tests": len(cases),
-        "failures": sum(case.status is Status.FAILED for case in cases),
-        "errors": sum(case.status is Status.ERROR for case in cases),
-        "skipped": sum(case.status is Status.SKIPPED for case in cases),
+        "failures": sum(case.status is CaseStatus.FAILED for case in cases),
+        "errors": sum(case.status is CaseStatus.ERROR for case in cases),
+        "skipped": sum(case.status is CaseStatus.SKIPPED for case in cases),
     }
     total = sum(case.seconds for case in cases) if seconds is None else seconds
     attributes = {**{name: str(number) for name, number in counts.items()}, "time": _time(total)}
@@ -75,7 +75,7 @@ def _add(suite: ET.Element, case: Case) -> None:
     element = ET.SubElement(
         suite, "testcase", {name: _legal(text) for name, text in attributes.items()}
     )
-    if case.status is not Status.PASSED:
+    if case.status is not CaseStatus.PASSED:
         said = {"message": _legal(case.message)} if case.message else {}
         ET.SubElement(element, case.status.value, said).text = _legal(case.detail) or None
     if case.output:

@@ -6,21 +6,21 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from kestra_sync.apply.outcome import ChangeStatus as Ended
 from kestra_sync.apply.outcome import Outcome
-from kestra_sync.apply.outcome import Status as Ended
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.diagnostics import where
 from kestra_sync.report.drift_text import words
-from kestra_sync.report.junit import Case, Status, junit_xml
+from kestra_sync.report.junit import Case, CaseStatus, junit_xml
 from kestra_sync.report.report import Report
 from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.safe.text import visible
 
 _ENDS = {
-    Ended.APPLIED: Status.PASSED,
-    Ended.FAILED: Status.ERROR,
-    Ended.CONFLICT: Status.FAILED,
-    Ended.NOT_ATTEMPTED: Status.SKIPPED,
+    Ended.APPLIED: CaseStatus.PASSED,
+    Ended.FAILED: CaseStatus.ERROR,
+    Ended.CONFLICT: CaseStatus.FAILED,
+    Ended.NOT_ATTEMPTED: CaseStatus.SKIPPED,
 }
 _COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
 
@@ -43,11 +43,11 @@ def _cases(report: Report) -> Iterator[Case]:
     if report.failure is not None:
         message = report.failure.message
         detail = "\n".join(filter(None, (message, report.failure.remedy)))
-        yield _case("run", report.failure.kind, Status.ERROR, [message], detail)
+        yield _case("run", report.failure.kind, CaseStatus.ERROR, [message], detail)
     yield from _flows(report)
     for refusal in report.refusals:
         detail = f"{refusal.message}\n{refusal.remedy}"
-        yield _case("guards", refusal.rule, Status.FAILED, [refusal.message], detail)
+        yield _case("guards", refusal.rule, CaseStatus.FAILED, [refusal.message], detail)
     if report.smoke is not None:
         yield from smoke_cases(report.smoke)
 
@@ -82,7 +82,9 @@ def _flows(report: Report) -> Iterator[Case]:
     for path, problems in said.items():
         yield _flow_case("files", path or "files", problems, None, file=path or None)
     for skipped in repository.skipped if repository is not None else ():
-        yield Case(skipped.path, "files", Status.SKIPPED, message=skipped.reason, file=skipped.path)
+        yield Case(
+            skipped.path, "files", CaseStatus.SKIPPED, message=skipped.reason, file=skipped.path
+        )
 
 
 def _flow_case(
@@ -98,13 +100,13 @@ def _flow_case(
     errors = [each for each in problems if each.severity is Severity.ERROR]
     others = [each for each in problems if each.severity is not Severity.ERROR]
     messages = [each.message for each in errors]
-    status = Status.FAILED if errors else Status.PASSED
+    status = CaseStatus.FAILED if errors else CaseStatus.PASSED
     if edited:
-        status, messages = Status.FAILED, [edited, *messages]
+        status, messages = CaseStatus.FAILED, [edited, *messages]
     if outcome is not None and not errors:
         status = _ENDS[outcome.status]
         default = str(outcome.status).replace("-", " ")
-        messages = [outcome.message or default] if status is not Status.PASSED else []
+        messages = [outcome.message or default] if status is not CaseStatus.PASSED else []
     detail = "\n".join([*messages[:1], *(_line(each) for each in errors)]) if messages else ""
     output = "\n".join(_line(each) for each in others)
     return _case(group, name, status, messages, detail, output, file, line)
@@ -113,7 +115,7 @@ def _flow_case(
 def _case(
     group: str,
     name: str,
-    status: Status,
+    status: CaseStatus,
     messages: Sequence[str],
     detail: str = "",
     output: str = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kestra_sync.apply.outcome import Status
+from kestra_sync.apply.outcome import ChangeStatus
 from kestra_sync.model import Change, Severity, noun_of
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
@@ -215,9 +215,9 @@ def _changes(report: Report) -> Table:
     return Table((*head[:1], "result", *head[1:]) if outcomes else head, tuple(rows), noun)
 
 
-def _status(status: Status) -> str:
+def _status(status: ChangeStatus) -> str:
     words_of = str(status).replace("-", " ")
-    return words_of if status is Status.APPLIED else f"**{words_of}**"
+    return words_of if status is ChangeStatus.APPLIED else f"**{words_of}**"
 
 
 def _diffs(report: Report) -> Iterator[str]:

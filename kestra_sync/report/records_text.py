@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.inventory.read import Lookup, Place
+from kestra_sync.inventory.read import InventoryLocation, Lookup
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import noun_of
 from kestra_sync.report.columns import padded, width_of
@@ -30,7 +30,7 @@ def _rank(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def history_lines(place: Place, inventory: Inventory | None) -> Iterator[Line]:
+def history_lines(place: InventoryLocation, inventory: Inventory | None) -> Iterator[Line]:
     """The runs, the newest first."""
     runs = list(reversed(inventory.history)) if inventory is not None else []
     if not runs:

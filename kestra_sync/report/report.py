@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Failure:
+class RunFailure:
     """What ended the run early.
 
     :param kind: the name of the exception.
@@ -73,7 +73,7 @@ class Report:
     declined: bool = False
     interrupted: bool = False
     smoke: SmokeResult | None = None
-    failure: Failure | None = None
+    failure: RunFailure | None = None
     environment: str | None = None
     prefix: str = ""
     context: int = 2

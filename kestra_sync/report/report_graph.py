@@ -5,7 +5,7 @@ from __future__ import annotations
 from kestra_sync.model import Kind
 from kestra_sync.plan.graph import (
     Graph,
-    Mark,
+    NodeMark,
     around,
     build_graph,
     marks_of,
@@ -27,7 +27,7 @@ def report_graph(report: Report, limit: int, *, whole: bool = True) -> Graph | N
     marks = marks_of(changes)
     if report.drifted is not None:
         flows = [each for each in report.drifted if each.flow_id.kind is Kind.FLOW]
-        marks = {each.flow_id: Mark.DRIFT for each in flows}
+        marks = {each.flow_id: NodeMark.DRIFT for each in flows}
     sources = sources_of(git, changes)
     if whole and len(sources) <= limit:
         graph = build_graph(sources, marks)

@@ -13,7 +13,7 @@ from enum import Enum
 from kestra_sync.report.lines import Line
 
 
-class Stream(Enum):
+class StandardStream(Enum):
     """Where a section goes."""
 
     RESULT = "stdout"
@@ -25,17 +25,17 @@ class Section:
     """Lines that belong together."""
 
     lines: tuple[Line, ...]
-    stream: Stream = Stream.RESULT
+    stream: StandardStream = StandardStream.RESULT
 
 
 Sections = tuple[Section, ...]
 
 
-def section(lines: Iterable[Line], stream: Stream = Stream.RESULT) -> Section:
+def section(lines: Iterable[Line], stream: StandardStream = StandardStream.RESULT) -> Section:
     """A section of ``lines``, which may be made on the way."""
     return Section(tuple(lines), stream)
 
 
 def message(lines: Iterable[Line]) -> Section:
     """Messages about a result that are not part of it."""
-    return Section(tuple(lines), Stream.MESSAGE)
+    return Section(tuple(lines), StandardStream.MESSAGE)

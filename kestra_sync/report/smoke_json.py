@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kestra_sync.executions.culprit import Culprit
-from kestra_sync.smoke.result import GOOD, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import GOOD, SmokeResult, SmokeRun, SmokeVerdict
 
 
 def smoke_json(result: SmokeResult) -> dict[str, Any]:
@@ -16,7 +16,9 @@ def smoke_json(result: SmokeResult) -> dict[str, Any]:
         "interrupted": result.interrupted,
         "passed": not result.red and not result.interrupted,
         "seconds": round(result.seconds, 3),
-        "summary": {str(verdict).replace("-", "_"): result.count(verdict) for verdict in Verdict},
+        "summary": {
+            str(verdict).replace("-", "_"): result.count(verdict) for verdict in SmokeVerdict
+        },
         "runs": [run_json(each) for each in result.runs],
     }
 

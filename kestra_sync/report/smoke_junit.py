@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kestra_sync.report.junit import Case, Status
-from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, Verdict
+from kestra_sync.report.junit import Case, CaseStatus
+from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, SmokeVerdict
 
 _STATUS = {
-    Verdict.PASSED: Status.PASSED,
-    Verdict.FAILED: Status.FAILED,
-    Verdict.TIMED_OUT: Status.FAILED,
-    Verdict.ERROR: Status.ERROR,
-    Verdict.INTERRUPTED: Status.ERROR,
-    Verdict.SKIPPED: Status.SKIPPED,
+    SmokeVerdict.PASSED: CaseStatus.PASSED,
+    SmokeVerdict.FAILED: CaseStatus.FAILED,
+    SmokeVerdict.TIMED_OUT: CaseStatus.FAILED,
+    SmokeVerdict.ERROR: CaseStatus.ERROR,
+    SmokeVerdict.INTERRUPTED: CaseStatus.ERROR,
+    SmokeVerdict.SKIPPED: CaseStatus.SKIPPED,
 }
 
 
@@ -24,9 +24,9 @@ def smoke_cases(result: SmokeResult) -> list[Case]:
 
 def _case(run: SmokeRun) -> Case:
     messages = [each.message for each in run.failures]
-    if run.verdict is Verdict.SKIPPED:
+    if run.verdict is SmokeVerdict.SKIPPED:
         messages = [run.reason or NOT_DUE]
-    elif run.verdict is Verdict.INTERRUPTED and not messages:
+    elif run.verdict is SmokeVerdict.INTERRUPTED and not messages:
         messages = ["interrupted"]
     return Case(
         name=run.spec.title,

@@ -8,23 +8,23 @@ from kestra_sync.executions.culprit import Culprit
 from kestra_sync.executions.duration import format_duration
 from kestra_sync.executions.logs import LogLine
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, SmokeVerdict
 
 _SIGNS = {
-    Verdict.PASSED: ("ok", Style.GOOD),
-    Verdict.FAILED: ("FAIL", Style.ERROR),
-    Verdict.TIMED_OUT: ("TIME", Style.ERROR),
-    Verdict.ERROR: ("ERROR", Style.ERROR),
-    Verdict.SKIPPED: ("skip", Style.DIM),
-    Verdict.INTERRUPTED: ("stop", Style.WARNING),
+    SmokeVerdict.PASSED: ("ok", Style.GOOD),
+    SmokeVerdict.FAILED: ("FAIL", Style.ERROR),
+    SmokeVerdict.TIMED_OUT: ("TIME", Style.ERROR),
+    SmokeVerdict.ERROR: ("ERROR", Style.ERROR),
+    SmokeVerdict.SKIPPED: ("skip", Style.DIM),
+    SmokeVerdict.INTERRUPTED: ("stop", Style.WARNING),
 }
 _WORDS = {
-    Verdict.PASSED: "passed",
-    Verdict.FAILED: "failed",
-    Verdict.TIMED_OUT: "timed out",
-    Verdict.ERROR: "could not run",
-    Verdict.INTERRUPTED: "interrupted",
-    Verdict.SKIPPED: "skipped",
+    SmokeVerdict.PASSED: "passed",
+    SmokeVerdict.FAILED: "failed",
+    SmokeVerdict.TIMED_OUT: "timed out",
+    SmokeVerdict.ERROR: "could not run",
+    SmokeVerdict.INTERRUPTED: "interrupted",
+    SmokeVerdict.SKIPPED: "skipped",
 }
 _PAD = " " * 9
 
@@ -65,7 +65,7 @@ def smoke_summary(result: SmokeResult) -> str:
 
 def _run_line(run: SmokeRun, titles: int, revisions: int, states: int, times: int) -> Line:
     sign, style = _SIGNS[run.verdict]
-    if run.verdict is Verdict.SKIPPED:
+    if run.verdict is SmokeVerdict.SKIPPED:
         columns = [f"{run.spec.title:<{titles}}", run.reason or NOT_DUE]
         return line("  ", Span(f"{sign:<7}{'   '.join(columns)}", style))
     columns = [f"{run.spec.title:<{titles}}"]
@@ -98,7 +98,10 @@ def _evidence(run: SmokeRun) -> Iterator[Line]:
     yield from evidence_lines(run.culprit, run.log, indent=len(_PAD))
     for problem in run.cleanup.problems if run.cleanup is not None else ():
         yield line(_PAD, Span(problem, Style.WARNING))
-    if run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR) and run.spec.path:
+    if (
+        run.verdict in (SmokeVerdict.FAILED, SmokeVerdict.TIMED_OUT, SmokeVerdict.ERROR)
+        and run.spec.path
+    ):
         at = f":{run.spec.position.line}" if run.spec.position else ""
         yield line(_PAD, Span(f"defined in {run.spec.path}{at}", Style.DIM))
 

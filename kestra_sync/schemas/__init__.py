@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module, resources
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.findings import Path
+from kestra_sync.findings import NodePath
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -30,7 +30,7 @@ class SchemaError:
     :param of_name: it is about the name of a member, not about its value.
     """
 
-    path: Path
+    path: NodePath
     keyword: str
     argument: Any
     value: Any
@@ -89,7 +89,7 @@ def _surely_valid(name: str, value: Any) -> bool:
 
 def _error(error: Any) -> SchemaError:
     of_name = "propertyNames" in error.absolute_schema_path
-    path: Path = tuple(error.absolute_path)
+    path: NodePath = tuple(error.absolute_path)
     return SchemaError(
         (*path, error.instance) if of_name else path,
         error.validator,

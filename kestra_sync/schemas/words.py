@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.schemas import SchemaError, errors
 from kestra_sync.suggest import did_you_mean
 
 #: Says what is wrong with a key that is not known: the error, the path to it, the key.
-Unknown = Callable[[SchemaError, Path, str], Finding]
+ExplainUnknown = Callable[[SchemaError, NodePath, str], Finding]
 
 
 def findings(
-    schema: str, value: Any, rules: str, whole: str, unknown: Unknown | None = None
+    schema: str, value: Any, rules: str, whole: str, unknown: ExplainUnknown | None = None
 ) -> list[Finding]:
     """All schema errors of ``value``, without duplicates.
 
@@ -28,7 +28,9 @@ def findings(
     return list(found)
 
 
-def _worded(error: SchemaError, rules: str, whole: str, unknown: Unknown) -> Iterator[Finding]:
+def _worded(
+    error: SchemaError, rules: str, whole: str, unknown: ExplainUnknown
+) -> Iterator[Finding]:
     if error.keyword == "additionalProperties" and error.argument is False:
         for key in error.unknown():
             yield unknown(error, (*error.path, key), key)
@@ -45,8 +47,8 @@ def _worded(error: SchemaError, rules: str, whole: str, unknown: Unknown) -> Ite
         yield Finding(f"{rules}-value", error.path, message + _shown(error.value, error.rules))
 
 
-def _unknown(rules: str) -> Unknown:
-    def unknown(error: SchemaError, path: Path, key: str) -> Finding:
+def _unknown(rules: str) -> ExplainUnknown:
+    def unknown(error: SchemaError, path: NodePath, key: str) -> Finding:
         known = list(error.rules.get("properties", ()))
         remedy = did_you_mean(key, known) or f"known keys: {', '.join(known)}"
         message = f"unknown key '{shortened(key)}'"
@@ -60,7 +62,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _name(path: Path, whole: str) -> str:
+def _name(path: NodePath, whole: str) -> str:
     """``limits.delete`` or ``scope[0]``; the whole value if there is no path."""
     text = ""
     for step in path:

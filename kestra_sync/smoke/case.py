@@ -24,7 +24,7 @@ from kestra_sync.executions.server import ExecutionServer, page_of
 from kestra_sync.executions.subject import Subject, look_at, unknown_inputs
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.expectations import judge
-from kestra_sync.smoke.result import Failure, FailureKind, SmokeRun, Verdict
+from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
 
 RUN_LABEL = "kestra-sync.run"
@@ -43,7 +43,7 @@ _AT_TIMEOUT = {
 
 
 @dataclass(frozen=True)
-class Watch:
+class CaseListeners:
     """The listeners of a test while it runs.
 
     :param started: an execution was started; from now on it has to be ended.
@@ -62,7 +62,7 @@ def run_case(
     *,
     revision: int | None,
     settings: SmokeSettings,
-    watch: Watch,
+    watch: CaseListeners,
     clock: Clock = CLOCK,
 ) -> SmokeRun:
     """Run one test. Whatever goes wrong is in the result, not an exception.
@@ -75,7 +75,9 @@ def run_case(
         subject = look_at(server, spec.flow, spec.inputs, revision)
         masker = Masker(subject.secrets)
         if subject.off:
-            return SmokeRun(spec, Verdict.SKIPPED, revision=subject.revision, reason=subject.off)
+            return SmokeRun(
+                spec, SmokeVerdict.SKIPPED, revision=subject.revision, reason=subject.off
+            )
         for _, words in unknown_inputs(spec.inputs, subject.inputs):
             return _not_started(spec, subject, words, masker)
         deadline = clock.now() + spec.timeout
@@ -98,9 +100,9 @@ def run_case(
 
 
 def _not_started(spec: SmokeSpec, subject: Subject | None, words: str, masker: Masker) -> SmokeRun:
-    failure = Failure(FailureKind.START, masker.clean(words))
+    failure = SmokeFailure(FailureKind.START, masker.clean(words))
     revision = subject.revision if subject is not None else None
-    return SmokeRun(spec, Verdict.ERROR, revision=revision, failures=(failure,))
+    return SmokeRun(spec, SmokeVerdict.ERROR, revision=revision, failures=(failure,))
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class _Test:
     spec: SmokeSpec
     subject: Subject
     settings: SmokeSettings
-    watch: Watch
+    watch: CaseListeners
     clock: Clock
     masker: Masker
 
@@ -135,11 +137,11 @@ class _Test:
             ended = started
             gone = isinstance(error, NotFound)
             words = "the execution was deleted by someone else" if gone else str(error)
-            run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
+            run = self._run(ended, SmokeVerdict.ERROR, self._failure(FailureKind.SERVER, words))
         except Exception as error:  # the execution must not be left behind
             LOG.debug("the test of %s crashed", self.spec.flow, exc_info=error)
             words = f"the test crashed: {type(error).__name__}: {error}"
-            run = self._run(ended, Verdict.ERROR, self._failure(FailureKind.SERVER, words))
+            run = self._run(ended, SmokeVerdict.ERROR, self._failure(FailureKind.SERVER, words))
         seconds = iso_seconds(ended.duration) if ended.is_final else None
         run = replace(
             run,
@@ -176,17 +178,17 @@ class _Test:
             words = f"revision {ended.revision} was run instead of {self.subject.revision}"
             failures = (*failures, self._failure(FailureKind.START, words))
         if not failures:
-            return self._run(ended, Verdict.PASSED)
+            return self._run(ended, SmokeVerdict.PASSED)
         if self.watch.stop.is_set():
-            return self._run(ended, Verdict.INTERRUPTED)
-        return self._with_evidence(self._run(ended, Verdict.FAILED, *failures), ended, entries)
+            return self._run(ended, SmokeVerdict.INTERRUPTED)
+        return self._with_evidence(self._run(ended, SmokeVerdict.FAILED, *failures), ended, entries)
 
     def _still_going(self, execution: Execution) -> tuple[Execution, SmokeRun]:
         if self._hurried:
             ended, _ = self._kill(execution)
-            return ended, self._run(ended, Verdict.INTERRUPTED)
+            return ended, self._run(ended, SmokeVerdict.INTERRUPTED)
         # What it waits for can be seen only while it waits.
-        run = self._with_evidence(self._run(execution, Verdict.TIMED_OUT), execution, None)
+        run = self._with_evidence(self._run(execution, SmokeVerdict.TIMED_OUT), execution, None)
         self.watch.changed("timed out")
         ended, how = self._kill(execution)
         state = _AT_TIMEOUT.get(execution.state, f"still {execution.state or 'waiting to start'}")
@@ -212,7 +214,9 @@ class _Test:
         found = find_culprit(self.server, execution, self.masker, entries=entries, clock=self.clock)
         return replace(run, culprit=found.culprit, log=tail(found.entries, self.masker))
 
-    def _run(self, execution: Execution, verdict: Verdict, *failures: Failure) -> SmokeRun:
+    def _run(
+        self, execution: Execution, verdict: SmokeVerdict, *failures: SmokeFailure
+    ) -> SmokeRun:
         return SmokeRun(
             self.spec,
             verdict,
@@ -222,12 +226,12 @@ class _Test:
             failures=failures,
         )
 
-    def _failure(self, kind: FailureKind, words: str) -> Failure:
-        return Failure(kind, self.masker.clean(words))
+    def _failure(self, kind: FailureKind, words: str) -> SmokeFailure:
+        return SmokeFailure(kind, self.masker.clean(words))
 
     def _clean_up(self, run: SmokeRun, ended: Execution) -> Cleanup:
         keep = self.settings.keep or self.spec.keep
-        bad = run.verdict in (Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERROR)
+        bad = run.verdict in (SmokeVerdict.FAILED, SmokeVerdict.TIMED_OUT, SmokeVerdict.ERROR)
         if keep is Keep.ALWAYS or (keep is Keep.ON_FAILURE and bad):
             return Cleanup(kept=True)
         return remove(

@@ -10,7 +10,7 @@ from kestra_sync.client.execution import Execution
 from kestra_sync.executions.logs import Entries, found_in
 from kestra_sync.safe.patterns import SlowPatternError
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.result import Failure, FailureKind
+from kestra_sync.smoke.result import FailureKind, SmokeFailure
 from kestra_sync.smoke.spec import NOT_RUN, Expectation
 
 _SHOWN = 200
@@ -19,10 +19,10 @@ _ABSENT = object()
 
 def judge(
     expect: Expectation, execution: Execution, entries: Entries, masker: Masker
-) -> tuple[Failure, ...]:
+) -> tuple[SmokeFailure, ...]:
     """What was not as expected; nothing if the test has passed."""
     return tuple(
-        Failure(kind, masker.clean(message))
+        SmokeFailure(kind, masker.clean(message))
         for kind, message in (
             *_state(expect, execution),
             *_outputs(expect.outputs, execution),
@@ -32,15 +32,15 @@ def judge(
     )
 
 
-FailedTask = Iterator[tuple[FailureKind, str]]
+Unmet = Iterator[tuple[FailureKind, str]]
 
 
-def _state(expect: Expectation, execution: Execution) -> FailedTask:
+def _state(expect: Expectation, execution: Execution) -> Unmet:
     if execution.state not in expect.states:
         yield FailureKind.STATE, f"expected {' or '.join(expect.states)}, got {execution.state}"
 
 
-def _outputs(expected: Mapping[str, Any], execution: Execution) -> FailedTask:
+def _outputs(expected: Mapping[str, Any], execution: Execution) -> Unmet:
     for name, value in expected.items():
         actual = execution.outputs.get(name, _ABSENT)
         if value is None and actual is _ABSENT:
@@ -50,7 +50,7 @@ def _outputs(expected: Mapping[str, Any], execution: Execution) -> FailedTask:
             yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
 
 
-def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> FailedTask:
+def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Unmet:
     for task, states in expected.items():
         runs = [run for run in execution.task_runs if run.task_id == task]
         allowed = " or ".join(states)
@@ -63,7 +63,7 @@ def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Fai
             yield FailureKind.TASK, f"task {task}: expected {allowed}, got {got}{of}"
 
 
-def _logs(expect: Expectation, entries: Entries) -> FailedTask:
+def _logs(expect: Expectation, entries: Entries) -> Unmet:
     for pattern in expect.logs_match:
         try:
             if found_in(pattern, entries) is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kestra_sync.errors import UsageError
-from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
 from kestra_sync.repo.walk import SMOKE_SUFFIXES
 from kestra_sync.safe.paths import check_readable, is_directory, is_file, is_there
 
@@ -45,7 +45,7 @@ def find_spec_files(
 
 
 def _unusable(file: Path, error: Exception) -> None:
-    line = f":{error.line}" if isinstance(error, PatternError) else ""
+    line = f":{error.line}" if isinstance(error, IgnorePatternError) else ""
     reason = getattr(error, "strerror", None) or str(error)
     raise UsageError(
         f"{file}{line} is not valid: {reason}", remedy="the syntax is that of .gitignore"

@@ -12,7 +12,7 @@ from kestra_sync.model import FlowId, StrEnum
 from kestra_sync.smoke.spec import SmokeSpec
 
 
-class Verdict(StrEnum):
+class SmokeVerdict(StrEnum):
     """How a test ended; stable in the JSON."""
 
     PASSED = "passed"
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 NOT_DUE = "nothing that it runs was written"
 """The reason of a test that is left out after an apply."""
 
-GOOD = frozenset({Verdict.PASSED, Verdict.SKIPPED})
+GOOD = frozenset({SmokeVerdict.PASSED, SmokeVerdict.SKIPPED})
 
 
 class FailureKind(StrEnum):
@@ -42,7 +42,7 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Failure:
+class SmokeFailure:
     """One thing that was not as expected."""
 
     kind: FailureKind
@@ -63,13 +63,13 @@ class SmokeRun:
     """
 
     spec: SmokeSpec
-    verdict: Verdict
+    verdict: SmokeVerdict
     execution_id: str | None = None
     url: str | None = None
     revision: int | None = None
     state: str | None = None
     seconds: float | None = None
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[SmokeFailure, ...] = ()
     culprit: Culprit | None = None
     log: tuple[LogLine, ...] = ()
     cleanup: Cleanup | None = None
@@ -107,6 +107,6 @@ class SmokeResult:
             return ExitCode.INTERRUPTED
         return ExitCode.SMOKE_FAILED if self.red else ExitCode.OK
 
-    def count(self, *verdicts: Verdict) -> int:
+    def count(self, *verdicts: SmokeVerdict) -> int:
         """How many tests ended so."""
         return sum(each.verdict in verdicts for each in self.runs)

@@ -15,9 +15,16 @@ from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.model import FlowId
 from kestra_sync.observer import SILENT, Observer, unfailing
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.case import Watch, run_case
+from kestra_sync.smoke.case import CaseListeners, run_case
 from kestra_sync.smoke.progress import SmokeObserver, smoke_observer
-from kestra_sync.smoke.result import NOT_DUE, Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import (
+    NOT_DUE,
+    FailureKind,
+    SmokeFailure,
+    SmokeResult,
+    SmokeRun,
+    SmokeVerdict,
+)
 from kestra_sync.smoke.selection import Calls, is_due
 from kestra_sync.smoke.spec import SmokeSettings, SmokeSpec
 
@@ -54,7 +61,7 @@ def run_smoke(
         if written is None or is_due(spec, written, calls):
             run.waiting.append(index)
         else:
-            run.done[index] = SmokeRun(spec, Verdict.SKIPPED, reason=NOT_DUE)
+            run.done[index] = SmokeRun(spec, SmokeVerdict.SKIPPED, reason=NOT_DUE)
     begun = time.monotonic()
     unfailing(run.observer.smoke_begin, tuple(specs[index] for index in run.waiting))
     run.names = {index: number for number, index in enumerate(run.waiting)}
@@ -146,14 +153,14 @@ class _Run:
         """A test that never began, or that was given up."""
         execution = self.live.get(index)
         if execution is None:
-            return SmokeRun(self.specs[index], Verdict.INTERRUPTED)
+            return SmokeRun(self.specs[index], SmokeVerdict.INTERRUPTED)
         words = "given up: the execution may still be running, and is not deleted"
         return SmokeRun(
             self.specs[index],
-            Verdict.INTERRUPTED,
+            SmokeVerdict.INTERRUPTED,
             execution_id=execution.id,
             revision=execution.revision,
-            failures=(Failure(FailureKind.SERVER, words),),
+            failures=(SmokeFailure(FailureKind.SERVER, words),),
         )
 
     def _work_on(self, over: threading.Event) -> None:
@@ -173,15 +180,15 @@ class _Run:
             except BaseException as bug:  # red: in a thread it would be lost
                 LOG.debug("a test crashed", exc_info=bug)
                 words = f"the test crashed: {type(bug).__name__}: {Masker().clean(str(bug))}"
-                failure = Failure(FailureKind.SERVER, words)
-                done = SmokeRun(self.specs[index], Verdict.ERROR, failures=(failure,))
+                failure = SmokeFailure(FailureKind.SERVER, words)
+                done = SmokeRun(self.specs[index], SmokeVerdict.ERROR, failures=(failure,))
             self.done[index] = done
             unfailing(self.observer.smoke_done, self.names[index], done)
 
     def _one(self, index: int) -> SmokeRun:
         spec = self.specs[index]
         number = self.names[index]
-        watch = Watch(
+        watch = CaseListeners(
             started=lambda execution: self.live.update({index: execution}),
             changed=lambda words: unfailing(self.observer.smoke_running, number, words),
             stop=self.stop,

@@ -10,7 +10,7 @@ from typing import Any
 
 from kestra_sync.executions.duration import parse_duration
 from kestra_sync.executions.manual import is_sendable
-from kestra_sync.findings import Finding, Path
+from kestra_sync.findings import Finding, NodePath
 from kestra_sync.findings import diagnostic as in_file
 from kestra_sync.model import Diagnostic, Document, FlowId, Position
 from kestra_sync.repo.document import ParsedDocument
@@ -21,20 +21,20 @@ from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
 from kestra_sync.safe.patterns import Pattern, PatternError
 from kestra_sync.schemas.words import findings
-from kestra_sync.settings import Section
+from kestra_sync.settings import ConfigSection
 from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSpecs:
     """The smoke tests that could be understood, and what is wrong with the others."""
 
     specs: tuple[SmokeSpec, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def __add__(self, other: Loaded) -> Loaded:
-        return Loaded(self.specs + other.specs, self.diagnostics + other.diagnostics)
+    def __add__(self, other: LoadedSpecs) -> LoadedSpecs:
+        return LoadedSpecs(self.specs + other.specs, self.diagnostics + other.diagnostics)
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class _Place:
     """
 
     path: str
-    locate: Callable[[Path, bool], Position]
+    locate: Callable[[NodePath, bool], Position]
     files: InputFiles
 
 
-def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> Loaded:  # noqa: B008 - frozen
+def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> LoadedSpecs:  # noqa: B008 - frozen
     """The tests of these files, in their order; a bad file never hides the others.
 
     :param files: which files they may send.
     """
-    loaded = Loaded()
+    loaded = LoadedSpecs()
     for path in paths:
         try:
             check_readable(path)
@@ -62,7 +62,7 @@ def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> L
         except OSError as error:
             data = unreadable(path, error)
         if isinstance(data, Diagnostic):
-            loaded += Loaded(diagnostics=(data,))
+            loaded += LoadedSpecs(diagnostics=(data,))
             continue
         parsed = parse(data)
         problems: Iterable[Finding] = ()
@@ -73,22 +73,22 @@ def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> L
         else:
             loaded += _tests(_Place(path, _locator(parsed), files), parsed.value)
         document = Document(path, 0, 1, b"")
-        loaded += Loaded(diagnostics=tuple(diagnostic(document, each) for each in problems))
+        loaded += LoadedSpecs(diagnostics=tuple(diagnostic(document, each) for each in problems))
     return loaded
 
 
-def _locator(parsed: ParsedDocument) -> Callable[[Path, bool], Position]:
+def _locator(parsed: ParsedDocument) -> Callable[[NodePath, bool], Position]:
     return lambda at, key: parsed.position_of(at, key=key)
 
 
-def specs_of(section: Section, files: InputFiles = InputFiles()) -> Loaded:  # noqa: B008 - frozen
+def specs_of(section: ConfigSection, files: InputFiles = InputFiles()) -> LoadedSpecs:  # noqa: B008 - frozen
     """The tests of the ``smoke`` list of the configuration.
 
     :param files: which files they may send.
     """
     positions = section.positions
 
-    def locate(at: Path, _key: bool) -> Position:
+    def locate(at: NodePath, _key: bool) -> Position:
         while at and at not in positions:
             at = at[:-1]
         return positions[at]
@@ -96,33 +96,33 @@ def specs_of(section: Section, files: InputFiles = InputFiles()) -> Loaded:  # n
     return _tests(_Place(section.path, locate, files), section.value)
 
 
-def _tests(place: _Place, value: Any) -> Loaded:
+def _tests(place: _Place, value: Any) -> LoadedSpecs:
     """One mapping, or a list of them. An empty file has no tests."""
     if value is None:
-        return Loaded()
+        return LoadedSpecs()
     tests = list(enumerate(value)) if isinstance(value, list) else [((), value)]
-    loaded = Loaded()
+    loaded = LoadedSpecs()
     for index, test in tests:
-        at: Path = (index,) if isinstance(index, int) else ()
+        at: NodePath = (index,) if isinstance(index, int) else ()
         loaded += _test(place, at, test)
     return loaded
 
 
-def _test(place: _Place, at: Path, test: Any) -> Loaded:
+def _test(place: _Place, at: NodePath, test: Any) -> LoadedSpecs:
     problems = findings("smoke#test", test, "smoke", "a test")
     if not problems:
         problems = list(_beyond_the_schema(place, test))
     if problems:
-        return Loaded(
+        return LoadedSpecs(
             diagnostics=tuple(
                 in_file(each, place.path, lambda path, key: place.locate((*at, *path), key))
                 for each in problems
             )
         )
-    return Loaded((_spec(place, at, test),))
+    return LoadedSpecs((_spec(place, at, test),))
 
 
-def _spec(place: _Place, at: Path, test: Mapping[str, Any]) -> SmokeSpec:
+def _spec(place: _Place, at: NodePath, test: Mapping[str, Any]) -> SmokeSpec:
     namespace, _, flow = test["flow"].partition("/")
     expect = test.get("expect") or {}
     logs = expect.get("logs") or {}

@@ -38,8 +38,8 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True)
-class Behaviour:
-    """How a version of Kestra treats triggers; decided in :mod:`kestra_sync.kestra.capabilities`.
+class TriggerBehaviour:
+    """How a version of Kestra treats triggers; decided in :mod:`kestra_sync.client.server`.
 
     :param change_enables: changing the definition of a trigger that was disabled at run time
         enables it and runs what was missed; otherwise it stays disabled through every deployment.
@@ -86,7 +86,7 @@ def trigger_changes(
     after: Any,
     *,
     now: datetime,
-    behaviour: Behaviour,
+    behaviour: TriggerBehaviour,
     off: Collection[str] | None = None,
 ) -> tuple[TriggerChange, ...]:
     """How the triggers of a flow differ between two parsed sources, in the order of the new one.
@@ -128,7 +128,7 @@ def _change(flow_id: FlowId, before: Trigger | None, after: Trigger) -> TriggerC
 
 
 def _kept(
-    flow_id: FlowId, trigger: Trigger, flow_changes: bool, behaviour: Behaviour
+    flow_id: FlowId, trigger: Trigger, flow_changes: bool, behaviour: TriggerBehaviour
 ) -> TriggerChange | None:
     """A real-time trigger that does not change goes on with the old revision of its flow."""
     if not flow_changes or behaviour.realtime_reloads or not trigger.active:
@@ -139,7 +139,7 @@ def _kept(
 
 
 def _completed(
-    change: TriggerChange, now: datetime, behaviour: Behaviour, off: Collection[str] | None
+    change: TriggerChange, now: datetime, behaviour: TriggerBehaviour, off: Collection[str] | None
 ) -> TriggerChange:
     """The same change with dates, run-time state and effect."""
     after, before = change.after, change.before
@@ -154,7 +154,7 @@ def _completed(
     )
 
 
-def _effect(change: TriggerChange, behaviour: Behaviour) -> Effect | None:
+def _effect(change: TriggerChange, behaviour: TriggerBehaviour) -> Effect | None:
     """What becomes of a run-time switch-off."""
     if change.trigger.category not in SWITCHABLE:
         return None

@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from kestra_sync.action.inputs import OPTIONS, OTHERS, variable
-from kestra_sync.action.install import REQUIREMENTS, Place, place
+from kestra_sync.action.install import REQUIREMENTS, Installation, place
 from kestra_sync.action.result import OUTPUTS
 from kestra_sync.errors import ExitCode
 from tests.action import go_tools
@@ -264,14 +264,14 @@ def test_nothing_of_the_checkout_is_run(tmp_path: Path, entry: str) -> None:
     _ready(where)
     (found_key, key) = (outputs["key"], where.key)
     if found_key != key:  # the Python of the runner is not that of the tests
-        _ready(Place(found_key, where.folder.parent / found_key))
+        _ready(Installation(found_key, where.folder.parent / found_key))
     done = shell(_step("run"), PYTHON=outputs["python"])
     assert "tasks" in done.stdout, done.stdout + done.stderr
     assert done.returncode == ExitCode.INVALID
     assert not mark.exists(), mark.read_text()
 
 
-def _ready(where: Place) -> None:
+def _ready(where: Installation) -> None:
     """An environment that is ready: ours."""
     where.python.parent.mkdir(parents=True)
     where.folder.chmod(0o700)

@@ -11,7 +11,7 @@ import pytest
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId
-from kestra_sync.smoke.result import FailureKind, SmokeRun, Verdict
+from kestra_sync.smoke.result import FailureKind, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When
 from tests.support.server import Http, Server
 from tests.support.smoke import FAIL, LOG, PAUSE, SLEEP, SUBFLOW, Bench, WhenRunning
@@ -52,7 +52,7 @@ def test_success_leaves_nothing_behind(bench: Bench) -> None:
         ),
     )
     assert (run.verdict, run.state, run.revision, run.failures) == (
-        Verdict.PASSED,
+        SmokeVerdict.PASSED,
         "SUCCESS",
         1,
         (),
@@ -90,9 +90,9 @@ def test_only_what_was_written_or_calls_it_runs(bench: Bench) -> None:
     specs = [SmokeSpec(caller), SmokeSpec(other), SmokeSpec(always, when=When.ALWAYS)]
     result = bench.run(*specs, written={called: 1}, calls={caller: (called,)})
     assert [run.verdict for run in result.runs] == [
-        Verdict.PASSED,
-        Verdict.SKIPPED,
-        Verdict.PASSED,
+        SmokeVerdict.PASSED,
+        SmokeVerdict.SKIPPED,
+        SmokeVerdict.PASSED,
     ]
     assert not result.red
 
@@ -112,7 +112,7 @@ def test_a_failed_task_is_named_with_its_error(bench: Bench) -> None:
         """,
     )
     run = bench.one(flow)
-    assert run.verdict is Verdict.FAILED
+    assert run.verdict is SmokeVerdict.FAILED
     assert messages(run) == ["expected SUCCESS, got FAILED"]
     assert run.culprit is not None
     assert (run.culprit.chain, run.culprit.error) == (("burn",), "it burns")
@@ -122,7 +122,7 @@ def test_a_failed_task_is_named_with_its_error(bench: Bench) -> None:
 
 def test_smoke__expected_failure_passes(bench: Bench) -> None:
     flow = bench.flow("drill", f"tasks:\n  - {{id: burn, type: {FAIL}}}\n")
-    assert bench.one(flow, expect=Expectation(states=("FAILED",))).verdict is Verdict.PASSED
+    assert bench.one(flow, expect=Expectation(states=("FAILED",))).verdict is SmokeVerdict.PASSED
 
 
 def test_a_warning_passes_only_on_request(bench: Bench) -> None:
@@ -140,7 +140,9 @@ def test_a_warning_passes_only_on_request(bench: Bench) -> None:
     assert messages(run) == ["expected SUCCESS, got WARNING"]
     assert run.culprit is not None
     assert run.culprit.chain == ("burn",)
-    assert bench.one(flow, expect=Expectation(("SUCCESS", "WARNING"))).verdict is Verdict.PASSED
+    assert (
+        bench.one(flow, expect=Expectation(("SUCCESS", "WARNING"))).verdict is SmokeVerdict.PASSED
+    )
 
 
 def test_a_failed_subflow_is_followed_to_its_task_and_deleted_with_the_rest(bench: Bench) -> None:
@@ -203,7 +205,7 @@ def test_the_executions_of_a_loop_are_deleted_too(bench: Bench) -> None:
         """,
     )
     run = bench.one(flow)
-    assert run.verdict is Verdict.PASSED
+    assert run.verdict is SmokeVerdict.PASSED
     assert run.cleanup is not None
     assert run.cleanup.deleted == (3 if older else 5)
     assert bench.left() == []
@@ -252,7 +254,7 @@ def test_what_does_not_end_is_killed_at_its_timeout(bench: Bench) -> None:
     bench.settings = replace(bench.settings, keep=None)
     runs = bench.run(*specs).runs
     bench.client.executions.delete(first.id)
-    assert [run.verdict for run in runs] == [Verdict.TIMED_OUT] * 3
+    assert [run.verdict for run in runs] == [SmokeVerdict.TIMED_OUT] * 3
     assert [messages(run) for run in runs] == [
         ["not finished after 4 s, PAUSED until it is resumed: killed"],
         ["not finished after 4 s, still RUNNING: killed"],
@@ -272,16 +274,16 @@ def test_what_cannot_be_started_says_why(bench: Bench) -> None:
     )
     gone = FlowId(bench.namespace, "gone")
     needs, is_off, is_gone = bench.run(SmokeSpec(needy), SmokeSpec(off), SmokeSpec(gone)).runs
-    assert (is_off.verdict, is_off.failures) == (Verdict.SKIPPED, ())
+    assert (is_off.verdict, is_off.failures) == (SmokeVerdict.SKIPPED, ())
     assert "disabled" in is_off.reason
     runs = (needs, is_gone)
-    assert {run.verdict for run in runs} == {Verdict.ERROR}
+    assert {run.verdict for run in runs} == {SmokeVerdict.ERROR}
     assert {failure.kind for run in runs for failure in run.failures} == {FailureKind.START}
     missing, absent = (run.failures[0].message for run in runs)
     assert missing.startswith("could not be started: ")
     assert "who" in missing
     assert absent == "no such flow on the server"
-    assert bench.one(needy, inputs={"who": "me"}).verdict is Verdict.PASSED
+    assert bench.one(needy, inputs={"who": "me"}).verdict is SmokeVerdict.PASSED
 
 
 def test_outputs_tasks_and_logs_that_differ_are_told_apart(bench: Bench) -> None:
@@ -355,7 +357,7 @@ def test_interrupt__kills_and_deletes_running_executions(bench: Bench) -> None:
     result = bench.run(SmokeSpec(flow), SmokeSpec(flow, name="next"), observer=press)
     assert result.interrupted
     assert result.exit_code == 130
-    assert [run.verdict for run in result.runs] == [Verdict.INTERRUPTED] * 2
+    assert [run.verdict for run in result.runs] == [SmokeVerdict.INTERRUPTED] * 2
     assert [run.execution_id is None for run in result.runs] == [False, True]
     assert bench.left() == []
 
@@ -371,7 +373,7 @@ def test_tasks_after_the_end_do_not_bring_an_execution_back(bench: Bench) -> Non
           - {{id: bye, type: {LOG}, message: bye}}
         """,
     )
-    assert bench.one(flow).verdict is Verdict.PASSED
+    assert bench.one(flow).verdict is SmokeVerdict.PASSED
     time.sleep(1.5)
     assert bench.left() == []
 

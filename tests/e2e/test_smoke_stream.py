@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.smoke.result import Verdict
+from kestra_sync.smoke.result import SmokeVerdict
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
 from tests.e2e.conftest import EngineFactory
 from tests.support.proxy import (
@@ -66,13 +66,13 @@ def test_a_stream_that_is_cut_at_any_event(bench: Bench, proxy: FaultProxy) -> N
 
 def test_a_proxy_that_always_cuts_after_the_first_event(bench: Bench, proxy: FaultProxy) -> None:
     proxy.add(Rule(cut_events(1), method="GET", path=FOLLOW, times=None))
-    assert bench.one(bench.flow("busy", BUSY)).verdict is Verdict.PASSED
+    assert bench.one(bench.flow("busy", BUSY)).verdict is SmokeVerdict.PASSED
 
 
 def test_a_proxy_that_buffers_the_stream(bench: Bench, proxy: FaultProxy) -> None:
     proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
     run = bench.one(bench.flow("busy", BUSY), expect=Expectation(tasks={"two": ("SUCCESS",)}))
-    assert run.verdict is Verdict.PASSED
+    assert run.verdict is SmokeVerdict.PASSED
 
 
 def test_a_buffered_stream_does_not_put_off_the_timeout(bench: Bench, proxy: FaultProxy) -> None:
@@ -80,13 +80,13 @@ def test_a_buffered_stream_does_not_put_off_the_timeout(bench: Bench, proxy: Fau
     result = bench.run(
         SmokeSpec(bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n"), timeout=1.5)
     )
-    assert result.runs[0].verdict is Verdict.TIMED_OUT
+    assert result.runs[0].verdict is SmokeVerdict.TIMED_OUT
     assert result.seconds < 30
 
 
 def test_a_server_without_streams_is_asked_instead(bench: Bench, proxy: FaultProxy) -> None:
     proxy.add(Rule(reply(404), method="GET", path=FOLLOW, times=None))
-    assert bench.one(bench.flow("busy", BUSY)).verdict is Verdict.PASSED
+    assert bench.one(bench.flow("busy", BUSY)).verdict is SmokeVerdict.PASSED
 
 
 def test_a_lost_answer_to_the_start_is_red_and_says_how_to_look(
@@ -95,7 +95,7 @@ def test_a_lost_answer_to_the_start_is_red_and_says_how_to_look(
     flow = bench.flow("lost", BUSY)
     proxy.add(Rule(drop_answer, method="POST", path=r"/lost$"))
     run = bench.one(flow)
-    assert run.verdict is Verdict.ERROR
+    assert run.verdict is SmokeVerdict.ERROR
     assert f"kestra-sync.run: {bench.settings.run_id}" in run.failures[0].message
     assert proxy.count("POST", r"/lost$") == 1
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_deleted_is_said(bench: Bench, proxy: FaultProxy) -> None
     flow = bench.flow("sticky", BUSY)
     proxy.add(Rule(reply(500), method="DELETE", path=r"/executions/", times=None))
     run = bench.one(flow)
-    assert run.verdict is Verdict.PASSED
+    assert run.verdict is SmokeVerdict.PASSED
     assert run.cleanup is not None
     assert run.cleanup.kept
     assert "could not be deleted" in run.cleanup.problems[0]
@@ -130,7 +130,7 @@ def test_a_kind_that_the_server_ignores_is_no_smoke_test(bench: Bench, proxy: Fa
 
     proxy.add(Rule(forget_the_kind, method="POST", path=r"/normal$"))
     run = bench.one(bench.flow("normal", BUSY))
-    assert run.verdict is Verdict.ERROR
+    assert run.verdict is SmokeVerdict.ERROR
     assert "should have kind TEST" in run.failures[0].message
 
 

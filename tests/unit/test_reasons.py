@@ -12,7 +12,7 @@ import pytest
 from kestra_sync.commands.drift import drifted
 from kestra_sync.model import Action, Base, Change, FlowId, Reason, sha256
 from kestra_sync.plan.compare import needs_reading
-from kestra_sync.plan.graph import Mark, marks_of
+from kestra_sync.plan.graph import NodeMark, marks_of
 from kestra_sync.plan.passes import with_invalid
 from kestra_sync.reasons import Alert, ReasonTable, Traits
 from kestra_sync.report.plan_text import plan_lines
@@ -82,7 +82,7 @@ def test_a_new_reason_is_one_row() -> None:
     text = "\n".join(each.text for each in plan_lines(made, {}))
     assert words in text
     assert "1 flow left to the tide:\n    acme/b" in text
-    assert marks_of([row]) == {row.flow_id: Mark.DRIFT}
+    assert marks_of([row]) == {row.flow_id: NodeMark.DRIFT}
     assert needs_reading((row, left)) == (row.flow_id,)
     ours = {row.flow_id: Base("flows/a.yaml", "", frozenset({sha256(source("a"))}))}
     assert list(drifted([row], ours)) == [row]
@@ -116,7 +116,7 @@ def test_re_enabled_is_drift_everywhere() -> None:
     made = plan([change(Action.UPDATE, Reason.RE_ENABLED, "a", before=b"x", after=source("a"))])
     assert sign(made.changes[0]) == "!"
     assert summary(made) == "Plan: 1 drifted, 210 unchanged."
-    assert list(marks_of(made.changes).values()) == [Mark.DRIFT]
+    assert list(marks_of(made.changes).values()) == [NodeMark.DRIFT]
 
 
 def _invalid(*diagnostics: Any) -> tuple[Change, ...]:

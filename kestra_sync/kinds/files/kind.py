@@ -21,7 +21,7 @@ from kestra_sync.model import (
     Severity,
     sha256,
 )
-from kestra_sync.plan.diff import Hunk, Mark, unified
+from kestra_sync.plan.diff import Hunk, LineMark, unified
 from kestra_sync.settings import FilesFolder
 
 _LONGEST_DIFF = 1024 * 1024
@@ -79,7 +79,7 @@ class FilesKind:
             return ()
         if is_text(before) and is_text(after):
             return unified(before, after, context=context)
-        lines = ((Mark.REMOVED, _described(before)), (Mark.ADDED, _described(after)))
+        lines = ((LineMark.REMOVED, _described(before)), (LineMark.ADDED, _described(after)))
         return (Hunk("binary", 1, 1, lines),)
 
 

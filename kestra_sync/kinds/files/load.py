@@ -26,7 +26,7 @@ from kestra_sync.model import (
     Severity,
     Skipped,
 )
-from kestra_sync.repo.ignore import IgnoreRules, PatternError
+from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
 from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES
 from kestra_sync.safe.names import is_namespace
@@ -141,7 +141,7 @@ def _names(path: str, found: _Found) -> list[str]:
 def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> None:
     def unusable(file: Path, error: Exception) -> None:
         shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-        line = error.line if isinstance(error, PatternError) else None
+        line = error.line if isinstance(error, IgnorePatternError) else None
         message = str(error) if line else getattr(error, "strerror", None) or str(error)
         position = Position(line, 1) if line else None
         found.diagnostics.append(

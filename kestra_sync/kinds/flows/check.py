@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFlows:
     """Flows, and what is wrong with each by itself.
 
     :param desired: the flows that were checked.
@@ -58,14 +58,14 @@ def check(
     desired: Sequence[Desired],
     settings: Settings,
     found: Sequence[Diagnostic] = (),
-) -> Checked:
+) -> CheckedFlows:
     """Check flows offline while the server validates them.
 
     :param found: what is wrong with them as far as that is known already.
     :raises KestraError: the server cannot be asked.
     """
     if not desired:
-        return Checked()
+        return CheckedFlows()
     from kestra_sync.checks.ignores import drop_ignored
     from kestra_sync.checks.policy import said_once, settled, weighed
     from kestra_sync.checks.server import check_on_server
@@ -79,7 +79,7 @@ def check(
     said = settled(said, accepted, settings.policy)
     together = said_once(said, asked)
     theirs = set(asked)
-    return Checked(
+    return CheckedFlows(
         tuple(desired),
         sound(desired, [*found, *said]),
         tuple(each for each in together if each not in theirs),
@@ -103,7 +103,7 @@ def written(changes: Iterable[Change]) -> tuple[Desired, ...]:
 
 
 def check_changes(
-    client: KestraClient, changes: Collection[Change], checked: Checked, scope: Scope
+    client: KestraClient, changes: Collection[Change], checked: CheckedFlows, scope: Scope
 ) -> list[Diagnostic]:
     """Everything that is wrong with what would be written, its calls of other flows included.
 

@@ -81,7 +81,7 @@ def confirmed(
 
 
 @dataclass(frozen=True)
-class Reread:
+class RereadFlows:
     """Flows that were read again.
 
     :param flows: with their revision; those that are gone are not in it.
@@ -95,7 +95,7 @@ class Reread:
 def still_there(
     client: KestraClient, missing: Collection[FlowId], *, parallelism: int
 ) -> dict[FlowId, Live]:
-    """Those of ``missing`` that a single read finds after all; see :mod:`..live.revisions`."""
+    """Those of ``missing`` that a single read finds after all; see ``live.revisions``."""
     if not missing:
         return {}
     from kestra_sync.live.revisions import still_there as find
@@ -110,18 +110,18 @@ def begin_reread(
     bases: Mapping[FlowId, Base],
     *,
     parallelism: int,
-) -> Callable[[], Reread]:
+) -> Callable[[], RereadFlows]:
     """Ask for the revisions of ``wanted``, and do not wait; what is returned waits.
 
     :param live: everything that the server holds, as far as that is known.
     :param bases: what we applied last.
     """
     if not wanted:
-        return Reread
+        return RereadFlows
     from kestra_sync.client.parallel import in_background
     from kestra_sync.live.revisions import base_sources, with_revisions
 
-    def reread() -> Reread:
+    def reread() -> RereadFlows:
         fresh = with_revisions(
             client.flows,
             [live[each] for each in wanted],
@@ -134,6 +134,6 @@ def begin_reread(
             for key in fresh
             if key in bases and fresh[key].sha256 not in bases[key].live_hashes
         }
-        return Reread(fresh, base_sources(client.flows, edited, parallelism=parallelism))
+        return RereadFlows(fresh, base_sources(client.flows, edited, parallelism=parallelism))
 
     return in_background(reread)

@@ -15,13 +15,13 @@ from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
 from kestra_sync.model import Base, Desired, Document, Flow, Kind, Live, ResourceId, sha256
-from kestra_sync.plan.diff import Hunk, Mark, unified
+from kestra_sync.plan.diff import Hunk, LineMark, unified
 
 _CLOCK = 2
 """Seconds by which the times of an expiry may differ from the time to live that was sent."""
 
 
-class Vault:
+class MaskedValues:
     """What this run knows of the keys, in memory and nowhere else: the values behind masked
     sources, and in which forms each key was seen."""
 
@@ -66,7 +66,7 @@ class KvKind:
     secrets: bool = True
     to_server: Callable[[str], str] = field(default=str, repr=False)
     refused: frozenset[str] = frozenset()
-    vault: Vault = field(default_factory=Vault, repr=False, compare=False)
+    vault: MaskedValues = field(default_factory=MaskedValues, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -166,7 +166,7 @@ class KvKind:
         hunks = unified(_shown(old), _shown(new), context=context)
         if old.get("secret") == new.get("secret") and "value" not in {*old, *new}:
             return hunks
-        marks = ((Mark.REMOVED, before), (Mark.ADDED, after))
+        marks = ((LineMark.REMOVED, before), (LineMark.ADDED, after))
         lines = tuple((mark, '"value": ***') for mark, source in marks if source)
         return (Hunk("secret", 1, 1, lines), *hunks)
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from kestra_sync.apply.outcome import Outcome
-from kestra_sync.apply.writer import Writer
+from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.model import Change, sha256
 from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.cleanup import remove_namespace
@@ -193,9 +193,9 @@ class Machine(RuleBasedStateMachine):
     @contextmanager
     def _killed(self, after: int, where: str) -> Iterator[None]:
         """The n-th write ends the process, as far as that can be played in this one."""
-        write, left = Writer.write, [after]
+        write, left = ChangeWriter.write, [after]
 
-        def killing(writer: Writer, change: Change) -> Outcome:
+        def killing(writer: ChangeWriter, change: Change) -> Outcome:
             left[0] -= 1
             if left[0] >= 0:
                 return write(writer, change)
@@ -204,7 +204,7 @@ class Machine(RuleBasedStateMachine):
             raise KilledError
 
         with type(self).monkeypatch.context() as patch:
-            patch.setattr(Writer, "write", killing)
+            patch.setattr(ChangeWriter, "write", killing)
             yield
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 import pytest
 
-from kestra_sync.action.inputs import COMMANDS, OPTIONS, OTHERS, Kind, read, take, variable
+from kestra_sync.action.inputs import COMMANDS, OPTIONS, OTHERS, InputKind, read, take, variable
 from kestra_sync.errors import UsageError
 
 #: Options of the command line that are not inputs of the action, and why.
@@ -51,8 +51,8 @@ def test_every_option_of_the_command_line_is_an_input_or_has_a_reason(command: s
     assert set(inputs) <= set(options)
     for name, each in inputs.items():
         option = options[name]
-        assert (each.kind is Kind.SWITCH) == bool(option.is_flag), name
-        assert (each.kind is Kind.LIST) == bool(option.multiple), name
+        assert (each.kind is InputKind.SWITCH) == bool(option.is_flag), name
+        assert (each.kind is InputKind.LIST) == bool(option.multiple), name
 
 
 def test_a_plan_with_everything() -> None:

@@ -16,7 +16,7 @@ import pytest
 from kestra_sync.action import install as module
 from kestra_sync.action.install import (
     REQUIREMENTS,
-    Place,
+    Installation,
     clean,
     install,
     main,
@@ -107,7 +107,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     def run(*command: str) -> None:
         ran.append(command)
         if "venv" in command:
-            python = Place("", Path(command[-1])).python
+            python = Installation("", Path(command[-1])).python
             python.parent.mkdir(parents=True)
             python.touch()
 
@@ -197,7 +197,7 @@ def test_the_first_folder_that_can_be_written(
 
 def _planted(folder: Path) -> None:
     """What looks like an environment that is ready."""
-    python = Place("", folder).python
+    python = Installation("", folder).python
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\necho planted\n")
     python.chmod(0o755)

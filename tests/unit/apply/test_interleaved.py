@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kestra_sync.apply.outcome import Done, Status
+from kestra_sync.apply.outcome import ChangeStatus, Done
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.client.values import FlowSummary, KvKey
@@ -271,6 +271,6 @@ def test_two_applies_in_any_order(seed: int) -> None:
         if isinstance(end, Done)
         and who not in schedule.dead
         and not (end.incomplete or end.notes)
-        and all(each.status is Status.APPLIED for each in end.outcomes)
+        and all(each.status is ChangeStatus.APPLIED for each in end.outcomes)
     ]
     assert len(clean) <= 1

@@ -9,10 +9,10 @@ import pytest
 from kestra_sync.apply import lock as module
 from kestra_sync.apply.lock import TTL, Lock, LockedError, read_holder, unlock, whoami
 from kestra_sync.client.errors import Forbidden, KestraError
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import InventoryLocation
 from tests.unit.apply.fakes import DOWN, LOST, KvStore
 
-PLACE = Place("acme", "flows")
+PLACE = InventoryLocation("acme", "flows")
 KEY = "kestra-sync-lock.flows"
 FORBIDDEN = Forbidden(403, "PUT", "/kv")
 THEIRS = {"nonce": "theirs", "who": "job 7", "since": "then"}

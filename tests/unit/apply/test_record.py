@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.keeper import OvertakenError
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.apply.record import Recorder
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.read import RUN_PREFIX, Place
+from kestra_sync.inventory.read import RUN_PREFIX, InventoryLocation
 from kestra_sync.inventory.record import Intent, Inventory, Resource
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Scope, Target, sha256
 from tests.unit.apply.fakes import LOST, A, KvStore, change
 
 B, C = FlowId("acme", "b"), FlowId("acme", "c")
 OLD, NEW, THEIRS = b"old", b"new", b"theirs"
-PLACE = Place("acme", "flows")
+PLACE = InventoryLocation("acme", "flows")
 TARGET = Target("http://kestra", "main")
 
 
@@ -67,7 +67,7 @@ class Recorded:
 
 
 def applied(what: Change, revision: int | None = 2, **more: Any) -> Outcome:
-    return Outcome(what, Status.APPLIED, revision, written=True, **more)
+    return Outcome(what, ChangeStatus.APPLIED, revision, written=True, **more)
 
 
 def test_the_intent_comes_first_and_goes_last() -> None:
@@ -106,7 +106,7 @@ def test_what_was_not_written_is_not_claimed() -> None:
     one, two = change(None, NEW), change(OLD, NEW, flow_id=B)
     run = Recorded(inventory(resource(B)), plan_of(one, two))
     run.recorder.intend()
-    after = run.finish(Outcome(one, Status.FAILED), Outcome(two, Status.NOT_ATTEMPTED))
+    after = run.finish(Outcome(one, ChangeStatus.FAILED), Outcome(two, ChangeStatus.NOT_ATTEMPTED))
     assert after.resources == {B: resource(B)}
     assert after.intent is None
     assert after.history[-1].counts == {"failed": 1, "not-attempted": 1}
@@ -115,7 +115,7 @@ def test_what_was_not_written_is_not_claimed() -> None:
 def test_record__equal_write_by_others_is_recorded() -> None:
     one, two = change(None, NEW), change(OLD, None, flow_id=B)
     run = Recorded(inventory(resource(B)), plan_of(one, two))
-    after = run.finish(Outcome(one, Status.APPLIED, 4), Outcome(two, Status.APPLIED))
+    after = run.finish(Outcome(one, ChangeStatus.APPLIED, 4), Outcome(two, ChangeStatus.APPLIED))
     assert after.resources == {A: resource(source=NEW, revision=4)}
 
 
@@ -123,7 +123,7 @@ def test_what_is_unsure_stays_meant() -> None:
     one, two = change(OLD, NEW), change(OLD, None, flow_id=B)
     run = Recorded(inventory(resource(), resource(B)), plan_of(one, two))
     run.recorder.intend()
-    after = run.finish(*(Outcome(each, Status.FAILED, unsure=True) for each in (one, two)))
+    after = run.finish(*(Outcome(each, ChangeStatus.FAILED, unsure=True) for each in (one, two)))
     assert after.intent is not None
     assert after.intent.writes == {A: resource(source=NEW, revision=None), B: None}
     assert after.resources == {A: resource(), B: resource(B)}
@@ -208,7 +208,7 @@ def test_rollback__to_an_edit_by_others_keeps_the_entry() -> None:
 def test_a_rollback_of_what_was_unsure_leaves_no_intent() -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
-    lost = Outcome(what, Status.FAILED, unsure=True)
+    lost = Outcome(what, ChangeStatus.FAILED, unsure=True)
     after = run.finish(lost, restored=(Restored(what, Undo.RESTORED, 1),))
     assert (after.intent, after.resources) == (None, {A: resource()})
 

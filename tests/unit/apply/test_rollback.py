@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo, rollback_code
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo, rollback_code
 from kestra_sync.apply.rollback import roll_back
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change
@@ -15,7 +15,7 @@ OLD, NEW, THEIRS = b"old", b"new", b"theirs"
 
 
 def back(flows: Flows, what: Change, **more: object) -> Restored:
-    outcome = Outcome(what, Status.APPLIED, written=True)
+    outcome = Outcome(what, ChangeStatus.APPLIED, written=True)
     for name, value in more.items():
         object.__setattr__(outcome, name, value)
     (result,) = roll_back(flows, [outcome], SILENT, sleep=lambda _seconds: None)
@@ -66,8 +66,8 @@ def test_rollback__concurrent_edit_is_left() -> None:
 def test_what_was_not_written_is_not_touched() -> None:
     flows = Flows(a=OLD)
     outcomes = [
-        Outcome(change(OLD, NEW), Status.NOT_ATTEMPTED),
-        Outcome(change(None, OLD), Status.APPLIED),  # someone else created it for us
+        Outcome(change(OLD, NEW), ChangeStatus.NOT_ATTEMPTED),
+        Outcome(change(None, OLD), ChangeStatus.APPLIED),  # someone else created it for us
     ]
     assert roll_back(flows, outcomes, SILENT) == ()
     assert flows.calls == []
@@ -80,7 +80,7 @@ def test_the_last_write_goes_first() -> None:
     flows = Flows(a=OLD)
     flows.put("a", NEW)
     flows.put("a", THEIRS)
-    outcomes = [Outcome(each, Status.APPLIED, written=True) for each in (one, two)]
+    outcomes = [Outcome(each, ChangeStatus.APPLIED, written=True) for each in (one, two)]
     roll_back(
         flows, outcomes, SILENT, journal=lambda what, event: told.append((str(what.after), event))
     )
@@ -97,7 +97,7 @@ def test_an_edit_just_before_ours_comes_back() -> None:
     flows = Flows(a=OLD)
     flows.put("a", THEIRS)
     flows.put("a", NEW)
-    result = back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=3)
+    result = back(flows, change(OLD, NEW), status=ChangeStatus.CONFLICT, revision=3)
     assert result.undo is Undo.RESTORED
     assert "revision 2, which was written by someone else" in result.message
     assert flows.source("a") == THEIRS
@@ -106,11 +106,17 @@ def test_an_edit_just_before_ours_comes_back() -> None:
 def test_an_edit_just_before_ours_that_is_lost_by_now() -> None:
     flows = Flows(a=OLD)
     flows.put("a", NEW)
-    assert back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=9).undo is Undo.RESTORED
+    assert (
+        back(flows, change(OLD, NEW), status=ChangeStatus.CONFLICT, revision=9).undo
+        is Undo.RESTORED
+    )
     assert flows.source("a") == OLD
     flows = Flows(a=OLD)
     flows.put("a", NEW)
-    assert back(flows, change(OLD, NEW), status=Status.CONFLICT, revision=2).undo is Undo.RESTORED
+    assert (
+        back(flows, change(OLD, NEW), status=ChangeStatus.CONFLICT, revision=2).undo
+        is Undo.RESTORED
+    )
     assert flows.source("a") == OLD
 
 

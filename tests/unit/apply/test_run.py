@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.outcome import Outcome, Status, exit_code
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, exit_code
 from kestra_sync.apply.run import Tally, describe, held_back, run
 from kestra_sync.apply.writer import existing_creates, verify
 from kestra_sync.client.errors import Forbidden
@@ -27,7 +27,7 @@ A, B, C = (change(None, b"x", flow_id=FlowId("acme", name)) for name in "abc")
 
 
 def applied(what: Change) -> Outcome:
-    return Outcome(what, Status.APPLIED, 1, written=True)
+    return Outcome(what, ChangeStatus.APPLIED, 1, written=True)
 
 
 def statuses(outcomes: tuple[Outcome, ...]) -> list[str]:
@@ -124,7 +124,7 @@ def test_a_long_level_may_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_more_after_a_failure() -> None:
     def write(what: Change) -> Outcome:
-        return Outcome(what, Status.FAILED) if what is B else applied(what)
+        return Outcome(what, ChangeStatus.FAILED) if what is B else applied(what)
 
     outcomes = run([stage([A, B], [C])], write, parallelism=1, observer=SILENT)
     assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
@@ -191,7 +191,7 @@ def test_an_interrupt_while_a_write_is_sent_leaves_it_unsure() -> None:
         assert statuses(inside) == ["failed", "not-attempted"]
         return applied(what)
 
-    assert tally.attempt(write, A).status is Status.APPLIED
+    assert tally.attempt(write, A).status is ChangeStatus.APPLIED
     assert statuses(tally.outcomes()) == ["applied", "not-attempted"]
 
 
@@ -256,12 +256,12 @@ def test_other_threads_hear_of_no_signals() -> None:
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        (Outcome(A, Status.NOT_ATTEMPTED), "not attempted"),
-        (Outcome(A, Status.FAILED, message="no"), "failed: no"),
-        (Outcome(A, Status.CONFLICT, message="theirs"), "conflict: theirs"),
+        (Outcome(A, ChangeStatus.NOT_ATTEMPTED), "not attempted"),
+        (Outcome(A, ChangeStatus.FAILED, message="no"), "failed: no"),
+        (Outcome(A, ChangeStatus.CONFLICT, message="theirs"), "conflict: theirs"),
         (applied(A), "created, revision 1"),
-        (Outcome(A, Status.APPLIED, None, "someone did"), "created (someone did)"),
-        (Outcome(change(b"x", None), Status.APPLIED, 7), "deleted"),
+        (Outcome(A, ChangeStatus.APPLIED, None, "someone did"), "created (someone did)"),
+        (Outcome(change(b"x", None), ChangeStatus.APPLIED, 7), "deleted"),
     ],
 )
 def test_one_line_for_each_write(outcome: Outcome, words: str) -> None:
@@ -269,7 +269,7 @@ def test_one_line_for_each_write(outcome: Outcome, words: str) -> None:
 
 
 def failed(**more: object) -> Outcome:
-    outcome = Outcome(B, Status.FAILED)
+    outcome = Outcome(B, ChangeStatus.FAILED)
     for name, value in more.items():
         object.__setattr__(outcome, name, value)
     return outcome
@@ -283,12 +283,12 @@ FORBIDDEN = Forbidden(403, "PUT", "/flows")
     [
         ((), ExitCode.OK),
         ((applied(A),), ExitCode.OK),
-        ((applied(A), Outcome(B, Status.NOT_ATTEMPTED)), ExitCode.PARTIAL),
-        ((Outcome(A, Status.CONFLICT),), ExitCode.CONFLICT),
-        ((applied(A), Outcome(B, Status.CONFLICT)), ExitCode.CONFLICT),
+        ((applied(A), Outcome(B, ChangeStatus.NOT_ATTEMPTED)), ExitCode.PARTIAL),
+        ((Outcome(A, ChangeStatus.CONFLICT),), ExitCode.CONFLICT),
+        ((applied(A), Outcome(B, ChangeStatus.CONFLICT)), ExitCode.CONFLICT),
         ((applied(A), failed()), ExitCode.PARTIAL),
         ((failed(unsure=True),), ExitCode.PARTIAL),
-        ((Outcome(A, Status.CONFLICT, written=True), failed()), ExitCode.PARTIAL),
+        ((Outcome(A, ChangeStatus.CONFLICT, written=True), failed()), ExitCode.PARTIAL),
         ((failed(),), ExitCode.FAILURE),
         ((failed(error=FORBIDDEN),), ExitCode.NOT_ALLOWED),
         ((failed(error=FORBIDDEN), failed(error=LOST)), ExitCode.FAILURE),
@@ -336,7 +336,7 @@ def test_what_does_not_show_in_the_end_is_a_conflict() -> None:
     kept, lost = (f"id: {name}\nnamespace: acme\ntasks: []\n".encode() for name in "ab")
     keep = applied(change(None, kept, flow_id=FlowId("acme", "a")))
     lose = applied(change(None, lost, flow_id=FlowId("acme", "b")))
-    rest = Outcome(C, Status.NOT_ATTEMPTED)
+    rest = Outcome(C, ChangeStatus.NOT_ATTEMPTED)
     flows = Reading(a=kept, b=lost + b"# by hand\n")
     found = verify(flows, [keep, lose, rest])
     assert statuses(found) == ["applied", "conflict", "not-attempted"]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.outcome import Done, Outcome, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Undo
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
 from kestra_sync.client.values import FlowSummary
@@ -260,12 +260,12 @@ def assert_true(story: Story, *, recorded: bool) -> None:
     changed = []
     for each in CHANGES:
         outcome, there = outcomes[each.flow_id], story.server.source(each.flow_id.id)
-        if each.flow_id in back or outcome.status is Status.NOT_ATTEMPTED:
+        if each.flow_id in back or outcome.status is ChangeStatus.NOT_ATTEMPTED:
             assert there == each.before, f"{each.flow_id} is said to be as it was"
-        elif outcome.status is Status.APPLIED:
+        elif outcome.status is ChangeStatus.APPLIED:
             assert there == each.after or each.flow_id in perhaps
         else:
-            assert outcome.status in (Status.FAILED, Status.CONFLICT)
+            assert outcome.status in (ChangeStatus.FAILED, ChangeStatus.CONFLICT)
             assert there in (each.before, each.after)
             assert there == each.before or outcome.unsure or outcome.written
         if there != each.before:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.apply.outcome import Outcome, Status
-from kestra_sync.apply.writer import Writer
+from kestra_sync.apply.outcome import ChangeStatus, Outcome
+from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.client.errors import ApiError
 from kestra_sync.model import Action, Change
 from tests.unit.apply.fakes import DOWN, INVALID, LOST, Flows, change, fail
@@ -15,7 +15,7 @@ OLD, NEW, THEIRS = b"old", b"new", b"theirs"
 
 
 def write(flows: Flows, what: Change) -> Outcome:
-    return Writer(flows, sleep=lambda _seconds: None).write(what)
+    return ChangeWriter(flows, sleep=lambda _seconds: None).write(what)
 
 
 def create(flows: Flows) -> Outcome:
@@ -33,20 +33,20 @@ def delete(flows: Flows) -> Outcome:
 def test_a_creation() -> None:
     flows = Flows()
     done = create(flows)
-    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+    assert (done.status, done.revision, done.written) == (ChangeStatus.APPLIED, 1, True)
     assert flows.source("a") == NEW
 
 
 def test_create__equal_flow_created_by_others_is_theirs() -> None:
     done = create(Flows(a=NEW))
-    assert (done.status, done.written) == (Status.APPLIED, False)
+    assert (done.status, done.written) == (ChangeStatus.APPLIED, False)
     assert "someone else created the same flow" in done.message
 
 
 def test_create__different_flow_created_by_others_is_a_conflict() -> None:
     flows = Flows(a=THEIRS)
     done = create(flows)
-    assert (done.status, done.written) == (Status.CONFLICT, False)
+    assert (done.status, done.written) == (ChangeStatus.CONFLICT, False)
     assert "now at revision 1" in done.message
     assert flows.source("a") == THEIRS
 
@@ -54,14 +54,14 @@ def test_create__different_flow_created_by_others_is_a_conflict() -> None:
 def test_a_creation_that_is_gone_again_when_we_look() -> None:
     flows = Flows(a=THEIRS)
     flows.before("get", lambda: flows.put("a", None))
-    assert create(flows).status is Status.CONFLICT
+    assert create(flows).status is ChangeStatus.CONFLICT
 
 
 def test_a_creation_whose_answer_was_lost_arrived() -> None:
     flows = Flows()
     flows.after("create", fail(LOST))
     done = create(flows)
-    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+    assert (done.status, done.revision, done.written) == (ChangeStatus.APPLIED, 1, True)
     assert flows.calls == ["create", "get"]
 
 
@@ -69,7 +69,7 @@ def test_a_creation_whose_answer_was_lost_did_not_arrive() -> None:
     flows = Flows()
     flows.before("create", fail(LOST))
     done = create(flows)
-    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert (done.status, done.written) == (ChangeStatus.APPLIED, True)
     assert flows.calls == ["create", "get", "create"]
 
 
@@ -78,14 +78,14 @@ def test_a_creation_that_only_came_late() -> None:
     flows = Flows()
     flows.before("create", fail(LOST), lambda: flows.put("a", NEW))
     done = create(flows)
-    assert (done.status, done.revision, done.written) == (Status.APPLIED, 1, True)
+    assert (done.status, done.revision, done.written) == (ChangeStatus.APPLIED, 1, True)
 
 
 def test_create__lost_response_and_a_flow_of_others() -> None:
     flows = Flows()
     flows.before("create", fail(LOST))
     flows.before("get", lambda: flows.put("a", THEIRS))
-    assert create(flows).status is Status.CONFLICT
+    assert create(flows).status is ChangeStatus.CONFLICT
     assert flows.source("a") == THEIRS
 
 
@@ -97,7 +97,7 @@ def test_writer__unknown_outcome(what: Change) -> None:
     looks = [] if what.action is Action.CREATE else [None]
     flows.before("get", *looks, fail(DOWN))
     done = write(flows, what)
-    assert (done.status, done.unsure, done.written) == (Status.FAILED, True, False)
+    assert (done.status, done.unsure, done.written) == (ChangeStatus.FAILED, True, False)
     assert done.error is LOST
 
 
@@ -107,7 +107,7 @@ def test_a_write_that_was_refused_and_is_there_all_the_same_was_done(what: Chang
     flows = Flows() if what.before is None else Flows(a=OLD)
     flows.after(str(what.action), fail(REFUSED))
     done = write(flows, what)
-    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert (done.status, done.written) == (ChangeStatus.APPLIED, True)
     assert flows.source("a") == what.after
 
 
@@ -116,19 +116,19 @@ def test_a_refusal_is_certain(what: Change) -> None:
     flows = Flows() if what.before is None else Flows(a=OLD)
     flows.before(str(what.action), fail(INVALID))
     done = write(flows, what)
-    assert (done.status, done.unsure) == (Status.FAILED, False)
+    assert (done.status, done.unsure) == (ChangeStatus.FAILED, False)
     assert flows.source("a") == what.before
 
 
 def test_an_update() -> None:
     flows = Flows(a=OLD)
     done = update(flows)
-    assert (done.status, done.revision, done.written) == (Status.APPLIED, 2, True)
+    assert (done.status, done.revision, done.written) == (ChangeStatus.APPLIED, 2, True)
     assert flows.calls == ["get", "update"]
 
 
 def test_an_update_without_a_known_revision() -> None:
-    assert update(Flows(a=OLD), None).status is Status.APPLIED
+    assert update(Flows(a=OLD), None).status is ChangeStatus.APPLIED
 
 
 @pytest.mark.parametrize("there", [THEIRS, None])
@@ -136,7 +136,7 @@ def test_update__flow_changed_by_others_before_the_read(there: bytes | None) -> 
     flows = Flows(a=OLD)
     flows.put("a", there)
     done = update(flows)
-    assert (done.status, done.written) == (Status.CONFLICT, False)
+    assert (done.status, done.written) == (ChangeStatus.CONFLICT, False)
     assert flows.source("a") == there
 
 
@@ -145,14 +145,14 @@ def test_an_update_of_what_was_edited_there_and_back() -> None:
     flows.put("a", THEIRS)
     flows.put("a", OLD)
     done = update(flows)
-    assert (done.status, done.revision) == (Status.APPLIED, 4)
+    assert (done.status, done.revision) == (ChangeStatus.APPLIED, 4)
 
 
 def test_an_update_of_what_is_deleted_in_the_last_moment() -> None:
     flows = Flows(a=OLD)
     flows.before("update", lambda: flows.put("a", None))
     done = update(flows)
-    assert done.status is Status.CONFLICT
+    assert done.status is ChangeStatus.CONFLICT
     assert "deleted on the server in the meantime" in done.message
 
 
@@ -160,7 +160,7 @@ def test_update__just_after_a_write_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("update", lambda: flows.put("a", THEIRS))
     done = update(flows)
-    assert (done.status, done.revision, done.written) == (Status.CONFLICT, 3, True)
+    assert (done.status, done.revision, done.written) == (ChangeStatus.CONFLICT, 3, True)
     assert "someone else wrote revision 2 just before" in done.message
 
 
@@ -168,14 +168,14 @@ def test_an_update_whose_answer_was_lost_arrived() -> None:
     flows = Flows(a=OLD)
     flows.after("update", fail(LOST))
     done = update(flows)
-    assert (done.status, done.revision) == (Status.APPLIED, 2)
+    assert (done.status, done.revision) == (ChangeStatus.APPLIED, 2)
     assert flows.calls == ["get", "update", "get"]
 
 
 def test_an_update_whose_answer_was_lost_did_not_arrive() -> None:
     flows = Flows(a=OLD)
     flows.before("update", fail(LOST))
-    assert update(flows).status is Status.APPLIED
+    assert update(flows).status is ChangeStatus.APPLIED
     assert flows.calls == ["get", "update", "get", "update"]
 
 
@@ -184,27 +184,27 @@ def test_update__lost_response_and_a_later_write_by_others(there: bytes | None) 
     flows = Flows(a=OLD)
     flows.after("update", fail(LOST))
     flows.before("get", None, lambda: flows.put("a", there))
-    assert update(flows).status is Status.CONFLICT
+    assert update(flows).status is ChangeStatus.CONFLICT
     assert flows.source("a") == there
 
 
 def test_a_second_try_meets_a_deletion() -> None:
     flows = Flows(a=OLD)
     flows.before("update", fail(LOST), lambda: flows.put("a", None))
-    assert update(flows).status is Status.CONFLICT
+    assert update(flows).status is ChangeStatus.CONFLICT
 
 
 def test_a_deletion() -> None:
     flows = Flows(a=OLD)
     done = delete(flows)
-    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert (done.status, done.written) == (ChangeStatus.APPLIED, True)
     assert flows.source("a") is None
 
 
 def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
     done = delete(Flows())
     assert (done.status, done.written, done.message) == (
-        Status.APPLIED,
+        ChangeStatus.APPLIED,
         False,
         "was already deleted",
     )
@@ -213,12 +213,12 @@ def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
 def test_delete__already_deleted_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", lambda: flows.put("a", None))
-    assert (delete(flows).status, delete(flows).written) == (Status.APPLIED, False)
+    assert (delete(flows).status, delete(flows).written) == (ChangeStatus.APPLIED, False)
 
 
 def test_a_deletion_of_what_was_edited() -> None:
     flows = Flows(a=THEIRS)
-    assert delete(flows).status is Status.CONFLICT
+    assert delete(flows).status is ChangeStatus.CONFLICT
     assert flows.source("a") == THEIRS
 
 
@@ -227,21 +227,21 @@ def test_a_deletion_whose_answer_was_lost(arrived: bool) -> None:
     flows = Flows(a=OLD)
     (flows.after if arrived else flows.before)("delete", fail(LOST))
     done = delete(flows)
-    assert (done.status, done.written) == (Status.APPLIED, True)
+    assert (done.status, done.written) == (ChangeStatus.APPLIED, True)
     assert flows.calls == ["get", "delete", "get", *([] if arrived else ["delete"])]
 
 
 def test_a_deletion_that_only_came_late() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", fail(LOST), lambda: flows.put("a", None))
-    assert (delete(flows).status, flows.source("a")) == (Status.APPLIED, None)
+    assert (delete(flows).status, flows.source("a")) == (ChangeStatus.APPLIED, None)
 
 
 def test_delete__lost_response_and_an_edit_by_others() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", fail(LOST))
     flows.before("get", None, lambda: flows.put("a", THEIRS))
-    assert delete(flows).status is Status.CONFLICT
+    assert delete(flows).status is ChangeStatus.CONFLICT
     assert flows.source("a") == THEIRS
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.streams import OutputError, Stream, for_stream, guarded
+from kestra_sync.cli.streams import OutputError, OutputStream, for_stream, guarded
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import line
 
@@ -52,7 +52,7 @@ CLOSED = ValueError("I/O operation on closed file")
 @pytest.mark.parametrize("error", [FULL, GONE, CLOSED], ids=["full", "gone", "closed"])
 def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
     inner = Broken(error, late=late)
-    stream = Stream(inner, decides=False)
+    stream = OutputStream(inner, decides=False)
     for _ in range(3):
         stream.write("x")
         stream.writelines(["x", "y"])
@@ -60,7 +60,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
     assert (stream.broken, inner.tried) == (True, 1)
 
     inner = Broken(error, late=late)
-    stream = Stream(inner, decides=True)
+    stream = OutputStream(inner, decides=True)
     expected: type[Exception] = BrokenPipeError if error is GONE else OutputError
     with pytest.raises(expected, match=r"Broken pipe|cannot write to standard output: "):
         stream.flush() if late else stream.write("x")
@@ -72,7 +72,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8", "cp437"])
 def test_what_cannot_be_encoded_is_escaped(encoding: str) -> None:
     raw = io.BytesIO()
-    stream = Stream(io.TextIOWrapper(raw, encoding=encoding), decides=True)
+    stream = OutputStream(io.TextIOWrapper(raw, encoding=encoding), decides=True)
     text = 'é → │ 😀 \ud800 "x"'
     stream.write(text)
     stream.flush()
@@ -220,6 +220,6 @@ def test_colours_and_widths_are_those_of_the_stream() -> None:
         def isatty(self) -> bool:
             return True
 
-    stream = cast("Any", Stream(Terminal(), decides=False))
+    stream = cast("Any", OutputStream(Terminal(), decides=False))
     assert stream.isatty()
     assert stream.encoding == "ascii"

@@ -9,7 +9,7 @@ import pytest
 from kestra_sync.client import errors, states
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.execution import execution_of
-from kestra_sync.client.follow import FollowTimeout, Pace
+from kestra_sync.client.follow import FollowTimeout, PollInterval
 from kestra_sync.client.logs import LogEntry, log_entry_of
 from kestra_sync.client.server import ServerInfo
 from kestra_sync.errors import UsageError
@@ -361,7 +361,7 @@ def ticking(client: KestraClient, *seconds: float) -> None:
     def clock() -> float:
         return times.pop(0) if len(times) > 1 else times[0]
 
-    client.executions._pace = Pace(sleep=lambda _: None, clock=clock)
+    client.executions._pace = PollInterval(sleep=lambda _: None, clock=clock)
 
 
 def test_follow_up_to_a_time_limit(scripted: ScriptedServer, client: KestraClient) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.outcome import Done, Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Restored, Undo
 from kestra_sync.commands import apply as apply_module
-from kestra_sync.commands.apply import ApplyResult, Confirm, apply
+from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply
 from kestra_sync.commands.drift import DriftResult, drifted
 from kestra_sync.commands.files import scope_of
 from kestra_sync.commands.plan import PlanResult, save_plan
@@ -21,7 +21,7 @@ from kestra_sync.commands.validate import ValidateResult, validate
 from kestra_sync.errors import ConflictError, ExitCode, UsageError
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.ownership import Ownership, place_of
-from kestra_sync.inventory.read import Place
+from kestra_sync.inventory.read import InventoryLocation
 from kestra_sync.kinds.flows.check import sound
 from kestra_sync.model import (
     Action,
@@ -39,7 +39,7 @@ from kestra_sync.model import (
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.render import render
 from kestra_sync.settings import ApplyOptions, Settings
-from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.plans import base, change, desired, plan, source
 
@@ -78,15 +78,15 @@ def test_the_code_of_a_plan(result: PlanResult, code: int, detailed: int) -> Non
     assert result.exit_code(detailed=True) == detailed
 
 
-def _outcome(status: Status, *, unsure: bool = False) -> Outcome:
+def _outcome(status: ChangeStatus, *, unsure: bool = False) -> Outcome:
     return Outcome(_CREATE, status, unsure=unsure)
 
 
 _DONE = {each.name for each in fields(Done)}
-_GOOD, _BAD = _outcome(Status.APPLIED), _outcome(Status.FAILED)
+_GOOD, _BAD = _outcome(ChangeStatus.APPLIED), _outcome(ChangeStatus.FAILED)
 _SPEC = SmokeSpec(FlowId("acme", "a"))
-_RED = SmokeResult((SmokeRun(_SPEC, Verdict.FAILED),), "run", None, 1.0)
-_GREEN = SmokeResult((SmokeRun(_SPEC, Verdict.PASSED),), "run", None, 1.0)
+_RED = SmokeResult((SmokeRun(_SPEC, SmokeVerdict.FAILED),), "run", None, 1.0)
+_GREEN = SmokeResult((SmokeRun(_SPEC, SmokeVerdict.PASSED),), "run", None, 1.0)
 _BACK, _LEFT = Restored(_CREATE, Undo.RESTORED), Restored(_CREATE, Undo.LEFT, message="x")
 
 
@@ -97,9 +97,9 @@ _BACK, _LEFT = Restored(_CREATE, Undo.RESTORED), Restored(_CREATE, Undo.LEFT, me
         ({"outcomes": (_GOOD,)}, 0),
         ({"outcomes": (_BAD,)}, 1),
         ({"outcomes": (_GOOD, _BAD)}, 6),
-        ({"outcomes": (_outcome(Status.FAILED, unsure=True),)}, 6),
-        ({"outcomes": (_GOOD, _outcome(Status.NOT_ATTEMPTED))}, 6),
-        ({"outcomes": (_GOOD, _outcome(Status.CONFLICT))}, 5),
+        ({"outcomes": (_outcome(ChangeStatus.FAILED, unsure=True),)}, 6),
+        ({"outcomes": (_GOOD, _outcome(ChangeStatus.NOT_ATTEMPTED))}, 6),
+        ({"outcomes": (_GOOD, _outcome(ChangeStatus.CONFLICT))}, 5),
         ({"declined": True}, 1),
         ({"interrupted": True, "declined": True}, 130),
         ({"outcomes": (_GOOD, _BAD), "restored": (_BACK,)}, 1),
@@ -173,10 +173,10 @@ def test_only_what_can_be_applied_is_saved(tmp_path: Path) -> None:
 def test_where_an_inventory_lives() -> None:
     """A name and a namespace are needed; the first of the scope, unless another is named."""
     scope = Scope(("acme", "other"))
-    assert place_of(Settings(name="x"), scope) == Place("acme", "x", None)
+    assert place_of(Settings(name="x"), scope) == InventoryLocation("acme", "x", None)
     named = Settings(name="x", inventory_namespace="kept", environment="prod")
-    assert place_of(named, Scope(())) == place_in(named) == Place("kept", "x", "prod")
-    assert place_in(Settings(name="x", scope=scope)) == Place("acme", "x", None)
+    assert place_of(named, Scope(())) == place_in(named) == InventoryLocation("kept", "x", "prod")
+    assert place_in(Settings(name="x", scope=scope)) == InventoryLocation("acme", "x", None)
     with pytest.raises(UsageError, match="`name` is not set"):
         place_of(Settings(), scope)
     with pytest.raises(UsageError, match="no namespace is set"):
@@ -185,7 +185,7 @@ def test_where_an_inventory_lives() -> None:
         place_in(Settings(name="x"))
 
 
-PLACE = Place("acme", "x", None)
+PLACE = InventoryLocation("acme", "x", None)
 
 
 def test_nothing_is_owned_without_an_inventory() -> None:
@@ -233,7 +233,7 @@ def planning(monkeypatch: pytest.MonkeyPatch) -> Any:
     return install
 
 
-def _answering(shown: list[PlanResult], answer: bool) -> Confirm:
+def _answering(shown: list[PlanResult], answer: bool) -> ConfirmPlan:
     def confirm(planned: PlanResult) -> bool:
         shown.append(planned)
         return answer

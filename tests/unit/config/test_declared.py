@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
-from kestra_sync.action.inputs import Kind, _declared
+from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import declared
 from kestra_sync.config.config import from_file
@@ -55,7 +55,7 @@ def test_a_new_setting_is_one_declaration() -> None:
     assert from_file({}, _Settings) == {}
     (declaration,) = declarations(_Settings)
     option = _declared(declaration)
-    assert (option.option, option.commands, option.kind) == ("--mood", ("plan",), Kind.VALUE)
+    assert (option.option, option.commands, option.kind) == ("--mood", ("plan",), InputKind.VALUE)
 
 
 def test_the_schema_has_the_keys_of_all_settings() -> None:

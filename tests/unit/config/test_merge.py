@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import settings_from
 from kestra_sync.config.config import Config
-from kestra_sync.config.merge import Given, settings_from_config
+from kestra_sync.config.merge import GivenOptions, settings_from_config
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
 from kestra_sync.settings import Limit, OnDrift, Policy, Prune, Settings
@@ -84,7 +84,7 @@ def test_the_file_goes_before_the_defaults() -> None:
 def test_flags_go_before_the_file() -> None:
     settings = settings_from_config(
         CONFIG,
-        Given(
+        GivenOptions(
             paths=("conf",),
             namespaces=("a", "b"),
             name="other",
@@ -128,17 +128,17 @@ def test_the_environment_goes_before_the_file() -> None:
 
 def test_a_name_needs_a_scope() -> None:
     with pytest.raises(UsageError, match="`name` requires `scope`"):
-        settings_from_config(None, Given(name="acme"))
+        settings_from_config(None, GivenOptions(name="acme"))
     with pytest.raises(UsageError, match="`name` requires `scope`"):
         settings_from_config(Config(path="c", base=".", name="acme"))
-    assert settings_from_config(None, Given(name="acme", namespaces=("a",))).name == "acme"
+    assert settings_from_config(None, GivenOptions(name="acme", namespaces=("a",))).name == "acme"
 
 
 def test_without_a_source_the_flows_are_beside_the_file() -> None:
     config = Config(path="conf/kestra-sync.yaml", base="conf")
     assert settings_from_config(config).paths == ("conf/flows",)
     # Then paths are simply the source: there is nothing they could be a part of.
-    assert not settings_from_config(config, Given(paths=("elsewhere",))).partial
+    assert not settings_from_config(config, GivenOptions(paths=("elsewhere",))).partial
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_without_a_source_the_flows_are_beside_the_file() -> None:
     ],
 )
 def test_narrower_paths_make_a_run_partial(paths: tuple[str, ...], partial: bool) -> None:
-    assert settings_from_config(CONFIG, Given(paths=paths)).partial is partial
+    assert settings_from_config(CONFIG, GivenOptions(paths=paths)).partial is partial
 
 
 def test_the_command_line_reads_the_file_and_the_env_file(here: Path) -> None:

@@ -19,13 +19,13 @@ from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_js
 from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import read_others
 from kestra_sync.inventory.read import (
-    Place,
+    InventoryLocation,
     check_owner,
     find_inventory,
     read_inventory,
     server_of,
 )
-from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
 from kestra_sync.model import FlowId, Scope, Target
 
 TEXT = st.text(max_size=8)
@@ -64,7 +64,7 @@ INVENTORIES = st.builds(
     st.lists(RESOURCES, max_size=3).map(keyed),
     st.lists(
         st.builds(
-            Run,
+            HistoryEntry,
             st.integers(0, 99),
             TEXT,
             st.none() | TEXT,
@@ -188,12 +188,12 @@ class Store:
         raise AssertionError(text)
 
 
-PLACE = Place("acme", "flows")
+PLACE = InventoryLocation("acme", "flows")
 
 
 def test_our_inventory_is_read() -> None:
     assert PLACE.key == "kestra-sync.flows"
-    assert Place("acme", "flows", "prod").lock_key == "kestra-sync-lock.flows.prod"
+    assert InventoryLocation("acme", "flows", "prod").lock_key == "kestra-sync-lock.flows.prod"
     found = read_inventory(Store(**{PLACE.key: SMALL}), PLACE)
     assert found == from_json(SMALL)
 
@@ -206,9 +206,12 @@ def test_there_may_be_none_yet(error: Exception) -> None:
 def test_names_and_environments_may_collide_in_a_key() -> None:
     """``a.b`` without an environment, and ``a`` in the environment ``b``."""
     dotted = {**SMALL, "name": "a.b"}
-    assert read_inventory(Store(**{"kestra-sync.a.b": dotted}), Place("acme", "a.b")) is not None
+    assert (
+        read_inventory(Store(**{"kestra-sync.a.b": dotted}), InventoryLocation("acme", "a.b"))
+        is not None
+    )
     with pytest.raises(InventoryError, match=r"contains the inventory of 'a\.b'"):
-        read_inventory(Store(**{"kestra-sync.a.b": dotted}), Place("acme", "a", "b"))
+        read_inventory(Store(**{"kestra-sync.a.b": dotted}), InventoryLocation("acme", "a", "b"))
 
 
 def test_unknown_kinds_are_kept_as_they_are() -> None:
@@ -325,7 +328,7 @@ class Tenant:
         return tuple(sorted(KvKey(*each) for each in self.values if text in each[1]))
 
     def find(self, scope: tuple[str, ...], repository: str = "", name: str = "flows") -> Any:
-        place = Place(scope[0], name)
+        place = InventoryLocation(scope[0], name)
         return find_inventory(self, place, Scope(scope), repository, self.slept.append)
 
 
@@ -356,7 +359,7 @@ def test_the_record_is_found_wherever_it_is(
     assert (lookup.inventory is not None) is found
     assert lookup.at.namespace == ("acme" if found else ours[0])
     assert lookup.moves is found
-    assert lookup.wanted == Place(ours[0], "flows")
+    assert lookup.wanted == InventoryLocation(ours[0], "flows")
 
 
 def test_inventory__renamed_record_is_reported() -> None:
@@ -460,7 +463,7 @@ def test_what_a_run_of_ours_meant_is_found_under_its_own_key() -> None:
         {
             ("acme", KEY): SMALL,
             ("acme", PLACE.run_key("n1")): meant,
-            ("acme", Place("acme", "flows", "prod").run_key("n2")): {
+            ("acme", InventoryLocation("acme", "flows", "prod").run_key("n2")): {
                 **meant,
                 "target": {"url": "http://k", "tenant": "main", "environment": "prod"},
             },

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kestra_sync.model import Action, Base, Desired, FlowId, Live, Reason
-from kestra_sync.plan.compare import Rules, Verdict, build_changes, compare, needs_reading
+from kestra_sync.plan.compare import Decision, Rules, build_changes, compare, needs_reading
 from kestra_sync.plan.passes import only_desired
 from kestra_sync.settings import OnDrift
 from tests.support.plans import base, desired, live, source
@@ -166,7 +166,7 @@ def test_the_table(row: str) -> None:
     """What to do, why, and which bytes."""
     git, server, applied, rules, action, reason, after = _ROWS[row]
     verdict = compare(_git(git), _live(server), _base(applied), rules)
-    assert verdict == Verdict(action, reason, after)
+    assert verdict == Decision(action, reason, after)
 
 
 def test_the_table_is_whole() -> None:
@@ -180,16 +180,16 @@ def test_disabled__stays_disabled_while_git_changes() -> None:
     text = APPLIED
     live_ = _live(APPLIED + _OFF)
     there = compare(_git(GIT), live_, _base(APPLIED), Rules(), text)
-    assert there == Verdict(Action.UPDATE, Reason.KEPT_OFF, GIT + _OFF)
+    assert there == Decision(Action.UPDATE, Reason.KEPT_OFF, GIT + _OFF)
     # Kept off already by an earlier run: the recorded hash is that of the source with the line.
     recorded = _base(APPLIED + _OFF, kept_off=True)
     assert compare(_git(GIT), live_, recorded, Rules()) == there
     # Switched on again, on purpose or by Git.
     on = compare(_git(GIT), live_, _base(APPLIED), Rules(re_enable=True), text)
-    assert on == Verdict(Action.UPDATE, Reason.CHANGED, GIT)
+    assert on == Decision(Action.UPDATE, Reason.CHANGED, GIT)
     says = GIT + b"disabled: false\n"
     verdict = compare(_git(says), live_, _base(APPLIED), Rules(), text)
-    assert verdict == Verdict(Action.UPDATE, Reason.CHANGED, says)
+    assert verdict == Decision(Action.UPDATE, Reason.CHANGED, says)
 
 
 def test_delete__flow_that_was_only_disabled_may_be_deleted() -> None:

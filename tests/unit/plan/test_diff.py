@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kestra_sync.kinds.diffs import diff_flows, diff_of
 from kestra_sync.model import Action, Reason
-from kestra_sync.plan.diff import Hunk, Mark, unified
+from kestra_sync.plan.diff import Hunk, LineMark, unified
 from kestra_sync.plan.structured import structured_changes
 from tests.support.plans import change, source
 
@@ -32,10 +32,10 @@ def applied(before: bytes, hunks: tuple[Hunk, ...]) -> bytes:
         result += old[position:start]
         position = start
         for mark, text in hunk.lines:
-            if mark in (Mark.SAME, Mark.REMOVED):
+            if mark in (LineMark.SAME, LineMark.REMOVED):
                 assert old[position] == text
                 position += 1
-            if mark in (Mark.SAME, Mark.ADDED):
+            if mark in (LineMark.SAME, LineMark.ADDED):
                 result.append(text)
     result += old[position:]
     return "\n".join(result).encode()
@@ -48,7 +48,7 @@ def test_the_hunks_lead_from_before_to_after(before: bytes, after: bytes, contex
     assert (hunks == ()) == (before == after)
     got = applied(before, hunks)
     assert got.rstrip(b"\n") == after.rstrip(b"\n")
-    notes = sum(mark is Mark.NOTE for hunk in hunks for mark, _ in hunk.lines)
+    notes = sum(mark is LineMark.NOTE for hunk in hunks for mark, _ in hunk.lines)
     if bool(before.endswith(b"\n")) != bool(after.endswith(b"\n")) and before and after:
         assert notes == 1
 
@@ -57,7 +57,7 @@ def test_the_hunks_lead_from_before_to_after(before: bytes, after: bytes, contex
 def test_a_hunk_has_no_more_context_than_asked_for(before: bytes, after: bytes) -> None:
     """Without any, each line of a diff is a change."""
     marks = {mark for hunk in unified(before, after, context=0) for mark, _ in hunk.lines}
-    assert Mark.SAME not in marks
+    assert LineMark.SAME not in marks
 
 
 def test_hunks_say_where_they_are() -> None:
@@ -80,13 +80,13 @@ def test_hunks_say_where_they_are() -> None:
 def test_carriage_returns_are_seen_where_they_changed() -> None:
     """They are the whole difference sometimes."""
     (hunk,) = unified(b"a\r\nb\n", b"a\r\nb\r\n")
-    assert hunk.lines == ((Mark.SAME, "a"), (Mark.REMOVED, "b"), (Mark.ADDED, "b␍"))
+    assert hunk.lines == ((LineMark.SAME, "a"), (LineMark.REMOVED, "b"), (LineMark.ADDED, "b␍"))
 
 
 def test_bytes_that_are_no_text_are_spelled_out() -> None:
     """A diff can be made of anything that a server may hold."""
     (hunk,) = unified(b"a\xff\n", b"a\n")
-    assert hunk.lines[0] == (Mark.REMOVED, "a\\xff")
+    assert hunk.lines[0] == (LineMark.REMOVED, "a\\xff")
 
 
 def test_only_updates_have_a_diff() -> None:

@@ -194,11 +194,11 @@ def _rules(changes: list[Change], made: dict[str, Any], given_: dict[str, Any]) 
         (_UPDATES, {"unchanged": 6}, {}, []),
         (_MANY[:1], {"flows": 0}, {}, ["empty-repository"]),
         ([], {"flows": 0}, {}, []),
-        (_MANY[:1], {}, {"silent_paths": lambda _path: True}, ["skipped-file"]),
+        (_MANY[:1], {}, {"without_flow": lambda _path: True}, ["skipped-file"]),
         (
             _MANY[:1],
             {},
-            {"silent_paths": lambda _path: True, "allow_skipped_delete": True},
+            {"without_flow": lambda _path: True, "allow_skipped_delete": True},
             [],
         ),
         ([_CONFLICT], {}, {}, ["conflict"]),
@@ -227,12 +227,12 @@ def test_guards(
 
 def test_guards_name_a_few_and_count_the_rest() -> None:
     """With n of m."""
-    (found,) = _rules(_MANY[:31], {}, {"silent_paths": lambda _path: False})
+    (found,) = _rules(_MANY[:31], {}, {"without_flow": lambda _path: False})
     assert "31 of 100 owned flows" in found.message
     assert "30%" in found.message
     (found,) = _rules([_CONFLICT, _CONFLICT], {}, {})
     assert found.message == "2 flows were (acme/c, acme/c) changed both in Git and on the server"
-    (found,) = _rules(_MANY[:7], {}, {"silent_paths": lambda _path: True})
+    (found,) = _rules(_MANY[:7], {}, {"without_flow": lambda _path: True})
     assert found.message.endswith("acme/d3, acme/d4 and 2 more")
 
 

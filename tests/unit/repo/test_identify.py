@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kestra_sync.model import Document, Flow, FlowId, Skipped
 from kestra_sync.repo import confirm, identify, identify_source
-from kestra_sync.repo.identify import NotAFlow, Undecided, scan
+from kestra_sync.repo.identify import NeedsFullParse, NotAFlow, scan
 from kestra_sync.repo.parse import parse
 from tests.cases import NEGATIVE, POSITIVE
 from tests.support.examples import examples
@@ -24,7 +24,7 @@ FLOW = FlowId("x.y", "a")
 def _agree(data: bytes) -> None:
     """Of what can be parsed; the scan need not find syntax errors."""
     found = scan(data)
-    if isinstance(found, Undecided) or isinstance(parse(data), tuple):
+    if isinstance(found, NeedsFullParse) or isinstance(parse(data), tuple):
         return
     truth = confirm(Document("f", 0, 1, data))
     if isinstance(found, NotAFlow):
@@ -111,7 +111,7 @@ def test_what_is_no_flow(data: bytes, reason: str) -> None:
     ],
 )
 def test_doubts(data: bytes) -> None:
-    assert isinstance(scan(data), Undecided)
+    assert isinstance(scan(data), NeedsFullParse)
     _agree(data)
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.read import Lookup, OtherRecord, Place
-from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.inventory.read import InventoryLocation, Lookup, OtherRecord
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
 from kestra_sync.kinds.diffs import diff_flows, diff_of
 from kestra_sync.model import (
     Action,
@@ -354,8 +354,10 @@ def _found(inventory: Inventory | None) -> Lookup:
 def test_history() -> None:
     """The newest first."""
     runs = (
-        Run(3, "2026-01-01T12:00:00Z", "0123456789abcdef", "main", "applied", {"create": 1200}),
-        Run(
+        HistoryEntry(
+            3, "2026-01-01T12:00:00Z", "0123456789abcdef", "main", "applied", {"create": 1200}
+        ),
+        HistoryEntry(
             5,
             "2026-01-02T12:00:00Z",
             None,
@@ -363,7 +365,9 @@ def test_history() -> None:
             "partial",
             {"update": 2, "failed": 1, "not-attempted": 3, "delete": 1, "other": 4},
         ),
-        Run(6, "2026-01-03T12:00:00Z", "fedcba", "feature/x", "adopted", {}, dirty=True, by="ada"),
+        HistoryEntry(
+            6, "2026-01-03T12:00:00Z", "fedcba", "feature/x", "adopted", {}, dirty=True, by="ada"
+        ),
     )
     check_golden("history.txt", text(history_lines(PLACE, _inventory(history=runs))))
     check_golden("history_none.txt", text(history_lines(PLACE, None)))
@@ -390,7 +394,7 @@ def test_inventory() -> None:
     check_golden("inventory_renamed.txt", text(inventory_lines(renamed)))
 
 
-def _outcomes(*given: tuple[Action, Status, str]) -> list[Outcome]:
+def _outcomes(*given: tuple[Action, ChangeStatus, str]) -> list[Outcome]:
     return [
         Outcome(
             change(action, Reason.CHANGED, f"flow_{number}", before=b"a", after=b"b"),
@@ -404,22 +408,22 @@ def _outcomes(*given: tuple[Action, Status, str]) -> list[Outcome]:
 
 _OUTCOMES = {
     "good": _outcomes(
-        (_CREATE, Status.APPLIED, ""),
-        (_UPDATE, Status.APPLIED, ""),
-        (_UPDATE, Status.APPLIED, ""),
-        (_DELETE, Status.APPLIED, "was already deleted"),
-        (Action.MOVE, Status.APPLIED, ""),
+        (_CREATE, ChangeStatus.APPLIED, ""),
+        (_UPDATE, ChangeStatus.APPLIED, ""),
+        (_UPDATE, ChangeStatus.APPLIED, ""),
+        (_DELETE, ChangeStatus.APPLIED, "was already deleted"),
+        (Action.MOVE, ChangeStatus.APPLIED, ""),
     ),
     "bad": _outcomes(
-        (_CREATE, Status.APPLIED, ""),
-        (_UPDATE, Status.FAILED, "PUT /flows: 403: no permission"),
-        (_UPDATE, Status.CONFLICT, "was edited on the server since the plan was created"),
-        (_DELETE, Status.NOT_ATTEMPTED, ""),
-        (_DELETE, Status.NOT_ATTEMPTED, "the lock was lost"),
+        (_CREATE, ChangeStatus.APPLIED, ""),
+        (_UPDATE, ChangeStatus.FAILED, "PUT /flows: 403: no permission"),
+        (_UPDATE, ChangeStatus.CONFLICT, "was edited on the server since the plan was created"),
+        (_DELETE, ChangeStatus.NOT_ATTEMPTED, ""),
+        (_DELETE, ChangeStatus.NOT_ATTEMPTED, "the lock was lost"),
     ),
     "many": _outcomes(
-        (_UPDATE, Status.FAILED, "the connection broke"),
-        *[(_CREATE, Status.NOT_ATTEMPTED, "")] * 12,
+        (_UPDATE, ChangeStatus.FAILED, "the connection broke"),
+        *[(_CREATE, ChangeStatus.NOT_ATTEMPTED, "")] * 12,
     ),
     "nothing": [],
 }
@@ -433,7 +437,9 @@ def test_apply(name: str) -> None:
 
 def test_apply_interrupted() -> None:
     """Running writes were completed; the rest was not started."""
-    outcomes = _outcomes((_CREATE, Status.APPLIED, ""), (_UPDATE, Status.NOT_ATTEMPTED, ""))
+    outcomes = _outcomes(
+        (_CREATE, ChangeStatus.APPLIED, ""), (_UPDATE, ChangeStatus.NOT_ATTEMPTED, "")
+    )
     check_golden("apply_interrupted.txt", text(outcome_lines(outcomes, interrupted=True)))
     cut = outcome_lines(outcomes[:1], interrupted=True)
     check_golden("apply_interrupted_at_the_end.txt", text(cut))
@@ -442,9 +448,9 @@ def test_apply_interrupted() -> None:
 def test_apply_rolled_back() -> None:
     """As a whole, and not quite."""
     outcomes = _outcomes(
-        (_CREATE, Status.APPLIED, ""),
-        (_UPDATE, Status.APPLIED, ""),
-        (_UPDATE, Status.FAILED, "the connection broke"),
+        (_CREATE, ChangeStatus.APPLIED, ""),
+        (_UPDATE, ChangeStatus.APPLIED, ""),
+        (_UPDATE, ChangeStatus.FAILED, "the connection broke"),
     )
     back = [Restored(each.change, Undo.RESTORED) for each in outcomes[:2]]
     check_golden("apply_rolled_back.txt", text(outcome_lines(outcomes, back)))
@@ -498,7 +504,7 @@ def _inventory(**more: object) -> Inventory:
     return Inventory(**given)  # type: ignore[arg-type]
 
 
-PLACE = Place("acme", "acme-flows")
+PLACE = InventoryLocation("acme", "acme-flows")
 
 REPOSITORY = Repository(
     "flows",

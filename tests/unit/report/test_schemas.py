@@ -14,14 +14,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kestra_sync.apply.lock import Holder
-from kestra_sync.apply.outcome import Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.executions.cleanup import Cleanup
 from kestra_sync.executions.culprit import Culprit
 from kestra_sync.executions.logs import LogLine
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.record import Intent, Inventory, Resource, Run
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
 from kestra_sync.model import Action, FlowId, Position, Reason, Repository, Scope, Target
 from kestra_sync.report.as_json import (
     diagnostics_json,
@@ -35,7 +35,7 @@ from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.smoke_json import smoke_json
 from kestra_sync.report.trigger_text import checks_json, keys_json
-from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from kestra_sync.triggers.checks import TriggerCheck, TriggerStatus
 from tests.support.json_page import page
@@ -51,18 +51,18 @@ SMOKE = SmokeResult(
     (
         SmokeRun(
             _SPEC,
-            Verdict.FAILED,
+            SmokeVerdict.FAILED,
             "4fq",
             "http://localhost/ui/4fq",
             3,
             "FAILED",
             1.5,
-            tuple(Failure(kind, "what") for kind in FailureKind),
+            tuple(SmokeFailure(kind, "what") for kind in FailureKind),
             Culprit(("send",), "FAILED"),
             (LogLine("", "ERROR", None, "boom"),),
             Cleanup(kept=True, problems=("what",)),
         ),
-        SmokeRun(_SPEC, Verdict.SKIPPED),
+        SmokeRun(_SPEC, SmokeVerdict.SKIPPED),
     ),
     "run",
     None,
@@ -92,7 +92,7 @@ def _results() -> Iterator[tuple[str, Any]]:
     outcomes = [
         Outcome(each, status, revision, message, unsure=bool(message))
         for each, status, revision, message in zip(
-            writes, [*Status] * 9, [None, 3] * 9, ["", "what", ""] * 9, strict=False
+            writes, [*ChangeStatus] * 9, [None, 3] * 9, ["", "what", ""] * 9, strict=False
         )
     ]
     restored = [Restored(writes[0], undo, 1, "why") for undo in Undo]
@@ -186,7 +186,11 @@ def _full() -> Inventory:
         "2026-01-01T12:00:00Z",
         Intent("2026-01-01T12:00:00Z", "0123", {key: None, FlowId("acme", "b"): resource}),
         {key: resource},
-        (Run(3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}, True, "ada"),),
+        (
+            HistoryEntry(
+                3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}, True, "ada"
+            ),
+        ),
     )
 
 
@@ -198,7 +202,7 @@ def _bare() -> Inventory:
         "",
         Scope(("acme",)),
         resources={key: Resource(key, "flows/a.yaml", "a" * 64, "a" * 64)},
-        history=(Run(1, "2026-01-01T12:00:00Z", None, None, "adopted"),),
+        history=(HistoryEntry(1, "2026-01-01T12:00:00Z", None, None, "adopted"),),
     )
 
 
@@ -293,11 +297,11 @@ def test_the_schemas_know_every_reason_status_and_code() -> None:
     assert change_["action"]["enum"] == [each.value for each in Action]
     assert definitions["exit_code"]["enum"] == [each.value for each in ExitCode]
     outcome = schema("apply")["$defs"]["result"]["properties"]["outcomes"]["items"]["properties"]
-    assert outcome["status"]["enum"] == [each.value for each in Status]
+    assert outcome["status"]["enum"] == [each.value for each in ChangeStatus]
     restored = schema("apply")["$defs"]["result"]["properties"]["restored"]["items"]["properties"]
     assert restored["result"]["enum"] == [each.value for each in Undo]
     smoke = definitions["smoke_run"]["properties"]
-    assert smoke["verdict"]["enum"] == [each.value for each in Verdict]
+    assert smoke["verdict"]["enum"] == [each.value for each in SmokeVerdict]
     kinds = smoke["failures"]["items"]["properties"]["kind"]["enum"]
     assert kinds == [each.value for each in FailureKind]
 

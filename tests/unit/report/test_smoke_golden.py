@@ -15,13 +15,13 @@ from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.execution_json import ran_json
 from kestra_sync.report.execution_text import deleted_lines, log_line_text, ran_lines
-from kestra_sync.report.junit import Case, Status, junit_xml
+from kestra_sync.report.junit import Case, CaseStatus, junit_xml
 from kestra_sync.report.lines import Line, write
 from kestra_sync.report.smoke_json import smoke_json
 from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.golden import check_golden
 
@@ -40,19 +40,26 @@ def link(run: str) -> str:
 
 
 PASSED = SmokeRun(
-    spec(SALES, "load_orders"), Verdict.PASSED, "e1", link("e1"), 8, "SUCCESS", 1.24, cleanup=GONE
+    spec(SALES, "load_orders"),
+    SmokeVerdict.PASSED,
+    "e1",
+    link("e1"),
+    8,
+    "SUCCESS",
+    1.24,
+    cleanup=GONE,
 )
 FAILED = SmokeRun(
     spec(SALES, "report", "end of month", 12),
-    Verdict.FAILED,
+    SmokeVerdict.FAILED,
     "e2",
     link("e2"),
     12,
     "FAILED",
     75.0,
     (
-        Failure(FailureKind.STATE, "expected SUCCESS, got FAILED"),
-        Failure(FailureKind.OUTPUT, "output pages: expected 3, there is none"),
+        SmokeFailure(FailureKind.STATE, "expected SUCCESS, got FAILED"),
+        SmokeFailure(FailureKind.OUTPUT, "output pages: expected 3, there is none"),
     ),
     Culprit(("send", "company.platform/notify", "post"), "FAILED", "no route to mail\nat Mail:12"),
     (
@@ -65,36 +72,40 @@ FAILED = SmokeRun(
 )
 TIMED_OUT = SmokeRun(
     spec(OPS, "approve"),
-    Verdict.TIMED_OUT,
+    SmokeVerdict.TIMED_OUT,
     "e3",
     link("e3"),
     1,
     "PAUSED",
     20.0,
-    (Failure(FailureKind.TIMEOUT, "not finished after 20 s, PAUSED until it is resumed: killed"),),
+    (
+        SmokeFailure(
+            FailureKind.TIMEOUT, "not finished after 20 s, PAUSED until it is resumed: killed"
+        ),
+    ),
     Culprit(("wait",), "PAUSED"),
     cleanup=replace(GONE, problems=("execution e9 could not be deleted: 500",)),
 )
 ERROR = SmokeRun(
     spec(OPS, "gone"),
-    Verdict.ERROR,
-    failures=(Failure(FailureKind.START, "no such flow on the server"),),
+    SmokeVerdict.ERROR,
+    failures=(SmokeFailure(FailureKind.START, "no such flow on the server"),),
 )
 EARLY = SmokeRun(
     spec(OPS, "early"),
-    Verdict.FAILED,
+    SmokeVerdict.FAILED,
     "e5",
     link("e5"),
     2,
     "FAILED",
     0.3,
-    (Failure(FailureKind.STATE, "expected SUCCESS, got FAILED"),),
+    (SmokeFailure(FailureKind.STATE, "expected SUCCESS, got FAILED"),),
     Culprit((), "FAILED", "Failed to render output values"),
     cleanup=KEPT,
 )
-SKIPPED = SmokeRun(spec(OPS, "cleanup"), Verdict.SKIPPED)
+SKIPPED = SmokeRun(spec(OPS, "cleanup"), SmokeVerdict.SKIPPED)
 INTERRUPTED = SmokeRun(
-    spec(OPS, "long"), Verdict.INTERRUPTED, "e4", link("e4"), 3, "KILLED", 2.0, cleanup=GONE
+    spec(OPS, "long"), SmokeVerdict.INTERRUPTED, "e4", link("e4"), 3, "KILLED", 2.0, cleanup=GONE
 )
 
 GREEN = SmokeResult((PASSED, SKIPPED), "3f9a1b2c4d5e", "1a2b3c4d5e6f7a8b", 1.4)
@@ -129,7 +140,7 @@ def test_the_verdict_for_machines() -> None:
 
 def test_junit_survives_every_character() -> None:
     awkward = "a\x00b\x1b[31m <&>\"' ü 🚀 \ud800 \ufffe ]]>"
-    case = Case(awkward, awkward, Status.ERROR, 0.5, awkward, awkward, awkward, "f.yaml", 3)
+    case = Case(awkward, awkward, CaseStatus.ERROR, 0.5, awkward, awkward, awkward, "f.yaml", 3)
     check_golden("junit_awkward.xml", junit_xml(awkward, [case]))
 
 

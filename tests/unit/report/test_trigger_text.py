@@ -18,7 +18,7 @@ from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.markdown import MarkdownReporter
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines
-from kestra_sync.triggers.changes import Behaviour, TriggerChange, trigger_changes
+from kestra_sync.triggers.changes import TriggerBehaviour, TriggerChange, trigger_changes
 from tests.support.golden import check_golden
 from tests.support.plans import change, plan, source
 from tests.unit.report.test_golden import text
@@ -120,7 +120,7 @@ def _triggers(
             value(each.before),
             value(each.after),
             now=_NOW,
-            behaviour=Behaviour(new, new),
+            behaviour=TriggerBehaviour(new, new),
             off=off,
         )
         for each in changes

@@ -13,7 +13,7 @@ from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, ServerFailure
 from kestra_sync.executions.manual import delete
-from kestra_sync.smoke.result import SmokeRun, Verdict
+from kestra_sync.smoke.result import SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.unit.smoke.fake import FLOW
 
@@ -36,14 +36,14 @@ def test_a_row_for_each_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     observer.smoke_begin((spec, SmokeSpec(FLOW)))
     observer.smoke_running(0, "RUNNING, task load")
     observer.smoke_running(0, "RUNNING, task [bold]x")
-    observer.smoke_done(1, SmokeRun(SmokeSpec(FLOW), Verdict.ERROR))
+    observer.smoke_done(1, SmokeRun(SmokeSpec(FLOW), SmokeVerdict.ERROR))
     assert observer._progress is not None
     observer._progress.refresh()
-    observer.smoke_done(0, SmokeRun(spec, Verdict.PASSED))
+    observer.smoke_done(0, SmokeRun(spec, SmokeVerdict.PASSED))
     observer.note("careful\x1b")
     observer.smoke_end()
     observer.smoke_running(0, "late")
-    observer.smoke_done(0, SmokeRun(spec, Verdict.PASSED))
+    observer.smoke_done(0, SmokeRun(spec, SmokeVerdict.PASSED))
     observer.smoke_end()
     written = terminal.getvalue()
     assert "company.team/work (a\\x1b[2Jb)" in written

@@ -17,7 +17,7 @@ from kestra_sync.model import FlowId
 from kestra_sync.observer import Observer
 from kestra_sync.smoke import case as one_module
 from kestra_sync.smoke.progress import SmokeObserver
-from kestra_sync.smoke.result import SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.runner import run_smoke
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSettings, SmokeSpec
 from tests.unit.smoke.fake import FLOW, SOURCE, FakeServer, entry, execution, how_created, not_found
@@ -52,7 +52,7 @@ def run(server: FakeServer, *specs: SmokeSpec, **more: Any) -> SmokeResult:
 def test_how_an_execution_is_started() -> None:
     server = FakeServer(source=WITH_INPUTS)
     spec = SmokeSpec(FLOW, inputs={"a": 1}, labels={"kestra-sync.run": "mine", "x": "y"})
-    assert run(server, spec, written={FLOW: 7}).runs[0].verdict is Verdict.FAILED  # 1 is not 7
+    assert run(server, spec, written={FLOW: 7}).runs[0].verdict is SmokeVerdict.FAILED  # 1 is not 7
     assert how_created(server) == {
         "inputs": {"a": 1},
         "labels": {"kestra-sync.run": "r1", "kestra-sync.commit": "c0ffee", "x": "y"},
@@ -83,7 +83,7 @@ def test_a_start_that_may_have_happened_is_not() -> None:
     lost = UnknownOutcome("reset", method="POST", path="/x")
     server = FakeServer(failing={"create": [lost]})
     (ran,) = run(server).runs
-    assert ran.verdict is Verdict.ERROR
+    assert ran.verdict is SmokeVerdict.ERROR
     assert "label kestra-sync.run: r1" in ran.failures[0].message
     assert server.names().count("create") == 1
 
@@ -114,7 +114,7 @@ def test_a_revision_that_is_gone() -> None:
 def test_smoke__execution_deleted_by_others() -> None:
     (ran,) = run(FakeServer([execution("RUNNING")], failing={"follow": [not_found()] * 99})).runs
     assert (ran.verdict, ran.failures[0].message) == (
-        Verdict.ERROR,
+        SmokeVerdict.ERROR,
         "the execution was deleted by someone else",
     )
 
@@ -178,7 +178,7 @@ def test_smoke__exception_in_a_test_fails_or_is_reported(bug: Exception, call: s
     """Never an exception: what was written would not be taken back, and not be recorded."""
     server = FakeServer([execution("FAILED")], failing={call: [bug]})
     (ran,) = run(server, SmokeSpec(FLOW, keep=Keep.NEVER)).runs
-    assert ran.verdict in (Verdict.ERROR, Verdict.FAILED)
+    assert ran.verdict in (SmokeVerdict.ERROR, SmokeVerdict.FAILED)
     said = [
         *(each.message for each in ran.failures),
         *(ran.cleanup.problems if ran.cleanup else ()),
@@ -212,11 +212,11 @@ def test_smoke_observer__exceptions_do_not_change_the_result(method: str) -> Non
 def test_a_flow_that_is_off_is_skipped_and_said(line: bytes, reason: str) -> None:
     server = FakeServer(source=SOURCE + line)
     result = run(server, SPEC, written={FLOW: 1})
-    assert (result.red, result.runs[0].verdict) == (False, Verdict.SKIPPED)
+    assert (result.red, result.runs[0].verdict) == (False, SmokeVerdict.SKIPPED)
     assert result.runs[0].reason == reason
     assert "create" not in server.names()
     assert not run(FakeServer(source=SOURCE + b"disabled: false\ndraft: false\n")).red
-    assert run(FakeServer()).count(Verdict.SKIPPED) == 0
+    assert run(FakeServer()).count(SmokeVerdict.SKIPPED) == 0
 
 
 WITH_INPUTS = b"""\
@@ -297,7 +297,7 @@ def test_an_interrupt_ends_what_runs_and_begins_nothing_more() -> None:
         observer=Listening(),
     )
     assert result.exit_code is ExitCode.INTERRUPTED
-    assert [each.verdict for each in result.runs] == [Verdict.INTERRUPTED] * 2
+    assert [each.verdict for each in result.runs] == [SmokeVerdict.INTERRUPTED] * 2
     assert "delete" in server.names()
     assert notes == ["interrupted: ending the running executions"]
 
@@ -307,7 +307,7 @@ def test_a_second_interrupt_gives_up() -> None:
     server.stubborn = True
     (ran,) = run(server).runs
     server.stubborn = False
-    assert ran.verdict is Verdict.INTERRUPTED
+    assert ran.verdict is SmokeVerdict.INTERRUPTED
     assert ran.execution_id == "e1"
     assert "given up" in ran.failures[0].message
 
@@ -338,7 +338,7 @@ def test_a_server_that_ends_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
     (ran,) = run(Hanging([execution("RUNNING")]), stop=stop).runs
     hang.set()
     assert time.monotonic() - begun < 5
-    assert ran.verdict is Verdict.INTERRUPTED
+    assert ran.verdict is SmokeVerdict.INTERRUPTED
     assert "given up" in ran.failures[0].message
 
 

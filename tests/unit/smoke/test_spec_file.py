@@ -10,10 +10,10 @@ import pytest
 
 from kestra_sync.errors import UsageError
 from kestra_sync.model import FlowId, Position
-from kestra_sync.settings import Section
+from kestra_sync.settings import ConfigSection
 from kestra_sync.smoke.find import find_spec_files
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When
-from kestra_sync.smoke.spec_file import Loaded, load_spec_files, specs_of
+from kestra_sync.smoke.spec_file import LoadedSpecs, load_spec_files, specs_of
 
 
 @pytest.fixture
@@ -22,12 +22,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def load(here: Path, text: str, name: str = "a.smoke.yaml") -> Loaded:
+def load(here: Path, text: str, name: str = "a.smoke.yaml") -> LoadedSpecs:
     (here / name).write_text(text)
     return load_spec_files([name])
 
 
-def problems(loaded: Loaded) -> list[str]:
+def problems(loaded: LoadedSpecs) -> list[str]:
     return [
         f"{each.position.line if each.position else '-'}:"
         f"{each.position.column if each.position else '-'} {each.rule}: {each.message}"
@@ -89,8 +89,8 @@ def test_a_test_with_everything(here: Path) -> None:
 
 def test_one_test_without_a_list_and_none_at_all(here: Path) -> None:
     assert [spec.flow.id for spec in load(here, "flow: a/b\n").specs] == ["b"]
-    assert load(here, "# nothing yet\n") == Loaded()
-    assert load(here, "[]\n") == Loaded()
+    assert load(here, "# nothing yet\n") == LoadedSpecs()
+    assert load(here, "[]\n") == LoadedSpecs()
 
 
 CASES = sorted((Path(__file__).parent / "problems").glob("*.smoke.yaml"))
@@ -125,7 +125,7 @@ def test_the_list_of_the_configuration(here: Path) -> None:
         (1,): Position(12, 5),
     }
     value = [{"flow": "a/b", "whne": "always"}, {"flow": "a/c"}]
-    loaded = specs_of(Section("kestra-sync.yaml", value, places))
+    loaded = specs_of(ConfigSection("kestra-sync.yaml", value, places))
     assert problems(loaded) == ["10:5 smoke-unknown-key: unknown key 'whne' (did you mean `when`?)"]
     assert [(spec.flow.id, spec.path, spec.position) for spec in loaded.specs] == [
         ("c", "kestra-sync.yaml", Position(12, 5))
@@ -189,11 +189,13 @@ def test_halves_of_characters_are_told_before_anything_is_written(test: dict[str
     From the configuration, or from a parser that takes ``"\\ud800"`` in YAML.
     """
     here: dict[tuple[str | int, ...], Position] = {(): Position(3, 1)}
-    loaded = specs_of(Section("kestra-sync.yaml", {"flow": "company.team/work", **test}, here))
+    loaded = specs_of(
+        ConfigSection("kestra-sync.yaml", {"flow": "company.team/work", **test}, here)
+    )
     assert [each.rule for each in loaded.diagnostics] == ["smoke-value"]
     assert "cannot be sent" in loaded.diagnostics[0].message
     whole = {"flow": "company.team/work", "labels": {"a": "\U0001f600"}}
-    assert specs_of(Section("kestra-sync.yaml", whole, here)).diagnostics == ()
+    assert specs_of(ConfigSection("kestra-sync.yaml", whole, here)).diagnostics == ()
 
 
 def test_the_escape_of_half_a_character_is_the_replacement_character(here: Path) -> None:

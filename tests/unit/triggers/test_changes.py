@@ -9,9 +9,9 @@ import pytest
 
 from kestra_sync.model import FlowId
 from kestra_sync.triggers.changes import (
-    Behaviour,
     Effect,
     TriggerAction,
+    TriggerBehaviour,
     TriggerChange,
     trigger_changes,
 )
@@ -20,7 +20,7 @@ from kestra_sync.triggers.definition import Category, Trigger, triggers_of, webh
 _NOW = datetime(2026, 11, 25, 22, 30, tzinfo=timezone.utc)
 _FLOW = FlowId("acme.etl", "orders")
 _CORE = "io.kestra.plugin.core.trigger"
-_OLD, _NEW = Behaviour(False, False), Behaviour(True, True)
+_OLD, _NEW = TriggerBehaviour(False, False), TriggerBehaviour(True, True)
 
 
 def _flow(*triggers: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _other(id_: str, type_: str, **more: Any) -> dict[str, Any]:
 
 
 def _changes(
-    before: Any, after: Any, behaviour: Behaviour = _OLD, off: set[str] | None = None
+    before: Any, after: Any, behaviour: TriggerBehaviour = _OLD, off: set[str] | None = None
 ) -> tuple[TriggerChange, ...]:
     return trigger_changes(_FLOW, before, after, now=_NOW, behaviour=behaviour, off=off)
 
@@ -111,7 +111,7 @@ def test_a_disabled_trigger_has_no_dates() -> None:
     ],
 )
 def test_what_becomes_of_a_switch_off_at_run_time(
-    behaviour: Behaviour, off: set[str] | None, effect: Effect | None
+    behaviour: TriggerBehaviour, off: set[str] | None, effect: Effect | None
 ) -> None:
     (change,) = _changes(_flow(_cron()), _flow(_cron(description="new")), behaviour, off)
     assert change.effect is effect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from kestra_sync.apply.outcome import Done, Outcome, Restored, Status, Undo
+from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Restored, Undo
 from kestra_sync.client.errors import Unreachable
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.drift import DriftResult
@@ -43,7 +43,7 @@ from kestra_sync.report.collect import (
     of_validate,
 )
 from kestra_sync.report.report import Report
-from kestra_sync.smoke.result import Failure, FailureKind, SmokeResult, SmokeRun, Verdict
+from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.sources import log_flow, subflow
 
@@ -236,11 +236,11 @@ REFUSAL = Refusal(
 def _outcomes(result: PlanResult) -> tuple[Outcome, ...]:
     assert result.plan is not None
     statuses = (
-        (Status.APPLIED, 1, "", None),
-        (Status.FAILED, None, "the server refused it: invalid cron", None),
-        (Status.CONFLICT, 5, "someone wrote revision 4 in between", None),
-        (Status.NOT_ATTEMPTED, None, "", None),
-        (Status.NOT_ATTEMPTED, None, "", None),
+        (ChangeStatus.APPLIED, 1, "", None),
+        (ChangeStatus.FAILED, None, "the server refused it: invalid cron", None),
+        (ChangeStatus.CONFLICT, 5, "someone wrote revision 4 in between", None),
+        (ChangeStatus.NOT_ATTEMPTED, None, "", None),
+        (ChangeStatus.NOT_ATTEMPTED, None, "", None),
     )
     return tuple(
         Outcome(change, status, revision, message, error)
@@ -256,21 +256,21 @@ def smoke_result() -> SmokeResult:
     spec = SmokeSpec(flow, path="flows/report.smoke.yaml", position=Position(2, 1))
     return SmokeResult(
         (
-            SmokeRun(spec, Verdict.PASSED, "e1", None, 8, "SUCCESS", 1.25),
+            SmokeRun(spec, SmokeVerdict.PASSED, "e1", None, 8, "SUCCESS", 1.25),
             SmokeRun(
                 replace(spec, name="no orders"),
-                Verdict.FAILED,
+                SmokeVerdict.FAILED,
                 "e2",
                 "http://localhost:8080/ui/main/executions/company.sales/report/e2",
                 8,
                 "FAILED",
                 2.5,
-                (Failure(FailureKind.STATE, "ended FAILED, expected SUCCESS"),),
+                (SmokeFailure(FailureKind.STATE, "ended FAILED, expected SUCCESS"),),
                 Culprit(("send", "notify", "post"), "FAILED", "connection refused"),
                 (LogLine("12:00:01", "ERROR", "post", "connection refused"),),
                 Cleanup(kept=True),
             ),
-            SmokeRun(replace(spec, name="nothing"), Verdict.SKIPPED),
+            SmokeRun(replace(spec, name="nothing"), SmokeVerdict.SKIPPED),
         ),
         "run1",
         "0123456789abcdef",
@@ -301,7 +301,7 @@ def reports() -> dict[str, Report]:
         Action.CREATE, Reason.RECREATED, "gone", after=log_flow("company.sales", "gone")
     )
     outcomes = _outcomes(plan)
-    good = tuple(replace(each, status=Status.APPLIED, message="") for each in outcomes)
+    good = tuple(replace(each, status=ChangeStatus.APPLIED, message="") for each in outcomes)
     files = repository(plan.plan.changes)
     checked = ValidateResult(
         files, (ERROR, OF_FLOW, WARNING), "http://localhost:8080 (Kestra 1.3.25)"
@@ -379,7 +379,7 @@ def _hostile_smoke() -> SmokeResult:
             base.runs[1],
             spec=SmokeSpec(FlowId(text, text), name=text, path=text),
             url=text,
-            failures=(Failure(FailureKind.STATE, text),),
+            failures=(SmokeFailure(FailureKind.STATE, text),),
             culprit=Culprit((text, text), text, text),
             log=(LogLine("1", text, text, text),),
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Diagnostic, Position, Severity
 from kestra_sync.report.github import command, in_checkout, workflow_commands
-from kestra_sync.report.report import Failure, Report
+from kestra_sync.report.report import Report, RunFailure
 
 from .samples import hostile
 
@@ -75,7 +75,7 @@ def test_paths_are_those_of_the_checkout() -> None:
 
 def test_a_run_that_failed_is_an_error() -> None:
     """Without a file, with the remedy."""
-    made = Report("plan", ExitCode.FAILURE, failure=Failure("Oops", "bad\nthing", "do better"))
+    made = Report("plan", ExitCode.FAILURE, failure=RunFailure("Oops", "bad\nthing", "do better"))
     (line,) = workflow_commands(made)
     assert parse(line) == ("error", {"title": "kestra-sync plan"}, "bad\nthing\ndo better")
 

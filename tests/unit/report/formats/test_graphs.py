@@ -18,9 +18,9 @@ from kestra_sync.model import Action, FlowId, Reason
 from kestra_sync.plan.graph import (
     Edge,
     Graph,
-    Mark,
-    Node,
-    Place,
+    GraphNode,
+    NodeLocation,
+    NodeMark,
     Source,
     around,
     build_graph,
@@ -73,10 +73,10 @@ def sample() -> Graph:
         flow("lonely"),
     ]
     marks = {
-        FlowId("n", "load"): Mark.UPDATE,
-        FlowId("n", "batch"): Mark.CREATE,
-        FlowId("n", "report"): Mark.DRIFT,
-        FlowId("n", "lonely"): Mark.DELETE,
+        FlowId("n", "load"): NodeMark.UPDATE,
+        FlowId("n", "batch"): NodeMark.CREATE,
+        FlowId("n", "report"): NodeMark.DRIFT,
+        FlowId("n", "lonely"): NodeMark.DELETE,
     }
     return build_graph(sources, marks)
 
@@ -110,7 +110,11 @@ def test_targets_that_are_not_there_have_a_place() -> None:
     """Elsewhere, or only known at run time."""
     graph = build_graph([flow("a", "gone", "{{ inputs.x }}")])
     places = {node.flow_id.id: node.place for node in graph.nodes}
-    assert places == {"a": Place.GIT, "gone": Place.ELSEWHERE, "{{ inputs.x }}": Place.COMPUTED}
+    assert places == {
+        "a": NodeLocation.GIT,
+        "gone": NodeLocation.ELSEWHERE,
+        "{{ inputs.x }}": NodeLocation.COMPUTED,
+    }
 
 
 def test_what_cannot_be_parsed_is_a_flow_without_references() -> None:
@@ -129,14 +133,14 @@ def test_marks_come_from_the_plan() -> None:
         changed(Action.NONE, Reason.FOREIGN, "n/foreign", "x"),
     ]
     assert marks_of(changes) == {
-        FlowId("n", "new"): Mark.CREATE,
-        FlowId("n", "old"): Mark.DELETE,
-        FlowId("n", "edited"): Mark.DRIFT,
+        FlowId("n", "new"): NodeMark.CREATE,
+        FlowId("n", "old"): NodeMark.DELETE,
+        FlowId("n", "edited"): NodeMark.DRIFT,
     }
     drawn = build_graph(sources_of([(FlowId("n", "new"), b"x", "new.yaml")], changes))
     assert [(node.flow_id.id, node.place) for node in drawn.nodes] == [
-        ("new", Place.GIT),
-        ("old", Place.ELSEWHERE),
+        ("new", NodeLocation.GIT),
+        ("old", NodeLocation.ELSEWHERE),
     ]
 
 
@@ -170,7 +174,7 @@ def test_large_reports_are_drawn_around_their_changes() -> None:
 
 _NAMES = [FlowId("n", f"f{number}") for number in range(9)]
 _GRAPHS = st.builds(
-    lambda edges: Graph(tuple(Node(name) for name in _NAMES), tuple(sorted(set(edges)))),
+    lambda edges: Graph(tuple(GraphNode(name) for name in _NAMES), tuple(sorted(set(edges)))),
     st.lists(
         st.builds(
             Edge,
@@ -232,7 +236,7 @@ def test_no_name_breaks_a_drawing(names: list[str]) -> None:
     """Invalid names of flows, as a broken file or a server may have them."""
     ids = [FlowId(name, name) for name in dict.fromkeys(names)]
     edges = tuple(Edge(one, other, ReferenceKind.SUBFLOW) for one in ids for other in ids)
-    _sound(Graph(tuple(Node(each, mark=Mark.DRIFT, path=each.id) for each in ids), edges))
+    _sound(Graph(tuple(GraphNode(each, mark=NodeMark.DRIFT, path=each.id) for each in ids), edges))
 
 
 def test_attacks_break_no_drawing() -> None:
@@ -369,8 +373,13 @@ def test_a_server_tells_what_would_change(
 
 def test_flows_without_references_stand_in_rows() -> None:
     """As many in a row as there is room for."""
-    drawn = layout(Graph(tuple(Node(FlowId("namespace", "x" * 40 + str(n))) for n in range(9))))
+    drawn = layout(
+        Graph(tuple(GraphNode(FlowId("namespace", "x" * 40 + str(n))) for n in range(9)))
+    )
     assert len({box.y for box in drawn.boxes}) > 1
     assert drawn.width < 1000
-    text = [each.text for each in graph_lines(Graph((Node(FlowId("n", "a"), mark=Mark.CREATE),)))]
+    text = [
+        each.text
+        for each in graph_lines(Graph((GraphNode(FlowId("n", "a"), mark=NodeMark.CREATE),)))
+    ]
     assert text == ["+ n/a", "1 flow without references", "1 flow, 0 references between them."]

@@ -18,7 +18,7 @@ from jsonschema import Draft4Validator
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Diagnostic, FlowId, Position, Severity
 from kestra_sync.report.junit_report import JunitReporter
-from kestra_sync.report.report import Failure, Report
+from kestra_sync.report.report import Report, RunFailure
 from kestra_sync.report.sarif import SarifReporter
 
 from .samples import hostile, reports
@@ -88,7 +88,7 @@ def test_any_text_makes_valid_documents(path: str, message: str, name: str) -> N
         path, Position(1, 2), Severity.ERROR, "rule", message, name, FlowId(name, message)
     )
     report = Report(
-        "validate", ExitCode.INVALID, diagnostics=(said,), failure=Failure(name, message, path)
+        "validate", ExitCode.INVALID, diagnostics=(said,), failure=RunFailure(name, message, path)
     )
     run = sarif(report)
     assert len(run["results"]) == bool(path)
