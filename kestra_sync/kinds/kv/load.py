@@ -25,6 +25,7 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.names import is_namespace
 from kestra_sync.safe.paths import read_bytes
+from kestra_sync.suggest import closest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")
 _OURS = ("kestra-sync.", "kestra-sync-")
@@ -204,6 +205,7 @@ def _value(data: Any, variables: _Variables) -> KvValue:
     :raises ValueProblem: it cannot be stored as it is declared.
     """
     if not _is_declaration(data):
+        _refuse_misspelt(data)
         return typed(data, None)
     declared = data.get("type")
     if declared is not None and declared not in TYPES:
@@ -237,3 +239,19 @@ def _is_declaration(data: Any) -> bool:
     return (
         isinstance(data, dict) and data.keys() <= _MEMBERS and bool(data.keys() & {"value", "env"})
     )
+
+
+def _refuse_misspelt(data: Any) -> None:
+    """Refuse ``{value: 1, descripton: x}``, which would be stored as a map.
+
+    :raises ValueProblem: the map is a declaration with a misspelt member.
+    """
+    if not isinstance(data, dict) or not data.keys() & {"value", "env"}:
+        return
+    for name in sorted(data.keys() - _MEMBERS):
+        meant = closest(name, _MEMBERS)
+        if meant is not None and meant not in data:
+            raise ValueProblem(
+                f"`{name}` is not part of a declaration: did you mean `{meant}`?",
+                "correct it; to store the map itself, write {value: {…}}",
+            )

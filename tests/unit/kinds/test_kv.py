@@ -105,6 +105,7 @@ def test_the_type_comes_from_yaml_or_is_declared(text: str, kind: str, sent: str
         ("  key: {value: 1, masked: 3}\n", "true or false"),
         ("  key: {value: 1, env: X}\n", "not both"),
         ("  key: {env: [a]}\n", "the name of a variable"),
+        ("  key: {value: 1, descripton: x}\n", "did you mean `description`?"),
         ("  -key: 1\n", "kv-key"),
         ("  kestra-sync.x: 1\n", "reserved"),
     ],
