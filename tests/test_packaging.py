@@ -116,6 +116,7 @@ def test_the_installed_command_works(installed: Path, tmp_path: Path) -> None:
     command = str(installed / "kestra-sync")
     version = _run(command, "--version", cwd=tmp_path)
     assert version == f"kestra-sync {kestra_sync.__version__}\n"
+    assert _run(command, "explain", "drift", cwd=tmp_path).startswith("drift  (Guards)")
     where = "import kestra_sync; print(kestra_sync.__file__)"
     imported = _run(str(installed / Path(sys.executable).name), "-c", where, cwd=tmp_path)
     assert Path(imported.strip()).is_relative_to(installed.parent)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "unlock": "Release the lock of a crashed apply.",
     "doctor": "Check files, server, credentials, inventory and lock.",
     "init": "Create a configuration and a CI pipeline.",
+    "explain": "Explain a rule, a guard, or the reason of a change.",
 }
 
 

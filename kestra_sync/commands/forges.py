@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from kestra_sync.commands.explain import SITE
 from kestra_sync.inventory.origin import origin
 from kestra_sync.model import StrEnum
 from kestra_sync.safe.paths import is_there, read_text
@@ -62,7 +63,7 @@ _PIPELINES = {
     Forge.JENKINS: (("Jenkinsfile", "Jenkinsfile", "plans branches, applies main"),),
     Forge.NONE: (),
 }
-_PAGES = "https://kestra-sync.github.io/kestra-sync"
+_PAGES = SITE
 
 
 def forge_of() -> Forge:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.diffs import diff_of, diff_sources
+from kestra_sync.model import Severity
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
@@ -17,6 +18,7 @@ from kestra_sync.report.as_json import (
     severity_counts,
 )
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
+from kestra_sync.report.explain_text import hint_lines
 from kestra_sync.report.lines import BLANK, Span, Style, line
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.report import Report, RunFailure
@@ -272,7 +274,9 @@ def plan_sections(
         errors = counts(result.diagnostics)
         words = f"Nothing can be applied: {errors} in files."
         found.append(message([line(Span(words, Style.ERROR))]))
-    return (*found, message(refusal_lines(result.refusals)))
+    refused = [(each.rule, Severity.ERROR) for each in result.refusals]
+    rules = [*refused, *((each.rule, each.severity) for each in result.diagnostics)]
+    return (*found, message(refusal_lines(result.refusals)), message(hint_lines(rules)))
 
 
 def applied_sections(result: ApplyResult) -> Sections:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.model import Diagnostic, Repository
 from kestra_sync.report.diagnostics import counts, diagnostic_lines
+from kestra_sync.report.explain_text import hint_lines
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import folders, kind_counts, plural
 
@@ -16,6 +17,7 @@ def validate_lines(
     """Every diagnostic, what was skipped and why, and one line with the verdict."""
     if diagnostics:
         yield from diagnostic_lines(diagnostics)
+        yield from hint_lines((each.rule, each.severity) for each in diagnostics)
         yield BLANK
     yield from skipped_lines(repository)
     by = f"by {server}" if server else "offline"

@@ -55,6 +55,7 @@ _SECTIONS = (
     ("status", "status", "result"),
     ("render", "render", "result"),
     ("diff", "diff", "result"),
+    ("explain", "explain", "result"),
 )
 _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 

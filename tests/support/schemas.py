@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 #: Command → its schema; the others are in ``result.json``.
 _NAMES = ["validate", "plan", "apply", "drift", "run", "logs", "pull", "graph", "doctor", "init"]
-_NAMES += ["status", "render", "diff"]
+_NAMES += ["status", "render", "diff", "explain"]
 _OWN = {each: each for each in _NAMES} | {"executions delete": "executions"}
 _EDITS = {f"inventory {each}" for each in ("rename", "forget", "move")}
 _SHARED = {"history", "inventory", "unlock", "smoke", *_EDITS}

@@ -1,0 +1,32 @@
+"""``kestra-sync explain``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kestra_sync.cli.options import output_options
+from kestra_sync.cli.output import Output
+from kestra_sync.errors import ExitCode
+
+
+@click.command("explain")
+@click.argument("rule", required=False, metavar="[RULE]")
+@output_options
+def command(
+    *, rule: str | None, output_format: str, color: str, verbose: bool, **_options: Any
+) -> ExitCode:
+    """Explain a rule, a guard, or the reason of a change.
+
+    RULE is a name as in error[flow-id] or refused[first-contact]. Without it, all are listed. An
+    unknown name exits with code 64.
+    """
+    from kestra_sync.commands.explain import explain, explanations
+    from kestra_sync.report.explain_text import explanation_json, explanation_lines, list_lines
+
+    output = Output.of("explain", output_format=output_format, color=color, verbose=verbose)
+    found = [*explanations().values()] if rule is None else [explain(rule)]
+    output.text(list_lines(found) if rule is None else explanation_lines(found[0]))
+    output.result(ExitCode.OK, {"rules": [explanation_json(each) for each in found]})
+    return ExitCode.OK
