@@ -1,10 +1,11 @@
-"""What is deployed: the kinds of resources, and their names."""
+"""What is deployed: the kinds of resources, their names, and the patterns that select them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from fnmatch import fnmatchcase
 
 
 class StrEnum(str, Enum):
@@ -65,3 +66,28 @@ def resource_named(text: str) -> ResourceId:
         kind, name = str(Kind.FLOW), text
     namespace, _, rest = name.partition("/")
     return ResourceId(namespace, rest, Kind(kind))
+
+
+_KINDS = frozenset(str(each) for each in Kind)
+
+
+def selected(flow_id: FlowId, only: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether the flow is selected.
+
+    A pattern without a slash is a namespace and covers all that is below it. One that begins with
+    a kind (``kv:acme.sales/*``) covers only resources of that kind, any other all kinds.
+    """
+    if only and not any(_matches(flow_id, pattern) for pattern in only):
+        return False
+    return not any(_matches(flow_id, pattern) for pattern in exclude)
+
+
+def _matches(flow_id: FlowId, pattern: str) -> bool:
+    kind, colon, rest = pattern.partition(":")
+    if colon and kind in _KINDS:
+        if kind != flow_id.kind:
+            return False
+        pattern = rest
+    if "/" in pattern:
+        return fnmatchcase(f"{flow_id.namespace}/{flow_id.id}", pattern)
+    return fnmatchcase(flow_id.namespace, pattern) or fnmatchcase(flow_id.namespace, f"{pattern}.*")

@@ -19,8 +19,7 @@ from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of, read_others
-from kestra_sync.inventory.ownership import Ownership
-from kestra_sync.inventory.read import InventoryLocation
+from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, Kind, Plan, ResourceId
 from kestra_sync.settings import Settings

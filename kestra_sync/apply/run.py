@@ -15,8 +15,7 @@ from types import FrameType
 from kestra_sync.apply.outcome import ChangeStatus, Outcome
 from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.observer import Observer, SafeObserver
-from kestra_sync.plan.levels import Stage
-from kestra_sync.plan.order import turned
+from kestra_sync.plan.order import Stage, turned
 
 LOG = logging.getLogger(__name__)
 

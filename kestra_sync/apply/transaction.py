@@ -20,13 +20,12 @@ from kestra_sync.apply.run import Tally, held_back, run
 from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
 from kestra_sync.errors import ConflictError, RefusedError
-from kestra_sync.inventory.ownership import Ownership
-from kestra_sync.inventory.read import read_inventory
+from kestra_sync.inventory.read import Ownership, read_inventory
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.registry import KindsOnServer
 from kestra_sync.model import Change, Kind, Live, Plan, ResourceId
 from kestra_sync.observer import Observer, SafeObserver
-from kestra_sync.plan.levels import levels
+from kestra_sync.plan.order import levels
 from kestra_sync.settings import ApplyOptions, Settings
 
 LOG = logging.getLogger(__name__)

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.client.values import time_of
 from kestra_sync.model import FlowId, Scope
-from kestra_sync.triggers.changes import TriggerChange
-from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, TriggerStatus, settled
+from kestra_sync.triggers.changes import (
+    TriggerChange,
+    TriggerCheck,
+    TriggerKey,
+    TriggerStatus,
+    settled,
+)
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

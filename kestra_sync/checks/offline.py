@@ -6,21 +6,19 @@ flow for, or a file that cannot be what its author means (a duplicate key).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from kestra_sync.checks.advice import check_advice
 from kestra_sync.checks.finding import in_flow
-from kestra_sync.checks.ids import check_ids
-from kestra_sync.checks.inputs import check_inputs
 from kestra_sync.checks.releases import check_release, is_new
 from kestra_sync.checks.rules import VERSIONED
-from kestra_sync.checks.schema import check_schema
-from kestra_sync.checks.traps import check_traps
+from kestra_sync.checks.schema import check_schema, shown
+from kestra_sync.checks.tasks import all_tasks, as_list, task_lists
 from kestra_sync.findings import Finding, NodePath
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
-from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.document import ParsedDocument, as_text
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.quote import quoted
 
@@ -78,3 +76,188 @@ def _alias(alias: tuple[Position, str]) -> Finding:
         f"Kestra does not resolve `*{quoted(name)}`: it reads the text `{quoted(name)}`",
         "repeat the value, or use an expression such as `{{ vars.name }}`",
     )
+
+
+LineOf = Callable[[NodePath], int]
+
+
+def check_ids(flow: dict[str, Any], line_of: LineOf) -> Iterator[Finding]:
+    """Find every duplicate id.
+
+    :param line_of: the line in the file of a node, for the message.
+    """
+    yield from _unique("task", all_tasks(flow), line_of)
+    for section, kind in (("triggers", "trigger"), ("inputs", "input"), ("outputs", "output")):
+        items = enumerate(as_list(flow.get(section)))
+        yield from _unique(kind, (((section, i), item) for i, item in items), line_of)
+
+
+def _unique(kind: str, items: Iterable[tuple[NodePath, Any]], line_of: LineOf) -> Iterator[Finding]:
+    seen: dict[str, NodePath] = {}
+    for path, item in items:
+        if not isinstance(item, dict):
+            continue
+        # `name` is the old word for the id of an input.
+        key = "name" if kind == "input" and "id" not in item else "id"
+        name = as_text(item.get(key))
+        if name is None:
+            continue
+        first = seen.setdefault(name, (*path, key))
+        if first != (*path, key):
+            yield Finding(
+                f"duplicate-{kind}-id",
+                (*path, key),
+                f"the {kind} id `{quoted(name)}` is already used on line {line_of(first)}",
+                "rename one of them",
+            )
+
+
+_PLAIN = re.compile(r"[^\s#]+")
+
+
+def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
+    """Find them in the document of ``source``."""
+    flow = parsed.value
+    if not isinstance(flow, dict):
+        return
+    name = flow.get("id")
+    if name is not None and not isinstance(name, str):
+        written = _written(parsed, source)
+        if written != as_text(name):
+            # The flow is stored under one name and its source says another: every later update
+            # is refused, as "Illegal flow id update" or as not found.
+            yield Finding(
+                "flow-id-reading",
+                ("id",),
+                f"Kestra reads `{quoted(written)}` as `{as_text(name)}`, and could not update the "
+                f"flow afterwards",
+                "put quotes around it",
+            )
+    if flow.get("deleted") is True:
+        yield Finding(
+            "flow-deleted",
+            ("deleted",),
+            "Kestra would store the flow, but show it as deleted",
+            "remove the line; to delete the flow, remove the file",
+        )
+
+
+def _written(parsed: ParsedDocument, source: bytes) -> str:
+    """The id as written in the file."""
+    position = parsed.position_of(("id",))
+    lines = source.decode("utf-8-sig", errors="replace").splitlines()
+    match = _PLAIN.match(lines[position.line - 1][position.column - 1 :])
+    return match.group() if match else ""
+
+
+def check_inputs(flow: dict[str, Any]) -> Iterator[Finding]:
+    """Defaults that contradict themselves; dependencies that lead nowhere or round in circles."""
+    inputs = [
+        (("inputs", index), item)
+        for index, item in enumerate(as_list(flow.get("inputs")))
+        if isinstance(item, dict)
+    ]
+    needs = {_id(item): _needs(item) for _, item in inputs}
+    for path, item in inputs:
+        yield from _defaults(path, item)
+        for index, needed in enumerate(_needs(item)):
+            here = (*path, "dependsOn", "inputs", index)
+            if needed not in needs:
+                yield Finding("input-depends-on", here, f"unknown input `{quoted(str(needed))}`")
+            elif _reaches(needs, needed, _id(item)):
+                yield Finding(
+                    "input-depends-on",
+                    here,
+                    f"the input `{quoted(str(_id(item)))}` depends on itself",
+                )
+
+
+def _defaults(path: NodePath, item: dict[str, Any]) -> Iterator[Finding]:
+    if item.get("defaults") is None:
+        return
+    if str(item.get("required", True)).strip().lower() == "false":
+        yield Finding(
+            "input-defaults",
+            (*path, "required"),
+            "an input with a default always has a value, so `required` cannot be false",
+            "remove `required: false`, or use `prefill` instead of `defaults`",
+        )
+    if item.get("prefill") is not None:
+        yield Finding(
+            "input-defaults",
+            (*path, "prefill"),
+            "an input cannot have both `defaults` and `prefill`",
+            "remove one of them",
+        )
+
+
+def _id(item: dict[str, Any]) -> str | None:
+    return as_text(item.get("id", item.get("name")))
+
+
+def _needs(item: dict[str, Any]) -> list[str | None]:
+    depends_on = item.get("dependsOn")
+    wanted = depends_on.get("inputs") if isinstance(depends_on, dict) else None
+    return [as_text(name) for name in as_list(wanted)]
+
+
+def _reaches(needs: dict[str | None, list[str | None]], start: str | None, end: Any) -> bool:
+    """Whether ``start`` needs ``end``, directly or through others."""
+    seen: set[str | None] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        if name == end:
+            return True
+        if name not in seen:
+            seen.add(name)
+            pending.extend(needs.get(name, ()))
+    return False
+
+
+# Seen as `deprecationPaths` in the answers of Kestra 1.3.
+_DEPRECATED = {
+    "listeners": "use `afterExecution`, or a flow trigger",
+    "taskDefaults": "use `pluginDefaults`",
+}
+_SERVER = ("revision", "deleted", "tenantId", "source", "updated")
+_INPUT_TYPES = {"ENUM": "SELECT", "BOOLEAN": "BOOL"}
+_INPUT_PROPERTIES = {
+    "name": "use `id`",
+    "options": "use `values`",
+    "extension": "use `allowedFileExtensions`",
+}
+
+
+def check_advice(flow: dict[str, Any]) -> Iterator[Finding]:
+    """Deprecated words, properties of the server, and list items that Kestra leaves out."""
+    for key in flow:
+        if key in _DEPRECATED:
+            yield Finding("deprecated", (key,), f"`{key}` is deprecated", _DEPRECATED[key], True)
+        elif key in _SERVER:
+            yield Finding(
+                "server-property", (key,), f"`{key}` is set by the server", "remove it", True
+            )
+    yield from _inputs(flow)
+    triggers = (("triggers",), as_list(flow.get("triggers")))
+    for path, items in (*task_lists(flow), triggers):
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                yield Finding(
+                    "not-a-task", (*path, index), f"Kestra ignores this item: {shown(item)}"
+                )
+
+
+def _inputs(flow: dict[str, Any]) -> Iterator[Finding]:
+    for index, item in enumerate(as_list(flow.get("inputs"))):
+        if not isinstance(item, dict):
+            continue
+        kind = item.get("type")
+        if isinstance(kind, str) and kind in _INPUT_TYPES:
+            better = f"use `{_INPUT_TYPES[kind]}`"
+            path = ("inputs", index, "type")
+            yield Finding("deprecated", path, f"the type `{kind}` is deprecated", better)
+        for key, better in _INPUT_PROPERTIES.items():
+            if key in item:
+                path = ("inputs", index, key)
+                yield Finding("deprecated", path, f"`{key}` is deprecated", better, True)

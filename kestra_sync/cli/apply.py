@@ -23,7 +23,6 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.wording import question
 from kestra_sync.safe.text import visible
@@ -132,6 +131,11 @@ def command(
         settings = with_saved(settings, load_saved(saved_plan).options)
     asked = settings_from(**settings)
     observer = output.observer()
+    smoke_observer = None
+    if smoke:
+        from kestra_sync.cli.smoke_progress import smoke_progress
+
+        smoke_observer = smoke_progress(output)
 
     def confirm(planned: PlanResult) -> bool:
         observer.end()
@@ -159,7 +163,7 @@ def command(
                 verify_triggers=verify_triggers,
             ),
             observer=observer,
-            smoke_observer=smoke_progress(output),
+            smoke_observer=smoke_observer,
         )
     finally:
         observer.end()

@@ -17,8 +17,7 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import plural
-from kestra_sync.report.columns import padded, width_of
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 
 if TYPE_CHECKING:
     from kestra_sync.commands.init import InitResult

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from kestra_sync.cli.options import option, output_options, settings_from
+from kestra_sync.cli.options import option, output_options, server_options, settings_from
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.server_options import server_options
 from kestra_sync.errors import ExitCode
 
 
@@ -34,7 +33,7 @@ def command(
     **settings: Any,
 ) -> ExitCode:
     """Show the logs of execution ID, with secrets masked."""
-    from kestra_sync.commands.logs import log_lines
+    from kestra_sync.commands.executions import log_lines
     from kestra_sync.report.execution_json import log_json
     from kestra_sync.report.execution_text import log_line_text
 

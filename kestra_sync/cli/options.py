@@ -251,8 +251,7 @@ def settings_from(
     """
     from kestra_sync.client.credentials import check_one_server, from_environment
     from kestra_sync.client.scoped import LoginScope
-    from kestra_sync.config.config import load_config
-    from kestra_sync.config.merge import GivenOptions, settings_from_config
+    from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
 
     config = load_config(config_path, environment)
     token_env = None if config is None else config.token_env
@@ -268,3 +267,17 @@ def settings_from(
     settings = {name: options.pop(name) for name in names & options.keys()}
     given = GivenOptions(env_file=env_file, settings=settings, **options)
     return settings_from_config(config, given, environ=variables)
+
+
+def server_options(*without: str) -> Callable[[F], F]:
+    """Where the server is; without what only matters for many flows, and without ``without``."""
+    left_out = {"name", "parallelism", *without}
+
+    def decorate(function: F) -> F:
+        mine: list[click.Parameter] = list(getattr(function, "__click_params__", ()))
+        decorated = config_options(connection_options(function))
+        params: list[click.Parameter] = decorated.__click_params__  # type: ignore[attr-defined]
+        params[:] = [each for each in params if each in mine or each.name not in left_out]
+        return decorated
+
+    return decorate

@@ -18,8 +18,7 @@ from kestra_sync.client.credentials import known_secrets
 from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope
-from kestra_sync.report.lines import Line, Span, Style, line, write
-from kestra_sync.report.sections import Section, StandardStream
+from kestra_sync.report.lines import Line, Section, Span, StandardStream, Style, line, write
 from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kestra_sync.cli.options import option, output_options, settings_from
+from kestra_sync.cli.options import option, output_options, server_options, settings_from
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.server_options import server_options
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import line
 

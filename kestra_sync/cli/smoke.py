@@ -15,7 +15,6 @@ from kestra_sync.cli.options import (
     settings_from,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.smoke_output import smoke_progress
 from kestra_sync.errors import ExitCode
 
 
@@ -48,6 +47,7 @@ def command(
     Smoke tests are defined in *.smoke.yaml files next to the flows and in the `smoke` list of the
     configuration. Exits with code 7 if any of them fails.
     """
+    from kestra_sync.cli.smoke_progress import smoke_progress
     from kestra_sync.commands.smoke import smoke
     from kestra_sync.report.collect import of_smoke
 

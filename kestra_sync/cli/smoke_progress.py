@@ -1,13 +1,18 @@
-"""A row for each running execution, on a terminal."""
+"""Progress of smoke tests: a row for each running execution on a terminal, else a line."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING
 
+from kestra_sync.cli.output import Output
+from kestra_sync.cli.progress import PlainProgress
 from kestra_sync.cli.streams import can_draw
 from kestra_sync.commands.smoke import SmokeObserver, SmokeRun, SmokeSpec
+from kestra_sync.model import FlowId
+from kestra_sync.observer import Observer
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
@@ -79,3 +84,20 @@ class TerminalSmokeProgress(SmokeObserver):
     def note(self, message: str) -> None:
         """One line above the rows."""
         sys.stderr.write(f"note: {visible(message)}\n")
+
+
+class _Count(PlainProgress):
+    """Only how many there are: the result on stdout, in the same log, has a line for each."""
+
+    def begin(self, total: int) -> None:
+        self.note(f"running {total} smoke test{'' if total == 1 else 's'}")
+
+    def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
+        pass
+
+
+def smoke_progress(output: Output) -> Observer:
+    """A row per execution on a terminal; elsewhere one line per test."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return TerminalSmokeProgress(colour=output.coloured(sys.stderr))
+    return _Count() if output.readable else output.observer()

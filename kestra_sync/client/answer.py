@@ -1,14 +1,205 @@
-"""A complete response of the server."""
+"""A complete response of the server: read with limits, decoded, and what an error in it says."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
+import mmap
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from mmap import mmap
-from typing import Any
+from typing import IO, Any
+
+import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from kestra_sync.client.errors import UnexpectedAnswer
-from kestra_sync.client.problems import describe_html, looks_like_html
+from kestra_sync.safe.text import harmless
+
+LOG = logging.getLogger("kestra_sync.http")
+_REFUSED = frozenset({400, 415})
+_MISUNDERSTOOD = frozenset({406, 422, 501})
+"""What a server may say that was given the compressed bytes for the content itself."""
+_COST = len("Content-Encoding: gzip\r\n")
+
+
+class Compression:
+    """Whether bodies leave compressed, for one server. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._understood = False
+        self._refused = False
+
+    def pack(self, body: bytes) -> bytes | None:
+        """``body`` compressed; ``None`` if it is to leave as it is."""
+        if self._refused:
+            return None
+        packed = gzip.compress(body, compresslevel=9, mtime=0)
+        return packed if len(packed) + _COST < len(body) else None
+
+    def doubtful(self, status: int) -> bool:
+        """Whether ``status``, the answer to a compressed body, may be about the compression.
+
+        Nothing was written then, and the request can be sent again with the plain body.
+        """
+        if status < 400:
+            self._understood = True
+        return status in _REFUSED or (not self._understood and status in _MISUNDERSTOOD)
+
+    def settle(self, packed: int, plain: int) -> None:
+        """Compare the answers to both: if the plain body got further, no other is sent again."""
+        if packed != plain and plain < 500 and plain != 429 and not self._refused:
+            self._refused = True
+            LOG.info(
+                "compressed bodies are refused (%d): sending them uncompressed from now on", packed
+            )
+
+
+MAX_ANSWER = 512 * 1024 * 1024
+MAX_JSON = 128 * 1024 * 1024
+"""Of an answer that is not an export or a file: pages of a search have a few megabytes."""
+MAX_ERROR = 1024 * 1024
+"""Of an error, the rest of which is not read."""
+_CHUNK = 64 * 1024
+"""It may be compressed a thousand times."""
+SPOOL = 32 * 1024 * 1024
+"""Larger bodies go to a temporary file where that is wanted."""
+
+
+class BodyTooLargeError(Exception):
+    """The answer is larger than anything we asked for."""
+
+
+def read_body(
+    response: requests.Response, limit: int = MAX_ANSWER, spool: int | None = None
+) -> bytes | mmap.mmap:
+    """The whole body.
+
+    :param spool: beyond so many bytes it is not in memory but in a file that has no name.
+    :raises BodyTooLargeError: over the limit.
+    :raises requests.exceptions.ChunkedEncodingError: the connection ended before the body did.
+    :raises requests.Timeout: it stalled.
+    """
+    # urllib3 before 2.0 does not compare with Content-Length by default.
+    response.raw.enforce_content_length = True
+    chunks: list[bytes] = []
+    file: IO[bytes] | None = None
+    size = 0
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLargeError
+            chunks.append(chunk)
+            if spool is not None and size > spool:
+                file = file or _file()
+                file.writelines(chunks)
+                chunks.clear()
+        if file is None:
+            return b"".join(chunks)
+        file.flush()
+        # The map keeps what it needs of the file.
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except requests.ConnectionError as error:
+        # `requests` calls a read timeout inside a body a ConnectionError.
+        if any(isinstance(arg, ReadTimeoutError) for arg in error.args):
+            raise requests.ReadTimeout(error) from error
+        raise
+    finally:
+        response.close()
+        if file is not None:
+            file.close()
+
+
+def _file() -> IO[bytes]:
+    from tempfile import TemporaryFile
+
+    return TemporaryFile(prefix="kestra-sync-")
+
+
+MAX_MESSAGE = 4000
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def clean(text: str) -> str:
+    """``text`` as it may be shown, trimmed to a sane length."""
+    text = harmless(text.strip())
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+
+
+def looks_like_html(body: bytes, content_type: str = "") -> bool:
+    """Whether this is a page for people: a proxy's error, a login form."""
+    if "html" in content_type.lower():
+        return True
+    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def might_be_of_kestra(body: bytes, content_type: str = "") -> bool:
+    """Whether Kestra can have written this error: it answers JSON, or nothing."""
+    text = body.strip()
+    return not text or (not looks_like_html(body, content_type) and text[:1] in b'{["')
+
+
+def html_title(body: bytes) -> str:
+    """The title of a page, or ``""``."""
+    match = _TITLE.search(body[:20_000].decode("utf-8", errors="replace"))
+    if match is None:
+        return ""
+    import html  # its table of names is large, and such pages are rare
+
+    return clean(" ".join(html.unescape(match.group(1)).split()))[:200]
+
+
+def describe_html(body: bytes) -> str:
+    """``an HTML page ("Bad Gateway")``."""
+    title = html_title(body)
+    return f'an HTML page ("{title}")' if title else "an HTML page"
+
+
+def message_of(body: bytes, content_type: str = "") -> str:
+    """The server's own message, ``""`` if there is none. Never raises."""
+    if not body.strip():
+        return ""
+    if looks_like_html(body, content_type):
+        return describe_html(body)
+    text = body.decode("utf-8", errors="replace")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return clean(text)[:500]
+    return clean("; ".join(_unique(_messages(data))))
+
+
+def _messages(data: Any) -> Iterable[str]:
+    if isinstance(data, str):
+        yield data
+    if not isinstance(data, dict):
+        return
+    # RFC 7807: `title` is the kind, `detail` is what happened this time.
+    for key in ("detail", "message"):
+        if isinstance(data.get(key), str):
+            yield data[key]
+    if not isinstance(data.get("detail"), str) and isinstance(data.get("title"), str):
+        yield data["title"]
+    embedded = data.get("_embedded")
+    for container in (data, embedded if isinstance(embedded, dict) else {}):
+        for key in ("errors", "violations"):
+            entries = container.get(key)
+            for entry in entries if isinstance(entries, list) else []:
+                yield from _messages(entry)
+
+
+def _unique(messages: Iterable[str]) -> list[str]:
+    """Without repetitions: Kestra says the same thing in ``message`` and in ``errors``."""
+    found: list[str] = []
+    for message in messages:
+        text = message.strip()
+        if text and not any(text in other for other in found):
+            found = [other for other in found if other not in text]
+            found.append(text)
+    return found
+
 
 NOT_KESTRA_REMEDY = "check that the URL points to Kestra itself, and check any proxy in between"
 
@@ -27,10 +218,10 @@ class Answer:
     content_type: str
     body: bytes = field(repr=False)
     write: bool = False
-    file: mmap | None = field(default=None, repr=False)
+    file: mmap.mmap | None = field(default=None, repr=False)
 
     @property
-    def content(self) -> bytes | mmap:
+    def content(self) -> bytes | mmap.mmap:
         """The body, wherever it is."""
         return self.body if self.file is None else self.file
 

@@ -285,3 +285,18 @@ class _LimitedReader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: where a redirect leads is for us to look at, and ``requests`` fails over some."""
+        return None
+
+
+def new_session(user_agent: str) -> requests.Session:
+    """A session that sends each request once and follows no redirects."""
+    session = _Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, SingleSendAdapter())
+    session.headers["User-Agent"] = user_agent
+    return session

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from kestra_sync.client.errors import KestraError, UnexpectedAnswer
 from kestra_sync.client.execution import Execution, TaskRun, execution_of
-from kestra_sync.client.filters import scope_filters
 from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, PollInterval, follow_execution
-from kestra_sync.client.inputs import input_parts
-from kestra_sync.client.multipart import encode_multipart
-from kestra_sync.client.paging import pages
+from kestra_sync.client.multipart import Part, encode_multipart
 from kestra_sync.client.request import ANY, Query, Request, query, segments
+from kestra_sync.client.search import pages, scope_filters
 from kestra_sync.client.server import ServerInfo
 from kestra_sync.client.transport import Transport
+from kestra_sync.errors import UsageError
 from kestra_sync.model import FlowId, Scope
+from kestra_sync.safe.paths import read_bytes
 
 WAIT_TIMEOUT = 3600.0
 CORRELATION = "system.correlationId"
@@ -275,3 +277,26 @@ class _SearchHit:
 
     def __hash__(self) -> int:
         return hash(self.data.get("id"))
+
+
+def input_parts(inputs: Mapping[str, Any] | None) -> Iterator[Part]:
+    """A path or bytes become a file, a string stays as it is, all else is written as JSON.
+
+    :raises UsageError: a file that cannot be read.
+    """
+    for name, value in (inputs or {}).items():
+        if value is None:
+            continue  # not given: the flow's default applies
+        if isinstance(value, Path):
+            try:
+                yield Part(name, read_bytes(value), value.name)
+            except OSError as error:
+                raise UsageError(
+                    f"input {name}: {value} cannot be read: {error.strerror}"
+                ) from error
+        elif isinstance(value, (bytes, bytearray)):
+            yield Part(name, bytes(value), name)
+        elif isinstance(value, str):
+            yield Part(name, value.encode())
+        else:
+            yield Part(name, json.dumps(value, default=str, ensure_ascii=False).encode())

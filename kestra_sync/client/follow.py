@@ -7,15 +7,73 @@ is cut by a proxy or is not offered at all costs time and nothing else.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kestra_sync.client.errors import KestraError, Unauthorized, Unreachable
-from kestra_sync.client.events import read_events
+from kestra_sync.client.errors import KestraError, Unauthorized, UnexpectedAnswer, Unreachable
 from kestra_sync.client.execution import Execution, execution_of
 from kestra_sync.client.request import Request
 from kestra_sync.client.transport import LOG, Transport
+
+MAX_EVENT = 64 * 1024 * 1024
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: its id is its kind (``start``, ``progress``, ``end``)."""
+
+    id: str = ""
+    data: str = ""
+    event: str = "message"
+
+
+def read_events(chunks: Iterable[bytes], limit: int = MAX_EVENT) -> Iterator[Event]:
+    """The events of a stream, however it is cut into chunks. An unfinished last one is dropped.
+
+    :raises UnexpectedAnswer: an event is over the limit.
+    """
+    fields: dict[str, list[str]] = {}
+    size = 0
+    for line in _lines(chunks, limit):
+        size += len(line)
+        if size > limit:
+            raise UnexpectedAnswer(f"an event in the stream is larger than {limit} bytes")
+        if line:
+            name, _, value = line.decode("utf-8", errors="replace").partition(":")
+            # No name is a comment, which servers send to keep the connection open.
+            if name:
+                fields.setdefault(name, []).append(value.removeprefix(" "))
+            continue
+        if "data" in fields or "id" in fields:
+            yield Event(
+                id=fields.get("id", [""])[-1],
+                data="\n".join(fields.get("data", [])),
+                event=fields.get("event", ["message"])[-1],
+            )
+        fields, size = {}, 0
+
+
+def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    pending = bytearray()
+    first = True
+    for chunk in chunks:
+        if first and chunk:
+            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+        pending += chunk
+        start = 0
+        for match in _LINE_END.finditer(pending):
+            # A CR at the very end may be half of a CRLF: wait for what follows.
+            if match.group() == b"\r" and match.end() == len(pending):
+                break
+            yield bytes(pending[start : match.start()])
+            start = match.end()
+        del pending[:start]
+        if len(pending) > limit:
+            raise UnexpectedAnswer(f"an event in the stream is larger than {limit} bytes")
+
 
 STREAM = "text/event-stream"
 STREAM_TIMEOUT = 20.0

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from kestra_sync.client.errors import NotFound, UnexpectedAnswer
-from kestra_sync.client.paging import pages
 from kestra_sync.client.request import TEXT, Request, query, segments
+from kestra_sync.client.search import pages
 from kestra_sync.client.transport import Transport
 from kestra_sync.client.values import KvEntry, KvKey, KvListed, int_of, time_of
 from kestra_sync.errors import UsageError

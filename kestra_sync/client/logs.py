@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.client.errors import KestraError
-from kestra_sync.client.events import read_events
-from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, STREAM, STREAM_TIMEOUT, PollInterval
+from kestra_sync.client.follow import (
+    DEFAULT_POLL_INTERVAL,
+    STREAM,
+    STREAM_TIMEOUT,
+    PollInterval,
+    read_events,
+)
 from kestra_sync.client.request import Query, Request, query, segments
 from kestra_sync.client.transport import LOG, Transport
 from kestra_sync.client.values import int_of

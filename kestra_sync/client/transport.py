@@ -21,21 +21,30 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import LocationParseError
 
-from kestra_sync.client.answer import NOT_KESTRA_REMEDY, Answer
-from kestra_sync.client.body import MAX_ANSWER, SPOOL, BodyTooLargeError, Compression, read_body
+from kestra_sync.client.answer import (
+    MAX_ANSWER,
+    NOT_KESTRA_REMEDY,
+    SPOOL,
+    Answer,
+    BodyTooLargeError,
+    Compression,
+    clean,
+    describe_html,
+    looks_like_html,
+    read_body,
+)
 from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
 from kestra_sync.client.connection import (
     KestraAuth,
     SessionPool,
-    SingleSendAdapter,
     TimeLimit,
     limited,
+    new_session,
     same_origin,
 )
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.client.pressure import Pressure
-from kestra_sync.client.problems import clean, describe_html, looks_like_html
 from kestra_sync.client.remedies import proxy_for
 from kestra_sync.client.request import TEXT, YAML, Request
 from kestra_sync.client.retry import GATEWAY, Backoff, ErrorBuilder
@@ -55,12 +64,6 @@ class Timeouts:
 
     connect: float = 10.0
     read: float = 60.0
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """None: where a redirect leads is for us to look at, and ``requests`` fails over some."""
-        return None
 
 
 class Transport:
@@ -85,8 +88,7 @@ class Transport:
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer
-        self._user_agent = user_agent
-        self._sessions = SessionPool(self._new_session)
+        self._sessions = SessionPool(lambda: new_session(user_agent))
         self._pressure = Pressure()
         self._compression = Compression()
         self._slots = None if parallelism is None else threading.BoundedSemaphore(parallelism)
@@ -149,13 +151,6 @@ class Transport:
             yield from response.iter_content(None if chunked else 1)
         except requests.RequestException as error:
             raise self._failures.unreachable(error) from error
-
-    def _new_session(self) -> requests.Session:
-        session = _Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, SingleSendAdapter())
-        session.headers["User-Agent"] = self._user_agent
-        return session
 
     def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
         """One attempt: an answer, ``None`` for another attempt, or the exception."""

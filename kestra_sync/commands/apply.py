@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.outcome import Done
-from kestra_sync.commands.connect import connect
+from kestra_sync.client import connect
 from kestra_sync.commands.plan import PlanResult, check_something, make_plan
 from kestra_sync.commands.triggers import check_after_apply, disabled_triggers
 from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.model import Plan
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import ApplyOptions, Settings
-from kestra_sync.triggers.checks import TriggerCheck
+from kestra_sync.triggers.changes import TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

@@ -25,13 +25,13 @@ from kestra_sync.model import (
 from kestra_sync.observer import Observer
 from kestra_sync.plan.compare import Rules, build_changes, needs_reading, rebuild_changes
 from kestra_sync.plan.passes import Pass, only_desired, respecting_others, with_moves, without_kept
-from kestra_sync.safe.names import is_resource_id
+from kestra_sync.safe.text import is_resource_id
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
     from kestra_sync.inventory.others import Others
-    from kestra_sync.inventory.ownership import Ownership
+    from kestra_sync.inventory.read import Ownership
 
 
 @dataclass(frozen=True)

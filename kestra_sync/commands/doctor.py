@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kestra_sync.apply.lock import read_holder, try_to_write
+from kestra_sync.client import connect, target_of
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, Unauthorized
-from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.files import check_found, load_files, render_files, scope_of
 from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
-from kestra_sync.inventory.ownership import place_of
-from kestra_sync.inventory.read import Lookup, check_owner, find_inventory
+from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.model import Repository, Severity, StrEnum, noun_of, plural
 from kestra_sync.settings import Settings

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from kestra_sync.client import connect
 from kestra_sync.client.errors import KestraError
-from kestra_sync.commands.connect import connect
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.ownership import place_of
+from kestra_sync.inventory.read import place_of
 from kestra_sync.model import Base, Change, FlowId, Reason, Scope, sha256
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import OnDrift, Settings
-from kestra_sync.triggers.checks import TriggerKey
+from kestra_sync.triggers.changes import TriggerKey
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kestra_sync.checks.rules import RULES
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Severity
 from kestra_sync.safe.paths import read_text
-from kestra_sync.schemas.words import shortened
+from kestra_sync.schemas import shortened
 from kestra_sync.suggest import closest
 
 #: Where the documentation is published.

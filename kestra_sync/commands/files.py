@@ -17,8 +17,8 @@ from kestra_sync.model import (
     Severity,
     plural,
 )
-from kestra_sync.plan.selection import selected
 from kestra_sync.render import Rendered, render, unmap_namespace
+from kestra_sync.resources import selected
 from kestra_sync.settings import Settings, Stamp
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

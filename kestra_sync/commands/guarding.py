@@ -18,7 +18,7 @@ from kestra_sync.settings import OnFirstContact, Prune, Settings
 if TYPE_CHECKING:
     from kestra_sync.client.server import ServerInfo
     from kestra_sync.commands.comparison import Comparison
-    from kestra_sync.inventory.ownership import Ownership
+    from kestra_sync.inventory.read import Ownership
     from kestra_sync.repo.git import GitError
     from kestra_sync.repo.incomplete import Incomplete, MissingPath
 
@@ -54,7 +54,7 @@ def guard(
     incomplete = _incomplete(settings, repository) if deleted(plan) else None
     callers = {}
     if doomed := _deleted(changes):
-        from kestra_sync.plan.levels import callers as callers_of
+        from kestra_sync.plan.order import callers as callers_of
 
         callers = callers_of(doomed, _remaining(changes))
     scope = plan.scope

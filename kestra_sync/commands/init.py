@@ -139,8 +139,8 @@ def adopt(
     :param settings: those of ``pull``; without a scope all namespaces but Kestra's own are taken.
     :raises UsageError: there is a configuration already, or the server has no flows.
     """
+    from kestra_sync.client import connect
     from kestra_sync.commands.apply import apply
-    from kestra_sync.commands.connect import connect
     from kestra_sync.commands.pull import pull
 
     _check_none_exists()

@@ -11,8 +11,8 @@ from kestra_sync.errors import UsageError
 from kestra_sync.live.snapshot import left_alone
 from kestra_sync.model import Diagnostic, FlowId
 from kestra_sync.repo.walk import is_flow_file
-from kestra_sync.safe.names import is_flow_id
 from kestra_sync.safe.paths import check_writable, is_below, is_directory, is_file, is_there
+from kestra_sync.safe.text import is_flow_id
 
 #: Names of devices on Windows, whatever follows the first dot: a checkout there fails on them.
 _DEVICES = frozenset(

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kestra_sync.commands.connect import target_of
+from kestra_sync.client import target_of
 from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import name_of
-from kestra_sync.inventory.ownership import Ownership, place_of
-from kestra_sync.inventory.read import KvReads, check_owner, find_inventory
+from kestra_sync.inventory.read import KvReads, Ownership, check_owner, find_inventory, place_of
 from kestra_sync.model import Diagnostic, FlowId, Plan, RecordChange, Scope, Severity, Target
 from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.client import connect, target_of
 from kestra_sync.commands.comparison import (
     OtherResources,
     check_planned,
@@ -15,7 +16,6 @@ from kestra_sync.commands.comparison import (
     passes,
     read_live,
 )
-from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.commands.files import (
     check_found,
     has_errors,
@@ -29,7 +29,7 @@ from kestra_sync.commands.guarding import guard
 from kestra_sync.commands.ownership import prefetch, record_changes, similar_records
 from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.ownership import Ownership
+from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.live.snapshot import unusable_names
 from kestra_sync.model import Desired, Diagnostic, FlowId, Kind, Plan, Reason, Repository
@@ -38,7 +38,7 @@ from kestra_sync.plan.guards import Refusal
 from kestra_sync.plan.passes import refined, with_invalid
 from kestra_sync.render import with_stamps
 from kestra_sync.settings import Settings
-from kestra_sync.triggers.checks import TriggerKey
+from kestra_sync.triggers.changes import TriggerKey
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kestra_sync.client import connect
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import NotFound
-from kestra_sync.commands.connect import connect
 from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan

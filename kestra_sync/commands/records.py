@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.lock import Holder, read_holder, unlock
+from kestra_sync.client import connect, target_of
 from kestra_sync.client.client import KestraClient
-from kestra_sync.commands.connect import connect, target_of
 from kestra_sync.errors import ExitCode, RefusedError, UsageError
 from kestra_sync.inventory.origin import origin
-from kestra_sync.inventory.ownership import place_of
 from kestra_sync.inventory.read import (
     PREFIX,
     SEARCH,
@@ -22,6 +21,7 @@ from kestra_sync.inventory.read import (
     check_owner,
     find_inventory,
     in_common,
+    place_of,
     read_inventory,
 )
 from kestra_sync.model import FlowId, Scope

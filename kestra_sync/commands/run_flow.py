@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kestra_sync.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.execution import Execution
-from kestra_sync.commands.connect import connect
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.executions.culprit import Culprit
 from kestra_sync.executions.duration import parse_duration

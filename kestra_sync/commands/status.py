@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kestra_sync.commands.connect import connect
+from kestra_sync.client import connect
 from kestra_sync.commands.drift import drifted
 from kestra_sync.commands.plan import make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError

@@ -16,9 +16,12 @@ from kestra_sync.triggers.changes import (
     TriggerAction,
     TriggerBehaviour,
     TriggerChange,
+    TriggerCheck,
+    TriggerKey,
     trigger_changes,
+    wanted_triggers,
+    warnings_of,
 )
-from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, wanted_triggers, warnings_of
 from kestra_sync.triggers.definition import triggers_of
 
 if TYPE_CHECKING:

@@ -1,23 +1,47 @@
-"""Finds, parses and validates the configuration file."""
+"""Finds, parses and validates the configuration file: its schema, and all errors at once."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kestra_sync.config.errors import ConfigError
-from kestra_sync.config.schema import schema_findings
 from kestra_sync.config.semantics import more_findings, version_finding
 from kestra_sync.errors import UsageError
-from kestra_sync.findings import Finding, Locate, diagnostic
+from kestra_sync.findings import Finding, Locate, NodePath, diagnostic
 from kestra_sync.findings import NodePath as Place
 from kestra_sync.model import Diagnostic, Position
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.paths import fixed_part, is_below, is_there, read_bytes, repository_root
+from kestra_sync.schemas import SchemaError, findings, load, resolve, shortened
+from kestra_sync.suggest import closest, plain
+
+
+class ConfigError(UsageError):
+    """The configuration file cannot be used (exit 64).
+
+    :param diagnostics: every error in it, in the order of the lines.
+    """
+
+    def __init__(self, path: str, diagnostics: Sequence[Diagnostic]) -> None:
+        self.path = path
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda each: each.sort_key))
+        number = len(self.diagnostics)
+        head = f"{path} is not valid: {number} error{'s' if number > 1 else ''}"
+        super().__init__("\n".join([head, *map(_line, self.diagnostics)]))
+
+
+def _line(diagnostic: Diagnostic) -> str:
+    where = diagnostic.path
+    if diagnostic.position is not None:
+        where += f":{diagnostic.position.line}:{diagnostic.position.column}"
+    text = f"{where}: {diagnostic.severity}[{diagnostic.rule}] {diagnostic.message}"
+    return f"{text}\n    {diagnostic.remedy}" if diagnostic.remedy else text
+
 
 NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
 #: No configuration is that large; a flow repository named by mistake may be.
@@ -150,3 +174,62 @@ def _bytes(path: str, shown: str) -> bytes:
         return read_bytes(path, limit=MAX_BYTES)
     except OSError as error:
         raise UsageError(f"the configuration {shown} cannot be read: {error.strerror}") from None
+
+
+_SECRETS = {
+    "password": "KESTRA_PASSWORD",
+    "passwd": "KESTRA_PASSWORD",
+    "pass": "KESTRA_PASSWORD",
+    "token": "KESTRA_TOKEN",
+    "apitoken": "KESTRA_TOKEN",
+    "apikey": "KESTRA_TOKEN",
+    "accesstoken": "KESTRA_TOKEN",
+    "bearer": "KESTRA_TOKEN",
+    "secret": "KESTRA_TOKEN",
+    "secrets": "KESTRA_TOKEN",
+    "auth": "KESTRA_TOKEN",
+    "credentials": "KESTRA_TOKEN",
+    "username": "KESTRA_USERNAME",
+    "user": "KESTRA_USERNAME",
+}
+
+
+def schema_findings(value: Any) -> list[Finding]:
+    """Everything about ``value``, a whole file, that the schema does not allow."""
+    return findings("config", value, "config", "the file", _unknown_key)
+
+
+def _unknown_key(error: SchemaError, path: NodePath, key: str) -> Finding:
+    """A secret, a slip of the pen, or a key that belongs somewhere else."""
+    shown = shortened(key)
+    variable = _SECRETS.get(plain(key))
+    if variable is None and re.search(r"(password|token|secret)$", plain(key)):
+        variable = "KESTRA_TOKEN"
+    if variable is not None:
+        message = f"'{shown}' is not allowed here: credentials come from the environment"
+        remedy = f"set {variable} in the environment or in a .env file that Git ignores"
+        return Finding("config-secret", path, message, remedy, at_key=True)
+    message, meant = _meant(shown, key, list(error.rules["properties"]))
+    return Finding("config-unknown-key", path, message, meant, at_key=True)
+
+
+def _meant(shown: str, key: str, known: list[str]) -> tuple[str, str | None]:
+    """Message and remedy."""
+    meant = closest(key, known)
+    if meant is None:
+        meant = _elsewhere(key, load("config"))
+        if meant is not None and plain(meant) == plain(key):
+            return f"'{meant}' belongs at the top level of the file", None
+    if meant is not None:
+        return f"unknown key '{shown}', did you mean '{meant}'?", None
+    return f"unknown key '{shown}'", f"known keys: {', '.join(known)}"
+
+
+def _elsewhere(key: str, root: Mapping[str, Any]) -> str | None:
+    for name, schema in root["properties"].items():
+        if plain(key) == plain(name):
+            return str(name)
+        for inner in resolve(schema, root).get("properties", {}):
+            if plain(key) == plain(inner):
+                return f"{name}.{inner}"
+    return None

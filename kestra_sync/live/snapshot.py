@@ -11,7 +11,7 @@ from typing import Protocol
 from kestra_sync.client.values import FlowSummary
 from kestra_sync.model import Diagnostic, FlowId, Live, Scope, Severity, sha256
 from kestra_sync.repo.identify import identify_source
-from kestra_sync.safe.names import is_flow_id, shown
+from kestra_sync.safe.text import is_flow_id, shown
 
 RULE = "server-name"
 

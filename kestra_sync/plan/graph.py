@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kestra_sync.model import Change, FlowId, Kind, StrEnum
-from kestra_sync.plan.levels import single_writes
+from kestra_sync.plan.order import single_writes
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.references import ReferenceKind, references

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from kestra_sync.repo.scalars import is_unreadable, plain
+from kestra_sync.repo.parse import is_unreadable, plain
 
 # What a plain scalar may consist of without a parser being asked.
 _PLAIN = re.compile(r"[A-Za-z0-9_/.+][^\n\r\t#:,\[\]{}&*!|>'\"%@`\\\x85\u2028\u2029\ufeff]*\Z")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
-from kestra_sync.plan.selection import selected
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Step, parse_path
 from kestra_sync.render.writer import PatchError
+from kestra_sync.resources import selected
 from kestra_sync.settings import Patch, Rendering
 
 

@@ -17,12 +17,11 @@ from kestra_sync.report.as_json import (
     restored_json,
     severity_counts,
 )
-from kestra_sync.report.diagnostics import counts, diagnostic_lines
+from kestra_sync.report.diagnostics import counts, diagnostic_lines, skipped_lines, validate_lines
 from kestra_sync.report.explain_text import hint_lines
-from kestra_sync.report.lines import BLANK, Span, Style, line
+from kestra_sync.report.lines import BLANK, Sections, Span, Style, line, message, section
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.report import Report, RunFailure
-from kestra_sync.report.sections import Sections, message, section
 from kestra_sync.report.trigger_text import (
     check_lines,
     checks_json,
@@ -30,7 +29,6 @@ from kestra_sync.report.trigger_text import (
     enabling_lines,
     keys_json,
 )
-from kestra_sync.report.validate_text import skipped_lines, validate_lines
 
 if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
@@ -97,7 +95,7 @@ def of_apply(
     """The result of ``apply``, with that of its smoke tests."""
 
     def body() -> Mapping[str, Any]:
-        from kestra_sync.report.smoke_json import smoke_json
+        from kestra_sync.report.execution_json import smoke_json
 
         return {
             **plan_document(result.planned, context=context),
@@ -176,7 +174,7 @@ def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
     """The result of the smoke tests."""
 
     def body() -> Mapping[str, Any]:
-        from kestra_sync.report.smoke_json import smoke_json
+        from kestra_sync.report.execution_json import smoke_json
 
         return {
             "server": result.server or None,

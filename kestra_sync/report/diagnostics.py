@@ -1,11 +1,16 @@
-"""Diagnostics as people and compilers write them: ``path:line:column: error[rule] message``."""
+"""Diagnostics as people and compilers write them: ``path:line:column: error[rule] message``.
+
+And the result of ``validate``, which consists of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kestra_sync.model import Diagnostic, Severity
-from kestra_sync.report.lines import Line, Span, Style, line
+from kestra_sync.model import Diagnostic, Repository, Severity
+from kestra_sync.report.explain_text import hint_lines
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.wording import folders, kind_counts, plural
 
 _STYLES = {
     Severity.ERROR: Style.ERROR,
@@ -45,3 +50,28 @@ def counts(diagnostics: Sequence[Diagnostic]) -> str:
         if number:
             parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
     return ", ".join(parts)
+
+
+def validate_lines(
+    repository: Repository, diagnostics: Sequence[Diagnostic], server: str | None, *, valid: bool
+) -> Iterator[Line]:
+    """Every diagnostic, what was skipped and why, and one line with the verdict."""
+    if diagnostics:
+        yield from diagnostic_lines(diagnostics)
+        yield from hint_lines((each.rule, each.severity) for each in diagnostics)
+        yield BLANK
+    yield from skipped_lines(repository)
+    by = f"by {server}" if server else "offline"
+    found = counts(diagnostics)
+    flows = f"{plural(len(repository.flows), 'flow')} in {folders(repository.source)}"
+    if counts_beside := kind_counts(repository.beside):
+        flows += f", {counts_beside}"
+    verdict = found or "all valid"
+    yield line(Span(f"{flows} checked {by}: {verdict}.", Style.GOOD if valid else Style.ERROR))
+
+
+def skipped_lines(repository: Repository) -> Iterator[Line]:
+    """What was read but is not a flow: always reported."""
+    for each in repository.skipped:
+        place = each.path if each.first_line == 1 else f"{each.path}:{each.first_line}"
+        yield line(Span(f"skipped {place}: {each.reason}", Style.DIM))

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Action, Change, FlowId, Reason, StrEnum
 from kestra_sync.plan.diff import Hunk, LineMark
-from kestra_sync.report.columns import padded, width_of
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.wording import plural
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kestra_sync.apply.outcome import ChangeStatus as Ended
 from kestra_sync.apply.outcome import Outcome
@@ -13,8 +13,8 @@ from kestra_sync.report.diagnostics import where
 from kestra_sync.report.drift_text import words
 from kestra_sync.report.junit import Case, CaseStatus, junit_xml
 from kestra_sync.report.report import Report
-from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.safe.text import visible
+from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, SmokeVerdict
 
 _ENDS = {
     Ended.APPLIED: CaseStatus.PASSED,
@@ -145,3 +145,50 @@ def _line(each: Diagnostic) -> str:
 
 def _text(text: str) -> str:
     return "\n".join(visible(line) for line in text.splitlines())
+
+
+_STATUS = {
+    SmokeVerdict.PASSED: CaseStatus.PASSED,
+    SmokeVerdict.FAILED: CaseStatus.FAILED,
+    SmokeVerdict.TIMED_OUT: CaseStatus.FAILED,
+    SmokeVerdict.ERROR: CaseStatus.ERROR,
+    SmokeVerdict.INTERRUPTED: CaseStatus.ERROR,
+    SmokeVerdict.SKIPPED: CaseStatus.SKIPPED,
+}
+
+
+def smoke_cases(result: SmokeResult) -> list[Case]:
+    """A case for each test."""
+    return [_smoke_junit_case(each) for each in result.runs]
+
+
+def _smoke_junit_case(run: SmokeRun) -> Case:
+    messages = [each.message for each in run.failures]
+    if run.verdict is SmokeVerdict.SKIPPED:
+        messages = [run.reason or NOT_DUE]
+    elif run.verdict is SmokeVerdict.INTERRUPTED and not messages:
+        messages = ["interrupted"]
+    return Case(
+        name=run.spec.title,
+        group=run.flow.namespace,
+        status=_STATUS[run.verdict],
+        seconds=run.seconds or 0.0,
+        message=messages[0].splitlines()[0] if messages else "",
+        detail="\n".join(_detail(run, messages)) if run.failures else "",
+        output="\n".join(
+            f"{each.time} {each.level} {each.task or '-'} {each.text}" if each.time else each.text
+            for each in run.log
+        ),
+        file=run.spec.path or None,
+        line=run.spec.position.line if run.spec.position else None,
+    )
+
+
+def _detail(run: SmokeRun, messages: Iterable[str]) -> Iterable[str]:
+    yield from messages
+    if run.culprit is not None:
+        way = " › ".join(run.culprit.chain)
+        error = f": {run.culprit.error}" if run.culprit.error else ""
+        yield f"task {way} {run.culprit.state}{error}" if way else f"error{error}"
+    if run.url and run.cleanup is not None and run.cleanup.kept:
+        yield run.url

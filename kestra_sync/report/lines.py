@@ -1,7 +1,12 @@
-"""Styled lines, the elements of text reports, independent of terminals."""
+"""The elements of text reports, independent of terminals: styled lines, columns, sections.
+
+A section of a result goes to one of the two streams. A terminal shows the sections one by one,
+``-o text`` all of them in a row: there is one text of a plan, of an apply, and so on.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -81,3 +86,60 @@ def write(lines: Iterable[Line], stream: TextIO, *, colour: bool) -> None:
             text.append(span.text, style=span.style.value or None)
         text.rstrip()
         console.print(text)
+
+
+class StandardStream(Enum):
+    """Where a section goes."""
+
+    RESULT = "stdout"
+    MESSAGE = "stderr"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines that belong together."""
+
+    lines: tuple[Line, ...]
+    stream: StandardStream = StandardStream.RESULT
+
+
+Sections = tuple[Section, ...]
+
+
+def section(lines: Iterable[Line], stream: StandardStream = StandardStream.RESULT) -> Section:
+    """A section of ``lines``, which may be made on the way."""
+    return Section(tuple(lines), stream)
+
+
+def message(lines: Iterable[Line]) -> Section:
+    """Messages about a result that are not part of it."""
+    return Section(tuple(lines), StandardStream.MESSAGE)
+
+
+#: A column is not wider than this; what is longer stands out in its own row alone.
+_WIDEST = 64
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def padded(text: str, width: int) -> str:
+    """``text`` as it will be shown, filled up with blanks to ``width`` cells."""
+    shown = visible(text)
+    return shown + " " * (width - cells(shown))
+
+
+def width_of(texts: Iterable[str]) -> int:
+    """The width of a column that holds ``texts``."""
+    widths = [cells(visible(text)) for text in texts]
+    return max((each for each in widths if each <= _WIDEST), default=min([*widths, _WIDEST]))

@@ -9,7 +9,6 @@ from kestra_sync.kinds.diffs import diff_sources
 from kestra_sync.model import Action, Change, FlowId, Plan, noun_of
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.plan.guards import Refusal
-from kestra_sync.report.columns import padded, width_of
 from kestra_sync.report.diff_text import (
     DIFF_LINES,
     DiffDetail,
@@ -18,7 +17,7 @@ from kestra_sync.report.diff_text import (
     diff_lines,
     stat,
 )
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.trigger_text import trigger_lines
 from kestra_sync.report.wording import (
     beside,

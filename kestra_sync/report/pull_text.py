@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.commands.pull import PulledFlow
 from kestra_sync.plan.pulling import PullOutcome
-from kestra_sync.report.columns import padded, width_of
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.wording import plural
 
 _SIGNS = {

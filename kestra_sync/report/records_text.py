@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from kestra_sync.inventory.read import InventoryLocation, Lookup
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import noun_of
-from kestra_sync.report.columns import padded, width_of
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.wording import plural
 
 #: What a run did, in the order in which it is shown.

@@ -10,8 +10,14 @@ from kestra_sync.model import Change, FlowId, Plan
 from kestra_sync.report.lines import Line, Span, Style, line
 from kestra_sync.report.report import Report
 from kestra_sync.report.wording import plural
-from kestra_sync.triggers.changes import Effect, TriggerAction, TriggerChange
-from kestra_sync.triggers.checks import TriggerCheck, TriggerKey, TriggerStatus
+from kestra_sync.triggers.changes import (
+    Effect,
+    TriggerAction,
+    TriggerChange,
+    TriggerCheck,
+    TriggerKey,
+    TriggerStatus,
+)
 from kestra_sync.triggers.dates import zone_of
 from kestra_sync.triggers.definition import Category, Trigger, webhook_url
 

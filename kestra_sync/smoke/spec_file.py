@@ -20,7 +20,7 @@ from kestra_sync.repo.parse import parse
 from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
 from kestra_sync.safe.patterns import Pattern, PatternError
-from kestra_sync.schemas.words import findings
+from kestra_sync.schemas import findings
 from kestra_sync.settings import ConfigSection
 from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When

@@ -29,8 +29,8 @@ from kestra_sync.model import (
 from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
 from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES
-from kestra_sync.safe.names import is_namespace
 from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
+from kestra_sync.safe.text import is_namespace
 from kestra_sync.settings import FilesFolder
 
 MAX_BYTES = 32 * 1024 * 1024

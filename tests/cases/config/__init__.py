@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kestra_sync.config.errors import ConfigError
-from kestra_sync.config.file import read
+from kestra_sync.config.file import ConfigError, read
 
 _HERE = Path(__file__).parent
 

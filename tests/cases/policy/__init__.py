@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kestra_sync.config.config import load_config
-from kestra_sync.config.merge import settings_from_config
+from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.model import Diagnostic
 from kestra_sync.render import render

@@ -16,8 +16,7 @@ from kestra_sync.client.errors import (
 )
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.ownership import Ownership
-from kestra_sync.inventory.read import InventoryLocation
+from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
 from kestra_sync.settings import Settings

@@ -20,7 +20,7 @@ from kestra_sync.client.values import FlowSummary
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Change, FlowId, Scope
 from kestra_sync.observer import SILENT
-from kestra_sync.plan.levels import Stage
+from kestra_sync.plan.order import Stage
 from tests.unit.apply.fakes import LOST, Flows, change
 
 A, B, C = (change(None, b"x", flow_id=FlowId("acme", name)) for name in "abc")

@@ -11,8 +11,9 @@ from kestra_sync.apply.triggers import TriggerWatch, unreadable
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.triggers import TriggerState
 from kestra_sync.model import FlowId, Scope
-from kestra_sync.triggers.changes import TriggerAction, TriggerChange
-from kestra_sync.triggers.checks import (
+from kestra_sync.triggers.changes import (
+    TriggerAction,
+    TriggerChange,
     TriggerCheck,
     TriggerKey,
     TriggerStatus,

@@ -11,8 +11,7 @@ import pytest
 from kestra_sync.checks.policy import CHECKS, adjustable_rules
 from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.commands.validate import validate
-from kestra_sync.config.config import load_config
-from kestra_sync.config.merge import settings_from_config
+from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.report.diagnostics import diagnostic_lines
 from kestra_sync.report.lines import write
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.smoke_output import smoke_progress
+from kestra_sync.cli.smoke_progress import smoke_progress
 from kestra_sync.model import FlowId
 from kestra_sync.report.text import TextReporter
 from tests.unit.report.formats.samples import reports

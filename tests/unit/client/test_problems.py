@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from kestra_sync.client.answer import clean, html_title, message_of
 from kestra_sync.client.errors import AlreadyExists, InvalidContent, api_error
-from kestra_sync.client.problems import clean, html_title, message_of
 
 
 @pytest.mark.parametrize(

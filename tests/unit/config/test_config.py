@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.config.config import Config, load_config
-from kestra_sync.config.errors import ConfigError
-from kestra_sync.config.file import MAX_BYTES, find
+from kestra_sync.config.file import MAX_BYTES, ConfigError, find
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
 from kestra_sync.settings import FilesFolder, Limit, OnDrift, Policy, Prune

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import declared
-from kestra_sync.config.config import from_file
-from kestra_sync.config.merge import from_options
+from kestra_sync.config.config import from_file, from_options
 from kestra_sync.declared import declarations, setting
 from kestra_sync.schemas import load, resolve
 from kestra_sync.settings import Settings

@@ -82,7 +82,7 @@ def test_there_are_examples() -> None:
 def test_the_errors_shown_are_those_that_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kestra_sync.config.errors import ConfigError
+    from kestra_sync.config.file import ConfigError
 
     monkeypatch.chdir(tmp_path)
     found = re.search(r"```yaml\n(# Wrong\n.*?)```\n+```text\n(.*?)```", _PAGE, re.DOTALL)

@@ -11,11 +11,10 @@ from kestra_sync.commands.apply_smoke import with_reads
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Action, Change, Kind, Position, ResourceId, Severity
-from kestra_sync.plan.levels import levels
-from kestra_sync.plan.selection import selected
+from kestra_sync.plan.order import levels
 from kestra_sync.reasons import Reason
 from kestra_sync.report.wording import summary
-from kestra_sync.resources import resource_named
+from kestra_sync.resources import resource_named, selected
 from kestra_sync.settings import FilesFolder, Rendering, Settings
 from kestra_sync.smoke.selection import is_due
 from kestra_sync.smoke.spec import SmokeSpec

@@ -13,7 +13,7 @@ from kestra_sync.model import Action, Change, FlowId, Plan, Reason
 from kestra_sync.plan.compare import disabled_in, says_disabled, switch_off, switched_off
 from kestra_sync.plan.guards import GuardInput, Refusal, check_guards
 from kestra_sync.plan.passes import keeps, without_kept
-from kestra_sync.plan.selection import selected
+from kestra_sync.resources import selected
 from kestra_sync.settings import Limit, OnDrift
 from tests.support.plans import change, plan
 

@@ -32,14 +32,13 @@ from kestra_sync.model import (
 )
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.apply_text import outcome_lines
-from kestra_sync.report.diagnostics import diagnostic_lines
+from kestra_sync.report.diagnostics import diagnostic_lines, validate_lines
 from kestra_sync.report.drift_text import drift_lines
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, write
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines, refusal_lines
 from kestra_sync.report.records_text import history_lines, inventory_lines
-from kestra_sync.report.validate_text import validate_lines
 from tests.support.golden import check_golden
 from tests.support.plans import change, desired, plan, source
 

@@ -32,12 +32,12 @@ from kestra_sync.report.as_json import (
     severity_counts,
 )
 from kestra_sync.report.envelope import dump, envelope
+from kestra_sync.report.execution_json import smoke_json
 from kestra_sync.report.plan_document import plan_document
-from kestra_sync.report.smoke_json import smoke_json
 from kestra_sync.report.trigger_text import checks_json, keys_json
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
-from kestra_sync.triggers.checks import TriggerCheck, TriggerStatus
+from kestra_sync.triggers.changes import TriggerCheck, TriggerStatus
 from tests.support.json_page import page
 from tests.support.plans import change, source
 from tests.support.schemas import NAMES, check_result, schema, valid

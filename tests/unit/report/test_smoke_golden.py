@@ -13,12 +13,11 @@ from kestra_sync.executions.culprit import Culprit
 from kestra_sync.executions.logs import LogLine
 from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
-from kestra_sync.report.execution_json import ran_json
+from kestra_sync.report.execution_json import ran_json, smoke_json
 from kestra_sync.report.execution_text import deleted_lines, log_line_text, ran_lines
 from kestra_sync.report.junit import Case, CaseStatus, junit_xml
+from kestra_sync.report.junit_report import smoke_cases
 from kestra_sync.report.lines import Line, write
-from kestra_sync.report.smoke_json import smoke_json
-from kestra_sync.report.smoke_junit import smoke_cases
 from kestra_sync.report.smoke_text import smoke_header, smoke_lines
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kestra_sync.model import FlowId
-from kestra_sync.safe.names import is_flow_id, is_flow_name, is_namespace, shown
+from kestra_sync.safe.text import is_flow_id, is_flow_name, is_namespace, shown
 
 #: Neither a namespace nor an id.
 HOSTILE = [

@@ -15,11 +15,11 @@ from jsonschema import Draft202012Validator
 
 from kestra_sync import schemas
 from kestra_sync.checks.schema import check_schema
-from kestra_sync.config.schema import schema_findings
+from kestra_sync.config.file import schema_findings
 from kestra_sync.findings import Finding
 from kestra_sync.repo import ParsedDocument, split
 from kestra_sync.repo.parse import parse
-from kestra_sync.schemas.words import findings
+from kestra_sync.schemas import findings
 from tests.cases import NEGATIVE, POSITIVE
 from tests.cases import config as config_cases
 from tests.support.examples import examples
@@ -134,7 +134,7 @@ def test_valid_files_do_not_import_the_slow_validator() -> None:
     import sys
 
     code = (
-        "import sys; from kestra_sync.config.schema import schema_findings;"
+        "import sys; from kestra_sync.config.file import schema_findings;"
         "assert schema_findings({'version': 1}) == []; assert 'jsonschema' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,8 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.smoke_output import smoke_progress
-from kestra_sync.cli.smoke_progress import TerminalSmokeProgress
+from kestra_sync.cli.smoke_progress import TerminalSmokeProgress, smoke_progress
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, ServerFailure
 from kestra_sync.executions.manual import delete
