@@ -384,10 +384,10 @@ class ApplyOptions:
     :param rollback: roll back what was written if not everything could be written.
     :param refresh_only: only bring the record up to date; write no flow.
     :param journal: a file that gets a line for each write.
-    :param smoke: run the smoke tests of what was written, and take it back if they fail and
-        ``rollback`` is set.
+    :param smoke: run the smoke tests of what was written; if they fail, ``rollback`` applies.
     :param enable_triggers: enable triggers that are enabled in Git and disabled on the server.
     :param verify_triggers: triggers that are not as in Git make the run fail.
+    :param unattended: the plan is not confirmed by a person: the lock is taken while it is made.
     """
 
     saved_plan: str | None = None
@@ -398,3 +398,4 @@ class ApplyOptions:
     smoke: bool = False
     enable_triggers: bool = False
     verify_triggers: bool = False
+    unattended: bool = False

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from kestra_sync.apply.keeper import now
 from kestra_sync.client.errors import Gone, KestraError, NotFound
+from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import InventoryLocation
 
@@ -64,6 +65,7 @@ class Lock:
     """One attempt to be the only apply of a name.
 
     :param timeout: seconds to wait for another run to finish.
+    :param sleep: by default a wait that :meth:`release` ends.
     """
 
     def __init__(
@@ -72,18 +74,23 @@ class Lock:
         place: InventoryLocation,
         *,
         timeout: float,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kv = kv
         self._place = place
         self._timeout = timeout
-        self._sleep = sleep
+        self._over = threading.Event()
+        self._sleep = sleep or self._over.wait
         self._clock = clock
         self._holder = Holder(uuid.uuid4().hex, whoami(), now())
         self._renewed = 0.0
-        self._over = threading.Event()
         self._heartbeat: threading.Thread | None = None
+        self._acquiring: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """Begin to take the lock in the background; :meth:`acquire` waits for it."""
+        self._acquiring = in_background(self._acquire)
 
     def acquire(self) -> None:
         """Take the lock, or wait for it; it is renewed from now on until it is released.
@@ -91,12 +98,21 @@ class Lock:
         :raises LockedError: another run holds it all that time.
         :raises KestraError: the KV store cannot be read or written.
         """
+        acquiring, self._acquiring = self._acquiring, None
+        if acquiring is None:
+            self._acquire()
+        else:
+            acquiring()
+
+    def _acquire(self) -> None:
         deadline = self._clock() + self._timeout
-        while True:
+        while not self._over.is_set():
             other = read_holder(self._kv, self._place)
             if other is None:
                 self._claim()
                 self._sleep(_SETTLE)
+                if self._over.is_set():
+                    return
                 other = read_holder(self._kv, self._place)
                 if other is not None and other.nonce == self._holder.nonce:
                     self._keep()
@@ -128,6 +144,11 @@ class Lock:
         if self._over.is_set():
             return
         self._over.set()
+        if self._acquiring is not None:  # it was begun, and not needed
+            try:
+                self.acquire()
+            except Exception as error:
+                LOG.debug("the lock was not taken: %s", error)
         if self._heartbeat is not None:
             self._heartbeat.join()
         for _ in range(2):  # a lost answer is asked for again

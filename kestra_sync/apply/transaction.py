@@ -57,6 +57,7 @@ def apply_plan(
     prove: ApplyTest | None = None,
     stop: threading.Event | None = None,
     kinds: KindsOnServer | None = None,
+    early: Lock | None = None,
 ) -> Done:
     """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
 
@@ -64,6 +65,7 @@ def apply_plan(
     :param prove: called if everything could be written, also if there was nothing to write.
     :param stop: set from outside to end the run; the writes that are running are finished.
     :param kinds: reads and writes what is not a flow.
+    :param early: the lock where the record is, if it was begun while the plan was made.
     :raises ConflictError: another apply holds the lock, or ran since the plan was created.
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
@@ -72,7 +74,7 @@ def apply_plan(
     if not plan.writes or options.refresh_only:
         done = Done()
         if owned is not None:
-            done = _record_only(client, plan, owned, settings)
+            done = _record_only(client, plan, owned, settings, early)
         if prove is None or options.refresh_only:
             return done
         with held_back(stop) as stop:
@@ -85,7 +87,7 @@ def apply_plan(
         journal = stack.enter_context(Journal(options.journal)) if options.journal else None
         lock = None
         if owned is not None:
-            lock = stack.enter_context(_locked(client, owned, settings.lock_timeout))
+            lock = stack.enter_context(_locked(client, owned, settings.lock_timeout, early))
         stop = stack.enter_context(held_back(stop))
         recorder = None
         struck: tuple[RemovedEntries, ...] = ()
@@ -114,12 +116,14 @@ def apply_plan(
         return replace(done, interrupted=done.interrupted or steps.interrupted)
 
 
-def _record_only(client: ApplyClient, plan: Plan, owned: Ownership, settings: Settings) -> Done:
+def _record_only(
+    client: ApplyClient, plan: Plan, owned: Ownership, settings: Settings, early: Lock | None
+) -> Done:
     """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
     recorder = _recorder(client, owned, plan)
     if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
         return Done()
-    with _locked(client, owned, settings.lock_timeout):
+    with _locked(client, owned, settings.lock_timeout, early):
         others = others_now(client.kv, plan, owned, recorder)
         struck = take_over(client.kv, plan, owned, others, settings)
         recorder.finish((), "adopted")
@@ -127,12 +131,12 @@ def _record_only(client: ApplyClient, plan: Plan, owned: Ownership, settings: Se
 
 
 @contextmanager
-def _locked(client: ApplyClient, owned: Ownership, timeout: float) -> Iterator[Lock]:
+def _locked(client: ApplyClient, owned: Ownership, timeout: float, early: Lock | None) -> Iterator[Lock]:
     """Hold the lock where the record is, the record being the one that was planned with.
 
     :raises ConflictError: another run holds it, or has applied in the meantime.
     """
-    lock = Lock(client.kv, owned.at, timeout=timeout)
+    lock = early or Lock(client.kv, owned.at, timeout=timeout)
     try:
         lock.acquire()
         now = read_inventory(client.kv, owned.at)

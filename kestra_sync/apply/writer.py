@@ -27,7 +27,9 @@ class FlowWrites(Protocol):
 
     def create(self, source: bytes) -> Live: ...
 
-    def update(self, flow_id: FlowId, source: bytes) -> Live: ...
+    def update(
+        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+    ) -> Live: ...
 
     def delete(self, flow_id: FlowId) -> None: ...
 
@@ -99,32 +101,44 @@ class ChangeWriter:
 
     def _update(self, change: Change) -> Outcome:
         source = _source(change)
-        before = self._read(change.flow_id)
-        if before is None:
-            return _conflict(change, None, "was deleted on the server since the plan was created")
-        if before.source != change.before:  # edited and put back is as good as never edited
-            return _conflict(change, before, "was edited on the server since the plan was created")
-        expected = None if before.revision is None else before.revision + 1
+        look = _Look(change)
         try:
-            written = self._put(change, before, source)
+            written = self._put(change, source, look)
+        except _EditedError as edited:
+            words = "was edited on the server since the plan was created"
+            return _conflict(change, edited.live, words)
         except NotFound:
             written = None
         if written is None:
-            return _conflict(change, None, "was deleted on the server in the meantime")
-        return self._confirm(change, written, expected)
+            when = "since the plan was created" if look.first is None else "in the meantime"
+            return _conflict(change, None, f"was deleted on the server {when}")
+        before = None if look.first is None else look.first.revision
+        return self._confirm(change, written, None if before is None else before + 1)
 
-    def _put(self, change: Change, before: Live, source: bytes) -> Live | None:
+    def _put(self, change: Change, source: bytes, look: _Look) -> Live | None:
         try:
-            return self._of(change.flow_id).update(change.flow_id, source)
+            return self._replace(change.flow_id, source, look)
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is not None and live.source == before.source and error.hanging:
+            if live is not None and live.source == change.before and error.hanging:
                 raise  # the server may be hanging because of it
-        if live is not None and live.source == before.source:
+        if live is not None and live.source == change.before:
             # It did not arrive. A repetition is harmless even if it still does: the same source
             # makes no second revision.
-            return self._of(change.flow_id).update(change.flow_id, source)
+            look.or_ours = True
+            return self._replace(change.flow_id, source, look)
         return live
+
+    def _replace(self, flow_id: FlowId, source: bytes, look: _Look) -> Live:
+        """Write it if the read just before shows what the plan has seen.
+
+        :raises _EditedError: it does not.
+        """
+        store = self._stores.get(flow_id.kind)
+        if store is None:
+            return self._flows.update(flow_id, source, check=look)
+        look(store.get(flow_id))
+        return store.update(flow_id, source)
 
     def _delete(self, change: Change) -> Outcome:
         before = self._read(change.flow_id)
@@ -192,6 +206,34 @@ class ChangeWriter:
             return self._of(flow_id).get(flow_id)
         except NotFound:
             return None
+
+
+class _EditedError(Exception):
+    """What is about to be replaced is not what the plan has seen."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self.live = live
+
+
+class _Look:
+    """Compares what is about to be replaced with what the plan has seen.
+
+    What was edited and put back is as good as never edited.
+    """
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self.first: Live | None = None
+        """What the first read has shown."""
+        self.or_ours = False
+        """Whether it may also be what is about to be written: a lost write that came late."""
+
+    def __call__(self, live: Live) -> None:
+        self.first = self.first or live
+        ours = self.or_ours and live.source == self._change.after
+        if live.source != self._change.before and not ours:
+            raise _EditedError(live)
 
 
 def _source(change: Change) -> bytes:

@@ -161,6 +161,7 @@ def command(
                 smoke=smoke,
                 enable_triggers=triggers == "enable",
                 verify_triggers=verify_triggers,
+                unattended=yes or saved_plan is not None,
             ),
             observer=observer,
             smoke_observer=smoke_observer,

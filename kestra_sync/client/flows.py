@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kestra_sync.client.answer import Answer, describe_html, looks_like_html
@@ -75,7 +76,13 @@ class Flows:
             ) from error
         return _written(answer.object(), body)
 
-    def update(self, flow_id: FlowId, source: bytes | str) -> Live:
+    def update(
+        self,
+        flow_id: FlowId,
+        source: bytes | str,
+        *,
+        check: Callable[[Live], None] | None = None,
+    ) -> Live:
         """Replace the source of a flow. The same source makes no new revision.
 
         The server is not strict here: it stores unknown properties that ``create`` and
@@ -84,14 +91,24 @@ class Flows:
         The flow is read right before. If it is gone, nothing is sent: an update of a flow that is
         not there can hang the server (kestra-io/kestra issue 12984).
 
+        :param check: is given the flow as it was read right before; if it raises, nothing is sent.
         :raises NotFound: there is no such flow.
         :raises InvalidContent: the server refuses the source, or it names another flow.
         :raises UnknownOutcome: it may have been updated or not.
         """
         body = _bytes(source)
         path = self._path(flow_id)
-        look = Request("GET", path)
-        request = Request("PUT", path, body=body, content_type=YAML, first=look)
+        request = Request("PUT", path, body=body, content_type=YAML, first=Request("GET", path))
+        if check is not None:
+
+            def seen(data: dict[str, Any]) -> None:
+                live = live_of(data)
+                if live.flow_id != flow_id:
+                    raise UnexpectedAnswer(f"the read of {flow_id} returned {live.flow_id}")
+                check(live)
+
+            look = Request("GET", path, query=query(("source", True)))
+            request = replace(request, first=look, check=seen)
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from kestra_sync.client.answer import Answer
 from kestra_sync.errors import UsageError
 
 Query = tuple[tuple[str, str], ...]
@@ -45,6 +47,7 @@ class Request:
         each answer is not enough; a stream ends then, however much comes.
     :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
     :param first: a read that is made just before each attempt; if it fails, this is not sent.
+    :param check: is given what ``first`` found; if it raises, this is not sent either.
     :param replaceable: the caller knows another way, so what the server is too slow for is not
         asked for again.
     """
@@ -60,6 +63,7 @@ class Request:
     read_timeout: float | None = None
     time_limit: float | None = None
     first: Request | None = None
+    check: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
     large: bool = False
     replaceable: bool = False
     unsettled: bool = False
@@ -73,6 +77,16 @@ class Request:
     def may_hang(self) -> bool:
         """Whether it is the kind of request that can hang a Kestra server, and so is guarded."""
         return self.first is not None
+
+    def seen(self, answer: Answer | None) -> None:
+        """Check the answer to ``first``.
+
+        :raises UnexpectedAnswer: it does not prove that anything exists: it is a page, perhaps.
+        """
+        if answer is not None:
+            found = answer.object()
+            if self.check is not None:
+                self.check(found)
 
     @property
     def target(self) -> str:

@@ -159,7 +159,7 @@ class Transport:
                 look = self._exchange_and_judge(session, request.first, retry)
                 if look is None:
                     return None
-                look.object()  # a page from another server does not prove that it exists
+                request.seen(look)
             return self._exchange_and_judge(session, request, retry)
 
     def _slot(self, request: Request) -> AbstractContextManager[object]:
@@ -259,7 +259,8 @@ class Transport:
             look = self._redirected(session, request.first, None)
             if look.status_code != 200:
                 return look
-            self._body(request.first, look)
+            body = self._body(request.first, look)
+            request.seen(self._judge(request.first, look, body, _Retry(possible=False)))
         response = self._redirected(session, request, request.body)
         self._compression.settle(first, response.status_code)
         return response

@@ -18,7 +18,9 @@ from kestra_sync.settings import ApplyOptions, Settings
 from kestra_sync.triggers.changes import TriggerCheck
 
 if TYPE_CHECKING:
+    from kestra_sync.apply.lock import Lock
     from kestra_sync.client.client import KestraClient
+    from kestra_sync.inventory.ownership import Ownership
     from kestra_sync.plan.saved import SavedPlan
     from kestra_sync.smoke.result import SmokeResult
 
@@ -112,55 +114,88 @@ def apply_with(
         writes are outcomes, not exceptions.
     """
     options = options or ApplyOptions()
-    planned = make_plan(settings, client, observer=observer)
-    check_something(planned, settings)
-    if options.rollback:
-        planned = _with_what_stays(client, planned)
-    smoke = None
-    if options.smoke:
-        from kestra_sync.commands.apply_smoke import SmokeAfter
+    with _EarlyLock(client, settings.lock_timeout) as early:
+        planned = make_plan(
+            settings,
+            client,
+            observer=observer,
+            on_changed_files=early.begin if options.unattended else None,
+        )
+        check_something(planned, settings)
+        if options.rollback:
+            planned = _with_what_stays(client, planned)
+        smoke = None
+        if options.smoke:
+            from kestra_sync.commands.apply_smoke import SmokeAfter
 
-        smoke = SmokeAfter(client, settings, smoke_observer or observer)
-        planned = smoke.checked(planned)
-    if planned.plan is None:
-        return ApplyResult(planned)
-    if options.refresh_only:
-        planned = planned.writing_nothing()
-    plan = planned.plan
-    assert plan is not None
-    if options.enable_triggers and not options.refresh_only:
-        enabling = disabled_triggers(client, plan.scope, planned.desired)
-        planned = replace(planned, enabling=enabling)
-    confirmed = confirm(planned)
-    reviewed = saved is not None or bool(options.expect_digest)
-    met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
-    if reviewed and met:
-        # The flow was created since: the list of changes is more helpful than its owner.
-        _same_plan(plan, saved, options.expect_digest)
-    if planned.exit_code(detailed=False) is not ExitCode.OK:
-        return ApplyResult(planned)
-    if reviewed:
-        _same_plan(plan, saved, options.expect_digest)
-    if planned.changes_anything and not confirmed and not options.refresh_only:
-        return ApplyResult(planned, declined=True)
-    from kestra_sync.apply.transaction import apply_plan
+            smoke = SmokeAfter(client, settings, smoke_observer or observer)
+            planned = smoke.checked(planned)
+        if planned.plan is None:
+            return ApplyResult(planned)
+        if options.refresh_only:
+            planned = planned.writing_nothing()
+        plan = planned.plan
+        assert plan is not None
+        if options.enable_triggers and not options.refresh_only:
+            enabling = disabled_triggers(client, plan.scope, planned.desired)
+            planned = replace(planned, enabling=enabling)
+        confirmed = confirm(planned)
+        reviewed = saved is not None or bool(options.expect_digest)
+        met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
+        if reviewed and met:
+            # The flow was created since: the list of changes is more helpful than its owner.
+            _same_plan(plan, saved, options.expect_digest)
+        if planned.exit_code(detailed=False) is not ExitCode.OK:
+            return ApplyResult(planned)
+        if reviewed:
+            _same_plan(plan, saved, options.expect_digest)
+        if planned.changes_anything and not confirmed and not options.refresh_only:
+            return ApplyResult(planned, declined=True)
+        from kestra_sync.apply.transaction import apply_plan
 
-    done = apply_plan(
-        client,
-        plan,
-        planned.ownership,
-        settings,
-        options,
-        observer,
-        smoke.prove(planned.desired) if smoke is not None else None,
-        stop,
-        None if planned.kinds is None else planned.kinds.on(client),
-    )
-    checks: tuple[TriggerCheck, ...] = ()
-    if not (done.restored or done.interrupted or options.refresh_only):
-        checks, done = _with_triggers(client, planned, done, verify=options.verify_triggers)
-    ran = smoke.result if smoke is not None else None
-    return ApplyResult(planned, done, smoke=ran, triggers=checks)
+        done = apply_plan(
+            client,
+            plan,
+            planned.ownership,
+            settings,
+            options,
+            observer,
+            smoke.prove(planned.desired) if smoke is not None else None,
+            stop,
+            None if planned.kinds is None else planned.kinds.on(client),
+            early.lock,
+        )
+        checks: tuple[TriggerCheck, ...] = ()
+        if not (done.restored or done.interrupted or options.refresh_only):
+            checks, done = _with_triggers(client, planned, done, verify=options.verify_triggers)
+        ran = smoke.result if smoke is not None else None
+        return ApplyResult(planned, done, smoke=ran, triggers=checks)
+
+
+class _EarlyLock:
+    """The lock of an apply, taken while the plan is made: the reads are most of the waiting.
+
+    It is given back in the end, however that comes about.
+    """
+
+    def __init__(self, client: KestraClient, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self.lock: Lock | None = None
+
+    def begin(self, owned: Ownership) -> None:
+        """Begin to take the lock where the record is, and do not wait."""
+        from kestra_sync.apply.lock import Lock
+
+        self.lock = Lock(self._client.kv, owned.at, timeout=self._timeout)
+        self.lock.begin()
+
+    def __enter__(self) -> _EarlyLock:  # noqa: PYI034 - Self is of Python 3.11
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self.lock is not None:
+            self.lock.release()
 
 
 def _with_triggers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,17 @@ from kestra_sync.client import target_of
 from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import name_of
 from kestra_sync.inventory.read import KvReads, Ownership, check_owner, find_inventory, place_of
-from kestra_sync.model import Diagnostic, FlowId, Plan, RecordChange, Scope, Severity, Target
+from kestra_sync.model import (
+    Desired,
+    Diagnostic,
+    FlowId,
+    Plan,
+    RecordChange,
+    ResourceId,
+    Scope,
+    Severity,
+    Target,
+)
 from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings
 
@@ -85,6 +95,26 @@ def _here(settings: Settings) -> Origin:
     here = origin()
     dirty = here.commit is not None and is_dirty(Path(), untracked=settings.paths)
     return replace(here, dirty=bool(dirty), by=actor())
+
+
+def differs(
+    ownership: Ownership,
+    desired: Mapping[ResourceId, Desired],
+    scope: Scope,
+    *,
+    prunes: bool,
+) -> bool:
+    """Whether the files differ from those that were applied last: then writes are likely.
+
+    :param prunes: what is missing from ``desired`` is deleted.
+    """
+    bases = ownership.bases
+    for key, each in desired.items():
+        base = bases.get(key)
+        # The hash of a secret is salted anew in each run.
+        if base is None or not (each.masked or base.file_sha256 == each.git_sha256):
+            return True
+    return prunes and any(key not in desired for key in bases if scope.covers(key.namespace))
 
 
 def record_changes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from kestra_sync.commands.files import (
     stamp_of,
 )
 from kestra_sync.commands.guarding import guard
-from kestra_sync.commands.ownership import prefetch, record_changes, similar_records
+from kestra_sync.commands.ownership import differs, prefetch, record_changes, similar_records
 from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Ownership
@@ -37,7 +37,7 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.plan.passes import refined, with_invalid
 from kestra_sync.render import with_stamps
-from kestra_sync.settings import Settings
+from kestra_sync.settings import Prune, Settings
 from kestra_sync.triggers.changes import TriggerKey
 
 if TYPE_CHECKING:
@@ -121,9 +121,17 @@ def check_something(result: PlanResult, settings: Settings) -> None:
 
 
 def make_plan(
-    settings: Settings, client: KestraClient, *, observer: Observer = SILENT
+    settings: Settings,
+    client: KestraClient,
+    *,
+    observer: Observer = SILENT,
+    on_changed_files: Callable[[Ownership], None] | None = None,
 ) -> PlanResult:
-    """Make a plan with ``client``. Nothing is written, here or on the server."""
+    """Make a plan with ``client``. Nothing is written, here or on the server.
+
+    :param on_changed_files: called if the files differ from what was applied last, which is known
+        long before the plan is made.
+    """
     ahead = prefetch(client, settings)
 
     observer.stage("reading the files")
@@ -138,6 +146,11 @@ def make_plan(
     repository, rendered = only_selected(repository, rendered, settings)
 
     info, ownership = ahead.server_info(), ahead.ownership(scope)
+    if on_changed_files is not None and ownership is not None:
+        desired_now = {**{each.flow_id: each for each in rendered.desired}, **repository.beside}
+        prunes = not partial and settings.prune is not Prune.NONE
+        if differs(ownership, desired_now, scope, prunes=prunes):
+            on_changed_files(ownership)
     live = read_live(client, settings, scope, rendered.desired, ahead.exported, observer)
 
     rendered = with_stamps(

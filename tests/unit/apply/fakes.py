@@ -77,7 +77,11 @@ class Flows:
             raise AlreadyExists(422, "POST", "/flows", "already exists")
         return self._store("create", source)
 
-    def update(self, flow_id: FlowId, source: bytes) -> Live:
+    def update(
+        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+    ) -> Live:
+        if check is not None:
+            check(self.get(flow_id))
         self._around("update", self._before)
         if self.source(flow_id.id) is None:
             raise NOT_FOUND

@@ -123,7 +123,12 @@ class Flows:
 
         return self._schedule.call(self._who, create)
 
-    def update(self, flow_id: FlowId, source: bytes) -> Live:
+    def update(
+        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+    ) -> Live:
+        if check is not None:
+            check(self.get(flow_id))
+
         def update() -> Live:
             if self._live(flow_id).source != source:
                 self._stored[flow_id.id].append(source)

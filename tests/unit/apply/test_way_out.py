@@ -100,7 +100,11 @@ class Server:
             raise AlreadyExists(422, "POST", "/flows", "already exists")
         return self._put("create", name, text)
 
-    def update(self, flow_id: FlowId, text: bytes) -> Live:
+    def update(
+        self, flow_id: FlowId, text: bytes, *, check: Callable[[Live], None] | None = None
+    ) -> Live:
+        if check is not None:
+            check(self.get(flow_id))
         self.faults.at("update")
         if self.source(flow_id.id) is None:
             raise NotFound(404, "PUT", "/flows")
