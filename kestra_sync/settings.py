@@ -379,8 +379,7 @@ class Settings:
 class ApplyOptions:
     """How to carry a plan out.
 
-    :param saved_plan: a plan file; the fresh plan must be the same one.
-    :param expect_digest: the digest that the fresh plan must have.
+    :param saved_plan: a plan file; the fresh plan must be it, and have ``expect_digest``.
     :param rollback: roll back what was written if not everything could be written.
     :param refresh_only: only bring the record up to date; write no flow.
     :param journal: a file that gets a line for each write.

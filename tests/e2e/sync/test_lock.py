@@ -141,3 +141,31 @@ def test_adopting_is_done_under_the_lock_as_well(repo: Repo) -> None:
     assert repo.apply().code == 0
     take(repo)  # nothing to write, nothing to record: nothing to wait for
     assert repo.apply("--lock-timeout", "0").code == 0
+
+
+def test_lock__is_taken_while_the_plan_is_made_and_only_if_files_differ(
+    repo: Repo, proxy: FaultProxy
+) -> None:
+    """And given back where the plan is refused; an apply with nothing to do writes nothing."""
+    repo.config()
+    repo.flow("a")
+    assert repo.apply().code == 0
+    proxy.forget()
+    assert repo.apply().code == 0
+    assert {each.method for each in proxy.requests if "validate" not in each.path} == {"GET"}
+    repo.flow("a", "changed")
+    proxy.forget()
+    lock = f"kestra-sync-lock.{repo.name}"
+    locked = threading.Event()
+    proxy.add(Rule(call_after(locked.set), "PUT", f"{lock}$"))
+    early: list[bool] = []
+    wait = call_first(lambda: early.append(locked.wait(30)))
+    proxy.add(Rule(wait, "GET", "/flows/export/"))
+    assert repo.apply().code == 0
+    assert early == [True]
+    assert proxy.count("PUT", f"{lock}$") == 1
+    repo.flow("a", extra="nonsense: true\n")
+    proxy.forget()
+    assert repo.apply().code == 3
+    assert proxy.count("PUT", f"{lock}$") == proxy.count("DELETE", f"{lock}$") == 1
+    assert not repo.client.kv.search(lock)

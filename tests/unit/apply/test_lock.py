@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -222,3 +223,48 @@ def test_who_we_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], 
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert whoami().startswith(words)
+
+
+def test_a_lock_that_was_begun_is_waited_for(clock: Clock) -> None:
+    kv = KvStore()
+    lock = lock_of(kv, clock)
+    lock.begin()
+    lock.acquire()
+    assert lock.check()
+    lock.release()
+    assert kv.values == {}
+
+
+def test_a_lock_that_was_begun_and_is_not_needed_is_given_back_at_once() -> None:
+    """Without waiting for its time to settle, or for another run to end."""
+    claimed = threading.Event()
+
+    class Claimed(KvStore):
+        def put(self, *args: Any, **more: Any) -> None:
+            super().put(*args, **more)
+            claimed.set()
+
+    kv = Claimed()
+    lock = Lock(kv, PLACE, timeout=60)
+    lock.begin()
+    assert claimed.wait(20)
+    lock.release()
+    assert kv.values == {}
+    kv.values[KEY] = THEIRS
+    lock = Lock(kv, PLACE, timeout=600)
+    lock.begin()
+    lock.release()
+    assert kv.values == {KEY: THEIRS}
+
+
+def test_what_goes_wrong_in_the_background_is_told_to_who_needs_the_lock(clock: Clock) -> None:
+    kv = KvStore()
+    kv.fail_put = [DOWN]
+    lock = lock_of(kv, clock)
+    lock.begin()
+    with pytest.raises(KestraError):
+        lock.acquire()
+    kv.fail_put = [DOWN]
+    lock = lock_of(kv, clock)
+    lock.begin()
+    lock.release()
