@@ -131,7 +131,9 @@ def _record_only(
 
 
 @contextmanager
-def _locked(client: ApplyClient, owned: Ownership, timeout: float, early: Lock | None) -> Iterator[Lock]:
+def _locked(
+    client: ApplyClient, owned: Ownership, timeout: float, early: Lock | None
+) -> Iterator[Lock]:
     """Hold the lock where the record is, the record being the one that was planned with.
 
     :raises ConflictError: another run holds it, or has applied in the meantime.
