@@ -20,7 +20,7 @@ from kestra_sync.triggers.changes import TriggerCheck
 if TYPE_CHECKING:
     from kestra_sync.apply.lock import Lock
     from kestra_sync.client.client import KestraClient
-    from kestra_sync.inventory.ownership import Ownership
+    from kestra_sync.inventory.read import Ownership
     from kestra_sync.plan.saved import SavedPlan
     from kestra_sync.smoke.result import SmokeResult
 
