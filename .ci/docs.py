@@ -1,11 +1,14 @@
 """Writes ``docs/cli.md`` from the command line itself, so that the two never differ.
 
-``--write`` writes the file; without it the exit code says whether it is up to date.
+Likewise the options of the policy into the schema of the configuration, from the rules. ``--write``
+writes the files; without it the exit code says whether they are up to date.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +16,14 @@ from typing import Any
 
 import click
 
+from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.cli.main import main as group
 
-_PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGE = _ROOT / "docs" / "cli.md"
+_SCHEMA = _ROOT / "kestra_sync" / "schemas" / "config.json"
+#: ``policy`` of ``$defs``, to its closing brace.
+_POLICY = re.compile(r'(?<=\n)    "policy": \{\n.*?\n    \}(?=,?\n)', re.DOTALL)
 
 _INTRODUCTION = """\
 # The command line
@@ -97,16 +105,33 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def schema() -> str:
+    """The schema of the configuration, with the options that the rules of the policy declare."""
+    text = _SCHEMA.read_text(encoding="utf-8")
+    policy = json.loads(text)["$defs"]["policy"]
+    ours = {key: policy["properties"][key] for key in ("ignore", "severity")}
+    options = {each.option: each.schema for each in POLICY_RULES}
+    policy["properties"] = {**options, **ours}
+    lines = f'"policy": {json.dumps(policy, indent=2, ensure_ascii=False)}'.splitlines()
+    block = "\n".join(f"    {line}" for line in lines)
+    made, number = _POLICY.subn(lambda _found: block, text)
+    assert number == 1, "the policy was not found in the schema"
+    return made
+
+
 def main() -> int:
-    """Write the page or compare it."""
-    wanted = page()
-    if "--write" in sys.argv[1:]:
-        _PAGE.write_text(wanted, encoding="utf-8")
-        return 0
-    if _PAGE.exists() and _PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print("docs/cli.md is out of date: run 'make docs'", file=sys.stderr)
-    return 1
+    """Write the files or compare them."""
+    stale = []
+    for path, wanted in ((_PAGE, page()), (_SCHEMA, schema())):
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+            continue
+        if "--write" in sys.argv[1:]:
+            path.write_text(wanted, encoding="utf-8")
+        else:
+            stale.append(path.relative_to(_ROOT).as_posix())
+    if stale:
+        print(f"out of date: {', '.join(stale)}: run 'make docs'", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -98,22 +98,13 @@ class Connection:
 class Policy:
     """What this repository asks of its flows beyond what Kestra asks. Empty: nothing.
 
-    :param require_labels: labels that every flow has, with a value.
-    :param read_only: every flow has the label ``system.readOnly: "true"``.
-    :param allowed_namespaces: with those below them; empty allows all.
-    :param id_pattern: a regular expression that the whole id matches.
-    :param path: ``namespace``, or a template of the file's path below the source.
-    :param require_description: every flow has a description.
+    :param options: what the configuration says, by the options that the rules declare; see
+        :class:`kestra_sync.checks.policy_rules.base.PolicyRule`.
     :param ignore: patterns (those of ``.gitignore``) of files that policy leaves alone.
     :param severity: the weight of a rule where it is not the default; ``None`` is off.
     """
 
-    require_labels: tuple[str, ...] = ()
-    read_only: bool = False
-    allowed_namespaces: tuple[str, ...] = ()
-    id_pattern: str | None = None
-    path: str | None = None
-    require_description: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     severity: Mapping[str, Severity | None] = field(default_factory=dict)
 

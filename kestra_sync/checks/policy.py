@@ -7,13 +7,13 @@ that keeps it, below ``tests/cases/policy``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kestra_sync.checks.finding import in_flow
-from kestra_sync.checks.policy_rules import labels, names, path
-from kestra_sync.checks.policy_rules.context import Check, RuleContext
+from kestra_sync.checks.policy_rules import POLICY_RULES
+from kestra_sync.checks.policy_rules.base import RuleContext
 from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.model import Desired, Diagnostic, FlowId, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument
@@ -21,15 +21,8 @@ from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.ignore import IgnoreRules
 from kestra_sync.settings import Policy
 
-#: Rule → its check, and whether the policy asks for it.
-CHECKS: dict[str, tuple[Check, Callable[[Policy], bool]]] = {
-    "policy-required-label": (labels.required_label, lambda policy: bool(policy.require_labels)),
-    "policy-read-only": (labels.read_only, lambda policy: policy.read_only),
-    "policy-namespace": (names.namespace, lambda policy: bool(policy.allowed_namespaces)),
-    "policy-id-pattern": (names.id_pattern, lambda policy: policy.id_pattern is not None),
-    "policy-path": (path.path, lambda policy: policy.path is not None),
-    "policy-description": (names.description, lambda policy: policy.require_description),
-}
+#: The rules by their names.
+CHECKS = {each.id: each for each in POLICY_RULES}
 
 
 #: What checks say that ask a server; ``kestra-invalid`` is its refusal, and not among them.
@@ -109,8 +102,8 @@ def active_rules(policy: Policy) -> frozenset[str]:
     """The rules that the policy requires and has not disabled."""
     return frozenset(
         name
-        for name, (_, asked) in CHECKS.items()
-        if asked(policy) and policy.severity.get(name, Severity.ERROR) is not None
+        for name, rule in CHECKS.items()
+        if rule.asked(policy) and policy.severity.get(name, Severity.ERROR) is not None
     )
 
 
@@ -138,12 +131,11 @@ def check_policy(
             continue
         if not isinstance(parsed.value, dict):
             continue
-        given = RuleContext(
-            each.flow.flow_id, parsed.value, below(each.path, source), policy, scope
-        )
+        given = RuleContext(each.flow.flow_id, parsed.value, below(each.path, source), scope)
         for rule in sorted(rules):
             weight = policy.severity.get(rule)
-            found.extend(in_flow(each, one, parsed, weight) for one in CHECKS[rule][0](given))
+            said = CHECKS[rule].findings(given, policy)
+            found.extend(in_flow(each, one, parsed, weight) for one in said)
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.model import Severity
 
 
@@ -108,15 +109,7 @@ _WARNINGS = _rules(
 )
 
 # Only what the configuration asks for, and with the weight that it gives
-_POLICY = _rules(
-    Severity.ERROR,
-    policy_required_label="A label that the policy requires is missing or empty",
-    policy_read_only="The flow can be edited in Kestra's editor",
-    policy_namespace="The namespace is not allowed by the policy",
-    policy_id_pattern="The id does not match the policy's pattern",
-    policy_path="The path of the file does not match the policy",
-    policy_description="The flow has no description",
-)
+_POLICY = {each.id: Rule(each.id, each.severity, each.description) for each in POLICY_RULES}
 
 #: Errors where it is known of which version the rules are: that version would refuse the flow.
 VERSIONED = frozenset(("flow-unknown-property", "flow-unknown-value"))

@@ -218,16 +218,8 @@ def _policy(value: Mapping[str, Any]) -> Policy:
         rule: None if weight in ("off", False) else Severity(weight)
         for rule, weight in value.get("severity", {}).items()
     }
-    return Policy(
-        require_labels=_unique(value.get("require_labels", ())),
-        read_only=value.get("read_only", False),
-        allowed_namespaces=_unique(value.get("allowed_namespaces", ())),
-        id_pattern=value.get("id_pattern"),
-        path=value.get("path"),
-        require_description=value.get("require_description", False),
-        ignore=tuple(value.get("ignore", ())),
-        severity=severity,
-    )
+    options = {key: each for key, each in value.items() if key not in ("ignore", "severity")}
+    return Policy(options, tuple(value.get("ignore", ())), severity)
 
 
 def _section(file: ConfigFile, at: NodePath, value: Any) -> ConfigSection:

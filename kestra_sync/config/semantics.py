@@ -54,8 +54,7 @@ def _part(value: Any, at: NodePath) -> Iterator[Finding]:
         yield from _patch(_mapping(patch), (*at, "patches", number))
     yield from _stamp(_mapping(_mapping(value).get("stamp")), (*at, "stamp"))
     policy = _mapping(_mapping(value).get("policy"))
-    yield from _pattern(_text(policy.get("id_pattern")), (*at, "policy", "id_pattern"))
-    yield from _path(_text(policy.get("path")), (*at, "policy", "path"))
+    yield from _options(policy, (*at, "policy"))
     yield from _ignores(_mapping(value).get("ignore"), (*at, "ignore"))
     yield from _ignores(policy.get("ignore"), (*at, "policy", "ignore"))
     yield from _severities(_mapping(policy.get("severity")), (*at, "policy", "severity"))
@@ -117,15 +116,22 @@ def _stamp(stamp: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
                 )
 
 
-def _pattern(pattern: str, at: NodePath) -> Iterator[Finding]:
-    if not pattern:
-        return
-    from kestra_sync.safe.patterns import Pattern, PatternError
+_TYPES = {"string": str, "array": list, "boolean": bool, "integer": int, "object": dict}
 
-    try:
-        Pattern(pattern)
-    except PatternError as error:
-        yield Finding("config-value", at, f"`{pattern}` is not a regular expression: {error}")
+
+def _options(policy: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
+    """What the rules of the policy say against the values of their options."""
+    if not policy:
+        return
+    from kestra_sync.checks.policy_rules import POLICY_RULES
+
+    for rule in POLICY_RULES:
+        value = policy.get(rule.option)
+        if not value or not isinstance(value, _TYPES[rule.schema["type"]]):
+            continue  # which the schema says
+        problem = rule.problem(value)
+        if problem is not None:
+            yield Finding("config-value", (*at, rule.option), *problem)
 
 
 def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
@@ -137,17 +143,6 @@ def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
             yield Finding(
                 "config-value", (*at, number), problem, "the syntax is that of .gitignore"
             )
-
-
-def _path(path: str, at: NodePath) -> Iterator[Finding]:
-    from kestra_sync.checks.policy_rules.path import PLACEHOLDERS, template_problem
-
-    if path in ("", "namespace"):
-        return
-    problem = template_problem(path)
-    if problem is not None:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        yield Finding("config-value", at, problem, f"known: {known} and *")
 
 
 def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:

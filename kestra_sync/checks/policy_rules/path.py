@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kestra_sync.checks.policy_rules.context import RuleContext
+from kestra_sync.checks.policy_rules.base import PolicyRule, RuleContext
 from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Scope
 
-PLACEHOLDERS = ("namespace", "folders", "id")
+_PLACEHOLDERS = ("namespace", "folders", "id")
 
 _TOKEN = re.compile(r"\{[^{}]*\}|\*|[{}]")
 
 
-def path(given: RuleContext) -> Iterator[Finding]:
-    """The file is where the template says, or in the folders of its namespace."""
-    wanted = given.policy.path
-    assert wanted is not None
+def _check(given: RuleContext, wanted: str) -> Iterator[Finding]:
     if wanted == "namespace":
         expected = folders(given.flow_id.namespace, given.scope)
         actual = given.path.rpartition("/")[0]
         if actual not in expected:
             yield Finding(
-                "policy-path",
+                RULE.id,
                 ("namespace",),
                 f"a flow of `{given.flow_id.namespace}` belongs in the directory "
                 f"{' or '.join(expected)}, not {actual or 'the source itself'}",
@@ -31,7 +28,7 @@ def path(given: RuleContext) -> Iterator[Finding]:
             )
     elif not _matches(wanted, given.flow_id, given.path):
         yield Finding(
-            "policy-path",
+            RULE.id,
             ("id",),
             f"the file of this flow must be {expand(wanted, given.flow_id)}, not {given.path}",
             "move or rename the file, or correct the namespace and the id",
@@ -59,7 +56,7 @@ def template_problem(template: str) -> str | None:
     for part in parts:
         if part in ("{", "}"):
             return f"unbalanced '{part}'"
-        if part != "*" and part[1:-1] not in PLACEHOLDERS:
+        if part != "*" and part[1:-1] not in _PLACEHOLDERS:
             return f"unknown placeholder '{part}'"
     if set(parts) <= {"*"}:
         return f"'{template}' has no placeholder: every file would have the same path"
@@ -92,3 +89,26 @@ def _matches(template: str, flow_id: FlowId, path: str) -> bool:
     from kestra_sync.safe.patterns import Pattern
 
     return Pattern(pattern, shown=template).fullmatch(path) is not None
+
+
+def _problem(path: str) -> tuple[str, str | None] | None:
+    problem = None if path == "namespace" else template_problem(path)
+    known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
+    return None if problem is None else (problem, f"known: {known} and *")
+
+
+RULE = PolicyRule(
+    "policy-path",
+    "The path of the file does not match the policy",
+    "path",
+    {
+        "description": "Required path of a flow's file, relative to the source: `namespace`, or a "
+        "template such as `{namespace}/{id}.yaml`.",
+        "type": "string",
+        "minLength": 1,
+        "x-expected": "the word namespace or a template such as {namespace}/{id}.yaml",
+    },
+    _check,
+    str,
+    _problem,
+)

@@ -18,7 +18,7 @@ from kestra_sync.model import (
 )
 from kestra_sync.settings import Policy
 
-LABELS = Policy(require_labels=("team",))
+LABELS = Policy({"require_labels": ["team"]})
 
 
 def desired(source: str, *, path: str = "a.yaml", first_line: int = 1) -> Desired:

@@ -33,17 +33,17 @@ def test_no_policy_asks_for_nothing() -> None:
 
 @pytest.mark.parametrize("source", ["id: [", "- a", "text"])
 def test_what_is_no_flow_is_left_to_others(source: str) -> None:
-    assert check_policy([desired(source)], Policy(read_only=True)) == ()
+    assert check_policy([desired(source)], Policy({"read_only": True})) == ()
 
 
 def test_a_rule_that_is_off_is_not_run() -> None:
-    policy = Policy(read_only=True, severity={"policy-read-only": None})
+    policy = Policy({"read_only": True}, severity={"policy-read-only": None})
     assert check_policy([desired("id: report\n")], policy) == ()
 
 
 def test_places_count_in_the_file() -> None:
     (found,) = check_policy(
-        [desired("id: report\nlabels: {}\n", first_line=11)], Policy(read_only=True)
+        [desired("id: report\nlabels: {}\n", first_line=11)], Policy({"read_only": True})
     )
     assert found.position == Position(12, 1)
     assert found.flow == FlowId("company.team", "report")
@@ -53,14 +53,14 @@ def test_places_count_in_the_file() -> None:
 @pytest.mark.parametrize("labels", ["text", "[text]", "[{key: team}]", "{team: {a: 1}}", "~"])
 def test_labels_of_every_odd_kind_are_missing(labels: str) -> None:
     found = check_policy(
-        [desired(f"id: report\nlabels: {labels}\n")], Policy(require_labels=("team",))
+        [desired(f"id: report\nlabels: {labels}\n")], Policy({"require_labels": ["team"]})
     )
     assert [each.rule for each in found] == ["policy-required-label"]
 
 
 def test_policy_leaves_ignored_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    policy = Policy(read_only=True, ignore=("flows/drafts/", "*.tmp.yaml", "/only/**"))
+    policy = Policy({"read_only": True}, ignore=("flows/drafts/", "*.tmp.yaml", "/only/**"))
     paths = [
         "flows/a.yaml",
         "flows/drafts/a.yaml",
@@ -119,7 +119,7 @@ def test_templates(template: str, problem: str | None) -> None:
 
 
 def test_what_looks_special_in_a_template_is_itself() -> None:
-    policy = Policy(path="(x)/{id}.y?ml")
+    policy = Policy({"path": "(x)/{id}.y?ml"})
     assert (
         check_policy([desired("id: report\n", "flows/(x)/report.y?ml")], policy, source=["flows"])
         == ()

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.checks import policy_rules
 from kestra_sync.checks.policy import CHECKS, adjustable_rules
+from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.checks.rules import FINAL, RULES
 from kestra_sync.commands.validate import validate
 from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.report.diagnostics import diagnostic_lines
 from kestra_sync.report.lines import write
+from kestra_sync.schemas import load
 
 _PAGE = (Path(__file__).resolve().parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+CASES = Path(__file__).resolve().parents[2] / "cases" / "policy"
 _SECTIONS = dict(re.findall(r"^### (\S+)\n(.*?)(?=^###? |\Z)", _PAGE, re.MULTILINE | re.DOTALL))
 
 
@@ -24,6 +28,23 @@ def test_every_rule_has_a_section_that_begins_with_its_description() -> None:
     for rule, text in _SECTIONS.items():
         paragraph = " ".join(text.strip().partition("\n\n")[0].split())
         assert paragraph.startswith(f"{RULES[rule].description}.")
+
+
+def test_a_rule_is_declared_once() -> None:
+    """Its option is in the schema, its text in the list of rules, its cases below ``tests/cases``.
+
+    So that adding a rule is a module, its line in the list, and what ``make docs`` writes.
+    """
+    options = load("config")["$defs"]["policy"]["properties"]
+    assert {
+        **{each.option: each.schema for each in POLICY_RULES},
+        **{each: options[each] for each in ("ignore", "severity")},
+    } == (options)
+    modules = {path.stem for path in Path(policy_rules.__file__).parent.glob("*.py")}
+    assert len(modules - {"__init__", "base"}) == len(POLICY_RULES)
+    for rule in POLICY_RULES:
+        assert RULES[rule.id].description == rule.description
+        assert {path.name for path in (CASES / rule.id).iterdir()} == {"negative", "positive"}
 
 
 @pytest.mark.parametrize("rule", _SECTIONS)

@@ -141,12 +141,14 @@ def test_everything_is_typed() -> None:
     assert config.environments == ("prod", "dev")
     assert config.environment is None
     assert config.policy == Policy(
-        require_labels=("team",),
-        read_only=True,
-        allowed_namespaces=("company",),
-        id_pattern="[a-z_]+",
-        path="{folders}/{id}.yaml",
-        require_description=True,
+        {
+            "require_labels": ["team"],
+            "read_only": True,
+            "allowed_namespaces": ["company"],
+            "id_pattern": "[a-z_]+",
+            "path": "{folders}/{id}.yaml",
+            "require_description": True,
+        },
         ignore=("flows/drafts/**",),
         severity={
             "policy-description": Severity.WARNING,
@@ -170,8 +172,8 @@ def test_an_environment_lies_over_the_file() -> None:
     assert config.settings.get("lock_timeout") == 30
     assert config.settings.get("protect") == ()
     # Mappings are merged key by key.
-    assert config.policy.read_only is False
-    assert config.policy.require_labels == ("team",)
+    assert config.policy.options["read_only"] is False
+    assert config.policy.options["require_labels"] == ["team"]
 
 
 def test_an_environment_may_be_empty() -> None:

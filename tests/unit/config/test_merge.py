@@ -32,7 +32,7 @@ CONFIG = Config(
         "lock_timeout": 5.0,
         "parallelism": 2,
     },
-    policy=Policy(read_only=True),
+    policy=Policy({"read_only": True}),
     url="http://file",
     tenant="file",
 )
@@ -75,7 +75,7 @@ def test_the_file_goes_before_the_defaults() -> None:
     assert settings.update_limit == Settings().update_limit
     assert settings.inventory_namespace == "company.sync"
     assert settings.lock_timeout == 5
-    assert settings.policy.read_only
+    assert settings.policy.options["read_only"]
     assert settings.parallelism == 2
     assert (settings.connection.url, settings.connection.tenant) == ("http://file", "file")
 

@@ -1,0 +1,37 @@
+"""``policy-read-only``: the label that makes Kestra's editor read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kestra_sync.checks.policy_rules.base import PolicyRule, RuleContext, at_labels, labels
+from kestra_sync.findings import Finding
+from kestra_sync.repo.document import as_text
+
+_LABEL = "system.readOnly"
+
+
+def _check(given: RuleContext, _value: bool) -> Iterator[Finding]:
+    if as_text(labels(given.value).get(_LABEL)) != "true":
+        yield at_labels(
+            given.value,
+            RULE.id,
+            f'the label `{_LABEL}` is not "true": Kestra\'s editor can change this flow',
+            f'add `{_LABEL}: "true"` below `labels:`',
+        )
+
+
+RULE = PolicyRule(
+    "policy-read-only",
+    "The flow can be edited in Kestra's editor",
+    "read_only",
+    {
+        "description": 'Require the label `system.readOnly: "true"`, which locks a flow in '
+        "Kestra's editor.",
+        "default": False,
+        "type": "boolean",
+        "x-expected": "true or false",
+    },
+    _check,
+    bool,
+)
