@@ -7,6 +7,7 @@ or lets them pass. What the server says is a tree of its own below :class:`Kestr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -26,6 +27,13 @@ class ExitCode(IntEnum):
     BUG = 70
     NOT_ALLOWED = 77
     INTERRUPTED = 130
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The code of a run over several environments: the greatest, but 1 counts more than 2."""
+    return max(
+        codes, key=lambda code: 2.5 if code is ExitCode.FAILURE else code, default=ExitCode.OK
+    )
 
 
 class KestraSyncError(Exception):

@@ -38,10 +38,9 @@ class ReportFiles:
         suffix = _SUFFIXES.get(self.report_format, self.report_format)
         return self.folder / f"report.{suffix}"
 
-    @property
-    def plan(self) -> Path:
-        """The saved plan, unless the workflow says where it goes."""
-        return self.folder / "plan.json"
+    def plan(self, *, several: bool) -> Path:
+        """The saved plan, unless the workflow says where it goes; of each of several."""
+        return self.folder / ("plan-{environment}.json" if several else "plan.json")
 
     def of(self, name: str) -> Path:
         """A format that we read ourselves."""
@@ -103,9 +102,10 @@ def _step(
     document = _document(files)
     result = result_of(inputs.command, code, document)
     # First of all, so that nothing which fails afterwards keeps them from later steps.
-    plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan
+    plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan(several=inputs.several)
+    saved = [Path(str(plan_file).replace("{environment}", each)) for each in result.environments]
     outputs = result.outputs(
-        plan_file=str(plan_file.resolve()) if is_file(plan_file) else "",
+        plan_file=str(plan_file.resolve()) if any(map(is_file, saved or [plan_file])) else "",
         report_file=str(files.report) if is_file(files.report) else "",
     )
     _guarded(runner, "Step outputs", lambda: runner.set_outputs(outputs))
@@ -170,7 +170,10 @@ def _arguments(inputs: Inputs, context: Context, files: ReportFiles) -> list[str
     # A file in the checkout must not say which server gets our login.
     arguments.append(f"--env-file={os.devnull}")
     if inputs.command == "plan":
-        arguments += ["--detailed-exitcode", f"--out={inputs.plan_file or files.plan}"]
+        arguments += [
+            "--detailed-exitcode",
+            f"--out={inputs.plan_file or files.plan(several=inputs.several)}",
+        ]
     if inputs.command == "apply":
         arguments.append("--yes")
         if inputs.plan_file:
@@ -183,6 +186,11 @@ def _arguments(inputs: Inputs, context: Context, files: ReportFiles) -> list[str
 def _digest(inputs: Inputs, context: Context) -> str:
     if inputs.expect_digest != REVIEWED:
         return inputs.expect_digest
+    if inputs.several:
+        raise UsageError(
+            "`expect-digest` is the digest of the plan of one environment",
+            remedy="use a job for each environment",
+        )
     if not inputs.github_token:
         raise UsageError(
             "`expect-digest: reviewed` needs a token to read the pull request",
@@ -191,7 +199,7 @@ def _digest(inputs: Inputs, context: Context) -> str:
         )
     github = GithubApi(context, inputs.github_token)
     try:
-        marker = comment.marker_of(inputs.environment, inputs.comment_key)
+        marker = comment.marker_of("".join(inputs.environments), inputs.comment_key)
         return comment.reviewed_digest(github, context, marker)
     except KestraError as error:
         raise KestraSyncError(
@@ -225,15 +233,16 @@ def _post(
         return []
     if not inputs.github_token or not context.repository:
         return [("warning", "Nothing was posted: no token or no repository.")]
+    names = "+".join(result.environments or inputs.environments)
     if inputs.comment_key:
-        body = comment.with_marker(body, comment.marker_of(inputs.environment, inputs.comment_key))
+        body = comment.with_marker(body, comment.marker_of(names, inputs.comment_key))
     said = []
     github = GithubApi(context, inputs.github_token)
     try:
         if inputs.comment:
             said.append(_comment(github, context, body))
         if inputs.issue and result.exit_code in (ExitCode.OK, ExitCode.CHANGES):
-            said.append(_issue(github, context, inputs, body, result))
+            said.append(_issue(github, context, names, body, result))
     finally:
         github.close()
     return [each for each in said if each[1]]
@@ -251,10 +260,10 @@ def _comment(github: GithubApi, context: Context, body: str) -> tuple[str, str]:
 
 
 def _issue(
-    github: GithubApi, context: Context, inputs: Inputs, body: str, result: Result
+    github: GithubApi, context: Context, names: str, body: str, result: Result
 ) -> tuple[str, str]:
     drifted = result.exit_code == ExitCode.CHANGES
-    issues = github.issues(issue.title_of(inputs.environment))
+    issues = github.issues(issue.title_of(names.replace("+", ", ")))
     try:
         return "notice", issue.report(issues, body, drifted=drifted)
     except KestraError as error:

@@ -60,7 +60,11 @@ def _declared(setting: Declaration) -> Option:
 
 OPTIONS = (
     Option("config"),
-    Option("environment"),
+    # These take several of them, one per line.
+    Option("environment", ("plan", "apply", "drift"), InputKind.LIST),
+    Option("environment", ("validate", "smoke")),
+    Option("all-environments", ("plan", "apply", "drift"), InputKind.SWITCH),
+    Option("keep-going", ("apply",), InputKind.SWITCH),
     Option("name"),
     Option("namespace", _READING, InputKind.LIST),
     *map(_declared, (each for each in declarations(Settings) if each.commands)),
@@ -116,7 +120,8 @@ class Inputs:
     command: str
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    environment: str = ""
+    environments: tuple[str, ...] = ()
+    all_environments: bool = False
     plan_file: str = ""
     expect_digest: str = ""
     fail_on_changes: bool = False
@@ -132,6 +137,11 @@ class Inputs:
     github_token: str = field(default="", repr=False)
 
     @property
+    def several(self) -> bool:
+        """Whether the run is one over several environments."""
+        return self.all_environments or len(self.environments) > 1
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown."""
         return tuple(each for each in (self.token, self.password, self.github_token) if each)
@@ -144,7 +154,7 @@ def variable(name: str) -> str:
 
 def take(environ: MutableMapping[str, str]) -> dict[str, str]:
     """The inputs by name; they are taken out of the environment, which children inherit."""
-    names = [*(each.name for each in OPTIONS), *OTHERS]
+    names = dict.fromkeys([*(each.name for each in OPTIONS), *OTHERS])
     return {name: environ.pop(variable(name), "") for name in names}
 
 
@@ -169,7 +179,8 @@ def read(given: Mapping[str, str]) -> Inputs:
         command=command,
         options=tuple(_options(command, values)),
         paths=tuple(_lines(values.get("paths", ""))),
-        environment=values.get("environment", ""),
+        environments=tuple(dict.fromkeys(_lines(values.get("environment", "")))),
+        all_environments=_switch("all-environments", values),
         plan_file=values.get("plan-file", ""),
         expect_digest=values.get("expect-digest", ""),
         fail_on_changes=_switch("detailed-exitcode", values),
@@ -187,7 +198,9 @@ def read(given: Mapping[str, str]) -> Inputs:
 
 
 def _check_known(command: str, values: Mapping[str, str]) -> None:
-    known = {**OTHERS, **{each.name: each.commands for each in OPTIONS}}
+    known = dict(OTHERS)
+    for each in OPTIONS:
+        known[each.name] = (*known.get(each.name, ()), *each.commands)
     switches = {each.name for each in OPTIONS if each.kind is InputKind.SWITCH} | _SWITCHES
     for name, value in values.items():
         asked = value and not (name in switches and value.lower() == "false")

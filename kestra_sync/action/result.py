@@ -35,6 +35,7 @@ class Result:
 
     :param created: flows: of a plan those to create, of an apply those that were created.
     :param failed: errors in files, writes that failed, failed smoke tests.
+    :param environments: those of a run over several, also those that were not attempted.
     """
 
     exit_code: int
@@ -46,6 +47,7 @@ class Result:
     has_changes: bool = False
     digest: str = ""
     summary: str = ""
+    environments: tuple[str, ...] = ()
 
     @property
     def failure_reason(self) -> str:
@@ -84,6 +86,8 @@ def result_of(command: str, code: int, document: PlanJson) -> Result:
     error = document.get("error")
     if error:
         return Result(code, summary=_first_line(str(error.get("message", ""))))
+    if "environments" in document:
+        return _several(command, code, document)
     made = _MAKERS[command](document)
     problems = sum(each.get("severity") == "error" for each in document.get("diagnostics") or ())
     failed = made["failed"] + problems
@@ -102,6 +106,28 @@ def result_of(command: str, code: int, document: PlanJson) -> Result:
         has_changes=made["changes"],
         digest=str(document.get("digest") or ""),
         summary=", ".join(words) or "nothing to do",
+    )
+
+
+def _several(command: str, code: int, document: PlanJson) -> Result:
+    """The sums of a run over several environments; each plan has a digest of its own."""
+    names = [str(each["environment"]) for each in document["environments"]]
+    results = [
+        result_of(command, int(each["result"]["exit_code"]), each["result"])
+        for each in document["environments"]
+    ]
+    left = [str(each) for each in document.get("not_attempted") or ()]
+    said = [f"{name}: {each.summary}" for name, each in zip(names, results, strict=True)]
+    return Result(
+        code,
+        created=sum(each.created for each in results),
+        updated=sum(each.updated for each in results),
+        deleted=sum(each.deleted for each in results),
+        drifted=sum(each.drifted for each in results),
+        failed=sum(each.failed for each in results),
+        has_changes=any(each.has_changes for each in results),
+        summary="; ".join([*said, *(f"{name}: not attempted" for name in left)]),
+        environments=(*names, *left),
     )
 
 

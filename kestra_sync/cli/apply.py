@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
-    config_options,
     connection_options,
     declared,
     diff_options,
     empty_option,
+    environments_options,
     file_options,
+    for_one_environment,
     guard_options,
     option,
     report_options,
@@ -23,18 +25,21 @@ from kestra_sync.cli.options import (
     source_options,
 )
 from kestra_sync.cli.output import Output
-from kestra_sync.errors import ExitCode
+from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.wording import question
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
+    from kestra_sync.commands.apply import ApplyResult
     from kestra_sync.commands.plan import PlanResult
+    from kestra_sync.report.report import Report
+    from kestra_sync.settings import Settings
 
 
 @click.command("apply")
 @source_options
 @empty_option
-@config_options
+@environments_options
 @selection_options
 @rule_options
 @guard_options
@@ -47,10 +52,16 @@ if TYPE_CHECKING:
     "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
 )
 @option(
+    "--keep-going",
+    is_flag=True,
+    help="With several environments, go on with the next one after a failure.",
+)
+@option(
     "--plan",
     "saved_plan",
     metavar="FILE",
-    help="Apply this saved plan; fail if the current plan differs.",
+    help="Apply this saved plan; fail if the current plan differs. With several environments, "
+    "plan-{environment}.json.",
 )
 @option("--expect-digest", metavar="SHA256", help="Fail unless the plan has this digest.")
 @option(
@@ -94,6 +105,7 @@ def command(
     *,
     dry_run: bool,
     yes: bool,
+    keep_going: bool,
     saved_plan: str | None,
     expect_digest: str | None,
     smoke: bool,
@@ -112,7 +124,8 @@ def command(
 ) -> ExitCode:
     """Apply the flows in PATHS (default: flows) to the server.
 
-    Validates everything before the first write, shows the plan, and asks for confirmation.
+    Validates everything before the first write, shows the plan, and asks for confirmation. Several
+    environments are applied one after the other, in the order given, up to the first that fails.
     """
     if dry_run:
         return _dry_run(ctx)
@@ -124,12 +137,6 @@ def command(
     output = Output.of(
         "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    if saved_plan is not None:
-        from kestra_sync.cli.invocation import with_saved
-        from kestra_sync.plan.saved import load_saved
-
-        settings = with_saved(settings, load_saved(saved_plan).options)
-    asked = settings_from(**settings)
     observer = output.observer()
     smoke_observer = None
     if smoke:
@@ -148,42 +155,79 @@ def command(
         )
         return agreed or _ask(planned)
 
-    try:
-        result = apply(
-            asked,
-            confirm,
-            options=ApplyOptions(
-                saved_plan=saved_plan,
-                expect_digest=expect_digest,
-                rollback=rollback,
-                refresh_only=refresh_only,
-                journal=journal,
-                smoke=smoke,
-                enable_triggers=triggers == "enable",
-                verify_triggers=verify_triggers,
-                unattended=yes or saved_plan is not None,
-            ),
-            observer=observer,
-            smoke_observer=smoke_observer,
-        )
-    finally:
-        observer.end()
+    def carry_out(asked: Settings, file: str | None) -> ApplyResult:
+        try:
+            return apply(
+                asked,
+                confirm,
+                options=ApplyOptions(
+                    saved_plan=file,
+                    expect_digest=expect_digest,
+                    rollback=rollback,
+                    refresh_only=refresh_only,
+                    journal=journal,
+                    smoke=smoke,
+                    enable_triggers=triggers == "enable",
+                    verify_triggers=verify_triggers,
+                    unattended=yes or file is not None,
+                ),
+                observer=observer,
+                smoke_observer=smoke_observer,
+            )
+        finally:
+            observer.end()
 
-    def tell() -> None:
+    def tell(result: ApplyResult) -> None:
         if result.planned.plan is None:  # there was nothing to confirm
             output.show(plan_sections(result.planned, context=context, verbose=verbose))
         output.show(applied_sections(result))
 
+    def report_of(result: ApplyResult, environment: str | None) -> Report:
+        return of_apply(result, context=context, verbose=verbose, environment=environment)
+
+    single = for_one_environment(settings)
+    if single is None:
+        from kestra_sync.cli import several
+
+        names = several.names_of(settings)
+        files = {name: several.file_of(saved_plan, "--plan", name) for name in names}
+        if expect_digest is not None:
+            raise UsageError(
+                "--expect-digest is the digest of the plan of one environment",
+                remedy="run apply for each environment, or use --plan",
+            )
+        several.check_connections(names, settings)
+
+        def one(name: str) -> Report:
+            file = files[name]
+            given = settings if file is None else _with_saved(settings, file)
+            result = carry_out(several.settings_of(given, name), file)
+            output.decided(result.exit_code, lambda: tell(result))
+            return report_of(result, name)
+
+        return several.one_after_another(output, names, one, keep_going=keep_going)
+    if saved_plan is not None:
+        single = for_one_environment(_with_saved(settings, saved_plan))
+        assert single is not None
+    asked = settings_from(**single)
+    result = carry_out(asked, saved_plan)
+
     def report() -> ExitCode:
-        return output.report(
-            of_apply(result, context=context, verbose=verbose, environment=asked.environment)
-        )
+        return output.report(report_of(result, asked.environment))
 
     written = result.done.outcomes or result.done.recorded or result.triggers
     if written or result.smoke is not None:
-        return output.decided(result.exit_code, tell, report)
-    tell()
+        return output.decided(result.exit_code, lambda: tell(result), report)
+    tell(result)
     return report()
+
+
+def _with_saved(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The options with those that shaped a saved plan."""
+    from kestra_sync.cli.invocation import with_saved
+    from kestra_sync.plan.saved import load_saved
+
+    return with_saved(settings, load_saved(path).options)
 
 
 def _asks(planned: PlanResult) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
-    config_options,
     connection_options,
     context_option,
+    environments_options,
+    for_one_environment,
     report_options,
     selection_options,
     settings_from,
@@ -17,11 +18,12 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
+from kestra_sync.report.report import Report
 
 
 @click.command("drift")
 @source_options
-@config_options
+@environments_options
 @selection_options
 @context_option
 @connection_options
@@ -39,18 +41,32 @@ def command(
 
     Writes nothing. Exits with code 2 if there is drift.
     """
-    from kestra_sync.commands.drift import drift
+    from kestra_sync.commands.drift import DriftResult, drift
     from kestra_sync.report.collect import of_drift
 
     output = Output.of(
         "drift", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = settings_from(**settings)
+
+    def show(environment: str | None, result: DriftResult) -> Report:
+        report = of_drift(result, context=context, environment=environment)
+        output.show(report.sections())
+        return report
+
+    single = for_one_environment(settings)
+    if single is None:
+        from kestra_sync.cli.several import names_of, settings_of, side_by_side
+
+        return side_by_side(
+            output,
+            names_of(settings),
+            lambda name, observer: drift(settings_of(settings, name), observer=observer),
+            show,
+        )
+    asked = settings_from(**single)
     observer = output.observer()
     try:
         result = drift(asked, observer=observer)
     finally:
         observer.end()
-    report = of_drift(result, context=context, environment=asked.environment)
-    output.show(report.sections())
-    return output.report(report)
+    return output.report(show(asked.environment, result))

@@ -38,6 +38,8 @@ _NOT_SAVED = frozenset(
         "username",
     }
 )
+#: Options of a run over several environments; what is reported of one of them names that one.
+_OF_SEVERAL = frozenset({"all_environments", "keep_going"})
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
@@ -54,18 +56,25 @@ def options_for(command: str) -> tuple[str, ...]:
         word
         for option in context.command.params
         if option.name in known and isinstance(option, click.Option) and _typed(context, option)
+        if option.name not in _OF_SEVERAL and not _names_several(context, option)
         for word in _words(option, context.params[option.name or ""])
     )
 
 
-def to_save() -> dict[str, Any]:
-    """The options that shaped this plan, by the names of their parameters; JSON values."""
+def to_save(environment: str | None = None) -> dict[str, Any]:
+    """The options that shaped this plan, by the names of their parameters; JSON values.
+
+    :param environment: the one of this plan.
+    """
     context = click.get_current_context()
-    return {
+    saved = {
         each.name: _plain(context.params[each.name])
         for each in context.command.params
         if each.name is not None and each.name not in _NOT_SAVED and _typed(context, each)
     }
+    if {"environment", "all_environments"} & saved.keys():
+        saved["environment"] = environment
+    return {name: each for name, each in saved.items() if name not in _OF_SEVERAL}
 
 
 def with_saved(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,13 +83,27 @@ def with_saved(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[st
     known = {each.name: each for each in context.command.params}
     taken = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in saved.items()
+        for name, value in _listed(saved, known).items()
         if name in settings
         and name not in _NOT_SAVED | _OF_ONE_RUN
         and not _typed(context, known[name])
         and _fits(known[name], value)
     }
     return {**settings, **taken}
+
+
+def _listed(saved: Mapping[str, Any], known: Mapping[Any, click.Parameter]) -> dict[str, Any]:
+    """The one environment of a plan, as the option has it, which takes several."""
+    return {
+        name: [value] if name == "environment" and known[name].multiple else value
+        for name, value in saved.items()
+        if name in known
+    }
+
+
+def _names_several(context: click.Context, option: click.Option) -> bool:
+    value = context.params[option.name or ""]
+    return option.name == "environment" and isinstance(value, tuple) and len(value) > 1
 
 
 def _typed(context: click.Context, parameter: click.Parameter) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -90,6 +90,29 @@ def config_option(function: F) -> F:
     )(function)
 
 
+def for_one_environment(
+    settings: Mapping[str, Any], name: str | None = None
+) -> dict[str, Any] | None:
+    """The options of a run for one environment; ``None`` if several were asked for.
+
+    :param settings: with the values of :func:`environments_options`.
+    :param name: take this one of several.
+    """
+    given = tuple(dict.fromkeys(settings["environment"]))
+    if name is None and (settings["all_environments"] or len(given) > 1):
+        return None
+    left = {key: value for key, value in settings.items() if key != "all_environments"}
+    return {**left, "environment": name or (given[0] if given else None)}
+
+
+def _name_option(function: F) -> F:
+    return option(
+        "--name",
+        metavar="NAME",
+        help="Name of the inventory, the record of applied flows on the server.",
+    )(function)
+
+
 def config_options(function: F) -> F:
     """Where the settings come from that are not given here."""
     return _stack(
@@ -100,11 +123,27 @@ def config_options(function: F) -> F:
             metavar="NAME",
             help="Environment to use, as defined in the configuration file.",
         ),
+        _name_option,
+    )(function)
+
+
+def environments_options(function: F) -> F:
+    """As :func:`config_options`, for a command that takes several environments."""
+    return _stack(
+        config_option,
         option(
-            "--name",
+            "-e",
+            "--environment",
+            multiple=True,
             metavar="NAME",
-            help="Name of the inventory, the record of applied flows on the server.",
+            help="Environment to use, as defined in the configuration file; repeatable.",
         ),
+        option(
+            "--all-environments",
+            is_flag=True,
+            help="Use all environments of the configuration file, in its order.",
+        ),
+        _name_option,
     )(function)
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -23,7 +23,14 @@ from kestra_sync.safe.secrets import Masker
 
 if TYPE_CHECKING:
     from kestra_sync.cli.reports import ReportRequest
-    from kestra_sync.report.report import Report
+    from kestra_sync.report.report import Report, Reports
+
+
+def masker() -> Masker:
+    """Masks what the options of this command name, and the secrets of its environment."""
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    return Masker(known_secrets(given.get("url"), given.get("env_file", ".env")))
 
 
 class _SafeFormatter(logging.Formatter):
@@ -31,9 +38,7 @@ class _SafeFormatter(logging.Formatter):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        context = click.get_current_context(silent=True)
-        given = {} if context is None else context.params
-        self._masker = Masker(known_secrets(given.get("url"), given.get("env_file", ".env")))
+        self._masker = masker()
 
     def format(self, record: logging.LogRecord) -> str:
         return self._masker.clean(super().format(record))
@@ -130,21 +135,20 @@ class Output:
             document = dump(envelope(self.command, exit_code, body))
             sys.stdout.write(for_stream(document, sys.stdout, self.format))
 
-    def report(self, report: Report) -> ExitCode:
+    def report(self, report: Report | Reports) -> ExitCode:
         """Write the reports that were asked for; the text is on stdout already.
 
         :returns: the exit code of the run, or 1 if it was good and a report could not be written.
         """
         if self.readable and not self.wanted:
             return report.exit_code
-        from kestra_sync.cli.invocation import options_for
-        from kestra_sync.cli.reports import placed, worse, write_reports
-        from kestra_sync.report.formats import reporter
+        from kestra_sync.cli.reports import complete, worse, write_reports
+        from kestra_sync.report.formats import render
 
-        report = replace(placed(report), options=options_for)
+        report = complete(report)
         problems = write_reports(self.wanted, report)
         if not self.readable:
-            text = reporter(self.format).render(report)
+            text = render(self.format, report)
             sys.stdout.write(for_stream(text, sys.stdout, self.format))
         self.message(line(f"kestra-sync: error: {problem}") for problem in problems)
         return worse(report.exit_code, problems)

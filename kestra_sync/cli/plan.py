@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from kestra_sync.cli.options import (
-    config_options,
     connection_options,
     diff_options,
     empty_option,
+    environments_options,
+    for_one_environment,
     guard_options,
     option,
     report_options,
@@ -22,16 +23,22 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import line
+from kestra_sync.report.report import Report
 
 
 @click.command("plan")
 @source_options
 @empty_option
-@config_options
+@environments_options
 @selection_options
 @rule_options
 @guard_options
-@option("--out", metavar="FILE", help="Save the plan to FILE, for 'apply --plan FILE'.")
+@option(
+    "--out",
+    metavar="FILE",
+    help="Save the plan to FILE, for 'apply --plan FILE'; with several environments, one file for "
+    "each: plan-{environment}.json.",
+)
 @option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @diff_options
 @connection_options
@@ -50,27 +57,43 @@ def command(
 ) -> ExitCode:
     """Show what apply would do to the server with the flows in PATHS (default: flows).
 
-    Writes nothing. Exits with code 3 if a flow that would be written is invalid.
+    Writes nothing. Exits with code 3 if a flow that would be written is invalid. Several
+    environments are planned at the same time and shown in the order given.
     """
     from kestra_sync.cli.invocation import to_save
-    from kestra_sync.commands.plan import plan, save_plan
+    from kestra_sync.commands.plan import PlanResult, plan, save_plan
     from kestra_sync.report.collect import of_plan, plan_sections
     from kestra_sync.report.diff_text import DIFF_LINES
 
     output = Output.of(
         "plan", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = settings_from(**settings)
+
+    def show(environment: str | None, result: PlanResult, file: str | None) -> Report:
+        output.show(
+            plan_sections(result, context=context, verbose=verbose, detail=detail, limit=DIFF_LINES)
+        )
+        if file is not None:
+            output.message(map(line, save_plan(result, file, to_save(environment))))
+        code = result.exit_code(detailed=detailed_exitcode)
+        return of_plan(result, code, context=context, verbose=verbose, environment=environment)
+
+    single = for_one_environment(settings)
+    if single is None:
+        from kestra_sync.cli.several import file_of, names_of, settings_of, side_by_side
+
+        names = names_of(settings)
+        files = {name: file_of(out, "--out", name) for name in names}
+        return side_by_side(
+            output,
+            names,
+            lambda name, observer: plan(settings_of(settings, name), observer=observer),
+            lambda name, result: show(name, result, files[name]),
+        )
+    asked = settings_from(**single)
     observer = output.observer()
     try:
         result = plan(asked, observer=observer)
     finally:
         observer.end()
-    code = result.exit_code(detailed=detailed_exitcode)
-    report = of_plan(result, code, context=context, verbose=verbose, environment=asked.environment)
-    output.show(
-        plan_sections(result, context=context, verbose=verbose, detail=detail, limit=DIFF_LINES)
-    )
-    if out is not None:
-        output.message(map(line, save_plan(result, out, to_save())))
-    return output.report(report)
+    return output.report(show(asked.environment, result, out))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.cli.streams import ESCAPED, for_stream
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.report.formats import FORMATS, STREAM_FORMATS, reporter
+from kestra_sync.report.formats import FORMATS, STREAM_FORMATS, render, reporter
 from kestra_sync.safe.paths import check_writable, write
 
 if TYPE_CHECKING:
-    from kestra_sync.report.report import Report
+    from kestra_sync.report.report import Report, Reports
 
 #: The path that means stdout.
 STDOUT = "-"
@@ -57,11 +57,11 @@ def parse_outputs(
     return tuple(wanted)
 
 
-def write_reports(wanted: Sequence[ReportRequest], report: Report) -> list[str]:
+def write_reports(wanted: Sequence[ReportRequest], report: Report | Reports) -> list[str]:
     """Write them all; returns a line for each that could not be written."""
     problems = []
     for each in wanted:
-        text = reporter(each.format).render(report)
+        text = render(each.format, report)
         problem = write_output(each, text)
         if problem is not None:
             problems.append(problem)
@@ -78,6 +78,17 @@ def write_output(wanted: ReportRequest, text: str) -> str | None:
     except OSError as error:
         return f"{wanted.path} cannot be written: {error.strerror}"
     return None
+
+
+def complete(report: Report | Reports) -> Report | Reports:
+    """``report`` with what only the command line knows, each of several too."""
+    from kestra_sync.cli.invocation import options_for
+    from kestra_sync.report.report import Reports
+
+    if isinstance(report, Reports):
+        each = tuple(replace(placed(one), options=options_for) for one in report.reports)
+        return replace(report, reports=each)
+    return replace(placed(report), options=options_for)
 
 
 def placed(report: Report) -> Report:
@@ -98,8 +109,8 @@ def failed(args: Sequence[str], report: Report) -> None:
     those of a command line that makes no sense: what can be read of them counts.
     """
     stream_format = asked(args, "--format", "KESTRA_SYNC_FORMAT")[-1:]
-    environment = asked(args, "--environment", "KESTRA_SYNC_ENVIRONMENT", "-e")[-1:]
-    report = replace(placed(report), environment=environment[0] if environment else None)
+    environments = asked(args, "--environment", "KESTRA_SYNC_ENVIRONMENT", "-e")
+    report = replace(placed(report), environment="+".join(environments) or None)
     for name in stream_format:
         if name in STREAM_FORMATS and name not in ("json", "text"):
             sys.stdout.write(for_stream(reporter(name).render(report), sys.stdout, name))

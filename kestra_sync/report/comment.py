@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kestra_sync.report.markdown import Parts, SectionLimits, assemble, parts_of, whole
-from kestra_sync.report.report import Report
+from kestra_sync.report.markdown import Parts, SectionLimits, assemble, overview, parts_of, whole
+from kestra_sync.report.report import Report, Reports
 
 #: Characters of a comment on GitHub.
 COMMENT_LIMIT = 65_536
@@ -24,6 +24,11 @@ class CommentReporter:
         """65,536 characters at most."""
         return comment(report)
 
+    def render_several(self, reports: Reports) -> str:
+        """One comment for all of them."""
+        head = f"{marker('+'.join(reports.environments))}\n\n{overview(reports)}"
+        return _several(reports, head, COMMENT_LIMIT, _halves)
+
 
 class SummaryReporter:
     """``-o summary=FILE``, such as ``$GITHUB_STEP_SUMMARY``."""
@@ -32,22 +37,46 @@ class SummaryReporter:
 
     def render(self, report: Report) -> str:
         """1 MiB at most."""
-        parts = parts_of(report)
-        return fit(parts, SUMMARY_LIMIT, lambda text: len(text.encode()))
+        return fit(parts_of(report), SUMMARY_LIMIT, _bytes)
+
+    def render_several(self, reports: Reports) -> str:
+        """One summary for all of them."""
+        return _several(reports, overview(reports), SUMMARY_LIMIT, _bytes)
 
 
 def comment(report: Report, limit: int = COMMENT_LIMIT) -> str:
     """The comment, ``limit`` characters long at most."""
     parts = parts_of(report)
     parts = replace(parts, head=(marker(report.environment), *parts.head))
+    return fit(parts, limit, _halves)
+
+
+def _halves(text: str) -> int:
     # GitHub's database counts characters, its front end the halves of those beyond the first
     # 65,536 of Unicode; the stricter count fits both.
-    return fit(parts, limit, lambda text: len(text.encode("utf-16-le")) // 2)
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _several(reports: Reports, head: str, limit: int, size: Callable[[str], int]) -> str:
+    """``head``, and what fits of each report; what a short one leaves is for the longer ones."""
+    parts = [parts_of(each) for each in reports.reports]
+    lengths = [size(assemble(each, whole(each))) for each in parts]
+    left = limit - size(head) - len(parts)
+    shares = {}
+    for done, number in enumerate(sorted(range(len(parts)), key=lengths.__getitem__)):
+        shares[number] = min(lengths[number], left // (len(parts) - done))
+        left -= shares[number]
+    texts = [fit(each, shares[number], size) for number, each in enumerate(parts)]
+    return "\n".join([head, *texts])
 
 
 def marker(environment: str | None) -> str:
     """The hidden line that identifies the comment of an environment."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "", environment or "")
+    name = re.sub(r"[^A-Za-z0-9._+-]", "", environment or "")
     return f"<!-- kestra-sync:{name or 'default'} -->"
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from kestra_sync.report.report import Report
+    from kestra_sync.report.report import Report, Reports
 
 
 class Reporter(Protocol):
@@ -16,6 +16,10 @@ class Reporter(Protocol):
 
     def render(self, report: Report) -> str:
         """The whole text, with a newline at its end unless it is empty."""
+        ...
+
+    def render_several(self, reports: Reports) -> str:
+        """The same of a run over several environments: one document."""
         ...
 
 
@@ -43,3 +47,11 @@ def reporter(name: str) -> Reporter:
     module, _, attribute = _REPORTERS[name].partition(":")
     made: Reporter = getattr(import_module(f"kestra_sync.report.{module}"), attribute)()
     return made
+
+
+def render(name: str, report: Report | Reports) -> str:
+    """A run in the format of that name."""
+    from kestra_sync.report.report import Reports
+
+    made = reporter(name)
+    return made.render_several(report) if isinstance(report, Reports) else made.render(report)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.findings import findings
-from kestra_sync.report.report import Report
+from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.wording import plural
 from kestra_sync.safe.text import visible
 
@@ -26,13 +27,35 @@ class GithubReporter:
         """A command for each of the worst findings, and one that counts the others."""
         return "".join(f"{each}\n" for each in workflow_commands(report))
 
+    def render_several(self, reports: Reports) -> str:
+        """What is found in several environments is said once, and in which."""
+        lines = [text for each in reports.reports for text in _failure(each, each.environment)]
+        where: dict[Diagnostic, list[str]] = {}
+        for report in reports.reports:
+            for each in findings(report):
+                where.setdefault(replace(each, flow=None), []).append(report.environment or "")
+        found = [
+            replace(each, message=f"{', '.join(names)}: {each.message}")
+            for each, names in where.items()
+        ]
+        lines += _annotations(reports.reports[0], found) if reports.reports else ()
+        return "".join(f"{each}\n" for each in lines)
+
 
 def workflow_commands(report: Report) -> Iterator[str]:
     """The worst first, ten errors and ten warnings at most, then one notice with the rest."""
+    yield from _failure(report)
+    yield from _annotations(report, findings(report))
+
+
+def _failure(report: Report, *names: str | None) -> Iterator[str]:
     if report.failure is not None:
         said = [report.failure.message, report.failure.remedy or ""]
-        yield command("error", _message(said), title=f"kestra-sync {report.command}".rstrip())
-    found = findings(report)
+        title = " ".join(filter(None, ("kestra-sync", report.command, *names)))
+        yield command("error", _message(said), title=title)
+
+
+def _annotations(report: Report, found: Sequence[Diagnostic]) -> Iterator[str]:
     left = []
     for severity in (Severity.ERROR, Severity.WARNING):
         of_kind = [each for each in found if each.severity is severity]

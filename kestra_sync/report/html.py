@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,10 +22,10 @@ from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import where
 from kestra_sync.report.findings import findings
 from kestra_sync.report.graph_svg import SHAPES, svg
-from kestra_sync.report.markdown import change_note, change_sign, change_words, verdict
+from kestra_sync.report.markdown import change_note, change_sign, change_words, verdict, verdicts
 from kestra_sync.report.markdown_escape import plain_address
 from kestra_sync.report.next_step import digest, next_step
-from kestra_sync.report.report import Report
+from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.trigger_text import triggers_of
 from kestra_sync.safe.text import visible
@@ -79,25 +79,52 @@ class HtmlReporter:
     def render(self, report: Report) -> str:
         """The whole page."""
         cards = tuple(_cards(report))
-        style, script = _asset("report.css") + SHAPES, _asset("report.js")
-        return template("report.html").render(
-            report=report,
-            cards=cards,
-            actions=_counted(card.action for card in cards),
-            namespaces=_counted(card.namespace for card in cards),
-            verdict=verdict(report),
-            findings=findings(report),
-            where=where,
-            address=plain_address,
-            step=next_step(report),
-            digest=digest(report),
-            drawing=_drawing(report, cards),
-            good=_good(report),
-            style=_trusted(style),
-            script=_trusted(script),
-            style_hash=_hash(style),
-            script_hash=_hash(script),
-        )
+        return _render("report.html", {"good": _good(report), **_members(report, cards)})
+
+    def render_several(self, reports: Reports) -> str:
+        """One page: an overview, and a section for each environment."""
+        pages = []
+        for number, report in enumerate(reports.reports, start=1):
+            prefix = f"environment-{number}-"
+            pages.append(_members(report, tuple(_cards(report, prefix))))
+        members = {
+            "cards": tuple(card for page in pages for card in page["cards"]),
+            "good": all(map(_good, reports.reports)) and not reports.not_attempted,
+            "command": reports.command,
+            "verdicts": list(verdicts(reports)),
+            "pages": pages,
+            "left": reports.not_attempted,
+        }
+        return _render("several.html", members)
+
+
+def _members(report: Report, cards: tuple[Card, ...]) -> dict[str, Any]:
+    """What the template of a run needs."""
+    return {
+        "report": report,
+        "cards": cards,
+        "verdict": verdict(report),
+        "findings": findings(report),
+        "step": next_step(report),
+        "digest": digest(report),
+        "drawing": _drawing(report, cards),
+    }
+
+
+def _render(name: str, members: Mapping[str, Any]) -> str:
+    cards: tuple[Card, ...] = members["cards"]
+    style, script = _asset("report.css") + SHAPES, _asset("report.js")
+    given = {
+        "actions": _counted(card.action for card in cards),
+        "namespaces": _counted(card.namespace for card in cards),
+        "where": where,
+        "address": plain_address,
+        "style": _trusted(style),
+        "script": _trusted(script),
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+    }
+    return template(name).render({**given, **members})
 
 
 @cache
@@ -150,7 +177,7 @@ def _counted(values: Iterator[str]) -> list[tuple[str, int]]:
     return sorted(found.items())
 
 
-def _cards(report: Report) -> Iterator[Card]:
+def _cards(report: Report, prefix: str = "") -> Iterator[Card]:
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
     for number, change in enumerate(report.changes):
         facts = [("file", change.path or "")]
@@ -161,7 +188,7 @@ def _cards(report: Report) -> Iterator[Card]:
             facts.append(("result", str(outcome.status).replace("-", " ")))
             facts.append(("", outcome.message))
         yield Card(
-            f"flow-{number}",
+            f"{prefix}flow-{number}",
             change_words(report, change),
             change_sign(report, change),
             change.flow_id.namespace,

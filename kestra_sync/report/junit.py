@@ -45,25 +45,52 @@ class Case:
     line: int | None = None
 
 
+@dataclass(frozen=True)
+class Suite:
+    """Test cases under one name.
+
+    :param seconds: how long all of it took; ``None`` adds up the cases.
+    """
+
+    name: str
+    cases: Sequence[Case]
+    seconds: float | None = None
+
+
 def junit_xml(suite: str, cases: Sequence[Case], *, seconds: float | None = None) -> str:
     """The document for one suite, with a newline at its end. Pure ASCII."""
+    return junit_suites(suite, [Suite(suite, cases, seconds)])
+
+
+def junit_suites(name: str, suites: Sequence[Suite]) -> str:
+    """The document for several suites, with a newline at its end. Pure ASCII."""
+    of_root = _counts(
+        [case for suite in suites for case in suite.cases], sum(map(_seconds, suites))
+    )
+    of_root.pop("skipped")  # not every reader knows this attribute of the root
+    root = ET.Element("testsuites", {"name": _legal(name), **of_root})
+    for suite in suites:
+        attributes = {"name": _legal(suite.name), **_counts(suite.cases, _seconds(suite))}
+        element = ET.SubElement(root, "testsuite", attributes)
+        for case in suite.cases:
+            _add(element, case)
+    ET.indent(root)
+    body: bytes = ET.tostring(root, encoding="us-ascii")
+    return f"{_DECLARATION}\n{body.decode('ascii').removeprefix(_WRITTEN)}\n"
+
+
+def _seconds(suite: Suite) -> float:
+    return sum(case.seconds for case in suite.cases) if suite.seconds is None else suite.seconds
+
+
+def _counts(cases: Sequence[Case], seconds: float) -> dict[str, str]:
     counts = {
         "tests": len(cases),
         "failures": sum(case.status is CaseStatus.FAILED for case in cases),
         "errors": sum(case.status is CaseStatus.ERROR for case in cases),
         "skipped": sum(case.status is CaseStatus.SKIPPED for case in cases),
     }
-    total = sum(case.seconds for case in cases) if seconds is None else seconds
-    attributes = {**{name: str(number) for name, number in counts.items()}, "time": _time(total)}
-    # Not every reader knows the attribute `skipped` of the root.
-    of_root = {name: text for name, text in attributes.items() if name != "skipped"}
-    root = ET.Element("testsuites", {"name": _legal(suite), **of_root})
-    element = ET.SubElement(root, "testsuite", {"name": _legal(suite), **attributes})
-    for case in cases:
-        _add(element, case)
-    ET.indent(root)
-    body: bytes = ET.tostring(root, encoding="us-ascii")
-    return f"{_DECLARATION}\n{body.decode('ascii').removeprefix(_WRITTEN)}\n"
+    return {**{name: str(number) for name, number in counts.items()}, "time": _time(seconds)}
 
 
 def _add(suite: ET.Element, case: Case) -> None:

@@ -11,8 +11,8 @@ from kestra_sync.apply.outcome import Outcome
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.diagnostics import where
 from kestra_sync.report.drift_text import words
-from kestra_sync.report.junit import Case, CaseStatus, junit_xml
-from kestra_sync.report.report import Report
+from kestra_sync.report.junit import Case, CaseStatus, Suite, junit_suites
+from kestra_sync.report.report import Report, Reports
 from kestra_sync.safe.text import visible
 from kestra_sync.smoke.result import NOT_DUE, SmokeResult, SmokeRun, SmokeVerdict
 
@@ -32,11 +32,28 @@ class JunitReporter:
 
     def render(self, report: Report) -> str:
         """One suite, named after the command and the environment."""
-        suite = " ".join(filter(None, ("kestra-sync", report.command, report.environment)))
-        seconds = report.smoke.seconds if report.smoke is not None else None
-        text = junit_xml(suite, list(_cases(report)), seconds=seconds)
-        # Nothing for the runner to obey, should this go to the log.
-        return _COMMAND.sub(r"\1&#58;", text).replace("##[", "#&#35;[")
+        suite = _suite(report)
+        return _harmless(junit_suites(suite.name, [suite]))
+
+    def render_several(self, reports: Reports) -> str:
+        """A suite for each environment; those that were not attempted have a skipped case."""
+        name = f"kestra-sync {reports.command}"
+        left = [
+            Suite(f"{name} {each}", [_case("run", "run", CaseStatus.SKIPPED, ["not attempted"])])
+            for each in reports.not_attempted
+        ]
+        return _harmless(junit_suites(name, [*map(_suite, reports.reports), *left]))
+
+
+def _suite(report: Report) -> Suite:
+    name = " ".join(filter(None, ("kestra-sync", report.command, report.environment)))
+    seconds = report.smoke.seconds if report.smoke is not None else None
+    return Suite(name, list(_cases(report)), seconds)
+
+
+def _harmless(text: str) -> str:
+    """Nothing for the runner to obey, should this go to the log."""
+    return _COMMAND.sub(r"\1&#58;", text).replace("##[", "#&#35;[")
 
 
 def _cases(report: Report) -> Iterator[Case]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.outcome import ChangeStatus
+from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Severity, noun_of
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
@@ -15,7 +16,7 @@ from kestra_sync.report.findings import findings
 from kestra_sync.report.graph_mermaid import mermaid
 from kestra_sync.report.markdown_escape import code, fenced, link, own_address, prose
 from kestra_sync.report.next_step import digest, next_step
-from kestra_sync.report.report import Report
+from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
 from kestra_sync.report.trigger_text import triggers_of
@@ -78,6 +79,10 @@ class MarkdownReporter:
         """The whole document."""
         parts = parts_of(report)
         return assemble(parts, whole(parts))
+
+    def render_several(self, reports: Reports) -> str:
+        """An overview, and one document after the other."""
+        return "\n".join([overview(reports), *map(self.render, reports.reports)])
 
 
 def whole(parts: Parts) -> SectionLimits:
@@ -175,6 +180,28 @@ def verdict(report: Report) -> str:
     if report.repository is None:
         return f"{found[:1].upper()}{found[1:]}."
     return f"{plural(len(report.repository.flows), 'flow')} checked: {found}."
+
+
+def verdicts(reports: Reports) -> Iterator[tuple[str, str]]:
+    """The environments of a run over several, each with how it went there."""
+    for each in reports.reports:
+        said = verdict(each)
+        if each.failure is not None:
+            said = each.failure.message.partition("\n")[0]
+        elif each.refusals:
+            said = f"Refused: {', '.join(one.rule for one in each.refusals)}."
+        elif each.exit_code is ExitCode.INVALID:
+            said = f"Invalid: {counts(each.diagnostics)}."
+        yield each.environment or "", said
+    yield from ((name, "Not attempted.") for name in reports.not_attempted)
+
+
+def overview(reports: Reports) -> str:
+    """The heading of a run over several environments, and a table of them."""
+    rows = tuple((code(name), prose(said)) for name, said in verdicts(reports))
+    table = Table(("environment", "result"), rows, "environment").text(len(rows))
+    count = plural(len(reports.environments), "environment")
+    return f"### kestra-sync {reports.command} · {count}\n\n{table}\n"
 
 
 def change_words(report: Report, change: Change) -> str:

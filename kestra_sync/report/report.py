@@ -89,3 +89,23 @@ class Report:
         from kestra_sync.report.wording import is_alert
 
         return tuple(each for each in self.plan.changes if each.writes or is_alert(each))
+
+
+@dataclass(frozen=True)
+class Reports:
+    """A run over several environments.
+
+    :param reports: one for each environment that was attempted, in the order in which they were
+        named. Each is what a run for that environment alone would report.
+    :param not_attempted: the environments after one that failed.
+    """
+
+    command: str
+    exit_code: ExitCode
+    reports: tuple[Report, ...]
+    not_attempted: tuple[str, ...] = ()
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The names of all of them."""
+        return (*(each.environment or "" for each in self.reports), *self.not_attempted)

@@ -12,7 +12,7 @@ from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.findings import RULES, findings
 from kestra_sync.report.github import in_checkout
-from kestra_sync.report.report import Report
+from kestra_sync.report.report import Report, Reports
 from kestra_sync.safe.text import visible
 from kestra_sync.version import __version__
 
@@ -31,25 +31,36 @@ class SarifReporter:
 
     def render(self, report: Report) -> str:
         """One log with one run: what has a file is a result, all else a notification."""
-        found = findings(report)
-        with_place = [each for each in found if each.path]
-        rules = sorted({each.rule for each in with_place})
-        run = {
-            "tool": {
-                "driver": {
-                    "name": "kestra-sync",
-                    "version": __version__,
-                    "semanticVersion": __version__,
-                    "rules": [_rule(each) for each in rules],
-                }
-            },
-            "automationDetails": {"id": _category(report)},
-            "columnKind": "unicodeCodePoints",
-            "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The checkout"}}},
-            "invocations": [_invocation(report, [each for each in found if not each.path])],
-            "results": [_result(each, rules, report.prefix) for each in with_place],
-        }
-        return dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+        return _log([report])
+
+    def render_several(self, reports: Reports) -> str:
+        """One log with a run for each environment, which its category names."""
+        return _log(reports.reports)
+
+
+def _log(reports: Sequence[Report]) -> str:
+    return dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(each) for each in reports]})
+
+
+def _run(report: Report) -> dict[str, Any]:
+    found = findings(report)
+    with_place = [each for each in found if each.path]
+    rules = sorted({each.rule for each in with_place})
+    return {
+        "tool": {
+            "driver": {
+                "name": "kestra-sync",
+                "version": __version__,
+                "semanticVersion": __version__,
+                "rules": [_rule(each) for each in rules],
+            }
+        },
+        "automationDetails": {"id": _category(report)},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The checkout"}}},
+        "invocations": [_invocation(report, [each for each in found if not each.path])],
+        "results": [_result(each, rules, report.prefix) for each in with_place],
+    }
 
 
 def _category(report: Report) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kestra_sync.report.report import Report
+from collections.abc import Iterator
+
+from kestra_sync.report.lines import Line, Span, Style, line
+from kestra_sync.report.report import Report, Reports
 
 
 class TextReporter:
@@ -12,13 +15,36 @@ class TextReporter:
 
     def render(self, report: Report) -> str:
         """A line for each line."""
-        lines = [each.text for section in report.sections() for each in section.lines]
-        if report.failure is not None:
-            from kestra_sync.report.lines import line
+        return "".join(f"{text}\n" for text in _lines(report))
 
-            message, *more = report.failure.message.splitlines() or [""]
-            lines.append(line(f"kestra-sync: error: {message}").text)
-            lines += [line(f"  {text}").text for text in more]
-            if report.failure.remedy:
-                lines.append(line(f"  {report.failure.remedy}").text)
+    def render_several(self, reports: Reports) -> str:
+        """One after the other, and the overview."""
+        lines = []
+        for each in reports.reports:
+            lines += [heading(each.environment).text, *_lines(each), ""]
+        lines += [each.text for each in overview_lines(reports)]
         return "".join(f"{text}\n" for text in lines)
+
+
+def heading(environment: str | None) -> Line:
+    """The line above what is said of one environment of several."""
+    return line(Span(f"== {environment}", Style.HEADING))
+
+
+def overview_lines(reports: Reports) -> Iterator[Line]:
+    """The table below what is said of several environments."""
+    from kestra_sync.report.markdown import verdicts
+    from kestra_sync.report.records_text import table
+
+    yield from table([("environment", "result"), *verdicts(reports)])
+
+
+def _lines(report: Report) -> list[str]:
+    lines = [each.text for section in report.sections() for each in section.lines]
+    if report.failure is not None:
+        message, *more = report.failure.message.splitlines() or [""]
+        lines.append(line(f"kestra-sync: error: {message}").text)
+        lines += [line(f"  {text}").text for text in more]
+        if report.failure.remedy:
+            lines.append(line(f"  {report.failure.remedy}").text)
+    return lines

@@ -40,6 +40,7 @@ _SECTIONS = (
     ("plan", "plan", "result"),
     ("apply", "apply", "result"),
     ("drift", "drift", "result"),
+    ("plan, apply and drift of several environments", "environments", "result"),
     ("history", "result", "history_result"),
     ("inventory", "result", "inventory_result"),
     ("inventory rename, forget and move", "result", "inventory_change_result"),
@@ -93,7 +94,7 @@ def _table(rows: Iterator[tuple[str, str, str]] | list[tuple[str, str, str]]) ->
 
 
 #: These have tables of their own.
-_APART = {"plan", "planned", "diagnostic", "hunk", "resource", "smoke", "smoked"}
+_APART = {"plan", "planned", "diagnostic", "hunk", "resource", "smoke", "smoked", "document"}
 
 
 def _rows(name: str, node: Any, prefix: str) -> Iterator[tuple[str, str, str]]:

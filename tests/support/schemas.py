@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 #: Command → its schema; the others are in ``result.json``.
 _NAMES = ["validate", "plan", "apply", "drift", "run", "logs", "pull", "graph", "doctor", "init"]
-_NAMES += ["status", "render", "diff", "explain"]
+_NAMES += ["status", "render", "diff", "explain", "environments"]
 _OWN = {each: each for each in _NAMES} | {"executions delete": "executions"}
 _EDITS = {f"inventory {each}" for each in ("rename", "forget", "move")}
 _SHARED = {"history", "inventory", "unlock", "smoke", *_EDITS}
@@ -39,7 +39,8 @@ def check_result(document: Any) -> None:
     """Fail unless ``document`` is what the schema of its command promises."""
     command = document.get("command")
     assert command in _OWN or command in _SHARED or document.get("error"), command
-    name = _OWN.get(command, "result")
+    several = "not_attempted" in document
+    name = "environments" if several else _OWN.get(command, "result")
     error = best_match(_validator(name).iter_errors(document))
     assert error is None, f"{name}.json: {error.json_path}: {error.message}"
 

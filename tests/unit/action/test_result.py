@@ -112,3 +112,21 @@ def test_all_outputs_are_there() -> None:
         "r",
         "false",
     )
+
+
+def test_several_environments_are_added_up() -> None:
+    document = {
+        "environments": [
+            {"environment": "dev", "result": {"exit_code": 2, **plan(_COUNTS)}},
+            {"environment": "prod", "result": {"exit_code": 69, "error": {"message": "no\nmore"}}},
+        ],
+        "not_attempted": ["test"],
+    }
+    result = result_of("plan", 69, document)
+    assert (result.created, result.updated, result.deleted, result.drifted) == (2, 2, 4, 1)
+    assert result.has_changes
+    assert (result.failure_reason, result.digest) == ("unreachable", "")
+    assert result.summary == (
+        "dev: 2 to create, 2 to update, 4 to delete, 1 drifted; prod: no; test: not attempted"
+    )
+    assert result.environments == ("dev", "prod", "test")
