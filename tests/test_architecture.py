@@ -318,6 +318,27 @@ _NO_FILES = re.compile(
 )
 
 
+def test_placeholders_are_filled_in() -> None:
+    """A part of a text that lacks its ``f`` would print the name of a constant."""
+    found = []
+    for module in _modules():
+        inside = {
+            id(part)
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.JoinedStr)
+            for part in node.values
+        }
+        found += [
+            f"{module}:{node.lineno}: {node.value}"
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in inside
+            and re.search(r"\{[A-Z_]{2,}\}", node.value)
+        ]
+    assert found == []
+
+
 def test_one_module_opens_files() -> None:
     """A checkout may contain links and FIFOs: a module that opens files by itself would follow
     them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +53,22 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
         [sys.executable, str(script)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_messages_of_the_troubleshooting_page_exist() -> None:
+    """Each is part of a text in the code: of one literal, as it is printed."""
+    page = (_ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `(.+?)` \| ", page, re.MULTILINE)
+    assert len(messages) > 20
+    texts = "\n".join(_literals())
+    assert [each for each in messages if each not in texts] == []
+
+
+def _literals() -> Iterator[str]:
+    for path in (_ROOT / "kestra_sync").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)

@@ -238,5 +238,5 @@ def _locked(other: Holder | None, place: InventoryLocation) -> LockedError:
     return LockedError(
         f"another apply of {place.name!r} is running: {who}",
         remedy="wait for it, raise --lock-timeout, or, if that run crashed, release the lock with "
-        "'kestra-sync unlock'; it expires within {TTL} seconds",
+        f"'kestra-sync unlock'; it expires within {TTL} seconds",
     )

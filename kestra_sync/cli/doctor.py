@@ -23,7 +23,7 @@ from kestra_sync.errors import ExitCode
 @connection_options
 @output_options
 def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
-    """Check files, server, credentials, inventory and lock.
+    """Check files, network, server, permissions, inventory and lock.
 
     The exit code is the one that plan would return.
     """

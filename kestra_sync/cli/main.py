@@ -26,7 +26,7 @@ _COMMANDS = {
     "history": "Show the latest applies.",
     "inventory": "Show or change the inventory of deployed flows.",
     "unlock": "Release the lock of a crashed apply.",
-    "doctor": "Check files, server, credentials, inventory and lock.",
+    "doctor": "Check files, network, server, permissions, inventory and lock.",
     "init": "Create a configuration and a CI pipeline.",
     "explain": "Explain a rule, a guard, or the reason of a change.",
 }

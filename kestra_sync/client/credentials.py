@@ -171,7 +171,7 @@ def _of_file(
         f"{' and '.join(wanted)} of {os.fspath(path or '')} cannot be used together with"
         f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in the repository must "
         f"not choose which server receives a password, or which password a server receives",
-        remedy="set the URL and the credentials in one place: all of them in that file ({URL} "
+        remedy=f"set the URL and the credentials in one place: all of them in that file ({URL} "
         "with the same URL included), or none",
     )
 

@@ -38,8 +38,8 @@ def remedy_of(error: requests.RequestException, url: str) -> str:
     proxy = proxy_for(url)
     if proxy is not None and (isinstance(error, requests.exceptions.ProxyError) or not _tls(found)):
         return (
-            f"the connection goes through the proxy {proxy}, set by {_variable(url)}: check the "
-            f"proxy, or exclude {urlsplit(url).hostname} with NO_PROXY"
+            f"the connection goes through the proxy {proxy}, set by {proxy_variable(url)}: check"
+            f" the proxy, or exclude {urlsplit(url).hostname} with NO_PROXY"
         )
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -64,7 +64,7 @@ def _tls(found: list[BaseException]) -> bool:
     return any(isinstance(cause, ssl.SSLError) for cause in found)
 
 
-def _variable(url: str) -> str:
+def proxy_variable(url: str) -> str:
     """The variable that names the proxy for ``url``."""
     scheme = urlsplit(url).scheme
     names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]

@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 from kestra_sync.apply.lock import read_holder, try_to_write
+from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flows
 from kestra_sync.client import connect, target_of
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import Forbidden, Unauthorized
+from kestra_sync.client.network import look_at, route_to
+from kestra_sync.commands.checkup import (
+    Checkup,
+    Diagnosis,
+    Health,
+    ask,
+    clock,
+    network,
+    tls,
+    versions,
+)
+from kestra_sync.commands.explain import SITE
 from kestra_sync.commands.files import check_found, load_files, render_files, scope_of
+from kestra_sync.commands.smoke import load_specs
 from kestra_sync.commands.triggers import disabled_triggers
-from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
+from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
 from kestra_sync.kinds.flows.check import check_offline_rules
-from kestra_sync.model import Repository, Severity, StrEnum, noun_of, plural
+from kestra_sync.model import Repository, Severity, noun_of, plural
 from kestra_sync.settings import Settings
-
-
-class Health(StrEnum):
-    """How a question was answered; stable in the JSON."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Checkup:
-    """One question and its answer.
-
-    :param remedy: what to do about it, where something is to be done.
-    :param exit_code: what a plan would end with because of it.
-    :param stops_apply: a plan can be made, but an apply would be refused by the server.
-    """
-
-    question: str
-    health: Health
-    answer: str
-    remedy: str | None = None
-    exit_code: ExitCode = ExitCode.OK
-    stops_apply: bool = False
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """All answers, in the order in which they were asked."""
-
-    checkups: tuple[Checkup, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """That of the first question that failed: the others may follow from it."""
-        failed = (each.exit_code for each in self.checkups if each.health is Health.FAILED)
-        return next(failed, ExitCode.OK)
-
-    @property
-    def stops_apply(self) -> bool:
-        """Whether a plan can be made and an apply cannot."""
-        return any(each.stops_apply for each in self.checkups)
 
 
 def doctor(settings: Settings) -> Diagnosis:
@@ -68,32 +38,33 @@ def doctor(settings: Settings) -> Diagnosis:
 
     :raises UsageError: for connection settings that make no sense.
     """
-    checkups = [_ask("files", lambda: _files(settings))]
+    checkups = [ask("files", lambda: _files(settings))]
     with connect(settings.connection, settings.parallelism) as client:
+        look = cache(partial(look_at, client.url))
         asked: list[tuple[str, Callable[[], Checkup]]] = [
+            ("network", lambda: network(route_to(client.url))),
             ("server", lambda: _server(client)),
+            ("versions", lambda: versions(client.server_info())),
+            ("tls", lambda: tls(client.url, look())),
+            ("clock", lambda: clock(look())),
             ("credentials", lambda: _credentials(client)),
             ("inventory", lambda: _inventory(client, settings)),
             ("lock", lambda: _lock(client, settings)),
             ("executions", lambda: _executions(client, settings)),
             ("triggers", lambda: _triggers(client, settings)),
             ("writing", lambda: _writing(client, settings)),
+            ("flows", lambda: _flows(client, settings)),
         ]
+        if load_specs(settings).specs:
+            asked.append(("smoke tests", lambda: _smoke(client, settings)))
         broken = False
         for question, answer in asked:
             if broken:
                 checkups.append(Checkup(question, Health.SKIPPED, "skipped, see above"))
                 continue
-            checkups.append(_ask(question, answer))
+            checkups.append(ask(question, answer))
             broken = checkups[-1].health is Health.FAILED
     return Diagnosis(tuple(checkups))
-
-
-def _ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
-    try:
-        return answer()
-    except KestraSyncError as error:
-        return Checkup(question, Health.FAILED, error.message, error.remedy, error.exit_code)
 
 
 def _files(settings: Settings) -> Checkup:
@@ -289,5 +260,60 @@ def _writing(client: KestraClient, settings: Settings) -> Checkup:
         "writing",
         Health.OK,
         f"can write to the KV store of {place.namespace} (the server accepted the deletion of a "
-        f"nonexistent key); writing flows was not tested, because that would change them",
+        f"nonexistent key)",
     )
+
+
+def _flows(client: KestraClient, settings: Settings) -> Checkup:
+    """What an apply does to flows, tried with flows that do not exist."""
+    namespaces = _namespaces(settings)
+    if not namespaces:
+        return Checkup("flows", Health.SKIPPED, "not tested: no namespace is known")
+    refused = {each: forbidden_for_flows(client.flows, each) for each in namespaces}
+    if not any(refused.values()):
+        return Checkup(
+            "flows",
+            Health.OK,
+            f"can validate, create and delete flows in {_named(namespaces)} (tried with flows that "
+            "do not exist; an update cannot be tried without making one)",
+        )
+    words = "; ".join(f"{', '.join(verbs)} in {each}" for each, verbs in refused.items() if verbs)
+    return Checkup(
+        "flows",
+        Health.WARNING,
+        f"the account may not: {words}",
+        "apply needs to validate, create, update and delete flows: grant the permission FLOW in "
+        f"these namespaces ({SITE}/permissions/)",
+        stops_apply=True,
+    )
+
+
+def _smoke(client: KestraClient, settings: Settings) -> Checkup:
+    namespaces = sorted({each.flow.namespace for each in load_specs(settings).specs})
+    refused = {each: forbidden_for_executions(client.executions, each) for each in namespaces[:5]}
+    if not any(refused.values()):
+        return Checkup(
+            "smoke tests",
+            Health.OK,
+            f"can start and delete executions in {_named(namespaces)} (tried with a flow that does "
+            "not exist)",
+        )
+    words = "; ".join(f"{', '.join(verbs)} in {each}" for each, verbs in refused.items() if verbs)
+    return Checkup(
+        "smoke tests",
+        Health.WARNING,
+        f"the account may not: {words}",
+        "smoke tests start executions and delete them: grant the permission EXECUTION in these "
+        f"namespaces ({SITE}/permissions/)",
+    )
+
+
+def _namespaces(settings: Settings) -> tuple[str, ...]:
+    """Those whose permissions are checked: of the scope, at most five."""
+    rendered = render_files(load_files(settings), settings)
+    return scope_of(rendered, settings.scope).namespaces[:5]
+
+
+def _named(namespaces: Sequence[str]) -> str:
+    more = len(namespaces) - 5
+    return ", ".join(namespaces[:5]) + (f" and {more:,} more" if more > 0 else "")

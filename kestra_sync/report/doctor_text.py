@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kestra_sync.commands.doctor import Diagnosis, Health
+from kestra_sync.commands.checkup import Diagnosis, Health
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 
@@ -26,7 +26,7 @@ def doctor_lines(diagnosis: Diagnosis) -> Iterator[Line]:
             f"  {each.question:<{width}}  {each.answer}",
         )
         if each.remedy:
-            yield line(Span(f"           {'':<{width}}{each.remedy}", Style.DIM))
+            yield line(Span(f"{'':<{width + 13}}{each.remedy}", Style.DIM))
     yield BLANK
     if diagnosis.exit_code is ExitCode.OK and diagnosis.stops_apply:
         yield line(Span("Ready to plan, but not to apply: see above.", Style.WARNING))

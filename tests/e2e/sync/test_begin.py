@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.model import Scope
 from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import FaultProxy, Rule, reply
 
@@ -83,7 +84,17 @@ def test_doctor_finds_everything_in_place(repo: Repo) -> None:
     assert "not created yet; the first apply creates it" in ran.out
     assert ran.out.endswith("Ready to plan and apply.\n")
     repo.apply()
-    assert set(_health(repo).values()) == {"ok"}
+    health = _health(repo)
+    health.pop("tls")  # a server elsewhere may be reached by http
+    assert set(health.values()) == {"ok"}
+    # Permissions that no command needs are not asked for.
+    assert "smoke tests" not in health
+    repo.write("flows/a.smoke.yaml", f"flow: {repo.namespace}/a\n")
+    assert _health(repo)["smoke tests"] == "ok"
+    # What was tried for that has left nothing behind.
+    found = repo.client.flows.search(Scope((repo.namespace,)))
+    assert [each.flow_id.id for each in found] == ["a"]
+    assert repo.client.executions.search(Scope((repo.namespace,)), page_size=1, limit=1) == ()
 
 
 def test_doctor_says_what_is_missing(repo: Repo) -> None:
@@ -117,8 +128,11 @@ def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> 
     repo.flow("a")
     proxy.add(Rule(reply(403), "DELETE", r"/kv/kestra-sync-probe\.", times=None))
     proxy.add(Rule(reply(403), "GET", r"/executions/search", times=None))
+    proxy.add(Rule(reply(403), "POST", r"/flows$", times=None))
+    proxy.add(Rule(reply(403), "DELETE", r"/flows/", times=None))
     ran = repo.run("doctor")
     assert ran.code == 0
+    assert f"the account may not: create, delete in {repo.namespace}" in ran.out
     assert f"cannot write to the KV store of {repo.namespace}" in ran.out
     assert "cannot be read" in ran.out
     assert ran.out.endswith("Ready to plan, but not to apply: see above.\n")

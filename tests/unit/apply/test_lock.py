@@ -74,7 +74,7 @@ def test_the_wait_ends_and_names_the_holder(clock: Clock) -> None:
     with pytest.raises(LockedError, match="'flows' is running: job 7 since then") as refused:
         lock_of(kv, clock).acquire()
     assert clock.now >= 110
-    assert "kestra-sync unlock" in str(refused.value.remedy)
+    assert f"'kestra-sync unlock'; it expires within {TTL} seconds" in str(refused.value.remedy)
     assert kv.values == {KEY: THEIRS}
 
 
