@@ -151,7 +151,14 @@ def command(
         # Before a question nothing is cut.
         cut = DIFF_LINES if agreed else None
         output.show(
-            plan_sections(planned, context=context, verbose=verbose, detail=detail, limit=cut)
+            plan_sections(
+                planned,
+                context=context,
+                verbose=verbose,
+                detail=detail,
+                limit=cut,
+                width=output.width,
+            )
         )
         return agreed or _ask(planned)
 

@@ -8,7 +8,7 @@ import click
 
 from kestra_sync.cli.options import (
     connection_options,
-    context_option,
+    diff_options,
     environments_options,
     for_one_environment,
     report_options,
@@ -25,11 +25,12 @@ from kestra_sync.report.report import Report
 @source_options
 @environments_options
 @selection_options
-@context_option
+@diff_options
 @connection_options
 @report_options
 def command(
     *,
+    detail: str,
     context: int,
     output_format: str,
     color: str,
@@ -42,7 +43,8 @@ def command(
     Writes nothing. Exits with code 2 if there is drift.
     """
     from kestra_sync.commands.drift import DriftResult, drift
-    from kestra_sync.report.collect import of_drift
+    from kestra_sync.report.collect import drift_sections, of_drift
+    from kestra_sync.report.diff_text import DIFF_LINES
 
     output = Output.of(
         "drift", output_format=output_format, color=color, verbose=verbose, outputs=outputs
@@ -50,7 +52,7 @@ def command(
 
     def show(environment: str | None, result: DriftResult) -> Report:
         report = of_drift(result, context=context, environment=environment)
-        output.show(report.sections())
+        output.show(drift_sections(result, context=context, detail=detail, limit=DIFF_LINES))
         return report
 
     single = for_one_environment(settings)

@@ -95,6 +95,11 @@ class Output:
         """Whether what goes to stdout is the text for people."""
         return self.format == "text"
 
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal; ``None`` where stdout is none, and no line is too long."""
+        return max(shutil.get_terminal_size().columns, 1) if sys.stdout.isatty() else None
+
     def text(self, lines: Iterable[Line]) -> None:
         """A result for people, on stdout; nothing if another format was asked for."""
         if self.readable:

@@ -71,7 +71,14 @@ def command(
 
     def show(environment: str | None, result: PlanResult, file: str | None) -> Report:
         output.show(
-            plan_sections(result, context=context, verbose=verbose, detail=detail, limit=DIFF_LINES)
+            plan_sections(
+                result,
+                context=context,
+                verbose=verbose,
+                detail=detail,
+                limit=DIFF_LINES,
+                width=output.width,
+            )
         )
         if file is not None:
             output.message(map(line, save_plan(result, file, to_save(environment))))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.diffs import diff_of, diff_sources
-from kestra_sync.model import Severity
+from kestra_sync.model import FlowId, Severity
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult
     from kestra_sync.commands.smoke import SmokeReport
     from kestra_sync.commands.validate import ValidateResult
+    from kestra_sync.plan.diff import Hunk
 
 
 def of_validate(result: ValidateResult, *, environment: str | None = None) -> Report:
@@ -142,20 +143,6 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
 
-    def sections() -> Sections:
-        from kestra_sync.report.drift_text import drift_lines
-
-        if planned.plan is None:
-            return plan_sections(planned, context=context)
-        diffs = {
-            each.flow_id: diff_sources(each.flow_id.kind, applied, each.before, context=context)
-            for each in result.drifted
-            if each.before is not None and (applied := each.applied) is not None
-        }
-        disabled = disabled_lines(result.disabled_triggers)
-        lines = drift_lines(planned.plan, result.drifted, diffs, result.kept_off, list(disabled))
-        return (section(lines),)
-
     members = _planned(planned, environment)
     # What would speak against an apply is nothing to do with the question.
     members["refusals"] = ()
@@ -163,7 +150,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
         "drift",
         result.exit_code,
         body,
-        sections,
+        lambda: drift_sections(result, context=context),
         **members,
         drifted=result.drifted,
         context=context,
@@ -237,11 +224,13 @@ def plan_sections(
     verbose: bool = False,
     detail: str = "short",
     limit: int | None = None,
+    width: int | None = None,
 ) -> Sections:
     """The plan between what was skipped and what is wrong, where a person finds it.
 
     :param detail: how much of the diffs to show: full, short, stat or none.
     :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    :param width: the columns of the terminal; ``None`` if there is none.
     """
     from kestra_sync.plan.diff import unified
     from kestra_sync.report.diff_text import DiffDetail
@@ -264,6 +253,7 @@ def plan_sections(
             triggers=result.triggers,
             detail=shown,
             limit=limit,
+            width=width,
         )
         found.append(section(lines))
         found.append(section(enabling_lines(result.enabling)))
@@ -275,6 +265,42 @@ def plan_sections(
     refused = [(each.rule, Severity.ERROR) for each in result.refusals]
     rules = [*refused, *((each.rule, each.severity) for each in result.diagnostics)]
     return (*found, message(refusal_lines(result.refusals)), message(hint_lines(rules)))
+
+
+def drift_sections(
+    result: DriftResult, *, context: int = 2, detail: str = "short", limit: int | None = None
+) -> Sections:
+    """What others changed; or what keeps that from being known.
+
+    :param detail: as in :func:`plan_sections`; so is ``limit``.
+    """
+    from kestra_sync.plan.diff import unified
+    from kestra_sync.report.diff_text import DiffDetail
+    from kestra_sync.report.drift_text import drift_lines
+
+    if result.planned.plan is None:
+        return plan_sections(result.planned, context=context)
+    shown = DiffDetail(detail)
+    diffs: dict[FlowId, Sequence[Hunk]] = {}
+    for each in result.drifted if shown is not DiffDetail.NONE else ():
+        applied = each.applied
+        if each.before is not None and applied is not None:
+            diffs[each.flow_id] = diff_sources(
+                each.flow_id.kind, applied, each.before, context=context
+            )
+        elif shown is DiffDetail.FULL and applied is not None:
+            diffs[each.flow_id] = unified(applied, b"")  # deleted there: the whole source
+    disabled = list(disabled_lines(result.disabled_triggers))
+    lines = drift_lines(
+        result.planned.plan,
+        result.drifted,
+        diffs,
+        result.kept_off,
+        disabled,
+        detail=shown,
+        limit=limit,
+    )
+    return (section(lines),)
 
 
 def applied_sections(result: ApplyResult) -> Sections:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kestra_sync.model import Action, Change, FlowId, Reason, StrEnum
 from kestra_sync.plan.diff import Hunk, LineMark
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.wording import plural
+from kestra_sync.report.wording import kind_counts, plural
 
 
 class DiffDetail(StrEnum):
@@ -68,6 +68,16 @@ def stat(hunks: Sequence[Hunk]) -> str:
     """How many lines come and go, such as ``+3 −1``; ``""`` without hunks."""
     marks = [mark for hunk in hunks for mark, _ in hunk.lines]
     return _signed(marks.count(LineMark.ADDED), marks.count(LineMark.REMOVED)) if marks else ""
+
+
+def total(hunks: Mapping[FlowId, Sequence[Hunk]]) -> Iterator[Line]:
+    """How many lines come and go in all diffs, if there are several: ``2 flows changed: +5 −3``."""
+    changed = [name for name, found in hunks.items() if found]
+    if len(changed) < 2:
+        return
+    what = kind_counts(changed) or plural(len(changed), "flow")
+    count = stat([hunk for name in changed for hunk in hunks[name]])
+    yield line(Span(f"{what} changed: {count} lines", Style.DIM))
 
 
 def _signed(added: int, removed: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Change, FlowId, Plan, Reason, noun_of
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.report.diff_text import diff_lines
+from kestra_sync.report.diff_text import DIFF_LINES, DiffDetail, diff_lines, stat, total
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.plan_text import header
 from kestra_sync.report.wording import plural
@@ -18,20 +18,34 @@ def drift_lines(
     diffs: Mapping[FlowId, Sequence[Hunk]],
     kept_off: Sequence[Change] = (),
     others: Sequence[Line] = (),
+    *,
+    detail: DiffDetail = DiffDetail.SHORT,
+    limit: int | None = DIFF_LINES,
 ) -> Iterator[Line]:
-    """Each flow that others changed, with what they did to it, then one line that counts."""
+    """Each flow that others changed, with what they did to it, then one line that counts.
+
+    :param detail: how much of the diffs to show.
+    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    """
     yield header(plan, "drift")
     if drifted:
         yield BLANK
         names = width_of(str(each.flow_id) for each in drifted)
         revisions = width_of(_revision(each) for each in drifted)
+        numbers = drifted if detail is DiffDetail.STAT else ()
+        stats = {each.flow_id: stat(diffs.get(each.flow_id, ())) for each in numbers}
+        cut = None if detail is DiffDetail.FULL else limit
         for each in drifted:
             columns = [padded(str(each.flow_id), names)]
             if revisions:
                 columns.append(padded(_revision(each), revisions))
+            hunks = diffs.get(each.flow_id, ())
+            if stats:
+                columns.append(padded(stats[each.flow_id], width_of(stats.values())))
             columns.append(words(each))
             yield line("  ", Span("!", Style.ALERT), " ", "   ".join(columns))
-            yield from diff_lines(diffs.get(each.flow_id, ()), indent=6)
+            if detail.shows_lines:
+                yield from diff_lines(hunks, indent=6, limit=cut)
     if kept_off:
         yield BLANK
         words_ = f"  {plural(len(kept_off), 'flow')} disabled on the server and kept disabled:"
@@ -42,6 +56,7 @@ def drift_lines(
         yield BLANK
         yield from others
     yield BLANK
+    yield from total(diffs)
     noun = noun_of(each.flow_id for each in drifted)
     verdict = (
         f"Drift: {plural(len(drifted), noun)} changed on the server since the last apply."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kestra_sync.kinds.diffs import diff_sources
 from kestra_sync.model import Action, Change, FlowId, Plan, noun_of
@@ -16,8 +17,9 @@ from kestra_sync.report.diff_text import (
     by_namespace,
     diff_lines,
     stat,
+    total,
 )
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
+from kestra_sync.report.lines import BLANK, Line, Span, Style, cells, line, padded, width_of
 from kestra_sync.report.trigger_text import trigger_lines
 from kestra_sync.report.wording import (
     beside,
@@ -62,6 +64,7 @@ def plan_lines(
     triggers: Mapping[FlowId, Sequence[TriggerChange]] | None = None,
     detail: DiffDetail = DiffDetail.SHORT,
     limit: int | None = DIFF_LINES,
+    width: int | None = None,
 ) -> Iterator[Line]:
     """The whole plan: header, a line for each change with its diff, what is left alone, summary.
 
@@ -70,6 +73,7 @@ def plan_lines(
     :param triggers: what the changes do to triggers, by flow.
     :param detail: how much of the diffs to show; ``full`` keeps flows with the same change apart.
     :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    :param width: the columns of the terminal: what is wider continues on a line of its own.
     """
     yield header(plan)
     shown = [change for change in plan.changes if change.writes or is_alert(change)]
@@ -85,14 +89,15 @@ def plan_lines(
         grouped = {each.flow_id for others in groups.values() for each in others}
         cut = None if detail is DiffDetail.FULL else limit
 
-        def headline(change: Change) -> Line:
+        def headline(change: Change, indent: int = 2) -> Iterator[Line]:
             numbers = padded(stats[change.flow_id], counted) if counted else ""
-            return _change_line(change, names, revisions, paths, numbers)
+            columns = _Columns(names, revisions, paths, width, indent)
+            return _change_lines(change, columns, numbers)
 
         for change in shown:
             if change.flow_id in grouped:
                 continue
-            yield headline(change)
+            yield from headline(change)
             if detail.shows_lines:
                 yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
                 yield from _edited_on_the_server(change, cut)
@@ -102,7 +107,7 @@ def plan_lines(
                 more = plural(len(others), "more flow")
                 yield line(" " * 6, Span(f"the same change in {more}:", Style.DIM))
                 for each in others:
-                    yield line(" " * 4, *headline(each).spans)
+                    yield from headline(each, 6)
         yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
@@ -113,24 +118,45 @@ def plan_lines(
             "nothing is deleted.",
         )
     yield BLANK
+    if detail is not DiffDetail.NONE:
+        yield from total({each.flow_id: diffs.get(each.flow_id, ()) for each in shown})
     yield line(Span(summary(plan), Style.HEADING))
 
 
-def _change_line(change: Change, names: int, revisions: int, paths: int, numbers: str = "") -> Line:
+@dataclass(frozen=True)
+class _Columns:
+    """The widths of the columns of names, revisions and paths; and that of the whole line."""
+
+    names: int
+    revisions: int
+    paths: int
+    line: int | None
+    indent: int
+
+
+def _change_lines(change: Change, columns: _Columns, numbers: str = "") -> Iterator[Line]:
+    """One line; where it does not fit, the path and the reason are below the name."""
     style = Style.ALERT if is_alert(change) else _STYLES[change.action]
     if change.invalid:
         style = Style.ERROR
-    columns = [padded(str(change.flow_id), names)]
-    if revisions:
-        columns.append(padded(_revision(change), revisions))
+    head = [padded(str(change.flow_id), columns.names)]
+    if columns.revisions:
+        head.append(padded(_revision(change), columns.revisions))
     if numbers:
-        columns.append(numbers)
+        head.append(numbers)
     why = note(change)
+    rest = [why] if why else []
     if _shows_path(change):
-        columns.append(padded(change.path or "", paths if why else 0))
-    if why:
-        columns.append(why)
-    return line("  ", Span(sign(change), style), " ", Span("   ".join(columns), Style.PLAIN))
+        rest.insert(0, padded(change.path or "", columns.paths if why else 0))
+    mark = Span(sign(change), style)
+    text = "   ".join([*head, *rest])
+    if columns.line is None or columns.indent + 2 + cells(text) <= columns.line:
+        yield line(" " * columns.indent, mark, f" {text}")
+        return
+    yield line(" " * columns.indent, mark, f" {'   '.join(head)}")
+    for each in rest:
+        if each.strip():
+            yield line(" " * (columns.indent + 4), Span(each.strip(), Style.DIM))
 
 
 def _edited_on_the_server(change: Change, limit: int | None) -> Iterator[Line]:

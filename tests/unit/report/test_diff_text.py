@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,51 @@ def _large() -> Plan:
     return plan(sorted(changes, key=lambda each: each.flow_id))
 
 
-def _shown(made: Plan, detail: DiffDetail, limit: int | None = 200) -> str:
+def _shown(
+    made: Plan, detail: DiffDetail, limit: int | None = 200, width: int | None = None
+) -> str:
     diffs = {each.flow_id: diff_of(each) for each in made.changes}
     stream = io.StringIO()
-    write(plan_lines(made, diffs, detail=detail, limit=limit), stream, colour=False)
+    lines = plan_lines(made, diffs, detail=detail, limit=limit, width=width)
+    write(lines, stream, colour=False)
     return stream.getvalue()
+
+
+def _wide() -> Plan:
+    """Long names and reasons: flows with the same change, an edit on the server, a deletion."""
+    namespace = "acme.finance.reporting.quarterly"
+    changes = []
+    for number in range(4):
+        name = f"consolidate_subsidiary_{number}"
+        old, new = (source(name, text, namespace=namespace) for text in ("old", "new"))
+        changes.append(_update(name, old, new, namespace))
+    edited, wanted = (source("publish_report", text, namespace=namespace) for text in "xy")
+    more: dict[str, Any] = {"namespace": namespace, "before": edited, "revision": 12}
+    changes += [
+        change(Action.UPDATE, Reason.DRIFT, "publish_report", after=wanted, **more),
+        change(Action.DELETE, Reason.REMOVED, "old_report", **more),
+        change(Action.CREATE, Reason.NEW, "n", namespace="a", after=source("n", namespace="a")),
+    ]
+    return plan(sorted(changes, key=lambda each: each.flow_id))
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_plan_text__width_of_the_terminal(width: int) -> None:
+    """At 80 columns the path and the reason are below the name, at 200 beside it."""
+    shown = _shown(_wide(), DiffDetail.SHORT, width=width)
+    check_golden(f"plan_{width}_columns.txt", shown)
+    head, *lines = shown.splitlines()
+    assert head.startswith("kestra-sync plan")
+    assert max(map(len, lines)) <= width
+    if width == 200:
+        assert shown == _shown(_wide(), DiffDetail.SHORT)
+
+
+def test_plan_text__total_of_all_diffs() -> None:
+    assert "\n61 flows changed: +61 −61 lines\nPlan: " in _shown(_large(), DiffDetail.SHORT)
+    assert "flows changed" not in _shown(_large(), DiffDetail.NONE)
+    one = plan([_update("own", source("own", "a"), source("own", "b"))])
+    assert "changed:" not in _shown(one, DiffDetail.SHORT)  # its diff is all there is
 
 
 @pytest.mark.parametrize("detail", [DiffDetail.SHORT, DiffDetail.STAT])

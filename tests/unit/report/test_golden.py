@@ -33,6 +33,7 @@ from kestra_sync.model import (
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.apply_text import outcome_lines
 from kestra_sync.report.diagnostics import diagnostic_lines, validate_lines
+from kestra_sync.report.diff_text import DiffDetail
 from kestra_sync.report.drift_text import drift_lines
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, write
@@ -343,6 +344,8 @@ def test_drift() -> None:
         if each.before is not None and each.desired is not None
     }
     check_golden("drift.txt", text(drift_lines(made, drifted, diffs)))
+    numbers = text(drift_lines(made, drifted, diffs, detail=DiffDetail.STAT))
+    check_golden("drift_stat.txt", numbers)
     check_golden("drift_none.txt", text(drift_lines(plan(), [], {})))
 
 
