@@ -38,12 +38,14 @@ class Step:
     args: tuple[str, ...]
 
 
+_CONFIG = ("--config", "flows/kestra-sync.yaml")
 STEPS = (
-    Step("Check every flow, with Kestra's own validation", ("validate", "flows/")),
-    Step("See what would change", ("plan", "flows/")),
-    Step("Make it so", ("apply", "--yes", "flows/")),
-    Step("Run what was deployed", ("smoke", "flows/")),
-    Step("Nothing is left to do", ("plan", "--detailed-exitcode", "flows/")),
+    Step("Check every flow, with Kestra's own validation", ("validate", *_CONFIG)),
+    Step("See what would change: flows, namespace files and keys", ("plan", *_CONFIG)),
+    Step("Make it so", ("apply", "--yes", *_CONFIG)),
+    Step("Run what was deployed", ("smoke", *_CONFIG)),
+    Step("Nothing is left to do", ("plan", "--detailed-exitcode", *_CONFIG)),
+    Step("See what is recorded", ("inventory", *_CONFIG)),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kestra_sync.errors import UsageError
-from kestra_sync.kinds.registry import Kinds
+from kestra_sync.kinds.registry import Kinds, beside_flows
 from kestra_sync.model import (
     Diagnostic,
     FlowId,
@@ -33,7 +33,11 @@ def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
     from kestra_sync.repo.load import load
 
     flows = load(
-        settings.paths, ignore=settings.ignore, strict=settings.strict, base=settings.base_path
+        settings.paths,
+        ignore=settings.ignore,
+        strict=settings.strict,
+        base=settings.base_path,
+        apart=beside_flows(settings.files, settings.kv),
     )
     if kinds is None or not (settings.files or settings.kv):
         return flows

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kestra_sync.kinds.base import Loaded, Reading, ResourceKind, Store
 from kestra_sync.model import Base, Change, Desired, Diagnostic, Kind, Live, ResourceId, sha256
 from kestra_sync.render.namespaces import NamespaceMap
-from kestra_sync.settings import Settings
+from kestra_sync.settings import FilesFolder, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -108,7 +109,13 @@ class Kinds:
         if kind is Kind.FILE:
             from kestra_sync.kinds.files.kind import FilesKind
 
-            return FilesKind(self._settings.files, self._names.to_server)
+            flows = self._settings.source or self._settings.paths
+            apart = {*map(Path, flows), *beside_flows((), self._settings.kv)}
+            return FilesKind(
+                self._settings.files,
+                self._names.to_server,
+                frozenset(each.resolve() for each in apart),
+            )
         from kestra_sync.kinds.kv.kind import KvKind
 
         return KvKind(
@@ -146,6 +153,21 @@ class KindsOnServer:
             if change.desired is not None:
                 desired[change.flow_id] = change.desired
         return self.kinds.read(self.client, desired, bases).live
+
+
+def beside_flows(files: Sequence[FilesFolder], kv: Sequence[str]) -> frozenset[Path]:
+    """The resolved directories and files that are configured to hold no flows."""
+    found: set[str] = set()
+    if files:
+        from kestra_sync.kinds.files.load import roots
+
+        found.update(each.path for each in files if "*" not in each.path)
+        found.update(path for folder in files for path, _ in roots(folder))
+    if kv:
+        from kestra_sync.kinds.kv.load import files_of
+
+        found.update(path for pattern in kv for path in files_of(pattern))
+    return frozenset(Path(path).resolve() for path in found)
 
 
 def _of(*resources: Iterable[ResourceId]) -> list[Kind]:

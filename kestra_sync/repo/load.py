@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from kestra_sync.errors import KestraSyncError, RefusedError, UsageError
@@ -20,19 +20,21 @@ def load(
     ignore: Sequence[str] = (),
     strict: bool = False,
     base: Path | None = None,
+    apart: Collection[Path] = (),
 ) -> Repository:
     """Everything below ``paths``.
 
     :param ignore: more ignore patterns, relative to ``base``.
     :param strict: a document that is not a flow is an error.
     :param base: the directory of the configuration; by default the working directory.
+    :param apart: resolved paths below ``paths`` that hold something else than flows.
     :raises UsageError: for a path that does not exist.
     :raises RefusedError: for one that does not exist here, but does in Git.
     """
     for path in paths:
         if not is_there(path):
             raise _missing(path)
-    found = walk(paths, ignore=ignore, base=base)
+    found = walk(paths, ignore=ignore, base=base, apart=apart)
     flows: list[Flow] = []
     skipped = list(found.skipped)
     diagnostics = list(found.diagnostics)

@@ -8,7 +8,7 @@ that the user names is loaded even if it is ignored: explicit wins.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,14 +43,22 @@ class Walk:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def walk(paths: Sequence[str], *, ignore: Sequence[str] = (), base: Path | None = None) -> Walk:
+def walk(
+    paths: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    base: Path | None = None,
+    apart: Collection[Path] = (),
+) -> Walk:
     """Find the files below ``paths``.
 
     :param ignore: more ignore patterns, relative to ``base``.
     :param base: the directory of the configuration; by default the working directory.
+    :param apart: resolved paths below ``paths`` that hold something else than flows.
     :raises UsageError: for a path that does not exist.
     """
-    walker = _Walker(IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve()))
+    rules = IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve())
+    walker = _Walker(rules, frozenset(apart))
     for path in paths:
         walker.add(path)
     return walker.result()
@@ -71,6 +79,7 @@ def is_other_file(name: str) -> bool:
 @dataclass
 class _Walker:
     rules: IgnoreRules
+    apart: frozenset[Path] = frozenset()
     files: dict[Path, FoundFile] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -126,6 +135,8 @@ class _Walker:
             for name, entry in self._entries(shown, directory):
                 child = f"{shown.rstrip('/')}/{name}" if shown else name
                 path = directory / name
+                if path in self.apart:
+                    continue
                 if entry.is_symlink():
                     self.links.append((child, path, root, rules))
                 elif entry.is_dir():
@@ -150,7 +161,7 @@ class _Walker:
         if rules.ignored(path, directory=directory):
             return
         target = self._target(shown, path, root)
-        if target is None:
+        if target is None or target in self.apart:
             return
         if directory:
             self._directory(shown, target, root, rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
@@ -33,10 +34,12 @@ class FilesKind:
     """Namespace files, of the folders in the configuration.
 
     :param to_server: the name on the server of a namespace in the files.
+    :param apart: resolved paths that are not namespace files, such as those of flows.
     """
 
     folders: tuple[FilesFolder, ...] = ()
     to_server: Callable[[str], str] = field(default=str, repr=False)
+    apart: frozenset[Path] = frozenset()
 
     @property
     def kind(self) -> Kind:
@@ -45,7 +48,7 @@ class FilesKind:
 
     def load(self) -> Loaded:
         """Every file below the folders."""
-        return load(self.folders, self.to_server)
+        return load(self.folders, self.to_server, self.apart)
 
     def read(
         self,

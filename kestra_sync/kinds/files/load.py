@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,15 +41,18 @@ _POINTER = 1024
 
 
 def load(
-    folders: Sequence[FilesFolder], to_server: Callable[[str], str] = lambda name: name
+    folders: Sequence[FilesFolder],
+    to_server: Callable[[str], str] = lambda name: name,
+    apart: Collection[Path] = (),
 ) -> Loaded:
     """Every namespace file below ``folders``. What is wrong with one is a diagnostic.
 
     :param to_server: the name on the server of a namespace in the files.
+    :param apart: resolved paths that are not namespace files, such as those of flows.
     """
-    found = _Found()
+    found = _Found(frozenset(apart))
     for folder in folders:
-        for path, namespace in _roots(folder, found):
+        for path, namespace in roots(folder, found):
             if not is_namespace(namespace):
                 found.error(path, "namespace-file-folder", f"{namespace!r} is not a namespace")
             else:
@@ -65,6 +68,7 @@ def load(
 
 @dataclass
 class _Found:
+    apart: frozenset[Path] = frozenset()
     desired: dict[ResourceId, Desired] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -90,8 +94,12 @@ class _Found:
                     )
 
 
-def _roots(folder: FilesFolder, found: _Found) -> Iterator[tuple[str, str]]:
-    """The folders that match ``folder``, each with its namespace."""
+def roots(folder: FilesFolder, found: _Found | None = None) -> Iterator[tuple[str, str]]:
+    """The folders that match ``folder``, each with its namespace.
+
+    :param found: is told what is wrong with them.
+    """
+    found = found or _Found()
     parts = folder.path.split("/")
     if ANY in parts:
         at = parts.index(ANY)
@@ -157,6 +165,8 @@ def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> No
         shown = f"{root.rstrip('/')}/{below}".rstrip("/")
         for name in _names(str(directory), found):
             path, inner = directory / name, f"{below}/{name}" if below else name
+            if path in found.apart:
+                continue
             is_folder = is_directory(path) and not path.is_symlink()
             if rules.ignored(path, directory=is_folder):
                 continue

@@ -77,12 +77,18 @@ def load(
     variables = _Variables(os.environ if environ is None else environ, secrets, frozenset(refused))
     found = KvFiles()
     for pattern in patterns:
-        paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - a pattern with folders
+        paths = files_of(pattern)
         if not paths:
             _error(found, pattern, None, "kv-file", "no such file", "correct `kv`")
         for path in paths:
-            _read(path.replace(os.sep, "/"), variables, found)
+            _read(path, variables, found)
     return found
+
+
+def files_of(pattern: str) -> list[str]:
+    """The files that a pattern names, sorted, with ``/``."""
+    found = glob(pattern, recursive=True)  # noqa: PTH207 - a pattern with folders
+    return sorted(each.replace(os.sep, "/") for each in found)
 
 
 def _error(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kestra_sync.checks.reads import check_reads, reads
 from kestra_sync.commands.apply_smoke import with_reads
+from kestra_sync.commands.files import load_files
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Action, Change, Kind, Position, ResourceId, Severity
@@ -133,6 +135,35 @@ def test_what_is_not_up_to_date_in_words() -> None:
     assert told == (
         "No changes. 4 of 5 up to date (3 flows and 2 keys), 1 edited on the server and kept."
     )
+
+
+def test_what_is_configured_as_one_kind_is_not_read_as_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``NAMESPACE/flows`` beside ``NAMESPACE/files``, and a file that looks like a flow."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "acme.sales/flows/f.yaml": "id: f\nnamespace: acme.sales\ntasks: []\n",
+        "acme.sales/files/template.yaml": "id: t\nnamespace: acme.sales\ntasks: []\n",
+        "acme.ops/flows/g.yaml": "id: g\nnamespace: acme.ops\ntasks: []\n",
+        "kv/sales.yaml": "namespace: acme.sales\nvalues: {k: 1}\n",
+    }.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    folder = FilesFolder("*/files", "*")
+    settings = Settings(paths=(".",), strict=True, files=(folder,), kv=("kv/*.yaml",))
+    loaded = load_files(settings, Kinds(settings))
+    assert [each.flow_id.id for each in loaded.flows] == ["g", "f"]
+    assert sorted(map(str, loaded.beside)) == ["file:acme.sales/template.yaml", "kv:acme.sales/k"]
+    assert loaded.diagnostics == ()
+
+    # The whole directory of a namespace, flows and keys included.
+    whole = replace(
+        settings, paths=("acme.sales/flows",), files=(FilesFolder("acme.sales", "acme.sales"),)
+    )
+    assert [each.flow_id.id for each in load_files(whole).flows] == ["f"]
+    names = sorted(map(str, Kinds(replace(whole, kv=())).load().desired))
+    assert names == ["file:acme.sales/files/template.yaml"]
 
 
 def test_an_environment_maps_the_namespaces_of_files_and_keys(
