@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.modules_entered import entered
 
 #: To be lowered with each merge, never raised without a feature (last: declared settings).
-_MOST = {"plan": 92, "apply": 103}
+_MOST = {"plan": 87, "apply": 99}
 
 
 def test_one_change_enters_few_modules() -> None:

@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kestra_sync.checks.finding import in_flow
-from kestra_sync.checks.policy import (
-    CHECKS,
-    SERVER_RULES,
-    active_rules,
-    adjustable_rules,
-    ignored_paths,
-)
-from kestra_sync.checks.rules import RULES
+from kestra_sync.checks.policy import CHECKS, active_rules, ignored_paths
+from kestra_sync.checks.rules import RULES, SERVER_RULES, adjustable_rules
 from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.comments import comments

@@ -117,6 +117,9 @@ class Output:
 
     def paged(self, lines: Iterable[Line]) -> None:
         """As :meth:`text`; on a terminal that is too small for it, through a pager."""
+        if not sys.stdout.isatty():
+            self.text(lines)
+            return
         from kestra_sync.cli import pager
 
         lines = list(lines)

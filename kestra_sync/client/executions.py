@@ -14,8 +14,7 @@ from typing import Any
 from kestra_sync.client.errors import KestraError, UnexpectedAnswer
 from kestra_sync.client.execution import Execution, TaskRun, execution_of
 from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, PollInterval, follow_execution
-from kestra_sync.client.multipart import Part, encode_multipart
-from kestra_sync.client.request import ANY, Query, Request, query, segments
+from kestra_sync.client.request import ANY, Part, Query, Request, encode_multipart, query, segments
 from kestra_sync.client.search import pages, scope_filters
 from kestra_sync.client.server import ServerInfo
 from kestra_sync.client.transport import Transport

@@ -97,3 +97,32 @@ class Request:
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
     """The query string. Brackets are encoded too: some proxies refuse them."""
     return urlencode(list(pairs), quote_via=quote, safe="")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a form; a file if it has a file name."""
+
+    name: str
+    data: bytes
+    filename: str | None = None
+    content_type: str | None = None
+
+
+def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
+    """Body and content type of a form. No parts at all make a body that is valid too.
+
+    The body is held in memory, so that a refused one can be sent again.
+    """
+    from urllib3.fields import RequestField
+    from urllib3.filepost import encode_multipart_formdata
+
+    fields = []
+    for part in parts:
+        field = RequestField(part.name, part.data, part.filename)
+        kind = part.content_type
+        if kind is None and part.filename is not None:
+            kind = "application/octet-stream"
+        field.make_multipart(content_type=kind)
+        fields.append(field)
+    return encode_multipart_formdata(fields)

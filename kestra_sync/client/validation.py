@@ -9,9 +9,8 @@ from typing import Any
 
 from kestra_sync.client.answer import Answer
 from kestra_sync.client.errors import ApiError, InvalidContent, RequestTooLarge, ServerFailure
-from kestra_sync.client.multipart import Part, encode_multipart
 from kestra_sync.client.parallel import in_parallel
-from kestra_sync.client.request import YAML, Request
+from kestra_sync.client.request import YAML, Part, Request, encode_multipart
 from kestra_sync.client.transport import Transport
 from kestra_sync.client.values import Validation, flow_id_of, texts_of
 from kestra_sync.model import FlowId

@@ -13,7 +13,7 @@ from kestra_sync.model import Change, Diagnostic, FlowId, Kind, Plan, Repository
 from kestra_sync.plan.guards import GuardInput, Refusal, check_guards, deleted
 from kestra_sync.plan.passes import with_refused
 from kestra_sync.safe.paths import fixed_part
-from kestra_sync.settings import OnFirstContact, Prune, Settings
+from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.server import ServerInfo
@@ -65,27 +65,20 @@ def guard(
         GuardInput(
             owned=owned.pop(Kind.FLOW, 0),
             live=compared.live,
+            settings=settings,
             owned_beside=owned,
             live_beside=compared.live_beside,
-            prune_scope=settings.prune is Prune.SCOPE,
             without_flow=FilesWithoutFlows(repository),
             not_here=_held_back(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
             name=ownership.place.full_name if ownership else "",
-            first_contact=settings.take_over
-            or settings.on_first_contact is OnFirstContact.OVERWRITE,
             protected=tuple(
                 name
                 for name in dict.fromkeys((*settings.protect, info.system_namespace))
                 if name not in scope.namespaces
             ),
             callers=callers,
-            delete_limit=settings.delete_limit,
-            update_limit=settings.update_limit,
-            allow_large=settings.allow_large,
-            allow_skipped_delete=settings.allow_skipped_delete,
-            on_drift=settings.on_drift,
         ),
     )
     problems = () if incomplete is None else tuple(map(_not_asked, incomplete.problems))

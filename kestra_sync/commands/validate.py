@@ -67,7 +67,7 @@ def validate(
     if offline:
         diagnostics = [*found, *check_offline_rules(rendered.desired, settings, release)]
     else:
-        from kestra_sync.checks.policy import weighed
+        from kestra_sync.checks.rules import weighed
 
         with connect(settings.connection, settings.parallelism) as client:
             observer.stage("validating on the server")

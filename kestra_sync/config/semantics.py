@@ -146,7 +146,7 @@ def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
 
 
 def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
-    from kestra_sync.checks.policy import adjustable_rules
+    from kestra_sync.checks.rules import adjustable_rules
 
     known = adjustable_rules()
     for rule in severity:

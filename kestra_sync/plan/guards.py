@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of
-from kestra_sync.settings import DELETE_LIMIT, UPDATE_LIMIT, Limit, OnDrift
+from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.repo.incomplete import MissingPath
@@ -38,9 +38,9 @@ class GuardInput:
 
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.
+    :param settings: for the options that a guard obeys.
     :param owned_beside: how many resources of other kinds are ours, for each kind; likewise
         ``live_beside``.
-    :param prune_scope: whatever the scope holds beside Git is deleted.
     :param without_flow: returns whether a recorded path still exists but no longer contains the
         flow.
     :param not_here: returns where Git may still have a flow that is missing in the working tree, by
@@ -50,27 +50,25 @@ class GuardInput:
     :param callers: for each flow that would be deleted, the remaining flows that call it.
     :param similar: other inventories of this repository that may be ours under an old name.
     :param name: the name of our inventory.
-    :param first_contact: flows that we have never deployed may be overwritten.
     """
 
     owned: int
     live: int
+    settings: Settings = field(default_factory=Settings)
     owned_beside: Mapping[Kind, int] = field(default_factory=dict)
     live_beside: Mapping[Kind, int] = field(default_factory=dict)
-    prune_scope: bool = False
     without_flow: Callable[[str], bool] = lambda _path: False
     not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
-    delete_limit: Limit = DELETE_LIMIT
-    update_limit: Limit = UPDATE_LIMIT
-    allow_large: bool = False
-    allow_skipped_delete: bool = False
-    on_drift: OnDrift = OnDrift.REVERT
     similar: tuple[str, ...] = ()
     name: str = ""
-    first_contact: bool = False
+
+    @property
+    def whole_scope(self) -> bool:
+        """Whether everything is deleted that the scope holds beside Git."""
+        return self.settings.prune is Prune.SCOPE
 
 
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
@@ -87,7 +85,7 @@ def deleted(plan: Plan) -> tuple[Change, ...]:
 
 def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     found = plan.because(Reason.CONFLICT)
-    if found and given.on_drift is not OnDrift.OVERWRITE:
+    if found and given.settings.on_drift is not OnDrift.OVERWRITE:
         yield Refusal(
             "conflict",
             f"{_flows(found)} changed both in Git and on the server",
@@ -97,7 +95,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
             _ids(found),
         )
     drifted = plan.because(Reason.DRIFT)
-    if drifted and given.on_drift is OnDrift.FAIL:
+    if drifted and given.settings.on_drift is OnDrift.FAIL:
         yield Refusal(
             "drift",
             f"{_flows(drifted)} edited on the server (--on-drift fail)",
@@ -115,7 +113,7 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         for each in plan.because(Reason.TAKE_OVER)
         if each.writes and each.flow_id not in owners
     )
-    if found and not given.first_contact:
+    if found and not _may_overwrite(given.settings):
         noun = noun_of(_ids(found))
         those = f"this {noun} is" if len(found) == 1 else f"{len(found)} {noun}s are"
         yield Refusal(
@@ -129,9 +127,13 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         )
 
 
+def _may_overwrite(settings: Settings) -> bool:
+    return settings.take_over or settings.on_first_contact is OnFirstContact.OVERWRITE
+
+
 def _empty(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     doomed = _of_kind(deleted(plan), Kind.FLOW)
-    if plan.flows == 0 and doomed and not given.allow_large:
+    if plan.flows == 0 and doomed and not given.settings.allow_large:
         yield Refusal(
             "empty-repository",
             f"no flows found in {plan.source}, so {_deletions(doomed, Kind.FLOW, given)} flows"
@@ -172,7 +174,7 @@ def _paths(places: Sequence[MissingPath]) -> str:
 
 
 def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    if given.allow_skipped_delete:
+    if given.settings.allow_skipped_delete:
         return
     silent = [
         each
@@ -189,7 +191,7 @@ def _skipped(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 
 def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
-    if given.allow_large:
+    if given.settings.allow_large:
         return
     for kind in Kind:
         doomed = _of_kind(deleted(plan), kind)
@@ -199,12 +201,12 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 def _too_many_of(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> Iterator[Refusal]:
     number, total = len(doomed), _total(kind, given)
-    exceeded = given.delete_limit.exceeded(number, total)
+    exceeded = given.settings.delete_limit.exceeded(number, total)
     # Below ten flows the default is: more than half of them, and at least two.
-    most = not given.delete_limit.counts(total) and number >= 2 and number * 2 > total
+    most = not given.settings.delete_limit.counts(total) and number >= 2 and number * 2 > total
     if exceeded or most:
         share = "all of them" if number >= total else "more than half of them"
-        limit = f"the limit is {given.delete_limit}" if exceeded else share
+        limit = f"the limit is {given.settings.delete_limit}" if exceeded else share
         yield Refusal(
             "too-many-deletions",
             f"{_deletions(doomed, kind, given)} {kind.noun}s would be deleted ({limit})",
@@ -218,12 +220,12 @@ def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     for kind in Kind:
         updates = sum(each.action is Action.UPDATE for each in _of_kind(plan.changes, kind))
         total = there.get(kind, 0)
-        if given.allow_large or not given.update_limit.exceeded(updates, total):
+        if given.settings.allow_large or not given.settings.update_limit.exceeded(updates, total):
             continue
         yield Refusal(
             "too-many-updates",
             f"{updates} of {total} {kind.noun}s would be updated (the limit is"
-            f" {given.update_limit})",
+            f" {given.settings.update_limit})",
             "if this is intended, pass --allow-large, or raise limits.update in kestra-sync.yaml",
         )
 
@@ -326,13 +328,15 @@ def _of_kind(changes: Iterable[Change], kind: Kind) -> tuple[Change, ...]:
 def _total(kind: Kind, given: GuardInput) -> int:
     """How many there are to be deleted at most."""
     if kind is Kind.FLOW:
-        return given.live if given.prune_scope else given.owned
-    return (given.live_beside if given.prune_scope else given.owned_beside).get(kind, 0)
+        return given.live if given.settings.prune is Prune.SCOPE else given.owned
+    return (given.live_beside if given.settings.prune is Prune.SCOPE else given.owned_beside).get(
+        kind, 0
+    )
 
 
 def _deletions(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> str:
     """``3 of 10 owned``."""
-    of = "live" if given.prune_scope else "owned"
+    of = "live" if given.whole_scope else "owned"
     return f"{len(doomed)} of {_total(kind, given)} {of}"
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from kestra_sync.model import Position
 from kestra_sync.repo.text import decode
 
-_MARK = b"kestra-sync:"
+#: What every comment to kestra-sync contains.
+MARK = b"kestra-sync:"
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[ \t]*kestra-sync:[ \t]*(?P<text>.*)")
 
 
@@ -33,7 +34,7 @@ class Comment:
 
 def comments(data: bytes) -> tuple[Comment, ...]:
     """The comments for kestra-sync in ``data``; none if it cannot be parsed."""
-    if _MARK not in data:
+    if MARK not in data:
         return ()
     text = decode(data)
     if not isinstance(text, str):

@@ -256,7 +256,8 @@ def plan_sections(
             width=width,
         )
         found.append(section(lines))
-        found.append(section(enabling_lines(result.enabling)))
+        if result.enabling:
+            found.append(section(enabling_lines(result.enabling)))
     found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:
         errors = counts(result.diagnostics)

@@ -101,7 +101,8 @@ def plan_lines(
             if detail.shows_lines:
                 yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
                 yield from _edited_on_the_server(change, cut)
-            yield from trigger_lines((triggers or {}).get(change.flow_id, ()), plan, indent=6)
+            if triggers and change.flow_id in triggers:
+                yield from trigger_lines(triggers[change.flow_id], plan, indent=6)
             others = groups.get(change.flow_id, ())
             if others:
                 more = plural(len(others), "more flow")

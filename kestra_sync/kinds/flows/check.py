@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Kind, Scope, Severity
+from kestra_sync.repo.comments import MARK
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,21 +37,39 @@ def check_offline_rules(
 
     :param release: the version of Kestra that decides what is known; ``None`` for any.
     """
-    from kestra_sync.checks.ignores import apply_ignores
     from kestra_sync.checks.offline import check_offline
-    from kestra_sync.checks.policy import check_policy, weighed
     from kestra_sync.checks.references import check_cycles
+    from kestra_sync.checks.rules import weighed
 
     policy, base = settings.policy, settings.base
     diagnostics = [problem for each in desired for problem in check_offline(each, release)]
     diagnostics.extend(check_cycles(desired))
-    source = settings.source or settings.paths
-    diagnostics.extend(
-        check_policy(
-            desired, policy, source=source, scope=settings.files_scope or settings.scope, base=base
-        )
-    )
-    return weighed(apply_ignores(desired, diagnostics, policy, base=base), policy)
+    if policy.options:
+        from kestra_sync.checks.policy import check_policy
+
+        source = settings.source or settings.paths
+        scope = settings.files_scope or settings.scope
+        diagnostics.extend(check_policy(desired, policy, source=source, scope=scope, base=base))
+    if _have_ignores(desired):
+        from kestra_sync.checks.ignores import apply_ignores
+
+        diagnostics = list(apply_ignores(desired, diagnostics, policy, base=base))
+    return weighed(diagnostics, policy)
+
+
+def _have_ignores(desired: Iterable[Desired]) -> bool:
+    """Most repositories have none; the comments are looked for only if there may be some."""
+    return any(MARK in each.sent for each in desired)
+
+
+def _without_ignored(
+    desired: Sequence[Desired], diagnostics: Sequence[Diagnostic]
+) -> Sequence[Diagnostic]:
+    if not diagnostics or not _have_ignores(desired):
+        return diagnostics
+    from kestra_sync.checks.ignores import drop_ignored
+
+    return drop_ignored(desired, diagnostics)
 
 
 def check(
@@ -66,14 +85,13 @@ def check(
     """
     if not desired:
         return CheckedFlows()
-    from kestra_sync.checks.ignores import drop_ignored
-    from kestra_sync.checks.policy import said_once, settled, weighed
+    from kestra_sync.checks.rules import said_once, settled, weighed
     from kestra_sync.checks.server import check_on_server
     from kestra_sync.client.parallel import in_background
 
     answer = in_background(lambda: check_on_server(client.flows, desired))
     said = check_offline_rules(desired, settings)
-    asked = weighed(drop_ignored(desired, answer()), settings.policy)
+    asked = weighed(_without_ignored(desired, answer()), settings.policy)
     refused = {(each.path, each.flow) for each in asked if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
     said = settled(said, accepted, settings.policy)
@@ -135,7 +153,6 @@ def check_dangling(
     :raises KestraError: the server cannot be asked.
     """
     from kestra_sync.checks import references
-    from kestra_sync.checks.ignores import drop_ignored
 
     found = references.dangling(desired, known)
     targets = {each.reference.target for each in found}
@@ -144,7 +161,7 @@ def check_dangling(
     namespaces = tuple(sorted({each.namespace for each in targets}))
     elsewhere = {each.flow_id for each in client.flows.search(Scope(namespaces, exact=True))}
     said = references.check_dangling(found, elsewhere.difference(gone), scope, known)
-    return list(drop_ignored(desired, said))
+    return list(_without_ignored(desired, said))
 
 
 def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:

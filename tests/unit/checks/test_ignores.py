@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kestra_sync.checks.ignores import apply_ignores, drop_ignored
-from kestra_sync.checks.policy import weighed
+from kestra_sync.checks.rules import weighed
 from kestra_sync.edits import Edit, edited
 from kestra_sync.model import (
     Desired,

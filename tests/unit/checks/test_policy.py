@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.checks.policy import (
-    active_rules,
-    adjustable_rules,
-    below,
-    check_policy,
-    ignored_paths,
-)
+from kestra_sync.checks.policy import active_rules, below, check_policy, ignored_paths
 from kestra_sync.checks.policy_rules.path import expand, folders, template_problem
-from kestra_sync.checks.rules import FINAL, RULES
+from kestra_sync.checks.rules import FINAL, RULES, adjustable_rules
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
 from kestra_sync.settings import Policy
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.checks import policy_rules
-from kestra_sync.checks.policy import CHECKS, adjustable_rules
+from kestra_sync.checks.policy import CHECKS
 from kestra_sync.checks.policy_rules import POLICY_RULES
-from kestra_sync.checks.rules import FINAL, RULES
+from kestra_sync.checks.rules import FINAL, RULES, adjustable_rules
 from kestra_sync.commands.validate import validate
 from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.report.diagnostics import diagnostic_lines

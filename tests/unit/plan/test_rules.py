@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from kestra_sync.plan.compare import disabled_in, says_disabled, switch_off, swi
 from kestra_sync.plan.guards import GuardInput, Refusal, check_guards
 from kestra_sync.plan.passes import keeps, without_kept
 from kestra_sync.resources import selected
-from kestra_sync.settings import Limit, OnDrift
+from kestra_sync.settings import Limit, OnDrift, Prune, Settings
 from tests.support.plans import change, plan
 
 _LINES = st.lists(
@@ -164,7 +165,10 @@ _CREATE = change(Action.CREATE, Reason.NEW, "n", after=b"x", namespace="acme.sys
 
 def _rules(changes: list[Change], made: dict[str, Any], given_: dict[str, Any]) -> list[Refusal]:
     made_plan: Plan = plan(changes, **made)
-    return list(check_guards(made_plan, GuardInput(**{"owned": 100, "live": 200, **given_})))
+    options = {each.name for each in fields(Settings)} & given_.keys() - {"name"}
+    settings = Settings(**{each: given_[each] for each in options})
+    facts = {"owned": 100, "live": 200, **{k: v for k, v in given_.items() if k not in options}}
+    return list(check_guards(made_plan, GuardInput(**facts, settings=settings)))
 
 
 @pytest.mark.parametrize(
@@ -175,8 +179,8 @@ def _rules(changes: list[Change], made: dict[str, Any], given_: dict[str, Any]) 
         (_MANY[:31], {}, {}, ["too-many-deletions"]),
         ([*_MANY[1:31], _MOVE], {}, {}, ["too-many-deletions"]),
         (_MANY[:31], {}, {"allow_large": True}, []),
-        (_MANY[:31], {}, {"prune_scope": True}, []),
-        (_MANY[:31], {}, {"prune_scope": True, "live": 100}, ["too-many-deletions"]),
+        (_MANY[:31], {}, {"prune": Prune.SCOPE}, []),
+        (_MANY[:31], {}, {"prune": Prune.SCOPE, "live": 100}, ["too-many-deletions"]),
         (_MANY[:3], {}, {"owned": 3}, ["too-many-deletions"]),
         (_MANY[:5], {}, {"owned": 9}, ["too-many-deletions"]),
         (_MANY[:4], {}, {"owned": 9}, []),
