@@ -10,6 +10,7 @@ from typing import Any
 
 from kestra_sync.declared import ShowPath, setting
 from kestra_sync.model import Position, Scope, Severity
+from kestra_sync.previews import Preview
 
 
 class Prune(str, Enum):
@@ -30,8 +31,7 @@ class OnDrift(str, Enum):
 
 
 class OnFirstContact(str, Enum):
-    """What happens to a flow on the server that has the name of one in Git and that no record of
-    ours knows."""
+    """What happens to a flow on the server that is in Git, and in no record of ours."""
 
     REFUSE = "refuse"
     OVERWRITE = "overwrite"
@@ -46,8 +46,7 @@ class Limit:
     """How many flows of how many one run may change.
 
     :param value: a share in percent, or a number of flows.
-    :param default: it was not configured. A share of a few flows says little, so it applies from
-        ten flows on; a configured one applies however many there are.
+    :param default: it was not configured, and applies from ten flows on.
     """
 
     value: float
@@ -114,8 +113,7 @@ class ConfigSection:
     """A part of the configuration that another module understands: plain values and places.
 
     :param path: the configuration file, as the user would write it.
-    :param positions: for the path of each node below the section its place in the file; ``()``
-        is the section itself.
+    :param positions: for each node below the section, by its path, its place in the file.
     """
 
     path: str
@@ -236,6 +234,7 @@ class Settings:
     :param rendering: what the environment changes in the flows.
     :param policy: what the repository asks of its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
+    :param preview: the preview that ``environment`` is.
     :param only_looking: the plan is not applied: ownership need not be checked.
     """
 
@@ -358,6 +357,7 @@ class Settings:
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: ConfigSection | None = None
+    preview: Preview | None = None
     connection: Connection = field(default_factory=Connection)
 
     @property

@@ -18,8 +18,8 @@ _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "declared", "edits", "errors", "findings", "model", "observer", "reasons", "resources", "safe",
-    "schemas", "settings", "suggest", "version",
+    "declared", "edits", "errors", "findings", "model", "observer", "previews", "reasons",
+    "resources", "safe", "schemas", "settings", "suggest", "version",
 }  # fmt: skip
 
 #: Part → the parts that it may import beyond the values. The stages are in the order of the
@@ -67,7 +67,8 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "suggest": set(),
     "schemas": {"findings", "suggest"},
     "declared": set(),
-    "settings": {"declared", "errors", "model", "plan"},
+    "previews": {"errors"},
+    "settings": {"declared", "errors", "model", "plan", "previews"},
     "safe": {"errors", "model"},
     "version": set(),
 }

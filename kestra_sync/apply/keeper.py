@@ -53,8 +53,13 @@ class OvertakenError(ConflictError):
 
 
 def now() -> str:
-    """The time as inventories carry it: ISO 8601, UTC, seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The present time as inventories carry it."""
+    return written(datetime.now(timezone.utc))
+
+
+def written(time: datetime) -> str:
+    """A time as inventories carry it: ISO 8601, UTC, seconds."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class RecordKeeper:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now
+from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now, written
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, server_of
-from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
+from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, PreviewRecord, Resource
+from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, RecordChange, sha256
+from kestra_sync.previews import Preview
 from kestra_sync.reasons import Recording
 
 #: Runs that the history keeps.
@@ -28,6 +30,7 @@ class Recorder:
 
     :param place: where the record belongs.
     :param at: where it is, if it is somewhere else; it moves with the first write.
+    :param preview: the record is that of this preview: every run brings it up to date.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Recorder:
         clock: Callable[[], str] = now,
         *,
         at: InventoryLocation | None = None,
+        preview: Preview | None = None,
     ) -> None:
         self._keeper = RecordKeeper(kv, place, at or place, inventory, clock)
         self._before = inventory
@@ -63,6 +67,7 @@ class Recorder:
             commit=origin.commit,
             branch=origin.branch,
         )
+        self._preview = preview
 
     @property
     def inventory(self) -> Inventory:
@@ -137,17 +142,33 @@ class Recorder:
         # still knows what the runs before it have written.
         resources = settled(self._current, self._plan)
         current = replace(self._current, resources=resources, intent=intent)
+        if self._preview is not None:
+            current = replace(current, preview=self._previewed(self._preview))
         self._keeper.announce(current)
         self._current = self._keeper.store(current)
 
+    def _previewed(self, preview: Preview) -> PreviewRecord:
+        """What the record says of the preview from now on: each run prolongs it."""
+        at = self._clock()
+        before = self._current.preview or PreviewRecord(created=at)
+        gone = (each.moved_from or each for each in self._plan.writes if _deletes(each))
+        past = {each.flow_id for each in gone if each.flow_id.kind is not Kind.KV}
+        return replace(before, expires=expiry(at, preview.ttl), past=before.past | past)
+
     def finish(
-        self, outcomes: Iterable[Outcome], result: str, restored: Iterable[Restored] = ()
+        self,
+        outcomes: Iterable[Outcome],
+        result: str,
+        restored: Iterable[Restored] = (),
+        *,
+        red: bool = False,
     ) -> None:
         """Store the result. Nothing is stored if nothing changed.
 
         :param restored: what was rolled back: those flows get their previous entries again.
 
         :param result: the word for the history: :attr:`HistoryEntry.result`.
+        :param red: the smoke tests failed.
         :raises OvertakenError: another run has written the record. What this one meant to write
             stays under its own key, where the next run finds it.
         :raises KestraError: it could not be stored; the intent is there still.
@@ -176,9 +197,10 @@ class Recorder:
         adopted = len(self._plan.because(Reason.ADOPT))
         if adopted:
             counts["adopt"] = adopted
-        if not outcomes and not self.stale:
+        preview = self._current.preview if self._preview is not None else None
+        if not outcomes and not self.stale and preview is None:
             return
-        if not outcomes:
+        if not outcomes and preview is None:
             result = "adopted"
         run = HistoryEntry(
             generation=self._current.generation + 1,
@@ -191,8 +213,16 @@ class Recorder:
             by=self._origin.by,
         )
         history = (*self._current.history, run)[-_HISTORY:]
+        if preview is not None:
+            preview = replace(preview, result="smoke-failed" if red else result)
         self._current = self._keeper.store(
-            replace(self._current, resources=resources, intent=intent, history=history)
+            replace(
+                self._current,
+                resources=resources,
+                intent=intent,
+                history=history,
+                preview=preview or self._current.preview,
+            )
         )
         self._keeper.done()
 
@@ -205,6 +235,20 @@ class Recorder:
             resources[flow_id] = replace(old, revision=undone.revision)
         else:  # it was edited before this run, and is restored to that
             resources[flow_id] = old
+
+
+def _deletes(change: Change) -> bool:
+    return change.after is None or change.moved_from is not None
+
+
+def expiry(at: str, ttl: int | None) -> str | None:
+    """When a preview expires that was put up at ``at``; ``None`` for never.
+
+    :param ttl: in seconds.
+    """
+    if ttl is None:
+        return None
+    return written(datetime.fromisoformat(at.replace("Z", "+00:00")) + timedelta(seconds=ttl))
 
 
 def _rebound(before: Inventory | None, after: Inventory) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from kestra_sync.apply.keeper import KvWrites, OvertakenError, RecordKeeper, now
 from kestra_sync.apply.lock import Lock
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.read import InventoryLocation, read_inventory
+from kestra_sync.inventory.read import SEARCH, InventoryLocation, read_inventory
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, noun_of, plural
 
@@ -93,6 +93,35 @@ def forget_in_record(
         intent = replace(intent, writes=writes) if writes or intent.unknown else None
     with _locked(kv, at, lock_timeout):
         RecordKeeper(kv, at, at, seen).store(replace(seen, resources=resources, intent=intent))
+
+
+def remove_record(
+    kv: KvWrites, at: InventoryLocation, before: Callable[[Inventory], bool], *, lock_timeout: float
+) -> bool:
+    """Remove the record of what is gone from the server, with all that belongs to it.
+
+    :param before: called under the lock with the record; false keeps it.
+    :returns: whether it is gone.
+    :raises ConflictError: an apply is running, or has written something since.
+    :raises KestraError: it could not be removed.
+    """
+    with _locked(kv, at, lock_timeout):
+        there = read_inventory(kv, at)
+        if there is not None:
+            if there.resources or there.unknown:
+                raise OvertakenError(
+                    f"another run wrote the inventory {at.full_name!r} in the meantime",
+                    remedy="run the command again",
+                )
+            if not before(there):
+                return False
+        for entry in kv.search(SEARCH):
+            # Those of a longer name have one more dot.
+            nonce = entry.key.removeprefix(at.run_key(""))
+            if entry.namespace == at.namespace and nonce != entry.key and "." not in nonce:
+                kv.delete(entry.namespace, entry.key)
+        kv.delete(at.namespace, at.key)
+        return read_inventory(kv, at) is None
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def apply_plan(
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
     """
     observer = SafeObserver(observer)
-    if not plan.writes or options.refresh_only:
+    preview = owned is not None and owned.preview is not None
+    if options.refresh_only or not (plan.writes or preview):
         done = Done()
         if owned is not None:
             done = _record_only(client, plan, owned, settings, early)
@@ -154,7 +155,15 @@ def _locked(
 
 
 def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
-    return Recorder(client.kv, owned.place, owned.inventory, plan, owned.origin, at=owned.at)
+    return Recorder(
+        client.kv,
+        owned.place,
+        owned.inventory,
+        plan,
+        owned.origin,
+        at=owned.at,
+        preview=owned.preview,
+    )
 
 
 def _write(steps: _Steps, plan: Plan) -> None:
@@ -207,7 +216,7 @@ def _recorded(
 ) -> Done:
     """Store the result. Never raises: a failure to do so is part of the result."""
     try:
-        recorder.finish(done.outcomes, _word(done), done.restored)
+        recorder.finish(done.outcomes, _word(done), done.restored, red=done.red)
     except OvertakenError as error:
         note = (
             f"the inventory was not written: {error}. The flows written by this run are recorded "

@@ -13,6 +13,7 @@ _COMMANDS = {
     "validate": "Check flows, offline and against the server.",
     "plan": "Show what apply would do.",
     "apply": "Apply the flows in Git to the server.",
+    "preview": "Deploy a pull request to namespaces of its own.",
     "status": "Show all environments in one table.",
     "render": "Show flows as they would be sent.",
     "diff": "Compare the servers of two environments.",

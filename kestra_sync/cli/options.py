@@ -293,8 +293,8 @@ def settings_from(
     from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
 
     config = load_config(config_path, environment)
-    token_env = None if config is None else config.token_env
-    variables = from_environment(env_file, LoginScope(environment, token_env))
+    login = LoginScope() if config is None else LoginScope(config.login, config.token_env)
+    variables = from_environment(env_file, login)
     if config is not None and not offline:
         check_one_server(
             variables,

@@ -62,14 +62,16 @@ class SmokeAfter:
             if not specs:
                 self._observer.note("no smoke tests found; see docs/smoke.md")
                 return False
+            # In a preview all tests run, and people look at what ran; `down` deletes it.
+            preview = self._settings.preview is not None
             flows = {flow_id: _as_sent(each) for flow_id, each in desired.items()}
             written = _written(outcomes)
             self.result = run_smoke(
                 self._client,
                 specs,
-                written,
+                None if preview else written,
                 with_reads(calls_from(specs, flows), desired, written),
-                settings=smoke_settings(self._settings),
+                settings=smoke_settings(self._settings, keep="always" if preview else None),
                 observer=self._observer,
                 stop=stop,
             )

@@ -79,6 +79,8 @@ def guard(
                 if name not in scope.namespaces
             ),
             callers=callers,
+            ours=compared.bases.keys(),
+            begins=ownership is not None and ownership.inventory is None,
         ),
     )
     problems = () if incomplete is None else tuple(map(_not_asked, incomplete.problems))

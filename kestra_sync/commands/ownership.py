@@ -83,7 +83,11 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target
     here = _here(settings)
     found = find_inventory(kv, place, scope, here.repository)
     check_owner(found.inventory, here.repository, target, take_over=settings.take_over)
-    return Ownership(place, found.inventory, here, found.at, found.similar, settings.take_over)
+    # That the live flows have a record beside a preview's is no surprise.
+    similar = () if settings.preview is not None else found.similar
+    return Ownership(
+        place, found.inventory, here, found.at, similar, settings.take_over, settings.preview
+    )
 
 
 def _here(settings: Settings) -> Origin:
@@ -131,6 +135,7 @@ def record_changes(
         plan,
         ownership.origin,
         at=ownership.at,
+        preview=ownership.preview,
     )
     found = list(recorder.pending())
     if others is not None and ownership.take_over:

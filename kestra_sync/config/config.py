@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,24 @@ from types import MappingProxyType
 from typing import Any
 
 from kestra_sync.config.file import ConfigFile, check_source, find, read
+from kestra_sync.config.preview import Layer, environment_layer
 from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import NodePath
 from kestra_sync.model import Position, Scope, Severity
+from kestra_sync.previews import Preview
 from kestra_sync.safe.paths import is_below
-from kestra_sync.settings import ConfigSection, Connection, Patch, Policy, Rendering, Settings
+from kestra_sync.settings import (
+    ConfigSection,
+    Connection,
+    OnDrift,
+    OnFirstContact,
+    Patch,
+    Policy,
+    Prune,
+    Rendering,
+    Settings,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +48,8 @@ class Config:
     :param environment: the environment merged over it.
     :param source: the paths of the flows, relative to the working directory.
     :param settings: what it says of the settings that are declared with a key, by their fields.
+    :param login: the environment whose credentials are used; that of the run, or of its preview.
+    :param preview: what it says of the preview that ``environment`` is.
     """
 
     path: str
@@ -53,6 +67,8 @@ class Config:
     url: str | None = None
     tenant: str | None = None
     token_env: str | None = None
+    login: str | None = None
+    preview: Preview | None = None
 
 
 def load_config(path: str | None = None, environment: str | None = None) -> Config | None:
@@ -72,21 +88,9 @@ def load_config(path: str | None = None, environment: str | None = None) -> Conf
             )
         return None
     file = read(found)
-    overlay = _overlay(file, environment)
-    check_source(file, environment, typed=bool(path))
-    return _config(file, overlay, environment or None)
-
-
-def _overlay(file: ConfigFile, environment: str | None) -> Mapping[str, Any]:
-    if not environment:
-        return {}
-    known = file.value.get("environments", {})
-    if environment not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise UsageError(
-            f"{file.path} has no environment '{environment}'", remedy=f"it has: {names}"
-        )
-    return known[environment] or {}
+    layer = environment_layer(file.value, file.path, environment) if environment else Layer({})
+    check_source(file, layer.at, layer.value, typed=bool(path))
+    return _config(file, layer, environment or None)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,12 +105,13 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | None) -> Config:
+def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
+    overlay = layer.value
     value = merged(file.value, overlay)
     base = FilePath(file.path).parent
     scope = value.get("scope")
     source = value.get("source")
-    above: NodePath = ("environments", environment or "") if "smoke" in overlay else ()
+    above: NodePath = layer.at if "smoke" in overlay else ()
     return Config(
         path=file.path,
         base=str(base),
@@ -117,12 +122,14 @@ def _config(file: ConfigFile, overlay: Mapping[str, Any], environment: str | Non
         scope=_scope(scope, {} if "scope" in overlay else overlay.get("namespaces", {})),
         files_scope=_scope(file.value.get("scope")) if overlay.get("namespaces") else None,
         settings=from_file(value, base=base),
-        rendering=_rendering(file, value, overlay, environment),
+        rendering=_rendering(file, value, layer, environment),
         policy=_policy(value.get("policy", {})),
         smoke=_section(file, (*above, "smoke"), value["smoke"]) if "smoke" in value else None,
         url=value.get("url"),
         tenant=value.get("tenant"),
         token_env=value.get("token_env"),
+        login=layer.login,
+        preview=layer.preview,
     )
 
 
@@ -171,7 +178,7 @@ def _scope(
 
 
 def _rendering(
-    file: ConfigFile, value: Mapping[str, Any], overlay: Mapping[str, Any], environment: str | None
+    file: ConfigFile, value: Mapping[str, Any], layer: Layer, environment: str | None
 ) -> Rendering:
     stamp = value.get("stamp", {})
     labels = dict(stamp.get("labels", {}))
@@ -179,13 +186,9 @@ def _rendering(
         labels.setdefault("system.readOnly", "true")
     if not (labels or environment):
         return Rendering()
-    at: NodePath = ("environments", environment or "", "patches")
     return Rendering(
-        namespaces=tuple(overlay.get("namespaces", {}).items()),
-        patches=tuple(
-            _patch(file, (*at, number), each)
-            for number, each in enumerate(overlay.get("patches", ()))
-        ),
+        namespaces=tuple(layer.value.get("namespaces", {}).items()),
+        patches=tuple(_patch(file, at, each) for at, each in layer.patches),
         stamp=tuple(labels.items()),
         path=file.path,
     )
@@ -286,7 +289,7 @@ def settings_from_config(
         )
     environ = environ or {}
     paths = given.paths
-    return Settings(
+    settings = Settings(
         paths=tuple(paths) or file.source or _default_source(config),
         source=file.source or (),
         config_path=config.path if config else None,
@@ -299,17 +302,31 @@ def settings_from_config(
         rendering=file.rendering,
         policy=file.policy,
         smoke=file.smoke,
+        preview=file.preview,
         connection=Connection(
             url=given.url or (None if environ.get("KESTRA_API_URL") else file.url),
             tenant=given.tenant or (None if environ.get("KESTRA_TENANT") else file.tenant),
             username=given.username,
             env_file=given.env_file,
             timeout=given.timeout,
-            environment=file.environment,
+            environment=file.login,
             token_env=file.token_env,
             configured=not given.url and not environ.get("KESTRA_API_URL") and file.url is not None,
         ),
         **{**file.settings, **from_options(given.settings)},
+    )
+    return settings if file.preview is None else _of_preview(settings)
+
+
+def _of_preview(settings: Settings) -> Settings:
+    """What every preview decides for itself: it has what Git holds, and nothing of others."""
+    return replace(
+        settings,
+        inventory_namespace=None,
+        prune=Prune.OWNED,
+        on_drift=OnDrift.OVERWRITE,
+        on_first_contact=OnFirstContact.REFUSE,
+        take_over=False,
     )
 
 

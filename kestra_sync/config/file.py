@@ -104,9 +104,12 @@ def read(path: str) -> ConfigFile:
     return file
 
 
-def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> None:
+def check_source(
+    file: ConfigFile, above: Place, overlay: Mapping[str, Any], *, typed: bool
+) -> None:
     """Refuse paths outside of the repository: they would have files of the machine read.
 
+    :param overlay: what is laid over the top of the file, and ``above`` its place.
     :param typed: the user passed the file, so its repository is allowed as well.
     :raises ConfigError: it is outside of the repository.
     """
@@ -114,10 +117,9 @@ def check_source(file: ConfigFile, environment: str | None, *, typed: bool) -> N
     roots = [repository_root()]
     if typed:
         roots.append(repository_root(base) or base)
-    overlay = file.value.get("environments", {}).get(environment) or {}
     outside = []
     for name, remedy in _PATHS.items():
-        at = ("environments", environment) if name in overlay else ()
+        at = above if name in overlay else ()
         given = overlay.get(name, file.value.get(name)) or ()
         for place, each in _paths_in(given):
             if not is_below(fixed_part(str(base / each)), roots):

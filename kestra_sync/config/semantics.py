@@ -27,7 +27,13 @@ def version_finding(value: Any) -> Finding | None:
 
 def more_findings(value: Any) -> Iterator[Finding]:
     """Everything else that is wrong; what the schema does not allow is passed over."""
+    from kestra_sync.config.preview import preview_findings
+
     yield from _part(value, ())
+    yield from preview_findings(_mapping(value))
+    patches = _mapping(_mapping(value).get("preview")).get("patches")
+    for number, patch in enumerate(patches if isinstance(patches, list) else ()):
+        yield from _patch(_mapping(patch), ("preview", "patches", number))
     for name, overlay in _mapping(_mapping(value).get("environments")).items():
         yield from _part(overlay, ("environments", name))
 

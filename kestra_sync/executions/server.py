@@ -48,14 +48,18 @@ class LogCalls(Protocol):
     def get(self, execution_id: str, min_level: str | None = None) -> tuple[LogEntry, ...]: ...
 
 
-class ExecutionServer(Protocol):
-    """The client as a whole."""
+class Pages(Protocol):
+    """What the addresses of the UI are made of."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def tenant(self) -> str: ...
+
+
+class ExecutionServer(Pages, Protocol):
+    """The client as a whole."""
 
     @property
     def flows(self) -> FlowCalls: ...
@@ -65,6 +69,11 @@ class ExecutionServer(Protocol):
 
     @property
     def logs(self) -> LogCalls: ...
+
+
+def flow_page(server: Pages, flow: FlowId) -> str:
+    """The page of a flow in the UI."""
+    return f"{server.url}/ui/{server.tenant}/flows/edit/{flow.namespace}/{flow.id}"
 
 
 def page_of(server: ExecutionServer, execution: Execution) -> str:

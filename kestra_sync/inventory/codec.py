@@ -15,7 +15,13 @@ from typing import Any, TypeGuard
 
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.origin import short_name
-from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
+from kestra_sync.inventory.record import (
+    HistoryEntry,
+    Intent,
+    Inventory,
+    PreviewRecord,
+    Resource,
+)
 from kestra_sync.model import FlowId, Kind, ResourceId, Scope, Target
 
 FORMAT = 1
@@ -54,6 +60,7 @@ def to_json(inventory: Inventory) -> dict[str, Any]:
                 *inventory.unknown,
             ],
             "history": [_run_json(run) for run in inventory.history],
+            "preview": None if inventory.preview is None else _preview_json(inventory.preview),
         }
     )
 
@@ -180,6 +187,25 @@ def _inventory(value: Mapping[str, Any]) -> Inventory:
         neighbours=tuple((_text(namespace), _text(key)) for namespace, key in neighbours),
         moved_from=_maybe(value.get("moved_from")),
         unknown=tuple(each for each in entries if not _is_known(each)),
+        preview=None if (preview := value.get("preview")) is None else _preview(preview),
+    )
+
+
+def _preview_json(preview: PreviewRecord) -> dict[str, Any]:
+    past = [
+        {"kind": str(each.kind), "namespace": each.namespace, "id": each.id}
+        for each in sorted(preview.past)
+    ]
+    return _without_nothing({**vars(preview), "result": preview.result or None, "past": past})
+
+
+def _preview(value: Mapping[str, Any]) -> PreviewRecord:
+    past = _objects(value.get("past"))
+    return PreviewRecord(
+        _text(value["created"]),
+        _maybe(value.get("expires")),
+        _maybe(value.get("result")) or "",
+        frozenset(_id(each) for each in past if _is_known(each)),
     )
 
 

@@ -17,6 +17,7 @@ from kestra_sync.inventory.codec import InventoryError, from_json
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope, Target
+from kestra_sync.previews import Preview
 from kestra_sync.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -280,6 +281,7 @@ class Ownership:
     :param inventory: ``None`` if there is none yet.
     :param similar: if there is none: records of this repository that may be ours by another name.
     :param take_over: what belongs to other repositories is ours from now on.
+    :param preview: the record is that of this preview.
     """
 
     place: InventoryLocation
@@ -288,6 +290,7 @@ class Ownership:
     at: InventoryLocation
     similar: tuple[OtherRecord, ...] = ()
     take_over: bool = False
+    preview: Preview | None = None
 
     @cached_property
     def bases(self) -> dict[FlowId, Base]:

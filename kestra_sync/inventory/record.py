@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kestra_sync.model import Base, FlowId, Scope, Target
+from kestra_sync.model import Base, FlowId, ResourceId, Scope, Target
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,23 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class PreviewRecord:
+    """What the record of a preview says beside what every record says.
+
+    :param created: when it was put up first, ISO 8601 in UTC.
+    :param expires: when it may be removed without being asked; ``None`` for never.
+    :param result: how the last ``up`` ended: the words of :class:`Run`, or ``smoke-failed``.
+    :param past: flows and files that it had and has no more: executions of the flows, and
+        directories of the files, are still its own.
+    """
+
+    created: str
+    expires: str | None = None
+    result: str = ""
+    past: frozenset[ResourceId] = frozenset()
+
+
+@dataclass(frozen=True)
 class Inventory:
     """The whole record.
 
@@ -82,6 +99,7 @@ class Inventory:
     :param moved_from: the namespace that the record was moved from, while the old copy may still
         be there.
     :param unknown: resources of kinds that this version does not know, kept as they are.
+    :param preview: that of a preview.
     """
 
     name: str
@@ -99,6 +117,7 @@ class Inventory:
     neighbours: tuple[tuple[str, str], ...] = ()
     moved_from: str | None = None
     unknown: tuple[Mapping[str, Any], ...] = ()
+    preview: PreviewRecord | None = None
 
     @property
     def version(self) -> tuple[int, str]:

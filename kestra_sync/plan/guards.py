@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of
+from kestra_sync.reasons import Recording
 from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class GuardInput:
     :param callers: for each flow that would be deleted, the remaining flows that call it.
     :param similar: other inventories of this repository that may be ours under an old name.
     :param name: the name of our inventory.
+    :param ours: what our inventory has; ``begins`` says that there is none yet.
     """
 
     owned: int
@@ -64,6 +66,8 @@ class GuardInput:
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None
     similar: tuple[str, ...] = ()
     name: str = ""
+    ours: Collection[FlowId] = ()
+    begins: bool = False
 
     @property
     def whole_scope(self) -> bool:
@@ -105,6 +109,33 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         )
 
 
+def _preview(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
+    """A preview only ever touches what it has made itself."""
+    if given.settings.preview is None:
+        return
+    owners = given.owners or {}
+    found = []
+    for each in plan.changes:
+        theirs = each.flow_id not in given.ours or each.reason is Reason.TAKE_OVER
+        theirs = theirs or each.flow_id in owners
+        touched = each.writes or each.reason.traits.recording is Recording.RENEW
+        begins = given.begins and each.reason is Reason.FOREIGN
+        if each.before is not None and ((theirs and touched) or begins):
+            found.append(each)
+    if found:
+        names = sorted({owners[each.flow_id] for each in found if each.flow_id in owners})
+        whose = f" (of the inventory {', '.join(names)})" if names else ""
+        noun = noun_of(_ids(found))
+        there = f"1 {noun} that is" if len(found) == 1 else f"{len(found)} {noun}s that are"
+        yield Refusal(
+            "preview-not-ours",
+            f"{there} not of this preview would be in its way{whose}: {_named(found)}",
+            "a preview never takes over what it has not made: use another name, correct"
+            " `preview.namespaces` in kestra-sync.yaml, or remove what is there",
+            flows=tuple(each.flow_id for each in found if each.writes),
+        )
+
+
 def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     """A flow created on the server has the name of one in Git: which one should be kept?"""
     owners = given.owners or {}
@@ -113,7 +144,7 @@ def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
         for each in plan.because(Reason.TAKE_OVER)
         if each.writes and each.flow_id not in owners
     )
-    if found and not _may_overwrite(given.settings):
+    if found and not _may_overwrite(given.settings) and given.settings.preview is None:
         noun = noun_of(_ids(found))
         those = f"this {noun} is" if len(found) == 1 else f"{len(found)} {noun}s are"
         yield Refusal(
@@ -255,7 +286,7 @@ def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
     taken = sorted(
         (each for each in touched if each.flow_id in owners), key=lambda each: each.flow_id
     )
-    if taken:
+    if taken and given.settings.preview is None:
         names = ", ".join(sorted({owners[each.flow_id] for each in taken}))
         renamed = next((each for each in given.similar if each in names.split(", ")), None)
         remedy = "remove them from one of the two repositories, or pass --take-over"
@@ -304,6 +335,7 @@ def _still_called(plan: Plan, given: GuardInput) -> Iterator[Refusal]:
 
 _GUARDS = (
     _conflicts,
+    _preview,
     _first_contact,
     _empty,
     _incomplete,

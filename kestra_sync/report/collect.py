@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
     from kestra_sync.commands.drift import DriftResult
     from kestra_sync.commands.plan import PlanResult
+    from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.commands.smoke import SmokeReport
     from kestra_sync.commands.validate import ValidateResult
     from kestra_sync.plan.diff import Hunk
@@ -188,6 +190,51 @@ def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
         smoke=result.result,
         interrupted=result.result is not None and result.result.interrupted,
         environment=environment,
+    )
+
+
+def of_preview(result: UpResult, *, context: int = 2, verbose: bool = False) -> Report:
+    """The result of ``preview up``: that of the apply, and where the preview is."""
+    from kestra_sync.report.preview_text import up_json, up_lines
+
+    environment = result.preview.environment
+    applied = of_apply(result.applied, context=context, verbose=verbose, environment=environment)
+    return replace(
+        applied,
+        command="preview up",
+        body=lambda: {**applied.body(), "preview": up_json(result)},
+        sections=lambda: (*applied.sections(), section(up_lines(result))),
+        preview=result,
+    )
+
+
+def of_removals(
+    command: str,
+    results: Sequence[DownResult],
+    code: ExitCode,
+    *,
+    environment: str | None = None,
+) -> Report:
+    """The result of ``preview down`` and of ``preview clean``."""
+    from kestra_sync.report import preview_text
+
+    def sections() -> Sections:
+        lines = preview_text.down_lines(results) if results else [line("No expired previews.")]
+        warnings = (
+            line(Span("warning: ", Style.WARNING), text)
+            for text in preview_text.down_warnings(results)
+        )
+        return (section(lines), message(warnings))
+
+    return Report(
+        command,
+        code,
+        lambda: preview_text.down_json(results),
+        sections,
+        notes=tuple(preview_text.down_warnings(results)),
+        interrupted=code is ExitCode.INTERRUPTED,
+        environment=environment,
+        removals=tuple(results),
     )
 
 

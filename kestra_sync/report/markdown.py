@@ -16,6 +16,7 @@ from kestra_sync.report.findings import findings
 from kestra_sync.report.graph_mermaid import mermaid
 from kestra_sync.report.markdown_escape import code, fenced, link, own_address, prose
 from kestra_sync.report.next_step import digest, next_step
+from kestra_sync.report.preview_text import SHOWN_LINKS, down_words, is_up, where_up
 from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
@@ -162,6 +163,8 @@ def verdict(report: Report) -> str:
     """One sentence on how it went."""
     if report.failure is not None:
         return f"Failed with exit code {int(report.exit_code)}."
+    if report.removals is not None:
+        return " ".join(map(down_words, report.removals)) or "No expired previews."
     if report.outcomes:
         said = applied_summary(report.outcomes, interrupted=report.interrupted)
         return f"{said} {smoke_summary(report.smoke)}" if report.smoke is not None else said
@@ -311,6 +314,13 @@ def _graph(report: Report) -> str:
 
 
 def _tail(report: Report) -> Iterator[str]:
+    if report.preview is not None and is_up(report.preview):
+        yield f"**{prose(where_up(report.preview))}**"
+        links = report.preview.links
+        shown = [f"- {link(str(key), url)}" for key, url in links[:SHOWN_LINKS]]
+        if len(links) > SHOWN_LINKS:
+            shown.append(f"- … and {plural(len(links) - SHOWN_LINKS, 'more flow')}")
+        yield "\n".join(shown)
     step = next_step(report)
     if step is not None:
         yield f"**Next:** {prose(step.words)}"

@@ -33,6 +33,8 @@ def next_step(report: Report) -> NextStep | None:
         return NextStep("see what an apply would change:", _command("plan", report))
     if report.smoke is not None and report.smoke.red:
         return NextStep("check the failed tests, and fix the flows.")
+    if report.command.startswith("preview "):
+        return None  # it says so itself
     left = any(each.status.value != "applied" for each in report.outcomes or ())
     if left and not report.restored:
         return NextStep("run the same command again to apply the rest:", _apply(report))

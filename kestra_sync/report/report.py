@@ -14,6 +14,7 @@ from kestra_sync.triggers.changes import TriggerChange
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome, Restored
+    from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.smoke.result import SmokeResult
 
 
@@ -48,6 +49,8 @@ class Report:
     :param triggers: what the changes do to triggers, by flow.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
     :param outcomes: what became of each write; ``None`` if nothing was to be written.
+    :param preview: what was put up; ``removals`` what was taken down, ``None`` if that was not
+        the question.
     :param prefix: the directory of the run below the root of the checkout, for the formats that
         name files from there; with ``/``, ``""`` for the root itself.
     :param context: unchanged lines around each change in a diff.
@@ -73,6 +76,8 @@ class Report:
     declined: bool = False
     interrupted: bool = False
     smoke: SmokeResult | None = None
+    preview: UpResult | None = None
+    removals: tuple[DownResult, ...] | None = None
     failure: RunFailure | None = None
     environment: str | None = None
     prefix: str = ""

@@ -15,9 +15,10 @@ from referencing import Registry, Resource
 _NAMES = ["validate", "plan", "apply", "drift", "run", "logs", "pull", "graph", "doctor", "init"]
 _NAMES += ["status", "render", "diff", "explain", "environments"]
 _OWN = {each: each for each in _NAMES} | {"executions delete": "executions"}
+_OWN |= {f"preview {each}": "preview" for each in ("up", "down", "clean", "list")}
 _EDITS = {f"inventory {each}" for each in ("rename", "forget", "move")}
 _SHARED = {"history", "inventory", "unlock", "smoke", *_EDITS}
-NAMES = ("result", *_OWN.values())
+NAMES = ("result", *dict.fromkeys(_OWN.values()))
 
 
 @cache

@@ -149,6 +149,22 @@ def _above(resource: ResourceId) -> Iterable[ResourceId]:
         yield ResourceId(resource.namespace, "/".join(parts[:end]), Kind.FILE)
 
 
+def remove_empty_directories(files: Files, gone: Iterable[ResourceId]) -> None:
+    """Remove what deleted files have left of their directories.
+
+    :param gone: the files.
+    :raises KestraError: the server cannot be asked, or does not delete one.
+    """
+    above = {each for resource in gone for each in _above(resource)}
+    # The deepest first: the directory above may be empty then.
+    for each in sorted(above, key=lambda it: (-it.id.count("/"), it)):
+        parent, _, name = each.id.rpartition("/")
+        # Kestra deletes something else instead of what is not there.
+        there = f"{name}/" in files.list(each.namespace, f"/{parent}")
+        if there and not files.list(each.namespace, f"/{each.id}"):
+            files.delete(each.namespace, each.id)
+
+
 class FileStore:
     """Reads and writes namespace files one by one."""
 

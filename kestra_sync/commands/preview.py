@@ -1,0 +1,348 @@
+"""``preview up``, ``down``, ``list`` and ``clean``: the flows of a pull request, on their own.
+
+A preview is an environment with namespaces and a record of its own, so ``up`` is an apply.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from kestra_sync.apply.outcome import Done
+from kestra_sync.apply.record_edits import remove_record
+from kestra_sync.client import connect, target_of
+from kestra_sync.client.values import time_of
+from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply_with
+from kestra_sync.commands.comparison import OtherResources, compare, read_live
+from kestra_sync.commands.ownership import read_ownership
+from kestra_sync.errors import ExitCode, RefusedError
+from kestra_sync.executions.server import flow_page
+from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.previews import find_previews
+from kestra_sync.inventory.read import InventoryLocation, OtherRecord, Ownership, read_inventory
+from kestra_sync.inventory.record import Inventory
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import FlowId, Kind, Plan, Reason
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.plan.passes import refined, respecting_others
+from kestra_sync.previews import Preview, name_of
+from kestra_sync.settings import ApplyOptions, Settings
+
+if TYPE_CHECKING:
+    from kestra_sync.client.client import KestraClient
+    from kestra_sync.executions.sweep import Swept
+
+
+@dataclass(frozen=True)
+class UpResult:
+    """A preview after an ``up``.
+
+    :param links: for each flow its page in the UI.
+    :param expires: when ``clean`` may remove it, ISO 8601; ``None`` if it does not expire.
+    """
+
+    preview: Preview
+    applied: ApplyResult
+    links: tuple[tuple[FlowId, str], ...] = ()
+    expires: str | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the apply."""
+        return self.applied.exit_code
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What ``down`` is about to remove from a preview, or why it does not.
+
+    :param plan: ``None`` if there is no such preview.
+    """
+
+    preview: Preview
+    ownership: Ownership
+    plan: Plan | None = None
+    kinds: Kinds | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def left(self) -> tuple[FlowId, ...]:
+        """What is in its namespaces and was not made by it."""
+        foreign = () if self.plan is None else self.plan.because(Reason.FOREIGN)
+        return tuple(each.flow_id for each in foreign)
+
+
+_NOTHING = Done()
+
+
+@dataclass(frozen=True)
+class DownResult:
+    """What became of a preview that was taken down.
+
+    :param removal: what was to be removed.
+    :param declined: the confirmation was declined.
+    :param done: the deletions of flows, files and keys.
+    :param executions: how many executions were deleted.
+    :param problems: what is left, and why.
+    :param removed: nothing of it is left, its record included.
+    """
+
+    removal: Removal
+    declined: bool = False
+    done: Done = _NOTHING
+    executions: int = 0
+    problems: tuple[str, ...] = ()
+    removed: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """6 if something is left of it."""
+        if self.done.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.declined:
+            return ExitCode.FAILURE
+        code = self.done.exit_code()
+        if code is ExitCode.OK and self.removal.plan is not None and not self.removed:
+            return ExitCode.PARTIAL
+        return code
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A preview in the list.
+
+    :param age: seconds since its first ``up``; ``None`` if unknown.
+    :param expired: whether it may be removed.
+    """
+
+    name: str
+    inventory: Inventory
+    place: InventoryLocation
+    age: float | None = None
+    expired: bool = False
+
+
+#: Shown what would be removed; false keeps it.
+ConfirmRemoval = Callable[[Sequence[Removal]], bool]
+#: The settings of the preview with that name.
+SettingsOf = Callable[[str], Settings]
+
+
+def up(
+    settings: Settings,
+    confirm: ConfirmPlan,
+    *,
+    observer: Observer = SILENT,
+    smoke_observer: Observer | None = None,
+    stop: threading.Event | None = None,
+) -> UpResult:
+    """Apply the flows to the namespaces of a preview, and run the smoke tests there.
+
+    :param settings: those of the environment of a preview.
+    :raises RefusedError: the preview exists with other namespaces, or is another repository's.
+    :raises KestraSyncError: as :func:`kestra_sync.commands.apply.apply_with`.
+    """
+    preview = _preview_of(settings)
+    with connect(settings.connection, settings.parallelism) as client:
+        _check_namespaces(client, settings)
+        applied = apply_with(
+            settings,
+            client,
+            confirm,
+            options=ApplyOptions(smoke=preview.smoke),
+            observer=observer,
+            smoke_observer=smoke_observer,
+            stop=stop,
+        )
+        expires = _expires(client, applied)
+        links = [(key, flow_page(client, key)) for key in sorted(applied.planned.desired)]
+    return UpResult(preview, applied, tuple(links), expires)
+
+
+def _expires(client: KestraClient, applied: ApplyResult) -> str | None:
+    """What the record says."""
+    ownership = applied.planned.ownership
+    record = None if ownership is None else read_inventory(client.kv, ownership.place)
+    return None if record is None or record.preview is None else record.preview.expires
+
+
+def down(settings: Settings, confirm: ConfirmRemoval, *, observer: Observer = SILENT) -> DownResult:
+    """Delete everything that a preview has made, and its record.
+
+    :param settings: those of the environment of the preview; no file of the repository is read.
+    :raises RefusedError: the preview has other namespaces, or is another repository's.
+    :raises KestraError: the server cannot be read.
+    """
+    with connect(settings.connection, settings.parallelism) as client:
+        removal = _removal(client, settings, observer)
+        if removal.plan is not None and not confirm([removal]):
+            return DownResult(removal, declined=True)
+        return _remove(client, settings, removal, observer)
+
+
+def clean(
+    make: SettingsOf,
+    confirm: ConfirmRemoval,
+    *,
+    keep: Collection[str] | None = None,
+    observer: Observer = SILENT,
+) -> tuple[DownResult, ...]:
+    """Take down every preview that has expired.
+
+    :param keep: the names of the previews that are still needed: all others are taken down,
+        expired or not. ``None`` if that is not known.
+    :raises RefusedError: one of them has other namespaces.
+    :raises KestraError: the server cannot be read.
+    """
+    settings = make("")
+    with connect(settings.connection, settings.parallelism) as client:
+        names = [
+            each.name
+            for each in _listed(client, settings)
+            if each.expired or (keep is not None and each.name not in keep)
+        ]
+        everything = [make(name) for name in names]
+        removals = [_removal(client, each, observer) for each in everything]
+        if not removals:
+            return ()
+        if not confirm(removals):
+            return tuple(DownResult(each, declined=True) for each in removals)
+        found = []
+        for own, removal in zip(everything, removals, strict=True):
+            found.append(_remove(client, own, removal, observer))
+            if found[-1].done.interrupted:
+                break
+        return tuple(found)
+
+
+def previews(settings: Settings) -> tuple[Listed, ...]:
+    """The previews of this repository on the server, by name.
+
+    :param settings: those of any preview.
+    :raises KestraError: the server cannot be read.
+    """
+    with connect(settings.connection, settings.parallelism) as client:
+        client.server_info()  # reports a server that is too old
+        return _listed(client, settings)
+
+
+def _listed(client: KestraClient, settings: Settings) -> tuple[Listed, ...]:
+    assert settings.name is not None
+    found = find_previews(client.kv, settings.name, origin().repository, target_of(client))
+    return tuple(_seen(each) for each in found)
+
+
+def _seen(record: OtherRecord) -> Listed:
+    now = datetime.now(timezone.utc)
+    preview = record.inventory.preview
+    created = time_of(preview.created) if preview is not None else None
+    expires = time_of(preview.expires) if preview is not None else None
+    return Listed(
+        name_of(record.place.environment) or "",
+        record.inventory,
+        record.place,
+        None if created is None else (now - created).total_seconds(),
+        expires is not None and expires <= now,
+    )
+
+
+def _preview_of(settings: Settings) -> Preview:
+    assert settings.preview is not None, "not the settings of a preview"
+    return settings.preview
+
+
+def _check_namespaces(client: KestraClient, settings: Settings) -> None:
+    """Make sure that the preview is not somewhere else already.
+
+    :raises RefusedError: it has namespaces that the configuration does not give it.
+    """
+    assert settings.name is not None
+    assert settings.scope is not None
+    target = target_of(client, settings.environment)
+    for each in find_previews(client.kv, settings.name, origin().repository, target):
+        if each.place.environment != settings.environment:
+            continue
+        names = {each.place.namespace, *(key.namespace for key in each.inventory.bases())}
+        others = sorted(name for name in names if not settings.scope.covers(name))
+        if others:
+            commit = f" (of commit {each.inventory.commit[:12]})" if each.inventory.commit else ""
+            raise RefusedError(
+                f"the preview {_preview_of(settings).name!r} is in {', '.join(others)}, which"
+                f" `preview.namespaces` does not give it",
+                remedy="`preview.namespaces` has changed since it was put up: take it down with"
+                f" the configuration that it was put up with{commit}",
+            )
+
+
+def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Removal:
+    """What there is to remove."""
+    preview = _preview_of(settings)
+    scope = settings.scope
+    assert scope is not None
+    info = client.server_info()
+    _check_namespaces(client, settings)
+    target = target_of(client, settings.environment)
+    ownership = read_ownership(client.kv, settings, scope, target)
+    # It expires at once: should this run be killed, `clean` goes on with it.
+    ownership = replace(ownership, preview=replace(preview, ttl=0))
+    if ownership.inventory is None:
+        return Removal(preview, ownership)
+    live = read_live(client, settings, scope, (), None, observer)
+    kinds = Kinds(settings, client.tenant, secrets=False)
+    compared = compare(
+        client, settings, scope, (), live.flows, OtherResources(kinds), ownership, observer
+    )
+    changes = compared.changes
+    if compared.others is not None:
+        spare = respecting_others(compared.others.owners, compared.bases, take_over=False)
+        changes = refined(changes, [spare])
+    plan = Plan(target, info.version, "", scope, 0, changes, 0)
+    return Removal(preview, ownership, plan, kinds)
+
+
+def _remove(
+    client: KestraClient, settings: Settings, removal: Removal, observer: Observer
+) -> DownResult:
+    if removal.plan is None:
+        return DownResult(removal)
+    from kestra_sync.apply.transaction import apply_plan
+
+    assert removal.kinds is not None
+    options = ApplyOptions()
+    done = apply_plan(
+        client,
+        removal.plan,
+        removal.ownership,
+        settings,
+        options,
+        observer,
+        kinds=removal.kinds.on(client),
+    )
+    if done.interrupted or done.exit_code() is not ExitCode.OK:
+        return DownResult(removal, done=done)
+    observer.stage("deleting executions")
+    swept: list[Swept] = []
+
+    def executions_gone(record: Inventory) -> bool:
+        from kestra_sync.executions.sweep import sweep
+        from kestra_sync.kinds.files.kind import remove_empty_directories
+
+        past = record.preview.past if record.preview is not None else frozenset[FlowId]()
+        flows = {each for each in past if each.kind is Kind.FLOW}
+        assert settings.scope is not None
+        swept.append(sweep(client, settings.scope, flows, parallelism=settings.parallelism))
+        remove_empty_directories(client.files, past - flows)
+        return not swept[-1].problems
+
+    removed = remove_record(
+        client.kv, removal.ownership.place, executions_gone, lock_timeout=settings.lock_timeout
+    )
+    return DownResult(
+        removal,
+        done=done,
+        executions=sum(each.deleted for each in swept),
+        problems=tuple(words for each in swept for words in each.problems),
+        removed=removed,
+    )
