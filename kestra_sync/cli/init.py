@@ -56,12 +56,13 @@ def command(
     verbose: bool,
     **connection: Any,
 ) -> ExitCode:
-    """Create a configuration and a CI pipeline for the flows in PATHS (default: flows).
+    """Create a configuration and a CI pipeline for the flows in PATHS.
 
-    Writes kestra-sync.yaml, with the namespace that all flows share, .kestraignore, and a pipeline
-    for the CI system of the repository. Does not overwrite existing files. With a configuration,
-    kestra-sync keeps an inventory of applied flows on the server: it can detect drift, and delete
-    flows that were removed from Git.
+    Writes kestra-sync.yaml, with the namespace that all flows share and the namespace files and
+    keys next to them, .kestraignore, and a pipeline for the CI system of the repository. Without
+    PATHS, looks for flows, _flows, NAMESPACE/flows and PROJECT/flows. Does not overwrite existing
+    files. With a configuration, kestra-sync keeps an inventory of applied flows on the server: it
+    can detect drift, and delete flows that were removed from Git.
 
     With --from-server, the flows of a running server are written to files first, and recorded as
     deployed by this repository. Writes no flows to the server; a plan has no changes afterwards.
@@ -70,7 +71,6 @@ def command(
     from kestra_sync.commands.init import adopt, init
 
     output = Output.of("init", output_format=output_format, color=color, verbose=verbose)
-    paths = paths or ("flows",)
     forge = Forge(ci) if ci else None
     if not from_server:
         written = init(paths, name=name, namespaces=namespaces, forge=forge)
@@ -79,6 +79,7 @@ def command(
         return ExitCode.OK
     observer = output.observer()
     try:
+        paths = paths or ("flows",)
         settings = settings_from(paths=paths, namespaces=namespaces, **connection)
         done = adopt(settings, name=name, forge=forge, observer=observer)
     finally:

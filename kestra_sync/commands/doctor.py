@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
@@ -29,7 +30,8 @@ from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
 from kestra_sync.kinds.flows.check import check_offline_rules
-from kestra_sync.model import Repository, Severity, noun_of, plural
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.model import Kind, Repository, Severity, noun_of, plural
 from kestra_sync.settings import Settings
 
 
@@ -55,6 +57,8 @@ def doctor(settings: Settings) -> Diagnosis:
             ("writing", lambda: _writing(client, settings)),
             ("flows", lambda: _flows(client, settings)),
         ]
+        if settings.files or settings.kv:
+            asked.append(("files and keys", lambda: _beside(client, settings)))
         if load_specs(settings).specs:
             asked.append(("smoke tests", lambda: _smoke(client, settings)))
         broken = False
@@ -102,6 +106,43 @@ def _files(settings: Settings) -> Checkup:
         f"{plural(len(repository.flows), 'flow')} in {repository.source}, scope"
         f" {', '.join(scope.namespaces)}{' (exactly)' if scope.exact else ''}{skipped}",
     )
+
+
+def _beside(client: KestraClient, settings: Settings) -> Checkup:
+    """Whether namespace files and keys are valid, and can be read; nothing is written."""
+    question = "files and keys"
+    loaded = Kinds(settings, client.tenant).load()
+    errors = [each for each in loaded.diagnostics if each.severity is Severity.ERROR]
+    if errors:
+        more = f" and {len(errors) - 1:,} more" if len(errors) > 1 else ""
+        return Checkup(
+            question,
+            Health.FAILED,
+            f"{errors[0].path}: {errors[0].message}{more}",
+            errors[0].remedy,
+            ExitCode.INVALID,
+        )
+    refused, reason = [], ""
+    for kind, namespace in sorted({(each.kind, each.namespace) for each in loaded.desired}):
+        try:
+            if kind is Kind.FILE:
+                client.files.names(namespace)
+            else:
+                client.kv.list(namespace)
+        except (Forbidden, Unauthorized) as error:
+            refused.append(f"{kind.noun}s of {namespace}")
+            reason = error.message
+    numbers = Counter(each.kind for each in loaded.desired)
+    counts = ", ".join(plural(numbers[kind], kind.noun) for kind in sorted(numbers)) or "none yet"
+    if refused:
+        return Checkup(
+            question,
+            Health.FAILED,
+            f"{counts}; cannot read the {', '.join(refused[:3])}: {reason}",
+            "plan and apply need permission to read and write namespace files and the KV store",
+            ExitCode.NOT_ALLOWED,
+        )
+    return Checkup(question, Health.OK, f"{counts}; those on the server can be read")
 
 
 def _skipped(repository: Repository) -> str:

@@ -6,6 +6,7 @@ here: afterwards a plan has nothing to do, and no flow was written.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.forges import Forge, forge_of, pipelines
+from kestra_sync.commands.layouts import Beside, find_beside, find_sources
 from kestra_sync.config.file import NAMES
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.origin import origin
+from kestra_sync.kinds.files.load import roots
 from kestra_sync.model import Scope
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.repo.ignore import IGNORE_FILE
@@ -88,6 +91,10 @@ def init(
 ) -> InitResult:
     """Write a configuration, ignore rules and a pipeline for the flows in ``paths``.
 
+    Namespace files and keys beside the flows are configured as well.
+
+    :param paths: by default the directories of flows that are found; see
+        :mod:`kestra_sync.commands.layouts`.
     :param name: the name of the inventory; by default that of the repository or directory.
     :param namespaces: the scope; by default the namespace that all flows share, or else
         the outermost ones.
@@ -96,15 +103,18 @@ def init(
     :raises KestraSyncError: a file cannot be written.
     """
     _check_none_exists()
+    paths = paths or find_sources()
     missing = [each for each in paths if not is_there(each)]
     if missing and not namespaces:
         raise UsageError(
             f"{missing[0]} does not exist, so there are no flows to derive the scope from",
             remedy="pass --namespace, and the directory is created; or --from-server",
         )
-    scope = list(namespaces) or _outermost(
-        sorted({flow.flow_id.namespace for flow in load(paths).flows})
-    )
+    flows = () if missing else load(paths).flows
+    beside = find_beside(paths, flows) if flows else Beside()
+    names = {each.flow_id.namespace for each in flows}
+    names.update(namespace for each in beside.files for _, namespace in roots(each))
+    scope = list(namespaces) or _outermost(sorted(names))
     if not scope:
         raise UsageError(
             f"no flows in {', '.join(paths)} to derive the scope from",
@@ -113,8 +123,9 @@ def init(
     text = _TEXT.format(
         version=__version__,
         name=name or _default_name(),
-        source=paths[0] if len(paths) == 1 else f"[{', '.join(paths)}]",
+        source=_text(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_text, paths))}]",
         scope=", ".join(scope),
+        beside=_beside(beside),
     )
     files = [InitFile(_FILE, "what to manage, and how", text)]
     if not is_there(paths[0]) or is_directory(paths[0]):
@@ -122,6 +133,7 @@ def init(
     seen = forge_of() if forge is None else forge
     made, notes = pipelines(seen)
     files += [InitFile(path, purpose, text) for path, purpose, text in made]
+    notes = (*(_UNSURE.format(path=each) for each in beside.unsure), *notes)
     return InitResult(tuple(_write(each) for each in files), notes)
 
 
@@ -209,9 +221,13 @@ source: {source}
 # Namespaces that this repository manages, including their children.
 scope: [{scope}]
 
+{beside}
 # Delete deployed flows that were removed from Git. Other values: none, scope.
 prune: owned
 """
+_UNSURE = (
+    "{path} looks like namespace files: name the namespace in kestra-sync.yaml to deploy them."
+)
 
 _IGNORE = """\
 # Files that kestra-sync leaves alone. The syntax is that of .gitignore.
@@ -220,6 +236,27 @@ drafts/
 *.orig
 *~
 """
+
+
+def _beside(beside: Beside) -> str:
+    """The lines of the configuration for namespace files and keys."""
+    lines = []
+    if beside.files or beside.unsure:
+        lines += ["", "# Namespace files: each directory is the root of a namespace's files."]
+        lines += ["files:"] if beside.files else ["# files:"]
+        lines += [
+            f"  - {{path: {_text(each.path)}, namespace: {_text(each.namespace)}}}"
+            for each in beside.files
+        ]
+        lines += [f"#   - {{path: {_text(each)}, namespace: …}}" for each in beside.unsure]
+    if beside.kv:
+        lines += ["", "# Key-value pairs.", f"kv: [{', '.join(map(_text, beside.kv))}]"]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def _text(value: str) -> str:
+    """A text as YAML has it."""
+    return value if re.fullmatch(r"[\w./-]*[a-zA-Z_/][\w./-]*", value) else json.dumps(value)
 
 
 def _outermost(namespaces: Sequence[str]) -> list[str]:

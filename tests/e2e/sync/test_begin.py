@@ -140,6 +140,27 @@ def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> 
     assert repo.run("doctor").out.endswith("Ready to plan and apply.\n")
 
 
+def test_doctor__files_and_keys(
+    repo: Repo, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for where they are configured: are they valid, and may the account read them?"""
+    repo.config(f"files: [{{path: files, namespace: {repo.namespace}}}]\nkv: kv.yaml\n")
+    repo.flow("a")
+    repo.write("files/a.sql", b"select 1")
+    repo.write("kv.yaml", f"namespace: {repo.namespace}\nvalues: {{k: {{env: KSTEST_KEY}}}}\n")
+    ran = repo.run("doctor")
+    assert ran.code == 3
+    assert "kv.yaml: k: the variable KSTEST_KEY of the environment is not set" in ran.out
+    monkeypatch.setenv("KSTEST_KEY", "a-secret")
+    ran = repo.run("doctor")
+    assert "1 file, 1 key; those on the server can be read" in ran.out
+    assert ran.code == 0
+    proxy.add(Rule(reply(403), "GET", r"/files/search", times=None))
+    ran = repo.run("doctor")
+    assert ran.code == 77
+    assert f"1 file, 1 key; cannot read the files of {repo.namespace}" in ran.out
+
+
 def test_doctor_sees_locks_and_unfinished_runs(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
