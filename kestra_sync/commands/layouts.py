@@ -94,9 +94,8 @@ def find_beside(paths: Sequence[str], flows: Iterable[Flow]) -> Beside:
                     unsure.append(folder)
     for entry in _read_by(flows, paths, tuple(found)):
         found.setdefault(entry.path, entry)
-        if entry.path in unsure:
-            unsure.remove(entry.path)
-    return Beside(tuple(found.values()), tuple(dict.fromkeys(keys)), tuple(unsure))
+    left = tuple(each for each in unsure if each not in found)
+    return Beside(tuple(found.values()), tuple(dict.fromkeys(keys)), left)
 
 
 def _entries(folder: str, own: set[str], known: set[str]) -> Iterator[FilesFolder]:
