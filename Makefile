@@ -1,5 +1,6 @@
 # What people and CI run. Everything is set up by itself: a Python >= 3.10, for the tests against the
-# engine a JDK >= 25 and Maven, and for those of the Action Go >= 1.21, are all that a machine needs.
+# engine a JDK >= 25 and Maven, and for those of the Action Go >= 1.21, are all that a machine needs;
+# all but Python are installed by the system's package manager where that needs no password.
 # KESTRA=1.3 or KESTRA=2.0 chooses one version of Kestra: make demo KESTRA=2.0. (For 1.3 alone a
 # JDK >= 21 is enough.)
 
@@ -11,7 +12,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs clean engine tools bench build site
+.PHONY: help setup chromium demo test lint typecheck unit e2e oldest format docs pictures clean engine tools bench build site
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,7 @@ chromium: ## Install Chromium for the test of the HTML report, if it is missing
 	@.ci/chromium.sh
 
 demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ and verify that no changes are left
+	@KESTRA=$(or $(KESTRA),1.3) $(RUN)/python .ci/machine.py java maven
 	@$(RUN)/python .ci/demo.py
 
 test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
@@ -44,9 +46,11 @@ e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## Run the tests that talk to Kestra:
 	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
 
 engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that version), unless they exist
+	@KESTRA=$(or $(KESTRA),all) $(RUN)/python .ci/machine.py java maven
 	@$(RUN)/python -m tests.engine --build-only --kestra $(or $(KESTRA),all)
 
 tools: setup ## Build actionlint and act for the tests of the Action, unless they exist
+	@$(RUN)/python .ci/machine.py go
 	@$(RUN)/python -m tests.action.go_tools
 
 build: setup ## Build the wheel and the sdist into dist/
@@ -69,6 +73,9 @@ format: setup ## Format the code and fix what can be fixed automatically
 
 docs: setup ## Generate docs/cli.md from the command line
 	$(RUN)/python .ci/docs.py --write
+
+pictures: setup chromium ## Take the pictures of the documentation, from a plan on a real engine
+	$(RUN)/python .ci/pictures.py
 
 clean: ## Remove generated files
 	rm -rf .venv .demo build dist site htmlcov .coverage .coverage.* tests/engine/target

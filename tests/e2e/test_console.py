@@ -7,6 +7,7 @@ kestra-sync commands there may be some that change the copy of the files (``sed 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -101,3 +102,20 @@ def test_examples_print_what_the_page_says(
         wanted, got = normalised(command.output), normalised(done.stdout.splitlines())
         assert matches(wanted, got), f"{where}\n" + "\n".join(got)
         assert code not in (64, 70, 127), where
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+def test_the_picture_of_the_plan_is_current(environment: dict[str, str], tmp_path: Path) -> None:
+    """The scene of ``.ci/pictures.py``, played again, shows the text that the picture shows."""
+    spec = importlib.util.spec_from_file_location("pictures", _ROOT / ".ci" / "pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    pictures = importlib.util.module_from_spec(spec)
+    sys.modules["pictures"] = pictures  # where its dataclasses look for their module
+    spec.loader.exec_module(pictures)
+    scene = pictures.play(tmp_path / "scene", environment)
+    now = pictures.text_of(pictures.svg_of(scene.terminal))
+    kept = pictures.text_of((_ROOT / "docs/pictures/plan.svg").read_text(encoding="utf-8"))
+    assert normalised(now) == normalised(kept), "run 'python .ci/pictures.py'"
+    assert scene.comment.startswith("<!-- kestra-sync")
+    assert "refund_order" in scene.page
