@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from kestra_sync.client.answer import message_of, might_be_of_kestra
-from kestra_sync.client.breakage import describe, never_sent, timed_out
+from kestra_sync.client.breakage import describe, never_sent, timed_out, worth_a_retry
 from kestra_sync.client.errors import (
     MAX_BODY,
     KestraError,
@@ -73,6 +73,73 @@ class Backoff:
 
 GATEWAY = frozenset({502, 503, 504})
 """Something in between has no answer from Kestra; what Kestra did, it does not know."""
+
+
+def _none(_request: Request) -> bool:
+    return False
+
+
+def _all(_request: Request) -> bool:
+    return True
+
+
+def _reads(request: Request) -> bool:
+    return request.repeatable
+
+
+def _reads_without_alternative(request: Request) -> bool:
+    """Another way is quicker than what the server is too slow for."""
+    return request.repeatable and not request.replaceable
+
+
+def _unsettled_reads(request: Request) -> bool:
+    return request.repeatable and request.unsettled
+
+
+#: What failed → the requests that are sent again. What is not here is final.
+_AGAIN: Mapping[str | int, Callable[[Request], bool]] = {
+    "never sent": _all,
+    "connection broken": _reads,
+    "no answer in time": _reads_without_alternative,
+    "429 with Retry-After": _all,  # the server has not looked at it
+    429: _reads,
+    500: _unsettled_reads,
+    502: _reads,
+    503: _reads,
+    504: _reads_without_alternative,
+}
+
+
+def decide(
+    request: Request,
+    what: requests.RequestException | int,
+    attempt: int,
+    backoff: Backoff,
+    asked: float | None = None,
+) -> bool:
+    """Whether a request is sent again.
+
+    :param what: the exception of the connection, or the status of the answer.
+    :param attempt: how many there were before this one.
+    :param asked: the seconds that the server asks to wait, if it does.
+    """
+    row: str | int | None
+    if not isinstance(what, int):
+        row = _broken(what)
+    elif what == 429 and asked is not None:
+        row = "429 with Retry-After"
+    else:
+        row = what
+    return attempt < backoff.retries and row is not None and _AGAIN.get(row, _none)(request)
+
+
+def _broken(error: requests.RequestException) -> str | None:
+    """The row of a failed connection; ``None`` for one that another attempt cannot repair."""
+    if not worth_a_retry(error):
+        return None
+    if never_sent(error):
+        return "never sent"
+    return "no answer in time" if isinstance(error, requests.ReadTimeout) else "connection broken"
 
 
 class ErrorBuilder:

@@ -33,7 +33,7 @@ from kestra_sync.client.answer import (
     looks_like_html,
     read_body,
 )
-from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
+from kestra_sync.client.breakage import describe
 from kestra_sync.client.connection import (
     KestraAuth,
     SessionPool,
@@ -43,11 +43,11 @@ from kestra_sync.client.connection import (
     same_origin,
 )
 from kestra_sync.client.credentials import Credentials
-from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
+from kestra_sync.client.errors import KestraError, UnexpectedAnswer, Unreachable
 from kestra_sync.client.pressure import Pressure
 from kestra_sync.client.remedies import proxy_for
 from kestra_sync.client.request import TEXT, YAML, Request
-from kestra_sync.client.retry import GATEWAY, Backoff, ErrorBuilder
+from kestra_sync.client.retry import Backoff, ErrorBuilder, decide
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker, without_userinfo
 
@@ -111,11 +111,13 @@ class Transport:
         end = None if request.time_limit is None else time.monotonic() + request.time_limit
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
-            retry = _Retry(possible=attempt < self.backoff.retries and left != 0.0)
-            answer = self._attempt(replace(request, time_limit=left), retry)
-            if answer is not None:
-                return answer
-            self.backoff.wait(attempt, retry.after, end)
+            found = self._attempt(replace(request, time_limit=left))
+            if isinstance(found, Answer):
+                return found
+            again = decide(found.request, found.what, attempt, self.backoff, found.asked)
+            if not again or left == 0.0:
+                raise found.error
+            self.backoff.wait(attempt, found.asked, end)
             attempt += 1
 
     @contextmanager
@@ -152,15 +154,15 @@ class Transport:
         except requests.RequestException as error:
             raise self._failures.unreachable(error) from error
 
-    def _attempt(self, request: Request, retry: _Retry) -> Answer | None:
-        """One attempt: an answer, ``None`` for another attempt, or the exception."""
+    def _attempt(self, request: Request) -> Answer | _Failed:
+        """One attempt. What cannot be Kestra's answer is raised at once."""
         with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
             if request.first is not None:
-                look = self._exchange_and_judge(session, request.first, retry)
-                if look is None:
-                    return None
+                look = self._exchange_and_judge(session, request.first)
+                if isinstance(look, _Failed):
+                    return look
                 request.seen(look)
-            return self._exchange_and_judge(session, request, retry)
+            return self._exchange_and_judge(session, request)
 
     def _slot(self, request: Request) -> AbstractContextManager[object]:
         """A slot for one of the concurrent requests.
@@ -171,9 +173,7 @@ class Transport:
             return nullcontext()
         return self._slots
 
-    def _exchange_and_judge(
-        self, session: requests.Session, request: Request, retry: _Retry
-    ) -> Answer | None:
+    def _exchange_and_judge(self, session: requests.Session, request: Request) -> Answer | _Failed:
         started = time.monotonic()
         seconds = self._seconds(request)
         if request.time_limit is not None:
@@ -184,17 +184,12 @@ class Transport:
                 body = self._body(request, response)
         except requests.RequestException as error:
             self._log(request, describe(error), started)
-            if (
-                retry.possible
-                and worth_a_retry(error)
-                and (request.repeatable or never_sent(error))
-                and not (request.replaceable and isinstance(error, requests.ReadTimeout))
-            ):
-                return None
-            raise self._failures.broken(request, error) from error
+            failure = self._failures.broken(request, error)
+            failure.__cause__ = error
+            return _Failed(request, error, failure)
         self._tell(request, response.status_code, time.monotonic() - started)
         self._log(request, response.status_code, started)
-        return self._judge(request, response, body, retry)
+        return self._judge(request, response, body)
 
     def _seconds(self, request: Request) -> float:
         """For one answer."""
@@ -209,8 +204,8 @@ class Transport:
             self._pressure.answered(request.method if alike else None, seconds)
 
     def _judge(
-        self, request: Request, response: requests.Response, content: bytes | mmap, retry: _Retry
-    ) -> Answer | None:
+        self, request: Request, response: requests.Response, content: bytes | mmap
+    ) -> Answer | _Failed:
         status = response.status_code
         body = _in_memory(content)
         content_type = response.headers.get("Content-Type", "")
@@ -235,13 +230,9 @@ class Transport:
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
             return answer
-        if status == 429 or status in GATEWAY or (status == 500 and request.unsettled):
-            retry.after = self.backoff.retry_after(response.headers.get("Retry-After"))
-            turned_away = status == 429 and retry.after is not None
-            too_slow = status == 504 and request.replaceable
-            if retry.possible and (request.repeatable or turned_away) and not too_slow:
-                return None
-        raise self._failures.answered(request, status, content_type, body)
+        asked = self.backoff.retry_after(response.headers.get("Retry-After"))
+        failure = self._failures.answered(request, status, content_type, body)
+        return _Failed(request, status, failure, asked)
 
     def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
@@ -260,7 +251,8 @@ class Transport:
             if look.status_code != 200:
                 return look
             body = self._body(request.first, look)
-            request.seen(self._judge(request.first, look, body, _Retry(possible=False)))
+            looked = self._judge(request.first, look, body)
+            request.seen(looked if isinstance(looked, Answer) else None)
         response = self._redirected(session, request, request.body)
         self._compression.settle(first, response.status_code)
         return response
@@ -387,9 +379,16 @@ def _in_memory(content: bytes | mmap) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-@dataclass
-class _Retry:
-    """Whether to retry, and the time requested by the server."""
+@dataclass(frozen=True)
+class _Failed:
+    """An attempt without an answer.
 
-    possible: bool
-    after: float | None = None
+    :param what: the exception of the connection, or the status.
+    :param error: what the caller gets if there is no further attempt.
+    :param asked: the seconds that the server asks to wait.
+    """
+
+    request: Request
+    what: requests.RequestException | int
+    error: KestraError
+    asked: float | None = None
