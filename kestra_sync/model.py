@@ -332,6 +332,7 @@ class Plan:
     :param unchanged: how many are.
     :param partial: paths or filters left part of the repository out: nothing is deleted.
     :param record: what an apply would record beside the writes.
+    :param rollback_to: the run whose result it restores; ``None`` for a plan of what Git holds.
     """
 
     target: Target
@@ -344,6 +345,7 @@ class Plan:
     partial: bool = False
     record: tuple[RecordChange, ...] = ()
     beside: Mapping[Kind, int] = field(default_factory=dict)
+    rollback_to: int | None = None
 
     @property
     def resources(self) -> int:

@@ -112,6 +112,8 @@ class Reason(ReasonTable):
         ),
     )
     REMOVED = "removed", Traits("no longer in Git", perhaps_theirs=True)
+    # Only of a rollback.
+    UNDONE = "undone", Traits("created after that run", perhaps_theirs=True)
     PRUNED = "pruned", Traits("not in Git (prune: scope)", perhaps_theirs=True, only_there=True)
     MOVED = "moved", Traits()
     IN_SYNC = "in-sync", Traits()

@@ -7,7 +7,7 @@ counts as ours, so that the next run can go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,6 +23,8 @@ from kestra_sync.reasons import Recording
 
 #: Runs that the history keeps.
 _HISTORY = 50
+#: Writes that the history keeps, of all its runs, so that they can be undone: a quarter megabyte.
+_REPLACED = 1_000
 
 
 class Recorder:
@@ -211,8 +213,10 @@ class Recorder:
             counts=dict(counts),
             dirty=self._origin.dirty,
             by=self._origin.by,
+            replaced=self._replaced(outcomes, {each.change for each in back}),
+            rollback_to=self._plan.rollback_to,
         )
-        history = (*self._current.history, run)[-_HISTORY:]
+        history = _limited((*self._current.history, run)[-_HISTORY:])
         if preview is not None:
             preview = replace(preview, result="smoke-failed" if red else result)
         self._current = self._keeper.store(
@@ -225,6 +229,21 @@ class Recorder:
             )
         )
         self._keeper.done()
+
+    def _replaced(
+        self, outcomes: Iterable[Outcome], restored: Collection[Change]
+    ) -> dict[FlowId, Resource | None]:
+        """What was on the server before this run, of what it may have written and left so."""
+        found: dict[FlowId, Resource | None] = {}
+        for outcome in outcomes:
+            change = outcome.change
+            if not (outcome.written or outcome.unsure) or change in restored:
+                continue
+            for each in (change, *([change.moved_from] if change.moved_from else [])):
+                found[each.flow_id] = self._current.resources.get(each.flow_id) or _found_there(
+                    each
+                )
+        return found
 
     def _restore(self, resources: dict[FlowId, Resource], undone: Restored) -> None:
         flow_id = undone.change.flow_id
@@ -249,6 +268,23 @@ def expiry(at: str, ttl: int | None) -> str | None:
     if ttl is None:
         return None
     return written(datetime.fromisoformat(at.replace("Z", "+00:00")) + timedelta(seconds=ttl))
+
+
+def _found_there(change: Change) -> Resource | None:
+    """What was on the server and that we had not applied; ``None`` if nothing was."""
+    if change.before is None:
+        return None
+    there = sha256(change.before)
+    return Resource(change.flow_id, change.path or "", there, there, change.revision)
+
+
+def _limited(history: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+    """The same without the replaced resources of the oldest runs, if they are too many."""
+    left, found = _REPLACED, []
+    for run in reversed(history):
+        left -= len(run.replaced or ())
+        found.append(run if left >= 0 else replace(run, replaced=None))
+    return tuple(reversed(found))
 
 
 def _rebound(before: Inventory | None, after: Inventory) -> bool:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "drift": "Show drift: changes made on the server.",
     "pull": "Write changes made on the server to the files.",
     "graph": "Show the dependency graph.",
+    "rollback": "Restore what the server held after an earlier run.",
     "history": "Show the latest applies.",
     "inventory": "Show or change the inventory of deployed flows.",
     "unlock": "Release the lock of a crashed apply.",

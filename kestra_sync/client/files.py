@@ -42,14 +42,31 @@ class Files:
             )
         )
 
-    def get(self, namespace: str, path: str) -> bytes:
+    def get(self, namespace: str, path: str, *, revision: int | None = None) -> bytes:
         """The contents of a file.
 
-        :raises NotFound: there is no such file.
+        :param revision: ignored by Kestra before 1.1, which keeps none.
+        :raises NotFound: there is no such file, or not this revision of it.
         """
-        asked = query(("path", _checked(path)))
+        asked = query(("path", _checked(path)), ("revision", revision))
         request = Request("GET", self._files(namespace), query=asked, accept="*/*")
         return self._transport.send(request).body
+
+    def revisions(self, namespace: str, path: str) -> tuple[int, ...]:
+        """The numbers of the revisions that are kept, the oldest first; none before Kestra 1.1.
+
+        :raises NotFound: there is no such file, or it was deleted.
+        """
+        asked = query(("path", _checked(path)))
+        request = Request("GET", f"{self._files(namespace)}/revisions", query=asked)
+        found = self._transport.send(request).list()
+        return tuple(
+            sorted(
+                each["revision"]
+                for each in found
+                if isinstance(each, dict) and isinstance(each.get("revision"), int)
+            )
+        )
 
     def export(self, namespace: str) -> dict[str, bytes]:
         """All files of the namespace by their paths (without a leading ``/``), in one request.

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ConfirmPlan = Callable[[PlanResult], bool]
 
 
+#: Makes a plan as :func:`make_plan` does.
+Planner = Callable[..., PlanResult]
+
 _NOTHING = Done()
 
 
@@ -67,6 +70,7 @@ def apply(
     options: ApplyOptions | None = None,
     observer: Observer = SILENT,
     smoke_observer: Observer | None = None,
+    planner: Planner = make_plan,
 ) -> ApplyResult:
     """Make a plan and carry it out with a client of its own; see :func:`apply_with`.
 
@@ -85,6 +89,7 @@ def apply(
             saved=saved,
             observer=observer,
             smoke_observer=smoke_observer,
+            planner=planner,
         )
 
 
@@ -98,6 +103,7 @@ def apply_with(
     observer: Observer = SILENT,
     smoke_observer: Observer | None = None,
     stop: threading.Event | None = None,
+    planner: Planner = make_plan,
 ) -> ApplyResult:
     """Make a plan and carry it out with ``client``.
 
@@ -107,6 +113,7 @@ def apply_with(
     :param smoke_observer: is notified of the smoke tests, instead of ``observer``.
     :param stop: set from outside, by another thread, to end the run early: the writes that are
         running are finished and recorded. By default only ``^C`` and SIGTERM end it.
+    :param planner: makes the plan; by default that of what is in the files.
     :raises UsageError: for paths or options that make no sense.
     :raises RefusedError: if the inventory is another repository's, or cannot be used.
     :raises ConflictError: if the plan is not the saved one, or another apply is running.
@@ -115,7 +122,7 @@ def apply_with(
     """
     options = options or ApplyOptions()
     with _EarlyLock(client, settings.lock_timeout) as early:
-        planned = make_plan(
+        planned = planner(
             settings,
             client,
             observer=observer,

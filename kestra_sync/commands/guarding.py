@@ -44,14 +44,17 @@ def guard(
     compared: Comparison,
     ownership: Ownership | None,
     info: ServerInfo,
+    *,
+    in_git: bool = True,
 ) -> GuardResult:
     """Let the guards speak against ``plan``.
 
     :param changes: those of the plan, and the flows that are in sync.
+    :param in_git: Git should hold what the plan does: it is asked about what is deleted.
     """
     from kestra_sync.repo.load import FilesWithoutFlows
 
-    incomplete = _incomplete(settings, repository) if deleted(plan) else None
+    incomplete = _incomplete(settings, repository) if in_git and deleted(plan) else None
     callers = {}
     if doomed := _deleted(changes):
         from kestra_sync.plan.order import callers as callers_of
@@ -68,7 +71,7 @@ def guard(
             settings=settings,
             owned_beside=owned,
             live_beside=compared.live_beside,
-            without_flow=FilesWithoutFlows(repository),
+            without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
             not_here=_held_back(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),

@@ -32,16 +32,28 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.live.snapshot import unusable_names
-from kestra_sync.model import Desired, Diagnostic, FlowId, Kind, Plan, Reason, Repository
+from kestra_sync.model import (
+    Desired,
+    Diagnostic,
+    FlowId,
+    Kind,
+    Live,
+    Plan,
+    Reason,
+    Repository,
+    ResourceId,
+    Scope,
+)
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.guards import Refusal
-from kestra_sync.plan.passes import refined, with_invalid
-from kestra_sync.render import with_stamps
+from kestra_sync.plan.passes import Pass, refined, with_invalid
+from kestra_sync.render import Rendered, with_stamps
 from kestra_sync.settings import Prune, Settings
 from kestra_sync.triggers.changes import TriggerKey
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
+    from kestra_sync.client.server import ServerInfo
 
 
 @dataclass(frozen=True)
@@ -145,26 +157,77 @@ def make_plan(
     partial = settings.partial or bool(settings.only or settings.exclude)
     repository, rendered = only_selected(repository, rendered, settings)
 
+    wanted = Wanted(kinds, repository, rendered, scope, partial)
     info, ownership = ahead.server_info(), ahead.ownership(scope)
     if on_changed_files is not None and ownership is not None:
         desired_now = {**{each.flow_id: each for each in rendered.desired}, **repository.beside}
         prunes = not partial and settings.prune is not Prune.NONE
         if differs(ownership, desired_now, scope, prunes=prunes):
             on_changed_files(ownership)
-    live = read_live(client, settings, scope, rendered.desired, ahead.exported, observer)
+    return plan_for(wanted, settings, client, info, ownership, ahead.exported, observer)
 
-    rendered = with_stamps(
-        rendered,
-        live.flows,
-        stamp_of(settings),
-        [label for label, _ in settings.rendering.stamp],
-    )
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the server should hold, and how far a plan for it may go.
+
+    :param partial: only part of the repository was selected: nothing is deleted.
+    :param touched: nothing else is compared; ``None`` compares everything in the scope.
+    :param refine: done with the changes in addition to what every plan does.
+    :param rollback_to: the run that the server held it after; ``None`` for what is in the files.
+    """
+
+    kinds: Kinds
+    repository: Repository
+    rendered: Rendered
+    scope: Scope
+    partial: bool
+    touched: frozenset[ResourceId] | None = None
+    refine: tuple[Pass, ...] = ()
+    rollback_to: int | None = None
+
+
+def plan_for(
+    wanted: Wanted,
+    settings: Settings,
+    client: KestraClient,
+    info: ServerInfo,
+    ownership: Ownership | None,
+    exported: Callable[[], tuple[bytes, ...]] | None,
+    observer: Observer,
+) -> PlanResult:
+    """Read the server and compare it with what is wanted.
+
+    :param exported: waits for the export of the scope, if that has been asked for already.
+    :raises KestraError: if the server cannot be read.
+    """
+    repository, rendered, scope = wanted.repository, wanted.rendered, wanted.scope
+    kinds, partial, restoring = wanted.kinds, wanted.partial, wanted.rollback_to is not None
+    live = read_live(client, settings, scope, rendered.desired, exported, observer)
+
+    if not restoring:
+        rendered = with_stamps(
+            rendered,
+            live.flows,
+            stamp_of(settings),
+            [label for label, _ in settings.rendering.stamp],
+        )
     beside = OtherResources(kinds, repository.beside, partial)
     compared = compare(
-        client, settings, scope, rendered.desired, live.flows, beside, ownership, observer
+        client,
+        settings,
+        scope,
+        rendered.desired,
+        _touched(live.flows, wanted.touched),
+        beside,
+        _narrowed(ownership, wanted.touched),
+        observer,
     )
+    compared = replace(compared, live=len(live.flows))
 
-    changes = refined(compared.changes, passes(settings, compared, partial=partial))
+    changes = refined(
+        compared.changes, [*passes(settings, compared, partial=partial), *wanted.refine]
+    )
 
     problems = check_planned(client, settings, scope, changes, compared, kinds, observer)
 
@@ -179,10 +242,13 @@ def make_plan(
         changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
         unchanged=sum(each.desired is not None and not each.writes for each in changes),
         partial=partial,
+        rollback_to=wanted.rollback_to,
     )
     if ownership is not None:
         plan = replace(plan, record=record_changes(client, plan, ownership, compared.others))
-    guarded = guard(plan, settings, repository, changes, compared, ownership, info)
+    guarded = guard(
+        plan, settings, repository, changes, compared, ownership, info, in_git=not restoring
+    )
 
     found = (
         *repository.diagnostics,
@@ -199,6 +265,28 @@ def make_plan(
     return PlanResult(
         repository, plan, diagnostics, flows, guarded.refusals, ownership, triggers, kinds
     )
+
+
+def _touched(
+    everything: Mapping[FlowId, Live], touched: frozenset[ResourceId] | None
+) -> Mapping[FlowId, Live]:
+    if touched is None:
+        return everything
+    return {key: each for key, each in everything.items() if key in touched}
+
+
+def _narrowed(
+    ownership: Ownership | None, touched: frozenset[ResourceId] | None
+) -> Ownership | None:
+    """The same with the entries of these resources only."""
+    if ownership is None or ownership.inventory is None or touched is None:
+        return ownership
+    whole, intent = ownership.inventory, ownership.inventory.intent
+    if intent is not None:
+        writes = {key: each for key, each in intent.writes.items() if key in touched}
+        intent = replace(intent, writes=writes)
+    resources = {key: each for key, each in whole.resources.items() if key in touched}
+    return replace(ownership, inventory=replace(whole, resources=resources, intent=intent))
 
 
 def save_plan(

@@ -214,29 +214,38 @@ def _intent_json(intent: Intent) -> dict[str, Any]:
         {
             "time": intent.time,
             "commit": intent.commit,
-            "writes": [
-                {"kind": str(key.kind), "namespace": key.namespace, "id": key.id, "delete": True}
-                if resource is None
-                else _resource_json(resource)
-                for key, resource in sorted(intent.writes.items())
-            ]
-            + list(intent.unknown),
+            "writes": _writes_json(intent.writes) + list(intent.unknown),
         }
     )
 
 
-def _intent(value: Mapping[str, Any]) -> Intent:
+def _writes_json(writes: Mapping[FlowId, Resource | None]) -> list[dict[str, Any]]:
+    return [
+        {"kind": str(key.kind), "namespace": key.namespace, "id": key.id, "delete": True}
+        if resource is None
+        else _resource_json(resource)
+        for key, resource in sorted(writes.items())
+    ]
+
+
+def _writes(
+    value: Any,
+) -> tuple[dict[FlowId, Resource | None], tuple[dict[str, Any], ...]]:
+    """The writes, and those of kinds that this version does not know."""
     writes: dict[FlowId, Resource | None] = {}
     unknown = []
-    for each in _objects(value.get("writes")):
+    for each in _objects(value):
         if not _is_known(each):
             unknown.append(each)
             continue
         flow_id = _id(each)
         writes[flow_id] = None if each.get("delete") else _resource(each)
-    return Intent(
-        _maybe(value.get("time")) or "", _maybe(value.get("commit")), writes, tuple(unknown)
-    )
+    return writes, tuple(unknown)
+
+
+def _intent(value: Mapping[str, Any]) -> Intent:
+    writes, unknown = _writes(value.get("writes"))
+    return Intent(_maybe(value.get("time")) or "", _maybe(value.get("commit")), writes, unknown)
 
 
 def _resource_json(resource: Resource) -> dict[str, Any]:
@@ -284,7 +293,8 @@ def _resource(value: Mapping[str, Any]) -> Resource:
 
 
 def _run_json(run: HistoryEntry) -> dict[str, Any]:
-    return _without_nothing({**vars(run), "dirty": run.dirty or None})
+    replaced = None if run.replaced is None else _writes_json(run.replaced)
+    return _without_nothing({**vars(run), "dirty": run.dirty or None, "replaced": replaced})
 
 
 def _run(value: Mapping[str, Any]) -> HistoryEntry:
@@ -297,7 +307,17 @@ def _run(value: Mapping[str, Any]) -> HistoryEntry:
         counts={key: _number(number) for key, number in (value.get("counts") or {}).items()},
         dirty=bool(value.get("dirty")),
         by=short_name(_maybe(value.get("by"))),
+        replaced=_replaced(value.get("replaced")),
+        rollback_to=None if value.get("rollback_to") is None else _number(value["rollback_to"]),
     )
+
+
+def _replaced(value: Any) -> dict[FlowId, Resource | None] | None:
+    """``None`` also if a later version has written what this one cannot restore."""
+    if value is None:
+        return None
+    writes, unknown = _writes(value)
+    return None if unknown else writes
 
 
 def _without_nothing(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class HistoryEntry:
     :param dirty: the working tree had changes that are not in ``commit``.
     :param by: who ran it, as CI or the operating system names them; ``None`` if that is unknown,
         as in records of kestra-sync 0.1.
+    :param replaced: what the resources that it wrote were before, as we had applied them; ``None``
+        for one that did not exist. ``None`` as a whole if that was not kept: then nothing before
+        this run can be restored.
+    :param rollback_to: the run whose result it restored; ``None`` for an apply.
     """
 
     generation: int
@@ -64,6 +68,8 @@ class HistoryEntry:
     counts: Mapping[str, int] = field(default_factory=dict)
     dirty: bool = False
     by: str | None = None
+    replaced: Mapping[FlowId, Resource | None] | None = None
+    rollback_to: int | None = None
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,9 @@ def of_apply(
     context: int = 2,
     verbose: bool = False,
     environment: str | None = None,
+    command: str = "apply",
 ) -> Report:
-    """The result of ``apply``, with that of its smoke tests."""
+    """The result of ``apply``, with that of its smoke tests; or of ``rollback``."""
 
     def body() -> Mapping[str, Any]:
         from kestra_sync.report.execution_json import smoke_json
@@ -118,7 +119,7 @@ def of_apply(
         return (*planned, *applied_sections(result))
 
     return Report(
-        "apply",
+        command,
         result.exit_code,
         body,
         sections,

@@ -35,6 +35,8 @@ def next_step(report: Report) -> NextStep | None:
         return NextStep("check the failed tests, and fix the flows.")
     if report.command.startswith("preview "):
         return None  # it says so itself
+    if report.command == "rollback":
+        return None  # of an apply of the files, below
     left = any(each.status.value != "applied" for each in report.outcomes or ())
     if left and not report.restored:
         return NextStep("run the same command again to apply the rest:", _apply(report))

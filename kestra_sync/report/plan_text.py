@@ -49,6 +49,12 @@ def header(plan: Plan, command: str = "plan") -> Line:
     """The line that says what is compared with what."""
     target = plan.target
     environment = f", environment {target.environment}" if target.environment else ""
+    if plan.rollback_to is not None:
+        return line(
+            Span("kestra-sync rollback", Style.HEADING),
+            f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
+            f" · to run {plan.rollback_to}",
+        )
     return line(
         Span(f"kestra-sync {command}", Style.HEADING),
         f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"

@@ -35,14 +35,17 @@ def history_lines(place: InventoryLocation, inventory: Inventory | None) -> Iter
     if not runs:
         yield line(f"No applies of {place.name!r} recorded in {place.namespace}.")
         return
-    rows = [("when", "commit", "branch", "by", "result", "changes")]
+    rows = [("run", "when", "commit", "branch", "by", "result", "changes")]
     for run in runs:
         counts = ", ".join(
             f"{run.counts[name]:,} {_COUNTED.get(name, name)}"
             for name in sorted(run.counts, key=_rank)
         )
+        if run.rollback_to is not None:
+            counts = f"{counts or 'nothing'} (rollback to run {run.rollback_to})"
         rows.append(
             (
+                str(run.generation),
                 run.time,
                 _commit(run.commit, dirty=run.dirty),
                 run.branch or "-",

@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 #: Command → its schema; the others are in ``result.json``.
 _NAMES = ["validate", "plan", "apply", "drift", "run", "logs", "pull", "graph", "doctor", "init"]
 _NAMES += ["status", "render", "diff", "explain", "environments"]
-_OWN = {each: each for each in _NAMES} | {"executions delete": "executions"}
+_OWN = {each: each for each in _NAMES} | {"executions delete": "executions", "rollback": "apply"}
 _OWN |= {f"preview {each}": "preview" for each in ("up", "down", "clean", "list")}
 _EDITS = {f"inventory {each}" for each in ("rename", "forget", "move")}
 _SHARED = {"history", "inventory", "unlock", "smoke", *_EDITS}

@@ -1,0 +1,121 @@
+"""``kestra-sync rollback``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kestra_sync.cli.ask import ask
+from kestra_sync.cli.options import (
+    config_options,
+    connection_options,
+    declared,
+    diff_options,
+    option,
+    report_options,
+    scope_options,
+    selection_options,
+    settings_from,
+)
+from kestra_sync.cli.output import Output
+from kestra_sync.errors import ExitCode
+from kestra_sync.report.wording import question
+from kestra_sync.safe.text import visible
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.plan import PlanResult
+
+
+@click.command("rollback")
+@option(
+    "--to",
+    metavar="RUN",
+    default="last",
+    show_default=True,
+    help="Run to restore, a number of 'kestra-sync history'; last is the one before the newest.",
+)
+@scope_options
+@config_options
+@selection_options
+@declared("on_drift", "allow_large", "take_over")
+@option(
+    "--partial",
+    "in_part",
+    is_flag=True,
+    help="Restore the rest if the server does not keep everything.",
+)
+@option("--dry-run", is_flag=True, help="Show the plan without writing anything.")
+@option(
+    "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
+)
+@declared("lock_timeout")
+@diff_options
+@connection_options
+@report_options
+def command(
+    *,
+    to: str,
+    in_part: bool,
+    dry_run: bool,
+    yes: bool,
+    detail: str,
+    context: int,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    outputs: tuple[str, ...],
+    **settings: Any,
+) -> ExitCode:
+    """Restore what the server held after an earlier run.
+
+    Undoes what later runs have written, from the revisions that the server keeps, as a plan that is
+    shown and confirmed like that of an apply. Says before what cannot be restored, and leaves alone
+    what others have edited since. Git is not changed: its next apply deploys it again.
+    """
+    from kestra_sync.commands.apply import apply
+    from kestra_sync.commands.rollback import make_rollback
+    from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
+    from kestra_sync.report.diff_text import DIFF_LINES
+    from kestra_sync.settings import ApplyOptions
+
+    output = Output.of(
+        "rollback", output_format=output_format, color=color, verbose=verbose, outputs=outputs
+    )
+    asked = replace(settings_from(**settings), allow_empty=True)
+    observer = output.observer()
+
+    def confirm(planned: PlanResult) -> bool:
+        observer.end()
+        asks = planned.exit_code(detailed=True) is ExitCode.CHANGES and not (yes or dry_run)
+        cut = None if asks else DIFF_LINES
+        output.show(
+            plan_sections(planned, context=context, verbose=verbose, detail=detail, limit=cut)
+        )
+        if dry_run:
+            return False
+        assert planned.plan is not None
+        return not asks or ask(visible(question(planned.plan)))
+
+    try:
+        result = apply(
+            asked,
+            confirm,
+            options=ApplyOptions(unattended=yes and not dry_run),
+            observer=observer,
+            planner=partial(make_rollback, to=to, in_part=in_part),
+        )
+    finally:
+        observer.end()
+    if dry_run:
+        result = replace(result, declined=False)
+    report = of_apply(
+        result, context=context, verbose=verbose, environment=asked.environment, command="rollback"
+    )
+    return output.decided(
+        result.exit_code,
+        lambda: output.show(applied_sections(result)),
+        lambda: output.report(report),
+    )

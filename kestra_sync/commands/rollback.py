@@ -1,0 +1,248 @@
+"""``rollback``: a plan that restores what the server held after an earlier run.
+
+The history says what each run replaced, and the server keeps the sources as revisions. So the plan
+is one like any other: compared, guarded, shown, and carried out by the same code as an apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kestra_sync.client.errors import NotFound
+from kestra_sync.commands.files import is_selected
+from kestra_sync.commands.ownership import prefetch
+from kestra_sync.commands.plan import PlanResult, Wanted, plan_for
+from kestra_sync.commands.records import place_in
+from kestra_sync.errors import ExitCode, UsageError
+from kestra_sync.inventory.read import Ownership
+from kestra_sync.inventory.record import HistoryEntry, Inventory, Resource
+from kestra_sync.kinds.registry import Kinds
+from kestra_sync.live.revisions import base_sources
+from kestra_sync.model import (
+    Base,
+    Change,
+    Desired,
+    Diagnostic,
+    Document,
+    Flow,
+    Kind,
+    Reason,
+    Repository,
+    ResourceId,
+    Scope,
+    Severity,
+    noun_of,
+    plural,
+    sha256,
+)
+from kestra_sync.observer import SILENT, Observer
+from kestra_sync.plan.guards import Refusal
+from kestra_sync.render import Rendered
+from kestra_sync.settings import Settings
+
+if TYPE_CHECKING:
+    from kestra_sync.client.client import KestraClient
+
+#: The run before the newest one.
+LAST = "last"
+_RULE = "not-restorable"
+
+#: What resources were at a time; ``None`` for one that did not exist.
+_State = dict[ResourceId, Resource | None]
+
+
+def make_rollback(
+    settings: Settings,
+    client: KestraClient,
+    to: str,
+    *,
+    in_part: bool = False,
+    observer: Observer = SILENT,
+    on_changed_files: Callable[[Ownership], None] | None = None,
+) -> PlanResult:
+    """Make the plan that restores what the server held after a run. Nothing is written.
+
+    Only what later runs have written is touched. What others have edited since is a conflict, or
+    left alone if no run of ours has written it.
+
+    :param to: the number of a run in the history, or ``last``.
+    :param in_part: restore the rest if the server does not keep everything.
+    :param on_changed_files: as in :func:`kestra_sync.commands.plan.make_plan`.
+    :raises UsageError: there is no such run, or it cannot be told what later runs replaced.
+    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises KestraError: if the server cannot be read.
+    """
+    place_in(settings)
+    ahead = prefetch(client, settings)
+    scope = settings.scope or Scope(())
+    info, ownership = ahead.server_info(), ahead.ownership(scope)
+    assert ownership is not None  # there is a name
+    inventory = ownership.inventory
+    run = _named(inventory, to)
+    assert inventory is not None
+    before = {
+        key: each
+        for key, each in _replaced_since(inventory, run).items()
+        if scope.covers(key.namespace)
+        and is_selected(key, settings)
+        and (each is None or inventory.resources.get(key) != each)
+    }
+    if before and on_changed_files is not None:
+        on_changed_files(ownership)
+    observer.stage("reading the revisions")
+    sources = _sources(client, before, settings.parallelism)
+    missing = sorted(key for key, each in before.items() if each and key not in sources)
+    wanted = _wanted(settings, client, scope, run, before, sources, frozenset(missing))
+    # The record and the history name the commit whose flows are there afterwards.
+    origin = replace(ownership.origin, commit=run.commit, branch=run.branch, dirty=run.dirty)
+    ownership = replace(ownership, origin=origin)
+    result = plan_for(wanted, settings, client, info, ownership, ahead.exported, observer)
+    found = (*result.diagnostics, *map(_not_kept, missing))
+    refusals = result.refusals if in_part or not missing else (*result.refusals, _refusal(missing))
+    return replace(
+        result,
+        diagnostics=tuple(sorted(found, key=lambda each: each.sort_key)),
+        refusals=refusals,
+    )
+
+
+def _named(inventory: Inventory | None, to: str) -> HistoryEntry:
+    history = inventory.history if inventory is not None else ()
+    if not history:
+        raise UsageError(
+            "nothing was applied yet, so there is nothing to roll back",
+            remedy="see 'kestra-sync history'",
+        )
+    if to == LAST:
+        if len(history) < 2:
+            raise UsageError(
+                f"there is only one run in the history, {history[0].generation}",
+                remedy="to remove what it deployed, delete the flows from Git and apply",
+            )
+        return history[-2]
+    for run in history:
+        if str(run.generation) == to:
+            return run
+    numbers = ", ".join(str(each.generation) for each in history[-5:])
+    raise UsageError(
+        f"there is no run {to} in the history",
+        remedy=f"use a number of 'kestra-sync history', or last; the newest are {numbers}",
+    )
+
+
+def _replaced_since(inventory: Inventory, run: HistoryEntry) -> _State:
+    """What the resources that later runs have written were after ``run``.
+
+    :raises UsageError: one of those runs did not keep it.
+    """
+    found: _State = {}
+    for later in reversed(inventory.history):
+        if later == run:
+            break
+        if later.replaced is None:
+            raise UsageError(
+                f"it is not known what run {later.generation} replaced",
+                remedy="check out the commit of that run and apply it: runs of kestra-sync before"
+                " 0.2, and all but the latest 1,000 writes, cannot be rolled back",
+            )
+        found.update(later.replaced)
+    return found
+
+
+def _wanted(
+    settings: Settings,
+    client: KestraClient,
+    scope: Scope,
+    run: HistoryEntry,
+    before: _State,
+    sources: Mapping[ResourceId, bytes],
+    missing: frozenset[ResourceId],
+) -> Wanted:
+    desired = {
+        key: _desired(key, each, sources[key])
+        for key, each in before.items()
+        if each and key in sources
+    }
+    flows = [each for key, each in sorted(desired.items()) if key.kind is Kind.FLOW]
+    beside = {key: each for key, each in desired.items() if key.kind is not Kind.FLOW}
+    repository = Repository(
+        f"run {run.generation}", 0, tuple(each.flow for each in flows), (), (), beside
+    )
+
+    def only_since(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Leave out what no later run has written, and what is not kept."""
+        return tuple(
+            replace(each, reason=Reason.UNDONE) if each.reason is Reason.REMOVED else each
+            for each in changes
+            if each.flow_id in before and each.flow_id not in missing
+        )
+
+    return Wanted(
+        Kinds(settings, client.tenant, secrets=False),
+        repository,
+        Rendered(tuple(flows)),
+        scope,
+        partial=False,
+        touched=frozenset(before),
+        refine=(only_since,),
+        rollback_to=run.generation,
+    )
+
+
+def _desired(key: ResourceId, resource: Resource, source: bytes) -> Desired:
+    return Desired(Flow(key, Document(resource.path, 0, 1, source)), source)
+
+
+def _sources(client: KestraClient, before: _State, parallelism: int) -> dict[ResourceId, bytes]:
+    """The sources that the server still keeps; each has the hash that was recorded."""
+    wanted = {key: each for key, each in before.items() if each is not None}
+    flows = {
+        key: Base(each.path, each.file_sha256, frozenset({each.sent_sha256}), each.revision)
+        for key, each in wanted.items()
+        if key.kind is Kind.FLOW
+    }
+    found = base_sources(client.flows, flows, parallelism=parallelism) if flows else {}
+    for key, each in wanted.items():
+        if key.kind is Kind.FILE:
+            with suppress(NotFound):
+                found.update((key, data) for data in _file(client, key, each.sent_sha256))
+    return found
+
+
+def _file(client: KestraClient, key: ResourceId, hash_: str) -> Iterator[bytes]:
+    """The contents with this hash, from the newest revision back."""
+    for revision in reversed(client.files.revisions(key.namespace, key.id)):
+        data = client.files.get(key.namespace, key.id, revision=revision)
+        if sha256(data) == hash_:
+            yield data
+            return
+
+
+def _not_kept(key: ResourceId) -> Diagnostic:
+    why = {
+        Kind.FLOW: "the server no longer keeps the revision",
+        Kind.FILE: "the server does not keep the revision, or the file was deleted",
+        Kind.KV: "the server does not keep earlier values of keys",
+    }[key.kind]
+    return Diagnostic(
+        "",
+        None,
+        Severity.WARNING,
+        _RULE,
+        f"{key} cannot be restored: {why}",
+        "check out the commit of that run and apply it",
+        key,
+    )
+
+
+def _refusal(missing: list[ResourceId]) -> Refusal:
+    what = plural(len(missing), noun_of(missing))
+    return Refusal(
+        _RULE,
+        f"{what} cannot be restored",
+        "to restore the rest, pass --partial",
+        ExitCode.REFUSED,
+    )

@@ -1,0 +1,56 @@
+"""``rollback --to RUN`` on a real server: flows and files from their revisions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.sync.conftest import Repo, RunResult
+
+
+def rollback(repo: Repo, *args: str) -> RunResult:
+    """As in a pipeline."""
+    return repo.run("rollback", "--yes", "--allow-large", "--format", "json", *args)
+
+
+@pytest.mark.versions
+def test_rollback__restores_flows_and_files(repo: Repo) -> None:
+    repo.config(f"files: [{{path: files, namespace: {repo.namespace}}}]\nkv: [kv.yaml]\n")
+    repo.flow("kept", "one")
+    repo.flow("gone", "one")
+    repo.write("files/query.sql", "select 1\n")
+    repo.write("kv.yaml", f"namespace: {repo.namespace}\nvalues: {{region: emea}}\n")
+    ran = repo.apply()
+    assert ran.code == 0, ran.out + ran.err
+    first = repo.inventory()["history"][-1]["generation"]
+    held = repo.lives()
+
+    repo.flow("kept", "two")
+    repo.remove("gone")
+    repo.flow("new", "two")
+    repo.write("files/query.sql", "select 2\n")
+    repo.write("files/new.sql", "select 3\n")
+    ran = repo.apply("--allow-large")
+    assert ran.code == 0, ran.out + ran.err
+
+    ran = rollback(repo, "--to", str(first))
+    assert ran.code == 0, ran.out + ran.err
+    assert repo.lives() == held
+    assert repo.client.files.export(repo.namespace) == {"query.sql": b"select 1\n"}
+    assert repo.run("drift").code == 0
+    # Git is ahead, so its next apply deploys it again.
+    assert repo.plan("--detailed-exitcode").code == 2
+    assert repo.apply("--allow-large").code == 0
+    assert repo.live("new") == repo.source("new", "two")
+
+    # A key has no earlier values: said before, and the rest on request.
+    repo.write("kv.yaml", f"namespace: {repo.namespace}\nvalues: {{region: apac}}\n")
+    repo.flow("kept", "three")
+    assert repo.apply("--allow-large").code == 0
+    ran = rollback(repo)
+    assert (ran.code, ran.refused()) == (4, ["not-restorable"]), ran.out + ran.err
+    assert ran.json["diagnostics"][0]["message"].endswith("does not keep earlier values of keys")
+    assert repo.live("kept") == repo.source("kept", "three")
+    ran = rollback(repo, "--partial")
+    assert ran.code == 0, ran.out + ran.err
+    assert repo.live("kept") == repo.source("kept", "two")
+    assert repo.client.kv.get(repo.namespace, "region") == "apac"
