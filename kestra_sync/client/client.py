@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from kestra_sync.client.credentials import resolve
 from kestra_sync.client.flows import Flows
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from kestra_sync.client.files import Files
     from kestra_sync.client.logs import Logs
     from kestra_sync.client.triggers import Triggers
+
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class KestraClient:
@@ -144,6 +149,13 @@ class KestraClient:
             if self._info is None:
                 self._info = read_server_info(self._transport)
             return self._info
+
+    def map(self, work: Callable[[T], R], items: Iterable[T], most: int = 8) -> list[R]:
+        """The results of ``work``, which sends requests: ``most`` at once at most.
+
+        ``parallelism`` of the client still applies. The first failure is raised.
+        """
+        return self._transport.map(work, items, most)
 
     def close(self) -> None:
         """Close the connections. The client can still be used: it opens new ones."""

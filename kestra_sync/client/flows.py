@@ -19,7 +19,6 @@ from kestra_sync.client.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.request import JSON, YAML, Query, Request, query, segments
 from kestra_sync.client.search import Filtering, pages
 from kestra_sync.client.server import ServerInfo
@@ -291,7 +290,7 @@ class Exporter:
                 if scope is None or scope.covers(namespace)
             ]
         LOG.info("reading %d namespaces one by one", len(namespaces))
-        found = in_parallel(self._namespace, namespaces, PARALLEL)
+        found = self._transport.map(self._namespace, namespaces, PARALLEL)
         return tuple(source for sources in found for source in sources)
 
     def _namespace(self, namespace: str) -> tuple[bytes, ...]:
@@ -303,7 +302,7 @@ class Exporter:
         return tuple(self._each(summary.flow_id for summary in self._search(scope)))
 
     def _each(self, flow_ids: Iterable[FlowId]) -> Iterable[bytes]:
-        found = in_parallel(self._source, flow_ids, PARALLEL)
+        found = self._transport.map(self._source, flow_ids, PARALLEL)
         return (source for source in found if source is not None)
 
     def _source(self, flow_id: FlowId) -> bytes | None:

@@ -220,3 +220,18 @@ def _hanging(request: Request, what: str, status: int | None = None) -> UnknownO
     )
     error.hanging = True
     return error
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An attempt without an answer.
+
+    :param what: the exception of the connection, or the status.
+    :param error: what the caller gets if there is no further attempt.
+    :param asked: the seconds that the server asks to wait.
+    """
+
+    request: Request
+    what: requests.RequestException | int
+    error: KestraError
+    asked: float | None = None

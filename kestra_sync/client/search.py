@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from kestra_sync.client.answer import Answer
 from kestra_sync.client.errors import ApiError
-from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.request import Query, Request, query
 from kestra_sync.client.transport import Transport
 from kestra_sync.client.values import int_of
@@ -160,4 +159,4 @@ def pages(
         page += 1
         if total is not None and not ahead:
             last = -(-total // page_size)
-            ahead = in_parallel(ask, range(page, min(last, page + MOST - 1) + 1), PARALLEL)
+            ahead = transport.map(ask, range(page, min(last, page + MOST - 1) + 1), PARALLEL)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from mmap import mmap
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import requests
@@ -43,13 +43,17 @@ from kestra_sync.client.connection import (
     same_origin,
 )
 from kestra_sync.client.credentials import Credentials
-from kestra_sync.client.errors import KestraError, UnexpectedAnswer, Unreachable
+from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
+from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.pressure import Pressure
 from kestra_sync.client.remedies import proxy_for
 from kestra_sync.client.request import TEXT, YAML, Request
-from kestra_sync.client.retry import Backoff, ErrorBuilder, decide
+from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker, without_userinfo
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 LOG = logging.getLogger("kestra_sync.http")
 MAX_REDIRECTS = 5
@@ -91,6 +95,7 @@ class Transport:
         self._sessions = SessionPool(lambda: new_session(user_agent))
         self._pressure = Pressure()
         self._compression = Compression()
+        self._parallelism = parallelism
         self._slots = None if parallelism is None else threading.BoundedSemaphore(parallelism)
         self._environment: dict[str, dict[str, Any]] = {}
 
@@ -101,6 +106,13 @@ class Transport:
     def mask(self, text: str) -> str:
         """What the server says, without our secrets."""
         return self._masker.mask(text)
+
+    def map(self, work: Callable[[T], R], items: Iterable[T], most: int) -> list[R]:
+        """The results of ``work``, which sends requests: ``most`` of them at once at most.
+
+        See :func:`~kestra_sync.client.parallel.in_parallel` for failures.
+        """
+        return in_parallel(work, items, min(most, self._parallelism or most))
 
     def send(self, request: Request) -> Answer:
         """The answer to ``request``, if it is not an error.
@@ -154,12 +166,12 @@ class Transport:
         except requests.RequestException as error:
             raise self._failures.unreachable(error) from error
 
-    def _attempt(self, request: Request) -> Answer | _Failed:
+    def _attempt(self, request: Request) -> Answer | Failed:
         """One attempt. What cannot be Kestra's answer is raised at once."""
         with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
             if request.first is not None:
                 look = self._exchange_and_judge(session, request.first)
-                if isinstance(look, _Failed):
+                if isinstance(look, Failed):
                     return look
                 request.seen(look)
             return self._exchange_and_judge(session, request)
@@ -173,7 +185,7 @@ class Transport:
             return nullcontext()
         return self._slots
 
-    def _exchange_and_judge(self, session: requests.Session, request: Request) -> Answer | _Failed:
+    def _exchange_and_judge(self, session: requests.Session, request: Request) -> Answer | Failed:
         started = time.monotonic()
         seconds = self._seconds(request)
         if request.time_limit is not None:
@@ -186,8 +198,11 @@ class Transport:
             self._log(request, describe(error), started)
             failure = self._failures.broken(request, error)
             failure.__cause__ = error
-            return _Failed(request, error, failure)
-        self._tell(request, response.status_code, time.monotonic() - started)
+            return Failed(request, error, failure)
+        if response.status_code in {429, 503}:
+            self._pressure.refused(response.status_code)
+        else:
+            self._pressure.answered()
         self._log(request, response.status_code, started)
         return self._judge(request, response, body)
 
@@ -195,17 +210,9 @@ class Transport:
         """For one answer."""
         return self._timeouts.read if request.read_timeout is None else request.read_timeout
 
-    def _tell(self, request: Request, status: int, seconds: float) -> None:
-        """Let it be known how the server bears up. Only writes of flows are much alike."""
-        if status in {429, 503}:
-            self._pressure.refused(status)
-        else:
-            alike = request.content_type == YAML and not request.repeatable
-            self._pressure.answered(request.method if alike else None, seconds)
-
     def _judge(
         self, request: Request, response: requests.Response, content: bytes | mmap
-    ) -> Answer | _Failed:
+    ) -> Answer | Failed:
         status = response.status_code
         body = _in_memory(content)
         content_type = response.headers.get("Content-Type", "")
@@ -232,7 +239,7 @@ class Transport:
             return answer
         asked = self.backoff.retry_after(response.headers.get("Retry-After"))
         failure = self._failures.answered(request, status, content_type, body)
-        return _Failed(request, status, failure, asked)
+        return Failed(request, status, failure, asked)
 
     def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
@@ -377,18 +384,3 @@ class Transport:
 def _in_memory(content: bytes | mmap) -> bytes:
     """What was not put into a file: errors never are."""
     return content if isinstance(content, bytes) else b""
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """An attempt without an answer.
-
-    :param what: the exception of the connection, or the status.
-    :param error: what the caller gets if there is no further attempt.
-    :param asked: the seconds that the server asks to wait.
-    """
-
-    request: Request
-    what: requests.RequestException | int
-    error: KestraError
-    asked: float | None = None

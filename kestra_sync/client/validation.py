@@ -9,7 +9,6 @@ from typing import Any
 
 from kestra_sync.client.answer import Answer
 from kestra_sync.client.errors import ApiError, InvalidContent, RequestTooLarge, ServerFailure
-from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.request import YAML, Part, Request, encode_multipart
 from kestra_sync.client.transport import Transport
 from kestra_sync.client.values import Validation, flow_id_of, texts_of
@@ -44,7 +43,7 @@ class Validator:
         """One result per source, in their order."""
         most = min(BATCH, max(LEAST, -(-len(sources) // PARALLEL)))
         work = batches(list(enumerate(sources)), most)
-        found = in_parallel(self._batch, work, PARALLEL)
+        found = self._transport.map(self._batch, work, PARALLEL)
         return tuple(result for results in found for result in results)
 
     def _batch(self, batch: list[Indexed]) -> list[Validation]:
