@@ -5,7 +5,7 @@ every answer of one kind) is changed on its way. Whatever the server says: a doc
 and never 70, nothing claimed that is not so, nothing of others changed, nothing of ours forgotten,
 no secret and no control sequence in the output.
 
-``KESTRA_SYNC_FUZZ`` is the number of cases (default 75), ``KESTRA_SYNC_FUZZ_SEED`` the first seed.
+``KESTRA_SYNC_FUZZ`` is the number of cases (default 45), ``KESTRA_SYNC_FUZZ_SEED`` the first seed.
 A failure names its seed; ``KESTRA_SYNC_FUZZ=1 KESTRA_SYNC_FUZZ_SEED=n`` plays it again, with
 ``KESTRA_SYNC_FUZZ_SHOW=1`` and ``pytest -s`` in full.
 """
@@ -33,14 +33,14 @@ from kestra_sync.smoke.case import run_case
 from tests.fuzz.mutations import SECRET, mutated
 from tests.fuzz.small_kestra import Answer, Name, SmallKestra, State
 
-CASES = int(os.environ.get("KESTRA_SYNC_FUZZ", "75"))
+CASES = int(os.environ.get("KESTRA_SYNC_FUZZ", "45"))
 SEED = int(os.environ.get("KESTRA_SYNC_FUZZ_SEED", "0"))
 #: Show all that was said, to look into one case.
 SHOW = bool(os.environ.get("KESTRA_SYNC_FUZZ_SHOW"))
 #: Seconds that no command may take, with a server that answers at once; generous for slow machines.
 LONGEST = 30.0
 #: Cases of one test: a few, so that they can be spread over workers.
-CHUNK = 25
+CHUNK = 15
 
 LOCK = ("--lock-timeout", "0")
 APPLY = ("apply", "--yes", "--format", "json", "--allow-large", *LOCK)

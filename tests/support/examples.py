@@ -11,7 +11,7 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 def load_profile() -> None:
     """Set the defaults. There are no deadlines: a busy machine is not a bug."""
-    settings.register_profile("quick", deadline=None, max_examples=50)
+    settings.register_profile("quick", deadline=None, max_examples=25)
     settings.register_profile("thorough", deadline=None, max_examples=1000)
     settings.load_profile("thorough" if THOROUGH else "quick")
 

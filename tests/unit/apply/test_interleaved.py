@@ -32,7 +32,7 @@ from tests.unit.apply.fakes import ONE_BY_ONE, PLACE, change, owned
 
 T = TypeVar("T")
 TARGET = Target("http://kestra", "main")
-RUNS = int(os.environ.get("KESTRA_SYNC_INTERLEAVINGS", "120"))
+RUNS = int(os.environ.get("KESTRA_SYNC_INTERLEAVINGS", "40"))
 
 
 class Killed(BaseException):

@@ -28,19 +28,16 @@ def _rows(page: str) -> list[str]:
     return [row for row in rows if row.split(" | ")[0].removeprefix("| ") not in heads]
 
 
-_NAMED = sorted(
-    {
-        (page, file, name)
-        for page in _PAGES
-        for file, name in re.findall(r"`([\w/]+\.py)::(test_\w+)`", _text(page))
-    }
-)
-
-
-@pytest.mark.parametrize(("page", "file", "name"), _NAMED)
-def test_each_test_it_names_is_there(page: str, file: str, name: str) -> None:
-    path = _TESTS / file if "/" in file else _PAGES[page][0] / file
-    assert name in _tests_of(path)
+@pytest.mark.parametrize("page", _PAGES)
+def test_each_test_it_names_is_there(page: str) -> None:
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", _text(page))
+    assert len(named) > 15
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if name not in _tests_of(_TESTS / file if "/" in file else _PAGES[page][0] / file)
+    ]
+    assert missing == []
 
 
 @cache

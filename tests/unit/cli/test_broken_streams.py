@@ -161,14 +161,13 @@ VALIDATE = "$K validate --offline flows"
 
 
 @posix
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
-def test_a_whole_command_in_every_encoding(flows: Path, encoding: str) -> None:
-    ran = shell(flows, VALIDATE, PYTHONIOENCODING=encoding, COLUMNS="20")
+def test_a_whole_command_in_another_encoding(flows: Path) -> None:
+    ran = shell(flows, VALIDATE, PYTHONIOENCODING="cp1252", COLUMNS="20")
     assert ran.returncode == 3, ran.stderr
-    both = (ran.stdout + ran.stderr).decode(encoding)
+    both = (ran.stdout + ran.stderr).decode("cp1252")
     assert "flows/gr" in both
     assert "Traceback" not in both
-    junit = shell(flows, f"{VALIDATE} --format junit", PYTHONIOENCODING=encoding)
+    junit = shell(flows, f"{VALIDATE} --format junit", PYTHONIOENCODING="ascii")
     assert junit.returncode == 3
     from xml.etree import ElementTree as ET
 
@@ -183,18 +182,13 @@ def test_a_whole_command_in_every_encoding(flows: Path, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("script", "code"),
     [
-        (f"{VALIDATE} >&-", 3),
-        (f"{VALIDATE} 2>&-", 3),
         (f"{VALIDATE} <&- >&- 2>&-", 3),
         (f"{VALIDATE} --format json >&- 2>&-", 3),
-        (f"{VALIDATE} 2>/dev/full", 3),
         (f"{VALIDATE} -v 2>/dev/full", 3),
         ("$K --version >&-", 0),
         ("$K validate --offline nowhere >&- 2>&-", 64),
-        ("$K validate --offline nowhere 2>/dev/full", 64),
         # Nothing but output, and that is lost: a failure, which is said.
         (f"{VALIDATE} --format json >/dev/full", 1),
-        ("$K graph --offline flows >/dev/full", 1),
         (f"{VALIDATE} --format json >/dev/full 2>/dev/full", 1),
         ("$K --help >/dev/full", 1),
         (f"set -o pipefail; {VALIDATE} --format json | true", 1),

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 _TESTS = Path(__file__).parents[2]
 _TEXT = (_TESTS.parent / "docs" / "versions.md").read_text(encoding="utf-8")
-_NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", _TEXT)))
+_NAMED = re.findall(r"`([\w/]+\.py)::(test_\w+)`", _TEXT)
 
 
-@pytest.mark.parametrize(("file", "name"), _NAMED)
-def test_each_test_it_names_is_there(file: str, name: str) -> None:
+def test_each_test_it_names_is_there() -> None:
+    assert len(_NAMED) > 5
+    assert [f"{file}::{name}" for file, name in _NAMED if name not in _tests_of(file)] == []
+
+
+@cache
+def _tests_of(file: str) -> set[str]:
     tree = ast.parse((_TESTS / file).read_text(encoding="utf-8"))
-    assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    return {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
 
 
 def test_each_row_names_a_test() -> None:

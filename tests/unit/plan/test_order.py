@@ -58,7 +58,7 @@ def test_a_flow_comes_after_those_it_calls(graph: dict[FlowId, list[FlowId]]) ->
 
 def test_long_chains_do_not_break_the_stack() -> None:
     """A thousand flows, each calling the next."""
-    chain = [FlowId("acme", f"f{number:04}") for number in range(3000)]
+    chain = [FlowId("acme", f"f{number:04}") for number in range(1200)]
     found = order(chain, {one: [two] for one, two in itertools.pairwise(chain)})
     assert [each for (each,) in found.levels] == chain[::-1]
 

@@ -26,7 +26,7 @@ from tests.cases import NEGATIVE, POSITIVE, YAML_ACCEPTED, YAML_REFUSED, YAML_ST
 
 CORPUS = (*YAML_ACCEPTED, *YAML_REFUSED, *YAML_STRICTER)
 FLOWS = tuple(sorted(Path("flows").resolve().rglob("*.y*ml")))
-CASES = int(os.environ.get("KESTRA_SYNC_FUZZ_CASES", "500"))
+CASES = int(os.environ.get("KESTRA_SYNC_FUZZ_CASES", "150"))
 """How many mutations are tried: a nightly job asks for more."""
 
 
