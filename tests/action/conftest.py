@@ -73,7 +73,7 @@ def act(server: Server, github: Github, action: Path, tmp_path: Path) -> Act:
         tmp_path,
         action,
         variables={
-            "KESTRA_URL": server.url,
+            "KESTRA_API_URL": server.url,
             "KESTRA_TENANT": server.tenant,
             "KESTRA_USERNAME": server.username,
         },

@@ -28,7 +28,7 @@ description: |
 """
 _COMMANDS = ("error", "warning", "notice", "add-mask", "set-output", "debug", "group")
 _LOGIN = {
-    "url": "${{ vars.KESTRA_URL }}",
+    "url": "${{ vars.KESTRA_API_URL }}",
     "tenant": "${{ vars.KESTRA_TENANT }}",
     "username": "${{ vars.KESTRA_USERNAME }}",
     "password": "${{ secrets.KESTRA_PASSWORD }}",
