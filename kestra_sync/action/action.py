@@ -13,6 +13,7 @@ from kestra_sync.action import comment, issue
 from kestra_sync.action.context import Context
 from kestra_sync.action.github_api import GithubApi
 from kestra_sync.action.inputs import REVIEWED, Inputs, read, take
+from kestra_sync.action.preview import PreviewRun, preview_run
 from kestra_sync.action.result import Result, result_of
 from kestra_sync.action.runner import Runner
 from kestra_sync.client.errors import KestraError
@@ -98,7 +99,8 @@ def _step(
     context = Context.of(environ)
     base = environ.get("RUNNER_TEMP") or None
     files = ReportFiles(temporary_folder(base), inputs.report)
-    code = run(_arguments(inputs, context, files))
+    preview = preview_run(context, inputs.preview_name) if inputs.command == "preview" else None
+    code = run(_arguments(inputs, context, files, preview))
     document = _document(files)
     result = result_of(inputs.command, code, document)
     # First of all, so that nothing which fails afterwards keeps them from later steps.
@@ -112,7 +114,11 @@ def _step(
     if inputs.annotations:
         _guarded(runner, "The annotations", lambda: runner.annotate(files.text("github")))
     posted: list[tuple[str, str]] = []
-    _guarded(runner, "The comment", lambda: posted.extend(_post(inputs, context, files, result)))
+    _guarded(
+        runner,
+        "The comment",
+        lambda: posted.extend(_post(inputs, context, files, result, preview)),
+    )
     for kind, text in posted:
         runner.say(kind, text)
     problems = [text for kind, text in posted if kind == "warning"]
@@ -165,7 +171,13 @@ def _log_in(inputs: Inputs, environ: MutableMapping[str, str]) -> None:
         environ["KESTRA_PASSWORD"] = inputs.password
 
 
-def _arguments(inputs: Inputs, context: Context, files: ReportFiles) -> list[str]:
+def _arguments(
+    inputs: Inputs, context: Context, files: ReportFiles, preview: PreviewRun | None
+) -> list[str]:
+    if preview is not None:
+        options = inputs.options_of(preview.subcommand)
+        words = ["preview", preview.subcommand, *options, *files.options(), "--yes"]
+        return [*words, f"--env-file={os.devnull}", *preview.words]
     arguments = [inputs.command, *inputs.options, *files.options()]
     # A file in the checkout must not say which server gets our login.
     arguments.append(f"--env-file={os.devnull}")
@@ -225,7 +237,11 @@ def _document(files: ReportFiles) -> dict[str, Any]:
 
 
 def _post(
-    inputs: Inputs, context: Context, files: ReportFiles, result: Result
+    inputs: Inputs,
+    context: Context,
+    files: ReportFiles,
+    result: Result,
+    preview: PreviewRun | None,
 ) -> list[tuple[str, str]]:
     """Write the comment and the issue; what there is to say about it, with its severity."""
     body = files.text("comment")
@@ -234,7 +250,9 @@ def _post(
     if not inputs.github_token or not context.repository:
         return [("warning", "Nothing was posted: no token or no repository.")]
     names = "+".join(result.environments or inputs.environments)
-    if inputs.comment_key:
+    if preview is not None:
+        names = preview.environment
+    if inputs.comment_key or preview is not None:
         body = comment.with_marker(body, comment.marker_of(names, inputs.comment_key))
     said = []
     github = GithubApi(context, inputs.github_token)

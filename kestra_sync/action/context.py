@@ -17,6 +17,8 @@ class Context:
     :param pull_request: the number of the pull request that the event is about.
     :param fork: it comes from another repository, so the token may only read.
     :param run_url: the page of this run.
+    :param event: what started it, such as ``pull_request``; ``action`` what happened to that,
+        such as ``closed``.
     """
 
     api_url: str
@@ -27,6 +29,8 @@ class Context:
     pull_request: int | None = None
     fork: bool = False
     run_url: str = ""
+    event: str = ""
+    action: str = ""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Context:
@@ -51,6 +55,8 @@ class Context:
             pull_request=number if isinstance(number, int) else None,
             # A fork that was deleted since no longer has a repository.
             fork=bool(request) and head != repository,
+            event=environ.get("GITHUB_EVENT_NAME", ""),
+            action=str(event.get("action") or ""),
             run_url=f"{server}/{repository}/actions/runs/{run}" if run else "",
         )
 

@@ -13,7 +13,8 @@ from kestra_sync.declared import Declaration, declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.settings import Settings
 
-COMMANDS = ("validate", "plan", "apply", "drift", "smoke")
+_RUNS = ("validate", "plan", "apply", "drift", "smoke")
+COMMANDS = (*_RUNS, "preview")
 _PLANNING = ("plan", "apply")
 _READING = ("validate", "plan", "apply", "drift")
 _SELECTING = ("plan", "apply", "drift", "smoke")
@@ -55,7 +56,20 @@ def _declared(setting: Declaration) -> Option:
     """The input of a declared setting, called as its option."""
     kinds = {bool: InputKind.SWITCH, tuple: InputKind.LIST}
     kind = kinds.get(type(setting.default), InputKind.VALUE)
-    return Option(setting.flag.removeprefix("--"), setting.commands, kind)
+    name = setting.flag.removeprefix("--")
+    more = ("preview",) if name in _OF_PREVIEWS else ()
+    return Option(name, (*setting.commands, *more), kind)
+
+
+#: Of the declared settings, those of ``preview up``.
+_OF_PREVIEWS = frozenset(
+    (
+        *("strict", "allow-empty", "allow-large", "allow-skipped-delete", "re-enable"),
+        *("allow-file", "lock-timeout", "parallelism"),
+    )
+)
+#: The options of ``preview`` that concern files, which only ``up`` reads.
+_ONLY_UP = (_OF_PREVIEWS - {"lock-timeout", "parallelism"}) | {"diff", "context"}
 
 
 OPTIONS = (
@@ -65,7 +79,7 @@ OPTIONS = (
     Option("environment", ("validate", "smoke")),
     Option("all-environments", ("plan", "apply", "drift"), InputKind.SWITCH),
     Option("keep-going", ("apply",), InputKind.SWITCH),
-    Option("name"),
+    Option("name", _RUNS),
     Option("namespace", _READING, InputKind.LIST),
     *map(_declared, (each for each in declarations(Settings) if each.commands)),
     Option("offline", ("validate",), InputKind.SWITCH),
@@ -74,8 +88,8 @@ OPTIONS = (
     Option("keep", ("smoke",)),
     Option("triggers", ("apply",)),
     Option("verify-triggers", ("apply",), InputKind.SWITCH),
-    Option("diff", _PLANNING),
-    Option("context", ("plan", "apply", "drift")),
+    Option("diff", (*_PLANNING, "preview")),
+    Option("context", ("plan", "apply", "drift", "preview")),
     Option("url"),
     Option("tenant"),
     Option("username"),
@@ -87,7 +101,8 @@ OPTIONS = (
 #: Inputs with a meaning of their own, by the commands that know them.
 OTHERS: Mapping[str, tuple[str, ...]] = {
     "command": COMMANDS,
-    "paths": COMMANDS,
+    "paths": _RUNS,
+    "preview-name": ("preview",),
     "token": COMMANDS,
     "password": COMMANDS,
     "plan-file": _PLANNING,
@@ -131,6 +146,7 @@ class Inputs:
     annotations: bool = True
     comment: bool = False
     comment_key: str = ""
+    preview_name: str = ""
     issue: bool = False
     token: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -140,6 +156,13 @@ class Inputs:
     def several(self) -> bool:
         """Whether the run is one over several environments."""
         return self.all_environments or len(self.environments) > 1
+
+    def options_of(self, subcommand: str) -> tuple[str, ...]:
+        """The options for ``preview up``, or for a subcommand that reads no files."""
+        if subcommand == "up":
+            return self.options
+        names = {f"--{name}" for name in _ONLY_UP}
+        return tuple(each for each in self.options if each.partition("=")[0] not in names)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -190,6 +213,7 @@ def read(given: Mapping[str, str]) -> Inputs:
         annotations=_switch("annotations", values, default=True),
         comment=_switch("comment", values),
         comment_key=values.get("comment-key", ""),
+        preview_name=values.get("preview-name", ""),
         issue=_switch("issue", values),
         token=values.get("token", "").strip(),
         password=values.get("password", ""),

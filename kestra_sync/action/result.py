@@ -26,6 +26,8 @@ OUTPUTS = (
     "summary",
     "exit-code",
     "failure-reason",
+    "preview-name",
+    "preview-namespaces",
 )
 
 
@@ -36,6 +38,7 @@ class Result:
     :param created: flows: of a plan those to create, of an apply those that were created.
     :param failed: errors in files, writes that failed, failed smoke tests.
     :param environments: those of a run over several, also those that were not attempted.
+    :param preview: the name of the preview, and ``namespaces`` where it is.
     """
 
     exit_code: int
@@ -48,6 +51,8 @@ class Result:
     digest: str = ""
     summary: str = ""
     environments: tuple[str, ...] = ()
+    preview: str = ""
+    namespaces: tuple[str, ...] = ()
 
     @property
     def failure_reason(self) -> str:
@@ -74,6 +79,8 @@ class Result:
             visible(self.summary),
             str(self.exit_code),
             self.failure_reason,
+            self.preview,
+            ",".join(self.namespaces),
         )
         return dict(zip(OUTPUTS, values, strict=True))
 
@@ -106,7 +113,16 @@ def result_of(command: str, code: int, document: PlanJson) -> Result:
         has_changes=made["changes"],
         digest=str(document.get("digest") or ""),
         summary=", ".join(words) or "nothing to do",
+        **_where(document),
     )
+
+
+def _where(document: PlanJson) -> dict[str, Any]:
+    """The preview, if it is about one."""
+    previews = document.get("previews") or [document.get("preview")]
+    if len(previews) != 1 or not previews[0]:
+        return {}
+    return {"preview": previews[0]["name"], "namespaces": tuple(previews[0]["namespaces"])}
 
 
 def _several(command: str, code: int, document: PlanJson) -> Result:
@@ -204,6 +220,25 @@ def _apply(document: PlanJson) -> dict[str, Any]:
     }
 
 
+def _preview(document: PlanJson) -> dict[str, Any]:
+    """Of ``up``, ``down`` or ``clean``."""
+    if "previews" not in document:
+        made = _apply(document)
+        smoke = document.get("smoke")
+        passed = sum(each["verdict"] == "passed" for each in smoke["runs"]) if smoke else 0
+        words = (
+            [*made["words"], f"{plural(passed, 'smoke test')} passed"] if passed else made["words"]
+        )
+        return {**made, "words": words}
+    removed = [each["name"] for each in document["previews"] if each["removed"]]
+    left = [each["name"] for each in document["previews"] if each["problems"]]
+    words = [f"removed {name}" for name in removed] + [f"{name} is left in part" for name in left]
+    counts = [each["deleted"]["flows"] for each in document["previews"]]
+    return _made(
+        deleted=sum(counts), failed=len(left), changes=bool(removed), words=words or ["no preview"]
+    )
+
+
 def _drift(document: PlanJson) -> dict[str, Any]:
     drifted = len(document.get("drifted") or ())
     words = [f"{plural(drifted, 'flow')} drifted" if drifted else "no drift"]
@@ -233,4 +268,5 @@ _MAKERS = {
     "apply": _apply,
     "drift": _drift,
     "smoke": _smoke,
+    "preview": _preview,
 }

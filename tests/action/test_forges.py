@@ -63,6 +63,23 @@ def included() -> list[dict[str, str]]:
     return [each["inputs"] for each in load(CI / "gitlab-ci.yml")["include"]]
 
 
+def test_gitlab_previews__promises(tmp_path: Path) -> None:
+    """Never for forks, one run at a time, and stopped with the merge request."""
+    jobs = load(CI / "gitlab-previews.yml")
+    assert check("gitlab-ci", jobs, tmp_path).returncode == 0
+    up, stop = jobs["preview"], jobs["stop-preview"]
+    assert up["environment"]["on_stop"] == "stop-preview"
+    assert stop["environment"] == {"name": up["environment"]["name"], "action": "stop"}
+    for job in (up, stop):
+        (rule,) = job["rules"]
+        assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID" in rule["if"]
+    # GitLab only stops an environment by itself if the job has to be started by hand.
+    assert (stop["rules"][0]["when"], stop["rules"][0]["allow_failure"]) == ("manual", True)
+    assert jobs[".preview"]["resource_group"] == "preview-$CI_MERGE_REQUEST_IID"
+    component = re.findall(r"kestra-sync/kestra-sync:([\d.]+)", COMPONENT.read_text("utf-8"))
+    assert jobs[".preview"]["image"].endswith(f":{component[0]}")
+
+
 def test_component__jobs_are_valid_with_any_inputs(tmp_path: Path) -> None:
     for inputs in ({}, *included()):
         done = check("gitlab-ci", jobs_of(inputs), tmp_path)

@@ -29,7 +29,9 @@ from tests.support.hostile import plant
 CI = ROOT / "docs" / "ci"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 #: Those for other forges: test_forges.py.
-_ELSEWHERE = {"gitlab-ci.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml"}
+_ELSEWHERE = {
+    *("gitlab-ci.yml", "gitlab-previews.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml"),
+}
 COPIES = sorted(path for path in CI.glob("*.yml") if path.name not in _ELSEWHERE)
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 #: Inputs of steps before kestra-sync itself.
@@ -117,7 +119,7 @@ def test_the_copies_are_careful(path: Path) -> None:
         assert job["timeout-minutes"] <= 30
         for step in job["steps"]:
             given = step.get("with", {})
-            applies = applies or given.get("command") == "apply"
+            applies = applies or given.get("command") in ("apply", "preview")
             if step["uses"].startswith("actions/checkout"):
                 assert given["persist-credentials"] is False
             if "token" in given:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.action.act import ROOT, Act, Run
-from tests.action.component import jobs_of, scripts_of
+from tests.action.component import jobs_of, load, scripts_of
 from tests.action.github import Github
 from tests.action.gitlab import ME, Gitlab
 from tests.action.test_action import config, flow, names, pull_request
@@ -83,6 +83,45 @@ def test_a_pull_request_from_a_fork_is_only_validated(
     assert done(run).get("plan") != "failure"
     assert "Run Main kestra-sync plan" not in run.log
     assert github.comments == {}
+
+
+_PREVIEW = 'preview:\n  namespaces: {{{ns}: "{ns}.preview.{{name}}"}}\n  ttl: 7d\n'
+
+
+def test_a_preview_comes_and_goes_with_its_pull_request(
+    basic: Act, namespace: str, http: Http, github: Github
+) -> None:
+    """One comment, from the first commit to the end; never for a fork."""
+    basic.commit(
+        {
+            "kestra-sync.yaml": config(namespace) + _PREVIEW.format(ns=namespace),
+            "flows/a.yaml": flow(namespace, "a"),
+            "flows/a.smoke.yaml": f"flow: {namespace}/a\ntimeout: 60s\n",
+        }
+    )
+    there = f"{namespace}.preview.pr-7"
+    event = {**pull_request(), "action": "opened"}
+    run = basic.run(text("preview.yml"), event="pull_request", payload=event)
+    assert done(run) == {"preview": "success"}, run.log
+    assert names(http, there) == ["a"]
+    (comment,) = github.comments[7]
+    assert f"/flows/edit/{there}/a" in comment["body"]
+    assert "passed" in comment["body"]
+
+    event["action"] = "closed"
+    run = basic.run(text("preview.yml"), event="pull_request", payload=event)
+    assert done(run) == {"preview": "success"}, run.log
+    assert names(http, there) == []
+    (comment,) = github.comments[7]
+    assert "Removed the preview pr-7: 1 flow, 1 execution and its record." in comment["body"]
+
+    careless = text("preview.yml").replace("github.event_name == 'schedule' ||", "true ||")
+    assert careless != text("preview.yml")
+    fork = {**pull_request(head="mallory/flows"), "action": "opened"}
+    run = basic.run(careless, event="pull_request", payload=fork)
+    assert done(run) == {"preview": "failure"}
+    assert "from forks" in run.log
+    assert names(http, there) == []
 
 
 def test_drift_has_an_issue(basic: Act, namespace: str, http: Http, github: Github) -> None:
@@ -215,6 +254,29 @@ def test_the_jobs_of_gitlab(
     assert run("plan") == 3
     (note,) = gitlab.notes
     assert "NoSuchTask" in note["body"]
+
+
+def test_the_review_app_of_gitlab(
+    checkout: Path, server: Server, namespace: str, http: Http, gitlab: Gitlab
+) -> None:
+    """Up with a note, and down again."""
+    (checkout / "kestra-sync.yaml").write_text(
+        config(namespace) + _PREVIEW.format(ns=namespace) + "  smoke: false\n"
+    )
+    jobs = load(CI / "gitlab-previews.yml")
+    number = gitlab.environ["CI_MERGE_REQUEST_IID"]
+
+    def run(name: str) -> int:
+        command = ["bash", "-c", "\n".join(["set -e", *jobs[name]["script"]])]
+        return shell(command, checkout, server, **gitlab.environ).returncode
+
+    there = f"{namespace}.preview.mr-{number}"
+    assert run("preview") == 0
+    assert names(http, there) == ["a"]
+    (note,) = gitlab.notes
+    assert f"/flows/edit/{there}/a" in note["body"]
+    assert run("stop-preview") == 0
+    assert names(http, there) == []
 
 
 @pytest.mark.parametrize("name", ["bitbucket-pipelines.yml", "azure-pipelines.yml", "Jenkinsfile"])

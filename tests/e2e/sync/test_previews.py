@@ -9,6 +9,7 @@ import pytest
 from kestra_sync.model import FlowId, Scope
 from tests.e2e.sync.conftest import Repo
 from tests.support.cleanup import executions_below, remove_namespace
+from tests.support.proxy import Exchange, FaultProxy, Rule, reset_request
 from tests.support.server import Http
 
 pytestmark = pytest.mark.versions
@@ -125,3 +126,144 @@ def test_up_and_down(previews: Repo, http: Http) -> None:
     assert repo.inventory() == live
     assert repo.run("preview", "list", "--format", "json").json["previews"] == []
     assert repo.run("preview", "down", "pr-12", "--yes").code == 0  # there is nothing to do
+
+
+def quiet(repo: Repo) -> None:
+    """No smoke tests: they take their time."""
+    ns = repo.namespace
+    repo.config(CONFIG.format(ns=ns) + "  smoke: false\n")
+
+
+def test_what_a_preview_has_not_made_is_never_touched(previews: Repo, http: Http) -> None:
+    repo, ns = previews, previews.namespace
+    quiet(repo)
+    home, there = f"{ns}-preview.x", f"{ns}-preview.x.team"
+    theirs = SOURCE.format(id="called", ns=home, message="theirs").encode()
+    equal = SOURCE.format(id="called", ns=home, message="hello").encode()
+    other = SOURCE.format(id="other", ns=home, message="other").encode()
+    for source in (theirs, equal, other):
+        flow_id = repo.client.flows.create(source).flow_id
+        ran = repo.run("preview", "up", "x", "--yes", "--format", "json")
+        assert (ran.code, ran.refused()) == (4, ["preview-not-ours"]), ran.out
+        assert str(flow_id) in ran.json["refusals"][0]["message"]
+        assert [each.flow_id for each in repo.client.flows.search(Scope((home,)))] == [flow_id]
+        assert repo.client.kv.list(home) == ()
+        repo.client.flows.delete(flow_id)
+    # The same for a key, and by way of the environment.
+    repo.client.kv.put(there, "region", "theirs")
+    for words in (["preview", "up", "x"], ["apply", "-e", "preview-x", "--take-over"]):
+        ran = repo.run(*words, "--yes", "--format", "json")
+        assert (ran.code, ran.refused()) == (4, ["preview-not-ours"]), ran.out
+    assert repo.client.kv.get(there, "region") == "theirs"
+    repo.client.kv.delete(there, "region")
+
+    # Once it is up, what others put beside it is left alone, by `down` too.
+    assert repo.run("preview", "up", "x", "--yes").code == 0
+    repo.client.flows.create(other)
+    repo.client.executions.create(FlowId(there, "other"), wait=True)
+    assert repo.run("preview", "up", "x", "--yes").code == 0
+    ran = repo.run("preview", "down", "x", "--yes", "--format", "json")
+    assert ran.code == 0, ran.out + ran.err
+    (removed,) = ran.json["previews"]
+    assert removed["left_alone"] == [{"namespace": there, "id": "other"}]
+    assert [each.flow_id.id for each in repo.client.flows.search(Scope((home,)))] == ["other"]
+    assert [each["flowId"] for each in executions_below(http, home)] == ["other"]
+
+    # A name with which it would be among the live flows.
+    assert repo.apply().code == 0
+    before = repo.lives()
+    repo.config(f'preview:\n  namespaces: {{{ns}: "{ns}.{{name}}"}}\n  smoke: false\n')
+    ran = repo.run("preview", "up", "team", "--yes", "--format", "json")
+    assert (ran.code, ran.refused()) == (4, ["preview-not-ours"]), ran.out + ran.err
+    assert repo.lives() == before
+    # Namespaces that have changed since: neither `up` nor `down` guesses.
+    repo.config(f'preview:\n  namespaces: {{{ns}: "{ns}-preview.{{name}}"}}\n  smoke: false\n')
+    assert repo.run("preview", "up", "y", "--yes").code == 0
+    repo.config(f'preview:\n  namespaces: {{{ns}: "{ns}-preview2.{{name}}"}}\n  smoke: false\n')
+    for name in ("up", "down"):
+        ran = repo.run("preview", name, "y", "--yes")
+        assert (ran.code, "take it down" in ran.err) == (4, True), ran.out + ran.err
+
+
+#: From which request on nothing arrives any more, as if the process or the network had ended.
+UP_STEPS = [
+    ("PUT", r"/kv/kestra-sync-run\.", 1),
+    ("PUT", r"/kv/kestra-sync\.", 1),
+    ("POST", r"/flows$", 2),
+    ("PUT", r"/kv/kestra-sync\.", 2),
+]
+DOWN_STEPS = [
+    ("PUT", r"/kv/kestra-sync\.", 1),
+    ("DELETE", r"/flows/", 2),
+    ("PUT", r"/kv/kestra-sync\.", 2),
+    ("DELETE", r"/executions/", 1),
+    ("DELETE", r"/kv/kestra-sync\.", 1),
+]
+
+
+def test_what_was_interrupted_is_completed_by_running_it_again(
+    previews: Repo, proxy: FaultProxy, http: Http
+) -> None:
+    repo, there = previews, f"{previews.namespace}-preview.x.team"
+    quiet(repo)
+    for command, steps in (("up", UP_STEPS), ("down", DOWN_STEPS)):
+        for method, path, nth in steps:
+            if command == "down":
+                assert repo.run("preview", "up", "x", "--yes").code == 0
+                repo.client.executions.create(FlowId(there, "called"), wait=True)
+
+            def cut(exchange: Exchange) -> None:
+                proxy.add(Rule(reset_request, times=None))
+                reset_request(exchange)
+
+            rule = proxy.add(Rule(cut, method, path, nth=nth))
+            ran = repo.run("preview", command, "x", "--yes")
+            assert ran.code in (1, 5, 6, 69), (command, path, ran.out + ran.err)
+            assert rule.seen >= nth, (command, path, nth)
+            proxy.clear()
+            repo.run("unlock", "-e", "preview-x", "--yes")
+            ran = repo.run("preview", command, "x", "--yes")
+            assert ran.code == 0, (command, path, ran.out + ran.err)
+            if command == "up":
+                assert {each.flow_id.id for each in repo.client.flows.search(Scope((there,)))} == {
+                    *("called", "caller")
+                }
+                assert repo.run("preview", "down", "x", "--yes").code == 0
+            nothing_left(repo, http, "x")
+
+
+def test_running_executions_are_ended(previews: Repo, http: Http) -> None:
+    repo, there = previews, f"{previews.namespace}-preview.x.team"
+    quiet(repo)
+    sleeping = SOURCE.format(id="called", ns=repo.namespace, message="x").replace(
+        'core.log.Log, message: "x"', "core.flow.Sleep, duration: PT10M"
+    )
+    repo.write("flows/called.yaml", sleeping)
+    assert repo.run("preview", "up", "x", "--yes").code == 0
+    repo.client.executions.create(FlowId(there, "caller"))
+    ran = repo.run("preview", "down", "x", "--yes", "--format", "json")
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json["previews"][0]["deleted"]["executions"] >= 1
+    nothing_left(repo, http, "x")
+
+
+def test_previews_that_expired_are_cleaned_up(previews: Repo, http: Http) -> None:
+    repo, ns = previews, previews.namespace
+    quiet(repo)
+    for name in ("one", "two", "three"):
+        assert repo.run("preview", "up", name, "--yes").code == 0
+    assert "No expired previews." in repo.run("preview", "clean", "--yes").out
+    home, key = f"{ns}-preview.one", f"{repo.key}.preview-one"
+    record = repo.client.kv.get(home, key)
+    record["preview"]["expires"] = "2026-01-01T00:00:00Z"
+    repo.client.kv.put(home, key, record)
+    assert "expired" in repo.run("preview", "list").out
+    assert repo.run("preview", "clean").code == 64  # there is no terminal to ask on
+    ran = repo.run("preview", "clean", "--yes", "--format", "json")
+    assert ran.code == 0, ran.out + ran.err
+    assert [each["name"] for each in ran.json["previews"]] == ["one"]
+    nothing_left(repo, http, "one")
+    ran = repo.run("preview", "clean", "--keep", "Two", "--yes", "--format", "json")
+    assert [each["name"] for each in ran.json["previews"]] == ["three"]
+    left = repo.run("preview", "list", "--format", "json").json["previews"]
+    assert [each["name"] for each in left] == ["two"]

@@ -31,7 +31,8 @@ _LEFT_OUT = {
 
 def _command(name: str) -> click.Command:
     command: click.Command = import_module(f"kestra_sync.cli.{name}").command
-    return command
+    # The others of the group take fewer options.
+    return command.commands["up"] if isinstance(command, click.Group) else command
 
 
 def _options(name: str) -> dict[str, click.Option]:
