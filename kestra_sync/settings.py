@@ -30,6 +30,13 @@ class OnDrift(str, Enum):
     FAIL = "fail"
 
 
+class DisabledTriggers(str, Enum):
+    """What becomes of triggers that are enabled in Git and disabled on the server."""
+
+    KEEP = "keep"
+    ENABLE = "enable"
+
+
 class OnFirstContact(str, Enum):
     """What happens to a flow on the server that is in Git, and in no record of ours."""
 
@@ -37,8 +44,7 @@ class OnFirstContact(str, Enum):
     OVERWRITE = "overwrite"
 
 
-#: From here on the limits that are not written in the configuration count as shares.
-_ENOUGH = 10
+_ENOUGH = 10  # from here on, limits that are not configured count as shares
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,9 @@ UPDATE_LIMIT = Limit(50, default=True)
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the server is. What is ``None`` comes from the environment or the ``.env`` file.
+    """Where the server is. What is ``None``, and secrets, the client takes from the environment or
+    the ``.env`` file.
 
-    Secrets are not in here: the client takes them from the environment or a file by itself.
-
-    :param timeout: seconds to wait for an answer.
     :param environment: whose credentials are wanted: ``KESTRA_TOKEN_PROD`` for ``prod``.
     :param token_env: the variable that holds the token, where the configuration names one.
     :param configured: ``url`` is the configuration's.
@@ -97,8 +101,7 @@ class Connection:
 class Policy:
     """What this repository asks of its flows beyond what Kestra asks. Empty: nothing.
 
-    :param options: what the configuration says, by the options that the rules declare; see
-        :class:`kestra_sync.checks.policy_rules.base.PolicyRule`.
+    :param options: what the configuration says, by the options of ``checks.policy_rules``.
     :param ignore: patterns (those of ``.gitignore``) of files that policy leaves alone.
     :param severity: the weight of a rule where it is not the default; ``None`` is off.
     """
@@ -335,6 +338,14 @@ class Settings:
         flag="--take-over",
         commands=_WRITING,
     )
+    triggers: DisabledTriggers = setting(
+        DisabledTriggers.KEEP,
+        "Triggers enabled in Git and disabled on the server: keep or enable. Default: keep.",
+        flag="--triggers",
+        key="triggers",
+        from_file=DisabledTriggers,
+        commands=("apply",),
+    )
     allow_files: tuple[str, ...] = setting(
         (),
         "Allow smoke tests to send this file, or files in this directory, even if hidden, "
@@ -375,7 +386,6 @@ class ApplyOptions:
     :param refresh_only: only bring the record up to date; write no flow.
     :param journal: a file that gets a line for each write.
     :param smoke: run the smoke tests of what was written; if they fail, ``rollback`` applies.
-    :param enable_triggers: enable triggers that are enabled in Git and disabled on the server.
     :param verify_triggers: triggers that are not as in Git make the run fail.
     :param unattended: the plan is not confirmed by a person: the lock is taken while it is made.
     """
@@ -386,6 +396,5 @@ class ApplyOptions:
     refresh_only: bool = False
     journal: str | None = None
     smoke: bool = False
-    enable_triggers: bool = False
     verify_triggers: bool = False
     unattended: bool = False

@@ -86,7 +86,6 @@ OPTIONS = (
     Option("rollback", ("apply",), InputKind.SWITCH),
     Option("smoke", ("apply",), InputKind.SWITCH),
     Option("keep", ("smoke",)),
-    Option("triggers", ("apply",)),
     Option("verify-triggers", ("apply",), InputKind.SWITCH),
     Option("diff", (*_PLANNING, "preview")),
     Option("context", ("plan", "apply", "drift", "preview")),

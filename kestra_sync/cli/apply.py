@@ -74,14 +74,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Revert everything written if a write or a smoke test fails.",
 )
-@option(
-    "--triggers",
-    type=click.Choice(["keep", "enable"]),
-    default="keep",
-    show_default=True,
-    help="Triggers that are enabled in Git and disabled on the server: keep leaves them to Kestra, "
-    "enable enables them; see docs/triggers.md.",
-)
+@declared("triggers")
 @option(
     "--verify-triggers",
     is_flag=True,
@@ -110,7 +103,6 @@ def command(
     expect_digest: str | None,
     smoke: bool,
     rollback: bool,
-    triggers: str,
     verify_triggers: bool,
     refresh_only: bool,
     journal: str | None,
@@ -174,7 +166,6 @@ def command(
                     refresh_only=refresh_only,
                     journal=journal,
                     smoke=smoke,
-                    enable_triggers=triggers == "enable",
                     verify_triggers=verify_triggers,
                     unattended=yes or file is not None,
                 ),

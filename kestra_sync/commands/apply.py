@@ -14,7 +14,7 @@ from kestra_sync.commands.triggers import check_after_apply, disabled_triggers
 from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.model import Plan
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.settings import ApplyOptions, Settings
+from kestra_sync.settings import ApplyOptions, DisabledTriggers, Settings
 from kestra_sync.triggers.changes import TriggerCheck
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def apply_with(
             planned = planned.writing_nothing()
         plan = planned.plan
         assert plan is not None
-        if options.enable_triggers and not options.refresh_only:
+        if settings.triggers is DisabledTriggers.ENABLE and not options.refresh_only:
             enabling = disabled_triggers(client, plan.scope, planned.desired)
             planned = replace(planned, enabling=enabling)
         confirmed = confirm(planned)

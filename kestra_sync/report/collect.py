@@ -130,6 +130,7 @@ def of_apply(
         declined=result.declined,
         interrupted=result.done.interrupted,
         smoke=result.smoke,
+        trigger_checks=result.triggers,
         context=context,
     )
 

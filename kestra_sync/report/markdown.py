@@ -20,7 +20,7 @@ from kestra_sync.report.preview_text import SHOWN_LINKS, down_words, is_up, wher
 from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
-from kestra_sync.report.trigger_text import triggers_of
+from kestra_sync.report.trigger_text import checked_words, triggers_of
 from kestra_sync.report.wording import is_alert, is_conflict, note, plural, sign, summary
 
 #: With more flows, the graph is not readable in a comment.
@@ -146,6 +146,8 @@ def _head(report: Report) -> Iterator[str]:
         if refusal.remedy:
             said.append(f"{prose(refusal.remedy)}.")
         yield _alert("CAUTION", said)
+    if report.trigger_checks:
+        yield prose(checked_words(report.trigger_checks))
     for text in report.notes:
         yield _alert("WARNING", [f"{prose(text)}."])
     edited = [each for each in report.changes if is_alert(each) and each.writes]

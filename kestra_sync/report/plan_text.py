@@ -107,14 +107,16 @@ def plan_lines(
             if detail.shows_lines:
                 yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
                 yield from _edited_on_the_server(change, cut)
-            if triggers and change.flow_id in triggers:
-                yield from trigger_lines(triggers[change.flow_id], plan, indent=6)
+            told = (triggers or {}).get(change.flow_id, ())
+            yield from trigger_lines(told, plan, indent=6)
             others = groups.get(change.flow_id, ())
             if others:
                 more = plural(len(others), "more flow")
                 yield line(" " * 6, Span(f"the same change in {more}:", Style.DIM))
                 for each in others:
                     yield from headline(each, 6)
+                    own = (triggers or {}).get(each.flow_id, ())
+                    yield from _other_triggers(own, told, plan, indent=10)
         yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
@@ -128,6 +130,18 @@ def plan_lines(
     if detail is not DiffDetail.NONE:
         yield from total({each.flow_id: diffs.get(each.flow_id, ()) for each in shown})
     yield line(Span(summary(plan), Style.HEADING))
+
+
+def _other_triggers(
+    changes: Sequence[TriggerChange], told: Sequence[TriggerChange], plan: Plan, *, indent: int
+) -> Iterator[Line]:
+    """The triggers of a flow that are not as those of one with the same diff."""
+
+    def words(change: TriggerChange) -> list[str]:
+        return [each.text for each in trigger_lines([change], plan, indent=indent)]
+
+    known = [words(each) for each in told]
+    yield from trigger_lines([it for it in changes if words(it) not in known], plan, indent=indent)
 
 
 @dataclass(frozen=True)

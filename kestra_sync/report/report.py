@@ -10,7 +10,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Plan, Repository
 from kestra_sync.plan.guards import Refusal
 from kestra_sync.report.lines import Sections
-from kestra_sync.triggers.changes import TriggerChange
+from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.apply.outcome import Outcome, Restored
@@ -46,7 +46,8 @@ class Report:
     :param sections: makes the text, as a person reads it on a terminal.
     :param server: the server that was asked and its version; ``None`` if none was.
     :param desired: every flow that Git holds.
-    :param triggers: what the changes do to triggers, by flow.
+    :param triggers: what the changes do to triggers, by flow; ``trigger_checks`` how they were
+        found afterwards.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
     :param outcomes: what became of each write; ``None`` if nothing was to be written.
     :param preview: what was put up; ``removals`` what was taken down, ``None`` if that was not
@@ -68,6 +69,7 @@ class Report:
     plan: Plan | None = None
     desired: Mapping[FlowId, Desired] = field(default_factory=dict)
     triggers: Mapping[FlowId, Sequence[TriggerChange]] = field(default_factory=dict)
+    trigger_checks: tuple[TriggerCheck, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     drifted: tuple[Change, ...] | None = None
     outcomes: tuple[Outcome, ...] | None = None

@@ -162,6 +162,7 @@ def triggers_of(report: Report, change: Change) -> Iterator[str]:
     plan = report.plan
     if plan is None or report.drifted is not None:
         return
+    checks = {(each.flow_id, each.trigger_id): each for each in report.trigger_checks}
     for each in report.triggers.get(change.flow_id, ()):
         parts = [f"trigger {each.trigger.id}: {trigger_note(each, plan)}"]
         if each.dates:
@@ -169,7 +170,24 @@ def triggers_of(report: Report, change: Change) -> Iterator[str]:
         effect = effect_text(each, plan)
         if effect:
             parts.append(effect)
+        check = checks.get((each.flow_id, each.trigger.id))
+        if check is not None:
+            parts.append(f"after the apply: {_found(check, each.trigger)}")
         yield "; ".join(parts)
+
+
+def checked_words(checks: Sequence[TriggerCheck]) -> str:
+    """``Triggers: 3 of 4 active on the server, 1 of them enabled by this apply.``"""
+    good = [each for each in checks if each.good]
+    enabled = sum(each.status is TriggerStatus.ENABLED for each in good)
+    also = f", {enabled:,} of them enabled by this apply" if enabled else ""
+    return f"Triggers: {len(good):,} of {len(checks):,} active on the server{also}."
+
+
+def _found(check: TriggerCheck, trigger: Trigger) -> str:
+    ran = "" if check.revision is None else f", seen running revision {check.revision}"
+    words = _next_text(check, trigger) if check.good else str(check.status).replace("-", " ")
+    return f"{words}{ran}"
 
 
 def triggers_json(
@@ -230,9 +248,7 @@ def check_lines(
     if not good:
         return
     zones = {(each.flow_id, each.trigger.id): each for them in changes.values() for each in them}
-    enabled = sum(each.status is TriggerStatus.ENABLED for each in good)
-    also = f", {enabled:,} of them enabled by this apply" if enabled else ""
-    yield line(f"Triggers: {len(good):,} of {len(checks):,} active on the server{also}.")
+    yield line(checked_words(checks))
     for each in good:
         change = zones.get((each.flow_id, each.trigger_id))
         when = _next_text(each, None if change is None else change.trigger)

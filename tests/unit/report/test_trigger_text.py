@@ -7,18 +7,26 @@ from datetime import datetime, timezone
 
 import pytest
 
+from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Repository
+from kestra_sync.plan.diff import unified
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
-from kestra_sync.report.collect import of_plan
+from kestra_sync.report.collect import of_apply, of_plan
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.markdown import MarkdownReporter
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines
-from kestra_sync.triggers.changes import TriggerBehaviour, TriggerChange, trigger_changes
+from kestra_sync.triggers.changes import (
+    TriggerBehaviour,
+    TriggerChange,
+    TriggerCheck,
+    TriggerStatus,
+    trigger_changes,
+)
 from tests.support.golden import check_golden
 from tests.support.plans import change, plan, source
 from tests.unit.report.test_golden import text
@@ -173,6 +181,38 @@ def test_markdown_and_html_say_the_same() -> None:
         assert "30 4 * * MON-FRI" in shown
         assert "stays disabled after this change" in shown
         assert "2026-11-26 04:30" in shown
+
+
+def test_markdown_and_html_say_how_triggers_were_found() -> None:
+    made = _result()
+    checks = (
+        TriggerCheck(FlowId("acme", "orders"), "nightly", TriggerStatus.REGISTERED, _NOW),
+        TriggerCheck(FlowId("acme", "new"), "often", TriggerStatus.DISABLED),
+    )
+    report = of_apply(ApplyResult(made, triggers=checks))
+    markdown = MarkdownReporter().render(report)
+    assert "Triggers: 1 of 2 active on the server." in markdown
+    for shown in (markdown, HtmlReporter().render(report)):
+        assert "after the apply: next 20" in shown
+
+
+def test_equal_changes_with_other_triggers_have_their_own_lines() -> None:
+    """The diff is shown once; what Kestra does with each trigger need not be the same."""
+    changes = [
+        change(Action.UPDATE, Reason.CHANGED, name, before=source(name, extra=_BEFORE),
+               after=source(name, extra=_AFTER), revision=3)
+        for name in ("one", "two", "three")
+    ]  # fmt: skip
+    triggers = _triggers(changes, new=False, off=[])
+    triggers[changes[1].flow_id] = _triggers(changes[1:2], new=False, off=["nightly"])[
+        changes[1].flow_id
+    ]
+    diffs = {each.flow_id: unified(each.before or b"", each.after or b"") for each in changes}
+    shown = text(plan_lines(plan(changes), diffs, triggers=triggers))
+    assert "the same change in 2 more flows" in shown
+    assert shown.count("trigger nightly: cron") == 2
+    assert shown.count("disabled on the server, and stays disabled") == 1
+    assert shown.count("trigger poll:") == 1
 
 
 def test_no_format_shows_the_key_of_a_webhook() -> None:
