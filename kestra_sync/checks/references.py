@@ -83,6 +83,35 @@ def check_dangling(
     return tuple(diagnostics)
 
 
+def check_live_calls(desired: Iterable[Desired], scope: Scope) -> tuple[Diagnostic, ...]:
+    """A warning for each call that leaves a preview: it runs the live flow.
+
+    :param scope: the namespaces of the preview.
+    """
+    diagnostics = []
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        for reference in references(parsed) if isinstance(parsed, ParsedDocument) else ():
+            target = reference.target
+            waits = reference.kind is ReferenceKind.FLOW_TRIGGER
+            if waits or not reference.resolvable or scope.covers(target.namespace):
+                continue
+            assert isinstance(parsed, ParsedDocument)
+            diagnostics.append(
+                Diagnostic(
+                    path=each.path,
+                    position=each.file_position(parsed.position_of(reference.path)),
+                    severity=Severity.WARNING,
+                    rule="preview-live-call",
+                    message=f"calls {target}, which is not part of the preview: the live flow runs",
+                    remedy="map its namespace in `preview.namespaces`, or set another target with a"
+                    " patch",
+                    flow=each.flow_id,
+                )
+            )
+    return tuple(diagnostics)
+
+
 def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
     """A warning for each group of flows that call each other, at a call of its first flow.
 

@@ -38,12 +38,14 @@ def check_offline_rules(
     :param release: the version of Kestra that decides what is known; ``None`` for any.
     """
     from kestra_sync.checks.offline import check_offline
-    from kestra_sync.checks.references import check_cycles
+    from kestra_sync.checks.references import check_cycles, check_live_calls
     from kestra_sync.checks.rules import weighed
 
     policy, base = settings.policy, settings.base
     diagnostics = [problem for each in desired for problem in check_offline(each, release)]
     diagnostics.extend(check_cycles(desired))
+    if settings.preview is not None and settings.scope is not None:
+        diagnostics.extend(check_live_calls(desired, settings.scope))
     if policy.options:
         from kestra_sync.checks.policy import check_policy
 
