@@ -87,7 +87,7 @@ OPTIONS = (
     Option("smoke", ("apply",), InputKind.SWITCH),
     Option("keep", ("smoke",)),
     Option("verify-triggers", ("apply",), InputKind.SWITCH),
-    Option("diff", (*_PLANNING, "preview")),
+    Option("diff", (*_PLANNING, "drift", "preview")),
     Option("context", ("plan", "apply", "drift", "preview")),
     Option("url"),
     Option("tenant"),

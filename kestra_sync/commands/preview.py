@@ -332,7 +332,7 @@ def _remove(
         past = record.preview.past if record.preview is not None else frozenset[FlowId]()
         flows = {each for each in past if each.kind is Kind.FLOW}
         assert settings.scope is not None
-        swept.append(sweep(client, settings.scope, flows, parallelism=settings.parallelism))
+        swept.append(sweep(client, settings.scope, flows))
         remove_empty_directories(client.files, past - flows)
         return not swept[-1].problems
 

@@ -9,7 +9,6 @@ from functools import partial
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.execution import Execution
 from kestra_sync.client.executions import LOOP
-from kestra_sync.client.parallel import in_parallel
 from kestra_sync.executions.cleanup import Cleanup, remove
 from kestra_sync.executions.follow import CLOCK, Clock
 from kestra_sync.model import FlowId, Scope
@@ -36,12 +35,7 @@ class Swept:
 
 
 def sweep(
-    client: KestraClient,
-    scope: Scope,
-    flows: Collection[FlowId],
-    *,
-    parallelism: int,
-    clock: Clock = CLOCK,
+    client: KestraClient, scope: Scope, flows: Collection[FlowId], *, clock: Clock = CLOCK
 ) -> Swept:
     """Kill and delete every execution of ``flows``, with logs, metrics and files.
 
@@ -56,7 +50,7 @@ def sweep(
         found = _executions(client, scope, flows)
         if not found:
             break
-        results = in_parallel(partial(_remove, client, clock), found, parallelism)
+        results = client.map(partial(_remove, client, clock), found)
         problems = tuple(words for each in results for words in each.problems)
         failed = {each.id for each, done in zip(found, results, strict=True) if done.kept}
         gone |= {each.id for each in found} - failed
