@@ -261,9 +261,8 @@ def _check_namespaces(client: KestraClient, settings: Settings) -> None:
     assert settings.name is not None
     assert settings.scope is not None
     target = target_of(client, settings.environment)
-    for each in find_previews(client.kv, settings.name, origin().repository, target):
-        if each.place.environment != settings.environment:
-            continue
+    here = origin().repository
+    for each in find_previews(client.kv, settings.name, here, target, settings.environment):
         names = {each.place.namespace, *(key.namespace for key in each.inventory.bases())}
         others = sorted(name for name in names if not settings.scope.covers(name))
         if others:
