@@ -76,9 +76,9 @@ def up(
 ) -> ExitCode:
     """Create or update the preview NAME, and run the smoke tests in it.
 
-    NAME is the number of a pull request, or any other name; that of a branch becomes one. Shows the
-    plan, and asks for confirmation. Only writes to the namespaces of the preview, and only to what
-    it has created there.
+    NAME is the number of a pull request or another name; the name of a branch is turned into one.
+    Shows the plan and asks for confirmation. Writes only to the namespaces of the preview, and only
+    to what it has created there.
     """
     from kestra_sync.commands import preview
     from kestra_sync.report.collect import applied_sections, of_preview, plan_sections
@@ -144,9 +144,10 @@ def down(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Remove the preview NAME: flows, files, keys, executions, and its record.
+    """Remove the preview NAME and everything in it.
 
-    Run it again if it was interrupted. Reads no flows: any checkout with the configuration will do.
+    That is its flows, files and keys, the executions of its flows, and its record. Run it again if
+    it was interrupted. Reads no flows: any checkout with the configuration will do.
     """
     from kestra_sync.commands import preview
 
@@ -184,9 +185,10 @@ def clean(
     outputs: tuple[str, ...],
     **settings: Any,
 ) -> ExitCode:
-    """Remove the previews that have expired (`preview.ttl`).
+    """Remove the previews that have expired.
 
-    With --keep, remove all but these. Previews that were only removed in part are completed.
+    They expire after `preview.ttl`. With --keep, remove all but these. Previews that were only
+    removed in part are completed.
     """
     from kestra_sync.commands import preview
 
@@ -211,7 +213,10 @@ def clean(
 @_shared
 @output_options
 def list_(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
-    """List the previews of this repository: age, expiry, commit, flows, result of the last run."""
+    """List the previews of this repository.
+
+    Shows age, expiry, commit, number of flows, and the result of the last `up`.
+    """
     from kestra_sync.commands import preview
     from kestra_sync.report.preview_text import list_json, list_lines
 

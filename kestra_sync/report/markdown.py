@@ -138,6 +138,8 @@ def _head(report: Report) -> Iterator[str]:
     address, _, version = (report.server or "").partition(" ")
     server = f" · {own_address(address)} {prose(version)}" if address else ""
     yield f"**{prose(verdict(report))}**{server}"
+    if report.preview is not None and is_up(report.preview):
+        yield prose(where_up(report.preview))
     if report.failure is not None:
         said = [f"**{prose(report.failure.kind)}**: {prose(report.failure.message)}"]
         yield _alert("CAUTION", said)
@@ -317,7 +319,7 @@ def _graph(report: Report) -> str:
 
 def _tail(report: Report) -> Iterator[str]:
     if report.preview is not None and is_up(report.preview):
-        yield f"**{prose(where_up(report.preview))}**"
+        yield "#### Flows of the preview"
         links = report.preview.links
         shown = [f"- {link(str(key), url)}" for key, url in links[:SHOWN_LINKS]]
         if len(links) > SHOWN_LINKS:
