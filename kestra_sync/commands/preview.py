@@ -29,6 +29,7 @@ from kestra_sync.model import FlowId, Kind, Plan, Reason
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.passes import refined, respecting_others
 from kestra_sync.previews import Preview, name_of
+from kestra_sync.safe.text import is_resource_id
 from kestra_sync.settings import ApplyOptions, Settings
 
 if TYPE_CHECKING:
@@ -328,10 +329,13 @@ def _remove(
         from kestra_sync.executions.sweep import sweep
         from kestra_sync.kinds.files.kind import remove_empty_directories
 
-        past = record.preview.past if record.preview is not None else frozenset[FlowId]()
+        scope = settings.scope
+        assert scope is not None
+        known = () if record.preview is None else record.preview.past
+        # A record may be forged: what is outside of the preview is not touched.
+        past = {each for each in known if scope.covers(each.namespace) and is_resource_id(each)}
         flows = {each for each in past if each.kind is Kind.FLOW}
-        assert settings.scope is not None
-        swept.append(sweep(client, settings.scope, flows))
+        swept.append(sweep(client, scope, flows))
         remove_empty_directories(client.files, past - flows)
         return not swept[-1].problems
 

@@ -252,10 +252,14 @@ def test_previews_that_expired_are_cleaned_up(previews: Repo, http: Http) -> Non
     quiet(repo)
     for name in ("one", "two", "three"):
         assert repo.run("preview", "up", name, "--yes").code == 0
+    repo.client.files.put(ns, "kept/x", b"")  # of the live namespace
     assert "No expired previews." in repo.run("preview", "clean", "--yes").out
     home, key = f"{ns}-preview.one", f"{repo.key}.preview-one"
     record = repo.client.kv.get(home, key)
     record["preview"]["expires"] = "2026-01-01T00:00:00Z"
+    # A record that someone has forged reaches nothing outside of the preview.
+    forged = {"kind": "file", "namespace": ns, "id": "kept/x"}
+    record["preview"]["past"] = [forged, {"kind": "flow", "namespace": ns, "id": "live"}]
     repo.client.kv.put(home, key, record)
     assert "expired" in repo.run("preview", "list").out
     assert repo.run("preview", "clean").code == 64  # there is no terminal to ask on
@@ -263,6 +267,7 @@ def test_previews_that_expired_are_cleaned_up(previews: Repo, http: Http) -> Non
     assert ran.code == 0, ran.out + ran.err
     assert [each["name"] for each in ran.json["previews"]] == ["one"]
     nothing_left(repo, http, "one")
+    assert repo.client.files.get(ns, "kept/x") == b""
     ran = repo.run("preview", "clean", "--keep", "Two", "--yes", "--format", "json")
     assert [each["name"] for each in ran.json["previews"]] == ["three"]
     left = repo.run("preview", "list", "--format", "json").json["previews"]
