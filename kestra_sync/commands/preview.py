@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 class UpResult:
     """A preview after an ``up``.
 
-    :param links: for each flow its page in the UI.
+    :param links: for each flow its page in the UI; empty if the preview is not as in Git.
     :param expires: when ``clean`` may remove it, ISO 8601; ``None`` if it does not expire.
     """
 
@@ -158,7 +158,9 @@ def up(
             stop=stop,
         )
         expires = _expires(client, applied)
-        links = [(key, flow_page(client, key)) for key in sorted(applied.planned.desired)]
+        there = applied.exit_code in (ExitCode.OK, ExitCode.SMOKE_FAILED)
+        flows = sorted(applied.planned.desired) if there else ()
+        links = [(key, flow_page(client, key)) for key in flows]
     return UpResult(preview, applied, tuple(links), expires)
 
 
