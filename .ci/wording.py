@@ -31,6 +31,10 @@ WORDS = {
     r"\byields no \w+ any more\b": "no longer contains",
     r"\b(?:a|one|[0-9]+) line each\b|\bone (?:\w+ )?a line\b": "one per line",
     r"\bthere twice\b": "duplicate",
+    r"\bwhat(?:ever)? (?:becomes|became) of\b": "the outcome of, what happens to",
+    r"\bat the begin of\b": "at the start of",
+    r"\bas ever\b": "as usual, as before",
+    r"\banybody\b": "anyone",
 }
 
 #: What the rule is about, and texts that are not ours.

@@ -41,7 +41,7 @@ class Traits:
     :param perhaps_theirs: another inventory may own the flow; all of them are read then.
     :param only_there: no record says that Git ever had the flow.
     :param listed: the record has the flow, and Git no longer does.
-    :param recording: what becomes of the inventory's entry, if the flow is not written.
+    :param recording: what happens to the inventory's entry, if the flow is not written.
     :param group: the place of its list among the flows that are left alone; 0 for no list.
     :param differs: how "no changes" counts a flow that is not as in Git; ``""`` if it is.
     """

@@ -31,7 +31,7 @@ class OnDrift(str, Enum):
 
 
 class DisabledTriggers(str, Enum):
-    """What becomes of triggers that are enabled in Git and disabled on the server."""
+    """What happens to triggers that are enabled in Git and disabled on the server."""
 
     KEEP = "keep"
     ENABLE = "enable"

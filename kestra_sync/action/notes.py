@@ -54,7 +54,7 @@ class Notes(Protocol):
 
 
 class PostAction(Enum):
-    """What became of a note."""
+    """What happened to a note."""
 
     CREATED = "created"
     UPDATED = "updated"

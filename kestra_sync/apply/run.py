@@ -29,7 +29,7 @@ _ASK = 5.0
 
 
 class Tally:
-    """What became of each change so far.
+    """The outcome of each change so far.
 
     It is kept outside of the run: whatever ends a run early, what it has written is known.
     """

@@ -38,7 +38,7 @@ class FlowStore(BulkReads, FlowWrites, Protocol):
     """All calls of :class:`kestra_sync.client.flows.Flows` that an apply needs."""
 
 
-#: Seconds between losing an answer and asking what became of the write.
+#: Seconds between losing an answer and asking whether the write happened.
 _SETTLE = 0.5
 
 
@@ -196,7 +196,7 @@ class ChangeWriter:
         try:
             live = self._read(change.flow_id)
         except KestraError as unread:
-            raise error from unread  # what became of the write is what matters, and not known
+            raise error from unread  # whether the write happened is what matters, and not known
         if refused and (live.source if live is not None else None) != change.after:
             raise error
         return live

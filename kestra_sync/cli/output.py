@@ -162,7 +162,7 @@ class Output:
         return worse(report.exit_code, problems)
 
     def decided(self, code: ExitCode, *steps: Callable[[], object]) -> ExitCode:
-        """Tell what was done, whatever becomes of the telling; the exit code stays ``code``.
+        """Tell what was done, even if a part of that fails; the exit code stays ``code``.
 
         For commands that have changed something: a report that breaks, or a ``^C`` while it is
         written, must not say anything else about it.

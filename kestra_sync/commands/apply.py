@@ -36,7 +36,7 @@ _NOTHING = Done()
 
 @dataclass(frozen=True)
 class ApplyResult:
-    """A plan and what became of it.
+    """A plan and its outcome.
 
     :param done: what was written and recorded; empty if nothing was attempted.
     :param declined: the confirmation was declined.

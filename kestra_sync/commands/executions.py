@@ -15,7 +15,7 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class Deleted:
-    """What became of the executions that were to be deleted.
+    """The outcome for the executions that were to be deleted.
 
     :param problems: by id; ``None`` for those that are gone.
     """

@@ -83,7 +83,7 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target
     here = _here(settings)
     found = find_inventory(kv, place, scope, here.repository)
     check_owner(found.inventory, here.repository, target, take_over=settings.take_over)
-    # That the live flows have a record beside a preview's is no surprise.
+    # The live flows are expected to have a record beside a preview's.
     similar = () if settings.preview is not None else found.similar
     return Ownership(
         place, found.inventory, here, found.at, similar, settings.take_over, settings.preview
@@ -115,7 +115,7 @@ def differs(
     bases = ownership.bases
     for key, each in desired.items():
         base = bases.get(key)
-        # The hash of a secret is salted anew in each run.
+        # The hash of a secret has a new salt in each run.
         if base is None or not (each.masked or base.file_sha256 == each.git_sha256):
             return True
     return prunes and any(key not in desired for key in bases if scope.covers(key.namespace))

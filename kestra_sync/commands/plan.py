@@ -121,7 +121,7 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
 def check_something(result: PlanResult, settings: Settings) -> None:
     """Refuse a plan without any flows or changes.
 
-    Where the record lists flows that Git no longer has, the plan says what becomes of them, and
+    Where the record lists flows that Git no longer has, the plan says what happens to them, and
     the guards have a say.
 
     :raises UsageError: nothing was found.

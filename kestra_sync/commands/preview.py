@@ -80,7 +80,7 @@ _NOTHING = Done()
 
 @dataclass(frozen=True)
 class DownResult:
-    """What became of a preview that was taken down.
+    """The outcome of taking a preview down.
 
     :param removal: what was to be removed.
     :param declined: the confirmation was declined.

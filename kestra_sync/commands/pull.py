@@ -25,7 +25,7 @@ from kestra_sync.settings import OnDrift, Prune, Settings, Stamp
 
 @dataclass(frozen=True)
 class PulledFlow:
-    """What became of one flow.
+    """What happened to one flow.
 
     :param path: its file; ``None`` if it has none.
     :param reason: why, in words.

@@ -44,7 +44,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class RunResult:
-    """An execution that a person has started, and what became of it.
+    """An execution that a person has started, and how it ended.
 
     :param waited: whether we waited for its end at all.
     :param culprit: the task at which it failed, or, if it goes on, the one at which it is.

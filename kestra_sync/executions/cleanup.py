@@ -23,7 +23,7 @@ _REST = 0.4
 
 @dataclass(frozen=True)
 class Cleanup:
-    """What became of the execution afterwards.
+    """What happened to the execution afterwards.
 
     :param deleted: how many executions are gone, those of subflows included.
     :param problems: what could not be deleted, and why.

@@ -25,7 +25,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True)
 class Swept:
-    """What became of the executions.
+    """What happened to the executions.
 
     :param problems: what could not be deleted, and why.
     """

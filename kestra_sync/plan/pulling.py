@@ -8,7 +8,7 @@ from kestra_sync.model import Action, Base, Change, Reason, StrEnum, sha256
 
 
 class PullOutcome(StrEnum):
-    """What became of a flow; stable in the JSON."""
+    """What happened to a flow; stable in the JSON."""
 
     UPDATED = "updated"
     CREATED = "created"

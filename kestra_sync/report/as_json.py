@@ -162,7 +162,7 @@ def _structured(change: Change) -> list[dict[str, Any]] | None:
 
 
 def outcomes_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """What became of each write."""
+    """The outcome of each write."""
     return [
         {
             "flow": name_json(each.change.flow_id),

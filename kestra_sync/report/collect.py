@@ -354,7 +354,7 @@ def drift_sections(
 
 
 def applied_sections(result: ApplyResult) -> Sections:
-    """What became of an apply, below its plan."""
+    """The outcome of an apply, below its plan."""
     from kestra_sync.report.apply_text import outcome_lines
     from kestra_sync.report.smoke_text import smoke_lines
 

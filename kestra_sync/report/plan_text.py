@@ -221,7 +221,7 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
 
 
 def _recorded(plan: Plan) -> Iterator[Line]:
-    """What becomes of the inventory as a whole."""
+    """What happens to the inventory as a whole."""
     whole = [each for each in plan.record if each.kind in ("move", "bind", "strike", "close")]
     if whole:
         yield BLANK

@@ -92,7 +92,7 @@ def removal_question(removals: Sequence[Removal]) -> str:
 
 
 def down_lines(results: Sequence[DownResult]) -> Iterator[Line]:
-    """What became of each."""
+    """The outcome for each."""
     for each in results:
         yield line(Span(down_words(each), Style.GOOD if each.removed else Style.PLAIN))
 
@@ -122,7 +122,7 @@ def failures(result: DownResult) -> Iterator[str]:
 
 
 def down_words(result: DownResult) -> str:
-    """One sentence on what became of it."""
+    """One sentence on its outcome."""
     name = result.removal.preview.name
     if result.removal.plan is None:
         return f"The preview {name} does not exist."

@@ -49,7 +49,7 @@ class Report:
     :param triggers: what the changes do to triggers, by flow; ``trigger_checks`` how they were
         found afterwards.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
-    :param outcomes: what became of each write; ``None`` if nothing was to be written.
+    :param outcomes: the outcome of each write; ``None`` if nothing was to be written.
     :param preview: what was put up; ``removals`` what was taken down, ``None`` if that was not
         the question.
     :param prefix: the directory of the run below the root of the checkout, for the formats that

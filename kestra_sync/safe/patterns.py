@@ -76,7 +76,7 @@ class Pattern:
         return self._run("search", text)
 
     def match(self, text: str) -> regex.Match[str] | None:
-        """The match at the begin of ``text``.
+        """The match at the start of ``text``.
 
         :raises SlowPatternError: that takes too long to find out.
         """

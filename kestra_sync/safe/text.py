@@ -3,7 +3,7 @@
 Flows, logs and what servers answer are untrusted: an escape sequence may retitle a window, hide
 lines of a diff or answer a prompt; bidirectional overrides make code read other than it runs
 (CVE-2021-42574); and the machines that read the log of a CI job obey commands in it: ``::name::``
-at the begin of a line (GitHub), ``##[name]`` and ``##vso[…]`` anywhere in it (GitHub, Azure).
+at the start of a line (GitHub), ``##[name]`` and ``##vso[…]`` anywhere in it (GitHub, Azure).
 """
 
 from __future__ import annotations

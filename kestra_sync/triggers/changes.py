@@ -155,7 +155,7 @@ def _completed(
 
 
 def _effect(change: TriggerChange, behaviour: TriggerBehaviour) -> Effect | None:
-    """What becomes of a run-time switch-off."""
+    """What happens to a run-time switch-off."""
     if change.trigger.category not in SWITCHABLE:
         return None
     if change.action is TriggerAction.RENAMED:

@@ -62,7 +62,7 @@ def _decoded(text: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a workflow.
+    """The outcome of a workflow.
 
     :param entries: the log, an object a line.
     """

@@ -144,7 +144,7 @@ def test_from_the_plan_to_drift(
     assert names(http, namespace) == ["a", "b"]
     assert run.summary.startswith("### kestra-sync plan")
     assert not run.annotations("error")
-    # The password is said to the runner once, for it to be masked, and never to anybody.
+    # The password is said to the runner once, for it to be masked, and never to anyone else.
     if server.password:
         assert server.password not in run.log
 

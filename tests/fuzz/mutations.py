@@ -1,4 +1,4 @@
-"""What becomes of answers on their way: values, sizes, status, bytes, connections."""
+"""What happens to answers on their way: values, sizes, status, bytes, connections."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A small Kestra in this process: flows, keys and executions in memory, over real HTTP.
 
-It keeps its state whatever becomes of its answers: a test may change each of them on the way out,
+It keeps its state whatever happens to its answers: a test may change each of them on the way out,
 and look at what the commands have really done.
 """
 

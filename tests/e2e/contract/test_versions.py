@@ -191,7 +191,7 @@ def test_a_draft_is_shown_and_not_run(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "f", "second", extra="draft: true\n")
     answer = update(http, namespace, "f", source)
     if http.server.release < (2, 0):
-        # Lax: an unknown property is stored, and the flow runs as ever.
+        # Lax: an unknown property is stored, and the flow runs as before.
         assert answer.ok
         assert execute(http, namespace, "f")["flowRevision"] == 2
         return

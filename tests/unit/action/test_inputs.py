@@ -16,7 +16,7 @@ _LEFT_OUT = {
     "--plan": "the input plan-file",
     "--out": "the input plan-file",
     "--expect-digest": "an input of its own",
-    "--detailed-exitcode": "always given; the input decides what becomes of it",
+    "--detailed-exitcode": "always given; the input decides what happens to it",
     "--env-file": "a file of the checkout must not say which server gets the login",
     "--format": "the log is for people",
     "--color": "so is this",

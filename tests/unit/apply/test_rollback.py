@@ -1,4 +1,4 @@
-"""Taking writes back without harming anybody else's."""
+"""Taking writes back without harming anyone else's."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def test_text_is_made_visible(text: str, wanted: str) -> None:
 
 
 def test_commands_to_ci_are_none() -> None:
-    """At the begin of a line; elsewhere two colons are two colons."""
+    """At the start of a line; elsewhere two colons are two colons."""
     assert no_command("::error::x") == "\\x3a:error::x"
     assert no_command("  ::error::x") == "  \\x3a:error::x"
     assert no_command("a ::error::x") == "a ::error::x"

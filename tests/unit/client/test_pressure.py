@@ -1,4 +1,4 @@
-"""How the client slows down for a server that groans, and finds its way back."""
+"""How the client slows down for an overloaded server, and finds its way back."""
 
 from __future__ import annotations
 

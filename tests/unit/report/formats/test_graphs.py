@@ -339,7 +339,7 @@ def test_the_command_knows_its_formats(
 def test_a_server_tells_what_would_change(
     flows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The plan is made as ever, for all flows whatever was chosen; broken files hide it."""
+    """The plan is made as usual, for all flows whatever was chosen; broken files hide it."""
     from kestra_sync.commands import graph as module
     from kestra_sync.commands.plan import PlanResult
 

@@ -1,4 +1,4 @@
-"""``--format`` and ``-o``: one run, several reports, whatever becomes of it."""
+"""``--format`` and ``-o``: one run, several reports, whatever its outcome."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_one_run_writes_them_all(repo: Path, capsys: Printed) -> None:
-    """Folders are made; the text on stdout is as ever."""
+    """Folders are made; the text on stdout is as usual."""
     outputs = [word for name in FORMATS for word in ("-o", f"{name}=out/{name}/report")]
     assert run(["validate", *outputs]) == 3
     text = capsys.readouterr().out
