@@ -17,13 +17,12 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
 
-from kestra_sync.config.file import ConfigFile, check_source, find, read
-from kestra_sync.config.preview import Layer, environment_layer
+from kestra_sync.config.file import ConfigFile, Layer, check_source, find, layer_of, read
 from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import NodePath
 from kestra_sync.model import Position, Scope, Severity
-from kestra_sync.previews import Preview
+from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.paths import is_below
 from kestra_sync.settings import (
     ConfigSection,
@@ -88,9 +87,27 @@ def load_config(path: str | None = None, environment: str | None = None) -> Conf
             )
         return None
     file = read(found)
-    layer = environment_layer(file.value, file.path, environment) if environment else Layer({})
+    layer = _layer(file, environment) if environment else Layer({})
     check_source(file, layer.at, layer.value, typed=bool(path))
     return _config(file, layer, environment or None)
+
+
+def _layer(file: ConfigFile, environment: str) -> Layer:
+    known = file.value.get("environments", {})
+    name = name_of(environment)
+    if name is not None and "preview" in file.value:
+        from kestra_sync.config.preview import preview_layer
+
+        return preview_layer(file.value, file.path, name)
+    if environment in known:
+        return layer_of(file.value, environment)
+    if name is not None:
+        raise UsageError(
+            f"{file.path} has no `preview`",
+            remedy="add `preview: {namespaces: {acme: preview.{name}.acme}}`; see docs/previews.md",
+        )
+    names = ", ".join(sorted(known)) or "none"
+    raise UsageError(f"{file.path} has no environment '{environment}'", remedy=f"it has: {names}")
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, Locate, NodePath, diagnostic
 from kestra_sync.findings import NodePath as Place
 from kestra_sync.model import Diagnostic, Position
+from kestra_sync.previews import Preview
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.paths import fixed_part, is_below, is_there, read_bytes, repository_root
@@ -63,6 +64,38 @@ class ConfigFile:
         """The mapping that the file holds."""
         value: dict[str, Any] = self.document.value
         return value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is laid over the top of the file.
+
+    :param at: the place of ``value`` in the file.
+    :param patches: all patches, each with its place.
+    :param login: whose credentials are used.
+    """
+
+    value: Mapping[str, Any]
+    at: NodePath = ()
+    patches: tuple[tuple[NodePath, Mapping[str, Any]], ...] = ()
+    login: str | None = None
+    preview: Preview | None = None
+
+
+def layer_of(file: Mapping[str, Any], environment: str) -> Layer:
+    """That of an environment of the file."""
+    value = file.get("environments", {})[environment] or {}
+    at = ("environments", environment)
+    return Layer(value, at, patches_of(value, at), environment)
+
+
+def patches_of(
+    value: Mapping[str, Any], at: NodePath
+) -> tuple[tuple[NodePath, Mapping[str, Any]], ...]:
+    """The patches in a part of the file, each with its place."""
+    return tuple(
+        ((*at, "patches", number), each) for number, each in enumerate(value.get("patches", ()))
+    )
 
 
 def find(given: str | None = None) -> str | None:

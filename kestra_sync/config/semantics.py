@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kestra_sync.findings import Finding, NodePath
-from kestra_sync.suggest import closest
+from kestra_sync.previews import PLACEHOLDER, PREFIX
+from kestra_sync.safe.text import is_namespace
+from kestra_sync.suggest import closest, did_you_mean
 
 VERSION = 1
 
@@ -27,10 +29,9 @@ def version_finding(value: Any) -> Finding | None:
 
 def more_findings(value: Any) -> Iterator[Finding]:
     """Everything else that is wrong; what the schema does not allow is passed over."""
-    from kestra_sync.config.preview import preview_findings
-
     yield from _part(value, ())
-    yield from preview_findings(_mapping(value))
+    if "preview" in _mapping(value):
+        yield from _preview(value)
     patches = _mapping(_mapping(value).get("preview")).get("patches")
     for number, patch in enumerate(patches if isinstance(patches, list) else ()):
         yield from _patch(_mapping(patch), ("preview", "patches", number))
@@ -167,3 +168,79 @@ def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
             None if meant else "docs/policy.md lists them",
             at_key=True,
         )
+
+
+def _preview(file: Mapping[str, Any]) -> Iterator[Finding]:
+    section = file.get("preview")
+    if not isinstance(section, dict):
+        return
+    environments = file.get("environments")
+    environments = environments if isinstance(environments, dict) else {}
+    for key in ("name", "scope"):
+        if key not in file:
+            yield Finding(
+                "config-missing-key",
+                ("preview",),
+                f"`preview` needs `{key}`: without it nothing is recorded, and nothing could be"
+                " taken down",
+                f"add `{key}:` at the top of the file",
+            )
+    for name in environments:
+        if isinstance(name, str) and name.startswith(PREFIX):
+            yield Finding(
+                "config-value",
+                ("environments", name),
+                f"environments that begin with {PREFIX} are previews here",
+                "rename the environment",
+                at_key=True,
+            )
+    below = section.get("environment")
+    if isinstance(below, str) and below not in environments:
+        known = [str(each) for each in environments]
+        yield Finding(
+            "config-value",
+            ("preview", "environment"),
+            f"no environment '{below}'",
+            did_you_mean(below, known) or f"the file has: {', '.join(known) or 'none'}",
+        )
+    yield from _preview_namespaces(file, section.get("namespaces"))
+
+
+def _preview_namespaces(file: Mapping[str, Any], namespaces: Any) -> Iterator[Finding]:
+    if not isinstance(namespaces, dict):
+        return
+    at = ("preview", "namespaces")
+    for before, template in namespaces.items():
+        if not isinstance(template, str):
+            continue
+        if PLACEHOLDER not in template:
+            yield Finding(
+                "config-value",
+                (*at, before),
+                f"`{template}` is the same for every preview",
+                f"write the name of the preview into it, such as preview.{PLACEHOLDER}.{before}",
+            )
+        elif re.search(r"[{}]", template.replace(PLACEHOLDER, "")) or not is_namespace(
+            template.replace(PLACEHOLDER, "x")
+        ):
+            yield Finding(
+                "config-value",
+                (*at, before),
+                f"`{template}` is not a namespace with {PLACEHOLDER}",
+                f"such as preview.{PLACEHOLDER}.{before}",
+            )
+    for entry in _texts(file.get("scope") or []):
+        if not any(f"{entry}.".startswith(f"{before}.") for before in namespaces):
+            yield Finding(
+                "config-value",
+                at,
+                f"{entry}, which is in `scope`, is not mapped: a preview would write to the live"
+                " flows there",
+                f"add `{entry}: preview.{PLACEHOLDER}.{entry}`",
+            )
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
