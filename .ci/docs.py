@@ -10,7 +10,9 @@ import inspect
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +42,58 @@ See [exit-codes.md](exit-codes.md) for the exit codes.
 """
 
 
+#: In so many commands an option is common, and described once.
+_COMMON = 12
+
+
 def page() -> str:
     """The whole page."""
     context = click.Context(group, info_name="kestra-sync")
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, "\n".join(_common_options())]
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         parts.append("\n".join(_command(command, context, name)))
     return "\n".join(parts)
+
+
+def _commands(command: click.Command, context: click.Context) -> Iterator[click.Command]:
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None
+        yield from _commands(child, context)
+
+
+@cache
+def _common() -> tuple[str, ...]:
+    """The rows of the options that many commands have, in the order of the first of them."""
+    counts: Counter[str] = Counter()
+    for command in _commands(group, click.Context(group)):
+        counts.update(_rows(command))
+    return tuple(row for row, number in counts.items() if number >= _COMMON)
+
+
+def _common_options() -> Iterator[str]:
+    yield "## Common options"
+    yield ""
+    yield "Most commands have these; those of a command are named below its own."
+    yield ""
+    yield from (*_HEAD, *_common(), "")
+
+
+def _rows(command: click.Command) -> list[str]:
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    return [
+        f"| {' | '.join(_cell(text) for text in _row(each))} |"
+        for each in options
+        if not each.hidden
+    ]
+
+
+_HEAD = ("| option | variable | default | |", "|---|---|---|---|")
 
 
 def _command(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
@@ -69,13 +114,19 @@ def _command(command: click.Command, parent: click.Context, name: str) -> Iterat
     yield ""
     yield inspect.cleandoc(command.help or "").replace("\b\n", "")
     yield ""
-    yield "| option | variable | default | |"
-    yield "|---|---|---|---|"
-    options = [each for each in command.params if isinstance(each, click.Option)]
-    for option in options:
-        if not option.hidden:
-            yield f"| {' | '.join(_cell(text) for text in _row(option))} |"
-    yield ""
+    rows = _rows(command)
+    own = [row for row in rows if row not in _common()]
+    if own:
+        yield from (*_HEAD, *own, "")
+    shared = [row.removeprefix("| ").split(" | ")[0] for row in rows if row in _common()]
+    if shared:
+        yield f"[Common options](#common-options): {', '.join(map(_name, shared))}."
+        yield ""
+
+
+def _name(cell: str) -> str:
+    """The long name of an option, from its first cell."""
+    return f"`{cell.split('`')[-2].split()[0]}`"
 
 
 def _row(option: click.Option) -> Iterator[str]:
