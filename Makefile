@@ -27,8 +27,8 @@ demo: setup ## Start a Kestra engine (KESTRA=2.0: that version), deploy flows/ a
 	@KESTRA=$(or $(KESTRA),1.3) $(RUN)/python .ci/machine.py java maven
 	@$(RUN)/python .ci/demo.py
 
-test: lint typecheck chromium engine tools ## All checks: lint, types, then every test with its coverage
-	$(RUN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
+test: setup ## All checks: lint and types, and beside them every test with its coverage
+	@.ci/test.sh
 
 lint: setup ## Check style, formatting, spelling and wording
 	$(RUN)/ruff check .

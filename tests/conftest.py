@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,7 @@ from tests.engine import DEFAULT, VERSIONS, Engine, version_named
 from tests.support.examples import load_profile
 from tests.support.server import Server, named_server, server_of
 
-_HERE = Path(__file__).parent
-_SLOW = _HERE / "e2e"
+_SLOW = "tests/e2e/"
 _LONGEST = ("test_interrupted", "test_faults", "test_smoke", "test_streams", "test_console")
 
 
@@ -63,13 +61,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
     for item in items:
         other = _version_of(item) not in (None, DEFAULT.name)
-        group = f"kestra-{_version_of(item)}" if other else str(item.path.relative_to(_HERE))
+        group = f"kestra-{_version_of(item)}" if other else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
     return (
-        _SLOW in item.path.parents,
+        item.nodeid.startswith(_SLOW),
         _version_of(item) in (None, DEFAULT.name),
         item.path.stem not in _LONGEST,
     )

@@ -15,19 +15,17 @@ from tests.action.gitlab import serving as serving_gitlab
 from tests.support.cleanup import remove_namespace
 from tests.support.server import Http, Server
 
-_HERE = Path(__file__).parent
-
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever talks to Kestra is marked as such, and runs at the end."""
-    slow = []
+    slow = set()
     for item in items:
         names = getattr(item, "fixturenames", ())
-        if _HERE in item.path.parents and {"act", "namespace"} & set(names):
+        if item.nodeid.startswith("tests/action/") and {"act", "namespace"} & set(names):
             item.add_marker(pytest.mark.e2e)
-            slow.append(item)
-    items.sort(key=lambda item: item in slow)
+            slow.add(item.nodeid)
+    items.sort(key=lambda item: item.nodeid in slow)
 
 
 @pytest.fixture(scope="session")

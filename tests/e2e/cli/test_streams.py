@@ -143,7 +143,7 @@ def test_secrets_are_never_shown(shell: Shell) -> None:
 
 def test_report__reader_closes_the_stream_early(shell: Shell) -> None:
     """``kestra-sync plan | head`` is silent."""
-    for number in range(400):
+    for number in range(100):
         shell.write(f"flows/f{number}.yaml", HELLO.replace("hello", f"hello_{number}"))
     for args in (
         ["plan"],
