@@ -16,6 +16,7 @@ import pytest
 
 from tests.engine import DEFAULT, VERSIONS, Engine, version_named
 from tests.support.examples import load_profile
+from tests.support.measured import measure_no_processes
 from tests.support.server import Server, named_server, server_of
 
 _SLOW = "tests/e2e/"
@@ -77,6 +78,12 @@ def _version_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     name = callspec.params.get("server") if callspec else None
     return name if isinstance(name, str) else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes() -> None:
+    """No process inherits the measuring of coverage: see ``tests.support.measured``."""
+    measure_no_processes()
 
 
 ServerOf = Callable[[str], Server]

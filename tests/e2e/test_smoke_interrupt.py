@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from tests.e2e.sync.conftest import Repo, repo  # noqa: F401 - a fixture
 from tests.support.cleanup import executions_below
+from tests.support.measured import MEASURED
 from tests.support.server import Http
 from tests.support.smoke import SLEEP
 
@@ -35,6 +37,7 @@ def test_what_runs_is_killed_deleted_and_said(
         assert repo.apply().code == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "kestra_sync", *command, "--format", "json"],
+        env={**os.environ, **MEASURED},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.sync.conftest import RunResult
+from tests.support.measured import MEASURED
 from tests.support.proxy import FaultProxy
 
 _PATIENCE_SECONDS = 120
@@ -29,7 +30,7 @@ class Process:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kestra_sync", *args],
             cwd=self._root,
-            env=os.environ,
+            env={**os.environ, **MEASURED},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,14 +14,14 @@ _NEXT = re.compile(r"apply exactly this plan:\n+```sh\n(?P<command>[^\n]+)\n```"
 
 
 def deployed(repo: Repo) -> None:
-    """Twelve flows that are ours, as in Git."""
-    for number in range(12):
+    """Eight flows that are ours, as in Git."""
+    for number in range(8):
         repo.flow(f"f{number:02}")
     assert repo.apply("--on-drift", "overwrite", "--re-enable").code == 0
 
 
 def _deletions(repo: Repo) -> None:
-    for number in range(4):
+    for number in range(3):
         repo.remove(f"f{number:02}")
 
 

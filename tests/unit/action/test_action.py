@@ -16,6 +16,7 @@ import kestra_sync
 from kestra_sync.action.action import main
 from kestra_sync.errors import ExitCode
 from tests.action.github import TOKEN, Github
+from tests.support.measured import MEASURED
 
 MARKER = "<!-- kestra-sync:default -->"
 DIGEST = "sha256:" + "ab" * 32
@@ -362,6 +363,7 @@ def test_the_real_thing(tmp_path: Path) -> None:
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "RUNNER_TEMP": str(tmp_path),
         "PYTHONPATH": str(tmp_path),
+        **MEASURED,
     }
     script = Path(kestra_sync.__file__).parent / "action" / "__main__.py"
     done = subprocess.run(
