@@ -12,10 +12,8 @@ from tests.support.segments import CERTIFICATE, SegmentRecorder
 from tests.support.server import Server
 from tests.support.smoke import FAIL, LOG
 
-_LONG = "".join(
-    f"  - {{id: t{number}, type: {LOG}, message: 'a longer message, number {number}'}}\n"
-    for number in range(60)
-)
+#: More than one packet; tasks would have to be run.
+_LONG = "".join(f"# a longer comment, with the number {number}\n" for number in range(100))
 
 
 @pytest.fixture(params=["plain", "TLS through a proxy"])
@@ -51,7 +49,8 @@ def test_writes__each_of_a_run_leaves_in_one_piece(repo: Repo, recorder: Segment
     )
     repo.flow("fresh")
     repo.remove("gone")
-    ran = repo.apply("--smoke", "--rollback", "--allow-large")
+    # One after the other, so that what comes right before an update can be told.
+    ran = repo.apply("--smoke", "--rollback", "--allow-large", "--parallelism", "1")
     assert (ran.code, repo.lives()) == (7, before)
     segments = recorder.segments
     assert all(each.whole for each in segments), [each.data for each in segments if not each.whole]
