@@ -60,13 +60,15 @@ class UpResult:
 class Removal:
     """What ``down`` is about to remove from a preview, or why it does not.
 
-    :param plan: ``None`` if there is no such preview.
+    :param plan: ``None`` if there is no such preview, or it is not to be removed.
+    :param refused: why it is not.
     """
 
     preview: Preview
-    ownership: Ownership
+    ownership: Ownership | None
     plan: Plan | None = None
     kinds: Kinds | None = field(default=None, repr=False, compare=False)
+    refused: RefusedError | None = None
 
     @property
     def left(self) -> tuple[FlowId, ...]:
@@ -102,6 +104,8 @@ class DownResult:
         """6 if something is left of it."""
         if self.done.interrupted:
             return ExitCode.INTERRUPTED
+        if self.removal.refused is not None:
+            return ExitCode.REFUSED
         if self.declined:
             return ExitCode.FAILURE
         code = self.done.exit_code()
@@ -196,7 +200,7 @@ def clean(
 
     :param keep: the names of the previews that are still needed: all others are taken down,
         expired or not. ``None`` if that is not known.
-    :raises RefusedError: one of them has other namespaces.
+    :returns: one for each; those that are refused, such as for other namespaces, stay.
     :raises KestraError: the server cannot be read.
     """
     settings = make("")
@@ -207,10 +211,9 @@ def clean(
             if each.expired or (keep is not None and each.name not in keep)
         ]
         everything = [make(name) for name in names]
-        removals = [_removal(client, each, observer) for each in everything]
-        if not removals:
-            return ()
-        if not confirm(removals):
+        removals = [_removal_or_why(client, each, observer) for each in everything]
+        wanted = [each for each in removals if each.plan is not None]
+        if wanted and not confirm(wanted):
             return tuple(DownResult(each, declined=True) for each in removals)
         found = []
         for own, removal in zip(everything, removals, strict=True):
@@ -278,6 +281,14 @@ def _check_namespaces(client: KestraClient, settings: Settings) -> None:
             )
 
 
+def _removal_or_why(client: KestraClient, settings: Settings, observer: Observer) -> Removal:
+    """What there is to remove; one preview that is refused does not keep the others."""
+    try:
+        return _removal(client, settings, observer)
+    except RefusedError as error:
+        return Removal(_preview_of(settings), None, refused=error)
+
+
 def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Removal:
     """What there is to remove."""
     preview = _preview_of(settings)
@@ -307,7 +318,7 @@ def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Re
 def _remove(
     client: KestraClient, settings: Settings, removal: Removal, observer: Observer
 ) -> DownResult:
-    if removal.plan is None:
+    if removal.plan is None or removal.ownership is None:
         return DownResult(removal)
     from kestra_sync.apply.transaction import apply_plan
 

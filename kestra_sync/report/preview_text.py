@@ -117,6 +117,9 @@ def failures(result: DownResult) -> Iterator[str]:
         if outcome.status is not ChangeStatus.APPLIED:
             why = f": {outcome.message}" if outcome.message else ""
             yield f"{outcome.change.flow_id} was not deleted{why}"
+    refused = result.removal.refused
+    if refused is not None:
+        yield f"{refused.message} ({refused.remedy})" if refused.remedy else refused.message
     yield from result.done.notes
     yield from result.problems
 
@@ -124,6 +127,8 @@ def failures(result: DownResult) -> Iterator[str]:
 def down_words(result: DownResult) -> str:
     """One sentence on its outcome."""
     name = result.removal.preview.name
+    if result.removal.refused is not None:
+        return f"The preview {name} was not removed: {result.removal.refused.message}."
     if result.removal.plan is None:
         return f"The preview {name} does not exist."
     if result.declined:
@@ -157,7 +162,7 @@ def _down(result: DownResult) -> dict[str, Any]:
         "name": removal.preview.name,
         "environment": removal.preview.environment,
         "namespaces": list(removal.preview.namespaces),
-        "existed": removal.plan is not None,
+        "existed": removal.plan is not None or removal.refused is not None,
         "declined": result.declined,
         "removed": result.removed,
         "deleted": {

@@ -272,3 +272,12 @@ def test_previews_that_expired_are_cleaned_up(previews: Repo, http: Http) -> Non
     assert [each["name"] for each in ran.json["previews"]] == ["three"]
     left = repo.run("preview", "list", "--format", "json").json["previews"]
     assert [each["name"] for each in left] == ["two"]
+    # One that cannot be removed does not keep the others.
+    repo.config(f'preview:\n  namespaces: {{{ns}: "{ns}-preview.b.{{name}}"}}\n  smoke: false\n')
+    assert repo.run("preview", "up", "four", "--yes").code == 0
+    ran = repo.run("preview", "clean", "--keep", "none", "--yes", "--format", "json")
+    assert ran.code == 4, ran.out + ran.err
+    assert {each["name"]: each["removed"] for each in ran.json["previews"]} == {
+        "four": True,
+        "two": False,
+    }
