@@ -39,7 +39,7 @@ def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
         base=settings.base_path,
         apart=beside_flows(settings.files, settings.kv),
     )
-    if kinds is None or not (settings.files or settings.kv):
+    if kinds is None or not (settings.files or settings.kv or settings.rendering.kv):
         return flows
     beside = kinds.load()
     return replace(

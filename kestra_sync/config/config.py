@@ -8,7 +8,7 @@ empty and comes from the file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -27,6 +27,7 @@ from kestra_sync.safe.paths import is_below
 from kestra_sync.settings import (
     ConfigSection,
     Connection,
+    KvOverride,
     OnDrift,
     OnFirstContact,
     Patch,
@@ -123,8 +124,14 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
+    # What is a mapping there sets values of keys, and names no files.
+    named = {
+        key: each
+        for key, each in layer.value.items()
+        if not (key == "kv" and isinstance(each, dict))
+    }
     overlay = layer.value
-    value = merged(file.value, overlay)
+    value = merged(file.value, named)
     base = FilePath(file.path).parent
     scope = value.get("scope")
     source = value.get("source")
@@ -207,8 +214,17 @@ def _rendering(
         namespaces=tuple(layer.value.get("namespaces", {}).items()),
         patches=tuple(_patch(file, at, each) for at, each in layer.patches),
         stamp=tuple(labels.items()),
+        kv=tuple(_overrides(file, layer)),
         path=file.path,
     )
+
+
+def _overrides(file: ConfigFile, layer: Layer) -> Iterator[KvOverride]:
+    given = layer.value.get("kv")
+    for namespace, values in given.items() if isinstance(given, dict) else ():
+        for key, each in values.items():
+            at = file.document.position_of((*layer.at, "kv", namespace, key), key=True)
+            yield KvOverride(namespace, key, each, at)
 
 
 def _patch(file: ConfigFile, at: NodePath, value: Mapping[str, Any]) -> Patch:

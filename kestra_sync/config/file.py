@@ -152,8 +152,10 @@ def check_source(
         roots.append(repository_root(base) or base)
     outside = []
     for name, remedy in _PATHS.items():
-        at = above if name in overlay else ()
-        given = overlay.get(name, file.value.get(name)) or ()
+        # A mapping sets values of keys, and names no files.
+        here = name in overlay and not isinstance(overlay[name], dict)
+        at = above if here else ()
+        given = (overlay if here else file.value).get(name) or ()
         for place, each in _paths_in(given):
             if not is_below(fixed_part(str(base / each)), roots):
                 words = f"`{each}` is outside of the repository"

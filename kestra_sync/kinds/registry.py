@@ -88,7 +88,8 @@ class Kinds:
         return check_reads(reads(flows, kinds), known, names)
 
     def _configured(self) -> list[Kind]:
-        given = ((Kind.FILE, self._settings.files), (Kind.KV, self._settings.kv))
+        keys = self._settings.kv or self._settings.rendering.kv
+        given = ((Kind.FILE, self._settings.files), (Kind.KV, keys))
         return [kind for kind, paths in given if paths]
 
     def on(self, client: KestraClient) -> KindsOnServer:
@@ -124,6 +125,8 @@ class Kinds:
             secrets=self._secrets,
             to_server=self._names.to_server,
             refused=frozenset(filter(None, [self._settings.connection.token_env])),
+            overrides=self._settings.rendering.kv,
+            config_path=self._settings.rendering.path,
         )
 
 

@@ -16,6 +16,7 @@ from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
 from kestra_sync.model import Base, Desired, Document, Flow, Kind, Live, ResourceId, sha256
 from kestra_sync.plan.diff import Hunk, LineMark, unified
+from kestra_sync.settings import KvOverride
 
 _CLOCK = 2
 """Seconds by which the times of an expiry may differ from the time to live that was sent."""
@@ -58,6 +59,7 @@ class KvKind:
     :param secrets: a variable that is not set is an error; else its key is left out.
     :param to_server: the name on the server of a namespace in the files.
     :param refused: variables that no key may be taken from, besides known credentials.
+    :param overrides: values in place of those in the files, which ``config_path`` holds.
     """
 
     patterns: tuple[str, ...] = ()
@@ -66,6 +68,8 @@ class KvKind:
     secrets: bool = True
     to_server: Callable[[str], str] = field(default=str, repr=False)
     refused: frozenset[str] = frozenset()
+    overrides: tuple[KvOverride, ...] = ()
+    config_path: str = ""
     vault: MaskedValues = field(default_factory=MaskedValues, repr=False, compare=False)
 
     @property
@@ -75,7 +79,14 @@ class KvKind:
 
     def load(self) -> Loaded:
         """Every key that the files declare."""
-        found = load(self.patterns, self.environ, secrets=self.secrets, refused=self.refused)
+        found = load(
+            self.patterns,
+            self.environ,
+            secrets=self.secrets,
+            refused=self.refused,
+            overrides=self.overrides,
+            config_path=self.config_path,
+        )
         desired = {}
         for name, each in found.keys.items():
             resource = replace(name, namespace=self.to_server(name.namespace))

@@ -25,6 +25,7 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.paths import read_bytes
 from kestra_sync.safe.text import is_namespace
+from kestra_sync.settings import KvOverride
 from kestra_sync.suggest import closest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")
@@ -56,6 +57,7 @@ class KvFiles:
     """Everything that the files declare, and what is wrong with them."""
 
     keys: dict[ResourceId, Declared] = field(default_factory=dict)
+    declared: set[ResourceId] = field(default_factory=set)
     files: int = 0
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -66,6 +68,8 @@ def load(
     *,
     secrets: bool = True,
     refused: Collection[str] = (),
+    overrides: Sequence[KvOverride] = (),
+    config_path: str = "",
 ) -> KvFiles:
     """Read all files that ``patterns`` name.
 
@@ -73,7 +77,9 @@ def load(
     :param environ: where ``{env: NAME}`` is looked up.
     :param secrets: a variable that is not set is an error; else its key is left out.
     :param refused: variables that no key may be taken from, besides known credentials.
+    :param overrides: values in place of those in the files; ``config_path`` holds them.
     """
+    given = {ResourceId(each.namespace, each.key, Kind.KV): each for each in overrides}
     variables = _Variables(os.environ if environ is None else environ, secrets, frozenset(refused))
     found = KvFiles()
     for pattern in patterns:
@@ -81,8 +87,21 @@ def load(
         if not paths:
             _error(found, pattern, None, "kv-file", "no such file", "correct `kv`")
         for path in paths:
-            _read(path, variables, found)
+            _read(path, variables, found, _Overrides(given, config_path))
+    for resource, each in given.items():
+        if resource not in found.declared:
+            words = f"{each.key}: no file declares this key in {each.namespace}"
+            remedy = "correct the name, or declare the key in a file that `kv` names"
+            _error(found, config_path, each.position, "kv-no-match", words, remedy)
     return found
+
+
+@dataclass(frozen=True)
+class _Overrides:
+    """What an environment gives, and the file that says so."""
+
+    values: Mapping[ResourceId, KvOverride]
+    path: str
 
 
 def files_of(pattern: str) -> list[str]:
@@ -102,7 +121,7 @@ def _error(
     found.diagnostics.append(Diagnostic(path, position, Severity.ERROR, rule, message, remedy))
 
 
-def _read(path: str, variables: _Variables, found: KvFiles) -> None:
+def _read(path: str, variables: _Variables, found: KvFiles, overrides: _Overrides) -> None:
     found.files += 1
     try:
         parsed = parse(read_bytes(Path(path), limit=_MAX_BYTES))
@@ -130,7 +149,7 @@ def _read(path: str, variables: _Variables, found: KvFiles) -> None:
         return
     for key, each in value["values"].items():
         at = parsed.position_of(["values", key], key=True)
-        _add(path, at, ResourceId(namespace, key, Kind.KV), each, variables, found)
+        _add(path, at, ResourceId(namespace, key, Kind.KV), each, variables, found, overrides)
 
 
 def _add(
@@ -140,9 +159,15 @@ def _add(
     data: Any,
     variables: _Variables,
     found: KvFiles,
+    overrides: _Overrides,
 ) -> None:
+    override = overrides.values.get(resource)
+    place: tuple[str, Position | None] = (path, at)
+
     def wrong(rule: str, message: str, remedy: str | None = None) -> None:
-        _error(found, path, at, rule, f"{resource.id}: {message}", remedy)
+        _error(found, *place, rule, f"{resource.id}: {message}", remedy)
+
+    found.declared.add(resource)
 
     if not _KEY.fullmatch(resource.id):
         wrong("kv-key", "a key has letters, digits, '.', '_' and '-' and begins with a letter or"
@@ -156,8 +181,10 @@ def _add(
         line = known.position.line
         wrong("kv-duplicate", f"also declared in {known.path}, line {line}", "remove one of them")
         return
+    if override is not None:
+        place = (overrides.path, override.position)
     try:
-        value = _value(data, variables)
+        value = _value(data if override is None else _over(data, override.value), variables)
     except _NotSet as problem:
         if variables.required:
             wrong("kv-value", str(problem), problem.remedy)
@@ -238,6 +265,20 @@ def _value(data: Any, variables: _Variables) -> KvValue:
     if seconds == 0:
         raise ValueProblem("`ttl` must be greater than zero")
     return replace(value, ttl=seconds, description=description or None)
+
+
+def _over(below: Any, above: Any) -> dict[str, Any]:
+    """The declaration of a key whose value an environment replaces: the rest of it stays.
+
+    :raises ValueProblem: the new one is a declaration with a misspelt member.
+    """
+    if not _is_declaration(above):
+        _refuse_misspelt(above)
+        above = {"value": above}
+    rest = dict(below) if _is_declaration(below) else {}
+    rest.pop("value", None)
+    rest.pop("env", None)
+    return {**rest, **above}
 
 
 def _is_declaration(data: Any) -> bool:

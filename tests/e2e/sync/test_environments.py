@@ -34,7 +34,14 @@ tasks:
     type: io.kestra.plugin.core.log.Log
     message: hello
 """
+KEYS = """\
+namespace: {ns}.team
+values:
+  region: emea
+  opening: {{type: DATE, value: 2026-01-31}}
+"""
 CONFIG = """\
+kv: [kv.yaml]
 stamp: {{labels: {{git-commit: "{{commit}}"}}}}
 environments:
   dev: {{}}
@@ -45,6 +52,8 @@ environments:
         set: {{labels.env: prod, "triggers[nightly].cron": "0 3 * * *"}}
         unset: [labels.draft]
       - {{flows: {ns}.team/caller, triggers: off}}
+    kv:
+      {ns}.team: {{region: apac, opening: "2027-01-31"}}
 """
 
 
@@ -72,6 +81,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     caller, called = CALLER.format(ns=ns), CALLED.format(ns=ns)
     repo.write("flows/caller.yaml", caller.encode())
     repo.write("flows/called.yaml", called.encode())
+    repo.write("kv.yaml", KEYS.format(ns=ns))
     first = commit(repo, "one")
 
     def live(flow: str, where: str) -> str:
@@ -90,6 +100,13 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     )
     assert live("caller", "prod.team") == expected
     assert f'env: dev\n  draft: "yes"\n  git-commit: {first}\n' in live("caller", "team")
+
+    for where, region, opening in (
+        ("team", "emea", "2026-01-31"),
+        ("prod.team", "apac", "2027-01-31"),
+    ):
+        assert repo.client.kv.get(f"{ns}.{where}", "region") == region
+        assert repo.client.kv.get(f"{ns}.{where}", "opening") == opening
 
     # A new commit alone writes no stamp and is not drift.
     repo.write("README.md", b"more\n")

@@ -23,7 +23,8 @@ from kestra_sync.kinds.kv.values import (
     typed_text,
     value_of,
 )
-from kestra_sync.model import Base, Kind, ResourceId, sha256
+from kestra_sync.model import Base, Kind, Position, ResourceId, sha256
+from kestra_sync.settings import KvOverride
 
 _NS = "acme.sales"
 
@@ -364,3 +365,47 @@ def test_the_diff_of_a_secret_shows_what_else_changes() -> None:
     assert ["description" in str(hunk) for hunk in hunks] == [True]
     other = _kind("  b: {env: B}\n", B="z").load().desired[_id("b")].sent
     assert [hunk.heading for hunk in kind.diff(before, other)] == ["secret"]
+
+
+def _overridden(text: str, value: Any, *, key: str = "region", **environ: str) -> Any:
+    Path("kv/sales.yaml").write_text(f"namespace: {_NS}\nvalues:\n{text}", encoding="utf-8")
+    override = KvOverride(_NS, key, value, Position(7, 9))
+    found = load(["kv/*.yaml"], environ, overrides=[override], config_path="kestra-sync.yaml")
+    if found.diagnostics:
+        (each,) = found.diagnostics
+        assert each.position is not None
+        return f"{each.path}:{each.position.line}: {each.rule}: {each.message}"
+    return found.keys[_id(key)].value
+
+
+def test_override__replaces_the_value_and_keeps_the_rest() -> None:
+    assert _overridden("  region: emea", "apac") == typed("apac", None)
+    assert _overridden("  region: emea", [1, 2]) == typed([1, 2], None)
+    declared = "  region: {type: DATE, value: 2026-01-31, ttl: PT1H, description: when}"
+    value = _overridden(declared, "2027-01-31")
+    assert (value.type, value.data, value.ttl) == ("DATE", "2027-01-31", 3600)
+    assert value.description == "when"
+    value = _overridden(declared, {"value": "2027-01-31", "ttl": "PT2H"})
+    assert (value.ttl, value.description) == (7200, "when")
+
+
+def test_override__takes_secrets_from_the_environment_and_keeps_values_masked() -> None:
+    value = _overridden("  region: emea", {"env": "REGION"}, REGION="apac")
+    assert (value.data, value.masked) == ("apac", True)
+    # The variable of the file is not needed where the environment has another one.
+    value = _overridden("  region: {env: UNSET}", {"env": "REGION"}, REGION="apac")
+    assert value.data == "apac"
+    assert _overridden("  region: {value: x, masked: true}", "apac").masked
+    said = _overridden("  region: {env: A}", {"env": "KESTRA_TOKEN_PROD"}, KESTRA_TOKEN_PROD="x")
+    assert "credential of this run" in said
+
+
+def test_override__problems_are_at_the_line_of_the_configuration() -> None:
+    said = _overridden("  region: emea", None)
+    assert said.startswith("kestra-sync.yaml:7: kv-value: region: ")
+    said = _overridden("  region: emea", {"env": "UNSET"})
+    assert said.startswith("kestra-sync.yaml:7: kv-value: region: the variable UNSET")
+    said = _overridden("  region: emea", "apac", key="regoin")
+    assert said == (
+        "kestra-sync.yaml:7: kv-no-match: regoin: no file declares this key in acme.sales"
+    )
