@@ -6,13 +6,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kestra_sync.client import connect
+from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.drift import drifted
 from kestra_sync.commands.plan import make_plan
-from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.commands.triggers import disabled_triggers
+from kestra_sync.errors import ExitCode, KestraSyncError, worst
 from kestra_sync.inventory.record import HistoryEntry
 from kestra_sync.repo.git import ask, checkout_of
 from kestra_sync.settings import OnDrift, Settings
@@ -31,7 +34,9 @@ class EnvironmentStatus:
     :param behind: how many commits of this checkout the last apply does not have; ``None`` if
         Git cannot tell.
     :param invalid: how many errors the files have for it.
-    :param error: why there is nothing more to tell.
+    :param triggers_off: how many triggers are enabled in Git and disabled at run time; ``None`` if
+        the server does not tell.
+    :param error: why there is nothing more to tell; ``remedy`` is what to do about it.
     :param exit_code: of that error; 3 if files are invalid.
     """
 
@@ -44,7 +49,9 @@ class EnvironmentStatus:
     last: HistoryEntry | None = None
     behind: int | None = None
     invalid: int = 0
+    triggers_off: int | None = None
     error: str | None = None
+    remedy: str | None = None
     exit_code: ExitCode = ExitCode.OK
 
     @property
@@ -61,9 +68,9 @@ class StatusResult:
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """That of the worst error; 2 if ``detailed`` and anything is pending or drifted."""
-        worst = max((each.exit_code for each in self.environments), default=ExitCode.OK)
+        code = worst(each.exit_code for each in self.environments)
         differs = any(each.pending or each.drift for each in self.environments)
-        return ExitCode.CHANGES if detailed and worst is ExitCode.OK and differs else worst
+        return ExitCode.CHANGES if detailed and code is ExitCode.OK and differs else code
 
 
 #: Makes the settings of an environment; raises where its configuration makes no sense.
@@ -114,8 +121,12 @@ def _of(name: str | None, make: MakeSettings) -> EnvironmentStatus:
             so_far = replace(so_far, version=client.server_info().version)
             looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
             planned = make_plan(looking, client)
+            if planned.plan is not None:
+                with suppress(KestraError):  # who may not read triggers may still see the rest
+                    off = disabled_triggers(client, planned.plan.scope, planned.desired)
+                    so_far = replace(so_far, triggers_off=len(off))
     except KestraSyncError as error:
-        return replace(so_far, error=error.message, exit_code=error.exit_code)
+        return replace(so_far, error=error.message, remedy=error.remedy, exit_code=error.exit_code)
     except Exception as error:  # one environment must not hide the others
         return replace(so_far, error=f"{type(error).__name__}: {error}", exit_code=ExitCode.FAILURE)
     plan, ownership = planned.plan, planned.ownership

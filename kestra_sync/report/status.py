@@ -14,7 +14,7 @@ from kestra_sync.safe.text import visible
 
 _HEADINGS = (
     *("environment", "server", "version", "commit", "behind"),
-    *("changes", "drift", "last apply"),
+    *("changes", "drift", "triggers off", "last apply"),
 )
 
 
@@ -24,6 +24,8 @@ def status_lines(result: StatusResult) -> Iterator[Line]:
     for each in result.environments:
         if each.error is not None:
             yield line(f"{_name(each)}: {each.error}")
+            if each.remedy:
+                yield line(f"  {each.remedy}")
         elif each.invalid:
             yield line(f"{_name(each)}: {plural(each.invalid, 'error')} in the files")
 
@@ -35,6 +37,7 @@ def status_markdown(result: StatusResult) -> str:
     lines = [f"| {cells[0]} |", "|" + "---|" * len(_HEADINGS), *(f"| {row} |" for row in cells[1:])]
     notes = [
         f"**{prose(_name(each))}**: {prose(each.error)}"
+        + (f" ({prose(each.remedy)})" if each.remedy else "")
         for each in result.environments
         if each.error is not None
     ]
@@ -47,7 +50,9 @@ def status_html(result: StatusResult) -> str:
 
     rows = [[visible(cell) for cell in _row(each)] for each in result.environments]
     notes = [
-        (_name(each), visible(each.error)) for each in result.environments if each.error is not None
+        (_name(each), visible(" – ".join(filter(None, (each.error, each.remedy)))))
+        for each in result.environments
+        if each.error is not None
     ]
     return template("status.html").render(headings=_HEADINGS, rows=rows, notes=notes) + "\n"
 
@@ -69,6 +74,7 @@ def _json(each: EnvironmentStatus) -> dict[str, Any]:
             name: each.changes.get(name, 0) for name in ("create", "update", "delete", "move")
         },
         "drift": each.drift,
+        "triggers_off": each.triggers_off,
         "invalid": each.invalid,
         "behind": each.behind,
         "last_apply": None
@@ -81,6 +87,7 @@ def _json(each: EnvironmentStatus) -> dict[str, Any]:
             "by": last.by,
         },
         "error": each.error,
+        "remedy": each.remedy,
     }
 
 
@@ -100,6 +107,7 @@ def _row(each: EnvironmentStatus) -> tuple[str, ...]:
         "-" if each.behind is None else str(each.behind),
         _changes(each) if known else "-",
         "-" if each.drift is None else str(each.drift or "none"),
+        "-" if each.triggers_off is None else str(each.triggers_off or "none"),
         "-" if last is None else f"{last.time} {last.result}",
     )
 

@@ -57,13 +57,17 @@ class State:
 
 
 class SmallKestra:
-    """The server; :attr:`mutate` may be set and cleared at any time."""
+    """The server; :attr:`mutate` may be set and cleared at any time.
+
+    :attr:`logins` holds every ``Authorization`` that it was sent.
+    """
 
     def __init__(self, version: str = "1.3.25") -> None:
         self.version = version
         self.state = State()
         self.mutate: Mutate | None = None
         self.routes: list[str] = []
+        self.logins: set[str] = set()
         self._lock = threading.Lock()
         kestra = self
 
@@ -79,6 +83,7 @@ class SmallKestra:
                 body = self.rfile.read(length)
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
+                kestra.logins.add(self.headers.get("Authorization", ""))
                 answer = kestra.answer(
                     self.command, self.path, body, self.headers.get("Content-Type", "")
                 )
@@ -127,6 +132,7 @@ class SmallKestra:
         with self._lock:
             self.state = copy.deepcopy(state)
             self.routes = []
+            self.logins = set()
             self.mutate = mutate
 
     def answer(self, method: str, target: str, body: bytes, content_type: str) -> Answer:

@@ -124,7 +124,9 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     same = repo.run(
         "diff", "--from", "dev", "--to", "prod", "--only", f"{ns}.team", "--detailed-exitcode"
     )
-    assert (same.code, "No differences in 2 flows." in same.out) == (0, True), same.out + same.err
+    assert (same.code, "No differences in 2 flows, 2 keys." in same.out) == (0, True), (
+        same.out + same.err
+    )
     table = repo.run("status", "--limit", "120", "--format", "json")
     assert table.code == 0, table.out
     assert [
