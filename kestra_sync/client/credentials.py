@@ -89,7 +89,11 @@ def resolve(
     """
     arguments = {URL: url, TENANT: tenant, TOKEN: token, USERNAME: username, PASSWORD: password}
     variables = os.environ if environ is None else environ
-    layers = [_layer(arguments), _layer(scope.over(variables))]
+    outside = scope.over(variables)
+    if scope.configured and not scope.of(variables):
+        # Given without a server: whatever else is known of this one, they are not for it.
+        outside = {name: value for name, value in outside.items() if name not in LOGIN}
+    layers = [_layer(arguments), _layer(outside)]
     if scope.configured:
         layers.append(_of_checkout(env_file, url or "", variables, scope))
     else:
