@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
@@ -68,6 +69,20 @@ class Diagnostic:
         """Files in order, then places in order; stable for equal places."""
         position = self.position or Position(0, 0)
         return (self.path, position, str(self.severity), self.rule, self.message)
+
+
+@dataclass(frozen=True)
+class KvOverride:
+    """The value of a key that the files declare, for one environment.
+
+    :param namespace: as in the files.
+    :param value: as a file of keys would declare it.
+    """
+
+    namespace: str
+    key: str
+    value: Any = field(repr=False)
+    position: Position | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kestra_sync.declared import ShowPath, setting
-from kestra_sync.model import Position, Scope, Severity
+from kestra_sync.model import KvOverride, Position, Scope, Severity
 from kestra_sync.previews import Preview
 
 
@@ -149,27 +149,11 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class KvOverride:
-    """The value of a key that the files declare, for one environment.
-
-    :param namespace: as in the files.
-    :param value: as a file of keys would declare it.
-    """
-
-    namespace: str
-    key: str
-    value: Any = field(repr=False)
-    position: Position | None = None
-
-
-@dataclass(frozen=True)
 class Rendering:
     """How the flows of the files become what is sent. By default they are sent as they are.
 
-    :param namespaces: namespace in the files → namespace on the server.
-    :param stamp: labels that a flow gets when it is written.
-    :param kv: values of keys in place of those in the files.
-    :param path: the configuration file that says so.
+    :param namespaces: namespace in the files → on the server; ``path`` is the file that says so.
+    :param stamp: labels that a flow gets when it is written; ``kv`` replaces values of keys.
     """
 
     namespaces: tuple[tuple[str, str], ...] = ()

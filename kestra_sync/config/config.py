@@ -21,13 +21,12 @@ from kestra_sync.config.file import ConfigFile, Layer, check_source, find, layer
 from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import NodePath
-from kestra_sync.model import Position, Scope, Severity
+from kestra_sync.model import KvOverride, Position, Scope, Severity
 from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.paths import is_below
 from kestra_sync.settings import (
     ConfigSection,
     Connection,
-    KvOverride,
     OnDrift,
     OnFirstContact,
     Patch,

@@ -14,9 +14,18 @@ from kestra_sync.client.values import KvEntry, KvListed
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
-from kestra_sync.model import Base, Desired, Document, Flow, Kind, Live, ResourceId, sha256
+from kestra_sync.model import (
+    Base,
+    Desired,
+    Document,
+    Flow,
+    Kind,
+    KvOverride,
+    Live,
+    ResourceId,
+    sha256,
+)
 from kestra_sync.plan.diff import Hunk, LineMark, unified
-from kestra_sync.settings import KvOverride
 
 _CLOCK = 2
 """Seconds by which the times of an expiry may differ from the time to live that was sent."""

@@ -20,12 +20,11 @@ from kestra_sync.kinds.kv.values import (
     typed,
     typed_text,
 )
-from kestra_sync.model import Diagnostic, Kind, Position, ResourceId, Severity
+from kestra_sync.model import Diagnostic, Kind, KvOverride, Position, ResourceId, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.safe.paths import read_bytes
 from kestra_sync.safe.text import is_namespace
-from kestra_sync.settings import KvOverride
 from kestra_sync.suggest import closest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")

@@ -23,8 +23,7 @@ from kestra_sync.kinds.kv.values import (
     typed_text,
     value_of,
 )
-from kestra_sync.model import Base, Kind, Position, ResourceId, sha256
-from kestra_sync.settings import KvOverride
+from kestra_sync.model import Base, Kind, KvOverride, Position, ResourceId, sha256
 
 _NS = "acme.sales"
 
