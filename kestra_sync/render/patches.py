@@ -8,7 +8,7 @@ from typing import Any
 
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.render.patch import Patching
-from kestra_sync.render.paths import Step, parse_path
+from kestra_sync.render.paths import Index, Key, Step, parse_path
 from kestra_sync.render.writer import PatchError
 from kestra_sync.resources import selected
 from kestra_sync.settings import Patch, Rendering
@@ -34,6 +34,7 @@ class _Patcher:
         self._partial = partial
         self._patches = rendering.patches
         self._operations = [_operations(each) for each in rendering.patches]
+        self._needed = [_needed(each, self._operations[n]) for n, each in enumerate(self._patches)]
         # For each patch the flows that it selects, and the paths that were found in one of them.
         self._seen: list[int] = [0] * len(rendering.patches)
         self._found: list[set[str]] = [set() for _ in rendering.patches]
@@ -46,6 +47,8 @@ class _Patcher:
             if not selected(desired.flow.flow_id, patch.flows, ()):
                 continue
             self._seen[number] += 1
+            if patching is None and not self._may_match(number, desired.sent):
+                continue
             patching = patching or Patching.of(desired.sent)
             if patching is None:  # the checks say what is wrong with it
                 self._found[number].update(each.text for each in self._operations[number])
@@ -58,6 +61,14 @@ class _Patcher:
         if patching is None or not patching.steps:
             return desired
         return replace(desired, sent=patching.data, steps=(*desired.steps, *patching.steps))
+
+    def _may_match(self, number: int, data: bytes) -> bool:
+        """Whether the patch could change ``data``; a search for names is quicker than parsing."""
+        needed = self._needed[number]
+        if any(all(name in data for name in names) for names in needed):
+            return True
+        # Only in quotes a name may be written otherwise.
+        return any(escape in data for escape in _ESCAPES)
 
     def _one(self, number: int, patch: Patch, patching: Patching) -> Patching:
         for operation in self._operations[number]:
@@ -132,6 +143,28 @@ class _Operation:
         if self.removes:
             return patching.unset(self.steps)
         return patching.set(self.steps, self.value)
+
+
+#: Of double-quoted texts: a character by its number, or a line that goes on.
+_ESCAPES = (b"\\x", b"\\u", b"\\U", b"\\\n", b"\\\r")
+
+
+_WORDS = frozenset({b"true", b"false", b"null", b"on", b"off", b"yes", b"no", b"y", b"n"})
+
+
+def _needed(patch: Patch, operations: Iterable[_Operation]) -> list[tuple[bytes, ...]]:
+    """For each thing that the patch does, the names without which it changes nothing."""
+    found = []
+    for each in operations:
+        # What is set may be added, as far as it is not below an item of a list.
+        items = [at for at, step in enumerate(each.steps, start=1) if not isinstance(step, Key)]
+        steps = each.steps if each.removes else each.steps[: max(items, default=0)]
+        names = [step.name.encode() for step in steps if not isinstance(step, Index)]
+        # A number, a boolean or the like is written in several ways.
+        found.append(tuple(name for name in names if name.isalpha() and name not in _WORDS))
+    if patch.triggers is not None:
+        found.append((b"triggers",))
+    return found
 
 
 def _operations(patch: Patch) -> tuple[_Operation, ...]:
