@@ -8,6 +8,7 @@ of this one are found there.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,14 +17,17 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from kestra_sync.client.errors import KestraError
+from kestra_sync.client.parallel import in_background
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.read import InventoryLocation, read_inventory
+from kestra_sync.inventory.read import InventoryLocation, read_inventory, read_version
 from kestra_sync.inventory.record import Inventory
 
 _DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
 _RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
+#: Seconds for which a look at the record need not be repeated before it is written.
+_RECENT = 2.0
 #: How long what a run meant to write is kept if the run is killed.
 _RUN_TTL = "P7D"
 
@@ -85,6 +89,7 @@ class RecordKeeper:
         self._clock = clock
         self._nonce = uuid.uuid4().hex
         self._has_run = False
+        self._looked: tuple[float, Callable[[], None]] | None = None
 
     def check(self) -> None:
         """Make sure that the record is the one that we saw last.
@@ -92,21 +97,69 @@ class RecordKeeper:
         :raises OvertakenError: it is another one.
         :raises KestraError: it cannot be read.
         """
-        there = read_inventory(self._kv, self._at)
-        if (there and there.version) != (self._seen and self._seen.version):
+        there = read_version(self._kv, self._at)
+        if there != (self._seen and self._seen.version):
             raise OvertakenError(
                 f"another run wrote the inventory {self._wanted.full_name!r} in the meantime",
                 remedy="run the command again",
             )
 
-    def store(self, inventory: Inventory) -> Inventory:
+    def look(self) -> None:
+        """Begin to :meth:`check`, for the next :meth:`store`, while something else goes on."""
+        self._looked = time.monotonic(), in_background(self.check)
+
+    def _just_looked(self) -> bool:
+        looked, self._looked = self._looked, None
+        if looked is None:
+            return False
+        started, wait = looked
+        try:
+            wait()
+        except Exception:  # it is looked at once more
+            return False
+        return time.monotonic() - started < _RECENT
+
+    def intend(
+        self, inventory: Inventory, meanwhile: Callable[[], object] | None, *, checked: bool
+    ) -> Inventory:
+        """:meth:`announce` and :meth:`store` what this run is about to write.
+
+        :param checked: the record was seen to be unchanged just now, under the lock.
+        :param meanwhile: as for :meth:`store`.
+        :raises OvertakenError: it was written by another run; nothing is announced any more.
+        :raises KestraError: it could not be stored.
+        """
+        if not checked:
+            self.check()
+        announced = in_background(lambda: self.announce(inventory))
+        try:
+            if not checked:
+                announced()
+            stored = self.store(inventory, checked=True, meanwhile=meanwhile)
+            if checked:
+                announced()
+        except OvertakenError:
+            self.done()
+            raise
+        return stored
+
+    def store(
+        self,
+        inventory: Inventory,
+        *,
+        checked: bool = False,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Inventory:
         """Write the record and read it back; move it first if it is not where it belongs.
 
+        :param checked: :meth:`check` was called just before.
+        :param meanwhile: called while the record is read back; never raises.
         :returns: the record as it is stored.
         :raises OvertakenError: it was written by another run since it was last read.
         :raises KestraError: it could not be stored.
         """
-        self.check()
+        if not (checked or self._just_looked()):
+            self.check()
         moving = self._at != self._wanted
         old = self._at
         if moving and read_inventory(self._kv, self._wanted) is not None:
@@ -115,13 +168,20 @@ class RecordKeeper:
                 f"{self._wanted.namespace} in the meantime",
                 remedy="run the command again",
             )
-        stored = self._put(inventory, moved_from=old.namespace if moving else None)
+        moved_from = old.namespace if moving else None
+        stored = self._put(inventory, moved_from=moved_from, meanwhile=meanwhile)
         if moving and self._drop(old):
             # Said once more without the mark: from now on there is only this one.
             stored = self._put(stored, moved_from=None)
         return stored
 
-    def _put(self, inventory: Inventory, *, moved_from: str | None) -> Inventory:
+    def _put(
+        self,
+        inventory: Inventory,
+        *,
+        moved_from: str | None,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Inventory:
         left = self._seen.moved_from if self._seen is not None else None
         if moved_from is None and left is not None and left != self._wanted.namespace:
             # A move that was killed before it took the old copy away.
@@ -136,7 +196,10 @@ class RecordKeeper:
         )
         self._write(self._wanted.key, to_json(stored), _DESCRIPTION)
         self._at, self._seen = self._wanted, stored
+        beside = None if meanwhile is None else in_background(meanwhile)
         self.check()
+        if beside is not None:
+            beside()
         return stored
 
     def _write(self, key: str, value: Any, description: str, ttl: str | None = None) -> None:
@@ -171,5 +234,5 @@ class RecordKeeper:
     def done(self) -> None:
         """Drop what :meth:`announce` stored: the record has it all. Never fails, it expires."""
         if self._has_run:
-            with suppress(KestraError):
+            with suppress(Exception):
                 self._kv.delete(self._wanted.namespace, self._wanted.run_key(self._nonce))

@@ -30,6 +30,10 @@ LOG = logging.getLogger(__name__)
 TTL = 45
 #: Seconds between writing the nonce and reading it back.
 _SETTLE = 0.4
+#: Seconds for which a look at the lock need not be repeated before it is given back.
+_JUST_NOW = 0.2
+#: Seconds for which a read of the record need not be repeated before the record is written.
+_RECENT = 2.0
 #: Seconds between two checks of a lock held by another run.
 _POLL = 1.0
 
@@ -85,12 +89,27 @@ class Lock:
         self._clock = clock
         self._holder = Holder(uuid.uuid4().hex, whoami(), now())
         self._renewed = 0.0
+        self._seen: float | None = None
+        """When the lock was last seen to be ours; ``None`` if it was not."""
+        self._looked: bool | None = None
         self._heartbeat: threading.Thread | None = None
         self._acquiring: Callable[[], None] | None = None
+        self._beside: Callable[[], object] | None = None
+        self._found: tuple[float, object] | None = None
 
-    def begin(self) -> None:
-        """Begin to take the lock in the background; :meth:`acquire` waits for it."""
+    def begin(self, beside: Callable[[], object] | None = None) -> None:
+        """Begin to take the lock in the background; :meth:`acquire` waits for it.
+
+        :param beside: a read that is made while the lock is read back; see :meth:`read_beside`.
+        """
+        self._beside = beside
         self._acquiring = in_background(self._acquire)
+
+    def read_beside(self) -> tuple[object] | None:
+        """What the read of :meth:`begin` has found, if that was under the lock and just now."""
+        if self._found is None or self._clock() - self._found[0] > _RECENT:
+            return None
+        return (self._found[1],)
 
     def acquire(self) -> None:
         """Take the lock, or wait for it; it is renewed from now on until it is released.
@@ -113,7 +132,7 @@ class Lock:
                 self._sleep(_SETTLE)
                 if self._over.is_set():
                     return
-                other = read_holder(self._kv, self._place)
+                other = self._read_back()
                 if other is not None and other.nonce == self._holder.nonce:
                     self._keep()
                     return
@@ -121,20 +140,48 @@ class Lock:
                 raise _locked(other, self._place)
             self._sleep(_POLL)
 
+    def _read_back(self) -> Holder | None:
+        started = self._clock()
+        found = None if self._beside is None else in_background(self._beside)
+        other = read_holder(self._kv, self._place)
+        if found is not None:
+            try:
+                self._found = started, found()
+            except Exception as error:  # it is read again where it is needed
+                LOG.debug("reading beside the lock: %s", error)
+        return other
+
+    def __enter__(self) -> Lock:  # noqa: PYI034 - Self is of Python 3.11
+        try:
+            self.acquire()
+        except BaseException:
+            self.release()  # it may have been written all the same
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
+
     def check(self) -> bool:
         """Whether the lock is ours still; renews it when a quarter of its time is over.
 
         A failure to read is not taken for a loss: the writes look at each flow anyway.
         """
+        looked, self._looked = self._looked, None
+        if looked is not None:
+            return looked
         try:
-            other = read_holder(self._kv, self._place)
-            if other is None or other.nonce != self._holder.nonce:
+            if not self._is_ours():
                 return False
             if self._clock() - self._renewed > TTL / 4:
                 self._put()
         except Exception as error:
             LOG.debug("reading the lock: %s", error)
         return True
+
+    def look(self) -> None:
+        """Check it now, while something else goes on: the next :meth:`check` takes the answer."""
+        self._looked = self.check()
 
     def release(self) -> None:
         """Give the lock back, if it is ours still. Never fails: it expires by itself.
@@ -151,15 +198,22 @@ class Lock:
                 LOG.debug("the lock was not taken: %s", error)
         if self._heartbeat is not None:
             self._heartbeat.join()
+        ours = self._seen is not None and self._clock() - self._seen < _JUST_NOW
         for _ in range(2):  # a lost answer is asked for again
             try:
-                other = read_holder(self._kv, self._place)
-                if other is not None and other.nonce == self._holder.nonce:
+                if ours or self._is_ours():
                     self._kv.delete(self._place.namespace, self._place.lock_key)
             except Exception as error:
                 LOG.debug("releasing the lock: %s", error)
+                ours = False
                 continue
             return
+
+    def _is_ours(self) -> bool:
+        other = read_holder(self._kv, self._place)
+        ours = other is not None and other.nonce == self._holder.nonce
+        self._seen = self._clock() if ours else None
+        return ours
 
     def _keep(self) -> None:
         """Renew it in the background: a level of many writes may take longer than it lives."""

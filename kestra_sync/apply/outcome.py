@@ -81,6 +81,17 @@ class Done:
     red: bool = False
     recorded: tuple[str, ...] = ()
 
+    @property
+    def word(self) -> str:
+        """How the history names the result."""
+        if self.interrupted:
+            return "interrupted"
+        if self.restored:
+            return "rolled-back"
+        if all(each.status is ChangeStatus.APPLIED for each in self.outcomes):
+            return "applied"
+        return "partial" if any(each.written for each in self.outcomes) else "failed"
+
     def exit_code(self, *, red: bool = False) -> ExitCode:
         """What the run says to the shell, unless it was interrupted.
 

@@ -47,6 +47,7 @@ class Recorder:
         at: InventoryLocation | None = None,
         preview: Preview | None = None,
     ) -> None:
+        self._recorded = False
         self._keeper = RecordKeeper(kv, place, at or place, inventory, clock)
         self._before = inventory
         self._at, self._place = at or place, place
@@ -128,9 +129,27 @@ class Recorder:
         found = tuple(sorted((each.namespace, each.key) for each in keys))
         self._current = replace(self._current, neighbours=found)
 
-    def intend(self) -> None:
+    def check(self) -> None:
+        """Make sure that the record is still the one that was planned with.
+
+        :raises OvertakenError: another run has written it.
+        :raises KestraError: it cannot be read.
+        """
+        self._keeper.check()
+
+    def look(self) -> None:
+        """Begin to look whether the record is still ours, for :meth:`finish`."""
+        self._keeper.look()
+
+    def intend(
+        self,
+        meanwhile: Callable[[], object] | None = None,
+        seen: tuple[object] | None = None,
+    ) -> None:
         """Store what the plan is about to write.
 
+        :param seen: the version of the record as it was read just now under the lock, if it was.
+        :param meanwhile: called while the record is read back; never raises.
         :raises OvertakenError: another run has written the record; then nothing may be written.
         :raises KestraError: it could not be stored; then nothing may be written.
         """
@@ -146,8 +165,8 @@ class Recorder:
         current = replace(self._current, resources=resources, intent=intent)
         if self._preview is not None:
             current = replace(current, preview=self._previewed(self._preview))
-        self._keeper.announce(current)
-        self._current = self._keeper.store(current)
+        planned = None if self._before is None else self._before.version
+        self._current = self._keeper.intend(current, meanwhile, checked=seen == (planned,))
 
     def _previewed(self, preview: Preview) -> PreviewRecord:
         """What the record says of the preview from now on: each run prolongs it."""
@@ -162,13 +181,14 @@ class Recorder:
         outcomes: Iterable[Outcome],
         result: str,
         restored: Iterable[Restored] = (),
+        meanwhile: Callable[[], object] | None = None,
         *,
         red: bool = False,
     ) -> None:
         """Store the result. Nothing is stored if nothing changed.
 
         :param restored: what was rolled back: those flows get their previous entries again.
-
+        :param meanwhile: called while the record is read back; never raises.
         :param result: the word for the history: :attr:`HistoryEntry.result`.
         :param red: the smoke tests failed.
         :raises OvertakenError: another run has written the record. What this one meant to write
@@ -226,9 +246,15 @@ class Recorder:
                 intent=intent,
                 history=history,
                 preview=preview or self._current.preview,
-            )
+            ),
+            meanwhile=meanwhile,
         )
-        self._keeper.done()
+        self._recorded = True
+
+    def close(self) -> None:
+        """Remove what :meth:`intend` stored beside the record, if the record has it all."""
+        if self._recorded:
+            self._keeper.done()
 
     def _replaced(
         self, outcomes: Iterable[Outcome], restored: Collection[Change]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from kestra_sync.apply.journal import Journal
@@ -19,13 +20,14 @@ from kestra_sync.apply.rollback import roll_back
 from kestra_sync.apply.run import Tally, held_back, run
 from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
+from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError, RefusedError
-from kestra_sync.inventory.read import Ownership, read_inventory
+from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.registry import KindsOnServer
 from kestra_sync.model import Change, Kind, Live, Plan, ResourceId
 from kestra_sync.observer import Observer, SafeObserver
-from kestra_sync.plan.order import levels
+from kestra_sync.plan.order import Levels, levels
 from kestra_sync.settings import ApplyOptions, Settings
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class ApplyClient(Protocol):
     def kv(self) -> KvWrites: ...
 
 
+#: A conflict for each flow to create that is there already.
+Existing = Callable[[], dict[Change, Outcome]]
 #: Runs the smoke tests of what was written, told to end by the event; whether they are red.
 ApplyTest = Callable[[Sequence[Outcome], threading.Event], bool]
 
@@ -88,18 +92,25 @@ def apply_plan(
         journal = stack.enter_context(Journal(options.journal)) if options.journal else None
         lock = None
         if owned is not None:
-            lock = stack.enter_context(_locked(client, owned, settings.lock_timeout, early))
+            lock = early or Lock(client.kv, owned.at, timeout=settings.lock_timeout)
+            stack.enter_context(lock)
         stop = stack.enter_context(held_back(stop))
+        steps = _Steps(client, settings, observer, stop, journal, lock, kinds)
+        order = levels(plan.changes)
+        there: Existing = partial(existing_creates, client.flows, order.levels)
         recorder = None
         struck: tuple[RemovedEntries, ...] = ()
-        if owned is not None:
+        if owned is not None and lock is not None:
             recorder = _recorder(client, owned, plan)
             others = others_now(client.kv, plan, owned, recorder)
-            recorder.intend()
+            there = in_background(there)
+            with _unchanged(owned):
+                meanwhile = None if owned.take_over else lock.look
+                recorder.intend(meanwhile, lock.read_beside())
             # Before the writes: should this run be killed, no flow of theirs has changed yet.
             struck = take_over(client.kv, plan, owned, others, settings)
-        steps = _Steps(client, settings, observer, stop, journal, lock, kinds)
-        todo = [lambda: _write(steps, plan), steps.verify]
+        look = [] if recorder is None else [recorder.look]
+        todo = [lambda: _write(steps, order, there), *look, steps.verify, steps.check_lock]
         if prove is not None:
             todo.append(lambda: steps.prove(prove))
         if options.rollback:
@@ -108,10 +119,12 @@ def apply_plan(
         done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
             done = given_back(client.kv, struck, done, settings)
-            done = _recorded(recorder, done, plan, struck)
+            done = _recorded(recorder, done, plan, struck, lock)
         if lock is not None:
-            with suppress(KeyboardInterrupt):  # it expires by itself, the result is needed
+            with suppress(KeyboardInterrupt):  # they expire by themselves, the result is needed
+                closed = in_background(recorder.close) if recorder is not None else lambda: None
                 lock.release()
+                closed()
         if journal is not None and journal.broken:
             done = replace(done, notes=(*done.notes, f"{_JOURNAL} ({journal.broken})"))
         return replace(done, interrupted=done.interrupted or steps.interrupted)
@@ -124,34 +137,29 @@ def _record_only(
     recorder = _recorder(client, owned, plan)
     if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
         return Done()
-    with _locked(client, owned, settings.lock_timeout, early):
+    with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
+        with _unchanged(owned):
+            recorder.check()
         others = others_now(client.kv, plan, owned, recorder)
         struck = take_over(client.kv, plan, owned, others, settings)
-        recorder.finish((), "adopted")
+        with _unchanged(owned):
+            recorder.finish((), "adopted")
         return Done(recorded=recorded(plan, struck))
 
 
 @contextmanager
-def _locked(
-    client: ApplyClient, owned: Ownership, timeout: float, early: Lock | None
-) -> Iterator[Lock]:
-    """Hold the lock where the record is, the record being the one that was planned with.
+def _unchanged(owned: Ownership) -> Iterator[None]:
+    """The record must be the one that was planned with.
 
-    :raises ConflictError: another run holds it, or has applied in the meantime.
+    :raises ConflictError: another run has applied in the meantime.
     """
-    lock = early or Lock(client.kv, owned.at, timeout=timeout)
     try:
-        lock.acquire()
-        now = read_inventory(client.kv, owned.at)
-        then = owned.inventory
-        if (now.version if now else None) != (then.version if then else None):
-            raise ConflictError(
-                f"another apply of {owned.place.name!r} ran since the plan was created",
-                remedy="run the command again to create a new plan",
-            )
-        yield lock
-    finally:
-        lock.release()
+        yield
+    except OvertakenError as error:
+        raise ConflictError(
+            f"another apply of {owned.place.name!r} ran since the plan was created",
+            remedy="run the command again to create a new plan",
+        ) from error
 
 
 def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
@@ -166,15 +174,15 @@ def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
     )
 
 
-def _write(steps: _Steps, plan: Plan) -> None:
+def _write(steps: _Steps, order: Levels, existing: Existing) -> None:
     """Write everything, unless a flow to create was created by someone else in the meantime.
 
+    :param existing: what has become of the flows to create.
     :raises KestraError: the server cannot be read; nothing was written.
     """
-    order = levels(plan.changes)
     for cycle in order.cycles:
         steps.observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
-    there = existing_creates(steps.client.flows, order.levels)
+    there = existing()
     if there:
         steps.done = Done(_not_begun(order.levels, there))
         return
@@ -193,8 +201,8 @@ def _write(steps: _Steps, plan: Plan) -> None:
         tally=steps.tally,
     )
     steps.done = Done(outcomes)
-    if lock is not None and not lock.check():
-        steps.note(LOST_LOCK)
+    if lock is not None:
+        steps.still_locked = in_background(lock.check)
 
 
 _JOURNAL = "the journal failed and is incomplete"
@@ -212,11 +220,16 @@ def _not_begun(
 
 
 def _recorded(
-    recorder: Recorder, done: Done, plan: Plan, struck: tuple[RemovedEntries, ...]
+    recorder: Recorder,
+    done: Done,
+    plan: Plan,
+    struck: tuple[RemovedEntries, ...],
+    lock: Lock | None,
 ) -> Done:
     """Store the result. Never raises: a failure to do so is part of the result."""
     try:
-        recorder.finish(done.outcomes, _word(done), done.restored, red=done.red)
+        look = None if lock is None else lock.look
+        recorder.finish(done.outcomes, done.word, done.restored, look, red=done.red)
     except OvertakenError as error:
         note = (
             f"the inventory was not written: {error}. The flows written by this run are recorded "
@@ -236,17 +249,6 @@ def _recorded(
             interrupted=done.interrupted or cut,
         )
     return replace(done, recorded=recorded(plan, struck))
-
-
-def _word(done: Done) -> str:
-    """How the history names the result."""
-    if done.interrupted:
-        return "interrupted"
-    if done.restored:
-        return "rolled-back"
-    if all(each.status is ChangeStatus.APPLIED for each in done.outcomes):
-        return "applied"
-    return "partial" if any(each.written for each in done.outcomes) else "failed"
 
 
 class _Steps:
@@ -280,6 +282,8 @@ class _Steps:
         self.done = Done()
         self.begun = False
         """Whether the writes have begun."""
+        self.still_locked: Callable[[], bool] | None = None
+        """Waits for the look at the lock after the writes."""
         self._cut_short = False
 
     @property
@@ -322,6 +326,11 @@ class _Steps:
             self.done = replace(self.done, incomplete=True)
         else:
             self.done = replace(self.done, outcomes=outcomes)
+
+    def check_lock(self) -> None:
+        """Take note if the lock was lost during the writes."""
+        if self.still_locked is not None and not self.still_locked():
+            self.note(LOST_LOCK)
 
     def prove(self, prove: ApplyTest) -> None:
         """Run what was written; the lock renews itself meanwhile. What breaks is red."""

@@ -40,6 +40,7 @@ from kestra_sync.client.connection import (
     TimeLimit,
     limited,
     new_session,
+    prepare,
     same_origin,
 )
 from kestra_sync.client.credentials import Credentials
@@ -302,11 +303,8 @@ class Transport:
             least = 0.05
             connect, read = (max(least, min(each, request.time_limit)) for each in (connect, read))
         try:
-            prepared = session.prepare_request(
-                requests.Request(request.method, url, data=body, headers=headers, auth=self._auth)
-            )
             return session.send(
-                prepared,
+                prepare(session, request.method, url, body, headers, self._auth),
                 timeout=(connect, read),
                 allow_redirects=False,
                 **self._surroundings(session, url),

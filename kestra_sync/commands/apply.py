@@ -193,9 +193,11 @@ class _EarlyLock:
     def begin(self, owned: Ownership) -> None:
         """Begin to take the lock where the record is, and do not wait."""
         from kestra_sync.apply.lock import Lock
+        from kestra_sync.inventory.read import read_version
 
-        self.lock = Lock(self._client.kv, owned.at, timeout=self._timeout)
-        self.lock.begin()
+        kv = self._client.kv
+        self.lock = Lock(kv, owned.at, timeout=self._timeout)
+        self.lock.begin(lambda: read_version(kv, owned.at))
 
     def __enter__(self) -> _EarlyLock:  # noqa: PYI034 - Self is of Python 3.11
         return self

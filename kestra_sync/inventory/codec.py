@@ -10,6 +10,7 @@ each member is checked where it is read.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
@@ -89,7 +90,20 @@ def from_json(value: Any, where: str = "the inventory") -> Inventory:
         ) from error
 
 
+def version_of(value: Any) -> tuple[int, str] | None:
+    """The version of an inventory as JSON; ``None`` if that takes a closer look."""
+    if not isinstance(value, dict):
+        return None
+    generation, nonce = value.get("generation"), value.get("nonce")
+    if _is_number(generation) and isinstance(nonce, str) and nonce:
+        return generation, nonce
+    return None
+
+
 _LOOK = "check the key in Kestra's KV store; deleting it loses ownership, not flows"
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _check_sound(value: Any) -> None:
@@ -107,7 +121,7 @@ def _check_sound(value: Any) -> None:
                 below += each
             elif isinstance(each, float) and not math.isfinite(each):
                 raise ValueError("a number that is not finite")
-            elif isinstance(each, str) and any("\ud800" <= char <= "\udfff" for char in each):
+            elif isinstance(each, str) and not each.isascii() and _SURROGATE.search(each):
                 raise ValueError("text with an unpaired surrogate")
         if not below:
             return

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import RefusedError, UsageError
-from kestra_sync.inventory.codec import InventoryError, from_json
+from kestra_sync.inventory.codec import InventoryError, from_json, version_of
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope, Target
@@ -107,10 +107,32 @@ def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
     :raises InventoryError: it cannot be used, or is another name's or environment's.
     :raises KestraError: if the KV store cannot be read.
     """
+    stored = _stored(kv, place)
+    return None if stored is None else _inventory_of(stored[0], place)
+
+
+def read_version(kv: KvReads, place: InventoryLocation) -> tuple[int, str] | None:
+    """:attr:`Inventory.version` of the inventory at ``place``; ``None`` if there is none.
+
+    The rest of it is only read if the version cannot be told: it may be large.
+
+    :raises InventoryError: it cannot be used, or is another name's or environment's.
+    :raises KestraError: if the KV store cannot be read.
+    """
+    stored = _stored(kv, place)
+    if stored is None:
+        return None
+    return version_of(stored[0]) or _inventory_of(stored[0], place).version
+
+
+def _stored(kv: KvReads, place: InventoryLocation) -> tuple[Any] | None:
     try:
-        value = kv.get(place.namespace, place.key)
+        return (kv.get(place.namespace, place.key),)
     except (NotFound, Gone):
         return None
+
+
+def _inventory_of(value: Any, place: InventoryLocation) -> Inventory:
     inventory = from_json(value, f"the inventory {place.key} in {place.namespace}")
     if (inventory.name, inventory.target.environment) != (place.name, place.environment):
         raise InventoryError(

@@ -54,6 +54,10 @@ class Seen:
     headers: Mapping[str, str]
     status: int | None = None
     """What the client was told; None if it was not told anything."""
+    began: float = 0.0
+    """When it came, by the monotonic clock."""
+    ended: float = 0.0
+    """When the answer had been sent; 0 until then."""
     over: bool = False
     """Whether nothing more will happen to it, here or on the server."""
 
@@ -409,6 +413,7 @@ class FaultProxy:
 
     def handle(self, seen: Seen, handler: _Handler) -> None:
         """Record one request and let the first rule that strikes, or nothing, happen to it."""
+        seen.began = time.monotonic()
         with self._lock:
             self._seen.append(seen)
             struck = [rule for rule in self._rules if rule.strikes(seen.method, seen.path)]
@@ -421,6 +426,7 @@ class FaultProxy:
         except (OSError, http.client.HTTPException):
             exchange.reset()  # one of the two sides has gone; the other one notices
         finally:
+            seen.ended = time.monotonic()
             seen.over = True
 
 

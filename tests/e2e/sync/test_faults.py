@@ -126,9 +126,8 @@ def test_fault__permanent_is_reported_and_fixed_by_the_next_run(
     method, path = REQUEST[action]
     proxy.add(Rule(fault, method, path, times=None))
     reads = rf"/flows/[^/]+/{action}$"
-    # The plan and the writer look at what is there, and the client before an update; the look
-    # after the write is one more.
-    nth = {"create": 1, "update": 4, "delete": 3}[action]
+    # What is there is looked at right before; the look after the write is one more.
+    nth = {"create": 1, "update": 2, "delete": 2}[action]
     proxy.add(Rule(reset_request, "GET", reads, nth=nth, times=None))
     ran = repo.apply()
     (failed,) = [each for each in ran.json["outcomes"] if each["status"] == "failed"]

@@ -285,6 +285,7 @@ def test_a_clean_end_leaves_only_the_record() -> None:
     run = Recorded(None, plan_of(what))
     run.recorder.intend()
     run.finish(applied(what, 1))
+    run.recorder.close()
     assert set(run.kv.values) == {PLACE.key}
 
 
