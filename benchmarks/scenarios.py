@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from benchmarks import tree
@@ -18,6 +19,8 @@ LOOP_SIZE = 2000
 """The largest tree for the flow-by-flow loop; larger ones take too long."""
 SDK_SIZE = 100
 """The same for the loops that are slower still."""
+SMALL = (1, 10)
+"""Changes of a small apply."""
 WARM_UP = 100
 """Flows that a server is given before writes are measured: the first ones compile its code."""
 _WRITES = ("create", "update")
@@ -106,7 +109,28 @@ class Bench:
                 runs = {name: partial(machine.bare, name, flows, root)}
                 repetitions = repetitions if size <= SDK_SIZE else 1
                 series.update(interleaved(repetitions, runs, self.say))
+        series.update(self._small_applies(machine, work, found))
         return series
+
+    def _small_applies(
+        self, machine: Machine, work: Path, found: list[tree.FlowFile]
+    ) -> dict[str, Series]:
+        """One change, and ten: what is done many times a day."""
+        rounds = count(100)
+
+        def apply(changes: int) -> Run:
+            round_ = next(rounds)
+            for flow in found[:changes]:
+                (work / "flows" / flow.path).write_bytes(tree.changed(flow, round_).source)
+            return machine.ours(work, "apply", "--yes")
+
+        works = {
+            f"ours, apply {changes}": partial(apply, changes)
+            for changes in SMALL
+            if 4 * changes <= len(found)  # more would need --allow-large
+        }
+        interleaved(1, works, self.say)
+        return interleaved(max(1, self.repetitions // 2), works, self.say)
 
     def writes(self, size: int, repetitions: int) -> None:
         """Everything is created, then changed; ours and bare, each on a server of its own.
