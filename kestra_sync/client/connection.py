@@ -79,7 +79,8 @@ def prepare(
         )
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = method, url, body or None
-    prepared.headers = CaseInsensitiveDict({**session.headers, **headers})
+    together: dict[str, Any] = {**session.headers, **headers}
+    prepared.headers = CaseInsensitiveDict(together)
     prepared.hooks = default_hooks()
     prepared.prepare_content_length(body or None)
     return auth(prepared)
