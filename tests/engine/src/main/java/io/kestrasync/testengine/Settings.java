@@ -55,7 +55,8 @@ record Settings(int port, Optional<Path> data, String username, String password)
     }
 
     private String databaseUrl() {
-        String options = ";TIME ZONE=UTC;DB_CLOSE_ON_EXIT=FALSE";
+        // With the cache of 8 statements that is the default, the queues' own are parsed at every poll.
+        String options = ";TIME ZONE=UTC;DB_CLOSE_ON_EXIT=FALSE;QUERY_CACHE_SIZE=128";
         return data
             // Without WRITE_DELAY=0 H2 keeps half a second of commits in memory, so a killed server would
             // forget writes that it has already acknowledged. Kestra's PostgreSQL does not.
