@@ -98,6 +98,7 @@ def pull(
             only_looking=True,
             files=(),
             kv=(),
+            rendering=replace(settings.rendering, kv=()),
         )
         planned = make_plan(looking, client, observer=observer)
         if planned.plan is None:
