@@ -4,21 +4,26 @@ set -u
 cd "$(dirname "$0")/.."
 
 report=$(mktemp)
-nice make lint typecheck >"$report" 2>&1 || { cat "$report" >&2; false; } &
+said=$(mktemp)
+nice make lint typecheck >"$report" 2>&1 &
 static=$!
-trap 'kill "$static" 2>/dev/null; rm -f "$report"; exit 130' INT TERM
+trap 'kill "$static" 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130' INT TERM
 
-make chromium engine tools &&
-    .venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
-        --cov --cov-report=term
-tests=$?
+color=$([ -t 1 ] && echo yes || echo auto)
+if make chromium engine tools; then
+    {
+        .venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+            --color "$color" --cov --cov-report=term
+        echo $? >"$said.code"
+    } | tee "$said"
+    tests=$(cat "$said.code")
+else
+    tests=1
+fi
 
 wait "$static"
 checks=$?
-if [ "$checks" -eq 0 ]; then
-    cat "$report"
-else
-    echo "make lint typecheck failed: see above" >&2
-fi
-rm -f "$report"
+cat "$report"
+tail -n 1 "$said" # the last line of the output is the summary of the tests
+rm -f "$report" "$said" "$said.code"
 [ "$tests" -eq 0 ] && [ "$checks" -eq 0 ]
