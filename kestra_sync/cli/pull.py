@@ -26,7 +26,13 @@ from kestra_sync.errors import ExitCode
 @option(
     "--new",
     is_flag=True,
-    help="Also write flows of the managed namespaces that are not in Git yet.",
+    help="Also write flows, files and keys of the managed namespaces that are not in Git yet.",
+)
+@option(
+    "--kv-values",
+    is_flag=True,
+    help="With --new, write the values of keys to files, in plain text. Secrets that Git already "
+    "takes from the environment are left out.",
 )
 @option(
     "--overwrite",
@@ -39,6 +45,7 @@ from kestra_sync.errors import ExitCode
 def command(
     *,
     new: bool,
+    kv_values: bool,
     overwrite: bool,
     dry_run: bool,
     output_format: str,
@@ -53,10 +60,12 @@ def command(
     changed only in Git, its file is left alone. If it changed on both sides, or its file has
     uncommitted changes, it is a conflict (exit code 5), and its file is only written with
     --overwrite. With --new, flows that exist only on the server are written as well, which turns a
-    server into a repository. Writes nothing to the server and deletes no files.
+    server into a repository. The same for namespace files and for keys, where they are configured;
+    keys that Git takes from the environment are left out. Writes nothing to the server and deletes
+    no files.
     """
     from kestra_sync.commands.pull import pull
-    from kestra_sync.report.as_json import diagnostics_json
+    from kestra_sync.report.as_json import diagnostics_json, name_json
     from kestra_sync.report.collect import plan_sections
     from kestra_sync.report.diagnostics import diagnostic_lines
     from kestra_sync.report.pull_text import pull_lines
@@ -69,6 +78,7 @@ def command(
             new=new,
             dry_run=dry_run,
             overwrite=overwrite,
+            kv_values=kv_values,
             observer=observer,
         )
     finally:
@@ -84,7 +94,7 @@ def command(
             "dry_run": dry_run,
             "flows": [
                 {
-                    "flow": {"namespace": each.flow_id.namespace, "id": each.flow_id.id},
+                    "flow": name_json(each.flow_id),
                     "path": each.path,
                     "result": str(each.pulled),
                     "reason": each.reason,

@@ -39,7 +39,7 @@ def new_files(
     problems: dict[FlowId, str] = {}
     for flow_id in flow_ids:
         parts = (*flow_id.namespace.split("."), f"{flow_id.id}.yaml")
-        problem = _of_name(flow_id, parts) or _of_place(root, parts)
+        problem = _of_name(flow_id, parts) or problem_of_place(root, parts)
         if problem is None:
             wanted[flow_id] = PurePosixPath(root, *parts)
         else:
@@ -60,16 +60,16 @@ def _of_name(flow_id: FlowId, parts: tuple[str, ...]) -> str | None:
         return "not a valid name in Kestra"
     if not all(parts):
         return "the namespace has an empty part"
-    device = next((each for each in parts if each.partition(".")[0].lower() in _DEVICES), None)
-    if device is not None:
-        return f"{device} is a device name on Windows"
     if not is_flow_file(parts[-1]):
         return f"{parts[-1]} is a file name that kestra-sync reserves"
     return None
 
 
-def _of_place(root: str, parts: tuple[str, ...]) -> str | None:
-    """Why a path is not one to write to."""
+def problem_of_place(root: str, parts: tuple[str, ...]) -> str | None:
+    """Why a path below ``root`` is not one to write to."""
+    device = _device(parts)
+    if device is not None:
+        return device
     folder = Path(root)
     for part in parts:
         if is_directory(folder):
@@ -92,6 +92,11 @@ def _of_place(root: str, parts: tuple[str, ...]) -> str | None:
     except OSError as error:
         return f"{folder.as_posix()} cannot be written: {error.strerror}"
     return None
+
+
+def _device(parts: tuple[str, ...]) -> str | None:
+    device = next((each for each in parts if each.partition(".")[0].lower() in _DEVICES), None)
+    return None if device is None else f"{device} is a device name on Windows"
 
 
 def _folded(path: str) -> str:

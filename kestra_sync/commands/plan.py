@@ -138,16 +138,18 @@ def make_plan(
     *,
     observer: Observer = SILENT,
     on_changed_files: Callable[[Ownership], None] | None = None,
+    secrets: bool = True,
 ) -> PlanResult:
     """Make a plan with ``client``. Nothing is written, here or on the server.
 
     :param on_changed_files: called if the files differ from what was applied last, which is known
         long before the plan is made.
+    :param secrets: the variables that keys are taken from must be set.
     """
     ahead = prefetch(client, settings)
 
     observer.stage("reading the files")
-    kinds = Kinds(settings, client.tenant)
+    kinds = Kinds(settings, client.tenant, secrets=secrets)
     repository = load_files(settings, kinds)
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.snapshot import RULE
-from kestra_sync.model import Base, Change, Diagnostic, FlowId, Kind
+from kestra_sync.model import Action, Base, Change, Diagnostic, FlowId, Kind, Reason
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullDecision, PullOutcome, judge
 from kestra_sync.repo.git_status import uncommitted, versions
@@ -25,7 +25,7 @@ from kestra_sync.settings import OnDrift, Prune, Settings, Stamp
 
 @dataclass(frozen=True)
 class PulledFlow:
-    """What happened to one flow.
+    """What happened to one flow, file or key.
 
     :param path: its file; ``None`` if it has none.
     :param reason: why, in words.
@@ -65,6 +65,7 @@ class _Decision:
     path: str | None
     verdict: PullDecision
     data: bytes
+    namespace: str = ""
 
 
 def pull(
@@ -73,15 +74,18 @@ def pull(
     new: bool,
     dry_run: bool,
     overwrite: bool = False,
+    kv_values: bool = False,
     observer: Observer = SILENT,
 ) -> PullResult:
     """Take the server's source, byte for byte, of each flow that changed there and not in Git.
 
     Of a file with several documents only the flow's own document is replaced. Nothing is deleted:
-    a flow that the server does not have stays in Git.
+    a flow that the server does not have stays in Git. The same for namespace files and for keys, of
+    which secrets are left out.
 
     :param new: also write the flows of the scope that Git does not have, to
-        ``<first path>/<namespace as folders>/<id>.yaml``.
+        ``<first path>/<namespace as folders>/<id>.yaml``, and the files and keys that have a place.
+    :param kv_values: with ``new``, write the values of keys that Git does not have.
     :param dry_run: only say what would be written.
     :param overwrite: take the server's source of flows that are in conflict, too, and replace
         files with changes that are not committed.
@@ -90,17 +94,14 @@ def pull(
     """
     with connect(settings.connection, settings.parallelism) as client:
         # As the server is the source here, nothing about it is to be refused or deleted.
-        # Files and keys are not pulled, so variables for keys need not be set.
         looking = replace(
             settings,
             on_drift=OnDrift.REVERT,
             prune=Prune.NONE,
             only_looking=True,
-            files=(),
-            kv=(),
-            rendering=replace(settings.rendering, kv=()),
         )
-        planned = make_plan(looking, client, observer=observer)
+        # Secrets are not pulled, so the variables that hold them need not be set.
+        planned = make_plan(looking, client, observer=observer, secrets=False)
         if planned.plan is None:
             return PullResult(planned, (), dry_run)
         stamp = settings.rendering.stamp
@@ -113,6 +114,8 @@ def pull(
             if change.flow_id.kind is Kind.FLOW
             and (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
+        if settings.files or settings.kv:
+            judged += _beside(client, settings, planned, new=new, values=kv_values)
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
     judged, left = _with_new_files(judged, settings)
     _none_in_the_way(judged)
@@ -126,6 +129,32 @@ def pull(
     return PullResult(planned, flows, dry_run, (*unusable, *left))
 
 
+def _beside(
+    client: KestraClient, settings: Settings, planned: PlanResult, *, new: bool, values: bool
+) -> Iterator[_Decision]:
+    """The verdicts on namespace files and keys."""
+    from kestra_sync.commands.pull_beside import decided, only_there, secrets_of
+
+    bases = planned.ownership.bases if planned.ownership is not None else {}
+    secrets = secrets_of(settings, bases)
+    for change in planned.plan.changes if planned.plan is not None else ():
+        kind = change.flow_id.kind
+        if kind is Kind.FLOW or change.flow_id in secrets:
+            continue
+        verdict = _judged(client, change, bases.get(change.flow_id), new=False)
+        if verdict is not None:
+            if kind is Kind.KV:
+                verdict = decided(change, verdict, change.path)
+            yield _Decision(change, change.path, verdict, change.before or b"")
+    for each in only_there(client, settings, planned, secrets, values=values) if new else ():
+        change = Change(Action.NONE, Reason.FOREIGN, each.resource, each.path, each.source)
+        if each.why_not is None:
+            verdict = PullDecision(PullOutcome.CREATED, "only on the server")
+        else:
+            verdict = PullDecision(PullOutcome.LEFT, each.why_not)
+        yield _Decision(change, each.path, verdict, each.source, each.namespace)
+
+
 def _judged(
     client: KestraClient, change: Change, base: Base | None, *, new: bool
 ) -> PullDecision | None:
@@ -135,11 +164,14 @@ def _judged(
         return verdict
     assert change.before is not None
     assert change.desired is not None
-    known = versions(Path(change.desired.path))
+    kind = change.flow_id.kind
+    known = versions(Path(change.desired.path)) if kind is not Kind.KV else frozenset()
     if known and known.intersection(_git_hashes(change.before)):
         return PullDecision(
             PullOutcome.LEFT, "changed only in Git: the server's source is in its history"
         )
+    if kind is not Kind.FLOW:
+        return verdict
     try:
         revisions = client.flows.revisions(change.flow_id)
     except NotFound:
@@ -189,11 +221,7 @@ def _overwriting(judged: _Decision) -> _Decision:
 def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
     """The same, but files with changes that no commit holds are not replaced."""
     judged = list(judged)
-    files = {
-        Path(each.path)
-        for each in judged
-        if each.verdict.pulled is PullOutcome.UPDATED and each.path is not None
-    }
+    files = {Path(each.path) for each in judged if _changes_a_file(each) and each.path is not None}
     unsafe = uncommitted(files)
     return [
         replace(
@@ -203,10 +231,17 @@ def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
                 f"{each.verdict.reason}, but the file {unsafe[Path(each.path)]}",
             ),
         )
-        if each.verdict.pulled is PullOutcome.UPDATED and each.path and Path(each.path) in unsafe
+        if _changes_a_file(each) and each.path and Path(each.path) in unsafe
         else each
         for each in judged
     ]
+
+
+def _changes_a_file(judged: _Decision) -> bool:
+    """Whether a file that exists is written: a new key may go into one."""
+    if judged.verdict.pulled is PullOutcome.CREATED:
+        return judged.change.flow_id.kind is Kind.KV and is_there(judged.path or "")
+    return judged.verdict.pulled is PullOutcome.UPDATED
 
 
 def _with_new_files(
@@ -217,18 +252,20 @@ def _with_new_files(
     created = {
         each.change.flow_id: name_in_files(each.change.flow_id, settings)
         for each in judged
-        if each.verdict.pulled is PullOutcome.CREATED
+        if _is_new_flow(each)
     }
     places, left = new_files(root, created.values())
     placed = [
-        replace(each, path=places.get(created[each.change.flow_id]))
-        if each.verdict.pulled is PullOutcome.CREATED
-        else each
+        replace(each, path=places.get(created[each.change.flow_id])) if _is_new_flow(each) else each
         for each in judged
     ]
     return [
         each for each in placed if each.path or each.verdict.pulled is not PullOutcome.CREATED
     ], left
+
+
+def _is_new_flow(judged: _Decision) -> bool:
+    return judged.verdict.pulled is PullOutcome.CREATED and judged.change.flow_id.kind is Kind.FLOW
 
 
 def _none_in_the_way(judged: Collection[_Decision]) -> None:
@@ -237,7 +274,10 @@ def _none_in_the_way(judged: Collection[_Decision]) -> None:
     :raises UsageError: a file to create already exists.
     """
     for each in judged:
-        if each.verdict.pulled is PullOutcome.CREATED and each.path and is_there(Path(each.path)):
+        into = each.change.flow_id.kind is Kind.KV  # several are in one file
+        if into or each.verdict.pulled is not PullOutcome.CREATED or each.path is None:
+            continue
+        if is_there(Path(each.path)):
             raise UsageError(
                 f"{each.path} already exists and does not contain {each.change.flow_id}",
                 remedy="move it, or copy the flow from the server manually",
@@ -254,10 +294,22 @@ def _write_all(judged: Iterable[_Decision]) -> None:
             continue
         file = Path(each.path)
         data = each.data
-        if each.verdict.pulled is PullOutcome.UPDATED:
+        if change.flow_id.kind is Kind.KV:
+            data = _with_key(each, each.path)
+        elif each.verdict.pulled is PullOutcome.UPDATED and change.flow_id.kind is Kind.FLOW:
             assert change.desired is not None
             data = _spliced(file, change.desired.flow.document.data, data)
         _replace(file, data)
+
+
+def _with_key(judged: _Decision, path: str) -> bytes:
+    from kestra_sync.commands.pull_beside import with_key
+
+    key = judged.change.flow_id
+    data = with_key(path, judged.namespace, key.id, judged.data)
+    if data is None:
+        raise KestraSyncError(f"{path} cannot declare {key}", remedy="declare it by hand")
+    return data
 
 
 def _spliced(file: Path, old: bytes, new: bytes) -> bytes:

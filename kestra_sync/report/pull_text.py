@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kestra_sync.commands.pull import PulledFlow
 from kestra_sync.plan.pulling import PullOutcome
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.wording import plural
+from kestra_sync.report.wording import kind_counts, plural
 
 _SIGNS = {
     PullOutcome.UPDATED: ("~", Style.UPDATE),
@@ -15,6 +15,9 @@ _SIGNS = {
     PullOutcome.LEFT: ("=", Style.DIM),
     PullOutcome.CONFLICT: ("!", Style.ALERT),
 }
+
+
+_WRITTEN = (PullOutcome.UPDATED, PullOutcome.CREATED)
 
 
 def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
@@ -34,7 +37,9 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
         left += f", {count[PullOutcome.CONFLICT]:,} in conflict"
     if taken or count[PullOutcome.CONFLICT]:
         verb = "Would pull" if dry_run else "Pulled"
-        yield line(Span(f"{verb} {plural(taken, 'flow')}{left}.", Style.HEADING))
+        written = [each.flow_id for each in flows if each.pulled in _WRITTEN]
+        what = kind_counts(written) or plural(taken, "flow")
+        yield line(Span(f"{verb} {what}{left}.", Style.HEADING))
     elif flows:
         yield line(Span(f"Nothing to pull: no changes on the server{left}.", Style.GOOD))
     else:

@@ -185,6 +185,18 @@ def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> No
                 pending.append((inner, path, rules))
 
 
+def is_ignored(root: str, ignore: Sequence[str], path: str) -> bool:
+    """Whether ignore rules leave out the file at ``path`` below ``root``, which may not exist."""
+    here = Path(root).resolve()
+    rules = IgnoreRules.of(ignore, here).above(here)
+    names = path.split("/")
+    for number, name in enumerate(names, 1):
+        rules, here = rules.enter(here), here / name
+        if rules.ignored(here, directory=number < len(names)):
+            return True
+    return False
+
+
 def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
     if resource.id in CONFIG_NAMES:
         return

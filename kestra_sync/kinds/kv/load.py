@@ -28,7 +28,7 @@ from kestra_sync.safe.text import is_namespace
 from kestra_sync.suggest import closest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")
-_OURS = ("kestra-sync.", "kestra-sync-")
+RESERVED = ("kestra-sync.", "kestra-sync-")
 """How the keys begin in which kestra-sync keeps its records and locks."""
 _MEMBERS = frozenset({"type", "value", "env", "ttl", "description", "masked"})
 _MAX_BYTES = 10 * 1024 * 1024
@@ -53,10 +53,14 @@ class Declared:
 
 @dataclass
 class KvFiles:
-    """Everything that the files declare, and what is wrong with them."""
+    """Everything that the files declare, and what is wrong with them.
+
+    :param withheld: the keys that are left out, as the variables they are taken from are not set.
+    """
 
     keys: dict[ResourceId, Declared] = field(default_factory=dict)
     declared: set[ResourceId] = field(default_factory=set)
+    withheld: set[ResourceId] = field(default_factory=set)
     files: int = 0
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -172,7 +176,7 @@ def _add(
         wrong("kv-key", "a key has letters, digits, '.', '_' and '-' and begins with a letter or"
               " a digit")  # fmt: skip
         return
-    if resource.id.startswith(_OURS):
+    if resource.id.startswith(RESERVED):
         wrong("kv-key", "keys with this prefix are reserved for kestra-sync", "rename it")
         return
     known = found.keys.get(resource)
@@ -187,11 +191,20 @@ def _add(
     except _NotSet as problem:
         if variables.required:
             wrong("kv-value", str(problem), problem.remedy)
+        found.withheld.add(resource)
         return
     except ValueProblem as problem:
         wrong("kv-value", str(problem), problem.remedy)
         return
     found.keys[resource] = Declared(resource, value, path, at)
+
+
+def declared_value(data: Any) -> KvValue:
+    """The value that a file declares, without those of variables.
+
+    :raises ValueProblem: it cannot be stored as it is declared.
+    """
+    return _value(data, _Variables({}, False, frozenset()))
 
 
 class _NotSet(ValueProblem):

@@ -228,6 +228,21 @@ def value_of(source: bytes) -> KvValue | None:
     )
 
 
+def declaration_of(value: KvValue) -> Any:
+    """How a file of keys declares a value: by itself where that says everything."""
+    plain = value.type not in _BARE and value.ttl is None and value.description is None
+    members = isinstance(value.data, dict) and bool(value.data.keys() & {"value", "env"})
+    if plain and not members:
+        return value.data
+    found: dict[str, Any] = {} if value.type not in _BARE else {"type": value.type}
+    found["value"] = value.data
+    if value.ttl is not None:
+        found["ttl"] = value.ttl_text
+    if value.description is not None:
+        found["description"] = value.description
+    return found
+
+
 def masked(value: KvValue) -> KvValue:
     """The same, not to be shown."""
     return replace(value, masked=True)

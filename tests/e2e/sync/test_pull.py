@@ -181,3 +181,83 @@ def test_without_a_record_the_histories_tell_who_changed(repo: Repo) -> None:
         "both": "conflict",
     }
     assert Path("flows/server.yaml").read_bytes() == theirs
+
+
+_KEYS = """\
+# Keys of the sales team
+namespace: {namespace}
+values:
+  region: emea  # where we began
+  cache:
+    value: [1]
+    ttl: PT1H
+  secret: {{env: KSTEST_KEY}}
+  hidden: {{value: abc-in-git, masked: true}}
+"""
+
+
+def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edited, conflicting and new ones; no secret ever becomes text in a file."""
+    monkeypatch.setenv("KSTEST_KEY", "the-secret")
+    space = repo.namespace
+    repo.config(
+        f"files: [{{path: files, namespace: {space}, ignore: ['*.md']}}]\nkv: [kv/*.yaml]\n"
+    )
+    repo.flow("a")
+    repo.write("files/a.sql", b"select 1;\n")
+    repo.write("files/both.sql", b"both 1")
+    repo.write("kv/sales.yaml", _KEYS.format(namespace=space))
+    assert repo.apply().code == 0
+
+    data = bytes(range(256))
+    repo.client.files.put(space, "a.sql", b"select 2;\r\n")
+    repo.client.files.put(space, "both.sql", b"theirs")
+    repo.write("files/both.sql", b"ours")
+    for name in ("new/b.bin", "about.md", ".hidden"):
+        repo.client.files.put(space, name, data)
+    for key in ("region", "secret", "hidden"):
+        repo.client.kv.put(space, key, f"by-hand-{key}")
+    repo.client.kv.put(space, "cache", {"value": 2}, ttl="PT2H", description="why: it is slow")
+    repo.client.kv.put_text(space, "opening", "2026-01-31")
+    repo.client.kv.put(space, "note", "a: b # c")
+    monkeypatch.delenv("KSTEST_KEY")
+
+    dry = repo.run("pull", "--new", "--kv-values", "--dry-run", "--format", "json").json["flows"]
+    assert Path("files/a.sql").read_bytes() == b"select 1;\n"
+    ran = repo.run("pull", "--new", "--format", "json")
+    assert ran.code == 5, ran.err
+    found = {each["flow"]["id"]: (each["result"], each["reason"]) for each in ran.json["flows"]}
+    wanted = {
+        "a.sql": ("updated", "changed on the server"),
+        "both.sql": ("conflict", "changed both in Git and on the server"),
+        "region": ("updated", "changed on the server"),
+        "cache": ("updated", "changed on the server"),
+        "new/b.bin": ("created", "only on the server"),
+        "about.md": ("left", "the ignore rules leave it out"),
+        ".hidden": ("left", "its name is hidden, so it would not be deployed"),
+        "opening": ("left", "only on the server; --kv-values writes its value"),
+        "note": ("left", "only on the server; --kv-values writes its value"),
+    }
+    assert found == wanted
+    created = dict.fromkeys(("opening", "note"), ("created", "only on the server"))
+    assert {each["flow"]["id"]: (each["result"], each["reason"]) for each in dry} == {
+        **wanted, **created,
+    }  # fmt: skip
+    assert Path("files/a.sql").read_bytes() == b"select 2;\r\n"
+    assert Path("files/new/b.bin").read_bytes() == data
+    assert Path("files/both.sql").read_bytes() == b"ours"
+    text = Path("kv/sales.yaml").read_text()
+    assert "# Keys of the sales team\n" in text
+    assert "region: by-hand-region  # where we began\n" in text
+    assert "opening" not in text
+
+    assert repo.run("pull", "--new", "--kv-values", "--overwrite").code == 0
+    text = Path("kv/sales.yaml").read_text()
+    assert Path("files/both.sql").read_bytes() == b"theirs"
+    assert not any(each in text for each in ("by-hand-secret", "by-hand-hidden", "the-secret"))
+    monkeypatch.setenv("KSTEST_KEY", "the-secret")
+    repo.write("kv/sales.yaml", text.replace("abc-in-git", "by-hand-hidden"))
+    repo.client.kv.put(space, "secret", "the-secret")
+    reasons = repo.plan().reasons()
+    assert {each.split()[0] for each in reasons.values()} == {"none"}, reasons
+    assert "note" in repo.run("plan", "-v").out

@@ -1,0 +1,245 @@
+"""``pull`` of namespace files and keys: what is new on the server, and keys as files declare them.
+
+A secret is never written to a file: neither a key that Git takes from a variable, nor one that it
+masks, nor one of which the inventory says that it was masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kestra_sync.client.client import KestraClient
+from kestra_sync.client.errors import Gone, NotFound
+from kestra_sync.commands.new_files import problem_of_place
+from kestra_sync.commands.plan import PlanResult
+from kestra_sync.kinds.files.load import is_ignored, roots
+from kestra_sync.kinds.files.names import problem
+from kestra_sync.kinds.kv.load import RESERVED, declared_value, files_of
+from kestra_sync.kinds.kv.load import load as load_keys
+from kestra_sync.kinds.kv.values import ValueProblem, declaration_of, source_of, value_of
+from kestra_sync.kinds.kv.values import from_server as value_from_server
+from kestra_sync.model import Base, Change, Kind, ResourceId
+from kestra_sync.plan.pulling import PullDecision, PullOutcome
+from kestra_sync.render import unmap_namespace
+from kestra_sync.render.namespaces import NamespaceMap
+from kestra_sync.render.patch import Patching
+from kestra_sync.render.paths import Key
+from kestra_sync.render.writer import PatchError
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.parse import parse
+from kestra_sync.safe.paths import is_there, read_bytes
+from kestra_sync.settings import FilesFolder, Settings
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file or key that only the server has.
+
+    :param path: the file that it belongs to; ``None`` if there is none.
+    :param namespace: its name in the files.
+    :param source: as plans compare it.
+    :param why_not: why it is not written, in words.
+    """
+
+    resource: ResourceId
+    path: str | None
+    namespace: str
+    source: bytes = b""
+    why_not: str | None = None
+
+
+def secrets_of(settings: Settings, bases: Mapping[ResourceId, Base]) -> frozenset[ResourceId]:
+    """The keys whose values must not be written to files."""
+    to_server = NamespaceMap(settings.rendering.namespaces).to_server
+    found = load_keys(settings.kv, secrets=False)
+    masked = {*found.withheld, *(key for key, each in found.keys.items() if each.value.masked)}
+    return frozenset(
+        {
+            *(replace(each, namespace=to_server(each.namespace)) for each in masked),
+            *(key for key, each in bases.items() if each.masked),
+        }
+    )
+
+
+def only_there(
+    client: KestraClient,
+    settings: Settings,
+    planned: PlanResult,
+    secrets: frozenset[ResourceId],
+    *,
+    values: bool,
+) -> Iterator[Found]:
+    """The files and keys of the managed namespaces that Git does not have.
+
+    :param values: the values of keys are wanted, too.
+    :raises KestraError: the server cannot be read.
+    """
+    if planned.plan is None or not (settings.files or settings.kv):
+        return
+    bases = planned.ownership.bases if planned.ownership is not None else {}
+    known = {*planned.repository.beside, *bases, *secrets}
+    scope = planned.plan.scope
+    names = {*client.flows.namespaces(), *(each.namespace for each in known)}
+    for namespace in sorted(each for each in names if scope.covers(each)):
+        in_files = unmap_namespace(settings.rendering, namespace)
+        if in_files is None:
+            continue
+        if settings.files:
+            yield from _files(client, settings, ResourceId(namespace, in_files), known)
+        if settings.kv:
+            yield from _keys(client, settings, ResourceId(namespace, in_files), known, values)
+
+
+def _files(
+    client: KestraClient, settings: Settings, names: ResourceId, known: set[ResourceId]
+) -> Iterator[Found]:
+    """:param names: the namespace on the server, and as ``id`` in the files."""
+    for path, data in sorted(client.files.export(names.namespace).items()):
+        resource = ResourceId(names.namespace, path, Kind.FILE)
+        if resource in known:
+            continue
+        folder, root = _root(settings.files, names.id)
+        if root is None or folder is None:
+            yield Found(
+                resource, None, names.id, why_not="no directory of `files` is for its namespace"
+            )
+            continue
+        parts = tuple(path.split("/"))
+        why = problem(path)
+        if why is None and any(each.startswith(".") for each in parts):
+            why = "its name is hidden, so it would not be deployed"
+        if why is None and is_ignored(root, folder.ignore, path):
+            why = "the ignore rules leave it out"
+        why = why or problem_of_place(root, parts)
+        yield Found(resource, None if why else f"{root}/{path}", names.id, data, why)
+
+
+def _root(
+    folders: tuple[FilesFolder, ...], namespace: str
+) -> tuple[FilesFolder | None, str | None]:
+    """The directory of a namespace, which need not exist yet."""
+    for folder in folders:
+        path = None
+        if folder.namespace == namespace and "*" not in folder.path:
+            path = folder.path
+        elif folder.namespace == "*":
+            inner = "" if "*" in folder.path else f"/{namespace}"
+            path = folder.path.replace("*", namespace) + inner
+        elif folder.namespace == namespace:
+            there = [each for each, _ in roots(folder)]
+            path = there[0] if len(there) == 1 else None
+        if path is not None:
+            return folder, path
+    return None, None
+
+
+def _keys(
+    client: KestraClient,
+    settings: Settings,
+    names: ResourceId,
+    known: set[ResourceId],
+    values: bool,
+) -> Iterator[Found]:
+    file = _file_of_keys(settings.kv, names.id)
+    for listed in client.kv.list(names.namespace):
+        resource = ResourceId(names.namespace, listed.key, Kind.KV)
+        if resource in known or listed.key.startswith(RESERVED):
+            continue
+        if not values:
+            yield Found(
+                resource, file, names.id, why_not="only on the server; --kv-values writes its value"
+            )
+            continue
+        if file is None:
+            yield Found(resource, None, names.id, why_not="no file of `kv` is for its namespace")
+            continue
+        try:
+            entry = client.kv.entry(names.namespace, listed.key)
+        except (NotFound, Gone):
+            continue
+        value = value_from_server(entry.type, entry.value)
+        value = replace(value, ttl=listed.ttl, description=listed.description)
+        source = source_of(value)
+        can = with_key(file, names.id, listed.key, source) is not None
+        why = None if can else "the file cannot declare its value"
+        yield Found(resource, file, names.id, source, why)
+
+
+def _file_of_keys(patterns: tuple[str, ...], namespace: str) -> str | None:
+    """The file that declares keys of a namespace, or the one to create."""
+    for pattern in patterns:
+        for path in files_of(pattern):
+            if _namespace_of(path) == namespace:
+                return path
+    for pattern in patterns:
+        parent = PurePosixPath(pattern).parent
+        path = str(parent / f"{namespace}.yaml")
+        if "*" not in str(parent) and fnmatch(path, pattern) and not is_there(path):
+            why = problem_of_place(str(parent), (f"{namespace}.yaml",))
+            if why is None:
+                return path
+    return None
+
+
+def _namespace_of(path: str) -> str | None:
+    value = _parsed(_bytes_of(path))
+    found = value.get("namespace") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def with_key(path: str, namespace: str, key: str, source: bytes) -> bytes | None:
+    """The file at ``path`` with a key as the server has it; ``None`` if it cannot say that.
+
+    :param namespace: its name in the files.
+    :param source: of the key, as plans compare it.
+    """
+    value = value_of(source)
+    data = _bytes_of(path)
+    if value is None:
+        return None
+    if not data:
+        data = f"namespace: {namespace}\nvalues: {{}}\n".encode()
+    patching = Patching.of(data)
+    if patching is None:
+        return None
+    steps = (Key("values"), Key(key))
+    try:
+        patched = patching.set(steps, declaration_of(value))
+    except PatchError:
+        return None
+    if patched is None:
+        return None
+    written = _parsed(patched.data)
+    try:
+        again = source_of(declared_value(written["values"][key]))
+    except (ValueProblem, KeyError, TypeError):
+        return None
+    return patched.data if again == source else None
+
+
+def _parsed(data: bytes) -> Any:
+    parsed = parse(data)
+    return parsed.value if isinstance(parsed, ParsedDocument) else None
+
+
+def _bytes_of(path: str) -> bytes:
+    """The content of a file; nothing if it does not exist or cannot be read."""
+    try:
+        return read_bytes(Path(path))
+    except OSError:
+        return b""
+
+
+def decided(change: Change, verdict: PullDecision, path: str | None) -> PullDecision:
+    """The verdict on a changed key; a conflict if its file cannot say what the server has."""
+    if verdict.pulled not in (PullOutcome.UPDATED, PullOutcome.CONFLICT) or path is None:
+        return verdict
+    assert change.before is not None
+    if with_key(path, change.flow_id.namespace, change.flow_id.id, change.before) is not None:
+        return verdict
+    reason = f"{verdict.reason}, with a value that the file cannot declare"
+    return PullDecision(PullOutcome.CONFLICT, reason, final=True)

@@ -1,0 +1,87 @@
+"""Where ``pull`` puts files and keys, and how a key is written into its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kestra_sync.commands import pull_beside
+from kestra_sync.commands.pull_beside import with_key
+from kestra_sync.kinds.kv.load import load
+from kestra_sync.kinds.kv.values import KvValue, source_of, typed
+from kestra_sync.settings import FilesFolder
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        typed("plain", None),
+        typed("2026-01-31", None),
+        typed("a: b # c", None),
+        typed("two\nlines\n", None),
+        typed(1.5, None),
+        typed(True, None),
+        typed({"b": [1, {"c": "yes"}], "a": 10**30}, None),
+        typed({"value": 1}, None),
+        KvValue("DATE", "2026-01-31"),
+        KvValue("DATETIME", "2026-01-31T08:00:00Z"),
+        KvValue("DURATION", "PT24H"),
+        KvValue("STRING", "x", ttl=3600, description="why: so"),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "# ours\nnamespace: acme\nvalues:\n  key: old # kept\n"])
+def test_key__what_is_written_is_what_the_server_has(value: KvValue, before: str) -> None:
+    if before:
+        Path("a.yaml").write_text(before)
+    data = with_key("a.yaml", "acme", "key", source_of(value))
+    assert data is not None
+    Path("a.yaml").write_bytes(data)
+    found = load(["a.yaml"], {})
+    assert found.diagnostics == []
+    assert [source_of(each.value) for each in found.keys.values()] == [source_of(value)]
+    assert data.startswith(b"# ours\n") is bool(before)
+
+
+@pytest.mark.parametrize(
+    ("value", "before"),
+    [
+        (KvValue("STRING", "x", description="größer"), ""),  # a header cannot carry it
+        (KvValue("STRING", None), ""),
+        (typed("x", None), "values: [broken"),
+        (typed("x", None), "namespace: acme\nvalues: {key: &anchor 1}\n"),
+        (KvValue("STRING", "x", masked=True), ""),
+    ],
+)
+def test_key__what_a_file_cannot_declare_is_not_written(value: KvValue, before: str) -> None:
+    if before:
+        Path("a.yaml").write_text(before)
+    assert with_key("a.yaml", "acme", "key", source_of(value)) is None
+
+
+def test_places() -> None:
+    Path("kv").mkdir()
+    Path("kv/ops.yaml").write_text("namespace: acme.ops\nvalues: {a: 1}\n")
+    file = pull_beside._file_of_keys
+    assert file(("kv/*.yaml",), "acme.ops") == "kv/ops.yaml"
+    assert file(("kv/*.yaml",), "acme.sales") == "kv/acme.sales.yaml"
+    assert file(("kv/ops.yaml",), "acme.sales") is None
+    Path("kv/acme.sales.yaml").write_text("x: 1\n")
+    assert file(("kv/*.yaml",), "acme.sales") is None
+
+    for name in ("a/files", "b/files", "c/data"):
+        Path(name).mkdir(parents=True)
+    for folder, namespace, root in [
+        (FilesFolder("files/sales", "acme.sales"), "acme.sales", "files/sales"),
+        (FilesFolder("files/sales", "acme.sales"), "acme.ops", None),
+        (FilesFolder("files", "*"), "acme.sales", "files/acme.sales"),
+        (FilesFolder("*/files", "*"), "acme.sales", "acme.sales/files"),
+        (FilesFolder("*/data", "acme"), "acme", "c/data"),
+        (FilesFolder("*/files", "acme"), "acme", None),  # in which of the two?
+    ]:
+        assert pull_beside._root((folder,), namespace)[1] == root
