@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.kinds.flows import check as flows_check
@@ -130,6 +130,19 @@ def compare(
     seen = second_look()
     changes = rebuild_changes(
         changes, seen.flows, confirmed, seen.live, seen.bases, rules, seen.base_sources
+    )
+    edited = {
+        each.flow_id: seen.bases[each.flow_id]
+        for each in changes
+        if each.flow_id.kind is not Kind.FLOW
+        and each.reason.traits.edited
+        and each.before is not None
+        and each.flow_id in seen.bases
+    }
+    texts = beside.kinds.last_applied(client, edited)
+    changes = tuple(
+        replace(each, base=texts[each.flow_id]) if each.flow_id in texts else each
+        for each in changes
     )
     others = seen.others if asking is None else _others(client, changes, asking, seen.others)
     counts = Counter(each.kind for each in seen.live)

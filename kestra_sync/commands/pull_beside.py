@@ -36,7 +36,7 @@ from kestra_sync.settings import FilesFolder, Settings
 
 
 @dataclass(frozen=True)
-class Found:
+class OnlyThere:
     """A file or key that only the server has.
 
     :param path: the file that it belongs to; ``None`` if there is none.
@@ -72,7 +72,7 @@ def only_there(
     secrets: frozenset[ResourceId],
     *,
     values: bool,
-) -> Iterator[Found]:
+) -> Iterator[OnlyThere]:
     """The files and keys of the managed namespaces that Git does not have.
 
     :param values: the values of keys are wanted, too.
@@ -96,7 +96,7 @@ def only_there(
 
 def _files(
     client: KestraClient, settings: Settings, names: ResourceId, known: set[ResourceId]
-) -> Iterator[Found]:
+) -> Iterator[OnlyThere]:
     """:param names: the namespace on the server, and as ``id`` in the files."""
     for path, data in sorted(client.files.export(names.namespace).items()):
         resource = ResourceId(names.namespace, path, Kind.FILE)
@@ -104,7 +104,7 @@ def _files(
             continue
         folder, root = _root(settings.files, names.id)
         if root is None or folder is None:
-            yield Found(
+            yield OnlyThere(
                 resource, None, names.id, why_not="no directory of `files` is for its namespace"
             )
             continue
@@ -115,7 +115,7 @@ def _files(
         if why is None and is_ignored(root, folder.ignore, path):
             why = "the ignore rules leave it out"
         why = why or problem_of_place(root, parts)
-        yield Found(resource, None if why else f"{root}/{path}", names.id, data, why)
+        yield OnlyThere(resource, None if why else f"{root}/{path}", names.id, data, why)
 
 
 def _root(
@@ -143,19 +143,21 @@ def _keys(
     names: ResourceId,
     known: set[ResourceId],
     values: bool,
-) -> Iterator[Found]:
+) -> Iterator[OnlyThere]:
     file = _file_of_keys(settings.kv, names.id)
     for listed in client.kv.list(names.namespace):
         resource = ResourceId(names.namespace, listed.key, Kind.KV)
         if resource in known or listed.key.startswith(RESERVED):
             continue
         if not values:
-            yield Found(
+            yield OnlyThere(
                 resource, file, names.id, why_not="only on the server; --kv-values writes its value"
             )
             continue
         if file is None:
-            yield Found(resource, None, names.id, why_not="no file of `kv` is for its namespace")
+            yield OnlyThere(
+                resource, None, names.id, why_not="no file of `kv` is for its namespace"
+            )
             continue
         try:
             entry = client.kv.entry(names.namespace, listed.key)
@@ -166,7 +168,7 @@ def _keys(
         source = source_of(value)
         can = with_key(file, names.id, listed.key, source) is not None
         why = None if can else "the file cannot declare its value"
-        yield Found(resource, file, names.id, source, why)
+        yield OnlyThere(resource, file, names.id, source, why)
 
 
 def _file_of_keys(patterns: tuple[str, ...], namespace: str) -> str | None:

@@ -63,6 +63,20 @@ class Kinds:
             problems.extend(reading.diagnostics)
         return Reading(live, known, tuple(problems))
 
+    def last_applied(
+        self, client: KestraClient, bases: Mapping[ResourceId, Base]
+    ) -> Mapping[ResourceId, bytes]:
+        """What was applied last, of what the server keeps versions: files, not keys.
+
+        :raises KestraError: the server cannot be read.
+        """
+        files = _only(bases, Kind.FILE)
+        if not files:
+            return {}
+        from kestra_sync.kinds.files.kind import FilesKind
+
+        return FilesKind().last_applied(client, files)
+
     def check_reads(
         self, client: KestraClient, flows: Iterable[Desired], known: Collection[ResourceId]
     ) -> tuple[Diagnostic, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from kestra_sync.model import (
 from kestra_sync.plan.diff import Hunk, LineMark, unified
 from kestra_sync.settings import FilesFolder
 
+_VERSIONS = 5
+"""Of a file that was edited on the server, in which the one that was applied is looked for."""
 _LONGEST_DIFF = 1024 * 1024
 """Bytes of a text that is compared line by line."""
 
@@ -72,6 +75,18 @@ class FilesKind:
                 live[resource] = Live(resource, wanted.sent if same and wanted else data)
         return Reading(live, bases, tuple(_shadowed(desired, live)))
 
+    def last_applied(
+        self, client: KestraClient, bases: Mapping[ResourceId, Base]
+    ) -> dict[ResourceId, bytes]:
+        """The contents behind ``bases``, where they are among the latest versions on the server."""
+        found = {}
+        for resource, base in bases.items():
+            for source in _versions(client.files, resource):
+                if sha256(source) in base.live_hashes:
+                    found[resource] = source
+                    break
+        return found
+
     def store(self, client: KestraClient) -> FileStore:
         """Reads and writes of single files."""
         return FileStore(client.files)
@@ -102,6 +117,14 @@ def _check_whole(
                 remedy="run the command again; if that does not help, check what lies between here"
                 " and Kestra",
             )
+
+
+def _versions(files: Files, resource: ResourceId) -> Iterator[bytes]:
+    """The versions before the current one, the latest first."""
+    with suppress(NotFound):
+        numbers = files.revisions(resource.namespace, resource.id)
+        for number in numbers[-2 : -2 - _VERSIONS : -1]:
+            yield files.get(resource.namespace, resource.id, revision=number)
 
 
 def is_text(data: bytes) -> bool:

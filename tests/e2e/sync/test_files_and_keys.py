@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, drop_answer, reply, reset_request
+from tests.support.proxy import FaultProxy, Rule, call_first, drop_answer, reply, reset_request
 
 pytestmark = pytest.mark.versions
 
@@ -137,6 +137,10 @@ def test_edits_on_the_server_are_drift_and_conflicts(repo: Repo) -> None:
     repo.client.files.put(repo.namespace, "sql/top.sql", b"theirs\n")
     repo.write("files/sql/top.sql", b"ours\n")
     assert repo.plan().refused() == ["conflict"]
+    told = repo.run("plan").out
+    edited = told.partition("edited on the server since the last apply:")[2]
+    assert "- select 1;" in edited
+    assert "+ theirs" in edited
     assert repo.apply().code == 5
     assert repo.client.files.get(repo.namespace, "sql/top.sql") == b"theirs\n"
 
@@ -181,6 +185,77 @@ def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> 
     }
     assert set(ran.restored().values()) == {"restored"}
     assert _state(repo) == before
+
+
+def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
+    """Only a file and a key change, so the test of the flow that reads them is due, and is red."""
+    _config(repo)
+    repo.write("files/sql/top.sql", b"select 1;\n")
+    _keys(repo, "  region: {value: emea, description: of the team, ttl: PT1H}\n")
+    assertion = (
+        "  - id: check\n    type: io.kestra.plugin.core.execution.Assert\n    conditions:\n"
+        "      - \"{{ read('sql/top.sql') contains '1' and kv('region') == 'emea' }}\"\n"
+    )
+    repo.flow("f", extra=assertion)
+    repo.flow("other")
+    repo.write("flows/f.smoke.yaml", f"flow: {repo.namespace}/f\n")
+    repo.write("flows/other.smoke.yaml", f"flow: {repo.namespace}/other\n")
+    ran = repo.apply("--smoke", "--rollback")
+    assert ran.code == 0, ran.out + ran.err
+    before, keys = _state(repo), repo.client.kv.list(repo.namespace)
+
+    repo.write("files/sql/top.sql", b"select 2;\n")
+    repo.write("files/new.bin", bytes(range(256)))
+    _keys(repo, "  region: apac\n  more: 1\n")
+    ran = repo.apply("--smoke", "--rollback")
+    assert ran.code == 7, ran.out + ran.err
+    assert {each["flow"]["id"]: each["verdict"] for each in ran.json["smoke"]["runs"]} == {
+        "f": "failed", "other": "skipped",
+    }  # fmt: skip
+    assert set(ran.restored().values()) == {"restored"}
+    assert _state(repo) == before
+    (region,) = (each for each in repo.client.kv.list(repo.namespace) if each.key == "region")
+    (was,) = (each for each in keys if each.key == "region")
+    assert (region.description, region.ttl is None) == (was.description, was.ttl is None)
+    assert repo.plan().reasons() == {
+        "sql/top.sql": "update changed",
+        "new.bin": "create new",
+        "region": "update changed",
+        "more": "create new",
+    }
+
+
+def test_second_writer__is_named_and_not_overwritten(repo: Repo, proxy: FaultProxy) -> None:
+    """Someone edits files and keys that are to be written or deleted, during the first write."""
+    _config(repo)
+    repo.flow("f")
+    for name in ("a", "b", "c"):
+        repo.write(f"files/{name}.sql", b"1")
+    _keys(repo, "  k: 1\n  l: 1\n")
+    assert repo.apply().code == 0
+    space, client = repo.namespace, repo.client
+
+    def edit() -> None:
+        client.files.put(space, "b.sql", b"theirs")
+        client.files.put(space, "c.sql", b"theirs")
+        client.files.put(space, "new.sql", b"theirs")
+        client.kv.put(space, "k", "theirs")
+        client.kv.put(space, "l", "theirs")
+
+    repo.write("files/a.sql", b"2")
+    repo.write("files/b.sql", b"2")
+    (repo.root / "files/c.sql").unlink()
+    repo.write("files/new.sql", b"2")
+    _keys(repo, "  k: 2\n")
+    proxy.add(Rule(call_first(edit), "POST", "/files$", times=1))
+    ran = repo.apply("--parallelism", "1", "--allow-large")
+    assert ran.code == 5, ran.out
+    found = ran.outcomes()
+    assert (found.pop("a.sql"), found.pop("b.sql")) == ("applied", "conflict")
+    assert set(found.values()) <= {"conflict", "not-attempted"}
+    theirs = [client.files.get(space, f"{name}.sql") for name in ("b", "c", "new")]
+    assert theirs == [b"theirs"] * 3
+    assert [client.kv.get(space, key) for key in "kl"] == ["theirs"] * 2
 
 
 def test_lost_answers(repo: Repo, proxy: FaultProxy) -> None:
