@@ -301,7 +301,7 @@ def _is_declaration(data: Any) -> bool:
 
 
 def _refuse_misspelt(data: Any) -> None:
-    """Refuse ``{value: 1, descripton: x}``, which would be stored as a map.
+    """Refuse ``{value: 1, ttll: PT1H}``, which would be stored as a map.
 
     :raises ValueProblem: the map is a declaration with a misspelt member.
     """
