@@ -53,10 +53,11 @@ class OnlyThere:
 
 
 def secrets_of(settings: Settings, bases: Mapping[ResourceId, Base]) -> frozenset[ResourceId]:
-    """The keys whose values must not be written to files."""
+    """The keys that are not written to files: secrets, and what the environment replaces."""
     to_server = NamespaceMap(settings.rendering.namespaces).to_server
     found = load_keys(settings.kv, secrets=False)
-    masked = {*found.withheld, *(key for key, each in found.keys.items() if each.value.masked)}
+    masked = {ResourceId(each.namespace, each.key, Kind.KV) for each in settings.rendering.kv}
+    masked |= {*found.withheld, *(key for key, each in found.keys.items() if each.value.masked)}
     return frozenset(
         {
             *(replace(each, namespace=to_server(each.namespace)) for each in masked),
