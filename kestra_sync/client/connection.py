@@ -70,7 +70,7 @@ def prepare(
 ) -> PreparedRequest:
     """What ``session.prepare_request`` makes of a request, in a fifth of its time.
 
-    It looks at URL, cookies, hooks and parameters anew for each request. Where there are cookies,
+    It looks at URL, cookies, hooks and parameters again for each request. Where there are cookies,
     or a URL that it would change, it is asked.
     """
     if session.cookies or not _PLAIN_URL.fullmatch(url):
