@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 #: The run before the newest one.
 LAST = "last"
-_RULE = "not-restorable"
+RULE = "not-restorable"
 
 #: What resources were at a time; ``None`` for one that did not exist.
 _State = dict[ResourceId, Resource | None]
@@ -231,7 +231,7 @@ def _not_kept(key: ResourceId) -> Diagnostic:
         "",
         None,
         Severity.WARNING,
-        _RULE,
+        RULE,
         f"{key} cannot be restored: {why}",
         "check out the commit of that run and apply it",
         key,
@@ -241,7 +241,7 @@ def _not_kept(key: ResourceId) -> Diagnostic:
 def _refusal(missing: list[ResourceId]) -> Refusal:
     what = plural(len(missing), noun_of(missing))
     return Refusal(
-        _RULE,
+        RULE,
         f"{what} cannot be restored",
         "to restore the rest, pass --partial",
         ExitCode.REFUSED,

@@ -36,16 +36,16 @@ def with_revisions(
 ) -> dict[FlowId, Live]:
     """The same flows with their revisions, which the export lacks.
 
-    Those that still have the source that we recorded have the revision that we recorded with it: if
-    one was changed and changed back, its number is higher by now, which the writer will see. Of the
-    others a few are read again one by one, which brings their newest source along. Many are looked
-    up in the search, and keep the source that was exported; so is the rest of a few, if the server
-    turns out to be slow at single reads. Flows that are gone are left out.
+    A few are read again one by one, which brings their newest source along. Of many, those that
+    still have the source that we recorded have the revision that we recorded with it: if one was
+    changed and changed back, its number is higher by now, which the writer will see. The others are
+    looked up in the search, and keep the source that was exported; so is the rest of a few, if the
+    server turns out to be slow at single reads. Flows that are gone are left out.
 
     :param beside: all that the server holds, if that is known.
     :param bases: what we applied last.
     """
-    recorded = _recorded(lives, bases or {})
+    recorded = _recorded(lives, bases or {}) if len(lives) > _FEW else {}
     rest = [live for live in lives if live.flow_id not in recorded]
     return {**recorded, **_asked(flows, rest, parallelism, beside, clock)} if rest else recorded
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,11 @@ def test_the_picture_of_the_plan_is_current(environment: dict[str, str], tmp_pat
     scene = pictures.play(tmp_path / "scene", environment)
     now = pictures.text_of(pictures.svg_of(scene.terminal))
     kept = pictures.text_of((_ROOT / "docs/pictures/plan.svg").read_text(encoding="utf-8"))
-    assert normalised(now) == normalised(kept), "run 'python .ci/pictures.py'"
+    shown, wanted = (
+        # The revisions of a server that has had these flows before are higher.
+        [re.sub(r"rev \d+ → \d+ +", "rev N → M ", line) for line in normalised(text)]
+        for text in (now, kept)
+    )
+    assert shown == wanted, "run 'python .ci/pictures.py'"
     assert scene.comment.startswith("<!-- kestra-sync")
     assert "refund_order" in scene.page

@@ -92,7 +92,9 @@ def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
     ran = repo.run("history")
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0].split() == ["when", "commit", "branch", "by", "result", "changes"]
+    assert lines[0].split() == [
+        "run", "when", "commit", "branch", "by", "result", "changes"
+    ]  # fmt: skip
     assert "1 created, 1 updated" in lines[1]
     assert "1 created" in lines[2]
     runs = repo.run("history", "--format", "json").json["runs"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -223,13 +224,13 @@ def test_validate_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def planning(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes ``apply`` plan what the test says, and fail if it goes on to write."""
+    """Makes planners for ``apply`` of a given plan; it has no client, and fails if it writes."""
+    monkeypatch.setattr(apply_module, "connect", lambda *_args: nullcontext())
 
-    def install(planned: PlanResult) -> None:
-        monkeypatch.setattr(apply_module, "connect", lambda *_args: nullcontext())
-        monkeypatch.setattr(apply_module, "make_plan", lambda *_, **__: planned)
+    def planner(planned: PlanResult) -> Callable[..., PlanResult]:
+        return lambda *_args, **_options: planned
 
-    return install
+    return planner
 
 
 def _answering(shown: list[PlanResult], answer: bool) -> ConfirmPlan:
@@ -248,8 +249,7 @@ def test_an_apply_that_is_refused_or_declined_writes_nothing(planning: Any) -> N
         (PlanResult(_EMPTY, None, (_ERROR,), {}), True, 3),
     ):
         shown: list[PlanResult] = []
-        planning(planned)
-        result = apply(Settings(), _answering(shown, answer))
+        result = apply(Settings(), _answering(shown, answer), planner=planning(planned))
         assert (result.exit_code, result.done.outcomes) == (code, ())
         assert shown == ([] if planned.plan is None else [planned])
         assert result.declined is (code == 1)
@@ -260,11 +260,13 @@ def test_an_apply_of_another_plan_is_refused(planning: Any, tmp_path: Path) -> N
     path = str(tmp_path / "plan.json")
     save_plan(_planned(), path)
     other = change(Action.CREATE, Reason.NEW, "b", after=source("b"))
-    planning(_planned(plan([_CREATE, other])))
+    planner = planning(_planned(plan([_CREATE, other])))
+    options = ApplyOptions(saved_plan=path)
     with pytest.raises(ConflictError, match="acme/b: was not in the plan, now create"):
-        apply(Settings(), lambda _: True, options=ApplyOptions(saved_plan=path))
+        apply(Settings(), lambda _: True, options=options, planner=planner)
+    options = ApplyOptions(expect_digest="sha256:0")
     with pytest.raises(ConflictError, match=r"expected digest sha256:0, but got sha256:\w+"):
-        apply(Settings(), lambda _: True, options=ApplyOptions(expect_digest="sha256:0"))
+        apply(Settings(), lambda _: True, options=options, planner=planner)
 
 
 def test_settings_know_their_folder() -> None:
