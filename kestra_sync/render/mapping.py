@@ -72,8 +72,8 @@ class Mapper:
             re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (name, name))
             for name in (re.escape(each.encode()) for each in changed)
         ]
-        # What makes a scan uncertain.
-        self._hidden = re.compile(rb"namespace[^\n]*\"[^\"\n]*\\")
+        # A name with an escape makes a scan uncertain; that of an expression is none.
+        self._hidden = re.compile(_KEY.pattern + rb"[^\n]*\"[^\"\n]*\\")
         self._active = bool(changed)
 
     def map(self, data: bytes) -> Mapped:
