@@ -247,10 +247,12 @@ def has_state(trigger: Trigger) -> bool:
 def settled(change: TriggerChange, check: TriggerCheck | None) -> bool:
     """Whether the scheduler has taken the change in, as far as can be seen.
 
-    Where a date is known, that date is waited for: right after a write the state of before is
-    still there.
+    Where a date is known, that date is waited for, and where Kestra switches the trigger on, that
+    it is: right after a write the state of before is still there.
     """
     if check is None or check.status is TriggerStatus.MISSING:
+        return False
+    if check.status is TriggerStatus.DISABLED and change.effect is Effect.SWITCHED_ON:
         return False
     exact = change.dates and change.trigger.timezone is not None and not change.trigger.conditional
     if exact and check.status is TriggerStatus.REGISTERED:

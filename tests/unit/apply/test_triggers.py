@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.triggers import TriggerState
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.triggers.changes import (
+    Effect,
     TriggerAction,
     TriggerChange,
     TriggerCheck,
@@ -87,6 +89,10 @@ def test_disabled_is_said_and_enabling_is_waited_for() -> None:
     (check,) = _Server([off]).watch.look({_KEY: _change()})
     assert (check.status, check.next_date) == (TriggerStatus.DISABLED, None)
     assert "--triggers enable" in warnings_of([check])[0]
+    # Kestra 2.0 switches it on by itself, a moment later.
+    server = _Server([off], [off], [_state()])
+    switched = replace(_change(), effect=Effect.SWITCHED_ON)
+    assert [each.good for each in server.watch.look({_KEY: switched})] == [True]
     server = _Server([off], [off], [_state()])
     server.watch.enable([_KEY])
     assert server.enabled == [_KEY]
