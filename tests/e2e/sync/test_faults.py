@@ -126,8 +126,9 @@ def test_fault__permanent_is_reported_and_fixed_by_the_next_run(
     method, path = REQUEST[action]
     proxy.add(Rule(fault, method, path, times=None))
     reads = rf"/flows/[^/]+/{action}$"
-    # What is there is looked at right before; the look after the write is one more.
-    nth = {"create": 1, "update": 2, "delete": 2}[action]
+    # The plan looks at what is there, and the writer right before; the look after the write is
+    # one more.
+    nth = {"create": 1, "update": 3, "delete": 3}[action]
     proxy.add(Rule(reset_request, "GET", reads, nth=nth, times=None))
     ran = repo.apply()
     (failed,) = [each for each in ran.json["outcomes"] if each["status"] == "failed"]
@@ -241,8 +242,8 @@ def test_lost_answers_of_the_record_are_no_loss(
 def test_a_second_writer_between_plan_and_write_is_named(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     theirs = repo.source("update", "by hand")
-    lock = r"/kv/kestra-sync-lock\."
-    proxy.add(Rule(call_after(lambda: repo.edit("update", theirs)), "PUT", lock))
+    intent = r"/kv/kestra-sync-run\."
+    proxy.add(Rule(call_after(lambda: repo.edit("update", theirs)), "PUT", intent))
     ran = repo.apply("--parallelism", "1")
     assert ran.code == 5
     assert ran.outcomes() == {"create": "applied", "update": "conflict", "delete": "not-attempted"}
