@@ -34,6 +34,9 @@ from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Kind, Repository, Severity, noun_of, plural
 from kestra_sync.settings import Settings
 
+#: In how many namespaces permissions are tried.
+_TRIED = 5
+
 
 def doctor(settings: Settings) -> Diagnosis:
     """Ask everything that a plan and an apply depend on. Nothing is changed.
@@ -307,54 +310,55 @@ def _writing(client: KestraClient, settings: Settings) -> Checkup:
 
 def _flows(client: KestraClient, settings: Settings) -> Checkup:
     """What an apply does to flows, tried with flows that do not exist."""
-    namespaces = _namespaces(settings)
-    if not namespaces:
-        return Checkup("flows", Health.SKIPPED, "not tested: no namespace is known")
-    refused = {each: forbidden_for_flows(client.flows, each) for each in namespaces}
-    if not any(refused.values()):
-        return Checkup(
-            "flows",
-            Health.OK,
-            f"can validate, create and delete flows in {_named(namespaces)} (tried with flows that "
-            "do not exist; an update cannot be tried without making one)",
-        )
-    words = "; ".join(f"{', '.join(verbs)} in {each}" for each, verbs in refused.items() if verbs)
-    return Checkup(
+    rendered = render_files(load_files(settings), settings)
+    return _allowed(
         "flows",
-        Health.WARNING,
-        f"the account may not: {words}",
-        "apply needs to validate, create, update and delete flows: grant the permission FLOW in "
-        f"these namespaces ({SITE}/permissions/)",
+        scope_of(rendered, settings.scope).namespaces,
+        lambda namespace: forbidden_for_flows(client.flows, namespace),
+        allowed="can validate, create and delete flows in {} (tried with flows that do not exist; "
+        "an update cannot be tried without making one)",
+        remedy="apply needs to validate, create, update and delete flows: grant the permission "
+        f"FLOW in these namespaces ({SITE}/permissions/)",
         stops_apply=True,
     )
 
 
 def _smoke(client: KestraClient, settings: Settings) -> Checkup:
-    namespaces = sorted({each.flow.namespace for each in load_specs(settings).specs})
-    refused = {each: forbidden_for_executions(client.executions, each) for each in namespaces[:5]}
-    if not any(refused.values()):
-        return Checkup(
-            "smoke tests",
-            Health.OK,
-            f"can start and delete executions in {_named(namespaces)} (tried with a flow that does "
-            "not exist)",
-        )
-    words = "; ".join(f"{', '.join(verbs)} in {each}" for each, verbs in refused.items() if verbs)
-    return Checkup(
+    return _allowed(
         "smoke tests",
-        Health.WARNING,
-        f"the account may not: {words}",
-        "smoke tests start executions and delete them: grant the permission EXECUTION in these "
-        f"namespaces ({SITE}/permissions/)",
+        sorted({each.flow.namespace for each in load_specs(settings).specs}),
+        lambda namespace: forbidden_for_executions(client.executions, namespace),
+        allowed="can start and delete executions in {} (tried with a flow that does not exist)",
+        remedy="smoke tests start executions and delete them: grant the permission EXECUTION in "
+        f"these namespaces ({SITE}/permissions/)",
     )
 
 
-def _namespaces(settings: Settings) -> tuple[str, ...]:
-    """Those whose permissions are checked: of the scope, at most five."""
-    rendered = render_files(load_files(settings), settings)
-    return scope_of(rendered, settings.scope).namespaces[:5]
+def _allowed(
+    check: str,
+    namespaces: Sequence[str],
+    forbidden: Callable[[str], tuple[str, ...]],
+    *,
+    allowed: str,
+    remedy: str,
+    stops_apply: bool = False,
+) -> Checkup:
+    """What the account may do in the first few of ``namespaces``.
 
-
-def _named(namespaces: Sequence[str]) -> str:
-    more = len(namespaces) - 5
-    return ", ".join(namespaces[:5]) + (f" and {more:,} more" if more > 0 else "")
+    :param forbidden: what it may not do in one of them.
+    :param allowed: the message if that is nothing, with ``{}`` for the namespaces that were tried.
+    """
+    tried = namespaces[:_TRIED]
+    if not tried:
+        return Checkup(check, Health.SKIPPED, "not tested: no namespace is known")
+    refused = {each: forbidden(each) for each in tried}
+    if not any(refused.values()):
+        return Checkup(check, Health.OK, allowed.format(", ".join(tried)))
+    words = "; ".join(f"{', '.join(verbs)} in {each}" for each, verbs in refused.items() if verbs)
+    return Checkup(
+        check,
+        Health.WARNING,
+        f"the account may not: {words}",
+        remedy,
+        stops_apply=stops_apply,
+    )

@@ -27,6 +27,7 @@ from kestra_sync.commands.checkup import (
     tls,
     versions,
 )
+from kestra_sync.commands.doctor import _allowed
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.doctor_text import doctor_lines
 from kestra_sync.report.lines import write
@@ -199,6 +200,26 @@ def _text(*checkups: Checkup) -> str:
     stream = io.StringIO()
     write(doctor_lines(Diagnosis(checkups)), stream, colour=False)
     return stream.getvalue().replace(f"kestra-sync {__version__}", "kestra-sync VERSION")
+
+
+def test_permissions__only_the_namespaces_that_were_tried_are_named() -> None:
+    """Not more than five are tried, and nothing is said of the others."""
+    names = [f"acme.n{number}" for number in range(7)]
+    asked: list[str] = []
+
+    def forbidden(namespace: str) -> tuple[str, ...]:
+        asked.append(namespace)
+        return ("delete",) if refuse == namespace else ()
+
+    refuse = ""
+    found = _allowed("x", names, forbidden, allowed="can in {}", remedy="ask")
+    assert (found.health, found.answer) == (Health.OK, f"can in {', '.join(names[:5])}")
+    assert asked == names[:5]
+    refuse = "acme.n1"
+    found = _allowed("x", names, forbidden, allowed="can in {}", remedy="ask")
+    assert found.health is Health.WARNING
+    assert found.answer == "the account may not: delete in acme.n1"
+    assert _allowed("x", [], forbidden, allowed="", remedy="").health is Health.SKIPPED
 
 
 def test_doctor_lines() -> None:
