@@ -72,7 +72,7 @@ class Mapper:
             re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (name, name))
             for name in (re.escape(each.encode()) for each in changed)
         ]
-        # A name with an escape makes a scan uncertain; that of an expression is none.
+        # A value with an escape may be a name that a scan does not see.
         self._hidden = re.compile(_KEY.pattern + rb"[^\n]*\"[^\"\n]*\\")
         self._active = bool(changed)
 

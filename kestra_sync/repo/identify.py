@@ -158,8 +158,10 @@ def _text_of(data: bytes, at: int) -> str | None:
 
 def _without_block_scalars(data: bytes) -> bytes | None:
     bodies = _block_scalars(data)
-    if bodies is None:
-        return None
+    return None if bodies is None else _without(data, bodies)
+
+
+def _without(data: bytes, bodies: list[tuple[int, int]]) -> bytes:
     parts, at = [], 0
     for start, end in bodies:
         parts.append(data[at:start])
@@ -194,10 +196,9 @@ def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
     if not isinstance(scan(data), FlowId):
         return None
     bodies = _block_scalars(data)
-    text = _without_block_scalars(data)
-    if bodies is None or text is None:
+    if bodies is None:
         return None
-    text = b"\n" + text
+    text = b"\n" + _without(data, bodies)
     return None if _OPEN_QUOTE.search(text) is not None or _has_open_flow(text) else bodies
 
 
