@@ -18,8 +18,8 @@ _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "declared", "edits", "errors", "findings", "model", "observer", "previews", "reasons",
-    "resources", "safe", "schemas", "settings", "suggest", "version",
+    "configured", "declared", "edits", "errors", "findings", "model", "observer", "previews",
+    "reasons", "resources", "safe", "schemas", "settings", "suggest", "version",
 }  # fmt: skip
 
 #: Part → the parts that it may import beyond the values. The stages are in the order of the
@@ -55,7 +55,7 @@ _ALLOWED: dict[str, set[str]] = {
     "action": {"client", "cli", "report", "repo"},
 }  # fmt: skip
 
-#: The values themselves import only each other; ``settings`` also names choices of ``plan``.
+#: The values themselves import only each other.
 _ALLOWED_VALUES: dict[str, set[str]] = {
     "edits": set(),
     "errors": set(),
@@ -66,9 +66,10 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "findings": {"model"},
     "suggest": set(),
     "schemas": {"findings", "suggest"},
+    "configured": {"model"},
     "declared": set(),
     "previews": {"errors"},
-    "settings": {"declared", "errors", "model", "plan", "previews"},
+    "settings": {"configured", "declared", "model", "previews"},
     "safe": {"errors", "model"},
     "version": set(),
 }

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy import CHECKS, active_rules, ignored_paths
 from kestra_sync.checks.rules import RULES, SERVER_RULES, adjustable_rules
+from kestra_sync.configured import Policy
 from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.comments import comments
-from kestra_sync.settings import Policy
 from kestra_sync.suggest import closest
 
 _DIRECTIVE = re.compile(r"(?P<word>[\w-]+)[ \t]*(?:\[(?P<rules>[^\]]*)\])?")

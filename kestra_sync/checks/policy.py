@@ -13,11 +13,11 @@ from pathlib import Path
 from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.checks.policy_rules.base import RuleContext
+from kestra_sync.configured import Policy
 from kestra_sync.model import Desired, Diagnostic, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.repo.ignore import IgnoreRules
-from kestra_sync.settings import Policy
 
 #: The rules by their names.
 CHECKS = {each.id: each for each in POLICY_RULES}

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kestra_sync.checks.policy_rules import POLICY_RULES
+from kestra_sync.configured import Policy
 from kestra_sync.model import Diagnostic, FlowId, Severity
-from kestra_sync.settings import Policy
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
+    from kestra_sync.configured import Connection
     from kestra_sync.model import Target
-    from kestra_sync.settings import Connection
 
 
 def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:

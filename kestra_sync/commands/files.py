@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from kestra_sync.configured import Stamp
 from kestra_sync.errors import UsageError
 from kestra_sync.kinds.registry import Kinds, beside_flows
 from kestra_sync.model import (
@@ -19,7 +20,7 @@ from kestra_sync.model import (
 )
 from kestra_sync.render import Rendered, render, unmap_namespace
 from kestra_sync.resources import selected
-from kestra_sync.settings import Settings, Stamp
+from kestra_sync.settings import Settings
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

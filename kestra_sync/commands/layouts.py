@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kestra_sync.checks.reads import reads
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.kv.load import load as load_keys
 from kestra_sync.model import Desired, Flow, Kind
 from kestra_sync.repo.load import load
 from kestra_sync.safe.paths import is_directory
 from kestra_sync.safe.text import is_namespace
-from kestra_sync.settings import FilesFolder
 
 _DEFAULT = "flows"
 _GIT_FLOWS, _GIT_FILES = "_flows", "_files"

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded, Reading, ResourceKind, Store
 from kestra_sync.model import Base, Change, Desired, Diagnostic, Kind, Live, ResourceId, sha256
 from kestra_sync.render.namespaces import NamespaceMap
-from kestra_sync.settings import FilesFolder, Settings
+from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from difflib import SequenceMatcher
 
+from kestra_sync.configured import Rendering, Stamp
 from kestra_sync.edits import Edit, Edits, edited
 from kestra_sync.model import Desired, Document, Flow, FlowId, Severity
 from kestra_sync.render.mapping import Mapper
@@ -17,7 +18,6 @@ from kestra_sync.render.namespaces import NamespaceMap
 from kestra_sync.render.render import render
 from kestra_sync.render.stamps import without_stamp
 from kestra_sync.render.writer import PatchError
-from kestra_sync.settings import Rendering, Stamp
 
 
 def to_file(

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kestra_sync.configured import Patch, Rendering
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Index, Key, Step, parse_path
 from kestra_sync.render.writer import PatchError
 from kestra_sync.resources import selected
-from kestra_sync.settings import Patch, Rendering
 
 
 def patched(

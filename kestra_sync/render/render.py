@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kestra_sync.configured import Rendering, Stamp
 from kestra_sync.edits import edited, place_of_byte
 from kestra_sync.model import Desired, Diagnostic, Flow, FlowId, Live, Position, Scope, Severity
 from kestra_sync.render.mapping import Mapper, Notice
 from kestra_sync.render.namespaces import NamespaceMap
-from kestra_sync.settings import Rendering, Stamp
 
 _AS_THEY_ARE = Rendering()
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kestra_sync.configured import Stamp
 from kestra_sync.edits import Edits
 from kestra_sync.model import Desired, Diagnostic, Live, Position, Severity
 from kestra_sync.plan.compare import switched_off
@@ -17,7 +18,6 @@ from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Key
 from kestra_sync.render.values import find, is_pair_list
 from kestra_sync.render.writer import PatchError
-from kestra_sync.settings import Stamp
 
 #: The label that locks a flow in Kestra's editor.
 READ_ONLY = "system.readOnly"

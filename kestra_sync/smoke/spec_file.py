@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from kestra_sync.configured import ConfigSection
 from kestra_sync.executions.duration import parse_duration
 from kestra_sync.executions.manual import is_sendable
 from kestra_sync.findings import Finding, NodePath
@@ -21,7 +22,6 @@ from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable
 from kestra_sync.safe.patterns import Pattern, PatternError
 from kestra_sync.schemas import findings
-from kestra_sync.settings import ConfigSection
 from kestra_sync.smoke.input_files import InputFiles
 from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec, When
 

@@ -70,7 +70,7 @@ def test_the_server_tells_a_file_from_a_folder(
     client: KestraClient, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kestra 1.x answers 200 to a file over a folder, and then has neither."""
-    from kestra_sync.settings import FilesFolder
+    from kestra_sync.configured import FilesFolder
 
     monkeypatch.chdir(tmp_path)
     client.files.put(namespace, "folder/a", b"x")

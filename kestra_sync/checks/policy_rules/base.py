@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from kestra_sync.configured import Policy
 from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Scope, Severity
-from kestra_sync.settings import Policy
 
 V = TypeVar("V")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
 from kestra_sync.client.files import Files
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.files.load import load
 from kestra_sync.kinds.files.names import problem
@@ -24,7 +25,6 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk, LineMark, unified
-from kestra_sync.settings import FilesFolder
 
 _VERSIONS = 5
 """Of a file that was edited on the server, in which the one that was applied is looked for."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.model import (
@@ -31,7 +32,6 @@ from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES
 from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
 from kestra_sync.safe.text import is_namespace
-from kestra_sync.settings import FilesFolder
 
 MAX_BYTES = 32 * 1024 * 1024
 """Of one file: contents are compared in memory."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kestra_sync.checks.ignores import apply_ignores, drop_ignored
 from kestra_sync.checks.rules import weighed
+from kestra_sync.configured import Policy
 from kestra_sync.edits import Edit, edited
 from kestra_sync.model import (
     Desired,
@@ -16,7 +17,6 @@ from kestra_sync.model import (
     Position,
     Severity,
 )
-from kestra_sync.settings import Policy
 
 LABELS = Policy({"require_labels": ["team"]})
 

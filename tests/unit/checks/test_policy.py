@@ -9,8 +9,8 @@ import pytest
 from kestra_sync.checks.policy import active_rules, below, check_policy, ignored_paths
 from kestra_sync.checks.policy_rules.path import expand, folders, template_problem
 from kestra_sync.checks.rules import FINAL, RULES, adjustable_rules
+from kestra_sync.configured import Policy
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
-from kestra_sync.settings import Policy
 
 
 def desired(source: str, path: str = "flows/a.yaml", first_line: int = 1) -> Desired:

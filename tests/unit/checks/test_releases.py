@@ -7,10 +7,10 @@ import pytest
 from kestra_sync.checks.offline import check_offline
 from kestra_sync.checks.releases import release_of, table
 from kestra_sync.checks.rules import said_once, settled
+from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Desired, Diagnostic, Document, Flow, FlowId, Position, Severity
 from kestra_sync.render import render
-from kestra_sync.settings import Policy
 
 NAME = FlowId("x", "a")
 HEAD = "id: a\nnamespace: x\n"

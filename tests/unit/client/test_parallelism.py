@@ -11,8 +11,9 @@ import pytest
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.commands.plan import plan
+from kestra_sync.configured import Connection
 from kestra_sync.model import FlowId, Scope
-from kestra_sync.settings import Connection, Settings
+from kestra_sync.settings import Settings
 from tests.fuzz.small_kestra import SmallKestra, State
 from tests.support.proxy import Exchange, FaultProxy, Rule, relay
 from tests.support.sources import log_flow

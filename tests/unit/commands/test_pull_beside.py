@@ -8,9 +8,9 @@ import pytest
 
 from kestra_sync.commands import pull_beside
 from kestra_sync.commands.pull_beside import with_key
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, source_of, typed
-from kestra_sync.settings import FilesFolder
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ import pytest
 
 from kestra_sync.config.config import Config, load_config
 from kestra_sync.config.file import MAX_BYTES, ConfigError, find
+from kestra_sync.configured import FilesFolder, Policy
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
-from kestra_sync.settings import FilesFolder, Limit, OnDrift, Policy, Prune
+from kestra_sync.settings import Limit, OnDrift, Prune
 from tests.cases.config import POSITIVE
 
 EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))

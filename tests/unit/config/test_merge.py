@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import settings_from
 from kestra_sync.config.config import Config, GivenOptions, settings_from_config
+from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
-from kestra_sync.settings import Limit, OnDrift, Policy, Prune, Settings
+from kestra_sync.settings import Limit, OnDrift, Prune, Settings
 
 CONFIG = Config(
     path="conf/kestra-sync.yaml",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.files import names
 from kestra_sync.kinds.files.kind import FilesKind
 from kestra_sync.kinds.files.load import MAX_BYTES, load
 from kestra_sync.model import Kind, ResourceId, Severity
-from kestra_sync.settings import FilesFolder
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import pytest
 from kestra_sync.checks.reads import check_reads, reads
 from kestra_sync.commands.apply_smoke import with_reads
 from kestra_sync.commands.files import load_files
+from kestra_sync.configured import FilesFolder, Rendering
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Action, Change, Kind, Position, ResourceId, Severity
@@ -17,7 +18,7 @@ from kestra_sync.plan.order import levels
 from kestra_sync.reasons import Reason
 from kestra_sync.report.wording import summary
 from kestra_sync.resources import resource_named, selected
-from kestra_sync.settings import FilesFolder, Rendering, Settings
+from kestra_sync.settings import Settings
 from kestra_sync.smoke.selection import is_due
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.plans import change, desired, plan

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.configured import Patch, Rendering
 from kestra_sync.edits import Edit, edited, place_before
 from kestra_sync.model import Desired, Document, Flow, FlowId, Live, Position, Scope, Severity
 from kestra_sync.render.render import map_namespace, render, unmap_namespace
 from kestra_sync.render.stamps import own_labels, stamped, with_stamp, without_stamp
-from kestra_sync.settings import Patch, Rendering
 
 PROD = Rendering(namespaces=(("acme", "prod.acme"),), path="kestra-sync.yaml")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.configured import ConfigSection
 from kestra_sync.errors import UsageError
 from kestra_sync.model import FlowId, Position
-from kestra_sync.settings import ConfigSection
 from kestra_sync.smoke.find import find_spec_files
 from kestra_sync.smoke.spec import Expectation, Keep, SmokeSpec, When
 from kestra_sync.smoke.spec_file import LoadedSpecs, load_spec_files, specs_of
