@@ -45,8 +45,8 @@ from kestra_sync.model import (
     Scope,
 )
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.guards import Refusal
 from kestra_sync.plan.passes import Pass, refined, with_invalid
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.render import Rendered, with_stamps
 from kestra_sync.settings import Prune, Settings
 from kestra_sync.triggers.changes import TriggerKey

@@ -39,7 +39,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.render import Rendered
 from kestra_sync.settings import Settings
 

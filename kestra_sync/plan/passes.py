@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from kestra_sync.model import Action, Change, Diagnostic, FlowId, Kind, Reason, Severity
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 
 #: Takes the changes of a plan and returns those that are left, some of them changed.
 Pass = Callable[[tuple[Change, ...]], tuple[Change, ...]]

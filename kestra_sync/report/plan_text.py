@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kestra_sync.kinds.diffs import diff_sources
 from kestra_sync.model import Action, Change, FlowId, Plan, noun_of
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.diff_text import (
     DIFF_LINES,
     DiffDetail,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Plan, Repository
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.lines import Sections
 from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from kestra_sync.checks.rules import RULES, SERVER_RULES
 from kestra_sync.cli.edge import run
 from kestra_sync.commands.explain import explain, explanations
 from kestra_sync.model import Reason
+from kestra_sync.plan.guards import GUARDS
 from kestra_sync.report.findings import RULES as FINDINGS
 from tests.support.schemas import check_result
 
 _PACKAGE = Path(__file__).parents[3] / "kestra_sync"
+_PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
 #: What makes a finding of any kind, with the name of its rule among the arguments.
 _MAKERS = {
     "Diagnostic", "Finding", "Refusal", "Notice", "error", "warn", "wrong", "_error", "_said",
@@ -46,13 +49,19 @@ def _rules_in_the_code() -> Iterator[tuple[str, str]]:
 
 def test_every_rule_guard_and_reason_is_explained() -> None:
     in_code = dict(_rules_in_the_code())
-    assert {"first-contact", "kv-value", "config-missing-key", "server-name"} <= in_code.keys()
+    assert {"not-restorable", "kv-value", "config-missing-key", "server-name"} <= in_code.keys()
     missing = {rule: where for rule, where in in_code.items() if rule not in explanations()}
     assert missing == {}
-    named = {*RULES, *SERVER_RULES, *FINDINGS, *(each.value for each in Reason)}
+    guards = {each.rule for each in GUARDS}
+    named = {*RULES, *SERVER_RULES, *FINDINGS, *guards, *(each.value for each in Reason)}
     assert named <= explanations().keys()
     # And no entry is left of what is gone.
     assert explanations().keys() <= named | in_code.keys() | {"kestra-invalid"}
+
+
+def test_the_page_has_one_entry_for_each_name() -> None:
+    names = re.findall(r"^### (.+)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [each for each, number in Counter(names).items() if number > 1] == []
 
 
 def test_an_explanation_begins_with_the_meaning_of_the_rule() -> None:

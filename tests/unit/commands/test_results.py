@@ -36,7 +36,7 @@ from kestra_sync.model import (
     Scope,
     Severity,
 )
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.render import render
 from kestra_sync.settings import ApplyOptions, Settings
 from kestra_sync.smoke.result import SmokeResult, SmokeRun, SmokeVerdict

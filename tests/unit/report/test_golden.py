@@ -30,7 +30,7 @@ from kestra_sync.model import (
     Skipped,
     Target,
 )
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.apply_text import outcome_lines
 from kestra_sync.report.diagnostics import diagnostic_lines, validate_lines
 from kestra_sync.report.diff_text import DiffDetail

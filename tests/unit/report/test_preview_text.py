@@ -13,7 +13,7 @@ from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory, PreviewRecord
 from kestra_sync.model import Action, FlowId, Reason, Repository, Scope, Target
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.previews import Preview
 from kestra_sync.report.collect import of_preview, of_removals
 from kestra_sync.report.envelope import dump, envelope

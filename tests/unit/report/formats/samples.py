@@ -33,7 +33,7 @@ from kestra_sync.model import (
     Skipped,
     Target,
 )
-from kestra_sync.plan.guards import Refusal
+from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.collect import (
     of_apply,
     of_drift,
