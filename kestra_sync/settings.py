@@ -124,15 +124,13 @@ class Settings:
     """Everything the commands need beyond the connection; an option is described by its help.
 
     :param paths: the directories and files to read.
-    :param source: the paths that the configuration names, of which ``paths`` may be a part;
-        empty means ``paths``.
+    :param source: the paths in the configuration, if any; ``paths`` may be a part of them.
     :param config_path: the configuration file; ``None`` if there is none.
     :param base: the directory that ``ignore`` and the patterns of ``policy`` are relative to; by
         default the working directory.
     :param name: the name of the inventory; ``None`` works without one, in two ways: nothing is
         owned, so nothing is pruned.
-    :param inventory_namespace: whose KV store holds the inventory; by default the first
-        namespace of the scope.
+    :param inventory_namespace: holds the inventory; by default the first namespace of the scope.
     :param scope: ``None`` takes exactly the namespaces that the files name.
     :param files_scope: the same as the files name it, where the environment maps namespaces.
     :param partial: ``paths`` are only part of the source that the configuration names.
@@ -145,6 +143,7 @@ class Settings:
     :param smoke: the smoke tests in the configuration, not validated yet.
     :param preview: the preview that ``environment`` is.
     :param only_looking: the plan is not applied: ownership need not be checked.
+    :param new_paths: paths that do not exist are not errors: what is pulled creates them.
     """
 
     paths: tuple[str, ...] = ("flows",)
@@ -261,6 +260,7 @@ class Settings:
         commands=("apply", "smoke"),
     )
     only_looking: bool = False
+    new_paths: bool = False
     lock_timeout: float = setting(
         60.0,
         "How long to wait for the lock of a concurrent apply. Default: 60.",

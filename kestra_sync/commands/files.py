@@ -39,6 +39,7 @@ def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
         strict=settings.strict,
         base=settings.base_path,
         apart=beside_flows(settings.files, settings.kv),
+        may_be_missing=settings.new_paths,
     )
     if kinds is None or not (settings.files or settings.kv or settings.rendering.kv):
         return flows

@@ -1,18 +1,24 @@
-"""The path of a new file for a flow on the server, from names that the server sent."""
+"""Where ``pull`` puts what only the server has: paths from names that the server sent.
+
+A layout says which directory is a namespace's: that of Kestra's Git plugin, or one directory per
+project. It is known from the configuration, so that it also holds in an empty repository.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from kestra_sync.configured import FilesFolder
 from kestra_sync.errors import UsageError
 from kestra_sync.live.snapshot import left_alone
-from kestra_sync.model import Diagnostic, FlowId
+from kestra_sync.model import Diagnostic, Flow, FlowId
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.paths import check_writable, is_below, is_directory, is_file, is_there
 from kestra_sync.safe.text import is_flow_id
+from kestra_sync.settings import Settings
 
 #: Names of devices on Windows, whatever follows the first dot: a checkout there fails on them.
 _DEVICES = frozenset(
@@ -21,24 +27,32 @@ _DEVICES = frozenset(
 )
 
 
-def new_files(
-    root: str, flow_ids: Iterable[FlowId]
-) -> tuple[dict[FlowId, str], tuple[Diagnostic, ...]]:
-    """The file for each flow: ``<root>/<namespace as folders>/<id>.yaml``.
+#: The directories of flows in the layouts of Kestra's Git plugin: ``NAMESPACE/flows`` of
+#: ``NamespaceSync`` and ``TenantSync``, ``_flows`` of ``SyncFlows`` and ``PushFlows``.
+_PER_NAMESPACE, _OF_ONE = "flows", "_flows"
 
-    :param root: the directory of the flows, as the user wrote it.
+
+def new_files(
+    flow_ids: Iterable[FlowId], settings: Settings, flows: Iterable[Flow] = ()
+) -> tuple[dict[FlowId, str], tuple[Diagnostic, ...]]:
+    """The file for each flow, in the directory of its namespace, see :func:`flow_directory`.
+
+    :param flow_ids: their names in the files.
+    :param flows: those that Git has.
     :return: the paths, and a warning for each flow that cannot have one.
-    :raises UsageError: ``root`` is a file.
+    :raises UsageError: the directory of flows is a file.
     """
-    if is_file(root):
-        raise UsageError(
-            f"{root} is a file, not a directory for new flows",
-            remedy="pass a directory as the first path",
-        )
+    flows = tuple(flows)
     wanted: dict[FlowId, PurePosixPath] = {}
     problems: dict[FlowId, str] = {}
     for flow_id in flow_ids:
-        parts = (*flow_id.namespace.split("."), f"{flow_id.id}.yaml")
+        root, below = flow_directory(flow_id.namespace, settings, flows)
+        if is_file(root):
+            raise UsageError(
+                f"{root} is a file, not a directory for new flows",
+                remedy="pass a directory as the first path",
+            )
+        parts = (*below, f"{flow_id.id}.yaml")
         problem = _of_name(flow_id, parts) or problem_of_place(root, parts)
         if problem is None:
             wanted[flow_id] = PurePosixPath(root, *parts)
@@ -52,6 +66,71 @@ def new_files(
             )
     paths = {key: str(path) for key, path in wanted.items() if key not in problems}
     return paths, tuple(left_alone(key, problem) for key, problem in problems.items())
+
+
+def flow_directory(
+    namespace: str, settings: Settings, flows: Sequence[Flow] = ()
+) -> tuple[str, tuple[str, ...]]:
+    """The directory of new flows of a namespace: one of the paths, and the directories below it.
+
+    ``NAMESPACE/flows`` where the namespace files are in ``NAMESPACE/files``, or the flows in Git
+    are laid out like this. Else, of several paths and of ``_flows``, the one next to the files of
+    the namespace or of one above it, or the only one with flows of the namespace; in such a path
+    only child namespaces have directories. Else the first path, with the namespace as directories.
+
+    :param namespace: its name in the files.
+    :param flows: those that Git has.
+    """
+    paths = settings.paths or (_PER_NAMESPACE,)
+    for path in paths:
+        if _is_per_namespace(path, settings.files, flows):
+            return path, (namespace, _PER_NAMESPACE)
+    own = [
+        (each.namespace, path)
+        for path in paths
+        for each in settings.files
+        if "*" not in each.path
+        and _parent(each.path) == _parent(path)
+        and _covers(each.namespace, namespace)
+        and (len(paths) > 1 or PurePosixPath(path).name == _OF_ONE)
+    ]
+    scope = settings.files_scope or settings.scope
+    if not own and PurePosixPath(paths[0]).name == _OF_ONE and scope and len(scope.namespaces) == 1:
+        own = [(each, paths[0]) for each in scope.namespaces if _covers(each, namespace)]
+    if own:
+        above, path = max(own, key=lambda it: len(it[0]))
+        return path, tuple(namespace[len(above) + 1 :].split(".")) if namespace != above else ()
+    there = [path for path in paths if any(_has(path, each, namespace) for each in flows)]
+    return (there[0] if len(there) == 1 else paths[0]), tuple(namespace.split("."))
+
+
+def _is_per_namespace(path: str, folders: Sequence[FilesFolder], flows: Sequence[Flow]) -> bool:
+    """Whether the directories in ``path`` are named like the namespaces of the flows in them."""
+    if any(
+        each.namespace == "*" and _parent(each.path) == PurePosixPath(path, "*") for each in folders
+    ):
+        return True
+    here = [each for each in flows if PurePosixPath(each.document.path).is_relative_to(path)]
+    return bool(here) and all(
+        PurePosixPath(each.document.path).is_relative_to(
+            PurePosixPath(path, each.flow_id.namespace, _PER_NAMESPACE)
+        )
+        for each in here
+    )
+
+
+def _has(path: str, flow: Flow, namespace: str) -> bool:
+    return flow.flow_id.namespace == namespace and PurePosixPath(flow.document.path).is_relative_to(
+        path
+    )
+
+
+def _covers(above: str, namespace: str) -> bool:
+    return namespace == above or namespace.startswith(f"{above}.")
+
+
+def _parent(path: str) -> PurePosixPath:
+    return PurePosixPath(path).parent
 
 
 def _of_name(flow_id: FlowId, parts: tuple[str, ...]) -> str | None:

@@ -16,7 +16,7 @@ from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.configured import Stamp
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.snapshot import RULE
-from kestra_sync.model import Action, Base, Change, Diagnostic, FlowId, Kind, Reason
+from kestra_sync.model import Action, Base, Change, Diagnostic, Flow, FlowId, Kind, Reason
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullDecision, PullOutcome, judge
 from kestra_sync.repo.git_status import uncommitted, versions
@@ -84,8 +84,9 @@ def pull(
     a flow that the server does not have stays in Git. The same for namespace files and for keys, of
     which secrets are left out.
 
-    :param new: also write the flows of the scope that Git does not have, to
-        ``<first path>/<namespace as folders>/<id>.yaml``, and the files and keys that have a place.
+    :param new: also write the flows of the scope that Git does not have, to the directory of their
+        namespace (:func:`kestra_sync.commands.new_files.flow_directory`), and the files and keys
+        that have a place. Configured directories and files that do not exist are empty.
     :param kv_values: with ``new``, write the values of keys that Git does not have.
     :param dry_run: only say what would be written.
     :param overwrite: take the server's source of flows that are in conflict, too, and replace
@@ -100,6 +101,7 @@ def pull(
             on_drift=OnDrift.REVERT,
             prune=Prune.NONE,
             only_looking=True,
+            new_paths=new,
         )
         # Secrets are not pulled, so the variables that hold them need not be set.
         planned = make_plan(looking, client, observer=observer, secrets=False)
@@ -118,7 +120,7 @@ def pull(
         if settings.files or settings.kv:
             judged += _beside(client, settings, planned, new=new, values=kv_values)
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
-    judged, left = _with_new_files(judged, settings)
+    judged, left = _with_new_files(judged, settings, planned.repository.flows)
     _none_in_the_way(judged)
     if not dry_run:
         _write_all(judged)
@@ -246,16 +248,15 @@ def _changes_a_file(judged: _Decision) -> bool:
 
 
 def _with_new_files(
-    judged: list[_Decision], settings: Settings
+    judged: list[_Decision], settings: Settings, flows: Iterable[Flow]
 ) -> tuple[list[_Decision], tuple[Diagnostic, ...]]:
     """The same with a path for each file to create, and a warning for each that can have none."""
-    root = settings.paths[0] if settings.paths else "flows"
     created = {
         each.change.flow_id: name_in_files(each.change.flow_id, settings)
         for each in judged
         if _is_new_flow(each)
     }
-    places, left = new_files(root, created.values())
+    places, left = new_files(created.values(), settings, flows)
     placed = [
         replace(each, path=places.get(created[each.change.flow_id])) if _is_new_flow(each) else each
         for each in judged

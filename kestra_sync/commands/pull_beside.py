@@ -32,7 +32,7 @@ from kestra_sync.render.paths import Key
 from kestra_sync.render.writer import PatchError
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
-from kestra_sync.safe.paths import is_there, read_bytes
+from kestra_sync.safe.paths import fixed_part, is_there, read_bytes
 from kestra_sync.settings import Settings
 
 
@@ -85,7 +85,10 @@ def only_there(
     bases = planned.ownership.bases if planned.ownership is not None else {}
     known = {*planned.repository.beside, *bases, *secrets}
     scope = planned.plan.scope
-    names = {*client.flows.namespaces(), *(each.namespace for each in known)}
+    names = {*client.flows.namespaces(), *scope.namespaces, *(each.namespace for each in known)}
+    to_server = NamespaceMap(settings.rendering.namespaces).to_server
+    # A namespace without flows is only found by its name.
+    names |= {to_server(space) for each in settings.files for space in _namespaces(each)}
     for namespace in sorted(each for each in names if scope.covers(each)):
         in_files = unmap_namespace(settings.rendering, namespace)
         if in_files is None:
@@ -106,9 +109,8 @@ def _files(
             continue
         folder, root = _root(settings.files, names.id)
         if root is None or folder is None:
-            yield OnlyThere(
-                resource, None, names.id, why_not="no directory of `files` is for its namespace"
-            )
+            none = "no directory of `files` is for its namespace, or more than one"
+            yield OnlyThere(resource, None, names.id, why_not=none)
             continue
         parts = tuple(path.split("/"))
         why = problem(path)
@@ -118,6 +120,11 @@ def _files(
             why = "the ignore rules leave it out"
         why = why or problem_of_place(root, parts)
         yield OnlyThere(resource, None if why else f"{root}/{path}", names.id, data, why)
+
+
+def _namespaces(folder: FilesFolder) -> list[str]:
+    """The namespaces of a folder, as far as it tells."""
+    return [folder.namespace] if folder.namespace != "*" else [each for _, each in roots(folder)]
 
 
 def _root(
@@ -146,7 +153,7 @@ def _keys(
     known: set[ResourceId],
     values: bool,
 ) -> Iterator[OnlyThere]:
-    file = _file_of_keys(settings.kv, names.id)
+    file = _file_of_keys(settings, names.id)
     for listed in client.kv.list(names.namespace):
         resource = ResourceId(names.namespace, listed.key, Kind.KV)
         if resource in known or listed.key.startswith(RESERVED):
@@ -173,20 +180,43 @@ def _keys(
         yield OnlyThere(resource, file, names.id, source, why)
 
 
-def _file_of_keys(patterns: tuple[str, ...], namespace: str) -> str | None:
+def _file_of_keys(settings: Settings, namespace: str) -> str | None:
     """The file that declares keys of a namespace, or the one to create."""
-    for pattern in patterns:
+    for pattern in settings.kv:
         for path in files_of(pattern):
             if _namespace_of(path) == namespace:
                 return path
-    for pattern in patterns:
-        parent = PurePosixPath(pattern).parent
-        path = str(parent / f"{namespace}.yaml")
-        if "*" not in str(parent) and fnmatch(path, pattern) and not is_there(path):
-            why = problem_of_place(str(parent), (f"{namespace}.yaml",))
-            if why is None:
-                return path
+    for pattern in settings.kv:
+        place = _new_file_of_keys(pattern, settings, namespace)
+        if place is not None and not is_there(place):
+            new = PurePosixPath(place)
+            root = PurePosixPath(fixed_part(pattern)) if "*" in pattern else new.parent
+            if problem_of_place(str(root), new.relative_to(root).parts) is None:
+                return place
     return None
+
+
+def _new_file_of_keys(pattern: str, settings: Settings, namespace: str) -> str | None:
+    """The file that a pattern would find, and that is for one namespace by its place."""
+    file = PurePosixPath(pattern)
+    if "*" not in pattern:
+        # Next to the namespace's files, or the only file where there is only one namespace.
+        spaces = [
+            each.namespace for each in settings.files
+            if "*" not in each.path and PurePosixPath(each.path).parent == file.parent
+        ]  # fmt: skip
+        scope = settings.files_scope or settings.scope
+        if not spaces and len(settings.kv) == 1 and scope is not None:
+            spaces = list(scope.namespaces)
+        return pattern if spaces == [namespace] or file.stem == namespace else None
+    folders = {PurePosixPath(each.path).parent for each in settings.files if each.namespace == "*"}
+    above = next((each for each in file.parents if each in folders and each.name == "*"), None)
+    if above is not None:
+        file = above.parent / namespace / file.relative_to(above)
+    if "*" in file.name:
+        file = file.with_name(f"{namespace}{file.suffix or '.yaml'}")
+    path = str(file)
+    return path if "*" not in path and fnmatch(path, pattern) else None
 
 
 def _namespace_of(path: str) -> str | None:

@@ -66,7 +66,7 @@ def render_flows(
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     if out is None or has_errors(diagnostics):
         return RenderResult(repository, desired, diagnostics)
-    places, left = new_files(out, [each.flow_id for each in desired])
+    places, left = new_files([each.flow_id for each in desired], Settings((out,)))
     for each in desired:
         if each.flow_id in places:
             _write(Path(places[each.flow_id]), each.sent)

@@ -12,6 +12,7 @@ from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded, Reading, ResourceKind, Store
 from kestra_sync.model import Base, Change, Desired, Diagnostic, Kind, Live, ResourceId, sha256
 from kestra_sync.render.namespaces import NamespaceMap
+from kestra_sync.safe.paths import fixed_part, is_there
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -128,14 +129,14 @@ class Kinds:
             flows = self._settings.source or self._settings.paths
             apart = {*map(Path, flows), *beside_flows((), self._settings.kv)}
             return FilesKind(
-                self._settings.files,
+                tuple(filter(self._is_read, self._settings.files)),
                 self._names.to_server,
                 frozenset(each.resolve() for each in apart),
             )
         from kestra_sync.kinds.kv.kind import KvKind
 
         return KvKind(
-            self._settings.kv,
+            tuple(filter(self._has_keys, self._settings.kv)),
             self._tenant,
             secrets=self._secrets,
             to_server=self._names.to_server,
@@ -143,6 +144,15 @@ class Kinds:
             overrides=self._settings.rendering.kv,
             config_path=self._settings.rendering.path,
         )
+
+    def _is_read(self, folder: FilesFolder) -> bool:
+        """Whether a folder is read; one that does not exist may be empty."""
+        return not self._settings.new_paths or is_there(fixed_part(folder.path))
+
+    def _has_keys(self, pattern: str) -> bool:
+        from kestra_sync.kinds.kv.load import files_of
+
+        return not self._settings.new_paths or bool(files_of(pattern))
 
 
 @dataclass(frozen=True)

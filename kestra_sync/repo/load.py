@@ -21,6 +21,7 @@ def load(
     strict: bool = False,
     base: Path | None = None,
     apart: Collection[Path] = (),
+    may_be_missing: bool = False,
 ) -> Repository:
     """Everything below ``paths``.
 
@@ -28,13 +29,19 @@ def load(
     :param strict: a document that is not a flow is an error.
     :param base: the directory of the configuration; by default the working directory.
     :param apart: resolved paths below ``paths`` that hold something else than flows.
+    :param may_be_missing: a path that neither exists nor is in Git is empty.
     :raises UsageError: for a path that does not exist.
     :raises RefusedError: for one that does not exist here, but does in Git.
     """
+    there = []
     for path in paths:
-        if not is_there(path):
-            raise _missing(path)
-    found = walk(paths, ignore=ignore, base=base, apart=apart)
+        if is_there(path):
+            there.append(path)
+            continue
+        problem = _missing(path)
+        if not (may_be_missing and isinstance(problem, UsageError)):
+            raise problem
+    found = walk(there, ignore=ignore, base=base, apart=apart)
     flows: list[Flow] = []
     skipped = list(found.skipped)
     diagnostics = list(found.diagnostics)

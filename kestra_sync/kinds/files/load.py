@@ -132,7 +132,8 @@ def _usable(path: str, found: _Found) -> bool:
             path,
             "namespace-file-folder",
             "no such directory",
-            "correct `files` in kestra-sync.yaml",
+            "correct `files` in kestra-sync.yaml; if all its files were deleted, keep the directory"
+            " with a .gitkeep in it",
         )
         return False
     return True

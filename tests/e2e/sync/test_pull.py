@@ -261,3 +261,58 @@ def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = repo.plan().reasons()
     assert {each.split()[0] for each in reasons.values()} == {"none"}, reasons
     assert "note" in repo.run("plan", "-v").out
+
+
+_PULLED = "pull", "--new", "--kv-values", "--format", "json"
+
+
+def test_new__each_layout_gets_flows_files_and_keys_where_it_says(repo: Repo) -> None:
+    """Into an empty repository with only a configuration; then there is nothing to write."""
+    space, child = repo.namespace, f"{repo.namespace}.child"
+    for name in (space, child):
+        repo.client.flows.create(repo.source("f", ns=name))
+        repo.client.files.put(name, "sql/a.sql", name.encode())
+        repo.client.kv.put(name, "k", name)
+    alone = f"{space}.files-only"
+    repo.client.files.put(alone, "b.bin", bytes(range(256)))
+    child_files = f"namespace: {child}}}"
+    star = f"{{path: alone, namespace: {alone}}}, {{path: LAYOUT, namespace: '*'}}"
+    layouts = {
+        "plugin": (
+            "_flows", f"{{path: _files, namespace: {space}}}, {{path: c/_files, {child_files}",
+            "[kv/*.yaml]",
+            {"_flows/f.yaml", "_flows/child/f.yaml", "_files/sql/a.sql", "c/_files/sql/a.sql",
+             f"kv/{space}.yaml", f"kv/{child}.yaml"},
+        ),
+        "namespaces": (
+            ".", star.replace("LAYOUT", "'*/files'"), "['*/kv.yaml']",
+            {f"{each}/{file}" for each in (space, child)
+             for file in ("flows/f.yaml", "files/sql/a.sql", "kv.yaml")} | {"alone/b.bin"},
+        ),
+        "children": (
+            "flows", star.replace("LAYOUT", "files"), "[kv/*.yaml]",
+            {"flows/" + "/".join((*each.split("."), "f.yaml")) for each in (space, child)}
+            | {f"{file.format(each)}" for each in (space, child)
+               for file in ("files/{}/sql/a.sql", "kv/{}.yaml")} | {"alone/b.bin"},
+        ),
+        "projects": (
+            "[a/flows, b/flows]",
+            f"{{path: a/files, namespace: {space}}}, {{path: b/files, {child_files}",
+            "[a/kv.yaml, b/kv.yaml]",
+            {f"{each}/{file}" for each in "ab"
+             for file in ("flows/f.yaml", "files/sql/a.sql", "kv.yaml")},
+        ),
+    }  # fmt: skip
+    for label, (source, files, kv, paths) in layouts.items():
+        here = repo.beside(label)
+        (here.root / "flows").rmdir()
+        text = f"version: 1\nname: {here.name}\nscope: [{space}]\n"
+        text += f"source: {source}\nfiles: [{files}]\nkv: {kv}\n"
+        here.write("kestra-sync.yaml", text)
+        ran = here.run(*_PULLED)
+        assert ran.code == 0, (label, ran.err, ran.out)
+        there = {each for each in here.root.rglob("*") if each.is_file()}
+        found = {each.relative_to(here.root).as_posix() for each in there} - {"kestra-sync.yaml"}
+        assert found == paths, label
+        reasons = here.plan().reasons()
+        assert set(reasons.values()) - {"none foreign"} == {"none adopt"}, (label, reasons)

@@ -11,6 +11,8 @@ from kestra_sync.commands.pull_beside import with_key
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, source_of, typed
+from kestra_sync.model import Scope
+from kestra_sync.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +69,26 @@ def test_key__what_a_file_cannot_declare_is_not_written(value: KvValue, before: 
 def test_places() -> None:
     Path("kv").mkdir()
     Path("kv/ops.yaml").write_text("namespace: acme.ops\nvalues: {a: 1}\n")
-    file = pull_beside._file_of_keys
+
+    def file(patterns: tuple[str, ...], namespace: str, *files: FilesFolder) -> str | None:
+        settings = Settings(kv=patterns, files=files, scope=Scope(("acme.sales",)))
+        return pull_beside._file_of_keys(settings, namespace)
+
     assert file(("kv/*.yaml",), "acme.ops") == "kv/ops.yaml"
     assert file(("kv/*.yaml",), "acme.sales") == "kv/acme.sales.yaml"
     assert file(("kv/ops.yaml",), "acme.sales") is None
+    assert file(("keys.yaml",), "acme.sales") == "keys.yaml"
+    assert file(("keys.yaml",), "acme.other") is None
+    assert file(("keys.yaml", "more.yaml"), "acme.sales") is None
+    per_namespace = FilesFolder("x/*/files", "*")
+    assert (
+        file(("x/*/kv/*.yaml",), "acme.sales", per_namespace) == "x/acme.sales/kv/acme.sales.yaml"
+    )
+    assert file(("x/*/kv.yaml",), "acme.sales", per_namespace) == "x/acme.sales/kv.yaml"
+    assert file(("y/*/kv.yaml",), "acme.sales", per_namespace) is None
+    projects = FilesFolder("a/files", "acme.a"), FilesFolder("b/files", "acme.b")
+    assert file(("a/kv.yaml", "b/kv.yaml"), "acme.b", *projects) == "b/kv.yaml"
+    assert file(("a/kv.yaml", "b/kv.yaml"), "acme.c", *projects) is None
     Path("kv/acme.sales.yaml").write_text("x: 1\n")
     assert file(("kv/*.yaml",), "acme.sales") is None
 
