@@ -432,3 +432,13 @@ def test_modules_stay_small() -> None:
     """A module has one job; a long one usually has two."""
     lengths = {str(m): len(m.path.read_text(encoding="utf-8").splitlines()) for m in _modules()}
     assert {name: n for name, n in lengths.items() if n > _LONGEST_MODULE} == {}
+
+
+def test_threads_of_requests_are_started_in_one_place() -> None:
+    """It knows what ``^C`` does to running calls, and ``--parallelism`` holds for all of them."""
+    pools = [str(module) for module in _modules() if "ThreadPoolExecutor(" in _text(module)]
+    assert pools == ["kestra_sync/client/parallel.py"]
+
+
+def _text(module: Module) -> str:
+    return module.path.read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from kestra_sync.apply.keeper import now
 from kestra_sync.apply.outcome import Outcome
 from kestra_sync.errors import UsageError
+from kestra_sync.inventory.record import now
 from kestra_sync.model import Change, sha256
 from kestra_sync.safe.paths import append_to
 

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
+from kestra_sync.apply.outcome import Outcome, Restored
+from kestra_sync.apply.record import RunRecord
 from kestra_sync.client.errors import KestraError
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
-from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import InventoryLocation, read_inventory, read_version
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.record import Inventory, now
 
 _DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
 _RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
@@ -32,38 +33,8 @@ _RECENT = 2.0
 _RUN_TTL = "P7D"
 
 
-class KvWrites(Protocol):
-    """The calls of :class:`kestra_sync.client.kv.Kv` that this module needs."""
-
-    def get(self, namespace: str, key: str) -> Any: ...
-
-    def search(self, text: str) -> tuple[KvKey, ...]: ...
-
-    def put(
-        self,
-        namespace: str,
-        key: str,
-        value: Any,
-        *,
-        ttl: str | None = None,
-        description: str | None = None,
-    ) -> None: ...
-
-    def delete(self, namespace: str, key: str) -> bool: ...
-
-
 class OvertakenError(ConflictError):
     """The record is not the one that this run has seen or stored last (exit 5)."""
-
-
-def now() -> str:
-    """The present time as inventories carry it."""
-    return written(datetime.now(timezone.utc))
-
-
-def written(time: datetime) -> str:
-    """A time as inventories carry it: ISO 8601, UTC, seconds."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class RecordKeeper:
@@ -76,7 +47,7 @@ class RecordKeeper:
 
     def __init__(
         self,
-        kv: KvWrites,
+        kv: Kv,
         wanted: InventoryLocation,
         at: InventoryLocation,
         seen: Inventory | None,
@@ -236,3 +207,81 @@ class RecordKeeper:
         if self._has_run:
             with suppress(Exception):
                 self._kv.delete(self._wanted.namespace, self._wanted.run_key(self._nonce))
+
+
+class Recorder:
+    """Stores what the record of one run says.
+
+    :param record: what it says.
+    :param place: where the record belongs.
+    :param at: where it is, if it is somewhere else; it moves with the first write.
+    """
+
+    def __init__(
+        self,
+        kv: Kv,
+        record: RunRecord,
+        place: InventoryLocation,
+        seen: Inventory | None,
+        clock: Callable[[], str] = now,
+        *,
+        at: InventoryLocation | None = None,
+    ) -> None:
+        self.record = record
+        self._keeper = RecordKeeper(kv, place, at or place, seen, clock)
+        self._seen = seen
+        self._recorded = False
+
+    def check(self) -> None:
+        """Make sure that the record is still the one that was planned with.
+
+        :raises OvertakenError: another run has written it.
+        :raises KestraError: it cannot be read.
+        """
+        self._keeper.check()
+
+    def look(self) -> None:
+        """Begin to look whether the record is still ours, for :meth:`finish`."""
+        self._keeper.look()
+
+    def intend(
+        self,
+        meanwhile: Callable[[], object] | None = None,
+        seen: tuple[object] | None = None,
+    ) -> None:
+        """Store what the plan is about to write.
+
+        :param seen: the version of the record as it was read just now under the lock, if it was.
+        :param meanwhile: called while the record is read back; never raises.
+        :raises OvertakenError: another run has written the record; then nothing may be written.
+        :raises KestraError: it could not be stored; then nothing may be written.
+        """
+        planned = None if self._seen is None else self._seen.version
+        intent = self.record.intent()
+        self.record.stored(self._keeper.intend(intent, meanwhile, checked=seen == (planned,)))
+
+    def finish(
+        self,
+        outcomes: Iterable[Outcome],
+        result: str,
+        restored: Iterable[Restored] = (),
+        meanwhile: Callable[[], object] | None = None,
+        *,
+        red: bool = False,
+    ) -> None:
+        """Store the result, unless nothing changed; see :meth:`.RunRecord.result`.
+
+        :param meanwhile: called while the record is read back; never raises.
+        :raises OvertakenError: another run has written the record. What this one meant to write
+            stays under its own key, where the next run finds it.
+        :raises KestraError: it could not be stored; the intent is there still.
+        """
+        said = self.record.result(outcomes, result, restored, red=red)
+        if said is not None:
+            self.record.stored(self._keeper.store(said, meanwhile=meanwhile))
+            self._recorded = True
+
+    def close(self) -> None:
+        """Remove what :meth:`intend` stored beside the record, if the record has it all."""
+        if self._recorded:
+            self._keeper.done()

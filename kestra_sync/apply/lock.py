@@ -15,13 +15,13 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from kestra_sync.apply.keeper import now
 from kestra_sync.client.errors import Gone, KestraError, NotFound
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.read import InventoryLocation
+from kestra_sync.inventory.record import now
 
 LOG = logging.getLogger(__name__)
 
@@ -40,16 +40,6 @@ _POLL = 1.0
 
 class LockedError(ConflictError):
     """Another run holds the lock (exit code 5)."""
-
-
-class KvLocks(Protocol):
-    """The calls of :class:`kestra_sync.client.kv.Kv` that the lock needs."""
-
-    def get(self, namespace: str, key: str) -> Any: ...
-
-    def put(self, namespace: str, key: str, value: Any, *, ttl: str | None = None) -> None: ...
-
-    def delete(self, namespace: str, key: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +64,7 @@ class Lock:
 
     def __init__(
         self,
-        kv: KvLocks,
+        kv: Kv,
         place: InventoryLocation,
         *,
         timeout: float,
@@ -239,7 +229,7 @@ class Lock:
         self._renewed = self._clock()
 
 
-def read_holder(kv: KvLocks, place: InventoryLocation) -> Holder | None:
+def read_holder(kv: Kv, place: InventoryLocation) -> Holder | None:
     """The holder of the lock; ``None`` if it is free."""
     try:
         value = kv.get(place.namespace, place.lock_key)
@@ -252,7 +242,7 @@ def read_holder(kv: KvLocks, place: InventoryLocation) -> Holder | None:
     )
 
 
-def unlock(kv: KvLocks, place: InventoryLocation, holder: Holder) -> bool:
+def unlock(kv: Kv, place: InventoryLocation, holder: Holder) -> bool:
     """Release the lock of ``holder``; false if another run holds it by now.
 
     :raises KestraError: it cannot be read or removed.
@@ -265,7 +255,7 @@ def unlock(kv: KvLocks, place: InventoryLocation, holder: Holder) -> bool:
     return True
 
 
-def try_to_write(kv: KvLocks, place: InventoryLocation) -> None:
+def try_to_write(kv: Kv, place: InventoryLocation) -> None:
     """Make a call that needs the permission to write a record and changes nothing.
 
     Deletes a key that does not exist: its name is made up for this one call.

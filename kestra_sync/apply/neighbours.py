@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kestra_sync.apply.keeper import KvWrites, OvertakenError
+from kestra_sync.apply.keeper import OvertakenError
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Done, Undo
-from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.record import RunRecord
 from kestra_sync.client.errors import Gone, NotFound
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.values import KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.codec import from_json
@@ -25,7 +26,7 @@ from kestra_sync.model import FlowId, Kind, Plan, ResourceId
 from kestra_sync.settings import Settings
 
 
-def others_now(kv: KvWrites, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
+def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Others:
     """The other inventories once more, under the lock, if anything may be theirs.
 
     Our lock must be among the keys that the server lists: for the first apply of a name it is the
@@ -43,7 +44,7 @@ def others_now(kv: KvWrites, plan: Plan, owned: Ownership, recorder: Recorder) -
         owned.inventory,
         witness=KvKey(owned.at.namespace, owned.at.lock_key),
     )
-    recorder.neighbours(others.keys)
+    record.neighbours(others.keys)
     taken = [each.flow_id for each in perhaps if each.flow_id in others.owners]
     if taken and not owned.take_over:
         raise ConflictError(
@@ -55,7 +56,7 @@ def others_now(kv: KvWrites, plan: Plan, owned: Ownership, recorder: Recorder) -
 
 
 def take_over(
-    kv: KvWrites, plan: Plan, owned: Ownership, others: Others, settings: Settings
+    kv: Kv, plan: Plan, owned: Ownership, others: Others, settings: Settings
 ) -> tuple[RemovedEntries, ...]:
     """Take what we take over out of the other inventories.
 
@@ -78,9 +79,7 @@ def taken_over(
     return tuple(sorted(each for each in touched if each in owners))
 
 
-def given_back(
-    kv: KvWrites, struck: tuple[RemovedEntries, ...], done: Done, settings: Settings
-) -> Done:
+def given_back(kv: Kv, struck: tuple[RemovedEntries, ...], done: Done, settings: Settings) -> Done:
     """After a rollback the flows are what the other repository deployed, and its own again."""
     back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
     if not (back and struck):
@@ -138,7 +137,7 @@ class RemovedEntries:
 
 
 def strike(
-    kv: KvWrites, others: Others, flow_ids: Collection[FlowId], *, lock_timeout: float
+    kv: Kv, others: Others, flow_ids: Collection[FlowId], *, lock_timeout: float
 ) -> tuple[RemovedEntries, ...]:
     """Take ``flow_ids`` out of the inventories that own them, each under its own lock.
 
@@ -164,7 +163,7 @@ def strike(
 
 
 def give_back(
-    kv: KvWrites,
+    kv: Kv,
     struck: Collection[RemovedEntries],
     flow_ids: Collection[FlowId],
     *,
@@ -188,7 +187,7 @@ def give_back(
             _rewrite(kv, each.key, added, lock_timeout)
 
 
-def _rewrite(kv: KvWrites, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
+def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
     """Change an inventory as it is stored, so that nothing else in it is lost."""
     lock = Lock(kv, InventoryLocation(key.namespace, name_of(key)), timeout=lock_timeout)
     where = f"the inventory {key.key} in {key.namespace}"

@@ -1,7 +1,7 @@
-"""Writes the inventory: the intent before the first write, the result after the last.
+"""What the record of a run says: the intent before the first write, the result after the last.
 
 A run that is killed in between leaves the intent behind; whatever the server then holds of it
-counts as ours, so that the next run can go on.
+counts as ours, so that the next run can go on. Nothing is stored here; see :mod:`.keeper`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kestra_sync.apply.keeper import KvWrites, RecordKeeper, now, written
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, server_of
-from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, PreviewRecord, Resource
+from kestra_sync.inventory.record import (
+    HistoryEntry,
+    Intent,
+    Inventory,
+    PreviewRecord,
+    Resource,
+    now,
+    written,
+)
 from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, RecordChange, sha256
 from kestra_sync.previews import Preview
 from kestra_sync.reasons import Recording
@@ -27,8 +34,8 @@ _HISTORY = 50
 _REPLACED = 1_000
 
 
-class Recorder:
-    """The inventory of one run.
+class RunRecord:
+    """The inventory before, during and after one run.
 
     :param place: where the record belongs.
     :param at: where it is, if it is somewhere else; it moves with the first write.
@@ -37,7 +44,6 @@ class Recorder:
 
     def __init__(
         self,
-        kv: KvWrites,
         place: InventoryLocation,
         inventory: Inventory | None,
         plan: Plan,
@@ -47,8 +53,6 @@ class Recorder:
         at: InventoryLocation | None = None,
         preview: Preview | None = None,
     ) -> None:
-        self._recorded = False
-        self._keeper = RecordKeeper(kv, place, at or place, inventory, clock)
         self._before = inventory
         self._at, self._place = at or place, place
         self._plan = plan
@@ -76,6 +80,10 @@ class Recorder:
     def inventory(self) -> Inventory:
         """The record as it was last stored, or would be."""
         return self._current
+
+    def stored(self, inventory: Inventory) -> None:
+        """This is what was stored."""
+        self._current = inventory
 
     @property
     def stale(self) -> bool:
@@ -129,30 +137,8 @@ class Recorder:
         found = tuple(sorted((each.namespace, each.key) for each in keys))
         self._current = replace(self._current, neighbours=found)
 
-    def check(self) -> None:
-        """Make sure that the record is still the one that was planned with.
-
-        :raises OvertakenError: another run has written it.
-        :raises KestraError: it cannot be read.
-        """
-        self._keeper.check()
-
-    def look(self) -> None:
-        """Begin to look whether the record is still ours, for :meth:`finish`."""
-        self._keeper.look()
-
-    def intend(
-        self,
-        meanwhile: Callable[[], object] | None = None,
-        seen: tuple[object] | None = None,
-    ) -> None:
-        """Store what the plan is about to write.
-
-        :param seen: the version of the record as it was read just now under the lock, if it was.
-        :param meanwhile: called while the record is read back; never raises.
-        :raises OvertakenError: another run has written the record; then nothing may be written.
-        :raises KestraError: it could not be stored; then nothing may be written.
-        """
+    def intent(self) -> Inventory:
+        """What is stored before the first write: what the plan is about to write."""
         meant: dict[FlowId, Resource | None] = {**self._left_open}
         for change in self._plan.writes:
             meant[change.flow_id] = resource_of(change, None)
@@ -165,8 +151,7 @@ class Recorder:
         current = replace(self._current, resources=resources, intent=intent)
         if self._preview is not None:
             current = replace(current, preview=self._previewed(self._preview))
-        planned = None if self._before is None else self._before.version
-        self._current = self._keeper.intend(current, meanwhile, checked=seen == (planned,))
+        return current
 
     def _previewed(self, preview: Preview) -> PreviewRecord:
         """What the record says of the preview from now on: each run prolongs it."""
@@ -176,24 +161,19 @@ class Recorder:
         past = {each.flow_id for each in gone if each.flow_id.kind is not Kind.KV}
         return replace(before, expires=expiry(at, preview.ttl), past=before.past | past)
 
-    def finish(
+    def result(
         self,
         outcomes: Iterable[Outcome],
         result: str,
         restored: Iterable[Restored] = (),
-        meanwhile: Callable[[], object] | None = None,
         *,
         red: bool = False,
-    ) -> None:
-        """Store the result. Nothing is stored if nothing changed.
+    ) -> Inventory | None:
+        """What is stored after the last write; ``None`` if nothing changed.
 
         :param restored: what was rolled back: those flows get their previous entries again.
-        :param meanwhile: called while the record is read back; never raises.
         :param result: the word for the history: :attr:`HistoryEntry.result`.
         :param red: the smoke tests failed.
-        :raises OvertakenError: another run has written the record. What this one meant to write
-            stays under its own key, where the next run finds it.
-        :raises KestraError: it could not be stored; the intent is there still.
         """
         outcomes = tuple(outcomes)
         resources = settled(self._current, self._plan)
@@ -221,7 +201,7 @@ class Recorder:
             counts["adopt"] = adopted
         preview = self._current.preview if self._preview is not None else None
         if not outcomes and not self.stale and preview is None:
-            return
+            return None
         if not outcomes and preview is None:
             result = "adopted"
         run = HistoryEntry(
@@ -239,22 +219,13 @@ class Recorder:
         history = _limited((*self._current.history, run)[-_HISTORY:])
         if preview is not None:
             preview = replace(preview, result="smoke-failed" if red else result)
-        self._current = self._keeper.store(
-            replace(
-                self._current,
-                resources=resources,
-                intent=intent,
-                history=history,
-                preview=preview or self._current.preview,
-            ),
-            meanwhile=meanwhile,
+        return replace(
+            self._current,
+            resources=resources,
+            intent=intent,
+            history=history,
+            preview=preview or self._current.preview,
         )
-        self._recorded = True
-
-    def close(self) -> None:
-        """Remove what :meth:`intend` stored beside the record, if the record has it all."""
-        if self._recorded:
-            self._keeper.done()
 
     def _replaced(
         self, outcomes: Iterable[Outcome], restored: Collection[Change]

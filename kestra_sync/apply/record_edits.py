@@ -7,17 +7,18 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import KvWrites, OvertakenError, RecordKeeper, now
+from kestra_sync.apply.keeper import OvertakenError, RecordKeeper
 from kestra_sync.apply.lock import Lock
+from kestra_sync.client.kv import Kv
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import SEARCH, InventoryLocation, read_inventory
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.record import Inventory, now
 from kestra_sync.model import FlowId, noun_of, plural
 
 
 def rename_record(
-    kv: KvWrites,
+    kv: Kv,
     old: InventoryLocation,
     new: InventoryLocation,
     seen: Inventory,
@@ -57,7 +58,7 @@ def rename_record(
 
 
 def move_record(
-    kv: KvWrites,
+    kv: Kv,
     old: InventoryLocation,
     new: InventoryLocation,
     seen: Inventory,
@@ -74,7 +75,7 @@ def move_record(
 
 
 def forget_in_record(
-    kv: KvWrites,
+    kv: Kv,
     at: InventoryLocation,
     seen: Inventory,
     flow_ids: Collection[FlowId],
@@ -96,7 +97,7 @@ def forget_in_record(
 
 
 def remove_record(
-    kv: KvWrites, at: InventoryLocation, before: Callable[[Inventory], bool], *, lock_timeout: float
+    kv: Kv, at: InventoryLocation, before: Callable[[Inventory], bool], *, lock_timeout: float
 ) -> bool:
     """Remove the record of what is gone from the server, with all that belongs to it.
 
@@ -125,7 +126,7 @@ def remove_record(
 
 
 @contextmanager
-def _locked(kv: KvWrites, place: InventoryLocation, timeout: float) -> Iterator[None]:
+def _locked(kv: Kv, place: InventoryLocation, timeout: float) -> Iterator[None]:
     lock = Lock(kv, place, timeout=timeout)
     try:
         lock.acquire()
@@ -134,7 +135,7 @@ def _locked(kv: KvWrites, place: InventoryLocation, timeout: float) -> Iterator[
         lock.release()
 
 
-def _same(kv: KvWrites, place: InventoryLocation, seen: Inventory) -> None:
+def _same(kv: Kv, place: InventoryLocation, seen: Inventory) -> None:
     there = read_inventory(kv, place)
     if there is None or there.version != seen.version:
         raise OvertakenError(

@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 from kestra_sync.apply.outcome import ChangeStatus, Outcome
+from kestra_sync.client.parallel import threads
 from kestra_sync.model import Action, Change, FlowId
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.order import Stage, turned
@@ -128,7 +129,7 @@ def run(
     why = ""
     observer.begin(tally.total)
     try:
-        with ThreadPoolExecutor(max_workers=max(1, parallelism)) as pool:
+        with threads(parallelism) as pool:
 
             def begin(change: Change) -> Future[Outcome]:
                 return pool.submit(guarded, change)

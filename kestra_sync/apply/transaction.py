@@ -11,15 +11,16 @@ from functools import partial
 from typing import Protocol
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.keeper import KvWrites, OvertakenError
+from kestra_sync.apply.keeper import OvertakenError, Recorder
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
 from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome
-from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.rollback import roll_back
 from kestra_sync.apply.run import Tally, held_back, run
 from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError, RefusedError
 from kestra_sync.inventory.read import Ownership
@@ -42,7 +43,7 @@ class ApplyClient(Protocol):
     def flows(self) -> FlowStore: ...
 
     @property
-    def kv(self) -> KvWrites: ...
+    def kv(self) -> Kv: ...
 
 
 #: A conflict for each flow to create that is there already.
@@ -102,7 +103,7 @@ def apply_plan(
         struck: tuple[RemovedEntries, ...] = ()
         if owned is not None and lock is not None:
             recorder = _recorder(client, owned, plan)
-            others = others_now(client.kv, plan, owned, recorder)
+            others = others_now(client.kv, plan, owned, recorder.record)
             there = in_background(there)
             with _unchanged(owned):
                 meanwhile = None if owned.take_over else lock.look
@@ -135,12 +136,12 @@ def _record_only(
 ) -> Done:
     """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
     recorder = _recorder(client, owned, plan)
-    if not recorder.stale and not any(each.kind == "strike" for each in plan.record):
+    if not recorder.record.stale and not any(each.kind == "strike" for each in plan.record):
         return Done()
     with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
         with _unchanged(owned):
             recorder.check()
-        others = others_now(client.kv, plan, owned, recorder)
+        others = others_now(client.kv, plan, owned, recorder.record)
         struck = take_over(client.kv, plan, owned, others, settings)
         with _unchanged(owned):
             recorder.finish((), "adopted")
@@ -163,15 +164,10 @@ def _unchanged(owned: Ownership) -> Iterator[None]:
 
 
 def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
-    return Recorder(
-        client.kv,
-        owned.place,
-        owned.inventory,
-        plan,
-        owned.origin,
-        at=owned.at,
-        preview=owned.preview,
+    record = RunRecord(
+        owned.place, owned.inventory, plan, owned.origin, at=owned.at, preview=owned.preview
     )
+    return Recorder(client.kv, record, owned.place, owned.inventory, at=owned.at)
 
 
 def _write(steps: _Steps, order: Levels, existing: Existing) -> None:

@@ -1,10 +1,14 @@
-"""Runs a function on many items in parallel."""
+"""Runs calls in parallel: the only place that starts threads for requests."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,12 +19,22 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> lis
 
     The first failure (or ``^C``) is raised once running calls are done; the rest is not started.
     """
-    from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="kestra")
-    try:
+    with threads(workers) as pool:
         futures = [pool.submit(work, item) for item in items]
         return [future.result() for future in futures]
+
+
+@contextmanager
+def threads(most: int) -> Iterator[Executor]:
+    """Up to ``most`` threads that carry out calls until the block ends.
+
+    However it ends, with ``^C`` too: running calls are finished, the rest is not started.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
+
+    pool = ThreadPoolExecutor(max(1, most), thread_name_prefix="kestra")
+    try:
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -122,14 +122,13 @@ def differs(
 
 
 def record_changes(
-    client: KestraClient, plan: Plan, ownership: Ownership, others: Others | None
+    plan: Plan, ownership: Ownership, others: Others | None
 ) -> tuple[RecordChange, ...]:
     """What an apply would record beside the writes."""
     from kestra_sync.apply.neighbours import taken_over
-    from kestra_sync.apply.record import Recorder
+    from kestra_sync.apply.record import RunRecord
 
-    recorder = Recorder(
-        client.kv,
+    record = RunRecord(
         ownership.place,
         ownership.inventory,
         plan,
@@ -137,7 +136,7 @@ def record_changes(
         at=ownership.at,
         preview=ownership.preview,
     )
-    found = list(recorder.pending())
+    found = list(record.pending())
     if others is not None and ownership.take_over:
         counts = Counter(
             others.name(each) for each in taken_over(plan, ownership.inventory, others.owners)

@@ -247,7 +247,7 @@ def plan_for(
         rollback_to=wanted.rollback_to,
     )
     if ownership is not None:
-        plan = replace(plan, record=record_changes(client, plan, ownership, compared.others))
+        plan = replace(plan, record=record_changes(plan, ownership, compared.others))
     guarded = guard(
         plan, settings, repository, changes, compared, ownership, info, in_git=not restoring
     )

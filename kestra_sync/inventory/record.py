@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from kestra_sync.model import Base, FlowId, ResourceId, Scope, Target
@@ -154,3 +155,13 @@ class Inventory:
                 masked=any(each.masked for each in sides),
             )
         return found
+
+
+def now() -> str:
+    """The present time as inventories carry it."""
+    return written(datetime.now(timezone.utc))
+
+
+def written(time: datetime) -> str:
+    """A time as inventories carry it: ISO 8601, UTC, seconds."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

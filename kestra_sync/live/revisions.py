@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
 from kestra_sync.client.errors import NotFound
+from kestra_sync.client.parallel import in_parallel
 from kestra_sync.live.snapshot import FlowReads
 from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 
@@ -71,19 +71,14 @@ def _asked(
     if len(rest) > _SINGLE_READS or (len(rest) > _FEW and coming <= _COMING_ALONG * len(rest)):
         return _looked_up(flows, rest)
     found: dict[FlowId, Live] = {}
-    with ThreadPoolExecutor(max_workers=parallelism) as pool:
-        while rest:
-            some, rest = rest[:parallelism], rest[parallelism:]
-            started = clock()
-            found.update(
-                (live.flow_id, live)
-                for live in pool.map(lambda live: _read(flows, live.flow_id), some)
-                if live is not None
-            )
-            expected = (clock() - started) * len(rest) / len(some)
-            if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + coming / _PAGE)):
-                log.info("single reads are slow here: looking up %d flows in the search", len(rest))
-                return {**found, **_looked_up(flows, rest)}
+    while rest:
+        some, rest = rest[:parallelism], rest[parallelism:]
+        started = clock()
+        found.update(_read(flows, [live.flow_id for live in some], parallelism))
+        expected = (clock() - started) * len(rest) / len(some)
+        if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + coming / _PAGE)):
+            log.info("single reads are slow here: looking up %d flows in the search", len(rest))
+            return {**found, **_looked_up(flows, rest)}
     return found
 
 
@@ -96,11 +91,17 @@ def _coming_along(namespaces: Collection[str], beside: Mapping[FlowId, Live] | N
     return sum(each.namespace in namespaces for each in beside) if exact else len(beside)
 
 
-def _read(flows: FlowReads, flow_id: FlowId) -> Live | None:
-    try:
-        return flows.get(flow_id)
-    except NotFound:
-        return None
+def _read(flows: FlowReads, flow_ids: Collection[FlowId], parallelism: int) -> dict[FlowId, Live]:
+    """Those that exist, read one by one."""
+
+    def read(flow_id: FlowId) -> Live | None:
+        try:
+            return flows.get(flow_id)
+        except NotFound:
+            return None
+
+    found = in_parallel(read, flow_ids, parallelism)
+    return {live.flow_id: live for live in found if live is not None}
 
 
 def _looked_up(flows: FlowReads, lives: Collection[Live]) -> dict[FlowId, Live]:
@@ -123,15 +124,7 @@ def still_there(
 
     A bulk read may be older than the record that is compared with it, or not whole.
     """
-
-    def read(flow_id: FlowId) -> Live | None:
-        try:
-            return flows.get(flow_id)
-        except NotFound:
-            return None
-
-    with ThreadPoolExecutor(max_workers=parallelism) as pool:
-        return {live.flow_id: live for live in pool.map(read, flow_ids) if live is not None}
+    return _read(flows, flow_ids, parallelism)
 
 
 def base_sources(
@@ -152,8 +145,8 @@ def base_sources(
                 return flow_id, source
         return None
 
-    with ThreadPoolExecutor(max_workers=parallelism) as pool:
-        return dict(found for found in pool.map(read, bases.items()) if found is not None)
+    found = in_parallel(read, bases.items(), parallelism)
+    return dict(each for each in found if each is not None)
 
 
 def _candidates(flows: FlowReads, flow_id: FlowId, revision: int | None) -> Iterator[bytes]:

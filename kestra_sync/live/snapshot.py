@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Protocol
 
+from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.values import FlowSummary
 from kestra_sync.model import Diagnostic, FlowId, Live, Scope, Severity, sha256
 from kestra_sync.repo.identify import identify_source
@@ -185,8 +186,5 @@ def _read_missing(
             unusable.add(summary.flow_id)
         elif summary.flow_id not in found and scope.covers(summary.flow_id.namespace):
             missing.append(summary.flow_id)
-    from concurrent.futures import ThreadPoolExecutor
-
     log.info("reading %d flows one by one", len(missing))
-    with ThreadPoolExecutor(max_workers=parallelism) as pool:
-        return {live.flow_id: live for live in pool.map(flows.get, missing)}
+    return {live.flow_id: live for live in in_parallel(flows.get, missing, parallelism)}

@@ -14,6 +14,7 @@ from kestra_sync.client.errors import (
     UnknownOutcome,
     Unreachable,
 )
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.values import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership
@@ -150,7 +151,7 @@ def change(
     )
 
 
-class KvStore:
+class KvStore(Kv):
     """A key-value store in memory, with faults to order."""
 
     def __init__(self) -> None:
@@ -167,7 +168,7 @@ class KvStore:
             raise NotFound(404, "GET", key)
         return self.values[key]
 
-    def search(self, text: str) -> tuple[KvKey, ...]:
+    def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
         return tuple(sorted(KvKey("acme", key) for key in self.values if text in key))
 
     def put(

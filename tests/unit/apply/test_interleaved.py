@@ -20,6 +20,7 @@ import pytest
 from kestra_sync.apply.outcome import ChangeStatus, Done
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.errors import AlreadyExists, NotFound
+from kestra_sync.client.kv import Kv
 from kestra_sync.client.values import FlowSummary, KvKey
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
@@ -163,7 +164,7 @@ class Flows:
         return ("acme",)
 
 
-class Keys:
+class Keys(Kv):
     """``client.kv``."""
 
     def __init__(self, server: Server, schedule: Schedule, who: str) -> None:
@@ -177,7 +178,7 @@ class Keys:
 
         return self._schedule.call(self._who, get)
 
-    def put(self, namespace: str, key: str, value: Any, **more: Any) -> None:
+    def put(self, namespace: str, key: str, value: Any, **_more: object) -> None:
         self._schedule.call(self._who, lambda: self._keys.update({(namespace, key): value}))
 
     def delete(self, namespace: str, key: str) -> bool:
@@ -185,7 +186,7 @@ class Keys:
             self._who, lambda: self._keys.pop((namespace, key), None) is not None
         )
 
-    def search(self, text: str) -> tuple[KvKey, ...]:
+    def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
         return self._schedule.call(
             self._who, lambda: tuple(sorted(KvKey(*each) for each in self._keys if text in each[1]))
         )

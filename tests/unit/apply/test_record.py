@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.keeper import OvertakenError
+from kestra_sync.apply.keeper import OvertakenError, Recorder
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
-from kestra_sync.apply.record import Recorder
+from kestra_sync.apply.record import RunRecord
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin
@@ -55,7 +55,8 @@ class Recorded:
         if before is not None:
             self.kv.values[PLACE.key] = to_json(before)
         origin = Origin("github.com/acme/flows", "c0ffee", "main", dirty=True, by="ada")
-        self.recorder = Recorder(self.kv, PLACE, before, plan, origin, lambda: "now")
+        record = RunRecord(PLACE, before, plan, origin, lambda: "now")
+        self.recorder = Recorder(self.kv, record, PLACE, before, lambda: "now")
 
     @property
     def stored(self) -> Inventory:
@@ -139,7 +140,7 @@ def test_what_needs_no_write_is_recorded() -> None:
     dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
     plan = plan_of(none(Reason.ADOPT), dropped)
     run = Recorded(inventory(resource(B)), plan)
-    assert run.recorder.stale
+    assert run.recorder.record.stale
     after = run.finish()
     assert after.resources == {A: resource(revision=None)}
     assert (after.history[-1].result, after.history[-1].counts) == ("adopted", {"adopt": 1})
@@ -153,10 +154,10 @@ def test_inventory__flow_now_owned_by_others_is_removed() -> None:
 def test_nothing_new_is_not_stored() -> None:
     """Not even for a revision that we know better than the plan."""
     run = Recorded(inventory(resource()), plan_of(none(Reason.REFRESHED)))
-    assert not run.recorder.stale
+    assert not run.recorder.record.stale
     run.recorder.finish((), "applied")
     assert run.kv.puts == []
-    assert run.recorder.inventory.generation == 5
+    assert run.recorder.record.inventory.generation == 5
 
 
 def test_what_a_killed_run_wrote_is_known_before_the_next_begins() -> None:
@@ -248,7 +249,7 @@ def test_a_refused_record_is_an_error() -> None:
     run.kv.fail_put.append(Forbidden(403, "PUT", "/kv"))
     with pytest.raises(Forbidden):
         run.recorder.intend()
-    assert run.recorder.inventory.generation == 0
+    assert run.recorder.record.inventory.generation == 0
 
 
 def test_another_runs_record_is_not_overwritten() -> None:
@@ -292,17 +293,17 @@ def test_a_clean_end_leaves_only_the_record() -> None:
 def test_plan__shows_changes_of_the_record() -> None:
     dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
     plan = plan_of(none(Reason.ADOPT), dropped)
-    pending = Recorded(inventory(resource(B)), plan).recorder.pending()
+    pending = Recorded(inventory(resource(B)), plan).recorder.record.pending()
     assert [(each.kind, each.flows) for each in pending] == [("adopt", 1), ("drop", 1)]
     # An unfinished run is closed: that is a change as well.
     open_run = inventory(resource(), meant={A: resource(source=NEW)})
-    assert [each.kind for each in Recorded(open_run, plan_of()).recorder.pending()] == []
+    assert [each.kind for each in Recorded(open_run, plan_of()).recorder.record.pending()] == []
     seen = plan_of(change(OLD, OLD, action=Action.NONE, reason=Reason.IN_SYNC))
-    assert [each.kind for each in Recorded(open_run, seen).recorder.pending()] == ["close"]
+    assert [each.kind for each in Recorded(open_run, seen).recorder.record.pending()] == ["close"]
 
 
 def test_a_record_of_another_server_is_bound_to_this_one() -> None:
     old = replace(inventory(resource()), target=Target("http://elsewhere", "main"))
     run = Recorded(old, plan_of())
-    assert [each.kind for each in run.recorder.pending()] == ["bind"]
+    assert [each.kind for each in run.recorder.record.pending()] == ["bind"]
     assert run.finish().target == TARGET
