@@ -7,12 +7,14 @@ Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from kestra_sync.content import Content as Content
+from kestra_sync.content import in_memory
+from kestra_sync.content import sha256 as sha256
 from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
 from kestra_sync.resources import FlowId as FlowId
@@ -21,11 +23,6 @@ from kestra_sync.resources import ResourceId as ResourceId
 from kestra_sync.resources import StrEnum as StrEnum
 from kestra_sync.resources import noun_of as noun_of
 from kestra_sync.resources import plural as plural
-
-
-def sha256(data: bytes) -> str:
-    """The lower-case hex SHA-256 of ``data``, as inventories and plan files carry it."""
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True, order=True)
@@ -87,22 +84,27 @@ class KvOverride:
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document of a file: its bytes, and where they begin.
+    """One YAML document of a file, or a whole file: what is in it, and where it begins.
 
     :param path: as the user would write it, with ``/``.
     :param index: its number in the file, from 0.
-    :param first_line: the line of the file on which ``data`` begins, from 1.
+    :param first_line: the line of the file on which ``content`` begins, from 1.
     """
 
     path: str
     index: int
     first_line: int
-    data: bytes
+    content: Content
+
+    @property
+    def data(self) -> bytes:
+        """The file bytes, which are in memory unless it is a large namespace file."""
+        return in_memory(self.content)
 
     @cached_property
     def sha256(self) -> str:
         """The hash of the file bytes."""
-        return sha256(self.data)
+        return sha256(self.content)
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class Repository:
 class Desired:
     """A flow as it will be sent: file bytes and sent bytes, equal without an environment.
 
+    :param content: the sent bytes.
     :param name: the flow's name on the server, where it is not the one in the file.
     :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
     :param unstamped: ``sent`` without the labels that do not count as a change.
@@ -155,7 +158,7 @@ class Desired:
     """
 
     flow: Flow
-    sent: bytes
+    content: Content
     name: FlowId | None = None
     steps: tuple[Edits, ...] = ()
     unstamped: bytes | None = None
@@ -171,12 +174,17 @@ class Desired:
         """The file that it is in."""
         return self.flow.document.path
 
+    @property
+    def sent(self) -> bytes:
+        """The sent bytes, which are in memory unless it is a large namespace file."""
+        return in_memory(self.content)
+
     @cached_property
     def sent_sha256(self) -> str:
         """The hash of the sent bytes."""
-        if self.sent is self.flow.document.data:
+        if self.content is self.flow.document.content:
             return self.flow.document.sha256
-        return sha256(self.sent)
+        return sha256(self.content)
 
     @cached_property
     def git_sha256(self) -> str:
@@ -200,13 +208,18 @@ class Live:
     """
 
     flow_id: FlowId
-    source: bytes
+    content: Content
     revision: int | None = None
+
+    @property
+    def source(self) -> bytes:
+        """The content, which is in memory unless it is a large namespace file."""
+        return in_memory(self.content)
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the source."""
-        return sha256(self.source)
+        """The hash of the content."""
+        return sha256(self.content)
 
 
 @dataclass(frozen=True)
@@ -292,21 +305,21 @@ class Change:
     reason: Reason
     flow_id: FlowId
     path: str | None = None
-    before: bytes | None = None
-    after: bytes | None = None
+    before: Content | None = None
+    after: Content | None = None
     desired: Desired | None = None
-    base: bytes | None = None
+    base: Content | None = None
     revision: int | None = None
     moved_from: Change | None = None
     refused: bool = False
     invalid: bool = False
 
     @property
-    def applied(self) -> bytes | None:
+    def applied(self) -> Content | None:
         """What we applied last, as far as that is known: its text, or Git's where that is it."""
         if self.base is not None:
             return self.base
-        return None if self.desired is None else self.desired.sent
+        return None if self.desired is None else self.desired.content
 
     @property
     def perhaps_theirs(self) -> bool:

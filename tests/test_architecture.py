@@ -18,8 +18,8 @@ _LONGEST_MODULE = 400
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "configured", "declared", "edits", "errors", "findings", "model", "observer", "previews",
-    "reasons", "resources", "safe", "schemas", "settings", "suggest", "version",
+    "configured", "content", "declared", "edits", "errors", "findings", "model", "observer",
+    "previews", "reasons", "resources", "safe", "schemas", "settings", "suggest", "version",
 }  # fmt: skip
 
 #: Part → the parts that it may import beyond the values. The stages are in the order of the
@@ -57,11 +57,12 @@ _ALLOWED: dict[str, set[str]] = {
 
 #: The values themselves import only each other.
 _ALLOWED_VALUES: dict[str, set[str]] = {
+    "content": set(),
     "edits": set(),
     "errors": set(),
     "reasons": set(),
     "resources": set(),
-    "model": {"edits", "errors", "reasons", "resources"},
+    "model": {"content", "edits", "errors", "reasons", "resources"},
     "observer": {"model"},
     "findings": {"model"},
     "suggest": set(),

@@ -10,6 +10,7 @@ from dataclasses import replace
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.apply.writer import ChangeWriter, FlowWrites
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
+from kestra_sync.content import Content
 from kestra_sync.kinds.base import Store
 from kestra_sync.model import Action, Change, FlowId, Kind, Live
 from kestra_sync.observer import Observer, SafeObserver
@@ -99,7 +100,7 @@ class _Undo:
         """
         change = outcome.change
         live = self._read(change.flow_id)
-        source = None if live is None else live.source
+        source = None if live is None else live.content
         revision = None if live is None else live.revision
         if source == change.before:
             return Restored(change, Undo.RESTORED, revision)
@@ -125,7 +126,7 @@ class _Undo:
         undo = Undo.LEFT if done.status is ChangeStatus.CONFLICT else Undo.FAILED
         return Restored(change, undo, message=done.message)
 
-    def _previous(self, outcome: Outcome) -> tuple[bytes | None, str]:
+    def _previous(self, outcome: Outcome) -> tuple[Content | None, str]:
         """The source before our write: the planned one, unless someone else wrote just before."""
         change, revision = outcome.change, outcome.revision
         theirs = outcome.status is ChangeStatus.CONFLICT and change.action is Action.UPDATE
@@ -134,9 +135,9 @@ class _Undo:
             return change.before, ""
         with suppress(NotFound):
             found = self._flows.get(change.flow_id, revision=revision - 1)
-            if found.source != change.before:
+            if found.content != change.before:
                 return (
-                    found.source,
+                    found.content,
                     f"to revision {revision - 1}, which was written by someone else",
                 )
         return change.before, ""

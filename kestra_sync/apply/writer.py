@@ -15,6 +15,7 @@ from typing import Protocol
 
 from kestra_sync.apply.outcome import ChangeStatus, Outcome
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
+from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.base import Store
 from kestra_sync.live.snapshot import BulkReads, snapshot
 from kestra_sync.model import Action, Change, FlowId, Kind, Live, ResourceId, Scope
@@ -76,7 +77,7 @@ class ChangeWriter:
             written = self._post(change, source)
         except AlreadyExists:
             live = self._read(change.flow_id)
-            if live is not None and live.source == source:
+            if live is not None and live.content == source:
                 return _agreed(change, live.revision, "someone else created the same flow")
             return _conflict(change, live, "was created on the server since the plan was created")
         except KestraError as error:
@@ -86,15 +87,17 @@ class ChangeWriter:
                     live = self._post(change, source)
                 except AlreadyExists:  # the first one was only late
                     live = self._read(change.flow_id)
-            if live is None or live.source != source:
+            if live is None or live.content != source:
                 return _conflict(change, live, "was created on the server in the meantime")
             written = live
         return self._confirm(change, written, expected=None)
 
-    def _post(self, change: Change, source: bytes) -> Live:
+    def _post(self, change: Change, source: Content) -> Live:
         """Create it; a flow has its name in its source."""
         store = self._stores.get(change.flow_id.kind)
-        return self._flows.create(source) if store is None else store.create(change.flow_id, source)
+        if store is not None:
+            return store.create(change.flow_id, source)
+        return self._flows.create(in_memory(source))
 
     def _of(self, flow_id: FlowId) -> FlowWrites | Store:
         return self._stores.get(flow_id.kind, self._flows)
@@ -115,28 +118,28 @@ class ChangeWriter:
         before = None if look.first is None else look.first.revision
         return self._confirm(change, written, None if before is None else before + 1)
 
-    def _put(self, change: Change, source: bytes, look: _Look) -> Live | None:
+    def _put(self, change: Change, source: Content, look: _Look) -> Live | None:
         try:
             return self._replace(change.flow_id, source, look)
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is not None and live.source == change.before and error.hanging:
+            if live is not None and live.content == change.before and error.hanging:
                 raise  # the server may be hanging because of it
-        if live is not None and live.source == change.before:
+        if live is not None and live.content == change.before:
             # It did not arrive. A repetition is harmless even if it still does: the same source
             # makes no second revision.
             look.or_ours = True
             return self._replace(change.flow_id, source, look)
         return live
 
-    def _replace(self, flow_id: FlowId, source: bytes, look: _Look) -> Live:
+    def _replace(self, flow_id: FlowId, source: Content, look: _Look) -> Live:
         """Write it if the read just before shows what the plan has seen.
 
         :raises _EditedError: it does not.
         """
         store = self._stores.get(flow_id.kind)
         if store is None:
-            return self._flows.update(flow_id, source, check=look)
+            return self._flows.update(flow_id, in_memory(source), check=look)
         look(store.get(flow_id))
         return store.update(flow_id, source)
 
@@ -144,7 +147,7 @@ class ChangeWriter:
         before = self._read(change.flow_id)
         if before is None:
             return _agreed(change, None, "was already deleted")
-        if before.source != change.before:
+        if before.content != change.before:
             return _conflict(change, before, "was edited on the server since the plan was created")
         try:
             self._of(change.flow_id).delete(change.flow_id)
@@ -152,7 +155,7 @@ class ChangeWriter:
             return _agreed(change, None, "was already deleted")
         except KestraError as error:
             live = self._after_lost_answer(change, error)
-            if live is not None and live.source != change.before:
+            if live is not None and live.content != change.before:
                 return _conflict(change, live, "was edited on the server in the meantime")
             if live is not None:
                 if not self._may_repeat(change):
@@ -169,7 +172,7 @@ class ChangeWriter:
     def _confirm(self, change: Change, written: Live, expected: int | None) -> Outcome:
         """The response must show our source and the next revision; otherwise someone else wrote in
         between."""
-        if written.source != change.after:
+        if written.content != change.after:
             return _conflict(change, written, "was overwritten on the server in the meantime")
         if expected is not None and written.revision not in (None, expected):
             return Outcome(
@@ -197,7 +200,7 @@ class ChangeWriter:
             live = self._read(change.flow_id)
         except KestraError as unread:
             raise error from unread  # whether the write happened is what matters, and not known
-        if refused and (live.source if live is not None else None) != change.after:
+        if refused and (live.content if live is not None else None) != change.after:
             raise error
         return live
 
@@ -231,12 +234,12 @@ class _Look:
 
     def __call__(self, live: Live) -> None:
         self.first = self.first or live
-        ours = self.or_ours and live.source == self._change.after
-        if live.source != self._change.before and not ours:
+        ours = self.or_ours and live.content == self._change.after
+        if live.content != self._change.before and not ours:
             raise _EditedError(live)
 
 
-def _source(change: Change) -> bytes:
+def _source(change: Change) -> Content:
     if change.after is None:
         raise AssertionError(f"{change.action} of {change.flow_id} without a source")
     return change.after
@@ -305,7 +308,7 @@ def verify(
 
     def shown(change: Change) -> bool:
         there = live.get(change.flow_id)
-        return (there.source if there is not None else None) == change.after
+        return (there.content if there is not None else None) == change.after
 
     return tuple(
         replace(

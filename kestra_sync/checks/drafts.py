@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from kestra_sync.content import is_in_memory
 from kestra_sync.model import Change, Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -48,7 +49,7 @@ def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
             flow=change.flow_id,
         )
         for change in halves(changes)
-        if change.writes and change.before is not None and is_draft(change.before)
+        if change.writes and is_in_memory(change.before) and is_draft(change.before)
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from kestra_sync.checks.drafts import halves, is_draft
 from kestra_sync.checks.server import ValidationClient, words_of
+from kestra_sync.content import is_in_memory
 from kestra_sync.model import Change, Diagnostic, Kind, Severity
 
 RULE = "rollback-refused"
@@ -31,7 +32,7 @@ def check_restorable(
         for change in halves(changes)
         if change.writes
         and change.flow_id.kind is Kind.FLOW
-        and change.before is not None
+        and is_in_memory(change.before)
         and not is_draft(change.before)
     ]
     if not touched:

@@ -94,7 +94,7 @@ def live_of(data: Any, source: bytes | None = None) -> Live:
         source = text.encode("utf-8", errors="surrogatepass")
     if source is None:
         raise UnexpectedAnswer(f"the server's answer has no source for {flow_id}")
-    return Live(flow_id=flow_id, source=source, revision=int_of(data.get("revision")))
+    return Live(flow_id=flow_id, content=source, revision=int_of(data.get("revision")))
 
 
 def flow_id_of(data: Any) -> FlowId | None:

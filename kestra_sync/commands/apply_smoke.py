@@ -85,7 +85,7 @@ def _as_sent(desired: Desired) -> Flow:
     flow = desired.flow
     if not desired.steps:
         return flow
-    return replace(flow, document=replace(flow.document, data=desired.sent))
+    return replace(flow, document=replace(flow.document, content=desired.content))
 
 
 def with_reads(

@@ -14,6 +14,7 @@ from kestra_sync.commands.files import (
     render_files,
     scope_of,
 )
+from kestra_sync.content import Content
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows import read as flows_read
 from kestra_sync.kinds.registry import Kinds
@@ -32,7 +33,7 @@ class Side:
     """
 
     server: str
-    sources: Mapping[ResourceId, bytes]
+    sources: Mapping[ResourceId, Content]
     configured: frozenset[ResourceId] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -105,7 +106,7 @@ def _side(settings: Settings, observer: Observer) -> Side:
             client, scope, rendered.desired, parallelism=settings.parallelism
         ).flows
         beside = kinds.read(client, repository.beside, {})
-    sources: dict[ResourceId, bytes] = {}
+    sources: dict[ResourceId, Content] = {}
     configured = set()
     for flow_id, each in live.items():
         if not is_selected(flow_id, settings):
@@ -116,9 +117,9 @@ def _side(settings: Settings, observer: Observer) -> Side:
         if not is_selected(resource, settings):
             continue
         name = name_in_files(resource, settings)
-        sources[name] = each.source
+        sources[name] = each.content
         wanted = repository.beside.get(resource)
-        if wanted is not None and wanted.sent == each.source:
+        if wanted is not None and wanted.content == each.content:
             configured.add(name)
     diagnostics = (*repository.diagnostics, *rendered.diagnostics, *beside.diagnostics)
     return Side(server, sources, frozenset(configured), diagnostics)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.ownership import owners_of
+from kestra_sync.content import is_in_memory
 from kestra_sync.model import Change, Diagnostic, FlowId, Kind, Plan, Repository, Severity
 from kestra_sync.plan.guards import check_guards, deleted
 from kestra_sync.plan.passes import with_refused
@@ -144,6 +145,6 @@ def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
     found = []
     for each in changes:
         source = each.after if each.writes else each.before
-        if source is not None and _is_flow(each):
+        if is_in_memory(source) and _is_flow(each):
             found.append((each.flow_id, source))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from kestra_sync.client import connect
@@ -14,6 +15,7 @@ from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.configured import Stamp
+from kestra_sync.content import Content, ContentChangedError, chunks_of, in_memory, size_of
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.live.snapshot import RULE
 from kestra_sync.model import Action, Base, Change, Diagnostic, Flow, FlowId, Kind, Reason
@@ -65,7 +67,7 @@ class _Decision:
     change: Change
     path: str | None
     verdict: PullDecision
-    data: bytes
+    data: Content
     namespace: str = ""
 
 
@@ -179,7 +181,7 @@ def _judged(
         revisions = client.flows.revisions(change.flow_id)
     except NotFound:
         revisions = ()
-    if any(each.source == change.desired.sent for each in revisions):
+    if any(each.content == change.desired.content for each in revisions):
         return PullDecision(PullOutcome.UPDATED, "changed on the server since the revision in Git")
     return verdict
 
@@ -191,7 +193,7 @@ def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
         return judged
     from kestra_sync.render.back import to_file
 
-    data = to_file(change.before, change.flow_id, change.desired, rendering, stamp)
+    data = to_file(in_memory(change.before), change.flow_id, change.desired, rendering, stamp)
     if data is not None:
         return replace(judged, data=data)
     if judged.verdict.pulled not in (
@@ -208,10 +210,13 @@ def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
     return replace(judged, verdict=PullDecision(PullOutcome.CONFLICT, reason, final=True))
 
 
-def _git_hashes(data: bytes) -> tuple[str, str]:
+def _git_hashes(content: Content) -> tuple[str, str]:
     """The names that Git gives a file with this content, in both of its formats."""
-    blob = b"blob %d\0" % len(data) + data
-    return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
+    hashes = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+    for piece in chain((b"blob %d\0" % size_of(content),), chunks_of(content)):
+        for each in hashes:
+            each.update(piece)
+    return hashes[0].hexdigest(), hashes[1].hexdigest()
 
 
 def _overwriting(judged: _Decision) -> _Decision:
@@ -300,7 +305,7 @@ def _write_all(judged: Iterable[_Decision]) -> None:
             data = _with_key(each, each.path)
         elif each.verdict.pulled is PullOutcome.UPDATED and change.flow_id.kind is Kind.FLOW:
             assert change.desired is not None
-            data = _spliced(file, change.desired.flow.document.data, data)
+            data = _spliced(file, change.desired.flow.document.data, in_memory(data))
         _replace(file, data)
 
 
@@ -308,7 +313,7 @@ def _with_key(judged: _Decision, path: str) -> bytes:
     from kestra_sync.commands.pull_beside import with_key
 
     key = judged.change.flow_id
-    data = with_key(path, judged.namespace, key.id, judged.data)
+    data = with_key(path, judged.namespace, key.id, in_memory(judged.data))
     if data is None:
         raise KestraSyncError(f"{path} cannot declare {key}", remedy="declare it by hand")
     return data
@@ -330,12 +335,16 @@ def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
     return data.replace(old, new)
 
 
-def _replace(file: Path, data: bytes) -> None:
+def _replace(file: Path, data: Content) -> None:
     """Write the whole file or nothing of it.
 
     :raises KestraSyncError: it cannot be written.
     """
     try:
-        write(file, data, parents=True)
+        write(file, chunks_of(data), parents=True)
     except OSError as error:
         raise KestraSyncError(f"cannot write {file}: {error.strerror}") from error
+    except ContentChangedError as error:
+        raise KestraSyncError(
+            f"cannot write {file}: {error}", remedy="run the command again"
+        ) from error

@@ -17,6 +17,7 @@ from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.commands.new_files import problem_of_place
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.configured import FilesFolder
+from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.files.load import is_ignored, roots
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.kinds.kv.load import RESERVED, declared_value, files_of
@@ -49,7 +50,7 @@ class OnlyThere:
     resource: ResourceId
     path: str | None
     namespace: str
-    source: bytes = b""
+    source: Content = b""
     why_not: str | None = None
 
 
@@ -273,7 +274,8 @@ def decided(change: Change, verdict: PullDecision, path: str | None) -> PullDeci
     if verdict.pulled not in (PullOutcome.UPDATED, PullOutcome.CONFLICT) or path is None:
         return verdict
     assert change.before is not None
-    if with_key(path, change.flow_id.namespace, change.flow_id.id, change.before) is not None:
+    source = in_memory(change.before)
+    if with_key(path, change.flow_id.namespace, change.flow_id.id, source) is not None:
         return verdict
     reason = f"{verdict.reason}, with a value that the file cannot declare"
     return PullDecision(PullOutcome.CONFLICT, reason, final=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.client.errors import KestraError
+from kestra_sync.content import in_memory
 from kestra_sync.model import Change, Desired, FlowId, Kind, Scope
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -96,7 +97,9 @@ def _values_of(change: Change) -> tuple[Any, Any] | None:
     if not change.writes or change.invalid or change.flow_id.kind is not Kind.FLOW:
         return None
     # The triggers of a moved flow are new: Kestra keeps their state with the old name.
-    before, after = _value(change.before), _value(change.after)
+    before, after = (
+        None if each is None else _value(in_memory(each)) for each in (change.before, change.after)
+    )
     return None if before is None and after is None else (before, after)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kestra_sync.client.client import KestraClient
+from kestra_sync.content import Content
 from kestra_sync.model import Base, Desired, Diagnostic, Kind, Live, ResourceId, Skipped
 from kestra_sync.plan.diff import Hunk
 
@@ -14,8 +15,8 @@ from kestra_sync.plan.diff import Hunk
 class Store(Protocol):
     """Reads and writes single resources on the server.
 
-    What it is given and gives back as a *source* are the bytes that plans compare: the contents of
-    a file, the canonical text of a key (:mod:`kestra_sync.kinds.kv.values`).
+    What it is given and gives back as a *source* is what plans compare: the content of a file,
+    the canonical text of a key (:mod:`kestra_sync.kinds.kv.values`).
     """
 
     @property
@@ -28,14 +29,14 @@ class Store(Protocol):
         :raises NotFound: it does not exist.
         """
 
-    def create(self, resource: ResourceId, source: bytes) -> Live:
+    def create(self, resource: ResourceId, source: Content) -> Live:
         """Create it.
 
         :raises AlreadyExists: it exists.
         :raises UnknownOutcome: it may have been created or not.
         """
 
-    def update(self, resource: ResourceId, source: bytes) -> Live:
+    def update(self, resource: ResourceId, source: Content) -> Live:
         """Replace it.
 
         :raises UnknownOutcome: it may have been written or not.
@@ -98,5 +99,5 @@ class ResourceKind(Protocol):
     def store(self, client: KestraClient) -> Store:
         """Its reads and writes."""
 
-    def diff(self, before: bytes, after: bytes, *, context: int) -> Sequence[Hunk]:
+    def diff(self, before: Content, after: Content, *, context: int) -> Sequence[Hunk]:
         """What a person is shown of the difference."""

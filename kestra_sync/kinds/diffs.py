@@ -7,6 +7,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, Kind
 from kestra_sync.plan.diff import Hunk, Outline, unified
 from kestra_sync.repo.document import ParsedDocument
@@ -21,7 +22,7 @@ def diff_of(change: Change, *, context: int = 2) -> tuple[Hunk, ...]:
 
 
 def diff_sources(
-    kind: Kind, before: bytes | None, after: bytes | None, *, context: int = 2
+    kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
 ) -> tuple[Hunk, ...]:
     """The hunks between two sources of a resource; ``None`` for one that does not exist."""
     if kind is Kind.FILE:
@@ -32,7 +33,16 @@ def diff_sources(
         from kestra_sync.kinds.kv.kind import KvKind
 
         return tuple(KvKind().diff(before or b"", after or b"", context=context))
-    return diff_flows(before or b"", after or b"", context=context)
+    return diff_flows(in_memory(before or b""), in_memory(after or b""), context=context)
+
+
+def diff_whole(
+    kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
+) -> tuple[Hunk, ...]:
+    """The whole source of what comes or goes, a flow's without headings."""
+    if kind is Kind.FLOW:
+        return unified(in_memory(before or b""), in_memory(after or b""))
+    return diff_sources(kind, before, after, context=context)
 
 
 def diff_flows(before: bytes, after: bytes, *, context: int = 2) -> tuple[Hunk, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kestra_sync.content import Content
 from kestra_sync.model import Action, Base, Change, Desired, FlowId, Kind, Live, Reason
 from kestra_sync.settings import OnDrift
 
@@ -40,7 +41,7 @@ def build_changes(
                 reason=verdict.reason,
                 flow_id=flow_id,
                 path=path,
-                before=there.source if there else None,
+                before=there.content if there else None,
                 after=verdict.after,
                 desired=wanted,
                 base=texts.get(flow_id) if verdict.reason.traits.edited else None,
@@ -186,7 +187,7 @@ class Decision:
 
     action: Action
     reason: Reason
-    after: bytes | None = None
+    after: Content | None = None
 
 
 def compare(
@@ -205,7 +206,7 @@ def compare(
         return _not_in_git(live, base, rules, base_source)
     if live is None:
         again = base is not None and not base.only_intended
-        return Decision(Action.CREATE, Reason.RECREATED if again else Reason.NEW, desired.sent)
+        return Decision(Action.CREATE, Reason.RECREATED if again else Reason.NEW, desired.content)
     if desired.sent_sha256 == live.sha256:
         return _equal(desired, live, base, rules)
     return _different(desired, live, base, rules, base_source)
@@ -213,9 +214,9 @@ def compare(
 
 def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Decision:
     if not rules.tracked:
-        return Decision(Action.NONE, Reason.IN_SYNC, desired.sent)
+        return Decision(Action.NONE, Reason.IN_SYNC, desired.content)
     if base is None:
-        return Decision(Action.NONE, Reason.ADOPT, desired.sent)
+        return Decision(Action.NONE, Reason.ADOPT, desired.content)
     recorded = (
         base.live_hashes == {live.sha256}
         and base.file_sha256 == desired.git_sha256
@@ -223,7 +224,7 @@ def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Dec
         and not base.only_intended
     )
     reason = Reason.IN_SYNC if recorded else Reason.REFRESHED
-    return Decision(Action.NONE, reason, desired.sent)
+    return Decision(Action.NONE, reason, desired.content)
 
 
 def _different(
@@ -232,11 +233,11 @@ def _different(
     is_flow = desired.flow_id.kind is Kind.FLOW  # nothing else can be switched off
     if is_flow and switched_off(live.source, desired.sent):
         if rules.re_enable:
-            return Decision(Action.UPDATE, Reason.RE_ENABLED, desired.sent)
-        return Decision(Action.NONE, Reason.KEPT_OFF, live.source)
+            return Decision(Action.UPDATE, Reason.RE_ENABLED, desired.content)
+        return Decision(Action.NONE, Reason.KEPT_OFF, live.content)
     if base is None or _never_ours(live, base):
         reason = Reason.TAKE_OVER if rules.tracked else Reason.CHANGED
-        return Decision(Action.UPDATE, reason, desired.sent)
+        return Decision(Action.UPDATE, reason, desired.content)
     ours = live.sha256 in base.live_hashes
     only_off = (ours and base.kept_off) or (
         is_flow and not ours and base_source is not None and switched_off(live.source, base_source)
@@ -246,12 +247,12 @@ def _different(
         # disabled.
         return Decision(Action.UPDATE, Reason.KEPT_OFF, switch_off(desired.sent))
     if ours or only_off:
-        return Decision(Action.UPDATE, Reason.CHANGED, desired.sent)
+        return Decision(Action.UPDATE, Reason.CHANGED, desired.content)
     if rules.on_drift is OnDrift.KEEP:
-        return Decision(Action.NONE, Reason.DRIFT_KEPT, live.source)
+        return Decision(Action.NONE, Reason.DRIFT_KEPT, live.content)
     if base.file_sha256 == desired.git_sha256:
-        return Decision(Action.UPDATE, Reason.DRIFT, desired.sent)
-    return Decision(Action.UPDATE, Reason.CONFLICT, desired.sent)
+        return Decision(Action.UPDATE, Reason.DRIFT, desired.content)
+    return Decision(Action.UPDATE, Reason.CONFLICT, desired.content)
 
 
 def _not_in_git(
@@ -262,15 +263,15 @@ def _not_in_git(
     if base is None or _never_ours(live, base):
         if rules.prune_all:
             return Decision(Action.DELETE, Reason.PRUNED)
-        return Decision(Action.NONE, Reason.FOREIGN, live.source)
+        return Decision(Action.NONE, Reason.FOREIGN, live.content)
     if not rules.prune_owned:
-        return Decision(Action.NONE, Reason.UNTOUCHED, live.source)
+        return Decision(Action.NONE, Reason.UNTOUCHED, live.content)
     if live.sha256 in base.live_hashes or rules.on_drift is OnDrift.OVERWRITE:
         return Decision(Action.DELETE, Reason.REMOVED)
     if base_source is not None and switched_off(live.source, base_source):
         return Decision(Action.DELETE, Reason.REMOVED)
     if rules.on_drift is OnDrift.KEEP:
-        return Decision(Action.NONE, Reason.DRIFT_KEPT, live.source)
+        return Decision(Action.NONE, Reason.DRIFT_KEPT, live.content)
     return Decision(Action.DELETE, Reason.CONFLICT)
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from kestra_sync.content import in_memory
 from kestra_sync.model import Change, FlowId, Kind, StrEnum
 from kestra_sync.plan.order import single_writes
 from kestra_sync.repo.document import ParsedDocument
@@ -133,7 +134,7 @@ def sources_of(
     for each in single_writes(changes):
         is_flow = each.flow_id.kind is Kind.FLOW
         if is_flow and each.after is None and each.before is not None:
-            gone = Source(each.flow_id, each.before, place=NodeLocation.ELSEWHERE)
+            gone = Source(each.flow_id, in_memory(each.before), place=NodeLocation.ELSEWHERE)
             found.setdefault(each.flow_id, gone)
     return list(found.values())
 

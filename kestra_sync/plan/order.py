@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, FlowId, Kind, ResourceId
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
@@ -154,14 +155,18 @@ class Levels:
         return tuple(level for stage in self.stages for level in stage.levels)
 
 
+def _text(source: Content | None) -> bytes | None:
+    return None if source is None else in_memory(source)
+
+
 def levels(changes: Iterable[Change]) -> Levels:
     """What is called is written before what calls it; what calls is deleted before its callee."""
     writes = {each.flow_id: each for each in single_writes(changes)}
     flows = {key: each for key, each in writes.items() if key.kind is Kind.FLOW}
     deletes = [flow_id for flow_id, each in flows.items() if each.action is Action.DELETE]
     others = [flow_id for flow_id in flows if flows[flow_id].action is not Action.DELETE]
-    up = order(others, {each: calls(writes[each].after) for each in others})
-    down = order(deletes, {each: calls(writes[each].before) for each in deletes})
+    up = order(others, {each: calls(_text(writes[each].after)) for each in others})
+    down = order(deletes, {each: calls(_text(writes[each].before)) for each in deletes})
     stages = (
         _beside(writes, deletions=False),
         _stage(writes, up.levels, up.waits),

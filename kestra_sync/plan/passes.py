@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, Diagnostic, FlowId, Kind, Reason, Severity
 from kestra_sync.plan.refusals import Refusal
 
@@ -36,7 +37,7 @@ def without_kept(changes: Iterable[Change]) -> tuple[Change, ...]:
         if each.action is Action.DELETE
         and each.flow_id.kind is Kind.FLOW
         and each.before is not None
-        and keeps(each.before)
+        and keeps(in_memory(each.before))
         else each
         for each in changes
     )
@@ -110,11 +111,11 @@ def _by_body(changes: tuple[Change, ...], action: Action) -> dict[object, list[i
     return found
 
 
-def _body(change: Change, source: bytes) -> object:
+def _body(change: Change, source: Content) -> object:
     """What is equal for a move. Two keys may have the same value by chance, so they do not move."""
     kind = change.flow_id.kind
     if kind is Kind.FLOW:
-        return kind, _NAME_LINES.sub(b"", source)
+        return kind, _NAME_LINES.sub(b"", in_memory(source))
     return (kind, source) if kind is Kind.FILE and source else change.flow_id
 
 

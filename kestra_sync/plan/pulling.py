@@ -42,7 +42,7 @@ def judge(change: Change, base: Base | None, *, new: bool) -> PullDecision | Non
         return _not_on_the_server(change, base)
     if change.desired is None:
         return _not_in_git(change, base, new=new)
-    if change.before == change.desired.sent:
+    if change.before == change.desired.content:
         return None
     if base is None:
         return PullDecision(

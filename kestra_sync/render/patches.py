@@ -60,7 +60,7 @@ class _Patcher:
                 self.diagnostics.append(self._failed(desired, patch, str(error)))
         if patching is None or not patching.steps:
             return desired
-        return replace(desired, sent=patching.data, steps=(*desired.steps, *patching.steps))
+        return replace(desired, content=patching.data, steps=(*desired.steps, *patching.steps))
 
     def _may_match(self, number: int, data: bytes) -> bool:
         """Whether the patch could change ``data``; a search for names is quicker than parsing."""

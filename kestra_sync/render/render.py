@@ -107,7 +107,7 @@ def mapped(
         here = each.flow.flow_id
         there = FlowId(names.to_server(here.namespace), here.id)
         if result.edits:
-            each = replace(each, sent=edited(data, result.edits), steps=(result.edits,))
+            each = replace(each, content=edited(data, result.edits), steps=(result.edits,))
         if there != here:
             each = replace(each, name=there)
             if scope is not None and not scope.covers(there.namespace):

@@ -124,7 +124,7 @@ def without_stamp(source: bytes, desired: bytes | None, stamp: Stamp) -> bytes:
 def _sent(desired: Desired, data: bytes, steps: tuple[Edits, ...]) -> Desired:
     if not steps:
         return desired
-    return replace(desired, sent=data, steps=(*desired.steps, *steps), unstamped=desired.sent)
+    return replace(desired, content=data, steps=(*desired.steps, *steps), unstamped=desired.sent)
 
 
 def _held(source: bytes, names: Sequence[str]) -> Stamp:

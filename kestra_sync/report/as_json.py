@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kestra_sync.content import in_memory
 from kestra_sync.model import (
     Action,
     Change,
@@ -155,7 +156,7 @@ def _structured(change: Change) -> list[dict[str, Any]] | None:
     from kestra_sync.repo.document import ParsedDocument
     from kestra_sync.repo.flows import parse_source
 
-    before, after = parse_source(change.before), parse_source(change.after)
+    before, after = (parse_source(in_memory(each)) for each in (change.before, change.after))
     if not (isinstance(before, ParsedDocument) and isinstance(after, ParsedDocument)):
         return None
     return structured_changes(before.value, after.value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kestra_sync.kinds.diffs import diff_of, diff_sources
-from kestra_sync.model import Change, Kind
-from kestra_sync.plan.diff import Hunk, unified
+from kestra_sync.kinds.diffs import diff_of, diff_sources, diff_whole
+from kestra_sync.model import Change
+from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.report import Report
 from kestra_sync.report.wording import is_conflict
 
@@ -43,11 +43,6 @@ def _of_plan(report: Report, change: Change, whole: bool) -> tuple[Hunk, ...]:
     if moved is not None and moved.before is not None and change.after is not None:
         return diff_sources(change.flow_id.kind, moved.before, change.after, context=report.context)
     if whole and change.writes and (change.before is None or change.after is None):
-        kind = change.flow_id.kind
-        hunks = (
-            unified(change.before or b"", change.after or b"")
-            if kind is Kind.FLOW
-            else diff_sources(kind, change.before, change.after)
-        )
+        hunks = diff_whole(change.flow_id.kind, change.before, change.after)
         return tuple(replace(each, heading="") for each in hunks)
     return diff_of(change, context=report.context)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.kinds.diffs import diff_of, diff_sources
+from kestra_sync.kinds.diffs import diff_of, diff_sources, diff_whole
 from kestra_sync.model import FlowId, Severity
 from kestra_sync.report.as_json import (
     diagnostics_json,
@@ -281,7 +281,6 @@ def plan_sections(
     :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
     :param width: the columns of the terminal; ``None`` if there is none.
     """
-    from kestra_sync.plan.diff import unified
     from kestra_sync.report.diff_text import DiffDetail
     from kestra_sync.report.plan_text import plan_lines, refusal_lines
 
@@ -294,7 +293,7 @@ def plan_sections(
             # Of flows that are created or deleted, the whole source.
             for each in changes:
                 if each.writes and not diffs[each.flow_id]:
-                    diffs[each.flow_id] = unified(each.before or b"", each.after or b"")
+                    diffs[each.flow_id] = diff_whole(each.flow_id.kind, each.before, each.after)
         lines = plan_lines(
             result.plan,
             diffs,
@@ -324,7 +323,6 @@ def drift_sections(
 
     :param detail: as in :func:`plan_sections`; so is ``limit``.
     """
-    from kestra_sync.plan.diff import unified
     from kestra_sync.report.diff_text import DiffDetail
     from kestra_sync.report.drift_text import drift_lines
 
@@ -339,7 +337,8 @@ def drift_sections(
                 each.flow_id.kind, applied, each.before, context=context
             )
         elif shown is DiffDetail.FULL and applied is not None:
-            diffs[each.flow_id] = unified(applied, b"")  # deleted there: the whole source
+            # Deleted there: the whole source.
+            diffs[each.flow_id] = diff_whole(each.flow_id.kind, applied, None)
     disabled = list(disabled_lines(result.disabled_triggers))
     lines = drift_lines(
         result.planned.plan,

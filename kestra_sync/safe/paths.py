@@ -23,7 +23,7 @@ import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -192,8 +192,10 @@ def check_writable(path: AnyPath, *, parents: bool = False) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
 
-def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
+def write(path: AnyPath, data: bytes | str | Iterable[bytes], *, parents: bool = False) -> None:
     """Make ``data`` (text as UTF-8) all that is in the file, or change nothing.
+
+    :param data: as a whole, or piece by piece; what that raises is passed on.
 
     :param parents: make the directories above it.
     :raises OSError: it cannot or must not be written; nothing of the attempt is left.
@@ -201,7 +203,8 @@ def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
     check_writable(path, parents=parents)
     target = _target(path)
     # A lone surrogate comes from a server or a file name; write the rest anyway.
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    data = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    content = (data,) if isinstance(data, bytes) else data
     if _is_other(target):
         _write_in_place(target, content)
         return
@@ -210,7 +213,8 @@ def write(path: AnyPath, data: bytes | str, *, parents: bool = False) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
         with os.fdopen(os.open(growing, flags, 0o666), "wb") as file:
-            file.write(content)
+            for piece in content:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         if mode:
@@ -228,13 +232,13 @@ def _is_other(target: Path) -> bool:
     return is_there(target) and (target.is_symlink() or not is_file(target))
 
 
-def _write_in_place(target: Path, content: bytes) -> None:
+def _write_in_place(target: Path, content: Iterable[bytes]) -> None:
     """To ``/dev/stdout``, a pipe, or through a link that the user made: outside any checkout."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS
     with os.fdopen(os.open(target, flags, 0o666), "wb") as file:
         if hasattr(os, "set_blocking"):
             os.set_blocking(file.fileno(), True)
-        file.write(content)
+        file.writelines(content)
 
 
 def _sync(directory: Path) -> None:

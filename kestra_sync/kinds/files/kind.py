@@ -11,6 +11,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
 from kestra_sync.client.files import Files
 from kestra_sync.configured import FilesFolder
+from kestra_sync.content import Content, in_memory, is_in_memory, size_of
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.files.load import load
 from kestra_sync.kinds.files.names import problem
@@ -28,8 +29,6 @@ from kestra_sync.plan.diff import Hunk, LineMark, unified
 
 _VERSIONS = 5
 """Of a file that was edited on the server, in which the one that was applied is looked for."""
-_LONGEST_DIFF = 1024 * 1024
-"""Bytes of a text that is compared line by line."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class FilesKind:
                     continue  # not a name that we would ever write
                 wanted = desired.get(resource)
                 # Of two equal contents one is kept in memory.
-                same = wanted is not None and wanted.sent == data
-                live[resource] = Live(resource, wanted.sent if same and wanted else data)
+                same = wanted is not None and wanted.content == data
+                live[resource] = Live(resource, wanted.content if same and wanted else data)
         return Reading(live, bases, tuple(_shadowed(desired, live)))
 
     def last_applied(
@@ -91,12 +90,12 @@ class FilesKind:
         """Reads and writes of single files."""
         return FileStore(client.files)
 
-    def diff(self, before: bytes, after: bytes, *, context: int = 2) -> Sequence[Hunk]:
+    def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
         """A text line by line; anything else by size and hash."""
         if before == after:
             return ()
         if is_text(before) and is_text(after):
-            return unified(before, after, context=context)
+            return unified(in_memory(before), in_memory(after), context=context)
         lines = ((LineMark.REMOVED, _described(before)), (LineMark.ADDED, _described(after)))
         return (Hunk("binary", 1, 1, lines),)
 
@@ -127,9 +126,9 @@ def _versions(files: Files, resource: ResourceId) -> Iterator[bytes]:
             yield files.get(resource.namespace, resource.id, revision=number)
 
 
-def is_text(data: bytes) -> bool:
-    """Whether ``data`` can be shown line by line: UTF-8 without control characters, not huge."""
-    if len(data) > _LONGEST_DIFF or b"\0" in data:
+def is_text(data: Content) -> bool:
+    """Whether ``data`` can be shown line by line: UTF-8 without control characters, not large."""
+    if not is_in_memory(data) or b"\0" in data:
         return False
     try:
         data.decode("utf-8")
@@ -138,8 +137,8 @@ def is_text(data: bytes) -> bool:
     return True
 
 
-def _described(data: bytes) -> str:
-    return f"{len(data):,} bytes, SHA-256 {sha256(data)[:12]}"
+def _described(data: Content) -> str:
+    return f"{size_of(data):,} bytes, SHA-256 {sha256(data)[:12]}"
 
 
 def _shadowed(
@@ -202,15 +201,15 @@ class FileStore:
         del revision
         return Live(resource, self._files.get(resource.namespace, resource.id))
 
-    def create(self, resource: ResourceId, source: bytes) -> Live:
+    def create(self, resource: ResourceId, source: Content) -> Live:
         """Write a file that does not exist. Kestra itself would overwrite it."""
         if self._exists(resource):
             raise AlreadyExists(409, "POST", str(resource), "the file exists")
         return self.update(resource, source)
 
-    def update(self, resource: ResourceId, source: bytes) -> Live:
+    def update(self, resource: ResourceId, source: Content) -> Live:
         """Write the file. It is read again when everything is written."""
-        self._files.put(resource.namespace, resource.id, source)
+        self._files.put(resource.namespace, resource.id, in_memory(source))
         return Live(resource, source)
 
     def delete(self, resource: ResourceId) -> None:

@@ -11,6 +11,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.values import KvEntry, KvListed
+from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
@@ -175,8 +176,9 @@ class KvKind:
         """Reads and writes of single keys."""
         return KvStore(client.kv, self)
 
-    def diff(self, before: bytes, after: bytes, *, context: int = 2) -> Sequence[Hunk]:
+    def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
         """The members that differ; of masked values only that they do."""
+        before, after = in_memory(before), in_memory(after)
         if before == after:
             return ()
         hidden = is_masked(before) or is_masked(after)
@@ -270,16 +272,16 @@ class KvStore:
         ttl, description = (listed.ttl, listed.description) if listed else (None, None)
         return self._live(resource, entry, ttl, description)
 
-    def create(self, resource: ResourceId, source: bytes) -> Live:
+    def create(self, resource: ResourceId, source: Content) -> Live:
         """Store a key that does not exist. Kestra itself would overwrite it."""
         with suppress(NotFound, Gone):
             self._kv.entry(resource.namespace, resource.id)
             raise AlreadyExists(409, "PUT", str(resource), "the key exists")
         return self.update(resource, source)
 
-    def update(self, resource: ResourceId, source: bytes) -> Live:
+    def update(self, resource: ResourceId, source: Content) -> Live:
         """Store a key, and read its value back."""
-        value = self._kind.vault.value(source)
+        value = self._kind.vault.value(in_memory(source))
         self._kv.put_text(
             resource.namespace,
             resource.id,

@@ -57,7 +57,7 @@ def test_lines_count_in_the_file() -> None:
 def test_lines_are_mapped_back_from_what_is_sent() -> None:
     each = desired("id: a # kestra-sync: ignore[deprecated]\n")
     edit = Edit(0, 0, b"# new\n")
-    each = replace(each, sent=edited(each.sent, [edit]), steps=((edit,),))
+    each = replace(each, content=edited(each.sent, [edit]), steps=((edit,),))
     assert apply_ignores([each], [warning("deprecated", 1)]) == ()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
+from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.files import names
 from kestra_sync.kinds.files.kind import FilesKind
 from kestra_sync.kinds.files.load import MAX_BYTES, load
@@ -175,3 +176,9 @@ def test_a_text_has_a_diff_and_anything_else_a_size() -> None:
     assert binary.heading == "binary"
     assert [line.partition(",")[0] for _, line in binary.lines] == ["1", "1"]
     assert kind.diff(b"\0", b"\0") == ()
+
+
+def test_diff__of_a_created_binary_file_is_its_size_and_hash() -> None:
+    (hunk,) = diff_whole(Kind.FILE, None, b"\0\1")
+    assert hunk.heading == "binary"
+    assert hunk.lines[1][1].startswith("2 bytes, SHA-256 ")

@@ -10,6 +10,7 @@ import pytest
 
 from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.client.values import KvEntry, KvListed
+from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.kv.kind import KvKind, KvStore, is_masked
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import (
@@ -408,3 +409,13 @@ def test_override__problems_are_at_the_line_of_the_configuration() -> None:
     assert said == (
         "kestra-sync.yaml:7: kv-no-match: regoin: no file declares this key in acme.sales"
     )
+
+
+def test_diff__of_a_created_masked_key_shows_no_hash() -> None:
+    """``--diff full`` shows all of what is created, but of a secret only that there is one."""
+    source = b'{"description": "of the bank", "secret": "scrypt:0123"}\n'
+    (secret, rest) = diff_whole(Kind.KV, None, source)
+    assert [text for _, text in secret.lines] == ['"value": ***']
+    shown = "".join(text for hunk in (secret, rest) for _, text in hunk.lines)
+    assert "of the bank" in shown
+    assert "scrypt" not in shown

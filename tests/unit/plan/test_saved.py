@@ -182,7 +182,7 @@ def test_differences_are_named() -> None:
     assert b.desired is not None
     other_file = replace(
         b.desired.flow.document,
-        data=b"x",
+        content=b"x",
     )
     moved = replace(
         made,

@@ -12,6 +12,7 @@ import pytest
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
+from kestra_sync.content import in_memory
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import InventoryLocation, Lookup, OtherRecord
 from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
@@ -339,7 +340,7 @@ def test_drift() -> None:
     ]
     made = plan(drifted)
     diffs = {
-        each.flow_id: diff_flows(applied, each.before)
+        each.flow_id: diff_flows(applied, in_memory(each.before))
         for each in drifted
         if each.before is not None and each.desired is not None
     }

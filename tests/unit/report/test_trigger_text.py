@@ -9,9 +9,10 @@ import pytest
 
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.plan import PlanResult
+from kestra_sync.content import Content, is_in_memory
 from kestra_sync.errors import ExitCode
+from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Repository
-from kestra_sync.plan.diff import unified
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.flows import parse_source
 from kestra_sync.report.collect import of_apply, of_plan
@@ -115,8 +116,8 @@ def _changes() -> list[Change]:
 def _triggers(
     changes: list[Change], *, new: bool, off: list[str] | None
 ) -> dict[FlowId, tuple[TriggerChange, ...]]:
-    def value(data: bytes | None) -> object:
-        if data is None:
+    def value(data: Content | None) -> object:
+        if not is_in_memory(data):
             return None
         parsed = parse_source(data)
         assert isinstance(parsed, ParsedDocument)
@@ -207,7 +208,9 @@ def test_equal_changes_with_other_triggers_have_their_own_lines() -> None:
     triggers[changes[1].flow_id] = _triggers(changes[1:2], new=False, off=["nightly"])[
         changes[1].flow_id
     ]
-    diffs = {each.flow_id: unified(each.before or b"", each.after or b"") for each in changes}
+    diffs = {
+        each.flow_id: diff_whole(each.flow_id.kind, each.before, each.after) for each in changes
+    }
     shown = text(plan_lines(plan(changes), diffs, triggers=triggers))
     assert "the same change in 2 more flows" in shown
     assert shown.count("trigger nightly: cron") == 2
