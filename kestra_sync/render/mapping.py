@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kestra_sync.edits import Edit, Edits
+from kestra_sync.render.emit import Emitter
 from kestra_sync.render.namespaces import NamespaceMap
 from kestra_sync.repo.identify import block_scalars
 from kestra_sync.repo.nodes import Node, NodeKind, NodeTree, read_nodes
@@ -28,8 +29,10 @@ _LINE = re.compile(
     rb"[ ]*(?:-[ ]+)*namespace:[ ]+(?P<quote>[\"']?)(?P<name>[A-Za-z][\w.-]*)(?P=quote)"
     rb"[ ]*(?:[ ]#[^\n]*)?\r?\Z"
 )
-#: A key of its own line, which no pattern for keys sees.
-_EXPLICIT_KEY = re.compile(rb"\n[ ]*(?:-[ ]+)*\?[ ]")
+#: The mark of a key with its value on another line, which no pattern for keys sees.
+_EXPLICIT_KEY = re.compile(rb"\?(?<!\S\?)\s")
+#: In double quotes: a character by its number, or a line that continues.
+ESCAPED_TEXT = re.compile(rb"\\[xuU\r\n]")
 #: Names that are not text unless they are quoted.
 _NO_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off"))
 #: The conditions of a filter that compare whole names or their beginning.
@@ -61,6 +64,9 @@ class Mapped:
     notices: tuple[Notice, ...] = ()
 
 
+_AS_IT_IS = Mapped()
+
+
 class Mapper:
     """Maps documents by one :class:`NamespaceMap`."""
 
@@ -69,64 +75,99 @@ class Mapper:
         changed = [before for before, after in names.pairs if before != after]
         # A mapped namespace, or one below it.
         self._tokens = [
-            re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (name, name))
-            for name in (re.escape(each.encode()) for each in changed)
+            (name, re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (escaped, escaped)))
+            for name, escaped in ((each.encode(), re.escape(each.encode())) for each in changed)
         ]
         # A value with an escape may be a name that a scan does not see.
         self._hidden = re.compile(_KEY.pattern + rb"[^\n]*\"[^\"\n]*\\")
-        self._active = bool(changed)
 
-    def map(self, data: bytes) -> Mapped:
-        """The edits and notices for ``data``; none for one that cannot be parsed."""
-        if not self._active:
-            return Mapped()
-        tokens = {found.start(): found for token in self._tokens for found in token.finditer(data)}
+    def map(self, data: bytes, namespace: str | None = None) -> Mapped:
+        """The edits and notices for ``data``; none for one that cannot be parsed.
+
+        :param namespace: that of the flow in ``data``, where it is known.
+        """
+        tokens = {
+            found.start(): found
+            for name, token in self._tokens
+            if name in data
+            for found in token.finditer(data)
+        }
         hidden = b"\\" in data and self._hidden.search(data) is not None
         if not tokens and not hidden:
-            return Mapped()
-        edits = None if hidden else self._by_lines(data)
+            return _AS_IT_IS
+        keys = [] if hidden else list(_KEY.finditer(data))
+        if len(keys) == len(tokens) == 1 and namespace is not None:
+            (token,) = tokens.values()
+            edit = self._only_its_own(data, token, namespace)
+            if edit is not None:
+                return Mapped((edit,))
+        edits = None if hidden else self._by_lines(data, keys)
         notices: list[Notice] = []
         if edits is None:
             tree = read_nodes(data)
             if tree is None:
-                return Mapped()
+                return _AS_IT_IS
             edits, notices = _Walk(tree, self._names).result()
         notices += self._in_expressions(
             data, tokens.values(), edits, {each.offset for each in notices}
         )
         return Mapped(tuple(edits), tuple(sorted(notices, key=lambda each: each.offset)))
 
-    def _by_lines(self, data: bytes) -> list[Edit] | None:
-        """The edits, if they can be derived from lines alone; ``None`` otherwise."""
-        if b"NAMESPACE" in data or (b"? " in data and _EXPLICIT_KEY.search(data) is not None):
+    def _only_its_own(self, data: bytes, token: re.Match[bytes], namespace: str) -> Edit | None:
+        """The edit of a flow that names a mapped namespace once, if that is where it says its own.
+
+        The value of the key is ``namespace``, which without escapes can only be written as it is:
+        a single place with that name is the value, if it follows the key in column 0.
+        """
+        begin, line = _line_at(data, token.start())
+        match = _LINE.match(line)
+        if (
+            match is None
+            or not line.startswith(b"namespace:")
+            or match["name"] != namespace.encode()
+            or b"NAMESPACE" in data
+            or _has_explicit_keys(data)
+            or (b"\\" in data and ESCAPED_TEXT.search(data) is not None)
+        ):
+            return None
+        return self._edit(match, begin)
+
+    def _by_lines(self, data: bytes, keys: Iterable[re.Match[bytes]]) -> list[Edit] | None:
+        """The edits, if they can be derived from lines alone; ``None`` otherwise.
+
+        :param keys: what looks like keys whose values are namespaces.
+        """
+        if b"NAMESPACE" in data or _has_explicit_keys(data):
             return None
         bodies = block_scalars(data)
         if bodies is None:
             return None
         starts = [start for start, _ in bodies]
         edits: list[Edit] = []
-        for found in _KEY.finditer(data):
+        for found in keys:
             at = bisect_right(starts, found.start()) - 1
             if at >= 0 and found.start() < bodies[at][1]:
                 continue
-            begin = data.rfind(b"\n", 0, found.start()) + 1
-            end = data.find(b"\n", begin)
-            line = data[begin : len(data) if end < 0 else end]
+            begin, line = _line_at(data, found.start())
             if line.lstrip(b" ").startswith(b"#"):
                 continue
             match = _LINE.match(line)
             if match is None or (not match["quote"] and match["name"].lower() in _NO_TEXT):
                 return None
-            edit = self._edit(match["name"].decode("ascii"), begin + match.start("name"))
-            if edit is None:
-                continue
-            if not match["quote"] and not _is_text(self._names.to_server(match["name"].decode())):
-                return None
-            edits.append(edit)
+            name = match["name"].decode("ascii")
+            if self._names.to_server(name) != name:
+                edit = self._edit(match, begin)
+                if edit is None:
+                    return None
+                edits.append(edit)
         return edits
 
-    def _edit(self, name: str, at: int) -> Edit | None:
-        return _prefix_edit(self._names, name, at)
+    def _edit(self, line: re.Match[bytes], begin: int) -> Edit | None:
+        """The edit of a line; ``None`` if the new name needs quotes that the line does not have."""
+        name = line["name"].decode("ascii")
+        if not line["quote"] and not _is_text(self._names.to_server(name)):
+            return None
+        return _prefix_edit(self._names, name, begin + line.start("name"))
 
     def _in_expressions(
         self,
@@ -142,6 +183,17 @@ class Mapper:
                 continue
             name = token[0].decode("utf-8", "replace").rstrip(".")
             yield in_expression(name, self._names.to_server(name), at)
+
+
+def _line_at(data: bytes, at: int) -> tuple[int, bytes]:
+    """Where the line with a place begins, and the line without its end."""
+    begin = data.rfind(b"\n", 0, at) + 1
+    end = data.find(b"\n", at)
+    return begin, data[begin : len(data) if end < 0 else end]
+
+
+def _has_explicit_keys(data: bytes) -> bool:
+    return b"?" in data and _EXPLICIT_KEY.search(data) is not None
 
 
 def in_expression(name: str, there: str, offset: int) -> Notice:
@@ -229,7 +281,8 @@ class _Walk:
         start = text.rfind(name, node.start, node.end)
         if start < 0 or (not node.style and not _is_text(there)):
             begin = self._tree.byte_offset(node.start)
-            self._edits.append(Edit(begin, self._tree.byte_offset(node.end), f'"{there}"'.encode()))
+            text = Emitter().scalar(there, '"')
+            self._edits.append(Edit(begin, self._tree.byte_offset(node.end), text.encode()))
             return
         edit = _prefix_edit(self._names, name, self._tree.byte_offset(start))
         assert edit is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from kestra_sync.configured import Patch, Rendering
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
+from kestra_sync.render.mapping import ESCAPED_TEXT
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Index, Key, Step, parse_path
 from kestra_sync.render.writer import PatchError
@@ -68,7 +69,7 @@ class _Patcher:
         if any(all(name in data for name in names) for names in needed):
             return True
         # Only in quotes a name may be written otherwise.
-        return any(escape in data for escape in _ESCAPES)
+        return b"\\" in data and ESCAPED_TEXT.search(data) is not None
 
     def _one(self, number: int, patch: Patch, patching: Patching) -> Patching:
         for operation in self._operations[number]:
@@ -143,10 +144,6 @@ class _Operation:
         if self.removes:
             return patching.unset(self.steps)
         return patching.set(self.steps, self.value)
-
-
-#: Of double-quoted texts: a character by its number, or a line that goes on.
-_ESCAPES = (b"\\x", b"\\u", b"\\U", b"\\\n", b"\\\r")
 
 
 _WORDS = frozenset({b"true", b"false", b"null", b"on", b"off", b"yes", b"no", b"y", b"n"})

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kestra_sync.configured import Rendering, Stamp
 from kestra_sync.edits import edited, place_of_byte
 from kestra_sync.model import Desired, Diagnostic, Flow, FlowId, Live, Position, Scope, Severity
-from kestra_sync.render.mapping import Mapper, Notice
-from kestra_sync.render.namespaces import NamespaceMap
+
+if TYPE_CHECKING:
+    from kestra_sync.render.mapping import Notice
 
 _AS_THEY_ARE = Rendering()
 
@@ -97,20 +100,26 @@ def mapped(
 
     :param scope: the namespaces on the server that may be written to, if they are known.
     """
+    from kestra_sync.render.mapping import Mapper
+    from kestra_sync.render.namespaces import NamespaceMap
+
     names = NamespaceMap(namespaces)
     mapper = Mapper(names)
     found: list[Desired] = []
     diagnostics: list[Diagnostic] = []
+    to_server = cache(names.to_server)
     for each in desired:
-        data = each.flow.document.data
-        result = mapper.map(data)
-        here = each.flow.flow_id
-        there = FlowId(names.to_server(here.namespace), here.id)
-        if result.edits:
-            each = replace(each, content=edited(data, result.edits), steps=(result.edits,))
-        if there != here:
-            each = replace(each, name=there)
-            if scope is not None and not scope.covers(there.namespace):
+        data, here = each.flow.document.data, each.flow.flow_id
+        result = mapper.map(data, here.namespace)
+        there = to_server(here.namespace)
+        if result.edits or there != here.namespace:
+            each = Desired(
+                each.flow,
+                edited(data, result.edits),
+                None if there == here.namespace else FlowId(there, here.id),
+                (result.edits,) if result.edits else (),
+            )
+            if scope is not None and not scope.covers(there) and each.name is not None:
                 diagnostics.append(_out_of_scope(each))
         diagnostics += [_of_notice(each, notice) for notice in result.notices]
         found.append(each)

@@ -9,8 +9,9 @@ a line break outside block scalars, so that a line ``id: x`` in column 0 can onl
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from kestra_sync.model import FlowId
 from kestra_sync.repo.document import ParsedDocument
@@ -34,24 +35,27 @@ class NeedsFullParse:
     reason: str
 
 
-# The lines are matched by the line break before them, which is a literal that ``re`` finds fast.
+# ``re`` finds a literal several times as fast as a set of characters, so each pattern begins with
+# one: with the line break before a line, and there are two patterns where there are two characters.
 # The end of ``key: |`` or ``- >-``, and what may stand before it; what follows deeper indented is
 # text and of no interest.
-_BLOCK_HEADER_END = re.compile(rb"[|>][-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n")
+_BLOCK_HEADER_ENDS = tuple(
+    (mark, re.compile(rb"\%s[-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n" % mark)) for mark in (b"|", b">")
+)
 _BLOCK_HEADER = re.compile(rb"(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?\Z")
 _COLUMN_0 = re.compile(rb"\n(?!(?:[ #\r\n]|[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|-[ ]|\Z))")
 # There must be one way only to match a line: with two, thirty lines have a billion.
 _FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?(?=\n))*\n[A-Za-z_]")
 _MARKER = re.compile(rb"(?:[ ]*(?:#[^\r\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
 # A quote or bracket begins a value only after white space, an indicator or a ':'.
-_OPEN_QUOTE = re.compile(
-    rb"""(?:"(?<![^\s\[{,:]")(?!(?:[^"\\\n]|\\[^\n])*")|'(?<![^\s\[{,:]')(?!(?:[^'\n]|'')*'(?!')))"""
+_OPEN_QUOTES = (
+    (b'"', re.compile(rb""""(?<![^\s\[{,:]")(?![^"\\\n]*(?:\\[^\n][^"\\\n]*)*")""")),
+    (b"'", re.compile(rb"""'(?<![^\s\[{,:]')(?![^'\n]*(?:''[^'\n]*)*'(?!'))""")),
 )
 # One that follows another is on its line, and need not be found for itself.
-_OPEN_FLOW = re.compile(rb"[\[{](?<!\S.)")
+_FLOWS = tuple((mark, re.compile(rb"\%s(?<!\S.)" % mark)) for mark in (b"[", b"{"))
 _QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
 _COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
-_UNICODE_BREAKS = (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
 _KEYS = {key: b"\n%s:" % key for key in (b"id", b"namespace", b"tasks")}
 _NAME = re.compile(
     rb"""\n(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
@@ -64,31 +68,55 @@ _NOT_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off",
 
 def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
     """Tell the name of the flow in a document by its top-level lines alone."""
-    data = data.removeprefix(BOM)
-    marker = _MARKER.match(data)
-    if marker is not None:
-        data = data[marker.end() :]
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        return NeedsFullParse("legacy line breaks")
-    if b"\t" in data or (not data.isascii() and any(each in data for each in _UNICODE_BREAKS)):
-        return NeedsFullParse("unusual white space")
-    data = b"\n" + data
-    if _FIRST_LINE.match(data) is None or _COLUMN_0.search(data) is not None:
-        return NeedsFullParse("the top level is not a plain block mapping")
+    lines = _lines(data)
+    if isinstance(lines, NeedsFullParse):
+        return lines
     keys: dict[bytes, int] = {}
     for key, line in _KEYS.items():
-        keys[key] = at = data.find(line)
-        if at >= 0 and data.find(line, at + 1) >= 0:
+        keys[key] = at = lines.find(line)
+        if at >= 0 and lines.find(line, at + 1) >= 0:
             return NeedsFullParse(f"duplicate key '{key.decode()}'")
     # What is open in front of a line may swallow it; what is opened after the last one may not.
-    head = data if min(keys.values()) < 0 else data[: max(keys.values()) + 1]
-    text = _without_block_scalars(head)
-    if text is None:
+    head = lines if min(keys.values()) < 0 else lines[: max(keys.values()) + 1]
+    bodies = _block_scalars(head)
+    if bodies is None:
         return NeedsFullParse("a block scalar far to the right")
-    head = text
-    if _OPEN_QUOTE.search(head) is not None or _has_open_flow(head):
+    if _is_open_at_a_line_end(_without(head, bodies)):
         return NeedsFullParse("quotes or brackets across several lines")
-    return _name(data, keys)
+    return _name(lines, keys)
+
+
+def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
+    """Where the texts of block scalars are, in bytes, if each other line can be read by itself.
+
+    ``None`` if a parser is needed: a quote or a bracket is open over a line break, or there is a
+    doubt about the top level.
+    """
+    lines = _lines(data)
+    if isinstance(lines, NeedsFullParse):
+        return None
+    bodies = _block_scalars(lines)
+    if bodies is None or _is_open_at_a_line_end(_without(lines, bodies)):
+        return None
+    before = len(data) - len(lines)  # a marker, and the line break in front
+    return [(start + before, end + before) for start, end in bodies]
+
+
+def _lines(data: bytes) -> bytes | NeedsFullParse:
+    """The lines of a document whose top level is a block mapping in column 0, a break before each.
+
+    Without a byte order mark and the marker of the document.
+    """
+    start = len(BOM) if data.startswith(BOM) else 0
+    marker = _MARKER.match(data, start)
+    lines = b"\n" + data[start if marker is None else marker.end() :]
+    if b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n"):
+        return NeedsFullParse("legacy line breaks")
+    if b"\t" in lines or (not lines.isascii() and _has_unicode_breaks(lines)):
+        return NeedsFullParse("unusual white space")
+    if _FIRST_LINE.match(lines) is None or _COLUMN_0.search(lines) is not None:
+        return NeedsFullParse("the top level is not a plain block mapping")
+    return lines
 
 
 def identify_source(data: bytes) -> FlowId | None:
@@ -156,11 +184,6 @@ def _text_of(data: bytes, at: int) -> str | None:
     return text.decode("ascii")
 
 
-def _without_block_scalars(data: bytes) -> bytes | None:
-    bodies = _block_scalars(data)
-    return None if bodies is None else _without(data, bodies)
-
-
 def _without(data: bytes, bodies: list[tuple[int, int]]) -> bytes:
     parts, at = [], 0
     for start, end in bodies:
@@ -173,7 +196,9 @@ def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
     """Where the texts of block scalars begin and end; ``None`` for one far to the right."""
     found = []
     start = position = 0
-    while (end := _BLOCK_HEADER_END.search(data, position)) is not None:
+    for end in _block_header_ends(data):
+        if end.start() < position:
+            continue
         position = end.end()
         line = data.rfind(b"\n", start, end.start()) + 1
         header = _BLOCK_HEADER.match(data[line : end.start()])
@@ -187,19 +212,10 @@ def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
     return found
 
 
-def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
-    """Where the texts of block scalars are, in bytes, if each other line can be read by itself.
-
-    ``None`` if a parser is needed: a quote or a bracket is open over a line break, or the
-    scan has a doubt about the top level.
-    """
-    if not isinstance(scan(data), FlowId):
-        return None
-    bodies = _block_scalars(data)
-    if bodies is None:
-        return None
-    text = b"\n" + _without(data, bodies)
-    return None if _OPEN_QUOTE.search(text) is not None or _has_open_flow(text) else bodies
+def _block_header_ends(data: bytes) -> Iterable[re.Match[bytes]]:
+    """What may be the end of a header, in order; text in a block scalar is found as well."""
+    found = [list(end.finditer(data)) for mark, end in _BLOCK_HEADER_ENDS if mark in data]
+    return found[0] if len(found) == 1 else sorted(chain(*found), key=re.Match.start)
 
 
 # Each indentation has a pattern of its own.
@@ -216,10 +232,22 @@ def _body(indent: int) -> re.Pattern[bytes]:
     return pattern
 
 
-def _has_open_flow(data: bytes) -> bool:
-    """Whether a ``[`` or ``{`` is not closed on its line."""
+def _has_unicode_breaks(data: bytes) -> bool:
+    return b"\xc2\x85" in data or b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data
+
+
+def _is_open_at_a_line_end(data: bytes) -> bool:
+    """Whether a quote, a ``[`` or a ``{`` is not closed on its line."""
+    for mark, quote in _OPEN_QUOTES:
+        if mark in data and quote.search(data) is not None:
+            return True
+    return any(mark in data and _has_open_flow(data, flow) for mark, flow in _FLOWS)
+
+
+def _has_open_flow(data: bytes, begin: re.Pattern[bytes]) -> bool:
+    """Whether a line with what ``begin`` finds leaves a ``[`` or ``{`` open."""
     seen = 0
-    for found in _OPEN_FLOW.finditer(data):
+    for found in begin.finditer(data):
         if found.start() < seen:
             continue
         line = data.rfind(b"\n", 0, found.start()) + 1

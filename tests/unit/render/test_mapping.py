@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestra_sync.edits import edited, place_of_byte
-from kestra_sync.model import Scope
+from kestra_sync.model import Document, Flow, Scope
 from kestra_sync.render.mapping import Mapper
 from kestra_sync.render.namespaces import NamespaceMap
+from kestra_sync.repo import identify
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
+from tests.support.examples import examples
 from tests.unit.render.corpus import documents
 
 PROD = NamespaceMap.of({"acme": "prod.acme", "acme.ops": "ops"})
@@ -226,6 +228,82 @@ tasks:
         ("namespace-not-mapped", 11),
         ("namespace-not-mapped", 12),
     ]
+
+
+class _ByParser(Mapper):
+    """Maps nothing without parsing it."""
+
+    def _by_lines(self, data: bytes, keys: object) -> None:
+        """Any document may be in doubt."""
+
+
+_LINES = st.sampled_from(
+    r"""
+namespace: acme.sales
+namespace: acme.sales # acme.sales
+namespace: "acme.sales"
+namespace: 'acme.sales'
+namespace:
+namespace: other
+namespace: "\x61cme.sales"
+namespace: &n acme.sales
+"namespace": acme.sales
+"n\x61mespace": "\x61cme.sales"
+? namespace
+?
+: acme.sales
+  acme.sales
+  namespace
+  "acme.sales"
+  namespace: acme.sales
+- namespace: acme.ops
+  - namespace: 'acme.ops'
+    namespaces: [acme.a, "acme.b"]
+    namespaces:
+      - acme.c
+      - *n
+a: {namespace: acme.sales}
+a: {namespace: acme.sales,
+a: [
+]
+}
+a: |
+  - >-
+a: 'x
+a: "x
+a: "x \
+y'
+y"
+y" # '
+# namespace: acme.sales
+# acme.sales
+a: "{{ kv('k', 'acme.sales') }}"
+    field: NAMESPACE
+    value: acme.sales
+    type: EQUAL_TO
+a: what?
+---
+""".strip("\n")
+    .replace("\\\\", "\\")
+    .split("\n")
+)
+
+
+@settings(max_examples=examples(1000))
+@given(st.lists(_LINES, max_size=7), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
+def test_property__lines_and_parser_mean_the_same(lines: list[str], end: bytes, head: bool) -> None:
+    data = end.join(
+        line.encode() for line in ("id: a", *["namespace: acme.sales"] * head, *lines, "tasks:", "")
+    )
+    flow = identify(Document("f", 0, 1, data))
+    if isinstance(flow, Flow) and isinstance(parse(data, tolerant=True), ParsedDocument):
+        there = flow.flow_id.namespace
+        quick, sure = Mapper(PROD).map(data, there), _ByParser(PROD).map(data)
+        assert quick.notices == sure.notices
+        sent, expected = (parse(edited(data, each.edits), tolerant=True) for each in (quick, sure))
+        assert isinstance(sent, ParsedDocument)
+        assert isinstance(expected, ParsedDocument)
+        assert sent.value == expected.value
 
 
 @settings(max_examples=100, deadline=None)
