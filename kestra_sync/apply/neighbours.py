@@ -15,8 +15,7 @@ from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.outcome import Done, Undo
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.client.errors import Gone, NotFound
-from kestra_sync.client.kv import Kv
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of, read_others

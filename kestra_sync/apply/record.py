@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, server_of
 from kestra_sync.inventory.record import (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from kestra_sync.client.values import time_of
+from kestra_sync.client.answer import time_of
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.triggers.changes import (
     TriggerChange,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from kestra_sync.content import is_in_memory
 from kestra_sync.model import Change, Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 
 RULE = "draft"
 

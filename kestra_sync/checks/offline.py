@@ -15,11 +15,10 @@ from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.releases import check_release, is_new
 from kestra_sync.checks.rules import VERSIONED
 from kestra_sync.checks.schema import check_schema, shown
-from kestra_sync.checks.tasks import all_tasks, as_list, task_lists
 from kestra_sync.findings import Finding, NodePath
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
-from kestra_sync.repo.document import ParsedDocument, as_text
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.document import ParsedDocument, all_tasks, as_list, as_text, task_lists
+from kestra_sync.repo.load import parse_source
 from kestra_sync.repo.quote import quoted
 
 

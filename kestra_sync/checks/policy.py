@@ -16,8 +16,8 @@ from kestra_sync.checks.policy_rules.base import RuleContext
 from kestra_sync.configured import Policy
 from kestra_sync.model import Desired, Diagnostic, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.load import parse_source
+from kestra_sync.repo.walk import IgnoreRules
 
 #: The rules by their names.
 CHECKS = {each.id: each for each in POLICY_RULES}

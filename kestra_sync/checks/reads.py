@@ -13,7 +13,7 @@ from typing import Any
 
 from kestra_sync.model import Desired, Diagnostic, Kind, Position, ResourceId, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 
 RULE = "reference-missing"
 

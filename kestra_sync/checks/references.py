@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from kestra_sync.checks.rules import RULES
 from kestra_sync.model import Desired, Diagnostic, FlowId, Position, Scope, Severity
 from kestra_sync.plan.order import order
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.references import Reference, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind, references
+from kestra_sync.repo.load import parse_source
 from kestra_sync.suggest import did_you_mean
 
 

@@ -13,9 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from kestra_sync.checks.tasks import SECTIONS, as_list
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, NodePath
+from kestra_sync.repo.document import SECTIONS, as_list
 from kestra_sync.repo.quote import quoted
 
 Release = tuple[int, int]

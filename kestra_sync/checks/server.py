@@ -12,7 +12,7 @@ from kestra_sync.checks.locate import locate
 from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 from kestra_sync.suggest import did_you_mean
 
 

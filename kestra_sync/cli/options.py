@@ -289,7 +289,7 @@ def settings_from(
     :raises UsageError: the configuration cannot be used, or does not fit the options.
     """
     from kestra_sync.client.credentials import check_one_server, from_environment
-    from kestra_sync.client.scoped import LoginScope
+    from kestra_sync.client.login import LoginScope
     from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
 
     config = load_config(config_path, environment)

@@ -174,7 +174,7 @@ def check_connections(names: Sequence[str], settings: Mapping[str, Any]) -> None
 
     :raises UsageError: for the configuration, the URL or the credentials of one of them.
     """
-    from kestra_sync.client import connect
+    from kestra_sync.client.client import connect
 
     for name in names:
         with connect(settings_of(settings, name).connection):

@@ -9,12 +9,14 @@ import mmap
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import IO, Any
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from kestra_sync.client.errors import UnexpectedAnswer
+from kestra_sync.model import FlowId
 from kestra_sync.safe.text import harmless
 
 LOG = logging.getLogger("kestra_sync.http")
@@ -296,3 +298,43 @@ def _float(text: str) -> float:
 
 def _refuse(text: str) -> None:
     raise _Ambiguous(f"JSON with {text}, which is not a number")
+
+
+def flow_id_of(data: Any) -> FlowId | None:
+    """Namespace and id of an object, if it has both."""
+    if not isinstance(data, dict):
+        return None
+    namespace, flow = data.get("namespace"), data.get("id")
+    if isinstance(namespace, str) and isinstance(flow, str):
+        return FlowId(namespace, flow)
+    return None
+
+
+def int_of(value: Any) -> int | None:
+    """A number, and nothing that merely looks like one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_FRACTION = re.compile(r"\.(\d+)(?=[+-]|\Z)")
+
+
+def time_of(value: Any) -> datetime | None:
+    """A time in an answer, in UTC if it names no offset; ``None`` if it is not one.
+
+    Kestra gives nanoseconds, and leaves out zeros at the end: Python 3.10 reads 3 or 6 digits.
+    """
+    if not isinstance(value, str):
+        return None
+    text = value.replace("Z", "+00:00")
+    try:
+        found = datetime.fromisoformat(_FRACTION.sub(lambda it: f".{it[1][:6]:0<6}", text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    """The strings of a list; of anything else, nothing."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(item for item in value if isinstance(item, str))

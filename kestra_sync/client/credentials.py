@@ -18,8 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kestra_sync.client.address import parse_address
-from kestra_sync.client.scoped import (
+from kestra_sync.client.login import (
     GENERAL,
     HEADERS,
     LOGIN,
@@ -30,6 +29,7 @@ from kestra_sync.client.scoped import (
     USERNAME,
     LoginScope,
     not_for_it,
+    parse_address,
 )
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text

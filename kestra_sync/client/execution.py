@@ -1,4 +1,4 @@
-"""An execution as returned by the server."""
+"""An execution as returned by the server, and its states."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kestra_sync.client.answer import int_of
 from kestra_sync.client.errors import UnexpectedAnswer
-from kestra_sync.client.states import FINAL
-from kestra_sync.client.values import int_of
 from kestra_sync.model import FlowId
+
+FINAL = frozenset(
+    {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED"}
+)
+WAITING_FOR_SOMEBODY = frozenset({"PAUSED", "BREAKPOINT"})
+"""It may continue forever unless a person acts."""
 
 
 @dataclass(frozen=True)

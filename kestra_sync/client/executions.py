@@ -9,18 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kestra_sync.client.bulk import pages, scope_filters
 from kestra_sync.client.errors import KestraError, UnexpectedAnswer
 from kestra_sync.client.execution import Execution, TaskRun, execution_of
 from kestra_sync.client.follow import DEFAULT_POLL_INTERVAL, PollInterval, follow_execution
 from kestra_sync.client.request import ANY, Part, Query, Request, encode_multipart, query, segments
-from kestra_sync.client.search import pages, scope_filters
-from kestra_sync.client.server import ServerInfo
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.safe.paths import read_bytes
+
+if TYPE_CHECKING:
+    from kestra_sync.client.client import ServerInfo
 
 WAIT_TIMEOUT = 3600.0
 CORRELATION = "system.correlationId"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kestra_sync.client.answer import describe_html, looks_like_html
-from kestra_sync.client.archive import ArchiveLimits, read_named_archive
+from kestra_sync.client.bulk import ArchiveLimits, read_named_archive
 from kestra_sync.client.errors import NotFound
 from kestra_sync.client.request import Part, Request, encode_multipart, query, segments
 from kestra_sync.client.transport import Transport

@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
+from kestra_sync.client.answer import int_of, time_of
+from kestra_sync.client.bulk import pages
 from kestra_sync.client.errors import NotFound, UnexpectedAnswer
 from kestra_sync.client.request import TEXT, Request, query, segments
-from kestra_sync.client.search import pages
 from kestra_sync.client.transport import Transport
-from kestra_sync.client.values import KvEntry, KvKey, KvListed, int_of, time_of
 from kestra_sync.errors import UsageError
 
 _TYPES = frozenset(
     {"STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON", "NULL", "OBJECT"}
 )
+
+
+@dataclass(frozen=True)
+class KvEntry:
+    """A key's value, with its metadata."""
+
+    value: Any
+    type: str | None = None
+    revision: int | None = None
+    updated: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class KvKey:
+    """A key in a namespace."""
+
+    namespace: str
+    key: str
+
+
+@dataclass(frozen=True)
+class KvListed:
+    """A key as a list shows it, without its value.
+
+    :param revision: the number of its last write.
+    :param ttl: seconds between its last write and its expiry; ``None`` if it does not expire.
+    """
+
+    namespace: str
+    key: str
+    revision: int | None = None
+    description: str | None = None
+    ttl: int | None = None
 
 
 class Kv:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kestra_sync.client.answer import int_of
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.follow import (
     DEFAULT_POLL_INTERVAL,
@@ -17,7 +18,6 @@ from kestra_sync.client.follow import (
 )
 from kestra_sync.client.request import Query, Request, query, segments
 from kestra_sync.client.transport import LOG, Transport
-from kestra_sync.client.values import int_of
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SILENCE = 3.0

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import should_bypass_proxies
 
-from kestra_sync.client.remedies import proxy_for, proxy_variable
+from kestra_sync.client.breakage import proxy_for, proxy_variable
 
 #: In the order in which ``requests`` looks at them.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

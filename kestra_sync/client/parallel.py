@@ -1,7 +1,13 @@
-"""Runs calls in parallel: the only place that starts threads for requests."""
+"""Many requests at once: the only place that starts threads for them, and how many may run.
+
+A server that answers 429 or 503 is not helped by more of them. So fewer are let through at once,
+and more again as it recovers. Requests wait their turn; none is lost. ``benchmarks/pressure.py``
+shows the effect: few writes fail where most of a gateway's refusals would be final.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -64,3 +70,80 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
         return results.pop()  # which may be large, and not be needed for long
 
     return result
+
+
+LOG = logging.getLogger("kestra_sync.client")
+
+_GOOD = 16
+"""Good answers after which one more is let through."""
+
+
+class Pressure:
+    """Shared by all threads that talk to one server."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._limit: int | None = None
+        self._under_way = 0
+        self._most = 0
+        self._good = 0
+        self._calm = 0
+
+    @property
+    def limit(self) -> int | None:
+        """How many are let through at once; ``None`` while nothing speaks against more."""
+        return self._limit
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and take it until the block ends."""
+        with self._changed:
+            while self._limit is not None and self._under_way >= self._limit:
+                self._changed.wait(0.5)  # and wake up: on Windows signals are only heard between
+            self._under_way += 1
+            self._most = max(self._most, self._under_way)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify()
+
+    def refused(self, status: int) -> None:
+        """The server turned a request away: half as many from now on, down to one."""
+        with self._changed:
+            self._calm = max(0, self._calm - 1)
+            if self._calm:
+                return  # those that were running when we slowed down
+            self._slow_down(max(1, self._now() // 2), status)
+
+    def answered(self) -> None:
+        """The server did what it was asked for."""
+        with self._changed:
+            self._calm = max(0, self._calm - 1)
+            self._recover()
+
+    def _now(self) -> int:
+        """How many there are at once: as many as may be, or as are."""
+        return max(1, self._under_way if self._limit is None else self._limit)
+
+    def _slow_down(self, limit: int, status: int) -> None:
+        if limit != self._limit:
+            words = "the server is under pressure (it answers %d): %d concurrent requests"
+            LOG.info(words, status, limit)
+        self._limit = limit
+        self._good = 0
+        self._calm = 2 * self._most  # running requests still reflect the state before
+
+    def _recover(self) -> None:
+        if self._limit is None:
+            return
+        self._good += 1
+        if self._good >= _GOOD:
+            self._good = 0
+            self._limit += 1
+            self._changed.notify()
+            if self._limit >= self._most:
+                LOG.info("the server has recovered: as many requests as before")
+                self._limit = None
+                self._changed.notify_all()

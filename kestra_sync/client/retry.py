@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from kestra_sync.client.answer import message_of, might_be_of_kestra
-from kestra_sync.client.breakage import describe, never_sent, timed_out, worth_a_retry
+from kestra_sync.client.breakage import describe, never_sent, remedy_of, timed_out, worth_a_retry
 from kestra_sync.client.errors import (
     MAX_BODY,
     KestraError,
@@ -21,7 +21,6 @@ from kestra_sync.client.errors import (
     Unreachable,
     api_error,
 )
-from kestra_sync.client.remedies import remedy_of
 from kestra_sync.client.request import Request
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from mmap import mmap
 from typing import Any, TypeVar
 from urllib.parse import urljoin
@@ -33,7 +34,7 @@ from kestra_sync.client.answer import (
     looks_like_html,
     read_body,
 )
-from kestra_sync.client.breakage import describe
+from kestra_sync.client.breakage import describe, proxy_for
 from kestra_sync.client.connection import (
     KestraAuth,
     SessionPool,
@@ -45,9 +46,7 @@ from kestra_sync.client.connection import (
 )
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
-from kestra_sync.client.parallel import in_parallel
-from kestra_sync.client.pressure import Pressure
-from kestra_sync.client.remedies import proxy_for
+from kestra_sync.client.parallel import Pressure, in_parallel
 from kestra_sync.client.request import TEXT, YAML, Request
 from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
@@ -89,7 +88,6 @@ class Transport:
         self.backoff = backoff
         self._auth = KestraAuth(credentials)
         self._masker = Masker(credentials.secrets, {})
-        self._failures = ErrorBuilder(credentials.url, self._masker.mask)
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer
@@ -99,6 +97,10 @@ class Transport:
         self._parallelism = parallelism
         self._slots = None if parallelism is None else threading.BoundedSemaphore(parallelism)
         self._environment: dict[str, dict[str, Any]] = {}
+
+    @cached_property
+    def _failures(self) -> ErrorBuilder:
+        return ErrorBuilder(self.url, self._masker.mask)
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kestra_sync.client.answer import int_of, time_of
+from kestra_sync.client.bulk import Filtering
 from kestra_sync.client.request import ANY, JSON, Query, Request, query, segments
-from kestra_sync.client.search import Filtering
 from kestra_sync.client.transport import Transport
-from kestra_sync.client.values import int_of, time_of
 from kestra_sync.model import FlowId, Scope
 
 

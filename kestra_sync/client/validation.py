@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from kestra_sync.client.answer import Answer
+from kestra_sync.client.answer import Answer, flow_id_of, texts_of
 from kestra_sync.client.errors import ApiError, InvalidContent, RequestTooLarge, ServerFailure
 from kestra_sync.client.request import YAML, Part, Request, encode_multipart
 from kestra_sync.client.transport import Transport
-from kestra_sync.client.values import Validation, flow_id_of, texts_of
 from kestra_sync.model import FlowId
 
 LOG = logging.getLogger("kestra_sync.client")
@@ -26,6 +26,32 @@ one that is full, but not if there is next to nothing in them."""
 _FILENAME = re.compile(r"^(\d+)\.ya?ml$")
 
 Indexed = tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the server says about one source.
+
+    :param index: the place of the source in the call, from 0.
+    :param constraints: what is wrong with it, one message each; empty if it is valid.
+    :param raw_constraints: the same as the server wrote it.
+    :param outdated: its ``revision:`` line is not the server's.
+    :param flow_id: as far as the server could read it.
+    """
+
+    index: int
+    constraints: tuple[str, ...] = ()
+    raw_constraints: str = ""
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+    deprecations: tuple[str, ...] = ()
+    outdated: bool = False
+    flow_id: FlowId | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the server would take it."""
+        return not self.constraints
 
 
 class Validator:

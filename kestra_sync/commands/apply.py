@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.outcome import Done
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.commands.plan import PlanResult, check_something, make_plan
 from kestra_sync.commands.triggers import check_after_apply, disabled_triggers
 from kestra_sync.errors import ConflictError, ExitCode

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
+from kestra_sync.client.client import ServerInfo
 from kestra_sync.client.network import Look, NetworkRoute
-from kestra_sync.client.server import ServerInfo
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.inventory.read import server_of
 from kestra_sync.model import StrEnum, plural

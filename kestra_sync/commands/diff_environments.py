@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.commands.files import (
     has_errors,
     is_selected,

@@ -8,8 +8,7 @@ from functools import cache, partial
 
 from kestra_sync.apply.lock import read_holder, try_to_write
 from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flows
-from kestra_sync.client import connect, target_of
-from kestra_sync.client.client import KestraClient
+from kestra_sync.client.client import KestraClient, connect, target_of
 from kestra_sync.client.errors import Forbidden, Unauthorized
 from kestra_sync.client.network import look_at, route_to
 from kestra_sync.commands.checkup import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.commands.triggers import disabled_triggers

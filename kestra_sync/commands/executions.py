@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.errors import ExitCode
 from kestra_sync.executions.logs import LogLine, in_order, shown_entry
 from kestra_sync.executions.manual import delete

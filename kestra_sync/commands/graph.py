@@ -11,7 +11,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Diagnostic, Repository, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.graph import Graph, around, build_graph, marks_of, sources_of
-from kestra_sync.repo.flows import parse_flow
+from kestra_sync.repo.load import parse_flow
 from kestra_sync.settings import Settings
 
 

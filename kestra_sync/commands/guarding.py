@@ -18,7 +18,7 @@ from kestra_sync.safe.paths import fixed_part
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
-    from kestra_sync.client.server import ServerInfo
+    from kestra_sync.client.client import ServerInfo
     from kestra_sync.commands.comparison import Comparison
     from kestra_sync.inventory.read import Ownership
     from kestra_sync.repo.git import GitError
@@ -110,12 +110,17 @@ def _held_back(
 
 def _incomplete(settings: Settings, repository: Repository) -> Incomplete:
     """Git is only asked if something would be deleted."""
+    from kestra_sync.repo.load import flows_in
     from kestra_sync.repo.not_here import find_not_here
 
     beside = (*(each.path for each in settings.files), *settings.kv)
     paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, beside))))
     return find_not_here(
-        paths, ignore=settings.ignore, base=settings.base_path, repository=repository
+        paths,
+        ignore=settings.ignore,
+        base=settings.base_path,
+        repository=repository,
+        flows_in=flows_in,
     )
 
 

@@ -21,8 +21,8 @@ from kestra_sync.inventory.origin import origin
 from kestra_sync.kinds.files.load import roots
 from kestra_sync.model import Scope
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.repo.ignore import IGNORE_FILE
 from kestra_sync.repo.load import load
+from kestra_sync.repo.walk import IGNORE_FILE
 from kestra_sync.safe.paths import is_directory, is_there, write
 from kestra_sync.settings import ApplyOptions, Settings
 from kestra_sync.version import __version__
@@ -151,7 +151,7 @@ def adopt(
     :param settings: those of ``pull``; without a scope all namespaces but Kestra's own are taken.
     :raises UsageError: there is a configuration already, or the server has no flows.
     """
-    from kestra_sync.client import connect
+    from kestra_sync.client.client import connect
     from kestra_sync.commands.apply import apply
     from kestra_sync.commands.pull import pull
 

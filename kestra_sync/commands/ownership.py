@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kestra_sync.client import target_of
+from kestra_sync.client.client import target_of
 from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import name_of
 from kestra_sync.inventory.read import KvReads, Ownership, check_owner, find_inventory, place_of
@@ -27,8 +27,7 @@ from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
-    from kestra_sync.client.client import KestraClient
-    from kestra_sync.client.server import ServerInfo
+    from kestra_sync.client.client import KestraClient, ServerInfo
     from kestra_sync.inventory.others import Others
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.client import connect, target_of
+from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.comparison import (
     OtherResources,
     check_planned,
@@ -52,8 +52,7 @@ from kestra_sync.settings import Prune, Settings
 from kestra_sync.triggers.changes import TriggerKey
 
 if TYPE_CHECKING:
-    from kestra_sync.client.client import KestraClient
-    from kestra_sync.client.server import ServerInfo
+    from kestra_sync.client.client import KestraClient, ServerInfo
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.apply.outcome import Done
 from kestra_sync.apply.record_edits import remove_record
-from kestra_sync.client import connect, target_of
-from kestra_sync.client.values import time_of
+from kestra_sync.client.answer import time_of
+from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply_with
 from kestra_sync.commands.comparison import OtherResources, compare, read_live
 from kestra_sync.commands.ownership import read_ownership

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from kestra_sync.client import connect
-from kestra_sync.client.client import KestraClient
+from kestra_sync.client.client import KestraClient, connect
 from kestra_sync.client.errors import NotFound
 from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files

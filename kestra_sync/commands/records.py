@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.apply.lock import Holder, read_holder, unlock
-from kestra_sync.client import connect, target_of
-from kestra_sync.client.client import KestraClient
+from kestra_sync.client.client import KestraClient, connect, target_of
 from kestra_sync.errors import ExitCode, RefusedError, UsageError
 from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import (

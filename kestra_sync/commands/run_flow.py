@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.execution import Execution
 from kestra_sync.errors import ExitCode, UsageError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.run import held_back
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.files import is_selected
 from kestra_sync.errors import ExitCode, UsageError

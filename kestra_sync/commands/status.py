@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.drift import drifted
 from kestra_sync.commands.plan import make_plan

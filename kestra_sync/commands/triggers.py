@@ -11,7 +11,7 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.content import in_memory
 from kestra_sync.model import Change, Desired, FlowId, Kind, Scope
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 from kestra_sync.triggers.changes import (
     SWITCHABLE,
     TriggerAction,

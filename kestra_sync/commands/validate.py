@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kestra_sync.client import connect
+from kestra_sync.client.client import connect
 from kestra_sync.commands.files import (
     check_found,
     has_errors,

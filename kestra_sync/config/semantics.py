@@ -142,7 +142,7 @@ def _options(policy: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
 
 
 def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
-    from kestra_sync.repo.ignore import pattern_problem
+    from kestra_sync.repo.walk import pattern_problem
 
     for number, each in enumerate(patterns if isinstance(patterns, list) else ()):
         problem = pattern_problem(_text(each))

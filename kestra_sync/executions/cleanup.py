@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from kestra_sync.client.errors import ConflictingState, KestraError, NotFound
-from kestra_sync.client.execution import Execution
+from kestra_sync.client.execution import FINAL, Execution
 from kestra_sync.client.executions import CORRELATION
-from kestra_sync.client.states import FINAL
 from kestra_sync.executions.follow import CLOCK, LOG, Clock, await_end
 from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.safe.secrets import Masker

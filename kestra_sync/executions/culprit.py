@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kestra_sync.client.errors import KestraError
-from kestra_sync.client.execution import Execution, TaskRun
+from kestra_sync.client.execution import FINAL, Execution, TaskRun
 from kestra_sync.client.executions import LOOP
-from kestra_sync.client.states import FINAL
 from kestra_sync.executions.follow import CLOCK, LOG, Clock
 from kestra_sync.executions.logs import Entries, error_of, read_logs
 from kestra_sync.executions.server import ExecutionServer

@@ -9,9 +9,8 @@ from typing import Any
 
 from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.model import FlowId
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.references import ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.load import parse_source
 from kestra_sync.suggest import did_you_mean
 
 _LOOP = re.compile(rb"\bcore\.flow\.Loop\b")

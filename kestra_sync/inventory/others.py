@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import KvKey
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.read import PREFIX, SEARCH, InventoryLocation, KvReads
 from kestra_sync.inventory.record import Inventory

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import KvKey
 from kestra_sync.errors import RefusedError, UsageError
 from kestra_sync.inventory.codec import InventoryError, from_json, version_of
 from kestra_sync.inventory.origin import Origin

@@ -11,7 +11,7 @@ from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, Kind
 from kestra_sync.plan.diff import Hunk, Outline, unified
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 
 
 def diff_of(change: Change, *, context: int = 2) -> tuple[Hunk, ...]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Protocol
 
+from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.parallel import in_parallel
-from kestra_sync.client.values import FlowSummary
 from kestra_sync.model import Diagnostic, FlowId, Live, Scope, Severity, sha256
-from kestra_sync.repo.identify import identify_source
+from kestra_sync.repo.load import identify_source
 from kestra_sync.safe.text import is_flow_id, shown
 
 RULE = "server-name"

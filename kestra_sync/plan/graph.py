@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from kestra_sync.content import in_memory
 from kestra_sync.model import Change, FlowId, Kind, StrEnum
 from kestra_sync.plan.order import single_writes
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.references import ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.load import parse_source
 
 
 class NodeLocation(StrEnum):

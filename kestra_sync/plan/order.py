@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, FlowId, Kind, ResourceId
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
-from kestra_sync.repo.references import ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.load import parse_source
 
 
 @dataclass(frozen=True)

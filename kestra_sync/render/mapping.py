@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from kestra_sync.edits import Edit, Edits
 from kestra_sync.render.emit import Emitter
 from kestra_sync.render.namespaces import NamespaceMap
-from kestra_sync.repo.identify import block_scalars
 from kestra_sync.repo.nodes import Node, NodeKind, NodeTree, read_nodes
 from kestra_sync.repo.parse import plain
+from kestra_sync.repo.text import block_scalars
 
 #: A key whose value may be a namespace, wherever it is written.
 #: Patterns begin with what ``re`` finds fast: a literal.

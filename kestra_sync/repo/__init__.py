@@ -3,18 +3,17 @@
 Importing this package, and loading flows that the scan can name, imports no YAML parser.
 """
 
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import (
+from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind, references
+from kestra_sync.repo.load import (
     confirm,
     file_position,
     identify,
+    identify_source,
+    load,
     parse_document,
     parse_flow,
     parse_source,
 )
-from kestra_sync.repo.identify import identify_source
-from kestra_sync.repo.load import load
-from kestra_sync.repo.references import Reference, ReferenceKind, references
 from kestra_sync.repo.text import split
 from kestra_sync.repo.walk import walk
 

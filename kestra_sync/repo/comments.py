@@ -78,7 +78,7 @@ def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
     """Where texts begin and end, in order; lines and columns from 0. ``None`` if not YAML."""
     from ruamel.yaml.events import ScalarEvent
 
-    from kestra_sync.repo.events import event_source
+    from kestra_sync.repo.parse import event_source
 
     found: list[tuple[_Place, _Place]] = []
     try:

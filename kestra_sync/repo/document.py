@@ -1,13 +1,13 @@
-"""A parsed document: plain values with their positions."""
+"""A parsed document: plain values with their positions, its tasks, and the flows that it calls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kestra_sync.findings import Finding
-from kestra_sync.model import FlowId, Position
+from kestra_sync.findings import Finding, NodePath
+from kestra_sync.model import FlowId, Position, StrEnum
 
 # More than a line can have columns, files being limited to 10 MiB.
 PLACE_LINE = 1 << 24
@@ -111,3 +111,154 @@ def position_at(place: int) -> Position:
     """The position of a place (one number for line and column)."""
     line, column = divmod(place, PLACE_LINE)
     return Position(line + 1, column + 1)
+
+
+class ReferenceKind(StrEnum):
+    """How one flow refers to another."""
+
+    SUBFLOW = "subflow"
+    FOR_EACH_ITEM = "for-each-item"
+    FLOW_TRIGGER = "flow-trigger"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One reference to another flow.
+
+    :param path: where in the document the target's id stands.
+    :param resolvable: ``False`` if the target is computed (``{{ … }}``) and only known at run time.
+    """
+
+    kind: ReferenceKind
+    target: FlowId
+    path: NodePath
+    resolvable: bool = True
+
+
+# The types and their older names, which Kestra keeps as aliases (``@Plugin(aliases = …)``).
+_CALLS = {
+    "io.kestra.plugin.core.flow.Subflow": ReferenceKind.SUBFLOW,
+    "io.kestra.core.tasks.flows.Subflow": ReferenceKind.SUBFLOW,
+    "io.kestra.core.tasks.flows.Flow": ReferenceKind.SUBFLOW,
+    "io.kestra.plugin.core.flow.ForEachItem": ReferenceKind.FOR_EACH_ITEM,
+    "io.kestra.core.tasks.flows.ForEachItem": ReferenceKind.FOR_EACH_ITEM,
+}
+_FLOW_TRIGGERS = frozenset(
+    ("io.kestra.plugin.core.trigger.Flow", "io.kestra.core.models.triggers.types.Flow")
+)
+_EXECUTION_FLOW = frozenset(
+    (
+        "io.kestra.plugin.core.condition.ExecutionFlow",
+        "io.kestra.plugin.core.condition.ExecutionFlowCondition",
+        "io.kestra.core.models.conditions.types.ExecutionFlowCondition",
+    )
+)
+
+
+def references(parsed: ParsedDocument) -> tuple[Reference, ...]:
+    """The references of a parsed flow, in the order of the document."""
+    return tuple(_of(parsed.value))
+
+
+def _of(root: Any) -> Iterator[Reference]:
+    stack: list[tuple[Any, NodePath, bool]] = [(root, (), False)]
+    while stack:
+        node, path, in_trigger = stack.pop()
+        if isinstance(node, dict):
+            kind = node.get("type")
+            if isinstance(kind, str):
+                if kind in _CALLS:
+                    yield from _target(_CALLS[kind], node, path)
+                elif kind in _FLOW_TRIGGERS:
+                    in_trigger = True
+                    yield from _preconditions(node, path)
+                elif kind in _EXECUTION_FLOW and in_trigger:
+                    yield from _target(ReferenceKind.FLOW_TRIGGER, node, path)
+            children = [(value, (*path, key), in_trigger) for key, value in node.items()]
+        elif isinstance(node, list):
+            children = [(value, (*path, index), in_trigger) for index, value in enumerate(node)]
+        else:
+            continue
+        stack.extend(reversed(children))
+
+
+def _target(kind: ReferenceKind, node: dict[str, Any], path: NodePath) -> Iterator[Reference]:
+    namespace, flow_id = node.get("namespace"), node.get("flowId")
+    if isinstance(namespace, str) and isinstance(flow_id, str):
+        computed = "{{" in namespace or "{{" in flow_id or "{%" in namespace or "{%" in flow_id
+        yield Reference(kind, FlowId(namespace, flow_id), (*path, "flowId"), not computed)
+
+
+def _preconditions(trigger: dict[str, Any], path: NodePath) -> Iterator[Reference]:
+    """Upstream flows: under ``preconditions.flows`` in 1.x, ``dependsOn`` since 2.0."""
+    preconditions = trigger.get("preconditions")
+    flows = preconditions.get("flows") if isinstance(preconditions, dict) else None
+    for where, upstreams in (
+        (("preconditions", "flows"), flows),
+        (("dependsOn",), trigger.get("dependsOn")),
+    ):
+        for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
+            if isinstance(upstream, dict):
+                yield from _target(ReferenceKind.FLOW_TRIGGER, upstream, (*path, *where, index))
+
+
+SECTIONS = ("tasks", "errors", "finally", "afterExecution")
+
+# Only Kestra's own flowable tasks hold tasks; `tasks` of another plugin (a Databricks job, a
+# Kubernetes pod) is something else.
+_FLOWABLE = ("io.kestra.plugin.core.flow.", "io.kestra.core.tasks.flows.")
+_CHILDREN = ("tasks", "then", "else", "defaults", "errors", "finally")
+
+
+def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[NodePath, dict[str, Any]]]:
+    """Every mapping in a place of a task, with its path, in the order of the document."""
+    for section, value in flow.items():
+        if section in SECTIONS:
+            yield from _of_list(value, (section,))
+        elif section == "listeners":
+            for index, listener in enumerate(as_list(value)):
+                if isinstance(listener, dict):
+                    yield from _of_list(listener.get("tasks"), (section, index, "tasks"))
+
+
+def task_lists(flow: dict[str, Any]) -> Iterator[tuple[NodePath, list[Any]]]:
+    """The lists of tasks in which something else than a task would go unseen."""
+    for section in SECTIONS:
+        yield (section,), as_list(flow.get(section))
+    for path, task in all_tasks(flow):
+        yield from _child_lists(task, path)
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value if it is a list; the schema says so where it is not."""
+    return value if isinstance(value, list) else []
+
+
+def _of_list(value: Any, path: NodePath) -> Iterator[tuple[NodePath, dict[str, Any]]]:
+    stack = [((*path, index), task) for index, task in enumerate(as_list(value))][::-1]
+    while stack:
+        here, task = stack.pop()
+        if not isinstance(task, dict):
+            continue
+        if "task" in task and "type" not in task:  # an entry of a Dag
+            stack.append(((*here, "task"), task["task"]))
+            continue
+        yield here, task
+        children = [
+            ((*child, index), item)
+            for child, items in _child_lists(task, here)
+            for index, item in enumerate(items)
+        ]
+        stack.extend(reversed(children))
+
+
+def _child_lists(task: dict[str, Any], path: NodePath) -> Iterator[tuple[NodePath, list[Any]]]:
+    kind = task.get("type")
+    if not isinstance(kind, str) or not kind.startswith(_FLOWABLE):
+        return
+    for key, value in task.items():
+        if key in _CHILDREN:
+            yield (*path, key), as_list(value)
+        elif key == "cases" and isinstance(value, dict):
+            for case, items in value.items():
+                yield (*path, key, case), as_list(items)

@@ -105,9 +105,9 @@ def read_nodes(data: bytes) -> NodeTree | None:
     text = decode(data)
     if not isinstance(text, str):
         return None
-    from kestra_sync.repo.events import HAVE_C_PARSER
+    from kestra_sync.repo.parse import c_parser
 
-    root = _built(text, pure=False) if HAVE_C_PARSER else None
+    root = _built(text, pure=False) if c_parser() is not None else None
     root = root or _built(text, pure=True)
     return None if root is None else NodeTree(text, _BOM if data.startswith(_BOM) else b"", root)
 
@@ -122,7 +122,7 @@ def _built(text: str, *, pure: bool) -> Node | None:
 def _build(text: str, pure: bool) -> Node | None:
     from ruamel.yaml import events as kinds
 
-    from kestra_sync.repo.events import event_source
+    from kestra_sync.repo.parse import event_source
 
     next_event = event_source(text, pure=pure)
     root: Node | None = None

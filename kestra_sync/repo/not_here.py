@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kestra_sync.model import Flow, FlowId, Repository, Skipped
-from kestra_sync.repo.flows import identify
+from kestra_sync.model import FlowId, Repository
 from kestra_sync.repo.git import GitError, ask, checkout_of, git
 from kestra_sync.repo.git_index import (
     LINK,
@@ -28,10 +27,8 @@ from kestra_sync.repo.git_index import (
     read_index,
     tree_of,
 )
-from kestra_sync.repo.ignore import IgnoreRules
 from kestra_sync.repo.incomplete import Cause, Incomplete, MissingPath
-from kestra_sync.repo.text import split
-from kestra_sync.repo.walk import is_flow_file
+from kestra_sync.repo.walk import IgnoreRules, is_flow_file
 from kestra_sync.safe.paths import read_resolved
 
 #: Seconds after which a lock of the index is not that of a command that only takes a moment.
@@ -44,14 +41,18 @@ def find_not_here(
     ignore: Sequence[str] = (),
     base: Path | None = None,
     repository: Repository | None = None,
+    flows_in: Callable[[str, bytes], frozenset[FlowId] | None] = lambda _path, _data: None,
 ) -> Incomplete:
     """Ask Git what the checkouts that ``paths`` lie in should hold. Nothing without Git.
 
     :param ignore: as for :func:`kestra_sync.repo.load.load`; so is ``base``.
     :param repository: what was loaded from ``paths``: files that only point to their content are
         among those that were skipped.
+    :param flows_in: tells the flows of a file of Git, see :func:`kestra_sync.repo.load.flows_in`;
+        without it they are unknown.
     """
-    search = _Search(_WalkFilter(paths, ignore, Path(base or Path.cwd()).resolve()))
+    walked = _WalkFilter(paths, ignore, Path(base or Path.cwd()).resolve())
+    search = _Search(walked, flows_in)
     for root in search.walked.roots:
         search.begin(root)
     for entry in repository.skipped if repository is not None else ():
@@ -104,6 +105,7 @@ class _WalkFilter:
 @dataclass
 class _Search:
     walked: _WalkFilter
+    flows_in: Callable[[str, bytes], frozenset[FlowId] | None]
     found: dict[Path, MissingPath] = field(default_factory=dict)
     blobs: dict[Path, tuple[Path, str]] = field(default_factory=dict)
     problems: dict[str, GitError] = field(default_factory=dict)
@@ -225,7 +227,7 @@ class _Search:
         for top, oids in wanted.items():
             for oid, data in _contents(top, oids).items():
                 for file in oids[oid]:
-                    flows[file] = _flows(file, data)
+                    flows[file] = None if _is_pointer(data) else self.flows_in(str(file), data)
         return tuple(
             replace(each, flows=flows.get(file), walked=each.walked or self._linked(each))
             for file, each in sorted(self.found.items())
@@ -304,17 +306,3 @@ def _contents(top: Path, oids: Iterable[str]) -> dict[str, bytes]:
             found[words[0].decode()] = data[place : place + size]
             place += size + 1
     return found
-
-
-def _flows(file: Path, data: bytes) -> frozenset[FlowId] | None:
-    """The flows of a file in Git; ``None`` if one is unknown."""
-    if _is_pointer(data):
-        return None
-    found = set()
-    for document in split(str(file), data):
-        flow = identify(document)
-        if isinstance(flow, Flow):
-            found.add(flow.flow_id)
-        elif not isinstance(flow, Skipped):
-            return None
-    return frozenset(found)

@@ -9,7 +9,11 @@ cannot be parsed is a value, not an exception, so that one bad document hides no
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from kestra_sync.findings import Finding
@@ -36,15 +40,13 @@ def parse(
     text = decode(data)
     if isinstance(text, Finding):
         return (text,)
-    from kestra_sync.repo.events import HAVE_C_PARSER, event_source
-
     builder = _Builder(text, lenient)
     try:
         builder.run(event_source(text, pure=pure))
     except _StopParsing as stop:
         builder.problems.append(stop.problem)
     except Exception as error:
-        if not pure and HAVE_C_PARSER:
+        if not pure and c_parser() is not None:
             # The C parser refuses a few things that Kestra does not, such as `[http://x]`, and
             # has other words for the rest.
             return parse(data, lenient=lenient, tolerant=tolerant, pure=True)
@@ -53,9 +55,43 @@ def parse(
     return tuple(problems) or builder.document()
 
 
+@cache
+def c_parser() -> Any:
+    """The C parser of ruamel.yaml; ``None`` where it is not installed."""
+    for name in ("_ruamel_yaml", "_ruamel_yaml_clibz"):  # ruamel.yaml.clib, ruamel.yaml.clibz
+        with suppress(ImportError):
+            return import_module(name).CParser
+    return None
+
+
+# What libyaml takes and SnakeYAML does not, or reads as something else: tabs between tokens,
+# directives, line breaks and marks of Unicode, some escapes, and a comment right behind `|`; and
+# an anchor after a tag, for which the parsers report different positions.
+_UNLIKE = re.compile(r"\t|^%|[\x85\u2028\u2029\ufeff]|\\/|[|>][-+0-9]*#|!\S*[ ]+&", re.MULTILINE)
+
+# Gives the next event, ``None`` after the last one. Raises whatever the parser does.
+EventSource = Callable[[], Any]
+
+
+def event_source(text: str, *, pure: bool = False) -> EventSource:
+    """A function that gives the events of ``text`` one by one.
+
+    The C parser is only used if it cannot differ from Kestra's, judged by the text.
+
+    :param pure: the Python parser even if the C parser is there.
+    """
+    fast = None if pure else c_parser()
+    if fast is not None and _UNLIKE.search(text) is None:
+        get_event: EventSource = fast(text).get_event
+        return get_event
+    from kestra_sync.repo.snake import next_event_of
+
+    return next_event_of(text)
+
+
 def _problem_of(error: Exception, text: str) -> Finding:
     """Whatever a parser throws at a file is wrong with the file, not with us."""
-    from kestra_sync.repo.events import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
     if isinstance(error, MarkedYAMLError):
         return syntax_problem(error, text)

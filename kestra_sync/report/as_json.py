@@ -154,7 +154,7 @@ def _structured(change: Change) -> list[dict[str, Any]] | None:
         return None
     from kestra_sync.plan.structured import structured_changes
     from kestra_sync.repo.document import ParsedDocument
-    from kestra_sync.repo.flows import parse_source
+    from kestra_sync.repo.load import parse_source
 
     before, after = (parse_source(in_memory(each)) for each in (change.before, change.after))
     if not (isinstance(before, ParsedDocument) and isinstance(after, ParsedDocument)):

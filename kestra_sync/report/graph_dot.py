@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kestra_sync.plan.graph import Edge, Graph, GraphNode, NodeLocation, NodeMark
-from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.safe.text import visible
 
 _COLOURS = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kestra_sync.plan.graph import Edge, Graph, GraphNode, NodeLocation
-from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.safe.text import visible
 
 _OTHER = re.compile(r"[^A-Za-z0-9 ._/()-]")

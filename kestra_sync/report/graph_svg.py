@@ -7,7 +7,7 @@ from html import escape
 
 from kestra_sync.model import FlowId
 from kestra_sync.plan.graph import Graph, NodeLocation, NodeMark
-from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.report.graph_layout import HEIGHT, Box, Route, layout
 from kestra_sync.safe.text import visible
 

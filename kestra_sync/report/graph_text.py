@@ -7,7 +7,7 @@ from typing import Any
 
 from kestra_sync.model import FlowId
 from kestra_sync.plan.graph import Graph, GraphNode, NodeLocation, NodeMark, neighbours
-from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import plural
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kestra_sync.errors import UsageError
-from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
-from kestra_sync.repo.walk import SMOKE_SUFFIXES
+from kestra_sync.repo.walk import SMOKE_SUFFIXES, IgnorePatternError, IgnoreRules
 from kestra_sync.safe.paths import check_readable, is_directory, is_file, is_there
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kestra_sync.repo.git import ask
-from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.walk import IgnoreRules
 from kestra_sync.safe.paths import check_readable, is_below, is_directory, is_file
 
 

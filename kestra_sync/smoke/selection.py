@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from kestra_sync.model import Flow, FlowId
-from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_flow
-from kestra_sync.repo.references import ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.load import parse_flow
 from kestra_sync.smoke.spec import SmokeSpec, When
 
 Calls = Mapping[FlowId, tuple[FlowId, ...]]

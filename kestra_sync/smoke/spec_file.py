@@ -15,8 +15,7 @@ from kestra_sync.findings import Finding, NodePath
 from kestra_sync.findings import diagnostic as in_file
 from kestra_sync.model import Diagnostic, Document, FlowId, Position
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import diagnostic
-from kestra_sync.repo.load import read
+from kestra_sync.repo.load import diagnostic, read
 from kestra_sync.repo.parse import parse
 from kestra_sync.repo.walk import FoundFile, unreadable
 from kestra_sync.safe.paths import check_readable

@@ -39,7 +39,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class TriggerBehaviour:
-    """How a version of Kestra treats triggers; decided in :mod:`kestra_sync.client.server`.
+    """How a version of Kestra treats triggers; decided in :mod:`kestra_sync.client.client`.
 
     :param change_enables: changing the definition of a trigger that was disabled at run time
         enables it and runs what was missed; otherwise it stays disabled through every deployment.

@@ -27,9 +27,8 @@ from kestra_sync.model import (
     Severity,
     Skipped,
 )
-from kestra_sync.repo.ignore import IgnorePatternError, IgnoreRules
 from kestra_sync.repo.not_here import is_pointer
-from kestra_sync.repo.walk import CONFIG_NAMES
+from kestra_sync.repo.walk import CONFIG_NAMES, IgnorePatternError, IgnoreRules
 from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
 from kestra_sync.safe.text import is_namespace
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.live.snapshot import snapshot
 from kestra_sync.model import Base, Desired, Diagnostic, Flow, FlowId, Live, Scope, Skipped
-from kestra_sync.repo.flows import confirm
+from kestra_sync.repo.load import confirm
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient

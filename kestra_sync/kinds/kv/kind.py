@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
-from kestra_sync.client.kv import Kv
-from kestra_sync.client.values import KvEntry, KvListed
+from kestra_sync.client.kv import Kv, KvEntry, KvListed
 from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.base import Loaded, Reading
 from kestra_sync.kinds.kv.load import load

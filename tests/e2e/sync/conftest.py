@@ -15,7 +15,7 @@ import pytest
 from kestra_sync.cli.edge import run
 from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId, Scope, sha256
-from kestra_sync.repo.identify import identify_source
+from kestra_sync.repo.load import identify_source
 from tests.support.proxy import FaultProxy
 from tests.support.schemas import check_result
 from tests.support.server import Server

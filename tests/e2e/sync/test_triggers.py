@@ -12,7 +12,7 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.triggers import TriggerState
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 from kestra_sync.triggers.dates import next_dates
 from kestra_sync.triggers.definition import triggers_of
 from tests.e2e.sync.conftest import Repo

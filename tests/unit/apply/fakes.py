@@ -14,8 +14,7 @@ from kestra_sync.client.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from kestra_sync.client.kv import Kv
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory

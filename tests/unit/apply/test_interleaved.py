@@ -19,9 +19,9 @@ import pytest
 
 from kestra_sync.apply.outcome import ChangeStatus, Done
 from kestra_sync.apply.transaction import apply_plan
+from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound
-from kestra_sync.client.kv import Kv
-from kestra_sync.client.values import FlowSummary, KvKey
+from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.others import read_others, with_runs

@@ -15,8 +15,8 @@ from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.outcome import ChangeStatus, Outcome, exit_code
 from kestra_sync.apply.run import Tally, describe, held_back, run
 from kestra_sync.apply.writer import existing_creates, verify
+from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import Forbidden
-from kestra_sync.client.values import FlowSummary
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Change, FlowId, Scope
 from kestra_sync.observer import SILENT

@@ -20,8 +20,8 @@ import pytest
 from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Undo
 from kestra_sync.apply.transaction import apply_plan
+from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
-from kestra_sync.client.values import FlowSummary
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json

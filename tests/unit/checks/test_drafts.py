@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kestra_sync.checks.drafts import check_draft, drafts_on_server
 from kestra_sync.checks.restorable import check_restorable
-from kestra_sync.client.values import Validation
+from kestra_sync.client.validation import Validation
 from kestra_sync.model import Action, FlowId, Position, Reason, Severity
 from tests.support.plans import change, desired, source
 

@@ -11,7 +11,7 @@ from kestra_sync.checks.locate import locate
 from kestra_sync.checks.server import check_on_server
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 
 _LOG = "type: io.kestra.plugin.core.log.Log"
 _HEAD = "id: a\nnamespace: acme\n"

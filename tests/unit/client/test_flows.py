@@ -8,9 +8,9 @@ from email.parser import BytesParser
 import pytest
 
 from kestra_sync.client import errors
+from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.validation import BATCH_BYTES, batches, split_constraints
-from kestra_sync.client.values import FlowSummary, Validation
+from kestra_sync.client.validation import BATCH_BYTES, Validation, batches, split_constraints
 from kestra_sync.model import FlowId, Live, Scope
 
 from .conftest import ClientFactory, zipped

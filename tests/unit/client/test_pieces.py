@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestra_sync.client.archive import ArchiveLimits, read_archive
+from kestra_sync.client.bulk import ArchiveLimits, read_archive, scope_filters
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.client.follow import Event, read_events
 from kestra_sync.client.parallel import in_background, in_parallel
 from kestra_sync.client.request import Part, encode, encode_multipart, query, segments
 from kestra_sync.client.retry import Backoff
-from kestra_sync.client.search import scope_filters
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
 from tests.support.examples import examples

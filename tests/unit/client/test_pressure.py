@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.pressure import Pressure
+from kestra_sync.client.parallel import Pressure
 
 from .scripted import Reply, ScriptedServer, as_json
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.client import errors, states
-from kestra_sync.client.client import KestraClient
+from kestra_sync.client import errors, execution
+from kestra_sync.client.client import KestraClient, ServerInfo
 from kestra_sync.client.execution import execution_of
 from kestra_sync.client.follow import FollowTimeout, PollInterval
 from kestra_sync.client.logs import LogEntry, log_entry_of
-from kestra_sync.client.server import ServerInfo
 from kestra_sync.errors import UsageError
 from kestra_sync.model import FlowId, Scope
 
@@ -88,7 +87,7 @@ def test_what_is_no_execution(data: object) -> None:
 
 
 def test_states() -> None:
-    assert not states.FINAL & states.WAITING_FOR_SOMEBODY
+    assert not execution.FINAL & execution.WAITING_FOR_SOMEBODY
 
 
 # Starting

@@ -9,9 +9,8 @@ import pytest
 
 import kestra_sync
 from kestra_sync.client import errors
-from kestra_sync.client.client import KestraClient
-from kestra_sync.client.server import SINCE, ServerInfo, parse_version
-from kestra_sync.client.values import KvEntry, KvKey
+from kestra_sync.client.client import SINCE, KestraClient, ServerInfo, parse_version
+from kestra_sync.client.kv import KvEntry, KvKey
 from kestra_sync.errors import UsageError
 
 from .conftest import TOKEN, ClientFactory

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.client.answer import time_of
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.client.triggers import TriggerState
-from kestra_sync.client.values import time_of
 from kestra_sync.model import FlowId, Scope
 
 from .scripted import Reply, ScriptedServer, as_json

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flows
+from kestra_sync.client.client import ServerInfo, parse_version
 from kestra_sync.client.errors import Forbidden, InvalidContent, NotFound
 from kestra_sync.client.network import Certificate, Look, NetworkRoute, look_at, route_to
-from kestra_sync.client.server import ServerInfo, parse_version
 from kestra_sync.commands.checkup import (
     Checkup,
     Diagnosis,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from kestra_sync.client.client import KestraClient
+from kestra_sync.client.client import KestraClient, capabilities_of
 from kestra_sync.client.errors import Forbidden, KestraError
-from kestra_sync.client.server import capabilities_of
 from kestra_sync.client.triggers import TriggerState
 from kestra_sync.commands.triggers import planned_triggers
 from kestra_sync.model import Action, Change, FlowId, Reason, Scope

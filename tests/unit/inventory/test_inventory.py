@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
-from kestra_sync.client.values import KvKey
+from kestra_sync.client.kv import KvKey
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_json
 from kestra_sync.inventory.origin import Origin, actor, origin

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.client.errors import AlreadyExists, NotFound
-from kestra_sync.client.values import KvEntry, KvListed
+from kestra_sync.client.kv import KvEntry, KvListed
 from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.kv.kind import KvKind, KvStore, is_masked
 from kestra_sync.kinds.kv.load import load

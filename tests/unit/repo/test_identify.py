@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kestra_sync.model import Document, Flow, FlowId, Skipped
 from kestra_sync.repo import confirm, identify, identify_source
-from kestra_sync.repo.identify import NeedsFullParse, NotAFlow, scan
 from kestra_sync.repo.parse import parse
+from kestra_sync.repo.text import NeedsFullParse, NotAFlow, scan
 from tests.cases import NEGATIVE, POSITIVE
 from tests.support.examples import examples
 

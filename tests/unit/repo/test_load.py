@@ -15,14 +15,13 @@ from kestra_sync.render import render
 from kestra_sync.repo import (
     ParsedDocument,
     file_position,
-    flows,
     load,
     parse_document,
     parse_flow,
     parse_source,
     walk,
 )
-from kestra_sync.repo.load import read
+from kestra_sync.repo.load import ParseCache, read
 from kestra_sync.repo.text import MAX_BYTES
 
 
@@ -136,7 +135,7 @@ def test_parse_flow_knows_the_file() -> None:
 
 
 def test_the_cache_forgets() -> None:
-    cache = flows.ParseCache(size=2)
+    cache = ParseCache(size=2)
     first = cache.get("1", b"a: 1")
     second = cache.get("2", b"a: 2")
     assert cache.get("1", b"a: 1") is first
@@ -148,7 +147,7 @@ def test_the_cache_forgets() -> None:
 
 
 def test_the_cache_is_shared_by_threads() -> None:
-    cache = flows.ParseCache(size=8)
+    cache = ParseCache(size=8)
     wrong: list[object] = []
 
     def work() -> None:

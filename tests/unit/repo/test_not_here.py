@@ -15,7 +15,7 @@ from kestra_sync.repo.git import GitError, ask, checkout_of, executable, git
 from kestra_sync.repo.git_index import entries_of, index_file, read_index
 from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.repo.incomplete import Cause, Incomplete
-from kestra_sync.repo.load import load
+from kestra_sync.repo.load import flows_in, load
 from kestra_sync.repo.not_here import find_not_here
 from tests.support.git import commit, isolate
 from tests.support.git import git as run
@@ -71,7 +71,7 @@ def clone(origin: Path, here: Path, *args: str, monkeypatch: pytest.MonkeyPatch)
 def found(*paths: str, ignore: tuple[str, ...] = ()) -> Incomplete:
     """What is not here, asked as a plan asks it."""
     paths = paths or ("flows",)
-    return find_not_here(paths, ignore=ignore, repository=load(paths))
+    return find_not_here(paths, ignore=ignore, repository=load(paths), flows_in=flows_in)
 
 
 def causes(said: Incomplete) -> dict[str, Cause]:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml.error import MarkedYAMLError
 
 from kestra_sync.findings import Finding
 from kestra_sync.model import FlowId, Position
-from kestra_sync.repo import ParsedDocument, events
+from kestra_sync.repo import ParsedDocument
+from kestra_sync.repo import parse as parsing
 from kestra_sync.repo.parse import parse
 from kestra_sync.repo.text import MAX_BYTES, decode
 from tests.cases import NEGATIVE, POSITIVE
@@ -46,7 +48,7 @@ def test_values_are_those_of_jackson(line: str, pure: bool) -> None:
         assert json.dumps(found.value) == json.dumps(wanted)
 
 
-@pytest.mark.skipif(not events.HAVE_C_PARSER, reason="there is only one parser")
+@pytest.mark.skipif(parsing.c_parser() is None, reason="there is only one parser")
 @pytest.mark.parametrize("case", [*POSITIVE, *NEGATIVE], ids=lambda case: case.stem)
 def test_both_parsers_say_the_same(case: Path) -> None:
     one, other = parse(case.read_bytes()), parse(case.read_bytes(), pure=True)
@@ -204,23 +206,23 @@ def test_no_c_parser_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(events, "import_module", missing)
-    assert events._c_parser() is None
+    monkeypatch.setattr(parsing, "import_module", missing)
+    assert parsing.c_parser.__wrapped__() is None
 
 
 def test_without_the_c_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "CParser", None)
+    monkeypatch.setattr(parsing, "c_parser", lambda: None)
     assert _parsed(b"a: 1").value == {"a": 1}
 
 
 def test_errors_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(text: str, *, pure: bool) -> events.EventSource:
+    def broken(text: str, *, pure: bool) -> parsing.EventSource:
         raise error
 
-    monkeypatch.setattr(events, "event_source", broken)
+    monkeypatch.setattr(parsing, "event_source", broken)
     error: Exception = ValueError("what\nnow")
     assert _problem(b"a").message == "what"
     error = RecursionError()
     assert _problem(b"a").message == "RecursionError"
-    error = events.MarkedYAMLError(problem="strange")
+    error = MarkedYAMLError(problem="strange")
     assert parse(b"a") == (Finding("yaml-syntax", None, "strange"),)

@@ -9,7 +9,7 @@ import pytest
 
 from kestra_sync.repo import parse_source, split
 from kestra_sync.repo.comments import comments
-from kestra_sync.repo.identify import scan, shows_a_flow
+from kestra_sync.repo.text import scan, shows_a_flow
 
 HEAD = b"id: a\nnamespace: x\n"
 TASKS = b"tasks:\n"

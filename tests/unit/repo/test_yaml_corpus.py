@@ -18,10 +18,11 @@ from kestra_sync.checks.offline import check_offline
 from kestra_sync.cli.edge import run
 from kestra_sync.model import FlowId, Severity
 from kestra_sync.render import render
-from kestra_sync.repo import ParsedDocument, events, load
-from kestra_sync.repo.flows import CACHE
-from kestra_sync.repo.identify import scan
+from kestra_sync.repo import ParsedDocument, load
+from kestra_sync.repo import parse as parsing
+from kestra_sync.repo.load import CACHE
 from kestra_sync.repo.parse import parse
+from kestra_sync.repo.text import scan
 from tests.cases import NEGATIVE, POSITIVE, YAML_ACCEPTED, YAML_REFUSED, YAML_STRICTER
 
 CORPUS = (*YAML_ACCEPTED, *YAML_REFUSED, *YAML_STRICTER)
@@ -34,10 +35,9 @@ CASES = int(os.environ.get("KESTRA_SYNC_FUZZ_CASES", "150"))
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Each of the parsers in turn."""
     if request.param == "python":
-        monkeypatch.setattr(events, "CParser", None)
-        monkeypatch.setattr(events, "HAVE_C_PARSER", False)
+        monkeypatch.setattr(parsing, "c_parser", lambda: None)
     else:
-        assert events.HAVE_C_PARSER, "the tests need the C parser, too"
+        assert parsing.c_parser() is not None, "the tests need the C parser, too"
     CACHE.clear()
     yield request.param
     CACHE.clear()

@@ -14,7 +14,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Repository
 from kestra_sync.repo.document import ParsedDocument
-from kestra_sync.repo.flows import parse_source
+from kestra_sync.repo.load import parse_source
 from kestra_sync.report.collect import of_apply, of_plan
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.html import HtmlReporter

@@ -12,7 +12,7 @@ import pytest
 from kestra_sync.client.logs import LogEntry
 from kestra_sync.errors import ExitCode
 from kestra_sync.executions.logs import found_in
-from kestra_sync.repo.ignore import IgnoreRules
+from kestra_sync.repo.walk import IgnoreRules
 from kestra_sync.safe.patterns import Pattern, PatternError, SlowPatternError
 
 SLOW, LONG = r"^(a|aa)+$", "a" * 60 + "b"

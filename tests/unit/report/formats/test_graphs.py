@@ -28,7 +28,7 @@ from kestra_sync.plan.graph import (
     related,
     sources_of,
 )
-from kestra_sync.repo.references import ReferenceKind
+from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.report.graph_dot import dot, quoted
 from kestra_sync.report.graph_layout import HEIGHT, Layout, layout
 from kestra_sync.report.graph_mermaid import label, mermaid

@@ -1,0 +1,427 @@
+"""Reads many at once: filters by scope, the pages of a search, and the export of sources.
+
+Filters are there to fetch less, not to decide: the caller filters again with ``Scope.covers``. So
+a coarser filter is right where a finer one is refused. An export, a zip of flows or namespace
+files, is untrusted input, and has limits.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import struct
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from mmap import mmap
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kestra_sync.client.answer import Answer, describe_html, int_of, looks_like_html
+from kestra_sync.client.errors import ApiError, KestraError, NotFound, UnexpectedAnswer, Unreachable
+from kestra_sync.client.request import Query, Request, query
+from kestra_sync.client.transport import Transport
+from kestra_sync.model import FlowId, Live, Scope
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
+
+LOG = logging.getLogger("kestra_sync.client")
+_PARALLEL = 8
+# An error comes as JSON where a zip was asked for, so nothing is ruled out.
+ZIP = "application/octet-stream, */*;q=0.5"
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """A flow as returned by the search, without its source."""
+
+    flow_id: FlowId
+    revision: int | None
+    disabled: bool = False
+    deleted: bool = False
+
+
+class Exporter:
+    """Reads all sources of a scope, with the most efficient requests that the server supports.
+
+    The export is one request, but it fails for the whole server when two flows share
+    ``{namespace}-{id}``, may take longer than a gateway waits, and is not there on every server.
+    Then each namespace is asked for apart, and where even that fails each flow. What did not work
+    once is not tried again.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        *,
+        filtering: Filtering,
+        namespaces: Callable[[], tuple[str, ...]],
+        search: Callable[[Scope], tuple[FlowSummary, ...]],
+        get: Callable[[FlowId], Live],
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._filtering = filtering
+        self._at_once = self._at_all = True
+        self._namespaces = namespaces
+        self._search = search
+        self._get = get
+
+    def export(self, scope: Scope | None) -> tuple[bytes, ...]:
+        """The sources; more than those of the scope, if the server's filter is coarse."""
+        if self._at_once:
+            sources = self._archive(scope)
+            if sources is not None:
+                return sources
+            self._at_once = False
+        if scope is not None and scope.exact:
+            namespaces = list(scope.namespaces)
+        else:
+            namespaces = [
+                namespace
+                for namespace in self._namespaces()
+                if scope is None or scope.covers(namespace)
+            ]
+        LOG.info("reading %d namespaces one by one", len(namespaces))
+        found = self._transport.map(self._namespace, namespaces, _PARALLEL)
+        return tuple(source for sources in found for source in sources)
+
+    def _namespace(self, namespace: str) -> tuple[bytes, ...]:
+        scope = Scope((namespace,), exact=True)
+        sources = self._archive(scope) if self._at_all else None
+        if sources is not None:
+            return sources
+        LOG.info("the export of %s fails too: its flows one by one", namespace)
+        return tuple(self._each(summary.flow_id for summary in self._search(scope)))
+
+    def _each(self, flow_ids: Iterable[FlowId]) -> Iterable[bytes]:
+        found = self._transport.map(self._source, flow_ids, _PARALLEL)
+        return (source for source in found if source is not None)
+
+    def _source(self, flow_id: FlowId) -> bytes | None:
+        try:
+            return self._get(flow_id).source
+        except NotFound:
+            return None  # deleted since the search
+
+    def _archive(self, scope: Scope | None) -> tuple[bytes, ...] | None:
+        """One export; ``None`` if the server cannot do that."""
+
+        def ask(filters: Query) -> Answer:
+            return self._transport.send(
+                Request("GET", self._path, query=filters, accept=ZIP, large=True, replaceable=True)
+            )
+
+        try:
+            answers = self._filtering.ask(scope, ask)
+        except KestraError as error:
+            why = self._replaceable(error)
+            if why is None:
+                raise
+            LOG.info("no export: %s", why)
+            return None
+        return tuple(source for answer in answers for source in read_export(answer))
+
+    def _replaceable(self, error: KestraError) -> str | None:
+        """Why the export fails, if there is another way."""
+        if isinstance(error, Unreachable) and error.too_slow:
+            return "it takes longer than the time limit"
+        if not isinstance(error, ApiError):
+            return None
+        if error.status == 504:
+            return "it takes longer than a gateway waits"
+        if error.status == 500 and "duplicate entry" in error.server_message.lower():
+            return "two flows have the same file name"
+        if error.status in {404, 405, 501}:
+            self._at_all = False
+            return f"the server has none (it answers {error.status})"
+        return None
+
+
+def read_export(answer: Answer) -> tuple[bytes, ...]:
+    """The sources in an answer. Where there are none, there is an empty zip, never nothing.
+
+    :raises UnexpectedAnswer: it is not a zip file.
+    """
+    if looks_like_html(answer.content[:64], answer.content_type):
+        raise answer.unexpected(describe_html(answer.body))
+    return read_archive(answer.content)
+
+
+T = TypeVar("T")
+
+MAX_PATTERN = 250
+"""Kestra 2.0 refuses longer patterns; so does it ``(...)*`` and ``(...)?`` within one."""
+MAX_REQUESTS = 8
+"""Before more filters than these, each a request, parents are asked for instead."""
+
+
+def scope_filters(
+    scope: Scope | None, *, pattern: int = MAX_PATTERN, requests: int = MAX_REQUESTS
+) -> tuple[Query, ...]:
+    """Filters that find, together, at least what the scope covers: one for each request.
+
+    An empty one means the whole tenant.
+    """
+    if scope is None:
+        return ((),)
+    namespaces = tuple(dict.fromkeys(scope.namespaces))
+    exact = scope.exact
+    if not exact:
+        namespaces = _outermost(namespaces)
+    found = _filters(namespaces, exact, pattern)
+    while len(found) > requests:
+        namespaces, exact = _widen(namespaces), False
+        if not namespaces:
+            return ((),)
+        found = _filters(namespaces, exact, pattern)
+    return found
+
+
+class Filtering:
+    """Remembers whether the server understands our filters: all of the tenant will do as well."""
+
+    def __init__(self) -> None:
+        self._refused = False
+
+    def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
+        """What ``send`` gives for each of the filters of ``scope``, or else for none."""
+        filters = ((),) if self._refused else scope_filters(scope)
+        try:
+            return [send(each) for each in filters]
+        except ApiError as error:
+            if not any(filters) or error.status not in {400, 422}:
+                raise
+            answer = send(())
+            self._refused = True
+            LOG.info("the server does not support the filter (%s): reading the whole tenant", error)
+            return [answer]
+
+
+def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:
+    """One regular expression for several namespaces: two filters would be ANDed.
+
+    It is searched for, not matched, hence the anchors.
+    """
+    alternatives = "|".join(re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", name) for name in namespaces)
+    return f"^({alternatives})$" if exact else f"^({alternatives})($|\\.)"
+
+
+def _filters(namespaces: tuple[str, ...], exact: bool, longest: int) -> tuple[Query, ...]:
+    groups: list[tuple[str, ...]] = []
+    for name in namespaces:
+        joined = (*groups[-1], name) if groups else ()
+        if joined and len(namespace_regex(joined, exact=exact)) <= longest:
+            groups[-1] = joined
+        else:
+            groups.append((name,))
+    return tuple(_filter(group, exact) for group in groups)
+
+
+def _filter(namespaces: tuple[str, ...], exact: bool) -> Query:
+    if len(namespaces) == 1:
+        return ((f"filters[namespace][{'EQUALS' if exact else 'PREFIX'}]", namespaces[0]),)
+    return (("filters[namespace][REGEX]", namespace_regex(namespaces, exact=exact)),)
+
+
+def _outermost(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that another one covers."""
+    return tuple(
+        name for name in namespaces if not any(name.startswith(f"{other}.") for other in namespaces)
+    )
+
+
+def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """The deepest ones replaced by their parents; nothing once a root would be."""
+    deepest = max(name.count(".") for name in namespaces)
+    if deepest == 0:
+        return ()
+    parents = (
+        name.rpartition(".")[0] if name.count(".") == deepest else name for name in namespaces
+    )
+    return _outermost(tuple(dict.fromkeys(parents)))
+
+
+Hit = TypeVar("Hit", bound=Hashable)
+_PAGES_AT_ONCE = 4
+MOST = 16
+"""Pages that are held at once."""
+
+
+def pages(
+    transport: Transport,
+    path: str,
+    filters: Query,
+    convert: Callable[[dict[str, Any]], Hit],
+    page_size: int,
+) -> Iterator[Hit]:
+    """Every result once, in the server's order; some pages at once when their number is known.
+
+    :raises UnexpectedAnswer: a page that is none, or one that only repeats, while more is due.
+    """
+
+    def ask(page: int) -> Answer:
+        asked = (*filters, *query(("page", page), ("size", page_size)))
+        return transport.send(Request("GET", path, query=asked))
+
+    seen: set[Hit] = set()
+    page = 1
+    ahead: list[Answer] = []
+    while True:
+        answer = ahead.pop(0) if ahead else ask(page)
+        data = answer.object()
+        results, total = data.get("results"), int_of(data.get("total"))
+        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
+            raise answer.unexpected("JSON without results")
+        items = [convert(item) for item in results]
+        new = [item for item in dict.fromkeys(items) if item not in seen]
+        if items and not new:
+            raise answer.unexpected(f"page {page} identical to an earlier page")
+        if total is not None and len(items) < min(page_size, total - (page - 1) * page_size):
+            raise answer.unexpected(
+                f"{len(items)} results on page {page}, but a total of {total}: some are missing"
+            )
+        seen.update(new)
+        yield from new
+        if not items or (total is not None and page * page_size >= total):
+            return
+        page += 1
+        if total is not None and not ahead:
+            last = -(-total // page_size)
+            ahead = transport.map(ask, range(page, min(last, page + MOST - 1) + 1), _PAGES_AT_ONCE)
+
+
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED = 0x1
+_HEADER = struct.Struct("<4s22xHH")
+"""Of a file in the zip: the mark, what the directory tells as well, the lengths of what follows."""
+
+
+@dataclass(frozen=True)
+class ArchiveLimits:
+    """What an export may hold at most.
+
+    :param entry_size: bytes of one source; Kestra takes 3,145,728 characters.
+    :param any_ratio: bytes that the whole may always unpack to; beyond that it is ``ratio`` times
+        the size of the zip. Flows pack to between a fourth and a tenth; bombs to a thousandth.
+    """
+
+    entries: int = 200_000
+    entry_size: int = 16 * 1024 * 1024
+    total_size: int = 1024 * 1024 * 1024
+    any_ratio: int = 16 * 1024 * 1024
+    ratio: int = 50
+
+    def total(self, packed: int) -> int:
+        """Bytes that a zip of ``packed`` bytes may unpack to."""
+        return min(self.total_size, max(self.any_ratio, self.ratio * packed))
+
+
+def read_archive(
+    data: bytes | mmap,
+    limits: ArchiveLimits = ArchiveLimits(),
+) -> tuple[bytes, ...]:
+    """The contents of all files in the zip, in its order. Names are ignored.
+
+    :raises UnexpectedAnswer: it is not a zip file, is corrupt, or exceeds the limits.
+    """
+    return tuple(content for _, content in _read(data, limits, lambda _name: True))
+
+
+def read_named_archive(
+    data: bytes | mmap,
+    wanted: Callable[[str], bool],
+    limits: ArchiveLimits = ArchiveLimits(),
+) -> dict[str, bytes]:
+    """The contents of the files in the zip by their names, which are those of the server.
+
+    :param wanted: whether a name is wanted; the contents of others are not unpacked.
+    :raises UnexpectedAnswer: as for :func:`read_archive`, or two files have one name.
+    """
+    found: dict[str, bytes] = {}
+    for name, content in _read(data, limits, wanted):
+        if name in found:
+            raise UnexpectedAnswer("the export has two files of the same name")
+        found[name] = content
+    return found
+
+
+def _read(
+    data: bytes | mmap, limits: ArchiveLimits, wanted: Callable[[str], bool]
+) -> list[tuple[str, bytes]]:
+    import zipfile
+
+    try:
+        file: Any = io.BytesIO(data) if isinstance(data, bytes) else data  # a map is like a file
+        with zipfile.ZipFile(file) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > limits.entries:
+                raise UnexpectedAnswer(f"the export holds more than {limits.entries} files")
+            return _contents(data, entries, limits, wanted)
+    except UnexpectedAnswer:
+        raise
+    except (zipfile.BadZipFile, *_NO_ZIP) as error:
+        raise UnexpectedAnswer(f"the export is not a valid zip file: {error}") from error
+
+
+class _Damaged(Exception):  # noqa: N818 - becomes an UnexpectedAnswer
+    pass
+
+
+#: What reading a directory that was tampered with may raise.
+_NO_ZIP = (
+    *(_Damaged, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, OverflowError, RuntimeError, ValueError),
+)
+
+
+def _contents(
+    data: bytes | mmap,
+    entries: Sequence[ZipInfo],
+    limits: ArchiveLimits,
+    wanted: Callable[[str], bool],
+) -> list[tuple[str, bytes]]:
+    sources: list[tuple[str, bytes]] = []
+    left = limits.total(len(data))
+    end = 0
+    for entry in sorted(entries, key=lambda each: each.header_offset):
+        # Files that share their bytes are how a small zip unpacks to a large one.
+        if entry.header_offset < end:
+            raise _Damaged("its files overlap")
+        end = entry.header_offset + _HEADER.size + entry.compress_size
+    for entry in entries:
+        if not wanted(entry.filename):
+            continue
+        limit = min(limits.entry_size, left)
+        source = _content(data, entry, limit)
+        left -= len(source)
+        if len(source) > limit:
+            raise UnexpectedAnswer("the export unpacks to more than its limit")
+        sources.append((entry.filename, source))
+    return sources
+
+
+def _content(data: bytes | mmap, entry: ZipInfo, limit: int) -> bytes:
+    """What ``ZipFile.read`` would give, in a fifth of its time; one byte more than allowed."""
+    head = data[entry.header_offset : entry.header_offset + _HEADER.size]
+    if len(head) < _HEADER.size:
+        raise _Damaged("it is truncated")
+    mark, name, extra = _HEADER.unpack(head)
+    if mark != b"PK\x03\x04":
+        raise _Damaged("a file is not at the offset in the directory")
+    if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (_STORED, _DEFLATED):
+        raise _Damaged("a file uses an unknown compression method")
+    start = entry.header_offset + _HEADER.size + name + extra
+    source = data[start : start + entry.compress_size]
+    if entry.compress_type == _DEFLATED:
+        # The size in the directory is only a claim.
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        source = unpacker.decompress(source, limit + 1)
+        if not unpacker.eof and len(source) <= limit:
+            raise _Damaged("a file is truncated")
+    if len(source) <= limit and zlib.crc32(source) != entry.CRC:
+        raise _Damaged("the checksum of a file does not match")
+    return source
