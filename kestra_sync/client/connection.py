@@ -28,8 +28,10 @@ import requests
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.cookies import extract_cookies_to_jar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection
 
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.request import YAML
@@ -40,12 +42,14 @@ class KestraAuth(AuthBase):
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self._below = f"{credentials.url}/"
         self._header = _header(credentials)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Set the header, or make sure that there is none."""
         request.headers.pop("Authorization", None)
-        if same_origin(request.url or "", self._credentials.url):
+        url = request.url or ""
+        if url.startswith(self._below) or same_origin(url, self._credentials.url):
             request.headers.update(self._credentials.headers)
             if self._header is not None:
                 request.headers["Authorization"] = self._header
@@ -114,14 +118,14 @@ def _port(port: int | None, default: int) -> int:
 class SessionPool:
     """Lends sessions; makes a new one when all are out."""
 
-    def __init__(self, create: Callable[[], requests.Session]) -> None:
+    def __init__(self, create: Callable[[], Session]) -> None:
         self._create = create
-        self._idle: list[requests.Session] = []
+        self._idle: list[Session] = []
         self._lock = threading.Lock()
         self._closed = 0
 
     @contextmanager
-    def lend(self) -> Iterator[requests.Session]:
+    def lend(self) -> Iterator[Session]:
         """A session for this thread alone, until the block ends."""
         with self._lock:
             session = self._idle.pop() if self._idle else None
@@ -203,8 +207,36 @@ def limited(limit: TimeLimit | None) -> Iterator[None]:
         _LIMIT.reset(token)
 
 
+_ON_ITS_OWN: ContextVar[bool] = ContextVar("kestra_sync_on_its_own", default=False)
+"""What is sent by this thread needs a new connection."""
+
+
+class _Response(Response):
+    """What is used of a response: status, headers, and the body as it comes.
+
+    ``requests`` also makes a jar of cookies, a copy of the headers and a history for each.
+    """
+
+    def __init__(self, request: PreparedRequest, raw: Any) -> None:
+        self.request, self.url = request, request.url or ""
+        self.raw, self.headers = raw, raw.headers
+        self.status_code, self.reason = raw.status, raw.reason
+        self.encoding = None
+        self._content: Any = False
+        self._content_consumed = False
+
+
 class SingleSendAdapter(HTTPAdapter):
-    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
+    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy.
+
+    It belongs to one session, which sends one request at a time, nearly always to one server. So
+    what ``requests`` finds out about the server for each request is found out once.
+    """
+
+    def __init__(self) -> None:
+        self._found: tuple[tuple[object, ...], Any] | None = None
+        self._verified: Any = None
+        super().__init__(pool_connections=2, pool_maxsize=1)
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send a request; the update of a flow on a connection of its own.
@@ -212,9 +244,47 @@ class SingleSendAdapter(HTTPAdapter):
         The first read of a server on a new connection takes 2,048 bytes. After small requests its
         buffer is smaller, and even a short update would reach it in two pieces.
         """
-        if request.method == "PUT" and request.headers.get("Content-Type") == YAML:
+        if request.method != "PUT" or request.headers.get("Content-Type") != YAML:
+            return super().send(request, *args, **kwargs)
+        if not _TELLS:
             self.close()
-        return super().send(request, *args, **kwargs)
+        token = _ON_ITS_OWN.set(True)
+        try:
+            return super().send(request, *args, **kwargs)
+        finally:
+            _ON_ITS_OWN.reset(token)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._found = self._verified = None
+        super().close()
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The pool of connections to the server of ``request``."""
+        key = (_origin(request.url or ""), verify, proxies, cert)
+        if self._found is None or self._found[0] != key:
+            found = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._found = key, found
+        return self._found[1]
+
+    def cert_verify(self, conn: Any, *args: Any) -> None:
+        """Tell the pool once which certificates count."""
+        if conn is not self._verified:
+            super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
+            self._verified = conn
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """The path and the query, or the whole URL for a proxy."""
+        url = request.url or ""
+        if proxies or not _PLAIN_URL.fullmatch(url):
+            return super().request_url(request, proxies)
+        return url[len(_origin(url)) :]
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """What is used of it."""
+        return _Response(req, resp)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Of direct connections."""
@@ -226,6 +296,11 @@ class SingleSendAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         _make_gentle(manager)
         return manager
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port, as they are written."""
+    return url[: url.find("/", 8)] if url.find("/", 8) > 0 else url
 
 
 def _make_gentle(manager: Any) -> None:
@@ -252,6 +327,11 @@ class _SingleSend:
         # Called for answers of the server, and of a proxy to CONNECT.
         self.response_class = _response
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it again; if not, the pool connects it again."""
+        return not _ON_ITS_OWN.get() and bool(super().is_connected)  # type: ignore[misc]
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body at once."""
         this: Any = self
@@ -276,6 +356,10 @@ class _SingleSend:
             super().send(data)  # type: ignore[misc]
         else:
             self._held += data
+
+
+_TELLS = hasattr(HTTPConnection, "is_connected")
+"""Whether the pools of this urllib3 ask a connection if it can be used again (2.0)."""
 
 
 def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
@@ -320,15 +404,27 @@ class _LimitedReader(io.RawIOBase):
         super().close()
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """None: where a redirect leads is for us to look at, and ``requests`` fails over some."""
-        return None
+class Session(requests.Session):
+    """Sends each request once and follows no redirects: where one leads is for us to look at."""
+
+    def exchange(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send ``request``; the body of the response is not read yet.
+
+        ``Session.send`` would also look for hooks and redirects, and measure the time.
+
+        :raises requests.RequestException: there is no response.
+        """
+        response = self.get_adapter(request.url or "").send(request, stream=True, **kwargs)
+        if "Set-Cookie" in response.headers:
+            extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+                self.cookies, request, response.raw
+            )
+        return response
 
 
-def new_session(user_agent: str) -> requests.Session:
-    """A session that sends each request once and follows no redirects."""
-    session = _Session()
+def new_session(user_agent: str) -> Session:
+    """A session of our connections."""
+    session = Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, SingleSendAdapter())
     session.headers["User-Agent"] = user_agent

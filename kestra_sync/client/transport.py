@@ -37,6 +37,7 @@ from kestra_sync.client.answer import (
 from kestra_sync.client.breakage import describe, proxy_for
 from kestra_sync.client.connection import (
     KestraAuth,
+    Session,
     SessionPool,
     TimeLimit,
     limited,
@@ -126,7 +127,7 @@ class Transport:
         end = None if request.time_limit is None else time.monotonic() + request.time_limit
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
-            found = self._attempt(replace(request, time_limit=left))
+            found = self._attempt(request if left is None else replace(request, time_limit=left))
             if isinstance(found, Answer):
                 return found
             again = decide(found.request, found.what, attempt, self.backoff, found.asked)
@@ -188,7 +189,7 @@ class Transport:
             return nullcontext()
         return self._slots
 
-    def _exchange_and_judge(self, session: requests.Session, request: Request) -> Answer | Failed:
+    def _exchange_and_judge(self, session: Session, request: Request) -> Answer | Failed:
         started = time.monotonic()
         seconds = self._seconds(request)
         if request.time_limit is not None:
@@ -244,7 +245,7 @@ class Transport:
         failure = self._failures.answered(request, status, content_type, body)
         return Failed(request, status, failure, asked)
 
-    def _exchange(self, session: requests.Session, request: Request) -> requests.Response:
+    def _exchange(self, session: Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
         packed = None
         if request.body and not request.repeatable and request.content_type in _COMPRESSED:
@@ -269,7 +270,7 @@ class Transport:
 
     def _redirected(
         self,
-        session: requests.Session,
+        session: Session,
         request: Request,
         body: bytes | None,
         encoding: str | None = None,
@@ -289,7 +290,7 @@ class Transport:
 
     def _send_once(
         self,
-        session: requests.Session,
+        session: Session,
         request: Request,
         url: str,
         body: bytes | None,
@@ -305,10 +306,9 @@ class Transport:
             least = 0.05
             connect, read = (max(least, min(each, request.time_limit)) for each in (connect, read))
         try:
-            return session.send(
+            return session.exchange(
                 prepare(session, request.method, url, body, headers, self._auth),
                 timeout=(connect, read),
-                allow_redirects=False,
                 **self._surroundings(session, url),
             )
         except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
@@ -331,7 +331,7 @@ class Transport:
                 remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or unset it",
             ) from error
 
-    def _surroundings(self, session: requests.Session, url: str) -> dict[str, Any]:
+    def _surroundings(self, session: Session, url: str) -> dict[str, Any]:
         """Proxies and certificates from the environment, determined once per server.
 
         ``Session.request`` looks through all variables for every single request.
@@ -340,6 +340,7 @@ class Transport:
         found = self._environment.get(origin)
         if found is None:
             found = dict(session.merge_environment_settings(url, {}, True, self._verify, None))
+            del found["stream"]  # always
             self._environment[origin] = found
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from kestra_sync.client.connection import KestraAuth, prepare
+from kestra_sync.client.connection import KestraAuth, SingleSendAdapter, prepare
 from kestra_sync.client.credentials import resolve
 
 BASE = "http://kestra.example:8080/k/api/v1/main"
@@ -42,3 +42,13 @@ def test_prepared_as_requests_does(url: str, method: str, body: bytes | None, co
     assert (ours.method, ours.url, ours.body) == (theirs.method, theirs.url, theirs.body)
     assert list(ours.headers.items()) == list(theirs.headers.items())
     assert ours.hooks == theirs.hooks
+
+
+@pytest.mark.parametrize("proxies", [{}, {"http": "http://proxy.example:3128"}])
+@pytest.mark.parametrize(
+    "url", [f"{BASE}/flows/acme/a?source=true", "http://kestra.example/", "http://[::1]:1/x%2fy#z"]
+)
+def test_request_url__is_that_of_requests(url: str, proxies: dict[str, str]) -> None:
+    request = requests.Request("GET", url).prepare()
+    theirs = requests.adapters.HTTPAdapter().request_url(request, proxies)
+    assert SingleSendAdapter().request_url(request, proxies) == theirs

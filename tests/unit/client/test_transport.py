@@ -451,3 +451,13 @@ def test_streams(scripted: ScriptedServer, transport: Transport) -> None:
     scripted.on("GET", "/x", Reply(hang_up=True))
     with pytest.raises(errors.Unreachable), transport.stream(GET):
         pass
+
+
+def test_cookies_of_the_server_are_sent_back(
+    scripted: ScriptedServer, transport: Transport
+) -> None:
+    """A load balancer tells its nodes apart by them."""
+    scripted.on("GET", "/x", Reply(200, b"{}", {"Set-Cookie": "node=7; Path=/"}))
+    transport.send(GET)
+    transport.send(GET)
+    assert [each.headers.get("Cookie") for each in scripted.seen] == [None, "node=7"]
