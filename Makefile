@@ -42,7 +42,7 @@ typecheck: setup ## Check the types
 unit: setup chromium ## Run the tests that need no server
 	$(RUN)/pytest -m "not e2e"
 
-e2e: $(if $(KESTRA_TEST_URL),setup,engine) ## Run the tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
+e2e: $(if $(KESTRA_TEST_URL),setup,engine tools) ## Run the tests that talk to Kestra: the embedded engine, or the server of KESTRA_TEST_URL
 	$(RUN)/pytest -m "e2e$(if $(KESTRA_TEST_URL), and not embedded_only)"
 
 engine: setup ## Build the embedded Kestra engines (KESTRA=2.0: only that version), unless they exist

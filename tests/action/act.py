@@ -9,10 +9,10 @@ from __future__ import annotations
 import compileall
 import json
 import os
-import py_compile
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,8 +189,10 @@ class Act:
         """Without what would tell the action more than the workflow does."""
         names = ("KESTRA_", "GITHUB_", "RUNNER_", "INPUT_", "COVERAGE_", "COV_", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+        # The Python itself first: a shim of pyenv before it takes longer than our program.
+        path = f"{Path(sys.base_prefix) / 'bin'}{os.pathsep}{kept['PATH']}"
         # No .actrc and no other setting of the user who runs the tests.
-        return {**kept, "XDG_CONFIG_HOME": str(self.folder), "ACT": "true"}
+        return {**kept, "PATH": path, "XDG_CONFIG_HOME": str(self.folder), "ACT": "true"}
 
     def _local(self, workflow: str) -> Iterator[str]:
         stub = self.folder / "stub"
@@ -213,14 +215,17 @@ def _entries(text: str) -> Iterator[dict[str, Any]]:
 
 
 def copy_action(to: Path) -> Path:
-    """What GitHub's runner would fetch of us, as far as the action needs it."""
-    parts = ["action.yml", ".github/requirements-action.txt", ".ci/python.sh"]
-    for part in parts:
-        (to / part).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / part, to / part)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "kestra_sync", to / "kestra_sync", ignore=ignored)
-    # Each step of each run gets a copy of its own, which Python would compile each time.
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(to / "kestra_sync", quiet=2, invalidation_mode=mode)
-    return to
+    """What GitHub's runner would fetch of us, as far as the action needs it.
+
+    Each step of each run gets a copy of it, so the package is a link to a copy that is made once.
+    """
+    fetched, action = to / "fetched", to / "action"
+    for part in ["action.yml", ".github/requirements-action.txt", ".ci/python.sh"]:
+        for place in (fetched, action):
+            (place / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / part, place / part)
+    package = fetched / "kestra_sync"
+    shutil.copytree(ROOT / "kestra_sync", package, ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(package, quiet=2)
+    (action / "kestra_sync").symlink_to(package)
+    return action

@@ -16,16 +16,20 @@ from tests.support.cleanup import remove_namespace
 from tests.support.server import Http, Server
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what talks to Kestra as such, before pytest selects by marks."""
+    if _talks_to_kestra(item):
+        item.add_marker(pytest.mark.e2e)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever talks to Kestra is marked as such, and runs at the end."""
-    slow = set()
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if item.nodeid.startswith("tests/action/") and {"act", "namespace"} & set(names):
-            item.add_marker(pytest.mark.e2e)
-            slow.add(item.nodeid)
-    items.sort(key=lambda item: item.nodeid in slow)
+    """Let what talks to Kestra run at the end."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/action/") and _talks_to_kestra(item))
+
+
+def _talks_to_kestra(item: pytest.Item) -> bool:
+    return bool({"act", "namespace"} & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

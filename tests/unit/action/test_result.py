@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from kestra_sync.action.result import OUTPUTS, Result, result_of
 from kestra_sync.errors import ExitCode
 
@@ -94,10 +92,22 @@ def test_a_run_that_an_exception_ended() -> None:
     assert result.outputs()["summary"] == "no answer\\x1b[2J"
 
 
-@pytest.mark.parametrize("code", ExitCode)
-def test_every_exit_code_has_a_word(code: ExitCode) -> None:
-    fine = code in (ExitCode.OK, ExitCode.CHANGES)
-    assert bool(Result(int(code)).failure_reason) != fine
+def test_every_exit_code_has_a_word() -> None:
+    assert {code.name: Result(int(code)).failure_reason for code in ExitCode} == {
+        "OK": "",
+        "FAILURE": "failure",
+        "CHANGES": "",
+        "INVALID": "invalid",
+        "REFUSED": "refused",
+        "CONFLICT": "conflict",
+        "PARTIAL": "partial",
+        "SMOKE_FAILED": "smoke-failed",
+        "USAGE": "usage",
+        "UNREACHABLE": "unreachable",
+        "BUG": "bug",
+        "NOT_ALLOWED": "not-allowed",
+        "INTERRUPTED": "interrupted",
+    }
 
 
 def test_exit_code__unknown_code_has_a_reason() -> None:
