@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.engine import DEFAULT, VERSIONS, Engine, version_named
+from tests.engine import DEFAULT, VERSIONS
+from tests.support.engines import Engines, Host, lent
 from tests.support.examples import load_profile
 from tests.support.measured import measure_no_processes
-from tests.support.server import Server, named_server, server_of
+from tests.support.server import Server, named_server
 
+_HOST = pytest.StashKey[Host]()
 _SLOW = "tests/e2e/"
 _LONGEST = ("test_interrupted", "test_faults", "test_smoke", "test_streams", "test_console")
 
@@ -35,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "embedded_only: starts the embedded engine even if KESTRA_TEST_URL is set"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the engines are that all workers share."""
+    config: pytest.Config = node.config
+    if _HOST not in config.stash:
+        config.stash[_HOST] = Host()
+        config.add_cleanup(config.stash[_HOST].close)
+    node.workerinput["engines"] = config.stash[_HOST].address
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -55,23 +68,19 @@ def _only_one() -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what needs no server first: a mistake is reported at once, not after a minute.
 
-    With ``--dist loadgroup`` the tests of a file stay together, on one worker; so do all of the
-    version that is not the default. That one begins, so that only one worker starts two engines,
-    and what takes longest follows, so that no worker waits long for the other in the end.
+    With ``--dist loadgroup`` the tests of a file on one version stay together, on one worker. What
+    takes longest begins, so that no worker waits long for the others in the end.
     """
     items.sort(key=_rank)
     for item in items:
-        other = _version_of(item) not in (None, DEFAULT.name)
-        group = f"kestra-{_version_of(item)}" if other else item.nodeid.partition("::")[0]
+        group = f"{item.nodeid.partition('::')[0]} {_version_of(item) or ''}"
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
-    return (
-        item.nodeid.startswith(_SLOW),
-        _version_of(item) in (None, DEFAULT.name),
-        item.path.stem not in _LONGEST,
-    )
+def _rank(item: pytest.Item) -> tuple[bool, int]:
+    stem = item.path.stem
+    place = _LONGEST.index(stem) if stem in _LONGEST else len(_LONGEST)
+    return item.nodeid.startswith(_SLOW), place
 
 
 def _version_of(item: pytest.Item) -> str | None:
@@ -90,23 +99,15 @@ ServerOf = Callable[[str], Server]
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[ServerOf]:
-    """The embedded engine of a version, kept until another version is asked for.
-
-    The tests are sorted by version, so each engine starts once; an idle one would cost time too.
-    """
-    with ExitStack() as stack:
-        running: dict[str, Server] = {}
-
-        def of(name: str) -> Server:
-            if name not in running:
-                stack.close()
-                running.clear()
-                engine = Engine.start(kestra=version_named(name))
-                running[name] = server_of(stack.enter_context(engine))
-            return running[name]
-
-        yield of
+def servers(pytestconfig: pytest.Config) -> Iterator[ServerOf]:
+    """The embedded engine of a version: one for all workers of pytest-xdist."""
+    worker = getattr(pytestconfig, "workerinput", None)
+    if worker is not None:
+        yield partial(lent, worker["engines"])
+        return
+    engines = Engines()
+    yield engines.of
+    engines.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+"""The embedded engines of a run: one for each version, however many processes run tests.
+
+An engine takes ten seconds of a processor to start, as much again until its code is compiled, and
+a tenth of one while it idles. So with pytest-xdist the process that hands out the tests has the
+engines, and starts one when the first of its workers asks for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Client, Connection, Listener
+from threading import Lock, Thread
+from typing import TypedDict
+
+from tests.engine import VERSIONS, Engine, EngineError, version_named
+from tests.support.server import Server, server_of
+
+
+class HostAddress(TypedDict):
+    """Where the host of the engines listens, as xdist can send it to a worker."""
+
+    port: int
+    key: bytes
+
+
+class Engines:
+    """The engines of this process, each started when it is asked for first."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._running: dict[str, Server] = {}
+        self._starting = {name: Lock() for name in VERSIONS}
+
+    def of(self, name: str) -> Server:
+        """The engine of a version.
+
+        :raises EngineError: it cannot be built or started.
+        """
+        version = version_named(name)
+        with self._starting[version.name]:
+            if version.name not in self._running:
+                engine = self._stack.enter_context(Engine.start(kestra=version))
+                self._running[version.name] = server_of(engine)
+            return self._running[version.name]
+
+    def close(self) -> None:
+        """Stop them."""
+        self._stack.close()
+
+
+class Host:
+    """Lends the engines of this process to others."""
+
+    def __init__(self) -> None:
+        self._engines = Engines()
+        self._key = secrets.token_bytes(16)
+        self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
+        Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> HostAddress:
+        """What :func:`lent` needs."""
+        return {"port": self._listener.address[1], "key": self._key}
+
+    def close(self) -> None:
+        """Lend no more, and stop the engines."""
+        self._listener.close()
+        self._engines.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                connection = self._listener.accept()
+                Thread(target=self._lend, args=(connection,), daemon=True).start()
+
+    def _lend(self, connection: Connection) -> None:
+        with connection:
+            try:
+                connection.send(self._engines.of(connection.recv()))
+            except (EngineError, ValueError) as error:
+                connection.send(str(error))
+
+
+def lent(address: HostAddress, name: str) -> Server:
+    """The engine of a version, as the host has it.
+
+    :raises EngineError: it cannot be built or started.
+    """
+    with Client(("127.0.0.1", address["port"]), authkey=address["key"]) as connection:
+        connection.send(name)
+        answer = connection.recv()
+    if isinstance(answer, Server):
+        return answer
+    raise EngineError(answer)
