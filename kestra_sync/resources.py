@@ -15,17 +15,81 @@ class StrEnum(str, Enum):
         return str(self.value)
 
 
-class Kind(StrEnum):
-    """What a resource is; stable in the JSON, in patterns of ``--only`` and in the record."""
+@dataclass(frozen=True)
+class KindTraits:
+    """What the whole program knows of a kind; the rest is in its package.
 
-    FLOW = "flow"
-    FILE = "file"
-    KV = "kv"
+    :param noun: what people call one of them.
+    :param package: below ``kestra_sync.kinds``; its module ``kind`` is used through
+        :class:`kestra_sync.kinds.base.KindModule`.
+    :param settings: the fields of the settings that configure it, such as ``rendering.kv``.
+    :param id_pattern: a regular expression for the ids that Kestra accepts; ``None`` for paths.
+    :param remains: something of a deleted one stays on the server, such as empty directories.
+    :param not_kept: why the server may not have an earlier version.
+    """
+
+    noun: str
+    package: str
+    settings: tuple[str, ...] = ()
+    id_pattern: str | None = "[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}"
+    remains: bool = False
+    not_kept: str = "the server keeps no earlier versions"
+
+
+_NO_TRAITS = KindTraits("", "")
+
+
+class Kind(StrEnum):
+    """What a resource is; stable in the JSON, in patterns of ``--only`` and in the record.
+
+    To add a kind, add a row, and its package below ``kinds``.
+    """
+
+    traits: KindTraits
+
+    FLOW = (
+        "flow",
+        KindTraits(
+            "flow",
+            "flows",
+            id_pattern="[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}",
+            remains=True,
+            not_kept="the server no longer keeps the revision",
+        ),
+    )
+    FILE = (
+        "file",
+        KindTraits(
+            "file",
+            "files",
+            ("files",),
+            id_pattern=None,
+            remains=True,
+            not_kept="the server does not keep the revision, or the file was deleted",
+        ),
+    )
+    KV = (
+        "kv",
+        KindTraits(
+            "key",
+            "kv",
+            ("kv", "rendering.kv"),
+            not_kept="the server does not keep earlier values of keys",
+        ),
+    )
+
+    # The traits have a default for type checkers: ``Kind("file")`` looks a row up.
+    def __new__(cls, name: str, traits: KindTraits = _NO_TRAITS) -> Kind:  # noqa: PYI034
+        """A row; its value is ``name`` alone."""
+        row = str.__new__(cls, name)
+        row._value_ = name
+        row.traits = traits
+        return row
 
     @property
     def noun(self) -> str:
         """What it is called."""
-        return "key" if self is Kind.KV else str(self.value)
+        return self.traits.noun
 
 
 @dataclass(frozen=True, order=True)

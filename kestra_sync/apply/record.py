@@ -24,7 +24,7 @@ from kestra_sync.inventory.record import (
     now,
     written,
 )
-from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, RecordChange, sha256
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
 from kestra_sync.previews import Preview
 from kestra_sync.reasons import Recording
 
@@ -158,7 +158,7 @@ class RunRecord:
         at = self._clock()
         before = self._current.preview or PreviewRecord(created=at)
         gone = (each.moved_from or each for each in self._plan.writes if _deletes(each))
-        past = {each.flow_id for each in gone if each.flow_id.kind is not Kind.KV}
+        past = {each.flow_id for each in gone if each.flow_id.kind.traits.remains}
         return replace(before, expires=expiry(at, preview.ttl), past=before.past | past)
 
     def result(

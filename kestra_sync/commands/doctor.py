@@ -30,7 +30,7 @@ from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.model import Kind, Repository, Severity, noun_of, plural
+from kestra_sync.model import Repository, Severity, noun_of, plural
 from kestra_sync.settings import Settings
 
 #: In how many namespaces permissions are tried.
@@ -113,7 +113,8 @@ def _files(settings: Settings) -> Checkup:
 def _beside(client: KestraClient, settings: Settings) -> Checkup:
     """Whether namespace files and keys are valid, and can be read; nothing is written."""
     question = "files and keys"
-    loaded = Kinds(settings, client.tenant).load()
+    kinds = Kinds(settings, client.tenant)
+    loaded = kinds.load()
     errors = [each for each in loaded.diagnostics if each.severity is Severity.ERROR]
     if errors:
         more = f" and {len(errors) - 1:,} more" if len(errors) > 1 else ""
@@ -127,10 +128,7 @@ def _beside(client: KestraClient, settings: Settings) -> Checkup:
     refused, reason = [], ""
     for kind, namespace in sorted({(each.kind, each.namespace) for each in loaded.desired}):
         try:
-            if kind is Kind.FILE:
-                client.files.names(namespace)
-            else:
-                client.kv.list(namespace)
+            kinds.names(client, kind, namespace)
         except (Forbidden, Unauthorized) as error:
             refused.append(f"{kind.noun}s of {namespace}")
             reason = error.message

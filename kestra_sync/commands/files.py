@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kestra_sync.configured import Stamp
 from kestra_sync.errors import UsageError
-from kestra_sync.kinds.registry import Kinds, beside_flows
+from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import (
     Diagnostic,
     FlowId,
@@ -38,10 +38,10 @@ def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
         ignore=settings.ignore,
         strict=settings.strict,
         base=settings.base_path,
-        apart=beside_flows(settings.files, settings.kv),
+        apart=(kinds or Kinds(settings, secrets=False)).paths(),
         may_be_missing=settings.new_paths,
     )
-    if kinds is None or not (settings.files or settings.kv or settings.rendering.kv):
+    if kinds is None or not kinds.configured:
         return flows
     beside = kinds.load()
     return replace(

@@ -322,7 +322,8 @@ def _remove(
         return DownResult(removal)
     from kestra_sync.apply.transaction import apply_plan
 
-    assert removal.kinds is not None
+    kinds = removal.kinds
+    assert kinds is not None
     options = ApplyOptions()
     done = apply_plan(
         client,
@@ -331,7 +332,7 @@ def _remove(
         settings,
         options,
         observer,
-        kinds=removal.kinds.on(client),
+        kinds=kinds.on(client),
     )
     if done.interrupted or done.exit_code() is not ExitCode.OK:
         return DownResult(removal, done=done)
@@ -340,7 +341,6 @@ def _remove(
 
     def executions_gone(record: Inventory) -> bool:
         from kestra_sync.executions.sweep import sweep
-        from kestra_sync.kinds.files.kind import remove_empty_directories
 
         scope = settings.scope
         assert scope is not None
@@ -349,7 +349,7 @@ def _remove(
         past = {each for each in known if scope.covers(each.namespace) and is_resource_id(each)}
         flows = {each for each in past if each.kind is Kind.FLOW}
         swept.append(sweep(client, scope, flows))
-        remove_empty_directories(client.files, past - flows)
+        kinds.clean(client, past - flows)
         return not swept[-1].problems
 
     removed = remove_record(

@@ -6,12 +6,10 @@ is one like any other: compared, guarded, shown, and carried out by the same cod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.client.errors import NotFound
 from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.ownership import prefetch
 from kestra_sync.commands.plan import PlanResult, Wanted, plan_for
@@ -36,7 +34,6 @@ from kestra_sync.model import (
     Severity,
     noun_of,
     plural,
-    sha256,
 )
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.refusals import Refusal
@@ -93,9 +90,10 @@ def make_rollback(
     if before and on_changed_files is not None:
         on_changed_files(ownership)
     observer.stage("reading the revisions")
-    sources = _sources(client, before, settings.parallelism)
+    kinds = Kinds(settings, client.tenant, secrets=False)
+    sources = _sources(client, kinds, before, settings.parallelism)
     missing = sorted(key for key, each in before.items() if each and key not in sources)
-    wanted = _wanted(settings, client, scope, run, before, sources, frozenset(missing))
+    wanted = _wanted(kinds, scope, run, before, sources, frozenset(missing))
     # The record and the history name the commit whose flows are there afterwards.
     origin = replace(ownership.origin, commit=run.commit, branch=run.branch, dirty=run.dirty)
     ownership = replace(ownership, origin=origin)
@@ -153,8 +151,7 @@ def _replaced_since(inventory: Inventory, run: HistoryEntry) -> _State:
 
 
 def _wanted(
-    settings: Settings,
-    client: KestraClient,
+    kinds: Kinds,
     scope: Scope,
     run: HistoryEntry,
     before: _State,
@@ -181,7 +178,7 @@ def _wanted(
         )
 
     return Wanted(
-        Kinds(settings, client.tenant, secrets=False),
+        kinds,
         repository,
         Rendered(tuple(flows)),
         scope,
@@ -196,7 +193,9 @@ def _desired(key: ResourceId, resource: Resource, source: bytes) -> Desired:
     return Desired(Flow(key, Document(resource.path, 0, 1, source)), source)
 
 
-def _sources(client: KestraClient, before: _State, parallelism: int) -> dict[ResourceId, bytes]:
+def _sources(
+    client: KestraClient, kinds: Kinds, before: _State, parallelism: int
+) -> dict[ResourceId, bytes]:
     """The sources that the server still keeps; each has the hash that was recorded."""
     wanted = {key: each for key, each in before.items() if each is not None}
     flows = {
@@ -206,33 +205,21 @@ def _sources(client: KestraClient, before: _State, parallelism: int) -> dict[Res
     }
     found = base_sources(client.flows, flows, parallelism=parallelism) if flows else {}
     for key, each in wanted.items():
-        if key.kind is Kind.FILE:
-            with suppress(NotFound):
-                found.update((key, data) for data in _file(client, key, each.sent_sha256))
+        if key.kind is Kind.FLOW:
+            continue
+        source = kinds.version(client, key, each.sent_sha256)
+        if source is not None:
+            found[key] = source
     return found
 
 
-def _file(client: KestraClient, key: ResourceId, hash_: str) -> Iterator[bytes]:
-    """The contents with this hash, from the newest revision back."""
-    for revision in reversed(client.files.revisions(key.namespace, key.id)):
-        data = client.files.get(key.namespace, key.id, revision=revision)
-        if sha256(data) == hash_:
-            yield data
-            return
-
-
 def _not_kept(key: ResourceId) -> Diagnostic:
-    why = {
-        Kind.FLOW: "the server no longer keeps the revision",
-        Kind.FILE: "the server does not keep the revision, or the file was deleted",
-        Kind.KV: "the server does not keep earlier values of keys",
-    }[key.kind]
     return Diagnostic(
         "",
         None,
         Severity.WARNING,
         RULE,
-        f"{key} cannot be restored: {why}",
+        f"{key} cannot be restored: {key.kind.traits.not_kept}",
         "check out the commit of that run and apply it",
         key,
     )

@@ -1,15 +1,18 @@
-"""The protocol of a kind of resource, through which plan and apply use it."""
+"""The protocols of a kind of resource, through which plan and apply use it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.content import Content
 from kestra_sync.model import Base, Desired, Diagnostic, Kind, Live, ResourceId, Skipped
 from kestra_sync.plan.diff import Hunk
+from kestra_sync.settings import Settings
 
 
 class Store(Protocol):
@@ -76,14 +79,13 @@ class Reading:
 
 
 class ResourceKind(Protocol):
-    """One kind beside flows, with what its configuration says."""
+    """One kind beside flows, with what its configuration says. Kinds inherit the defaults."""
 
-    @property
-    def kind(self) -> Kind:
-        """Which one."""
+    def load(self, apart: Collection[Path] = ()) -> Loaded:
+        """Read the repository. Nothing is asked of a server.
 
-    def load(self) -> Loaded:
-        """Read the repository. Nothing is asked of a server."""
+        :param apart: resolved paths of flows and of other kinds.
+        """
 
     def read(
         self,
@@ -99,5 +101,56 @@ class ResourceKind(Protocol):
     def store(self, client: KestraClient) -> Store:
         """Its reads and writes."""
 
-    def diff(self, before: Content, after: Content, *, context: int) -> Sequence[Hunk]:
+    def names(self, client: KestraClient, namespace: str) -> Collection[str]:
+        """The ids of everything that a namespace has on the server.
+
+        :raises KestraError: the server cannot be read.
+        """
+
+    def paths(self) -> frozenset[Path]:
+        """The resolved directories and files that are configured to hold this kind."""
+
+    def versions(
+        self, client: KestraClient, resource: ResourceId, *, current: bool = True
+    ) -> Iterator[bytes]:
+        """The sources that the server keeps, the latest first. By default it keeps none.
+
+        :param current: begin with the one that counts.
+        :raises KestraError: the server cannot be read.
+        """
+        del client, resource, current
+        return iter(())
+
+    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+        """Remove what deleted resources have left; see :attr:`KindTraits.remains`."""
+        del client, gone
+
+
+@dataclass(frozen=True)
+class KindContext:
+    """What a kind is made from, for one run.
+
+    :param tenant: the tenant of the server; ``""`` if none is asked.
+    :param secrets: the variables that values are taken from must be set.
+    :param to_server: the name on the server of a namespace in the files.
+    """
+
+    settings: Settings
+    tenant: str = ""
+    secrets: bool = True
+    to_server: Callable[[str], str] = str
+
+
+class KindModule(Protocol):
+    """The module ``kind`` in the package of a kind."""
+
+    def make(self, context: KindContext) -> ResourceKind:
+        """The kind, as the settings configure it."""
+
+    def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
         """What a person is shown of the difference."""
+
+
+def module_of(kind: Kind) -> KindModule:
+    """The module of a kind, imported on first use."""
+    return cast("KindModule", import_module(f"kestra_sync.kinds.{kind.traits.package}.kind"))

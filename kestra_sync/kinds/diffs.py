@@ -25,15 +25,11 @@ def diff_sources(
     kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
 ) -> tuple[Hunk, ...]:
     """The hunks between two sources of a resource; ``None`` for one that does not exist."""
-    if kind is Kind.FILE:
-        from kestra_sync.kinds.files.kind import FilesKind
+    if kind is Kind.FLOW:
+        return diff_flows(in_memory(before or b""), in_memory(after or b""), context=context)
+    from kestra_sync.kinds.base import module_of
 
-        return tuple(FilesKind().diff(before or b"", after or b"", context=context))
-    if kind is Kind.KV:
-        from kestra_sync.kinds.kv.kind import KvKind
-
-        return tuple(KvKind().diff(before or b"", after or b"", context=context))
-    return diff_flows(in_memory(before or b""), in_memory(after or b""), context=context)
+    return tuple(module_of(kind).diff(before or b"", after or b"", context=context))
 
 
 def diff_whole(

@@ -1,24 +1,27 @@
-"""The kinds beside flows, as one run uses them. To add a kind, add it to :func:`_make`."""
+"""The kinds beside flows, as one run uses them. Each is a row of :class:`Kind` and its package."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from kestra_sync.configured import FilesFolder
-from kestra_sync.kinds.base import Loaded, Reading, ResourceKind, Store
+from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store, module_of
 from kestra_sync.model import Base, Change, Desired, Diagnostic, Kind, Live, ResourceId, sha256
 from kestra_sync.render.namespaces import NamespaceMap
-from kestra_sync.safe.paths import fixed_part, is_there
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
 
 _T = TypeVar("_T")
+
+_VERSIONS = 5
+"""Of a resource that was edited on the server: the applied one is looked for among so many."""
 
 
 class Kinds:
@@ -30,14 +33,19 @@ class Kinds:
 
     def __init__(self, settings: Settings, tenant: str = "", *, secrets: bool = True) -> None:
         self._settings = settings
-        self._tenant = tenant
-        self._names = NamespaceMap(settings.rendering.namespaces)
-        self._secrets = secrets
+        names = NamespaceMap(settings.rendering.namespaces)
+        self._context = KindContext(settings, tenant, secrets, names.to_server)
         self._made: dict[Kind, ResourceKind] = {}
 
     def load(self) -> Loaded:
         """What the repository has of every kind that is configured."""
-        loaded = [self._kind(each).load() for each in self._configured()]
+        flows = self._settings.source or self._settings.paths
+        paths = {each: self._kind(each).paths() for each in self.configured}
+        paths[Kind.FLOW] = frozenset(Path(each).resolve() for each in flows)
+        loaded = [
+            self._kind(kind).load(frozenset().union(*(paths[k] for k in paths if k is not kind)))
+            for kind in self.configured
+        ]
         return Loaded(
             {key: value for each in loaded for key, value in each.desired.items()},
             sum(each.files for each in loaded),
@@ -68,16 +76,46 @@ class Kinds:
     def last_applied(
         self, client: KestraClient, bases: Mapping[ResourceId, Base]
     ) -> Mapping[ResourceId, bytes]:
-        """What was applied last, of what the server keeps versions: files, not keys.
+        """What was applied last, where it is among the latest versions on the server.
 
         :raises KestraError: the server cannot be read.
         """
-        files = _only(bases, Kind.FILE)
-        if not files:
-            return {}
-        from kestra_sync.kinds.files.kind import FilesKind
+        found = {}
+        for resource, base in bases.items():
+            versions = self._kind(resource.kind).versions(client, resource, current=False)
+            for source in islice(versions, _VERSIONS):
+                if sha256(source) in base.live_hashes:
+                    found[resource] = source
+                    break
+        return found
 
-        return FilesKind().last_applied(client, files)
+    def version(self, client: KestraClient, resource: ResourceId, hash_: str) -> bytes | None:
+        """The version with this SHA-256, if the server keeps it.
+
+        :raises KestraError: the server cannot be read.
+        """
+        versions = self._kind(resource.kind).versions(client, resource)
+        return next((each for each in versions if sha256(each) == hash_), None)
+
+    def names(self, client: KestraClient, kind: Kind, namespace: str) -> Collection[str]:
+        """The ids of everything of a kind that a namespace has on the server.
+
+        :raises KestraError: the server cannot be read.
+        """
+        return self._kind(kind).names(client, namespace)
+
+    def paths(self) -> frozenset[Path]:
+        """The resolved directories and files that are configured to hold no flows."""
+        return frozenset().union(*(self._kind(each).paths() for each in self.configured))
+
+    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+        """Remove what deleted resources have left on the server, flows left out.
+
+        :raises KestraError: the server cannot be asked, or refuses.
+        """
+        gone = list(gone)
+        for kind in _of(gone):
+            self._kind(kind).clean(client, [each for each in gone if each.kind is kind])
 
     def check_reads(
         self, client: KestraClient, flows: Iterable[Desired], known: Collection[ResourceId]
@@ -90,23 +128,25 @@ class Kinds:
         :param known: what Git has.
         :raises KestraError: the server cannot be read.
         """
-        kinds = self._configured()
+        kinds = self.configured
         if not kinds:
             return ()
         from kestra_sync.checks.reads import check_reads, reads
 
         @cache
         def names(kind: Kind, namespace: str) -> frozenset[str]:
-            if kind is Kind.FILE:
-                return frozenset(client.files.names(namespace))
-            return frozenset(each.key for each in client.kv.list(namespace))
+            return frozenset(self.names(client, kind, namespace))
 
         return check_reads(reads(flows, kinds), known, names)
 
-    def _configured(self) -> list[Kind]:
-        keys = self._settings.kv or self._settings.rendering.kv
-        given = ((Kind.FILE, self._settings.files), (Kind.KV, keys))
-        return [kind for kind, paths in given if paths]
+    @property
+    def configured(self) -> list[Kind]:
+        """The kinds that the settings configure."""
+        return [
+            kind
+            for kind in Kind
+            if any(attrgetter(each)(self._settings) for each in kind.traits.settings)
+        ]
 
     def on(self, client: KestraClient) -> KindsOnServer:
         """The same with the server that an apply writes to."""
@@ -119,40 +159,8 @@ class Kinds:
     def _kind(self, kind: Kind) -> ResourceKind:
         """The same object for the whole run: it remembers the secrets."""
         if kind not in self._made:
-            self._made[kind] = self._make(kind)
+            self._made[kind] = module_of(kind).make(self._context)
         return self._made[kind]
-
-    def _make(self, kind: Kind) -> ResourceKind:
-        if kind is Kind.FILE:
-            from kestra_sync.kinds.files.kind import FilesKind
-
-            flows = self._settings.source or self._settings.paths
-            apart = {*map(Path, flows), *beside_flows((), self._settings.kv)}
-            return FilesKind(
-                tuple(filter(self._is_read, self._settings.files)),
-                self._names.to_server,
-                frozenset(each.resolve() for each in apart),
-            )
-        from kestra_sync.kinds.kv.kind import KvKind
-
-        return KvKind(
-            tuple(filter(self._has_keys, self._settings.kv)),
-            self._tenant,
-            secrets=self._secrets,
-            to_server=self._names.to_server,
-            refused=frozenset(filter(None, [self._settings.connection.token_env])),
-            overrides=self._settings.rendering.kv,
-            config_path=self._settings.rendering.path,
-        )
-
-    def _is_read(self, folder: FilesFolder) -> bool:
-        """Whether a folder is read; one that does not exist may be empty."""
-        return not self._settings.new_paths or is_there(fixed_part(folder.path))
-
-    def _has_keys(self, pattern: str) -> bool:
-        from kestra_sync.kinds.kv.load import files_of
-
-        return not self._settings.new_paths or bool(files_of(pattern))
 
 
 @dataclass(frozen=True)
@@ -181,21 +189,6 @@ class KindsOnServer:
             if change.desired is not None:
                 desired[change.flow_id] = change.desired
         return self.kinds.read(self.client, desired, bases).live
-
-
-def beside_flows(files: Sequence[FilesFolder], kv: Sequence[str]) -> frozenset[Path]:
-    """The resolved directories and files that are configured to hold no flows."""
-    found: set[str] = set()
-    if files:
-        from kestra_sync.kinds.files.load import roots
-
-        found.update(each.path for each in files if "*" not in each.path)
-        found.update(path for folder in files for path, _ in roots(folder))
-    if kv:
-        from kestra_sync.kinds.kv.load import files_of
-
-        found.update(path for pattern in kv for path in files_of(pattern))
-    return frozenset(Path(path).resolve() for path in found)
 
 
 def _of(*resources: Iterable[ResourceId]) -> list[Kind]:

@@ -9,8 +9,6 @@ from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId
 from kestra_sync.model import plural as plural
 from kestra_sync.reasons import Alert
 
-_ORDER = (Kind.FLOW, Kind.FILE, Kind.KV)
-
 #: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
 #: for a flow whose file has errors.
 _SIGNS = {
@@ -130,13 +128,13 @@ def kind_counts(resources: Iterable[ResourceId]) -> str:
     counts = Counter(each.kind for each in resources)
     if counts.keys() <= {Kind.FLOW}:
         return ""
-    return ", ".join(plural(counts[kind], kind.noun) for kind in _ORDER if counts[kind])
+    return ", ".join(plural(counts[kind], kind.noun) for kind in Kind if counts[kind])
 
 
 def beside(plan: Plan) -> str:
     """``, 3 files, 1 key``: what Git has beside the flows."""
     return "".join(
-        f", {plural(plan.beside[kind], kind.noun)}" for kind in _ORDER if plan.beside.get(kind)
+        f", {plural(plan.beside[kind], kind.noun)}" for kind in Kind if plan.beside.get(kind)
     )
 
 
@@ -153,9 +151,7 @@ def _nothing_to_do(plan: Plan) -> str:
         and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
     counted = {Kind.FLOW: plan.flows, **plan.beside}
-    parts = [
-        plural(counted[kind], f"{selected}{kind.noun}") for kind in _ORDER if counted.get(kind)
-    ]
+    parts = [plural(counted[kind], f"{selected}{kind.noun}") for kind in Kind if counted.get(kind)]
     *first, last = parts
     everything = f"{', '.join(first)} and {last}" if first else last
     if not others:

@@ -61,8 +61,7 @@ def _spell(match: re.Match[str]) -> str:
 
 #: As Kestra 1.0 to 2.0 check them; lengths included.
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
-_FLOW = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}")
-_KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}")
+_FLOW = re.compile(Kind.FLOW.traits.id_pattern or "")
 _SHOWN = 60
 
 
@@ -85,10 +84,9 @@ def is_resource_id(resource: ResourceId) -> bool:
     """Whether a name is one that kestra-sync can have given: a record may be forged."""
     if not is_namespace(resource.namespace):
         return False
-    if resource.kind is Kind.FLOW:
-        return is_flow_name(resource.id)
-    if resource.kind is Kind.KV:
-        return _KEY.fullmatch(resource.id) is not None
+    pattern = resource.kind.traits.id_pattern
+    if pattern is not None:
+        return re.fullmatch(pattern, resource.id) is not None
     parts = resource.id.split("/")
     return (
         parts[0] != "_flows"

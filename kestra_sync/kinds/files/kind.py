@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,8 @@ from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
 from kestra_sync.client.files import Files
 from kestra_sync.configured import FilesFolder
 from kestra_sync.content import Content, in_memory, is_in_memory, size_of
-from kestra_sync.kinds.base import Loaded, Reading
-from kestra_sync.kinds.files.load import load
+from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
+from kestra_sync.kinds.files.load import ANY, load, roots
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.model import (
     Base,
@@ -26,31 +26,27 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk, LineMark, unified
-
-_VERSIONS = 5
-"""Of a file that was edited on the server, in which the one that was applied is looked for."""
+from kestra_sync.safe.paths import fixed_part, is_there
 
 
 @dataclass(frozen=True)
-class FilesKind:
+class FilesKind(ResourceKind):
     """Namespace files, of the folders in the configuration.
 
     :param to_server: the name on the server of a namespace in the files.
-    :param apart: resolved paths that are not namespace files, such as those of flows.
     """
 
     folders: tuple[FilesFolder, ...] = ()
     to_server: Callable[[str], str] = field(default=str, repr=False)
-    apart: frozenset[Path] = frozenset()
 
-    @property
-    def kind(self) -> Kind:
-        """``file``."""
-        return Kind.FILE
-
-    def load(self) -> Loaded:
+    def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Every file below the folders."""
-        return load(self.folders, self.to_server, self.apart)
+        return load(self.folders, self.to_server, apart)
+
+    def paths(self) -> frozenset[Path]:
+        found = {each.path for each in self.folders if ANY not in each.path}
+        found.update(path for folder in self.folders for path, _ in roots(folder))
+        return frozenset(Path(each).resolve() for each in found)
 
     def read(
         self,
@@ -74,30 +70,45 @@ class FilesKind:
                 live[resource] = Live(resource, wanted.content if same and wanted else data)
         return Reading(live, bases, tuple(_shadowed(desired, live)))
 
-    def last_applied(
-        self, client: KestraClient, bases: Mapping[ResourceId, Base]
-    ) -> dict[ResourceId, bytes]:
-        """The contents behind ``bases``, where they are among the latest versions on the server."""
-        found = {}
-        for resource, base in bases.items():
-            for source in _versions(client.files, resource):
-                if sha256(source) in base.live_hashes:
-                    found[resource] = source
-                    break
-        return found
+    def names(self, client: KestraClient, namespace: str) -> Collection[str]:
+        return client.files.names(namespace)
+
+    def versions(
+        self, client: KestraClient, resource: ResourceId, *, current: bool = True
+    ) -> Iterator[bytes]:
+        """The contents of the revisions, which Kestra keeps until a file is deleted."""
+        files = client.files
+        with suppress(NotFound):
+            numbers = files.revisions(resource.namespace, resource.id)
+            for number in reversed(numbers if current else numbers[:-1]):
+                yield files.get(resource.namespace, resource.id, revision=number)
+
+    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+        """Remove the directories that deleted files have left empty."""
+        remove_empty_directories(client.files, gone)
 
     def store(self, client: KestraClient) -> FileStore:
         """Reads and writes of single files."""
         return FileStore(client.files)
 
-    def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
-        """A text line by line; anything else by size and hash."""
-        if before == after:
-            return ()
-        if is_text(before) and is_text(after):
-            return unified(in_memory(before), in_memory(after), context=context)
-        lines = ((LineMark.REMOVED, _described(before)), (LineMark.ADDED, _described(after)))
-        return (Hunk("binary", 1, 1, lines),)
+
+def make(context: KindContext) -> FilesKind:
+    """The files that the settings configure."""
+    settings = context.settings
+    folders = settings.files
+    if settings.new_paths:  # one that does not exist may be empty
+        folders = tuple(each for each in folders if is_there(fixed_part(each.path)))
+    return FilesKind(folders, context.to_server)
+
+
+def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
+    """A text line by line; anything else by size and hash."""
+    if before == after:
+        return ()
+    if is_text(before) and is_text(after):
+        return unified(in_memory(before), in_memory(after), context=context)
+    lines = ((LineMark.REMOVED, _described(before)), (LineMark.ADDED, _described(after)))
+    return (Hunk("binary", 1, 1, lines),)
 
 
 def _check_whole(
@@ -116,14 +127,6 @@ def _check_whole(
                 remedy="run the command again; if that does not help, check what lies between here"
                 " and Kestra",
             )
-
-
-def _versions(files: Files, resource: ResourceId) -> Iterator[bytes]:
-    """The versions before the current one, the latest first."""
-    with suppress(NotFound):
-        numbers = files.revisions(resource.namespace, resource.id)
-        for number in numbers[-2 : -2 - _VERSIONS : -1]:
-            yield files.get(resource.namespace, resource.id, revision=number)
 
 
 def is_text(data: Content) -> bool:

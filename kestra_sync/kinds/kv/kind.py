@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
 from kestra_sync.client.kv import Kv, KvEntry, KvListed
 from kestra_sync.content import Content, in_memory
-from kestra_sync.kinds.base import Loaded, Reading
-from kestra_sync.kinds.kv.load import load
+from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
+from kestra_sync.kinds.kv.load import files_of, load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
 from kestra_sync.model import (
     Base,
@@ -60,7 +61,7 @@ class MaskedValues:
 
 
 @dataclass(frozen=True)
-class KvKind:
+class KvKind(ResourceKind):
     """Key-value pairs, of the files in the configuration.
 
     :param patterns: the files, as the user would write them in the working directory.
@@ -81,13 +82,16 @@ class KvKind:
     config_path: str = ""
     vault: MaskedValues = field(default_factory=MaskedValues, repr=False, compare=False)
 
-    @property
-    def kind(self) -> Kind:
-        """``kv``."""
-        return Kind.KV
+    def paths(self) -> frozenset[Path]:
+        found = {path for pattern in self.patterns for path in files_of(pattern)}
+        return frozenset(Path(each).resolve() for each in found)
 
-    def load(self) -> Loaded:
+    def names(self, client: KestraClient, namespace: str) -> Collection[str]:
+        return [each.key for each in client.kv.list(namespace)]
+
+    def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Every key that the files declare."""
+        del apart
         found = load(
             self.patterns,
             self.environ,
@@ -175,21 +179,39 @@ class KvKind:
         """Reads and writes of single keys."""
         return KvStore(client.kv, self)
 
-    def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
-        """The members that differ; of masked values only that they do."""
-        before, after = in_memory(before), in_memory(after)
-        if before == after:
-            return ()
-        hidden = is_masked(before) or is_masked(after)
-        if not hidden:
-            return unified(before, after, context=context)
-        old, new = _members(before), _members(after)
-        hunks = unified(_shown(old), _shown(new), context=context)
-        if old.get("secret") == new.get("secret") and "value" not in {*old, *new}:
-            return hunks
-        marks = ((LineMark.REMOVED, before), (LineMark.ADDED, after))
-        lines = tuple((mark, '"value": ***') for mark, source in marks if source)
-        return (Hunk("secret", 1, 1, lines), *hunks)
+
+def make(context: KindContext) -> KvKind:
+    """The keys that the settings configure."""
+    settings = context.settings
+    patterns = settings.kv
+    if settings.new_paths:  # files that do not exist yet
+        patterns = tuple(filter(files_of, patterns))
+    return KvKind(
+        patterns,
+        context.tenant,
+        secrets=context.secrets,
+        to_server=context.to_server,
+        refused=frozenset(filter(None, [settings.connection.token_env])),
+        overrides=settings.rendering.kv,
+        config_path=settings.rendering.path,
+    )
+
+
+def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
+    """The members that differ; of masked values only that they do."""
+    before, after = in_memory(before), in_memory(after)
+    if before == after:
+        return ()
+    hidden = is_masked(before) or is_masked(after)
+    if not hidden:
+        return unified(before, after, context=context)
+    old, new = _members(before), _members(after)
+    hunks = unified(_shown(old), _shown(new), context=context)
+    if old.get("secret") == new.get("secret") and "value" not in {*old, *new}:
+        return hunks
+    marks = ((LineMark.REMOVED, before), (LineMark.ADDED, after))
+    lines = tuple((mark, '"value": ***') for mark, source in marks if source)
+    return (Hunk("secret", 1, 1, lines), *hunks)
 
 
 def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) -> None:

@@ -11,7 +11,7 @@ from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.files import names
-from kestra_sync.kinds.files.kind import FilesKind
+from kestra_sync.kinds.files.kind import diff
 from kestra_sync.kinds.files.load import MAX_BYTES, load
 from kestra_sync.model import Kind, ResourceId, Severity
 
@@ -167,15 +167,14 @@ def test_names_that_some_version_does_not_keep(path: str, words: str) -> None:
 
 
 def test_a_text_has_a_diff_and_anything_else_a_size() -> None:
-    kind = FilesKind()
-    (text,) = kind.diff(b"one\ntwo\n", b"one\nthree\n")
+    (text,) = diff(b"one\ntwo\n", b"one\nthree\n")
     assert [(mark.value, line) for mark, line in text.lines] == [
         (" ", "one"), ("-", "two"), ("+", "three"),
     ]  # fmt: skip
-    (binary,) = kind.diff(b"\0" * 1000, b"\0" * 1001)
+    (binary,) = diff(b"\0" * 1000, b"\0" * 1001)
     assert binary.heading == "binary"
     assert [line.partition(",")[0] for _, line in binary.lines] == ["1", "1"]
-    assert kind.diff(b"\0", b"\0") == ()
+    assert diff(b"\0", b"\0") == ()
 
 
 def test_diff__of_a_created_binary_file_is_its_size_and_hash() -> None:

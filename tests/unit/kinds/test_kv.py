@@ -11,7 +11,7 @@ import pytest
 from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.client.kv import KvEntry, KvListed
 from kestra_sync.kinds.diffs import diff_whole
-from kestra_sync.kinds.kv.kind import KvKind, KvStore, is_masked
+from kestra_sync.kinds.kv.kind import KvKind, KvStore, diff, is_masked
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import (
     KvValue,
@@ -351,7 +351,7 @@ def test_a_secret_that_becomes_a_shown_value_hides_what_it_was() -> None:
     desired = kind.load().desired
     live = kind.read(client, desired, bases).live[_id("b")]
     assert live.sha256 == secret
-    (hunk,) = kind.diff(live.source, desired[_id("b")].sent)
+    (hunk,) = diff(live.source, desired[_id("b")].sent)
     assert "scrypt" not in str(hunk)
     assert hunk.heading == "secret"
 
@@ -360,11 +360,11 @@ def test_the_diff_of_a_secret_shows_what_else_changes() -> None:
     kind = _kind("  b: {env: B}\n", B="x")
     before = kind.load().desired[_id("b")].sent
     after = _kind('  b: {env: B, description: "new"}\n', B="x").load().desired[_id("b")].sent
-    hunks = kind.diff(before, after)
+    hunks = diff(before, after)
     assert "scrypt" not in str(hunks)
     assert ["description" in str(hunk) for hunk in hunks] == [True]
     other = _kind("  b: {env: B}\n", B="z").load().desired[_id("b")].sent
-    assert [hunk.heading for hunk in kind.diff(before, other)] == ["secret"]
+    assert [hunk.heading for hunk in diff(before, other)] == ["secret"]
 
 
 def _overridden(text: str, value: Any, *, key: str = "region", **environ: str) -> Any:
