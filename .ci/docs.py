@@ -1,6 +1,8 @@
 """Writes ``docs/cli.md`` from the command line itself, so that the two never differ.
 
-Likewise the options of the policy into the schema of the configuration, from the rules. ``--write``
+Likewise the options of the policy into the schema of the configuration, from the rules; and what
+the schema and ``action.yml`` lack of the declared settings, described by the help of the option
+until someone writes a better text there; the tables of both in the documentation. ``--write``
 writes the files; without it the exit code says whether they are up to date.
 """
 
@@ -12,18 +14,27 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
+from ruamel.yaml import YAML
 
+from kestra_sync.action.inputs import OPTIONS, InputKind, variable
 from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.cli.main import main as group
+from kestra_sync.declared import Declaration, declarations
+from kestra_sync.schemas import resolve
+from kestra_sync.settings import Settings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "docs" / "cli.md"
 _SCHEMA = _ROOT / "kestra_sync" / "schemas" / "config.json"
+_ACTION = _ROOT / "action.yml"
+_CONFIGURATION = _ROOT / "docs" / "configuration.md"
+_INPUTS = _ROOT / "docs" / "github-action.md"
 #: ``policy`` of ``$defs``, to its closing brace.
 _POLICY = re.compile(r'(?<=\n)    "policy": \{\n.*?\n    \}(?=,?\n)', re.DOTALL)
 
@@ -167,13 +178,112 @@ def schema() -> str:
     block = "\n".join(f"    {line}" for line in lines)
     made, number = _POLICY.subn(lambda _found: block, text)
     assert number == 1, "the policy was not found in the schema"
+    for each in declarations(Settings):
+        if each.key:
+            made = _with_key(made, each)
     return made
+
+
+def _with_key(text: str, setting: Declaration) -> str:
+    """The schema with the key of a setting, if it is not there yet."""
+    group, _, key = setting.key.rpartition(".")
+    definitions = json.loads(text)["$defs"]
+    if key in (definitions[group]["properties"] if group else definitions):
+        return text
+    described = f'"{key}": {json.dumps(_described(setting), ensure_ascii=False)},\n'
+    if group:
+        at = text.index('"properties": {\n', text.index(f'\n    "{group}": {{')) + 16
+        return f"{text[:at]}        {described}{text[at:]}"
+    # One definition, and a reference to it in the file and in its environments.
+    reference = f'"{key}": {{ "$ref": "#/$defs/{key}" }},\n'
+    text = re.sub(r'^( +)("on_drift": \{ "\$ref")', rf"\1{reference}\1\2", text, flags=re.MULTILINE)
+    return text.replace('\n    "on_drift": {\n', f'\n    {described}    "on_drift": {{\n')
+
+
+def _described(setting: Declaration) -> dict[str, Any]:
+    default = setting.default
+    said: dict[str, Any] = {"description": setting.help, "default": default}
+    if isinstance(default, Enum):
+        names = [each.value for each in type(default)]
+        *first, last = names
+        expected = f"{', '.join(first)} or {last}"
+        return {**said, "default": default.value, "type": "string", "enum": names} | {
+            "x-expected": expected
+        }
+    if isinstance(default, tuple):
+        item = {"type": "string", "minLength": 1, "x-expected": "text"}
+        return {"description": setting.help, "type": "array", "items": item} | {
+            "x-expected": "a list"
+        }
+    if isinstance(default, bool):
+        return {**said, "type": "boolean", "x-expected": "true or false"}
+    return {**said, "type": "number", "x-expected": "a number"}
+
+
+def action() -> str:
+    """The Action, with an input for each declared setting of its commands."""
+    text = _ACTION.read_text(encoding="utf-8")
+    helps = {each.flag: each.help for each in declarations(Settings)}
+    made = ""
+    for each in OPTIONS:
+        if each.option in helps and f"\n  {each.name}:\n" not in text:
+            said = helps[each.option]
+            if each.kind is InputKind.SWITCH:
+                said = f"true: {said[0].lower()}{said[1:]}"
+            made += f"  {each.name}:\n    description: {json.dumps(said, ensure_ascii=False)}\n"
+            passed = f"        {variable(each.name)}: ${{{{ inputs.{each.name} }}}}\n"
+            text = re.sub(r"(\n *INPUT_GITHUB_TOKEN: )", rf"\n{passed.rstrip()}\1", text)
+    return text.replace("\noutputs:\n", f"{made}\noutputs:\n", 1)
+
+
+def configuration() -> str:
+    """The page of the configuration, with the table of the keys and the keys of environments."""
+    page, root = _CONFIGURATION.read_text(encoding="utf-8"), json.loads(schema())
+    rows = ["| key | default | |", "|---|---|---|"]
+    for name, each in _keys(root, root, ""):
+        default = each.get("default")
+        shown = "" if default is None else f"`{str(default).lower()}`"
+        rows.append(f"| `{name}` | {shown} | {each['description']} |")
+    page = re.sub(r"\| key \| default \| \|\n(?:\|.*\n)+", lambda _: "\n".join(rows) + "\n", page)
+    before = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+    return page.replace(_environment_keys(before), _environment_keys(root))
+
+
+def _environment_keys(root: Any) -> str:
+    return ", ".join(f"`{name}`" for name in root["$defs"]["environment"]["properties"])
+
+
+def _keys(root: Any, part: Any, above: str) -> Iterator[tuple[str, Any]]:
+    for name, below in part["properties"].items():
+        each = resolve(below, root)
+        yield f"{above}{name}", each
+        if "properties" in each:
+            yield from _keys(root, each, f"{above}{name}.")
+    if not above:
+        namespaces = root["$defs"]["environment"]["properties"]["namespaces"]
+        yield "environments.NAME.namespaces", resolve(namespaces, root)
+
+
+def inputs() -> str:
+    """The page of the Action, with the table of its inputs."""
+    page = _INPUTS.read_text(encoding="utf-8")
+    rows = ["| input | default | |", "|---|---|---|"]
+    for name, each in YAML(typ="safe").load(action())["inputs"].items():
+        default = f"`{each['default']}`" if each.get("default") else ""
+        rows.append(f"| `{name}` | {default} | {each['description']} |")
+    return re.sub(r"\| input \| default \| \|\n(?:\|.*\n)+", lambda _: "\n".join(rows) + "\n", page)
 
 
 def main() -> int:
     """Write the files or compare them."""
     stale = []
-    for path, wanted in ((_PAGE, page()), (_SCHEMA, schema())):
+    for path, wanted in (
+        (_PAGE, page()),
+        (_CONFIGURATION, configuration()),
+        (_SCHEMA, schema()),
+        (_INPUTS, inputs()),
+        (_ACTION, action()),
+    ):
         if path.exists() and path.read_text(encoding="utf-8") == wanted:
             continue
         if "--write" in sys.argv[1:]:

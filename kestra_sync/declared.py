@@ -30,7 +30,8 @@ class Declaration:
     :param key: in the configuration, such as ``limits.delete``; ``""`` if it has none.
     :param from_file: makes the value of what the configuration holds, by default that itself.
     :param from_paths: the same of a value that holds paths.
-    :param commands: those of the Action that take it as an input, which is called as the option.
+    :param commands: those that have the option, such as ``preview up``. It is also an input of the
+        Action, called as the option, for those of them that the Action runs.
     """
 
     name: str

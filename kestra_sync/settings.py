@@ -114,9 +114,11 @@ def _files(value: str | list[str], shown: ShowPath) -> tuple[str, ...]:
 
 
 _WRITING = ("plan", "apply")
-_READING = ("validate", *_WRITING, "drift")
-_SELECTING = (*_WRITING, "drift", "smoke")
-_ALL = ("validate", *_SELECTING)
+_MAKING = (*_WRITING, "preview up")
+_READING = ("validate", *_MAKING, "drift", "pull", "graph", "doctor")
+_SELECTING = (*_WRITING, "drift", "smoke", "diff", "pull", "graph", "rollback")
+_PREVIEWS = ("preview up", "preview down", "preview clean")
+_ALL = ("validate", *_WRITING, "drift", "smoke", *_PREVIEWS)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Settings:
         flag="--on-drift",
         key="on_drift",
         from_file=OnDrift,
-        commands=_WRITING,
+        commands=(*_WRITING, "rollback"),
     )
     on_first_contact: OnFirstContact = setting(
         OnFirstContact.REFUSE, key="on_first_contact", from_file=OnFirstContact
@@ -213,7 +215,7 @@ class Settings:
         False,
         "Re-enable flows that were disabled on the server.",
         flag="--re-enable",
-        commands=_WRITING,
+        commands=_MAKING,
     )
     ignore: tuple[str, ...] = setting((), key="ignore", from_file=tuple)
     protect: tuple[str, ...] = setting((), key="protect", from_file=_unique)
@@ -223,25 +225,25 @@ class Settings:
         False,
         "Exceed the limits on deletions and updates.",
         flag="--allow-large",
-        commands=_WRITING,
+        commands=(*_MAKING, "rollback"),
     )
     allow_skipped_delete: bool = setting(
         False,
         "Delete flows whose file still exists but no longer contains them.",
         flag="--allow-skipped-delete",
-        commands=_WRITING,
+        commands=_MAKING,
     )
     allow_empty: bool = setting(
         False,
         "Succeed when no flows are found (otherwise exit code 64).",
         flag="--allow-empty",
-        commands=("validate", *_WRITING),
+        commands=("validate", *_MAKING, "render", "graph"),
     )
     take_over: bool = setting(
         False,
         "Take over an inventory or flows that belong to another repository.",
         flag="--take-over",
-        commands=_WRITING,
+        commands=(*_WRITING, "rollback"),
     )
     triggers: DisabledTriggers = setting(
         DisabledTriggers.KEEP,
@@ -257,7 +259,7 @@ class Settings:
         "ignored or outside of the test's directory; repeatable.",
         flag="--allow-file",
         metavar="PATH",
-        commands=("apply", "smoke"),
+        commands=("apply", "smoke", "preview up"),
     )
     only_looking: bool = False
     new_paths: bool = False
@@ -269,7 +271,7 @@ class Settings:
         bounds=(0, None),
         key="lock.timeout",
         from_file=_seconds,
-        commands=("apply",),
+        commands=("apply", "rollback", *_PREVIEWS),
     )
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)

@@ -11,6 +11,7 @@ from enum import Enum
 
 from kestra_sync.declared import Declaration, declarations
 from kestra_sync.errors import UsageError
+from kestra_sync.report.formats import FILE_FORMATS
 from kestra_sync.settings import Settings
 
 _RUNS = ("validate", "plan", "apply", "drift", "smoke")
@@ -21,8 +22,6 @@ _SELECTING = ("plan", "apply", "drift", "smoke")
 
 #: The value of ``expect-digest`` that means the digest in the comment on the pull request.
 REVIEWED = "reviewed"
-#: The formats that the report file may have.
-REPORTS = ("html", "markdown", "json", "sarif", "junit", "text")
 
 
 class InputKind(Enum):
@@ -57,19 +56,17 @@ def _declared(setting: Declaration) -> Option:
     kinds = {bool: InputKind.SWITCH, tuple: InputKind.LIST}
     kind = kinds.get(type(setting.default), InputKind.VALUE)
     name = setting.flag.removeprefix("--")
-    more = ("preview",) if name in _OF_PREVIEWS else ()
-    return Option(name, (*setting.commands, *more), kind)
+    # The input ``command`` names a group such as ``preview``, not its subcommands.
+    groups = dict.fromkeys(each.partition(" ")[0] for each in setting.commands)
+    return Option(name, tuple(each for each in groups if each in COMMANDS), kind)
 
 
-#: Of the declared settings, those of ``preview up``.
-_OF_PREVIEWS = frozenset(
-    (
-        *("strict", "allow-empty", "allow-large", "allow-skipped-delete", "re-enable"),
-        *("allow-file", "lock-timeout", "parallelism"),
-    )
-)
 #: The options of ``preview`` that concern files, which only ``up`` reads.
-_ONLY_UP = (_OF_PREVIEWS - {"lock-timeout", "parallelism"}) | {"diff", "context"}
+_ONLY_UP = {
+    each.flag.removeprefix("--")
+    for each in declarations(Settings)
+    if "preview up" in each.commands and "preview down" not in each.commands
+} | {"diff", "context"}
 
 
 OPTIONS = (
@@ -81,7 +78,7 @@ OPTIONS = (
     Option("keep-going", ("apply",), InputKind.SWITCH),
     Option("name", _RUNS),
     Option("namespace", _READING, InputKind.LIST),
-    *map(_declared, (each for each in declarations(Settings) if each.commands)),
+    *(each for each in map(_declared, declarations(Settings)) if each.commands),
     Option("offline", ("validate",), InputKind.SWITCH),
     Option("rollback", ("apply",), InputKind.SWITCH),
     Option("smoke", ("apply",), InputKind.SWITCH),
@@ -193,9 +190,10 @@ def read(given: Mapping[str, str]) -> Inputs:
         )
     _check_known(command, values)
     report = values.get("report") or "html"
-    if report not in REPORTS:
+    if report not in FILE_FORMATS:
         raise UsageError(
-            f"the input 'report' is {report!r}", remedy=f"it must be one of {', '.join(REPORTS)}"
+            f"the input 'report' is {report!r}",
+            remedy=f"it must be one of {', '.join(FILE_FORMATS)}",
         )
     return Inputs(
         command=command,

@@ -10,18 +10,13 @@ import click
 from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
     connection_options,
-    declared,
     diff_options,
-    empty_option,
     environments_options,
-    file_options,
     for_one_environment,
-    guard_options,
     option,
     report_options,
-    rule_options,
-    selection_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -38,11 +33,8 @@ if TYPE_CHECKING:
 
 @click.command("apply")
 @source_options
-@empty_option
+@settings_options("apply")
 @environments_options
-@selection_options
-@rule_options
-@guard_options
 @option(
     "--dry-run",
     is_flag=True,
@@ -74,20 +66,17 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Revert everything written if a write or a smoke test fails.",
 )
-@declared("triggers")
 @option(
     "--verify-triggers",
     is_flag=True,
     help="Fail if triggers are not as in Git after the apply; waits for runs that are near.",
 )
-@file_options
 @option(
     "--refresh-only",
     is_flag=True,
     help="Only update the inventory with flows that are in sync; write no flows.",
 )
 @option("--journal", metavar="FILE", help="Append a line to FILE for every write.")
-@declared("lock_timeout")
 @diff_options
 @connection_options
 @report_options

@@ -13,8 +13,8 @@ from kestra_sync.cli.options import (
     option,
     output_options,
     scope_options,
-    selection_options,
     settings_from,
+    settings_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
@@ -25,7 +25,7 @@ from kestra_sync.errors import ExitCode
 @option("--to", "after", required=True, metavar="NAME", help="Second environment.")
 @scope_options
 @config_option
-@selection_options
+@settings_options("diff")
 @option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are differences.")
 @context_option
 @connection_options

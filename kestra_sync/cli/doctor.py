@@ -11,6 +11,7 @@ from kestra_sync.cli.options import (
     connection_options,
     output_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -20,6 +21,7 @@ from kestra_sync.errors import ExitCode
 @click.command("doctor")
 @source_options
 @config_options
+@settings_options("doctor")
 @connection_options
 @output_options
 def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:

@@ -12,8 +12,8 @@ from kestra_sync.cli.options import (
     environments_options,
     for_one_environment,
     report_options,
-    selection_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -24,7 +24,7 @@ from kestra_sync.report.report import Report
 @click.command("drift")
 @source_options
 @environments_options
-@selection_options
+@settings_options("drift")
 @diff_options
 @connection_options
 @report_options

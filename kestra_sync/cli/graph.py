@@ -10,10 +10,9 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
-    empty_option,
     option,
-    selection_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -31,9 +30,8 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
 
 @click.command("graph")
 @source_options
-@empty_option
+@settings_options("graph")
 @config_options
-@selection_options
 @option("--offline", is_flag=True, help="Do not mark changes: no requests to the server.")
 @option(
     "--format",

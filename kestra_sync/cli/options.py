@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -32,10 +32,25 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def declared(*names: str, settings: type = Settings) -> Callable[[F], F]:
-    """The options of these settings, which are declared with their fields."""
-    known = {each.name: each for each in declarations(settings)}
-    return _stack(*(_declared(known[name]) for name in names))
+def settings_options(
+    command: str, *, without: Collection[str] = (), settings: type = Settings
+) -> Callable[[F], F]:
+    """The options of all settings that name ``command`` in their declaration.
+
+    :param without: settings left out, because the command has options of its own for them.
+    """
+    left_out = {_WITH_CONNECTION, *without}
+    return _stack(
+        *(
+            _declared(each)
+            for each in declarations(settings)
+            if command in each.commands and each.name not in left_out
+        )
+    )
+
+
+#: The setting that every command has that talks to a server.
+_WITH_CONNECTION = "parallelism"
 
 
 def _declared(setting: Declaration) -> Callable[[F], F]:
@@ -58,14 +73,8 @@ def source_options(function: F) -> F:
     """What to read."""
     return _stack(
         click.argument("paths", nargs=-1, type=str),
-        declared("strict"),
         scope_options,
     )(function)
-
-
-def empty_option(function: F) -> F:
-    """Whether to look at nothing is fine."""
-    return declared("allow_empty")(function)
 
 
 def scope_options(function: F) -> F:
@@ -147,21 +156,6 @@ def environments_options(function: F) -> F:
     )(function)
 
 
-def rule_options(function: F) -> F:
-    """What to make of what the server has and Git has not."""
-    return declared("prune", "on_drift", "re_enable")(function)
-
-
-def selection_options(function: F) -> F:
-    """Which of the flows to look at."""
-    return declared("only", "exclude")(function)
-
-
-def guard_options(function: F) -> F:
-    """What a guard would refuse."""
-    return declared("allow_large", "allow_skipped_delete", "take_over")(function)
-
-
 def connection_options(function: F) -> F:
     """Where the server is."""
     return _stack(
@@ -184,7 +178,7 @@ def connection_options(function: F) -> F:
             metavar="SECONDS",
             help="Timeout for each request.",
         ),
-        declared("parallelism"),
+        *(_declared(e) for e in declarations(Settings) if e.name == _WITH_CONNECTION),
     )(function)
 
 
@@ -240,11 +234,6 @@ def report_options(function: F) -> F:
         ),
         _colour_options,
     )(function)
-
-
-def file_options(function: F) -> F:
-    """What smoke tests may send."""
-    return declared("allow_files")(function)
 
 
 def diff_options(function: F) -> F:

@@ -9,15 +9,12 @@ import click
 from kestra_sync.cli.options import (
     connection_options,
     diff_options,
-    empty_option,
     environments_options,
     for_one_environment,
-    guard_options,
     option,
     report_options,
-    rule_options,
-    selection_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -28,11 +25,8 @@ from kestra_sync.report.report import Report
 
 @click.command("plan")
 @source_options
-@empty_option
+@settings_options("plan")
 @environments_options
-@selection_options
-@rule_options
-@guard_options
 @option(
     "--out",
     metavar="FILE",

@@ -12,14 +12,12 @@ from kestra_sync.cli.options import (
     F,
     config_option,
     connection_options,
-    declared,
     diff_options,
-    empty_option,
-    file_options,
     option,
     output_options,
     report_options,
     settings_from,
+    settings_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.smoke_progress import smoke_progress
@@ -54,11 +52,8 @@ def _shared(function: F) -> F:
 
 @command.command("up")
 @click.argument("name")
-@empty_option
-@declared("strict", "allow_large", "allow_skipped_delete", "re_enable")
+@settings_options("preview up")
 @_YES
-@file_options
-@declared("lock_timeout")
 @diff_options
 @_shared
 @report_options
@@ -131,7 +126,7 @@ def up(
 @command.command("down")
 @click.argument("name")
 @_YES
-@declared("lock_timeout")
+@settings_options("preview down")
 @_shared
 @report_options
 def down(
@@ -172,7 +167,7 @@ def down(
     " others are removed, expired or not.",
 )
 @_YES
-@declared("lock_timeout")
+@settings_options("preview clean")
 @_shared
 @report_options
 def clean(

@@ -11,8 +11,8 @@ from kestra_sync.cli.options import (
     connection_options,
     option,
     output_options,
-    selection_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -22,7 +22,7 @@ from kestra_sync.errors import ExitCode
 @click.command("pull")
 @source_options
 @config_options
-@selection_options
+@settings_options("pull")
 @option(
     "--new",
     is_flag=True,

@@ -10,11 +10,11 @@ import click
 
 from kestra_sync.cli.options import (
     config_options,
-    empty_option,
     option,
     output_options,
     scope_options,
     settings_from,
+    settings_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.streams import for_stream
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.command("render")
 @click.argument("flows", nargs=-1, type=str, metavar="[FLOW]...")
 @scope_options
-@empty_option
+@settings_options("render")
 @config_options
 @option("--out", metavar="DIR", help="Write the flows to files in DIR instead of stdout.")
 @output_options

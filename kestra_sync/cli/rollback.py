@@ -12,13 +12,12 @@ from kestra_sync.cli.ask import ask
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
-    declared,
     diff_options,
     option,
     report_options,
     scope_options,
-    selection_options,
     settings_from,
+    settings_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
 )
 @scope_options
 @config_options
-@selection_options
-@declared("on_drift", "allow_large", "take_over")
+@settings_options("rollback")
 @option(
     "--partial",
     "in_part",
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 @option(
     "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
 )
-@declared("lock_timeout")
 @diff_options
 @connection_options
 @report_options

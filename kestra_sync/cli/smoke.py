@@ -9,10 +9,10 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
-    file_options,
     option,
     report_options,
     settings_from,
+    settings_options,
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
@@ -30,7 +30,7 @@ from kestra_sync.errors import ExitCode
     type=click.Choice(["never", "on-failure", "always"]),
     help="Executions to keep on the server, overriding the tests' own setting.",
 )
-@file_options
+@settings_options("smoke", without=("only", "exclude"))
 @connection_options
 @report_options
 def command(

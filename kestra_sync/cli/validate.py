@@ -9,10 +9,10 @@ import click
 from kestra_sync.cli.options import (
     config_options,
     connection_options,
-    empty_option,
     option,
     report_options,
     settings_from,
+    settings_options,
     source_options,
 )
 from kestra_sync.cli.output import Output
@@ -21,7 +21,7 @@ from kestra_sync.errors import ExitCode
 
 @click.command("validate")
 @source_options
-@empty_option
+@settings_options("validate")
 @config_options
 @option("--offline", is_flag=True, help="Run offline checks only.")
 @option(

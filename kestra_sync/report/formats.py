@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from kestra_sync.report.report import Report, Reports
@@ -23,28 +23,43 @@ class Reporter(Protocol):
         ...
 
 
-#: Name → the module of ``kestra_sync.report`` and the class in it.
-_REPORTERS = {
-    "text": "text:TextReporter",
-    "json": "json_report:JsonReporter",
-    "github": "github:GithubReporter",
-    "markdown": "markdown:MarkdownReporter",
-    "comment": "comment:CommentReporter",
-    "summary": "comment:SummaryReporter",
-    "sarif": "sarif:SarifReporter",
-    "junit": "junit_report:JunitReporter",
-    "html": "html:HtmlReporter",
+class Format(NamedTuple):
+    """A row of the table of formats.
+
+    :param reporter: the module of ``kestra_sync.report``, and the class in it.
+    :param stream: makes sense on stdout, so ``--format`` knows it.
+    :param file: makes sense as the report file of the Action.
+    """
+
+    reporter: str
+    stream: bool = True
+    file: bool = True
+
+
+#: To add a format, add a row and its module.
+_FORMATS = {
+    "text": Format("text:TextReporter"),
+    "json": Format("json_report:JsonReporter"),
+    "github": Format("github:GithubReporter", file=False),
+    "markdown": Format("markdown:MarkdownReporter"),
+    "comment": Format("comment:CommentReporter", stream=False, file=False),
+    "summary": Format("comment:SummaryReporter", stream=False, file=False),
+    "sarif": Format("sarif:SarifReporter"),
+    "junit": Format("junit_report:JunitReporter"),
+    "html": Format("html:HtmlReporter", stream=False),
 }
 
 #: What ``-o`` knows.
-FORMATS = tuple(_REPORTERS)
-#: What ``--format`` knows: what makes sense on stdout.
-STREAM_FORMATS = ("text", "json", "github", "markdown", "sarif", "junit")
+FORMATS = tuple(_FORMATS)
+#: What ``--format`` knows.
+STREAM_FORMATS = tuple(name for name, each in _FORMATS.items() if each.stream)
+#: What the report file of the Action may be.
+FILE_FORMATS = tuple(name for name, each in _FORMATS.items() if each.file)
 
 
 def reporter(name: str) -> Reporter:
     """The reporter of that name."""
-    module, _, attribute = _REPORTERS[name].partition(":")
+    module, _, attribute = _FORMATS[name].reporter.partition(":")
     made: Reporter = getattr(import_module(f"kestra_sync.report.{module}"), attribute)()
     return made
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
-from kestra_sync.cli.options import declared
+from kestra_sync.cli.options import settings_options
 from kestra_sync.config.config import from_file, from_options
 from kestra_sync.declared import declarations, setting
 from kestra_sync.schemas import load, resolve
@@ -41,7 +41,7 @@ def test_a_new_setting_is_one_declaration() -> None:
     found: list[Any] = []
 
     @click.command()
-    @declared("mood", settings=_Settings)
+    @settings_options("plan", settings=_Settings)
     def command(**options: Any) -> None:
         file = from_file({"moods": {"usual": "brave"}}, _Settings)
         found.append(_Settings(**{**file, **from_options(options, _Settings)}))
@@ -75,7 +75,11 @@ def test_inputs_are_options_of_their_commands() -> None:
     """A declaration with an input that its command does not have would end in exit code 64."""
     for each in declarations(Settings):
         for name in each.commands:
-            command = main.get_command(click.Context(main), name)
+            group: Any = main
+            *groups, last = name.split()
+            for above in groups:
+                group = group.get_command(click.Context(group), above)
+            command = group.get_command(click.Context(group), last)
             assert command is not None
             flags = {flag for parameter in command.params for flag in parameter.opts}
             assert each.flag in flags, (each.name, name)
