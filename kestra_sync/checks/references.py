@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kestra_sync.checks.rules import RULES
 from kestra_sync.model import Desired, Diagnostic, FlowId, Position, Scope, Severity
 from kestra_sync.plan.order import order
-from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind
 from kestra_sync.repo.load import parse_source
 from kestra_sync.suggest import did_you_mean
 
@@ -37,7 +37,7 @@ def dangling(
             continue
         found.extend(
             UnresolvedReference(each, reference)
-            for reference in references(parsed)
+            for reference in parsed.references
             if reference.resolvable and reference.target not in known
         )
     return tuple(found)
@@ -90,7 +90,7 @@ def check_live_calls(desired: Iterable[Desired], scope: Scope) -> tuple[Diagnost
     diagnostics = []
     for each in desired:
         parsed = parse_source(each.sent, each.sent_sha256)
-        for reference in references(parsed) if isinstance(parsed, ParsedDocument) else ():
+        for reference in parsed.references if isinstance(parsed, ParsedDocument) else ():
             target = reference.target
             waits = reference.kind is ReferenceKind.FLOW_TRIGGER
             if waits or not reference.resolvable or scope.covers(target.namespace):
@@ -126,7 +126,7 @@ def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
         if not isinstance(parsed, ParsedDocument):
             continue
         targets = called.setdefault(each.flow_id, {})
-        for reference in references(parsed):
+        for reference in parsed.references:
             if reference.resolvable and reference.kind is not ReferenceKind.FLOW_TRIGGER:
                 position = each.file_position(parsed.position_of(reference.path))
                 targets.setdefault(reference.target, (each, position))

@@ -9,7 +9,7 @@ from typing import Any
 
 from kestra_sync.executions.server import ExecutionServer
 from kestra_sync.model import FlowId
-from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_source
 from kestra_sync.suggest import did_you_mean
 
@@ -55,7 +55,7 @@ def look_at(
     for each in declared if isinstance(declared, list) else ():
         if isinstance(each, dict) and each.get("type") == "SECRET":
             secrets += _texts((inputs.get(str(each.get("id"))), each.get("defaults")))
-    kinds = {each.kind for each in references(parsed)}
+    kinds = {each.kind for each in parsed.references}
     return Subject(
         revision or live.revision,
         tuple(secrets),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -52,9 +53,22 @@ def diff_flows(before: bytes, after: bytes, *, context: int = 2) -> tuple[Hunk, 
     )
 
 
-def _outline(source: bytes) -> Outline | None:
-    parsed = parse_source(source)
-    return outline(parsed) if isinstance(parsed, ParsedDocument) else None
+def _outline(source: bytes) -> Outline:
+    """The headings of a source, which is only parsed for the first of them.
+
+    Most changes have headings from one side only: the other one is never parsed.
+    """
+
+    @cache
+    def made() -> Outline | None:
+        parsed = parse_source(source)
+        return outline(parsed) if isinstance(parsed, ParsedDocument) else None
+
+    def place(line: int) -> str | None:
+        found = made()
+        return None if found is None else found(line)
+
+    return place
 
 
 #: Deeper than this the words are longer than they are helpful.

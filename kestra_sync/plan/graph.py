@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from kestra_sync.content import in_memory
 from kestra_sync.model import Change, FlowId, Kind, StrEnum
 from kestra_sync.plan.order import single_writes
-from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_source
 
 
@@ -98,7 +98,7 @@ def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, NodeMark] | No
         parsed = parse_source(source.data)
         if not isinstance(parsed, ParsedDocument):
             continue
-        for each in references(parsed):
+        for each in parsed.references:
             ends = (flow_id, each.target)
             if each.kind is ReferenceKind.FLOW_TRIGGER:
                 ends = (each.target, flow_id)

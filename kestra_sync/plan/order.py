@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, FlowId, Kind, ResourceId
-from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_source
 
 
@@ -215,6 +215,6 @@ def calls(source: bytes | None, *, triggers: bool = True) -> tuple[FlowId, ...]:
         return ()
     return tuple(
         each.target
-        for each in references(parsed)
+        for each in parsed.references
         if each.resolvable and (triggers or each.kind is not ReferenceKind.FLOW_TRIGGER)
     )

@@ -3,7 +3,7 @@
 Importing this package, and loading flows that the scan can name, imports no YAML parser.
 """
 
-from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind
 from kestra_sync.repo.load import (
     confirm,
     file_position,
@@ -29,7 +29,6 @@ __all__ = [
     "parse_document",
     "parse_flow",
     "parse_source",
-    "references",
     "split",
     "walk",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kestra_sync.findings import Finding, NodePath
@@ -51,6 +52,11 @@ class ParsedDocument:
         if isinstance(namespace, str) and flow_id is not None:
             return FlowId(namespace, flow_id)
         return None
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The flows that it calls or waits for, in the order of the document."""
+        return tuple(_of(self.value))
 
     def refused_aliases(self, rule: str) -> list[Finding]:
         """An error for each alias. For files of kestra-sync itself: the text that Kestra would read
@@ -155,13 +161,10 @@ _EXECUTION_FLOW = frozenset(
 )
 
 
-def references(parsed: ParsedDocument) -> tuple[Reference, ...]:
-    """The references of a parsed flow, in the order of the document."""
-    return tuple(_of(parsed.value))
-
-
 def _of(root: Any) -> Iterator[Reference]:
-    stack: list[tuple[Any, NodePath, bool]] = [(root, (), False)]
+    stack: list[tuple[Any, NodePath, bool]] = []
+    if isinstance(root, (dict, list)):
+        stack.append((root, (), False))
     while stack:
         node, path, in_trigger = stack.pop()
         if isinstance(node, dict):
@@ -174,12 +177,14 @@ def _of(root: Any) -> Iterator[Reference]:
                     yield from _preconditions(node, path)
                 elif kind in _EXECUTION_FLOW and in_trigger:
                     yield from _target(ReferenceKind.FLOW_TRIGGER, node, path)
-            children = [(value, (*path, key), in_trigger) for key, value in node.items()]
-        elif isinstance(node, list):
-            children = [(value, (*path, index), in_trigger) for index, value in enumerate(node)]
+            children: Iterable[tuple[Any, Any]] = node.items()
         else:
-            continue
-        stack.extend(reversed(children))
+            children = enumerate(node)
+        stack += [
+            (value, (*path, key), in_trigger)
+            for key, value in children
+            if isinstance(value, (dict, list))
+        ][::-1]
 
 
 def _target(kind: ReferenceKind, node: dict[str, Any], path: NodePath) -> Iterator[Reference]:

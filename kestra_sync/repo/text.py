@@ -138,10 +138,13 @@ def wide_encoding(data: bytes) -> str | None:
 
     Told by the byte order mark or, as YAML does, by the zero bytes of its first characters.
     """
+    begin = data[:4]
+    if 0 not in begin and not begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return None
     for mark, name in _WIDE_MARKS:
         if data.startswith(mark):
             return name
-    return _WIDE_ZEROS.get("".join("0" if byte == 0 else "x" for byte in data[:4]))
+    return _WIDE_ZEROS.get("".join("0" if byte == 0 else "x" for byte in begin))
 
 
 _WIDE_MARKS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from kestra_sync.model import Flow, FlowId
-from kestra_sync.repo.document import ParsedDocument, ReferenceKind, references
+from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_flow
 from kestra_sync.smoke.spec import SmokeSpec, When
 
@@ -53,6 +53,6 @@ def _called(flow: Flow) -> tuple[FlowId, ...]:
     # What a flow waits for in a trigger it does not call.
     return tuple(
         each.target
-        for each in references(parsed)
+        for each in parsed.references
         if each.resolvable and each.kind is not ReferenceKind.FLOW_TRIGGER
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kestra_sync.model import FlowId
-from kestra_sync.repo import ParsedDocument, Reference, ReferenceKind, references
+from kestra_sync.repo import ParsedDocument, Reference, ReferenceKind
 from kestra_sync.repo.parse import parse
 
 CALL = "{id: c, type: io.kestra.plugin.core.flow.Subflow, namespace: x, flowId: b}"
@@ -15,7 +15,7 @@ CONDITION = "{type: io.kestra.plugin.core.condition.ExecutionFlow, namespace: x,
 def _references(source: str) -> tuple[Reference, ...]:
     parsed = parse(source.encode())
     assert isinstance(parsed, ParsedDocument)
-    return references(parsed)
+    return parsed.references
 
 
 @pytest.mark.parametrize(
