@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
+from check_jsonschema import main
+from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from tests.action.act import ROOT
@@ -24,14 +25,13 @@ _SCHEMAS = {
 }
 
 
-def check(forge: str, document: Any, folder: Path) -> subprocess.CompletedProcess[str]:
+def check(forge: str, document: Any, folder: Path) -> Result:
     """By the schema that the forge publishes, as check-jsonschema has it."""
     path = folder / f"{forge}.json"
     # For Azure every scalar is text.
     path.write_text(json.dumps(_as_text(document) if forge == "azure-pipelines" else document))
-    program = Path(sysconfig.get_path("scripts")) / "check-jsonschema"
-    command = [str(program), "--builtin-schema", f"vendor.{forge}", *_SCHEMAS[forge], str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    args = ["--builtin-schema", f"vendor.{forge}", *_SCHEMAS[forge], str(path)]
+    return CliRunner().invoke(main, args)
 
 
 def _as_text(node: Any) -> Any:
@@ -48,7 +48,7 @@ def test_forges__syntax(forge: str, tmp_path: Path) -> None:
     text = (CI / f"{forge}.yml").read_text(encoding="utf-8")
     yaml = YAML(typ="safe")
     done = check(forge, yaml.load(text), tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.output
     keys = {
         "gitlab-ci": "remote:",
         "bitbucket-pipelines": "trigger: manual",  # it takes keys that it does not know
@@ -56,7 +56,7 @@ def test_forges__syntax(forge: str, tmp_path: Path) -> None:
     }
     wrong = re.sub(rf"\b{keys[forge]}", "trigger: sometimes", text)
     assert wrong != text
-    assert check(forge, yaml.load(wrong), tmp_path).returncode == 1
+    assert check(forge, yaml.load(wrong), tmp_path).exit_code == 1
 
 
 def included() -> list[dict[str, str]]:
@@ -66,7 +66,7 @@ def included() -> list[dict[str, str]]:
 def test_gitlab_previews__promises(tmp_path: Path) -> None:
     """Never for forks, one run at a time, and stopped with the merge request."""
     jobs = load(CI / "gitlab-previews.yml")
-    assert check("gitlab-ci", jobs, tmp_path).returncode == 0
+    assert check("gitlab-ci", jobs, tmp_path).exit_code == 0
     up, stop = jobs["preview"], jobs["stop-preview"]
     assert up["environment"]["on_stop"] == "stop-preview"
     assert stop["environment"] == {"name": up["environment"]["name"], "action": "stop"}
@@ -83,7 +83,7 @@ def test_gitlab_previews__promises(tmp_path: Path) -> None:
 def test_component__jobs_are_valid_with_any_inputs(tmp_path: Path) -> None:
     for inputs in ({}, *included()):
         done = check("gitlab-ci", jobs_of(inputs), tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.exit_code == 0, done.output
 
 
 def test_component__can_be_included_twice() -> None:
