@@ -175,12 +175,14 @@ class ChangeWriter:
         if written.content != change.after:
             return _conflict(change, written, "was overwritten on the server in the meantime")
         if expected is not None and written.revision not in (None, expected):
+            # Kestra keeps no revisions of keys.
+            kept = " and still readable" if change.flow_id.kind is Kind.FLOW else ""
             return Outcome(
                 change,
                 ChangeStatus.CONFLICT,
                 written.revision,
                 f"someone else wrote revision {expected} just before; it is overwritten by "
-                f"revision {written.revision} and still readable",
+                f"revision {written.revision}{kept}",
                 written=True,
             )
         return _applied(change, written.revision)

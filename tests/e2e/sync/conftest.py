@@ -107,6 +107,16 @@ class Repo:
         base = f"version: 1\nname: {self.name}\nsource: flows\nscope: [{self.namespace}]\n"
         self.write("kestra-sync.yaml", base + textwrap.dedent(text))
 
+    def config_all(self, extra: str = "") -> None:
+        """The same, with files in ``files/`` and keys in ``kv/``."""
+        self.config(
+            f"files: [{{path: files, namespace: {self.namespace}}}]\nkv: [kv/*.yaml]\n{extra}"
+        )
+
+    def keys(self, values: str) -> None:
+        """Put keys into Git, in place of those that it has."""
+        self.write("kv/sales.yaml", f"namespace: {self.namespace}\nvalues:\n{values}")
+
     @property
     def name(self) -> str:
         """The name of the inventory: one for each test."""

@@ -5,25 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, call_first, drop_answer, reply, reset_request
+from tests.support.proxy import FaultProxy, Rule, reply
 
 pytestmark = pytest.mark.versions
 
 
-def _config(repo: Repo, extra: str = "") -> None:
-    repo.config(f"files: [{{path: files, namespace: {repo.namespace}}}]\nkv: [kv/*.yaml]\n{extra}")
-
-
-def _keys(repo: Repo, text: str) -> None:
-    repo.write("kv/sales.yaml", f"namespace: {repo.namespace}\nvalues:\n{text}")
-
-
 def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
     """Created, in sync, updated, deleted, each beside the other."""
-    _config(repo)
+    repo.config_all()
     repo.flow("f")
     repo.write("files/top.sql", b"select 1;\n")
-    _keys(repo, "  region: emea\n")
+    repo.keys("  region: emea\n")
     ran = repo.plan()
     assert ran.code == 0, ran.err
     assert ran.reasons() == {"f": "create new", "region": "create new", "top.sql": "create new"}
@@ -36,7 +28,7 @@ def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
     assert repo.plan("--detailed-exitcode").code == 0
 
     repo.write("files/top.sql", b"select 2;\n")
-    _keys(repo, "  region: apac\n")
+    repo.keys("  region: apac\n")
     ran = repo.run("apply", "--yes")
     assert ran.code == 0, ran.err
     assert "- select 1;" in ran.out
@@ -44,7 +36,7 @@ def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
     assert repo.client.kv.get(repo.namespace, "region") == "apac"
 
     (repo.root / "files/top.sql").unlink()
-    _keys(repo, "  other: 1\n")
+    repo.keys("  other: 1\n")
     ran = repo.apply()
     assert ran.code == 0, ran.err + ran.out
     assert repo.client.files.export(repo.namespace) == {}
@@ -54,10 +46,10 @@ def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
 
 def _deployed(repo: Repo, extra: str = "") -> None:
     """A flow, a file and two keys, one of them a secret, on the server and in the record."""
-    _config(repo, extra)
+    repo.config_all(extra)
     repo.flow("f")
     repo.write("files/sql/top.sql", b"select 1;\n")
-    _keys(repo, "  region: emea\n  api_key: {env: KSTEST_KEY}\n")
+    repo.keys("  region: emea\n  api_key: {env: KSTEST_KEY}\n")
     ran = repo.apply()
     assert ran.code == 0, ran.err + ran.out
 
@@ -81,10 +73,10 @@ SECRET = "hunter2-of-the-test"
 
 
 def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    _config(repo)
+    repo.config_all()
     repo.flow("f")
     repo.write("files/a.txt", b"x")
-    _keys(repo, "  api_key: {env: KSTEST_KEY, description: for the tests}\n")
+    repo.keys("  api_key: {env: KSTEST_KEY, description: for the tests}\n")
     shown = [repo.run("plan", "--out", "p.json", "-o", "html=p.html"), repo.plan()]
     shown += [repo.run("apply", "--plan", "p.json", "--yes", "--journal", "j.jsonl")]
     assert [ran.code for ran in shown] == [0, 0, 0], shown[-1].err + shown[-1].out
@@ -147,10 +139,10 @@ def test_edits_on_the_server_are_drift_and_conflicts(repo: Repo) -> None:
 
 def test_only_keys_and_counts_by_kind(repo: Repo) -> None:
     """A partial run looks at one kind, and the summaries count them apart."""
-    _config(repo)
+    repo.config_all()
     repo.flow("f")
     repo.write("files/a.py", b"print()\n")
-    _keys(repo, "  region: emea\n")
+    repo.keys("  region: emea\n")
     ran = repo.run("apply", "--yes", "--only", f"kv:{repo.namespace}/*")
     assert ran.code == 0, ran.err
     assert "1 to create (1 key)" in ran.out
@@ -170,7 +162,7 @@ def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> 
     repo.write("files/new.bin", bytes(range(256)))
     repo.client.kv.put(repo.namespace, "api_key", "theirs")
     before["api_key"] = "theirs"
-    _keys(repo, "  region: {value: apac, ttl: PT1H}\n  api_key: {env: KSTEST_KEY}\n  more: [1]\n")
+    repo.keys("  region: {value: apac, ttl: PT1H}\n  api_key: {env: KSTEST_KEY}\n  more: [1]\n")
     refused = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
     proxy.add(Rule(refused, "PUT", "/flows/[^/]+/f$", times=None))
     ran = repo.apply("--rollback", "--on-drift", "overwrite")
@@ -189,9 +181,9 @@ def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> 
 
 def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     """Only a file and a key change, so the test of the flow that reads them is due, and is red."""
-    _config(repo)
+    repo.config_all()
     repo.write("files/sql/top.sql", b"select 1;\n")
-    _keys(repo, "  region: {value: emea, description: of the team, ttl: PT1H}\n")
+    repo.keys("  region: {value: emea, description: of the team, ttl: PT1H}\n")
     assertion = (
         "  - id: check\n    type: io.kestra.plugin.core.execution.Assert\n    conditions:\n"
         "      - \"{{ read('sql/top.sql') contains '1' and kv('region') == 'emea' }}\"\n"
@@ -206,7 +198,7 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
 
     repo.write("files/sql/top.sql", b"select 2;\n")
     repo.write("files/new.bin", bytes(range(256)))
-    _keys(repo, "  region: apac\n  more: 1\n")
+    repo.keys("  region: apac\n  more: 1\n")
     ran = repo.apply("--smoke", "--rollback")
     assert ran.code == 7, ran.out + ran.err
     assert {each["flow"]["id"]: each["verdict"] for each in ran.json["smoke"]["runs"]} == {
@@ -225,69 +217,6 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     }
 
 
-def test_second_writer__is_named_and_not_overwritten(repo: Repo, proxy: FaultProxy) -> None:
-    """Someone edits files and keys that are to be written or deleted, during the first write."""
-    _config(repo)
-    repo.flow("f")
-    for name in ("a", "b", "c"):
-        repo.write(f"files/{name}.sql", b"1")
-    _keys(repo, "  k: 1\n  l: 1\n")
-    assert repo.apply().code == 0
-    space, client = repo.namespace, repo.client
-
-    def edit() -> None:
-        client.files.put(space, "b.sql", b"theirs")
-        client.files.put(space, "c.sql", b"theirs")
-        client.files.put(space, "new.sql", b"theirs")
-        client.kv.put(space, "k", "theirs")
-        client.kv.put(space, "l", "theirs")
-
-    repo.write("files/a.sql", b"2")
-    repo.write("files/b.sql", b"2")
-    (repo.root / "files/c.sql").unlink()
-    repo.write("files/new.sql", b"2")
-    _keys(repo, "  k: 2\n")
-    proxy.add(Rule(call_first(edit), "POST", "/files$", times=1))
-    ran = repo.apply("--parallelism", "1", "--allow-large")
-    assert ran.code == 5, ran.out
-    found = ran.outcomes()
-    assert (found.pop("a.sql"), found.pop("b.sql")) == ("applied", "conflict")
-    assert set(found.values()) <= {"conflict", "not-attempted"}
-    theirs = [client.files.get(space, f"{name}.sql") for name in ("b", "c", "new")]
-    assert theirs == [b"theirs"] * 3
-    assert [client.kv.get(space, key) for key in "kl"] == ["theirs"] * 2
-
-
-def test_lost_answers(repo: Repo, proxy: FaultProxy) -> None:
-    """Each write arrives and its answer is lost, or never arrives; nothing is done twice."""
-    _deployed(repo)
-    repo.write("files/only/one.txt", b"1")
-    repo.write("files/only/two.txt", b"2")
-    _keys(repo, "  region: apac\n  api_key: {env: KSTEST_KEY}\n")
-    proxy.add(Rule(drop_answer, "POST", "/files$", times=1))
-    proxy.add(Rule(reset_request, "PUT", "/kv/region$", times=1))
-    ran = repo.apply()
-    assert ran.code == 0, ran.out
-    assert repo.client.kv.get(repo.namespace, "region") == "apac"
-    assert repo.plan("--detailed-exitcode").code == 0
-
-    # A deletion that got lost is not sent again: it would delete what is beside the file.
-    (repo.root / "files/only/two.txt").unlink()
-    proxy.forget()
-    proxy.add(Rule(drop_answer, "DELETE", "/files$", times=1))
-    assert repo.apply().code == 0
-    assert proxy.count("DELETE", "/files$") == 1
-    assert set(repo.client.files.export(repo.namespace)) >= {"only/one.txt", "sql/top.sql"}
-
-    (repo.root / "files/only/one.txt").unlink()
-    proxy.add(Rule(reset_request, "DELETE", "/files$", times=1))
-    ran = repo.apply()
-    assert ran.outcomes() == {"only/one.txt": "failed"}
-    assert repo.client.files.get(repo.namespace, "only/one.txt") == b"1"
-    assert repo.apply().code == 0
-    assert "only/one.txt" not in repo.client.files.export(repo.namespace)
-
-
 def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
     """One for the files and one for the keys of a namespace; none without files and keys."""
     _deployed(repo)
@@ -302,10 +231,10 @@ def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
 def test_two_repositories_share_a_namespace(repo: Repo) -> None:
     _deployed(repo)
     other = repo.beside("other")
-    _config(other)
+    other.config_all()
     other.flow("g")
     other.write("files/theirs.txt", b"x")
-    _keys(other, "  theirs: 1\n")
+    other.keys("  theirs: 1\n")
     assert other.apply().code == 0
     assert other.plan("--detailed-exitcode").code == 0
     assert repo.plan("--detailed-exitcode").code == 0

@@ -1,8 +1,11 @@
 """Git edits, edits on the server, deletions on both sides, killed runs: played at random.
 
-Whatever happens, a successful apply ends with every flow of Git on the server byte for byte, with
-nothing of ours that Git has dropped, with a record of exactly what is ours; and flows of others are
-never touched.
+Whatever happens, a successful apply ends with every flow, file and key of Git on the server byte
+for byte, with nothing of ours that Git has dropped, and with a record of exactly what is ours; and
+what is of others is never touched, above all the neighbor of a file that is deleted.
+
+Files and keys are called ``file:PATH`` and ``kv:KEY`` here. The source of a key is its value and
+its description: a write without a description would drop it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from kestra_sync.apply.outcome import Outcome
@@ -27,9 +30,13 @@ from tests.support.cleanup import remove_namespace
 from tests.support.examples import examples
 from tests.support.server import Http
 
-OURS = st.sampled_from(["a", "b", "c", "d"])
-THEIRS = st.sampled_from(["x", "y"])
+FLOWS = st.sampled_from(["a", "b", "c"])
+#: The two files below ``x`` are each the only neighbor of the other, unless ``theirs`` is there.
+OURS = st.sampled_from(["a", "b", "c", "file:x/one", "file:x/y/two", "kv:k"])
+THEIRS = st.sampled_from(["x", "file:x/theirs", "kv:theirs"])
 TEXTS = st.sampled_from(["one", "two", "three"])
+#: Also what was there before it was in Git.
+OVERWRITE = ("--on-drift", "overwrite", "--take-over", "--allow-large")
 OFF = b"\ndisabled: true"
 
 
@@ -49,7 +56,9 @@ class Machine(RuleBasedStateMachine):
         template = type(self).repo
         namespace = f"kstest.{uuid.uuid4().hex[:10]}"
         self.here = template.again(namespace)
-        self.here.config()
+        self.here.config(f"files: [{{path: files, namespace: {namespace}}}]\nkv: [kv.yaml]\n")
+        (self.here.root / "files").mkdir()
+        self._write_keys({})
         self.git: dict[str, bytes] = {}
         self.foreign: dict[str, bytes] = {}
 
@@ -61,39 +70,75 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=OURS, text=TEXTS)
     def edit_in_git(self, name: str, text: str) -> None:
-        self.git[name] = self.here.flow(name, text)
+        kind, _, rest = name.rpartition(":")
+        if not kind:
+            self.git[name] = self.here.flow(name, text)
+            return
+        self.git[name] = text.encode() if kind == "file" else _key_source(text, f"is {text}")
+        if kind == "file":
+            self.here.write(f"files/{rest}", text)
+        else:
+            self._write_keys({**self._keys(), rest: text})
 
     @precondition(lambda self: self.git)
     @rule(data=st.data())
     def remove_from_git(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.git)))
-        self.here.remove(name)
+        kind, _, rest = name.rpartition(":")
         del self.git[name]
+        if kind == "file":
+            (self.here.root / "files" / rest).unlink()
+        elif kind:
+            self._write_keys(self._keys())
+        else:
+            self.here.remove(name)
 
     @precondition(lambda self: self.git)
-    @rule(data=st.data(), to=OURS)
+    @rule(data=st.data(), to=st.one_of(FLOWS, st.just("file:x/y/two")))
     def rename_in_git(self, data: st.DataObject, to: str) -> None:
-        name = data.draw(st.sampled_from(sorted(self.git)))
-        if to in self.git:
+        """A flow or a file."""
+        file = to.startswith("file:")
+        same = sorted(each for each in self.git if each.startswith("file:") or ":" not in each)
+        same = [each for each in same if each.startswith("file:") is file]
+        if to in self.git or not same:
             return
-        source = self.git.pop(name).replace(f"id: {name}\n".encode(), f"id: {to}\n".encode(), 1)
-        self.here.remove(name)
-        self.here.write(f"flows/{to}.yaml", source)
+        name = data.draw(st.sampled_from(same))
+        source = self.git.pop(name)
+        if file:
+            (self.here.root / "files" / name.removeprefix("file:")).unlink()
+            self.here.write(f"files/{to.removeprefix('file:')}", source)
+        else:
+            source = source.replace(f"id: {name}\n".encode(), f"id: {to}\n".encode(), 1)
+            self.here.remove(name)
+            self.here.write(f"flows/{to}.yaml", source)
         self.git[to] = source
+
+    def _keys(self) -> dict[str, str]:
+        """The keys that Git has."""
+        return {
+            name.removeprefix("kv:"): value.decode().partition(" ")[0]
+            for name, value in self.git.items()
+            if name.startswith("kv:")
+        }
+
+    def _write_keys(self, keys: dict[str, str]) -> None:
+        values = (
+            "".join(
+                f"\n  {name}: {{value: {value}, description: is {value}}}"
+                for name, value in keys.items()
+            )
+            or " {}"
+        )
+        self.here.write("kv.yaml", f"namespace: {self.here.namespace}\nvalues:{values}\n")
 
     # --- the server ---
 
     @rule(name=OURS, text=TEXTS)
     def edit_on_the_server(self, name: str, text: str) -> None:
-        """Another user: edits an existing flow, or creates one with the same name as a flow in
-        Git."""
-        source = self.here.source(name, f"{text}, by hand")
-        if name in self.here.lives():
-            self.here.edit(name, source)
-        else:
-            self.here.client.flows.create(source)
+        """Another user: edits what exists, or creates something of a name in Git."""
+        self._put(name, f"{text}, by hand")
 
-    @rule(name=OURS)
+    @rule(name=FLOWS)
     def switch_off_on_the_server(self, name: str) -> None:
         live = self.here.lives().get(name)
         if live is not None and b"disabled" not in live:
@@ -101,63 +146,89 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=OURS)
     def delete_on_the_server(self, name: str) -> None:
-        if name in self.here.lives():
-            self.here.client.flows.delete(self.here.id(name))
+        client, space = self.here.client, self.here.namespace
+        kind, _, rest = name.rpartition(":")
+        if kind == "kv":
+            client.kv.delete(space, rest)
+        elif kind and rest in client.files.names(space):
+            client.files.delete(space, rest)
+        elif not kind and name in self.here.lives():
+            client.flows.delete(self.here.id(name))
 
     @rule(name=THEIRS, text=TEXTS)
-    def somebody_elses_flow(self, name: str, text: str) -> None:
-        """A flow of a name that Git never had."""
-        source = self.here.source(name, text)
-        if name in self.foreign:
-            self.here.edit(name, source)
+    def somebody_elses(self, name: str, text: str) -> None:
+        """A name that Git never had."""
+        self.foreign[name] = self._put(name, text)
+
+    def _put(self, name: str, text: str) -> bytes:
+        kind, _, rest = name.rpartition(":")
+        if kind == "file":
+            self.here.client.files.put(self.here.namespace, rest, text.encode())
+        elif kind:
+            self.here.client.kv.put(self.here.namespace, rest, text, description=f"is {text}")
+            return _key_source(text, f"is {text}")
         else:
-            self.here.client.flows.create(source)
-        self.foreign[name] = source
+            source = self.here.source(name, text)
+            if name in self.here.lives():
+                self.here.edit(name, source)
+            else:
+                self.here.client.flows.create(source)
+            return source
+        return text.encode()
+
+    def _lives(self) -> dict[str, bytes]:
+        """Everything on the server, by name."""
+        client, space = self.here.client, self.here.namespace
+        files = {f"file:{path}": data for path, data in client.files.export(space).items()}
+        keys = {
+            f"kv:{each.key}": _key_source(client.kv.get(space, each.key), each.description or "")
+            for each in client.kv.list(space)
+            if not each.key.startswith("kestra-sync")
+        }
+        return {**self.here.lives(), **files, **keys}
 
     # --- runs ---
 
     @rule()
     def plan_writes_nothing(self) -> None:
-        before = self.here.lives()
+        before = self._lives()
         assert self.here.plan("--allow-empty").code in (0, 4, 5)
-        assert self.here.lives() == before
+        assert self._lives() == before
 
     @rule()
     def apply(self) -> None:
-        before, (owned, meant) = self.here.lives(), self._record()
+        before, (owned, meant) = self._lives(), self._record()
         ran = self.here.apply("--allow-empty")
         assert ran.code in (0, 4, 5), ran.err
         if ran.code:
             assert ran.json["refusals"]
-            assert self.here.lives() == before
+            assert self._lives() == before
             assert self._record() == (owned, meant)
         else:
             self._check(ran, before, owned, meant)
 
     @rule()
     def apply_whatever_others_did(self) -> None:
-        before, (owned, meant) = self.here.lives(), self._record()
-        ran = self.here.apply("--on-drift", "overwrite", "--allow-large", "--allow-empty")
+        before, (owned, meant) = self._lives(), self._record()
+        ran = self.here.apply(*OVERWRITE, "--allow-empty")
         assert ran.code == 0, ran.err
         self._check(ran, before, owned, meant)
 
     @rule(after=st.integers(0, 2), where=st.sampled_from(["before", "after"]))
     def killed_apply(self, after: int, where: str) -> None:
         """It dies in its n-th write, before or after the server has heard of it, unrecorded."""
-        with self._killed(after, where):
-            args = ("--on-drift", "overwrite", "--allow-large", "--parallelism", "1")
-            with suppress(KilledError):
-                self.here.apply(*args)
+        with self._killed(after, where), suppress(KilledError):
+            self.here.apply(*OVERWRITE, "--parallelism", "1")
+        self._theirs_is_untouched(self._lives())
 
-    @invariant()
-    def nobody_touches_what_is_somebody_elses(self) -> None:
-        lives = self.here.lives()
+    def _theirs_is_untouched(self, lives: dict[str, bytes]) -> None:
         assert {name: lives.get(name) for name in self.foreign} == self.foreign
 
     def _check(
         self, ran: RunResult, before: dict[str, bytes], owned: set[str], meant: set[str]
     ) -> None:
-        lives = self.here.lives()
+        lives = self._lives()
+        self._theirs_is_untouched(lives)
         off = {
             each["flow"]["id"]
             for each in ran.json["plan"]["changes"]
@@ -177,7 +248,11 @@ class Machine(RuleBasedStateMachine):
         assert {name: lives[name] for name in beside} == {name: before[name] for name in beside}
         assert set(before) - set(lives) <= owned | meant
         assert self._record() == (set(self.git), set())
-        assert all(self.here.owned()[name] == sha256(lives[name]) for name in self.git)
+        assert all(
+            hash_ == sha256(lives[name])
+            for name, hash_ in (self._owned() if self.git else {}).items()
+            if not name.startswith("kv:")
+        )
         again = self.here.plan("--detailed-exitcode", "--allow-empty")
         assert again.code == 0
         assert set(again.reasons().values()) <= {"none kept-off", "none foreign"}
@@ -188,7 +263,14 @@ class Machine(RuleBasedStateMachine):
             return set(), set()
         record = self.here.inventory()
         meant = record.get("intent", {}).get("writes", ())
-        return {each["id"] for each in record["resources"]}, {each["id"] for each in meant}
+        return {_name(each) for each in record["resources"]}, {_name(each) for each in meant}
+
+    def _owned(self) -> dict[str, str]:
+        """What the record says is ours, each with the hash of what was sent."""
+        return {
+            _name(each): each.get("sent_sha256") or each["file_sha256"]
+            for each in self.here.inventory()["resources"]
+        }
 
     @contextmanager
     def _killed(self, after: int, where: str) -> Iterator[None]:
@@ -208,6 +290,15 @@ class Machine(RuleBasedStateMachine):
             yield
 
 
+def _key_source(value: str, description: str) -> bytes:
+    return f"{value} {description}".encode()
+
+
+def _name(entry: dict[str, str]) -> str:
+    kind = entry.get("kind", "flow")
+    return entry["id"] if kind == "flow" else f"{kind}:{entry['id']}"
+
+
 @pytest.fixture
 def machine(repo: Repo, http: Http, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
     """The machine for this server."""
@@ -215,6 +306,7 @@ def machine(repo: Repo, http: Http, monkeypatch: pytest.MonkeyPatch) -> type[Mac
     return Machine
 
 
+@pytest.mark.versions
 def test_random_history__keeps_all_guarantees(machine: type[Machine], tmp_path: Path) -> None:
     run_machine(
         machine,
@@ -223,6 +315,7 @@ def test_random_history__keeps_all_guarantees(machine: type[Machine], tmp_path: 
             stateful_step_count=12,
             deadline=None,
             derandomize=True,
+            phases=[Phase.generate, Phase.shrink],
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

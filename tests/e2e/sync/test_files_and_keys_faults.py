@@ -1,0 +1,275 @@
+"""Files and keys on bad days: cut connections, lost answers, other writers.
+
+Kestra deletes the neighbor of a file that it is told to delete and that does not exist. So a
+deletion may be sent only once, and only if the file is there.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import pytest
+
+from kestra_sync.model import sha256
+from tests.e2e.sync.conftest import Repo
+from tests.support.proxy import (
+    Exchange,
+    FaultProxy,
+    Rule,
+    call_after,
+    call_first,
+    drop_answer,
+    relay,
+    reply,
+    reset_request,
+)
+
+#: Writes in each round of :func:`_round`.
+WRITTEN = 9
+WRITES = re.compile(r"/files$|/kv/(?!kestra-sync)[^/]+$|/flows(/[^/]+/[^/]+)?$")
+
+
+class Cut:
+    """The connection ends with the n-th write, whose answer is lost: as if the run was killed.
+
+    With 0 it ends right before the first one.
+    """
+
+    def __init__(self, writes: int) -> None:
+        self.left = writes
+        self.dead = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        seen = exchange.seen
+        if not self.dead and (seen.method == "GET" or not WRITES.search(seen.path)):
+            relay(exchange)
+        elif not self.dead and self.left > 1:
+            self.left -= 1
+            relay(exchange)
+        elif self.dead or self.left == 0:
+            self.dead = True
+            reset_request(exchange)
+        else:
+            self.dead = True
+            drop_answer(exchange)
+
+
+def _round(repo: Repo, number: int) -> dict[str, object]:
+    """Git after so many rounds; each updates, creates, moves and deletes. Returns what it has."""
+    for old in (repo.root / "files").rglob("*.txt"):
+        old.unlink()
+    text = f"round {number}"
+    files = {"up.txt": text, f"x{number}/a.txt": text, f"m{number}/moved.txt": "moved\n" * 20}
+    for path, each in files.items():
+        repo.write(f"files/{path}", each)
+    keys = {"up": text, f"new{number}": number}
+    repo.keys(
+        f"  up: {{value: {text}, ttl: PT1H, description: in {text}}}\n  new{number}: {number}\n"
+    )
+    data = {path: each.encode() for path, each in files.items()}
+    return {"f": repo.flow("f", text), **data, **keys}
+
+
+def _state(repo: Repo) -> dict[str, object]:
+    """Everything that the server has of the namespace, the record left out."""
+    keys = {
+        each.key: repo.client.kv.get(repo.namespace, each.key)
+        for each in repo.client.kv.list(repo.namespace)
+        if not each.key.startswith("kestra-sync")
+    }
+    return {**repo.lives(), **repo.client.files.export(repo.namespace), **keys}
+
+
+def _is_true(repo: Repo) -> None:
+    """What the record claims is on the server, but for what the run may have written."""
+    record, state = repo.inventory(), _state(repo)
+    meant = {each["id"] for each in record.get("intent", {}).get("writes", ())}
+    for each in record["resources"]:
+        there = state.get(each["id"])
+        if isinstance(there, bytes):
+            there = sha256(there) == each.get("sent_sha256", each["file_sha256"])
+        assert there or each["id"] in meant, each
+
+
+def test_cut__at_each_write_is_completed_by_the_next_run(repo: Repo, proxy: FaultProxy) -> None:
+    """Three files, three keys, a moved file and a flow; files of others are next to the deleted."""
+    repo.config_all()
+    _round(repo, 0)
+    assert repo.apply().code == 0
+    repo.client.kv.put(repo.namespace, "theirs", "theirs")
+    theirs: dict[str, object] = {"theirs": "theirs"}
+    number, cut = 0, Cut(0)
+    while cut.left == 0 or cut.dead:  # until a run has fewer writes than that
+        path = f"x{number}/a.txt.old"
+        repo.client.files.put(repo.namespace, path, b"theirs")
+        theirs[path] = b"theirs"
+        cut = Cut(number)
+        number += 1
+        goal = _round(repo, number)
+        proxy.add(Rule(cut, times=None))
+        ran = repo.apply("--parallelism", "1", "--allow-large")
+        proxy.clear()
+        assert (ran.code != 0) is cut.dead, ran.out
+        assert theirs.items() <= _state(repo).items()
+        _is_true(repo)
+        for each in repo.client.kv.search(f"kestra-sync-lock.{repo.name}"):
+            repo.client.kv.delete(each.namespace, each.key)  # of the dead run
+        ran = repo.apply("--allow-large")
+        assert ran.code == 0, ran.out
+        assert _state(repo) == {**goal, **theirs}
+        assert {each["id"] for each in repo.inventory()["resources"]} == set(goal)
+        assert "intent" not in repo.inventory()
+        assert len(ran.outcomes()) == max(0, WRITTEN - (number - 1))  # nothing is done twice
+    assert number == WRITTEN + 2  # one run is cut before the first write, and one is not cut
+    assert repo.plan("--detailed-exitcode").code == 0
+    (up,) = (each for each in repo.client.kv.list(repo.namespace) if each.key == "up")
+    assert (up.description, up.ttl) == (f"in round {number}", 3600)
+
+
+@pytest.mark.versions
+def test_lost_answers(repo: Repo, proxy: FaultProxy) -> None:
+    """Each write arrives and its answer is lost, or never arrives; nothing is done twice."""
+    space, client = repo.namespace, repo.client
+    repo.config_all()
+    repo.flow("f")
+    repo.write("files/sql/top.sql", b"select 1;\n")
+    repo.keys("  region: emea\n  other: 1\n")
+    assert repo.apply().code == 0
+    names = ("one.txt", "one.txt.bak", "one.txt2")
+    for name in names:
+        repo.write(f"files/only/{name}", name)
+    repo.keys("  region: apac\n  other: 1\n")
+    proxy.add(Rule(drop_answer, "POST", "/files$", times=1))
+    proxy.add(Rule(reset_request, "PUT", "/kv/region$", times=1))
+    ran = repo.apply()
+    assert ran.code == 0, ran.out
+    assert client.kv.get(space, "region") == "apac"
+    assert repo.plan("--detailed-exitcode").code == 0
+
+    # A deletion that got lost is not sent again: it would delete what is next to the file.
+    (repo.root / "files/only/one.txt2").unlink()
+    proxy.forget()
+    proxy.add(Rule(drop_answer, "DELETE", "/files$", times=1))
+    assert repo.apply().code == 0
+    assert proxy.count("DELETE", "/files$") == 1
+    assert set(client.files.names(space)) == {"only/one.txt", "only/one.txt.bak", "sql/top.sql"}
+
+    # The same where the server cannot be asked afterwards: not even the next run deletes again.
+    (repo.root / "files/only/one.txt").unlink()
+    proxy.forget()
+    proxy.add(Rule(drop_answer, "DELETE", "/files$", times=1))
+    proxy.add(Rule(reply(403), "GET", "/files$", nth=2, times=None))
+    ran = repo.apply()
+    assert ran.code == 6, ran.out
+    assert ran.outcomes() == {"only/one.txt": "failed"}
+    proxy.clear()
+    ran = repo.apply()
+    assert (ran.code, ran.json["plan"]["changes"][0]["reason"]) == (0, "dropped"), ran.out
+    assert proxy.count("DELETE", "/files$") == 1
+    assert set(client.files.names(space)) == {"only/one.txt.bak", "sql/top.sql"}
+
+    (repo.root / "files/only/one.txt.bak").unlink()
+    proxy.add(Rule(reset_request, "DELETE", "/files$", times=1))
+    ran = repo.apply()
+    assert ran.outcomes() == {"only/one.txt.bak": "failed"}
+    assert client.files.get(space, "only/one.txt.bak") == b"one.txt.bak"
+    assert repo.apply().code == 0
+    assert set(client.files.names(space)) == {"sql/top.sql"}
+    assert client.kv.get(space, "other") == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "kv"])
+def test_second_writer__is_named_and_not_overwritten(
+    repo: Repo, proxy: FaultProxy, kind: str
+) -> None:
+    """Someone creates, edits or deletes what is to be written, after the plan was made."""
+    space, client = repo.namespace, repo.client
+    file = kind == "file"
+    git: dict[str, str] = {}
+
+    def write_git(**changed: str | None) -> None:
+        git.update({name: text for name, text in changed.items() if text})
+        for name, text in changed.items():
+            if text is None:
+                del git[name]
+        for old in (repo.root / "files").rglob("*"):
+            old.unlink()
+        (repo.root / "files").mkdir(exist_ok=True)
+        for name, text in git.items() if file else ():
+            repo.write(f"files/{name}", text)
+        repo.keys("".join(f"  {name}: {text}\n" for name, text in git.items() if not file) or " {}")
+
+    def put(name: str, text: str) -> None:
+        client.files.put(space, name, text.encode()) if file else client.kv.put(space, name, text)
+
+    def delete(name: str) -> None:
+        client.files.delete(space, name) if file else client.kv.delete(space, name)
+
+    def live() -> dict[str, object]:
+        return {
+            name: each.decode() if isinstance(each, bytes) else each
+            for name, each in _state(repo).items()
+            if name != "f"
+        }
+
+    repo.config_all()
+    repo.flow("f")
+    write_git(up="base", gone="base", same="base")
+    assert repo.apply().code == 0
+
+    def write(theirs: dict[str, str | None]) -> None:
+        for name, text in theirs.items():
+            put(name, text) if text else delete(name)
+
+    conflict, base = (5, "conflict"), dict(git)
+    cases: list[tuple[dict[str, str | None], dict[str, str | None], tuple[int, str], str]] = [
+        ({"new": "ours"}, {"new": "theirs"}, conflict, "was created on the server since"),
+        ({"new": "ours"}, {"new": "ours"}, (0, "applied"), "someone else created the same"),
+        ({"up": "ours"}, {"up": "theirs"}, conflict, "was edited on the server since"),
+        ({"up": "ours"}, {"up": None}, conflict, "was deleted on the server since"),
+        ({"gone": None}, {"gone": "theirs"}, conflict, "was edited on the server since"),
+        ({"gone": None}, {"gone": None}, (0, "applied"), "was already deleted"),
+    ]
+    for change, theirs, expected, words in cases:
+        write_git(**change)
+        proxy.forget()
+        proxy.add(Rule(call_after(partial(write, theirs)), "PUT", r"/kv/kestra-sync-run\."))
+        ran = repo.apply()
+        proxy.clear()
+        (outcome,) = ran.json["outcomes"]
+        assert (ran.code, outcome["status"]) == expected, (change, theirs)
+        assert words in outcome["message"]
+        assert not [
+            each for each in proxy.requests if each.method != "GET" and WRITES.search(each.path)
+        ]
+        assert live() == {name: each for name, each in {**base, **theirs}.items() if each}
+        if expected == conflict and "deleted" not in words:  # the next plan refuses, too
+            assert repo.plan().code in (4, 5)
+        for name in {*change, *theirs}:
+            if name in base:
+                put(name, base[name])
+            elif name in live():
+                delete(name)
+        git.clear()
+        write_git(**base)
+        assert repo.apply("--on-drift", "overwrite").code == 0
+
+
+def test_second_writer__of_a_key_in_the_last_moment_is_named(repo: Repo, proxy: FaultProxy) -> None:
+    """Kestra has no precondition, and keeps no versions of keys: their value is lost."""
+    repo.config("kv: [kv/*.yaml]\n")
+    repo.flow("f")
+    repo.keys("  region: emea\n")
+    assert repo.apply().code == 0
+    repo.keys("  region: apac\n")
+    put = repo.client.kv.put
+    theirs = call_first(lambda: put(repo.namespace, "region", "theirs"))
+    proxy.add(Rule(theirs, "PUT", "/kv/region$"))
+    ran = repo.apply()
+    (outcome,) = ran.json["outcomes"]
+    assert (ran.code, outcome["status"]) == (5, "conflict")
+    assert "someone else wrote revision 2 just before" in outcome["message"]
+    assert "readable" not in outcome["message"]
+    assert repo.client.kv.get(repo.namespace, "region") == "apac"
+    assert repo.plan("--detailed-exitcode").code == 0
