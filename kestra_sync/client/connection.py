@@ -222,6 +222,7 @@ class _Response(Response):
         self.raw, self.headers = raw, raw.headers
         self.status_code, self.reason = raw.status, raw.reason
         self.encoding = None
+        self.history = []
         self._content: Any = False
         self._content_consumed = False
 
