@@ -6,6 +6,7 @@ run parse each source once.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
@@ -30,13 +31,14 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.text import (
+    BOM,
     MAX_BYTES,
     NotAFlow,
     missing_keys,
     scan,
-    shows_a_flow,
     split,
     too_large,
+    wide_encoding,
 )
 from kestra_sync.repo.walk import FoundFile, unreadable, walk
 from kestra_sync.safe.paths import is_there, read_resolved
@@ -169,6 +171,34 @@ def flows_in(path: str, data: bytes) -> frozenset[FlowId] | None:
         elif not isinstance(flow, Skipped):
             return None
     return frozenset(found)
+
+
+_KEYS = (b"id", b"namespace", b"tasks")
+# The first line with content: no comment, directive or marker.
+_CONTENT = re.compile(rb"\n(?P<indent>[ \t]*)(?!---(?:[ \n]|\Z))(?P<begin>[^\s#%])")
+_AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
+_IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
+
+
+def shows_a_flow(data: bytes) -> bool:
+    """Whether a document that cannot be parsed looks like a flow: its top level has all three keys.
+
+    The top level is column 0, or the column of the first line; or it is in braces.
+    """
+    wide = wide_encoding(data)
+    if wide is not None:
+        data = data.decode(wide, "replace").encode()
+    text = b"\n" + data.replace(BOM, b"").replace(b"\r", b"\n")
+    first = _CONTENT.search(text)
+    if first is None:
+        return False
+    if first["begin"] == b"{":
+        return all(re.search(_IN_BRACES % key, text) for key in _KEYS)
+    indent = first["indent"]
+    return all(
+        re.search(_AT_TOP % (re.escape(indent), key), text)
+        for key in (b"id", b"namespace", b"tasks")
+    )
 
 
 def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:

@@ -282,30 +282,6 @@ def _lines(data: bytes) -> bytes | NeedsFullParse:
     return lines
 
 
-def shows_a_flow(data: bytes) -> bool:
-    """Whether a document that cannot be parsed looks like a flow: its top level has all three keys.
-
-    The top level is column 0, or the column of the first line; or it is in braces.
-    """
-    wide = wide_encoding(data)
-    if wide is not None:
-        data = data.decode(wide, "replace").encode()
-    text = b"\n" + data.replace(BOM, b"").replace(b"\r", b"\n")
-    first = _CONTENT.search(text)
-    if first is None:
-        return False
-    if first["begin"] == b"{":
-        return all(re.search(_IN_BRACES % key, text) for key in _KEYS)
-    indent = first["indent"]
-    return all(re.search(_AT_TOP % (re.escape(indent), key), text) for key in _KEYS)
-
-
-# The first line with content: no comment, directive or marker.
-_CONTENT = re.compile(rb"\n(?P<indent>[ \t]*)(?!---(?:[ \n]|\Z))(?P<begin>[^\s#%])")
-_AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
-_IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
-
-
 def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | NeedsFullParse:
     missing = [key.decode() for key, at in keys.items() if at < 0]
     if missing:

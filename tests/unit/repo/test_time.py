@@ -9,7 +9,8 @@ import pytest
 
 from kestra_sync.repo import parse_source, split
 from kestra_sync.repo.comments import comments
-from kestra_sync.repo.text import scan, shows_a_flow
+from kestra_sync.repo.load import shows_a_flow
+from kestra_sync.repo.text import scan
 
 HEAD = b"id: a\nnamespace: x\n"
 TASKS = b"tasks:\n"
