@@ -25,9 +25,8 @@ from ruamel.yaml import YAML
 from kestra_sync.action.inputs import OPTIONS, InputKind, variable
 from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.cli.main import main as group
-from kestra_sync.declared import Declaration, declarations
 from kestra_sync.schemas import resolve
-from kestra_sync.settings import Settings
+from kestra_sync.settings import Declaration, Settings, declarations
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "docs" / "cli.md"

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kestra_sync.content import Content as Content
-from kestra_sync.content import in_memory
-from kestra_sync.content import sha256 as sha256
 from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
+from kestra_sync.resources import Content as Content
 from kestra_sync.resources import FlowId as FlowId
 from kestra_sync.resources import Kind as Kind
 from kestra_sync.resources import ResourceId as ResourceId
 from kestra_sync.resources import StrEnum as StrEnum
+from kestra_sync.resources import in_memory
 from kestra_sync.resources import noun_of as noun_of
 from kestra_sync.resources import plural as plural
+from kestra_sync.resources import sha256 as sha256
 
 
 @dataclass(frozen=True, order=True)

@@ -23,7 +23,7 @@ _LONGER = {
 
 #: What the stages hand to each other; everybody may import it.
 _VALUES = {
-    "configured", "content", "declared", "edits", "errors", "findings", "model", "observer",
+    "configured", "edits", "errors", "findings", "model", "observer",
     "previews", "reasons", "resources", "safe", "schemas", "settings", "suggest", "version",
 }  # fmt: skip
 
@@ -35,13 +35,12 @@ _ALLOWED: dict[str, set[str]] = {
     "render": {"repo", "plan"},  # the patterns that select flows
     "config": {"repo", "render", "checks", "plan"}, # the choices and rules that it names
     "inventory": {"client"},
-    "live": {"client", "repo"},
     "checks": {"repo", "plan"},  # the order that calls give
     "plan": {"repo"},
     "triggers": {"repo"},
-    "apply": {"client", "live", "inventory", "plan", "triggers", "kinds"},
+    "apply": {"client", "inventory", "plan", "triggers", "kinds"},
     # Of each kind of resource: reading, checking, writing and showing it.
-    "kinds": {"client", "repo", "render", "live", "checks", "plan"},
+    "kinds": {"client", "repo", "render", "checks", "plan"},
     "executions": {"client", "repo"},
     "smoke": {"client", "repo", "executions"},
     # Renders the values of every stage and the results of the commands.
@@ -52,7 +51,7 @@ _ALLOWED: dict[str, set[str]] = {
     },
     # Everything but the rendering.
     "commands": {
-        "config", "client", "repo", "render", "inventory", "live", "checks", "kinds", "plan",
+        "config", "client", "repo", "render", "inventory", "checks", "kinds", "plan",
         "triggers", "apply", "executions", "smoke",
     },
     "cli": {"client", "config", "inventory", "commands", "plan", "kinds", "report"},
@@ -62,20 +61,18 @@ _ALLOWED: dict[str, set[str]] = {
 
 #: The values themselves import only each other.
 _ALLOWED_VALUES: dict[str, set[str]] = {
-    "content": set(),
     "edits": set(),
     "errors": set(),
     "reasons": set(),
     "resources": set(),
-    "model": {"content", "edits", "errors", "reasons", "resources"},
+    "model": {"edits", "errors", "reasons", "resources"},
     "observer": {"model"},
     "findings": {"model"},
     "suggest": set(),
     "schemas": {"findings", "suggest"},
     "configured": {"model"},
-    "declared": set(),
     "previews": {"errors"},
-    "settings": {"configured", "declared", "model", "previews"},
+    "settings": {"configured", "model", "previews"},
     "safe": {"errors", "model"},
     "version": set(),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.modules_entered import entered
 
 #: To be lowered with each merge, never raised without a feature (last: previews and layouts).
-_MOST = {"plan": 75, "apply": 88}
+_MOST = {"plan": 62, "apply": 76}
 
 
 def test_one_change_enters_few_modules() -> None:

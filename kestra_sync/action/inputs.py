@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kestra_sync.declared import Declaration, declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.report.formats import FILE_FORMATS
-from kestra_sync.settings import Settings
+from kestra_sync.settings import Declaration, Settings, declarations
 
 _RUNS = ("validate", "plan", "apply", "drift", "smoke")
 COMMANDS = (*_RUNS, "preview")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.run import Outcome
 from kestra_sync.errors import UsageError
 from kestra_sync.inventory.record import now
 from kestra_sync.model import Change, sha256

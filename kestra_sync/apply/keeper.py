@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kestra_sync.apply.outcome import Outcome, Restored
 from kestra_sync.apply.record import RunRecord
+from kestra_sync.apply.run import Outcome, Restored
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background

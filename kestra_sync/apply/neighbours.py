@@ -12,8 +12,8 @@ from typing import Any
 
 from kestra_sync.apply.keeper import OvertakenError
 from kestra_sync.apply.lock import Lock
-from kestra_sync.apply.outcome import Done, Undo
 from kestra_sync.apply.record import RunRecord
+from kestra_sync.apply.run import Done, Undo
 from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError

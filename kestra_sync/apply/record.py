@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.kv import KvKey
 from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, server_of

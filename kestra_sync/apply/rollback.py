@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.apply.writer import ChangeWriter, FlowWrites
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
-from kestra_sync.content import Content
 from kestra_sync.kinds.base import Store
 from kestra_sync.model import Action, Change, FlowId, Kind, Live
 from kestra_sync.observer import Observer, SafeObserver
+from kestra_sync.resources import Content
 
 
 def roll_back(

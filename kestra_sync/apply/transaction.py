@@ -14,10 +14,9 @@ from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.keeper import OvertakenError, Recorder
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
-from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.rollback import roll_back
-from kestra_sync.apply.run import Tally, held_back, run
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Tally, held_back, run
 from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv

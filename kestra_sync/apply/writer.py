@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome
+from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
-from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.base import Store
-from kestra_sync.live.snapshot import BulkReads, snapshot
+from kestra_sync.kinds.flows.snapshot import BulkReads, snapshot
 from kestra_sync.model import Action, Change, FlowId, Kind, Live, ResourceId, Scope
+from kestra_sync.resources import Content, in_memory
 
 
 class FlowWrites(Protocol):

@@ -11,9 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy import CHECKS, active_rules, ignored_paths
-from kestra_sync.checks.rules import RULES, SERVER_RULES, adjustable_rules
+from kestra_sync.checks.rules import RULES, SERVER_RULES, adjustable_rules, in_flow
 from kestra_sync.configured import Policy
 from kestra_sync.findings import Finding
 from kestra_sync.model import Desired, Diagnostic, Position, Severity

@@ -10,9 +10,9 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from kestra_sync.checks.finding import in_flow
 from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.checks.policy_rules.base import RuleContext
+from kestra_sync.checks.rules import in_flow
 from kestra_sync.configured import Policy
 from kestra_sync.model import Desired, Diagnostic, Scope, Severity
 from kestra_sync.repo.document import ParsedDocument

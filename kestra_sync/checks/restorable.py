@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kestra_sync.checks.drafts import halves, is_draft
-from kestra_sync.checks.server import ValidationClient, words_of
-from kestra_sync.content import is_in_memory
+from kestra_sync.checks.server import ValidationClient, halves, is_draft, words_of
 from kestra_sync.model import Change, Diagnostic, Kind, Severity
+from kestra_sync.resources import is_in_memory
 
 RULE = "rollback-refused"
 

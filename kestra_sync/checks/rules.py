@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 from kestra_sync.checks.policy_rules import POLICY_RULES
 from kestra_sync.configured import Policy
-from kestra_sync.model import Diagnostic, FlowId, Severity
+from kestra_sync.findings import Finding, diagnostic
+from kestra_sync.model import Desired, Diagnostic, FlowId, Severity
+from kestra_sync.repo.document import ParsedDocument
 
 
 @dataclass(frozen=True)
@@ -199,3 +201,24 @@ def weighed(diagnostics: Iterable[Diagnostic], policy: Policy) -> list[Diagnosti
         if severity is not None:
             found.append(each if severity is each.severity else replace(each, severity=severity))
     return found
+
+
+def in_flow(
+    desired: Desired,
+    finding: Finding,
+    parsed: ParsedDocument | None = None,
+    severity: Severity | None = None,
+) -> Diagnostic:
+    """``finding`` at its place in the file.
+
+    :param parsed: the flow; not needed for findings with a place of their own.
+    :param severity: the weight, if it is not that of the rule.
+    """
+    return diagnostic(
+        finding,
+        desired.path,
+        None if parsed is None else lambda path, key: parsed.position_of(path, key=key),
+        in_file=desired.file_position,
+        severity=severity or RULES[finding.rule].severity,
+        flow=desired.flow_id,
+    )

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from kestra_sync.declared import Declaration, declarations
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
-from kestra_sync.settings import Settings
+from kestra_sync.settings import Declaration, Settings, declarations
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -1,13 +1,22 @@
-"""A call, before it is made."""
+"""A call, before it is made: what it asks for, and what is sent of it, the login included."""
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
 
 from kestra_sync.client.answer import Answer
+from kestra_sync.client.credentials import Credentials
 from kestra_sync.errors import UsageError
 
 Query = tuple[tuple[str, str], ...]
@@ -126,3 +135,81 @@ def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
         field.make_multipart(content_type=kind)
         fields.append(field)
     return encode_multipart_formdata(fields)
+
+
+class KestraAuth(AuthBase):
+    """Bearer token, or basic authentication, or nothing at all."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._below = f"{credentials.url}/"
+        self._header = _header(credentials)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Set the header, or make sure that there is none."""
+        request.headers.pop("Authorization", None)
+        url = request.url or ""
+        if url.startswith(self._below) or same_origin(url, self._credentials.url):
+            request.headers.update(self._credentials.headers)
+            if self._header is not None:
+                request.headers["Authorization"] = self._header
+        return request
+
+    def __repr__(self) -> str:
+        kind = "none" if self._header is None else self._header.split(" ", 1)[0]
+        return f"<KestraAuth {kind}>"
+
+
+PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::\d+)?/(?:[A-Za-z0-9/?&=_.~-]|%[0-9A-F]{2})*")
+"""A URL that ``requests`` sends as it is."""
+
+
+def prepare(
+    session: requests.Session,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    auth: KestraAuth,
+) -> PreparedRequest:
+    """What ``session.prepare_request`` makes of a request, in a fifth of its time.
+
+    It looks at URL, cookies, hooks and parameters again for each request. Where there are cookies,
+    or a URL that it would change, it is asked.
+    """
+    if session.cookies or not PLAIN_URL.fullmatch(url):
+        return session.prepare_request(
+            requests.Request(method, url, data=body, headers=headers, auth=auth)
+        )
+    prepared = PreparedRequest()
+    prepared.method, prepared.url, prepared.body = method, url, body or None
+    together: dict[str, Any] = {**session.headers, **headers}
+    prepared.headers = CaseInsensitiveDict(together)
+    prepared.hooks = default_hooks()
+    prepared.prepare_content_length(body or None)
+    return auth(prepared)
+
+
+def _header(credentials: Credentials) -> str | None:
+    if credentials.token is not None:
+        return f"Bearer {credentials.token}"
+    if credentials.username is not None and credentials.password is not None:
+        pair = f"{credentials.username}:{credentials.password}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return None
+
+
+def same_origin(url: str, ours: str) -> bool:
+    """Same scheme, host and port; an upgrade of our host from http to https counts too."""
+    there, here = urlsplit(url), urlsplit(ours)
+    if there.hostname != here.hostname:
+        return False
+    if (here.scheme, there.scheme) == ("http", "https"):
+        return (_port(here.port, 80), _port(there.port, 443)) == (80, 443)
+    default = 443 if here.scheme == "https" else 80
+    same_port = _port(there.port, default) == _port(here.port, default)
+    return there.scheme == here.scheme and same_port
+
+
+def _port(port: int | None, default: int) -> int:
+    return default if port is None else port

@@ -35,20 +35,11 @@ from kestra_sync.client.answer import (
     read_body,
 )
 from kestra_sync.client.breakage import describe, proxy_for
-from kestra_sync.client.connection import (
-    KestraAuth,
-    Session,
-    SessionPool,
-    TimeLimit,
-    limited,
-    new_session,
-    prepare,
-    same_origin,
-)
+from kestra_sync.client.connection import Session, SessionPool, TimeLimit, limited, new_session
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
 from kestra_sync.client.parallel import Pressure, in_parallel
-from kestra_sync.client.request import TEXT, YAML, Request
+from kestra_sync.client.request import TEXT, YAML, KestraAuth, Request, prepare, same_origin
 from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker, without_userinfo

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.outcome import Done
+from kestra_sync.apply.run import Done
 from kestra_sync.client.client import connect
 from kestra_sync.commands.plan import PlanResult, check_something, make_plan
-from kestra_sync.commands.triggers import check_after_apply, disabled_triggers
 from kestra_sync.errors import ConflictError, ExitCode
 from kestra_sync.model import Plan
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.settings import ApplyOptions, DisabledTriggers, Settings
-from kestra_sync.triggers.changes import TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.apply.lock import Lock
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from kestra_sync.inventory.read import Ownership
     from kestra_sync.plan.saved import SavedPlan
     from kestra_sync.smoke.result import SmokeResult
+    from kestra_sync.triggers.changes import TriggerCheck
 
 #: Shown the plan before anything is written; false keeps it from being carried out.
 ConfirmPlan = Callable[[PlanResult], bool]
@@ -144,6 +143,8 @@ def apply_with(
         plan = planned.plan
         assert plan is not None
         if settings.triggers is DisabledTriggers.ENABLE and not options.refresh_only:
+            from kestra_sync.commands.triggers import disabled_triggers
+
             enabling = disabled_triggers(client, plan.scope, planned.desired)
             planned = replace(planned, enabling=enabling)
         confirmed = confirm(planned)
@@ -211,6 +212,10 @@ def _with_triggers(
     client: KestraClient, planned: PlanResult, done: Done, *, verify: bool
 ) -> tuple[tuple[TriggerCheck, ...], Done]:
     """How the triggers are found after an apply, and the result with what is wrong with them."""
+    if not (planned.triggers or planned.enabling):
+        return (), done
+    from kestra_sync.commands.triggers import check_after_apply
+
     checks, warnings = check_after_apply(
         client, planned.triggers, done.outcomes, planned.enabling, verify=verify
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome
+from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.smoke import load_specs, smoke_settings, unknown_input_errors

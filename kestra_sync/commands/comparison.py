@@ -276,7 +276,7 @@ def _begin_second_look(
         for each in changes
         if each.reason.traits.gone and each.flow_id.kind is Kind.FLOW
     ]
-    found = flows_read.still_there(client, gone, parallelism=parallelism)
+    found = flows_read.still_there(client.flows, gone, parallelism=parallelism)
     others = None
     runs: frozenset[FlowId] = frozenset()
     if ownership is not None:

@@ -14,12 +14,12 @@ from kestra_sync.commands.files import (
     render_files,
     scope_of,
 )
-from kestra_sync.content import Content
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows import read as flows_read
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Diagnostic, ResourceId
 from kestra_sync.observer import SILENT, Observer
+from kestra_sync.resources import Content
 from kestra_sync.settings import Settings
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.ownership import owners_of
-from kestra_sync.content import is_in_memory
 from kestra_sync.model import Change, Diagnostic, FlowId, Kind, Plan, Repository, Severity
 from kestra_sync.plan.guards import check_guards, deleted
 from kestra_sync.plan.passes import with_refused
 from kestra_sync.plan.refusals import GuardInput, Refusal
+from kestra_sync.resources import is_in_memory
 from kestra_sync.safe.paths import fixed_part
 from kestra_sync.settings import Settings
 

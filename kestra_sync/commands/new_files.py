@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from kestra_sync.configured import FilesFolder
 from kestra_sync.errors import UsageError
-from kestra_sync.live.snapshot import left_alone
+from kestra_sync.kinds.flows.snapshot import left_alone
 from kestra_sync.model import Diagnostic, Flow, FlowId
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.paths import check_writable, is_below, is_directory, is_file, is_there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,12 @@ from kestra_sync.commands.files import (
 )
 from kestra_sync.commands.guarding import guard
 from kestra_sync.commands.ownership import differs, prefetch, record_changes, similar_records
-from kestra_sync.commands.triggers import TriggerChanges, planned_triggers
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Ownership
+from kestra_sync.kinds.flows.snapshot import unusable_names
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.live.snapshot import unusable_names
 from kestra_sync.model import (
+    Change,
     Desired,
     Diagnostic,
     FlowId,
@@ -48,11 +48,13 @@ from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.passes import Pass, refined, with_invalid
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.render import Rendered, with_stamps
+from kestra_sync.resources import is_in_memory
 from kestra_sync.settings import Prune, Settings
-from kestra_sync.triggers.changes import TriggerKey
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient, ServerInfo
+    from kestra_sync.commands.triggers import TriggerChanges
+    from kestra_sync.triggers.changes import TriggerKey
 
 
 @dataclass(frozen=True)
@@ -262,10 +264,20 @@ def plan_for(
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
     written = [each for each in plan.changes if each.flow_id.kind is Kind.FLOW]
-    triggers = {} if settings.only_looking else planned_triggers(client, written)
+    triggers = {} if settings.only_looking else _triggers(client, written)
     return PlanResult(
         repository, plan, diagnostics, flows, guarded.refusals, ownership, triggers, kinds
     )
+
+
+def _triggers(client: KestraClient, written: Sequence[Change]) -> TriggerChanges:
+    """What the changes of flows do to triggers; most flows have none."""
+    sources = [each for it in written for each in (it.before, it.after) if is_in_memory(each)]
+    if not any(b"trigger" in each for each in sources):
+        return {}
+    from kestra_sync.commands.triggers import planned_triggers
+
+    return planned_triggers(client, written)
 
 
 def _touched(

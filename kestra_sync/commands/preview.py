@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.outcome import Done
 from kestra_sync.apply.record_edits import remove_record
+from kestra_sync.apply.run import Done
 from kestra_sync.client.answer import time_of
 from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply_with

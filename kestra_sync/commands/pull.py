@@ -14,13 +14,13 @@ from kestra_sync.commands.files import name_in_files
 from kestra_sync.commands.new_files import new_files
 from kestra_sync.commands.plan import PlanResult, make_plan
 from kestra_sync.configured import Stamp
-from kestra_sync.content import Content, ContentChangedError, chunks_of, in_memory, size_of
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.live.snapshot import RULE
+from kestra_sync.kinds.flows.snapshot import RULE
 from kestra_sync.model import Action, Base, Change, Diagnostic, Flow, FlowId, Kind, Reason
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.pulling import PullDecision, PullOutcome, judge
 from kestra_sync.repo.git_status import uncommitted, versions
+from kestra_sync.resources import Content, ContentChangedError, chunks_of, in_memory, size_of
 from kestra_sync.safe.paths import is_there, read_bytes, write
 from kestra_sync.settings import OnDrift, Prune, Settings
 

@@ -17,7 +17,6 @@ from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.commands.new_files import problem_of_place
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.configured import FilesFolder
-from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.files.load import is_ignored, roots
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.kinds.kv.load import RESERVED, declared_value, files_of
@@ -33,6 +32,7 @@ from kestra_sync.render.paths import Key
 from kestra_sync.render.writer import PatchError
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
+from kestra_sync.resources import Content, in_memory
 from kestra_sync.safe.paths import fixed_part, is_there, read_bytes
 from kestra_sync.settings import Settings
 

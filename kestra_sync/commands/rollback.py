@@ -17,8 +17,8 @@ from kestra_sync.commands.records import place_in
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.read import Ownership
 from kestra_sync.inventory.record import HistoryEntry, Inventory, Resource
+from kestra_sync.kinds.flows.read import base_sources
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.live.revisions import base_sources
 from kestra_sync.model import (
     Base,
     Change,

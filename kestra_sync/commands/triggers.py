@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.client.errors import KestraError
-from kestra_sync.content import in_memory
 from kestra_sync.model import Change, Desired, FlowId, Kind, Scope
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.load import parse_source
+from kestra_sync.resources import in_memory
 from kestra_sync.triggers.changes import (
     SWITCHABLE,
     TriggerAction,
@@ -26,7 +26,7 @@ from kestra_sync.triggers.changes import (
 from kestra_sync.triggers.definition import triggers_of
 
 if TYPE_CHECKING:
-    from kestra_sync.apply.outcome import Outcome
+    from kestra_sync.apply.run import Outcome
     from kestra_sync.client.client import KestraClient
     from kestra_sync.client.triggers import TriggerState
 
@@ -143,7 +143,7 @@ def check_after_apply(
     :param verify: wait longer for them, and for the next run of those that fire soon.
     :returns: how they were found, and what went wrong besides.
     """
-    from kestra_sync.apply.outcome import ChangeStatus
+    from kestra_sync.apply.run import ChangeStatus
     from kestra_sync.apply.triggers import PATIENCE, VERIFY_PATIENCE, TriggerWatch, unreadable
 
     outcomes = tuple(outcomes)

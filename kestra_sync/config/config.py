@@ -19,13 +19,12 @@ from typing import Any
 
 from kestra_sync.config.file import ConfigFile, Layer, check_source, find, layer_of, read
 from kestra_sync.configured import ConfigSection, Connection, Patch, Policy, Rendering
-from kestra_sync.declared import declarations
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import NodePath
 from kestra_sync.model import KvOverride, Position, Scope, Severity
 from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.paths import is_below
-from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
+from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings, declarations
 
 
 @dataclass(frozen=True, eq=False)

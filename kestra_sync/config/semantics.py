@@ -153,6 +153,8 @@ def _ignores(patterns: Any, at: NodePath) -> Iterator[Finding]:
 
 
 def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
+    if not severity:
+        return
     from kestra_sync.checks.rules import adjustable_rules
 
     known = adjustable_rules()

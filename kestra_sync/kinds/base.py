@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.content import Content
 from kestra_sync.model import Base, Desired, Diagnostic, Kind, Live, ResourceId, Skipped
 from kestra_sync.plan.diff import Hunk
+from kestra_sync.resources import Content
 from kestra_sync.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""The kinds beside flows, as one run uses them. Each is a row of :class:`Kind` and its package."""
+"""The kinds, as one run uses them. Each is a row of :class:`Kind` and its package."""
 
 from __future__ import annotations
 
@@ -11,8 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store, module_of
-from kestra_sync.model import Base, Change, Desired, Diagnostic, Kind, Live, ResourceId, sha256
+from kestra_sync.model import (
+    Action,
+    Base,
+    Change,
+    Desired,
+    Diagnostic,
+    Kind,
+    Live,
+    ResourceId,
+    sha256,
+)
+from kestra_sync.plan.diff import Hunk, diff_flows, unified
 from kestra_sync.render.namespaces import NamespaceMap
+from kestra_sync.resources import Content, in_memory
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -197,3 +209,28 @@ def _of(*resources: Iterable[ResourceId]) -> list[Kind]:
 
 def _only(everything: Mapping[ResourceId, _T], kind: Kind) -> dict[ResourceId, _T]:
     return {key: value for key, value in everything.items() if key.kind is kind}
+
+
+def diff_of(change: Change, *, context: int = 2) -> tuple[Hunk, ...]:
+    """What the change does to the source; nothing for creations, deletions and no change at all."""
+    if change.before is None or change.after is None or change.action is Action.NONE:
+        return ()
+    return diff_sources(change.flow_id.kind, change.before, change.after, context=context)
+
+
+def diff_sources(
+    kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
+) -> tuple[Hunk, ...]:
+    """The hunks between two sources of a resource; ``None`` for one that does not exist."""
+    if kind is Kind.FLOW:
+        return diff_flows(in_memory(before or b""), in_memory(after or b""), context=context)
+    return tuple(module_of(kind).diff(before or b"", after or b"", context=context))
+
+
+def diff_whole(
+    kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
+) -> tuple[Hunk, ...]:
+    """The whole source of what comes or goes, a flow's without headings."""
+    if kind is Kind.FLOW:
+        return unified(in_memory(before or b""), in_memory(after or b""))
+    return diff_sources(kind, before, after, context=context)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kestra_sync.content import Content
 from kestra_sync.model import Action, Base, Change, Desired, FlowId, Kind, Live, Reason
+from kestra_sync.resources import Content
 from kestra_sync.settings import OnDrift
 
 _T = TypeVar("_T")

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from kestra_sync.content import in_memory
 from kestra_sync.model import Change, FlowId, Kind, StrEnum
 from kestra_sync.plan.order import single_writes
 from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_source
+from kestra_sync.resources import in_memory
 
 
 class NodeLocation(StrEnum):

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, FlowId, Kind, ResourceId
 from kestra_sync.repo.document import ParsedDocument, ReferenceKind
 from kestra_sync.repo.load import parse_source
+from kestra_sync.resources import Content, in_memory
 
 
 @dataclass(frozen=True)

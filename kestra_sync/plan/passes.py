@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from kestra_sync.content import Content, in_memory
 from kestra_sync.model import Action, Change, Diagnostic, FlowId, Kind, Reason, Severity
 from kestra_sync.plan.refusals import Refusal
+from kestra_sync.resources import Content, in_memory
 
 #: Takes the changes of a plan and returns those that are left, some of them changed.
 Pass = Callable[[tuple[Change, ...]], tuple[Change, ...]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.model import Action
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.wording import kind_counts

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.content import in_memory
 from kestra_sync.model import (
     Action,
     Change,
@@ -19,9 +18,10 @@ from kestra_sync.model import (
 )
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.wording import is_alert, is_conflict, note
+from kestra_sync.resources import in_memory
 
 if TYPE_CHECKING:
-    from kestra_sync.apply.outcome import Outcome, Restored
+    from kestra_sync.apply.run import Outcome, Restored
 
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def name_json(resource: ResourceId) -> dict[str, str]:
 
 def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
     """One change. Sources are represented by their hashes; diffs are complete."""
-    from kestra_sync.kinds.diffs import diff_of
+    from kestra_sync.kinds.registry import diff_of
 
     document = change.desired.flow.document if change.desired else None
     return {
@@ -116,7 +116,7 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
 
 def drift_json(change: Change, *, context: int = 2) -> dict[str, Any]:
     """One flow that others changed: the diff leads from what we applied to what is there."""
-    from kestra_sync.kinds.diffs import diff_sources
+    from kestra_sync.kinds.registry import diff_sources
 
     applied = change.applied
     shown = applied is not None and change.before is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kestra_sync.kinds.diffs import diff_of, diff_sources, diff_whole
+from kestra_sync.kinds.registry import diff_of, diff_sources, diff_whole
 from kestra_sync.model import Change
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.report import Report

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.kinds.diffs import diff_of, diff_sources, diff_whole
+from kestra_sync.kinds.registry import diff_of, diff_sources, diff_whole
 from kestra_sync.model import FlowId, Severity
 from kestra_sync.report.as_json import (
     diagnostics_json,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.commands.diff_environments import DiffResult
-from kestra_sync.kinds.diffs import diff_sources
+from kestra_sync.kinds.registry import diff_sources
 from kestra_sync.model import ResourceId
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.as_json import diagnostics_json, hunk_json, name_json

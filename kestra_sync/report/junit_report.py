@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from kestra_sync.apply.outcome import ChangeStatus as Ended
-from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.run import ChangeStatus as Ended
+from kestra_sync.apply.run import Outcome
 from kestra_sync.model import Diagnostic, Severity
 from kestra_sync.report.diagnostics import where
 from kestra_sync.report.drift_text import words

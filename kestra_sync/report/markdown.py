@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kestra_sync.apply.outcome import ChangeStatus
+from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Severity, noun_of
 from kestra_sync.report.apply_text import applied_summary

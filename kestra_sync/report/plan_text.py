@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kestra_sync.kinds.diffs import diff_sources
+from kestra_sync.kinds.registry import diff_sources
 from kestra_sync.model import Action, Change, FlowId, Plan, noun_of
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.plan.refusals import Refusal
@@ -108,7 +108,8 @@ def plan_lines(
                 yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
                 yield from _edited_on_the_server(change, cut)
             told = (triggers or {}).get(change.flow_id, ())
-            yield from trigger_lines(told, plan, indent=6)
+            if told:
+                yield from trigger_lines(told, plan, indent=6)
             others = groups.get(change.flow_id, ())
             if others:
                 more = plural(len(others), "more flow")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.apply.outcome import ChangeStatus
+from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Kind
 from kestra_sync.report.as_json import name_json

@@ -13,7 +13,7 @@ from kestra_sync.report.lines import Sections
 from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 
 if TYPE_CHECKING:
-    from kestra_sync.apply.outcome import Outcome, Restored
+    from kestra_sync.apply.run import Outcome, Restored
     from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.smoke.result import SmokeResult
 

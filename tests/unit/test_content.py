@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import pytest
 
-from kestra_sync.content import (
+from kestra_sync.resources import (
     CHUNK,
     ContentChangedError,
     LargeContent,

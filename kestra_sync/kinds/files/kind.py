@@ -11,7 +11,6 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
 from kestra_sync.client.files import Files
 from kestra_sync.configured import FilesFolder
-from kestra_sync.content import Content, in_memory, is_in_memory, size_of
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
 from kestra_sync.kinds.files.load import ANY, load, roots
 from kestra_sync.kinds.files.names import problem
@@ -26,6 +25,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk, LineMark, unified
+from kestra_sync.resources import Content, in_memory, is_in_memory, size_of
 from kestra_sync.safe.paths import fixed_part, is_there
 
 

@@ -1,14 +1,25 @@
-"""Checks flows: offline, on the server, and their references."""
+"""Checks flows: offline, on the server, and their references.
+
+Each target must exist, in the files or on the server. Kestra itself only warns, only for top-level
+``Subflow`` tasks, and warns for every reference inside a first deploy (``docs/kestra-api.md``,
+"Missing subflows"). So its warning is replaced by this check, which sees nested tasks and knows
+what is about to be deployed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Kind, Scope, Severity
+from kestra_sync.checks.rules import RULES
+from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Kind, Position, Scope, Severity
+from kestra_sync.plan.order import order
 from kestra_sync.repo.comments import MARK
+from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind
+from kestra_sync.repo.load import parse_source
 from kestra_sync.settings import Settings
+from kestra_sync.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
@@ -38,8 +49,6 @@ def check_offline_rules(
     :param release: the version of Kestra that decides what is known; ``None`` for any.
     """
     from kestra_sync.checks.offline import check_offline
-    from kestra_sync.checks.references import check_cycles, check_live_calls
-    from kestra_sync.checks.rules import weighed
 
     policy, base = settings.policy, settings.base
     diagnostics = [problem for each in desired for problem in check_offline(each, release)]
@@ -56,6 +65,10 @@ def check_offline_rules(
         from kestra_sync.checks.ignores import apply_ignores
 
         diagnostics = list(apply_ignores(desired, diagnostics, policy, base=base))
+    if not diagnostics:
+        return []
+    from kestra_sync.checks.rules import weighed
+
     return weighed(diagnostics, policy)
 
 
@@ -87,13 +100,17 @@ def check(
     """
     if not desired:
         return CheckedFlows()
-    from kestra_sync.checks.rules import said_once, settled, weighed
     from kestra_sync.checks.server import check_on_server
     from kestra_sync.client.parallel import in_background
 
     answer = in_background(lambda: check_on_server(client.flows, desired))
     said = check_offline_rules(desired, settings)
-    asked = weighed(_without_ignored(desired, answer()), settings.policy)
+    asked = list(answer())
+    if not (said or asked):
+        return CheckedFlows(tuple(desired), sound(desired, found))
+    from kestra_sync.checks.rules import said_once, settled, weighed
+
+    asked = weighed(_without_ignored(desired, asked), settings.policy)
     refused = {(each.path, each.flow) for each in asked if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
     said = settled(said, accepted, settings.policy)
@@ -154,20 +171,182 @@ def check_dangling(
     :param gone: flows that are there still and will not be.
     :raises KestraError: the server cannot be asked.
     """
-    from kestra_sync.checks import references
-
-    found = references.dangling(desired, known)
+    found = dangling(desired, known)
     targets = {each.reference.target for each in found}
     if not targets:
         return []
     namespaces = tuple(sorted({each.namespace for each in targets}))
     elsewhere = {each.flow_id for each in client.flows.search(Scope(namespaces, exact=True))}
-    said = references.check_dangling(found, elsewhere.difference(gone), scope, known)
+    said = report_dangling(found, elsewhere.difference(gone), scope, known)
     return list(_without_ignored(desired, said))
 
 
 def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:
-    from kestra_sync.checks.drafts import drafts_on_server
+    from kestra_sync.checks.server import drafts_on_server
 
     found = drafts_on_server(changes)
     return found if found and client.server_info().can.drafts else ()
+
+
+@dataclass(frozen=True)
+class UnresolvedReference:
+    """A reference whose target is not among the flows that are known so far."""
+
+    desired: Desired
+    reference: Reference
+
+
+def dangling(
+    desired: Iterable[Desired], known: Collection[FlowId]
+) -> tuple[UnresolvedReference, ...]:
+    """The references of ``desired`` to flows that are not ``known``."""
+    found: list[UnresolvedReference] = []
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        if not isinstance(parsed, ParsedDocument):
+            continue
+        found.extend(
+            UnresolvedReference(each, reference)
+            for reference in parsed.references
+            if reference.resolvable and reference.target not in known
+        )
+    return tuple(found)
+
+
+def report_dangling(
+    found: Iterable[UnresolvedReference],
+    elsewhere: Collection[FlowId],
+    scope: Scope,
+    known: Collection[FlowId] = (),
+) -> tuple[Diagnostic, ...]:
+    """A diagnostic for each target that is not ``elsewhere`` on the server either.
+
+    An error inside the scope, where Git should hold it; a warning outside, where another repository
+    may deploy it later, and for Flow triggers, which simply do not fire.
+
+    :param known: the flows in Git, of which one may have been meant.
+    """
+    diagnostics = []
+    there = {*known, *elsewhere}
+    for each in found:
+        reference, flow = each.reference, each.desired
+        if reference.target in elsewhere:
+            continue
+        inside = scope.covers(reference.target.namespace)
+        serious = inside and reference.kind is not ReferenceKind.FLOW_TRIGGER
+        parsed = parse_source(flow.sent, flow.sent_sha256)
+        assert isinstance(parsed, ParsedDocument)
+        verb = "waits for" if reference.kind is ReferenceKind.FLOW_TRIGGER else "calls"
+        diagnostics.append(
+            Diagnostic(
+                path=flow.path,
+                position=flow.file_position(parsed.position_of(reference.path)),
+                severity=Severity.ERROR if serious else Severity.WARNING,
+                rule="reference-missing",
+                message=f"{verb} {reference.target}, which exists neither in Git nor on the server",
+                remedy=_meant(reference.target, there)
+                or ("add the flow, or correct namespace and flowId" if serious else None),
+                flow=flow.flow_id,
+            )
+        )
+    return tuple(diagnostics)
+
+
+def check_live_calls(desired: Iterable[Desired], scope: Scope) -> tuple[Diagnostic, ...]:
+    """A warning for each call that leaves a preview: it runs the live flow.
+
+    :param scope: the namespaces of the preview.
+    """
+    diagnostics = []
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        for reference in parsed.references if isinstance(parsed, ParsedDocument) else ():
+            target = reference.target
+            waits = reference.kind is ReferenceKind.FLOW_TRIGGER
+            if waits or not reference.resolvable or scope.covers(target.namespace):
+                continue
+            assert isinstance(parsed, ParsedDocument)
+            diagnostics.append(
+                Diagnostic(
+                    path=each.path,
+                    position=each.file_position(parsed.position_of(reference.path)),
+                    severity=Severity.WARNING,
+                    rule="preview-live-call",
+                    message=f"calls {target}, which is not part of the preview: the live flow runs",
+                    remedy="map its namespace in `preview.namespaces`, or set another target with a"
+                    " patch",
+                    flow=each.flow_id,
+                )
+            )
+    return tuple(diagnostics)
+
+
+def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
+    """A warning for each group of flows that call each other, at a call of its first flow.
+
+    A flow that calls itself is such a group too.
+
+    Kestra loads such flows, and starts executions of them until something stops it. Flow triggers
+    do not count: waiting for each other starts nothing. Calls whose target is computed are not
+    known.
+    """
+    called: dict[FlowId, dict[FlowId, tuple[Desired, Position]]] = {}
+    for each in desired:
+        parsed = parse_source(each.sent, each.sent_sha256)
+        if not isinstance(parsed, ParsedDocument):
+            continue
+        targets = called.setdefault(each.flow_id, {})
+        for reference in parsed.references:
+            if reference.resolvable and reference.kind is not ReferenceKind.FLOW_TRIGGER:
+                position = each.file_position(parsed.position_of(reference.path))
+                targets.setdefault(reference.target, (each, position))
+    if not any(called.values()):
+        return ()
+    groups = order(called, {flow: tuple(targets) for flow, targets in called.items()}).cycles
+    grouped = {flow for group in groups for flow in group}
+    alone = [[flow] * 2 for flow in called if flow in called[flow] and flow not in grouped]
+    diagnostics = []
+    for circle in [*(_circle(group, called) for group in groups), *alone]:
+        flow, position = called[circle[0]][circle[1]]
+        diagnostics.append(
+            Diagnostic(
+                path=flow.path,
+                position=position,
+                severity=RULES["reference-cycle"].severity,
+                rule="reference-cycle",
+                message=f"recursive calls: {' -> '.join(map(str, circle))}",
+                remedy="remove one of the calls, or make sure that a condition ends the recursion",
+                flow=flow.flow_id,
+            )
+        )
+    return tuple(diagnostics)
+
+
+def _circle(group: tuple[FlowId, ...], called: Mapping[FlowId, Collection[FlowId]]) -> list[FlowId]:
+    """The shortest way from the first flow of ``group`` back to it, both ends included."""
+    first = group[0]
+    inside = set(group)
+    came_from: dict[FlowId, FlowId] = {}
+    ways = [first]
+    for flow in ways:  # grows while it is walked
+        for other in sorted(inside.intersection(called[flow])):
+            if other == first and flow != first:
+                circle = [first, flow]
+                while flow != first:
+                    flow = came_from[flow]
+                    circle.append(flow)
+                return circle[::-1]
+            if other != first and other not in came_from:
+                came_from[other] = flow
+                ways.append(other)
+    raise AssertionError("a cycle leads back to each of its flows")
+
+
+def _meant(target: FlowId, there: Collection[FlowId]) -> str | None:
+    """A question for the flow with a near id in that namespace, or this id in a near one.
+
+    Whole names are not compared: what they share of a long namespace makes all of them near.
+    """
+    ids = sorted(each.id for each in there if each.namespace == target.namespace)
+    namespaces = sorted(each.namespace for each in there if each.id == target.id)
+    return did_you_mean(target.id, ids) or did_you_mean(target.namespace, namespaces)

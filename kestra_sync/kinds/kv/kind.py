@@ -11,7 +11,6 @@ from pathlib import Path
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
 from kestra_sync.client.kv import Kv, KvEntry, KvListed
-from kestra_sync.content import Content, in_memory
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
 from kestra_sync.kinds.kv.load import files_of, load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
@@ -27,6 +26,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk, LineMark, unified
+from kestra_sync.resources import Content, in_memory
 
 _CLOCK = 2
 """Seconds by which the times of an expiry may differ from the time to live that was sent."""

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from kestra_sync.apply.outcome import Outcome
+from kestra_sync.apply.run import Outcome
 from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.model import Change, sha256
 from tests.e2e.sync.conftest import Repo, RunResult

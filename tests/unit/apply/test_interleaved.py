@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kestra_sync.apply.outcome import ChangeStatus, Done
+from kestra_sync.apply.run import ChangeStatus, Done
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.keeper import OvertakenError, Recorder
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.apply.record import RunRecord
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.origin import Origin

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo, rollback_code
 from kestra_sync.apply.rollback import roll_back
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo, rollback_code
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change
 from kestra_sync.observer import SILENT

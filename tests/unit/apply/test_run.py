@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, exit_code
-from kestra_sync.apply.run import Tally, describe, held_back, run
+from kestra_sync.apply.run import ChangeStatus, Outcome, Tally, describe, exit_code, held_back, run
 from kestra_sync.apply.writer import existing_creates, verify
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import Forbidden

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Undo
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome
+from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.client.errors import ApiError
 from kestra_sync.model import Action, Change

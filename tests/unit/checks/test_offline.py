@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from kestra_sync.checks.offline import check_offline
+from kestra_sync.checks.offline import check_offline, shown
 from kestra_sync.checks.rules import RULES
-from kestra_sync.checks.schema import shown
 from kestra_sync.edits import Edit
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
 from kestra_sync.repo.quote import quoted

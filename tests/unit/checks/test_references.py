@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.checks.references import check_cycles, check_dangling, dangling
 from kestra_sync.commands.validate import validate
 from kestra_sync.edits import Edit
 from kestra_sync.errors import ExitCode
+from kestra_sync.kinds.flows.check import check_cycles, dangling, report_dangling
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Scope, Severity
 from kestra_sync.settings import Settings
 
@@ -90,5 +90,5 @@ def test_validate_offline_warns_and_passes(tmp_path: Path) -> None:
 def test_a_flow_that_is_nowhere_may_be_misspelt(there: FlowId, remedy: str) -> None:
     missing = dangling([_flow("a", "cleanup")], {FlowId("acme", "a")})
     for known, elsewhere in (({there}, ()), ((), {there})):
-        (found,) = check_dangling(missing, elsewhere, Scope(("acme",)), known)
+        (found,) = report_dangling(missing, elsewhere, Scope(("acme",)), known)
         assert found.remedy == remedy

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.client.connection import KestraAuth, same_origin
 from kestra_sync.client.credentials import Credentials, check_one_server, has_url, resolve
 from kestra_sync.client.login import parse_address
+from kestra_sync.client.request import KestraAuth, same_origin
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker
 

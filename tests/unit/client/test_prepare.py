@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import requests
 
-from kestra_sync.client.connection import KestraAuth, SingleSendAdapter, prepare
+from kestra_sync.client.connection import SingleSendAdapter
 from kestra_sync.client.credentials import resolve
+from kestra_sync.client.request import KestraAuth, prepare
 
 BASE = "http://kestra.example:8080/k/api/v1/main"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
 from kestra_sync.commands import apply as apply_module
 from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply
 from kestra_sync.commands.drift import DriftResult, drifted

@@ -13,9 +13,8 @@ from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import settings_options
 from kestra_sync.config.config import from_file, from_options
-from kestra_sync.declared import declarations, setting
 from kestra_sync.schemas import load, resolve
-from kestra_sync.settings import Settings
+from kestra_sync.settings import Settings, declarations, setting
 
 
 class _Mood(Enum):

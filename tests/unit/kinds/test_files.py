@@ -9,10 +9,10 @@ import pytest
 
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
-from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.files import names
 from kestra_sync.kinds.files.kind import diff
 from kestra_sync.kinds.files.load import MAX_BYTES, load
+from kestra_sync.kinds.registry import diff_whole
 from kestra_sync.model import Kind, ResourceId, Severity
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from kestra_sync.client.errors import AlreadyExists, NotFound
 from kestra_sync.client.kv import KvEntry, KvListed
-from kestra_sync.kinds.diffs import diff_whole
 from kestra_sync.kinds.kv.kind import KvKind, KvStore, diff, is_masked
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import (
@@ -24,6 +23,7 @@ from kestra_sync.kinds.kv.values import (
     typed_text,
     value_of,
 )
+from kestra_sync.kinds.registry import diff_whole
 from kestra_sync.model import Base, Kind, KvOverride, Position, ResourceId, sha256
 
 _NS = "acme.sales"

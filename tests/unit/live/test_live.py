@@ -9,8 +9,8 @@ import pytest
 
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import NotFound
-from kestra_sync.live.revisions import base_sources, with_revisions
-from kestra_sync.live.snapshot import snapshot, unusable_names
+from kestra_sync.kinds.flows.read import base_sources, with_revisions
+from kestra_sync.kinds.flows.snapshot import snapshot, unusable_names
 from kestra_sync.model import Base, FlowId, Live, Scope, sha256
 from tests.support.plans import base, source
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestra_sync.kinds.diffs import diff_flows, diff_of
+from kestra_sync.kinds.registry import diff_of
 from kestra_sync.model import Action, Reason
-from kestra_sync.plan.diff import Hunk, LineMark, unified
+from kestra_sync.plan.diff import Hunk, LineMark, diff_flows, unified
 from kestra_sync.plan.structured import structured_changes
 from tests.support.plans import change, source
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.kinds.diffs import diff_of
+from kestra_sync.kinds.registry import diff_of
 from kestra_sync.model import Action, Change, Plan, Reason
 from kestra_sync.plan.diff import Hunk, unified
 from kestra_sync.report.diff_text import DiffDetail, diff_lines, stat

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
-from kestra_sync.content import in_memory
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import InventoryLocation, Lookup, OtherRecord
 from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
-from kestra_sync.kinds.diffs import diff_flows, diff_of
+from kestra_sync.kinds.registry import diff_of
 from kestra_sync.model import (
     Action,
     Change,
@@ -31,6 +30,7 @@ from kestra_sync.model import (
     Skipped,
     Target,
 )
+from kestra_sync.plan.diff import diff_flows
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.apply_text import outcome_lines
 from kestra_sync.report.diagnostics import diagnostic_lines, validate_lines
@@ -41,6 +41,7 @@ from kestra_sync.report.lines import Line, write
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines, refusal_lines
 from kestra_sync.report.records_text import history_lines, inventory_lines
+from kestra_sync.resources import in_memory
 from tests.support.golden import check_golden
 from tests.support.plans import change, desired, plan, source
 

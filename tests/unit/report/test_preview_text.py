@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.preview import DownResult, Listed, Removal, UpResult

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kestra_sync.apply.lock import Holder
-from kestra_sync.apply.outcome import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.executions.cleanup import Cleanup

@@ -9,9 +9,8 @@ import pytest
 
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.plan import PlanResult
-from kestra_sync.content import Content, is_in_memory
 from kestra_sync.errors import ExitCode
-from kestra_sync.kinds.diffs import diff_whole
+from kestra_sync.kinds.registry import diff_whole
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Repository
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.load import parse_source
@@ -21,6 +20,7 @@ from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.markdown import MarkdownReporter
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines
+from kestra_sync.resources import Content, is_in_memory
 from kestra_sync.triggers.changes import (
     TriggerBehaviour,
     TriggerChange,

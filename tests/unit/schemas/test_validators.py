@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from kestra_sync import schemas
-from kestra_sync.checks.schema import check_schema
+from kestra_sync.checks.offline import check_schema
 from kestra_sync.config.file import schema_findings
 from kestra_sync.findings import Finding
 from kestra_sync.repo import ParsedDocument, split

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from kestra_sync.apply.outcome import ChangeStatus, Done, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
 from kestra_sync.client.errors import Unreachable
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.drift import DriftResult
