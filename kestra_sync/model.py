@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from kestra_sync.edits import Edits, place_before
 from kestra_sync.reasons import Reason as Reason
@@ -78,7 +77,7 @@ class KvOverride:
 
     namespace: str
     key: str
-    value: Any = field(repr=False)
+    value: object = field(repr=False)
     position: Position | None = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from kestra_sync.client.errors import Forbidden, InvalidContent, NotFound, Unauthorized
 from kestra_sync.model import FlowId
@@ -18,10 +18,10 @@ from kestra_sync.model import FlowId
 class ProbedFlows(Protocol):
     """The calls of the client for flows."""
 
-    def validate(self, sources: Sequence[bytes]) -> Sequence[Any]:
+    def validate(self, sources: Sequence[bytes]) -> Sequence[object]:
         """Nothing is stored."""
 
-    def create(self, source: bytes | str) -> Any:
+    def create(self, source: bytes | str) -> object:
         """Refused if the source is not valid."""
 
     def delete(self, flow_id: FlowId) -> None:
@@ -31,7 +31,7 @@ class ProbedFlows(Protocol):
 class ProbedExecutions(Protocol):
     """The calls of the client for executions."""
 
-    def create(self, flow_id: FlowId) -> Any:
+    def create(self, flow_id: FlowId) -> object:
         """``NotFound`` if there is no such flow."""
 
     def delete(self, execution_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kestra_sync.apply.run import Done
 from kestra_sync.client.client import connect
@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 ConfirmPlan = Callable[[PlanResult], bool]
 
 
-#: Makes a plan as :func:`make_plan` does.
-Planner = Callable[..., PlanResult]
+class Planner(Protocol):
+    """Makes a plan as :func:`make_plan` does."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        client: KestraClient,
+        *,
+        observer: Observer,
+        on_changed_files: Callable[[Ownership], None] | None,
+    ) -> PlanResult: ...
+
 
 _NOTHING = Done()
 

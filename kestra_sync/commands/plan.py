@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.comparison import (
@@ -303,7 +303,7 @@ def _narrowed(
 
 
 def save_plan(
-    result: PlanResult, path: str, options: Mapping[str, Any] | None = None
+    result: PlanResult, path: str, options: Mapping[str, object] | None = None
 ) -> tuple[str, ...]:
     """Save a plan that can be applied; returns lines that say so and what to do, or why not.
 

@@ -286,7 +286,7 @@ class GivenOptions:
     username: str | None = None
     env_file: str | None = None
     timeout: float = 60.0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def settings_from_config(
@@ -352,7 +352,7 @@ def _of_preview(settings: Settings) -> Settings:
     )
 
 
-def from_options(given: Mapping[str, Any], settings: type = Settings) -> dict[str, Any]:
+def from_options(given: Mapping[str, object], settings: type = Settings) -> dict[str, Any]:
     """The values of the declared options that were given, by the fields of ``settings``."""
     known = {each.name: each.default for each in declarations(settings)}
     return {

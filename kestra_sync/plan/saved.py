@@ -31,7 +31,7 @@ class SavedPlan:
 
     content: dict[str, Any]
     digest: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 def freeze(plan: Plan) -> SavedPlan:

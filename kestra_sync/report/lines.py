@@ -6,7 +6,6 @@ A section of a result goes to one of the two streams. A terminal shows the secti
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -124,13 +123,9 @@ def cells(text: str) -> int:
     """How many cells of a terminal ``text`` takes."""
     if text.isascii():
         return len(text)
-    return sum(_cells(character) for character in text)
+    from rich.cells import cell_len  # most texts are ASCII
 
-
-def _cells(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+    return cell_len(text)
 
 
 def padded(text: str, width: int) -> str:
