@@ -51,6 +51,11 @@ class Command:
         words = self.words
         return words[:1] == ["kestra-sync"] and not set(words) & {"|", "&&", ";", ">", "||"}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it runs kestra-sync with words that mean the same without a shell."""
+        return self.is_ours and not set("$`*?~<#(){}") & set(self.text)
+
 
 @dataclass(frozen=True)
 class Block:

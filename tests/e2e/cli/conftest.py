@@ -1,4 +1,4 @@
-"""The installed command, as a shell would run it."""
+"""The command, as a shell would run it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import Ended, run_here
 from tests.support.schemas import check_result
 from tests.support.server import Server
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Ended):
     """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
     @property
     def json(self) -> Any:
@@ -54,13 +51,19 @@ class Shell:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("NS", self.namespace), encoding="utf-8")
 
-    def run(self, *args: str, stdin: str | None = None, **environment: str) -> RunResult:
-        """Run ``kestra-sync`` with the interpreter of the tests."""
+    def run(self, *args: str, stdin: str = "", **environment: str) -> RunResult:
+        """Run ``kestra-sync`` in this process."""
+        environ = {**self.environment, **environment}
+        ended = run_here(*args, cwd=self.folder, env=environ, stdin=stdin)
+        return RunResult(ended.code, ended.out, ended.err)
+
+    def start(self, *args: str, stdin: str = "", **environment: str) -> RunResult:
+        """Run ``kestra-sync`` in a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "kestra_sync", *args],
             cwd=self.folder,
             env={**self.environment, **environment},
-            input=stdin or "",
+            input=stdin,
             capture_output=True,
             text=True,
             encoding="utf-8",

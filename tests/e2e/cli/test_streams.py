@@ -1,4 +1,4 @@
-"""Exit codes and streams of the real process, and JSON that is complete at each of them."""
+"""Exit codes and streams of the command, and JSON that is complete at each of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -41,6 +42,33 @@ def test_from_the_first_plan_to_no_changes(shell: Shell) -> None:
     assert again.json["plan"]["changes"] == []
     coloured = shell.run("plan", "--color", "always", NO_COLOR="1", TERM="dumb")
     assert coloured.out.startswith("\x1b[1mkestra-sync plan\x1b[0m · ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("plan", "-v", "--color", "always"),
+        ("plan", "--format", "json"),
+        ("apply",),
+        ("validate", "no/such/folder"),
+    ],
+    ids=" ".join,
+)
+def test_a_process_says_what_is_said_in_this_one(args: tuple[str, ...], shell: Shell) -> None:
+    """Else most of the other tests would not tell what users see."""
+    before = (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
+    here = shell.run(*args)
+    assert (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr) == before
+    started = shell.start(*args)
+    assert here.code == started.code
+    assert [_timeless(here.out), _timeless(here.err)] == [
+        _timeless(started.out),
+        _timeless(started.err),
+    ]
+
+
+def _timeless(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)? m?s\b", "", text)
 
 
 def test_a_repository_with_a_name(shell: Shell) -> None:
