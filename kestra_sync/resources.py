@@ -204,6 +204,19 @@ class LargeContent:
             raise ContentChangedError(f"it cannot be read: {error.strerror or error}") from error
 
 
+def hashed(reader: Callable[[], BinaryIO]) -> LargeContent:
+    """The content that ``reader`` opens, read once to its end.
+
+    :raises OSError: it cannot be read.
+    """
+    found, size = hashlib.sha256(), 0
+    with reader() as file:
+        while piece := file.read(CHUNK):
+            found.update(piece)
+            size += len(piece)
+    return LargeContent(size, found.hexdigest(), reader)
+
+
 Content: TypeAlias = bytes | LargeContent
 """What a resource holds."""
 

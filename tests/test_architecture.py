@@ -17,7 +17,6 @@ _PACKAGE = _ROOT / "kestra_sync"
 _LONGEST_MODULE = 400
 #: Modules that may be longer, with the reason: a part would be understood with the rest only.
 _LONGER = {
-    "kestra_sync/client/bulk.py": 450,  # the export of a scope, its filters, and its zip
     "kestra_sync/repo/text.py": 450,  # the bytes of a file, cut, named, and as text
 }
 

@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import IO, Any
-
-import requests
-from urllib3.exceptions import ReadTimeoutError
+from typing import Any
 
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.model import FlowId
+from kestra_sync.resources import Content, LargeContent
 from kestra_sync.safe.text import harmless
 
 LOG = logging.getLogger("kestra_sync.http")
@@ -56,68 +54,6 @@ class Compression:
             LOG.info(
                 "compressed bodies are refused (%d): sending them uncompressed from now on", packed
             )
-
-
-MAX_ANSWER = 512 * 1024 * 1024
-MAX_JSON = 128 * 1024 * 1024
-"""Of an answer that is not an export or a file: pages of a search have a few megabytes."""
-MAX_ERROR = 1024 * 1024
-"""Of an error, the rest of which is not read."""
-_CHUNK = 64 * 1024
-"""It may be compressed a thousand times."""
-SPOOL = 32 * 1024 * 1024
-"""Larger bodies go to a temporary file where that is wanted."""
-
-
-class BodyTooLargeError(Exception):
-    """The answer is larger than anything we asked for."""
-
-
-def read_body(
-    response: requests.Response, limit: int = MAX_ANSWER, spool: int | None = None
-) -> bytes | mmap.mmap:
-    """The whole body.
-
-    :param spool: beyond so many bytes it is not in memory but in a file that has no name.
-    :raises BodyTooLargeError: over the limit.
-    :raises requests.exceptions.ChunkedEncodingError: the connection ended before the body did.
-    :raises requests.Timeout: it stalled.
-    """
-    # urllib3 before 2.0 does not compare with Content-Length by default.
-    response.raw.enforce_content_length = True
-    chunks: list[bytes] = []
-    file: IO[bytes] | None = None
-    size = 0
-    try:
-        for chunk in response.iter_content(_CHUNK):
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLargeError
-            chunks.append(chunk)
-            if spool is not None and size > spool:
-                file = file or _file()
-                file.writelines(chunks)
-                chunks.clear()
-        if file is None:
-            return b"".join(chunks)
-        file.flush()
-        # The map keeps what it needs of the file.
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except requests.ConnectionError as error:
-        # `requests` calls a read timeout inside a body a ConnectionError.
-        if any(isinstance(arg, ReadTimeoutError) for arg in error.args):
-            raise requests.ReadTimeout(error) from error
-        raise
-    finally:
-        response.close()
-        if file is not None:
-            file.close()
-
-
-def _file() -> IO[bytes]:
-    from tempfile import TemporaryFile
-
-    return TemporaryFile(prefix="kestra-sync-")
 
 
 MAX_MESSAGE = 4000
@@ -212,6 +148,7 @@ class Answer:
 
     :param write: whether it answers a call that changes the server.
     :param file: the body where it is too large for the memory; ``body`` is empty then.
+    :param stored: the same for an answer that is to be kept as such a content.
     """
 
     method: str
@@ -221,11 +158,17 @@ class Answer:
     body: bytes = field(repr=False)
     write: bool = False
     file: mmap.mmap | None = field(default=None, repr=False)
+    stored: LargeContent | None = field(default=None, repr=False)
 
     @property
     def content(self) -> bytes | mmap.mmap:
         """The body, wherever it is."""
         return self.body if self.file is None else self.file
+
+    @property
+    def whole(self) -> Content:
+        """The body of an answer that was not mapped."""
+        return self.body if self.stored is None else self.stored
 
     def json(self) -> Any:
         """The body as JSON; ``None`` for an empty one.

@@ -27,6 +27,7 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
 from urllib3.connection import HTTPConnection
 
+from kestra_sync.client.body import StreamedBody
 from kestra_sync.client.request import PLAIN_URL, YAML
 
 
@@ -233,10 +234,15 @@ def _gentle(pool: Any) -> Any:
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
+_PIECE = 64 * 1024
+"""Of a streamed body, as much as is sent at once."""
+
+
 class _SingleSend:
     """A mixin for the connection classes of urllib3."""
 
     _held: bytearray | None = None
+    _streams = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -249,29 +255,38 @@ class _SingleSend:
         return not _ON_ITS_OWN.get() and bool(super().is_connected)  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send head and body at once."""
-        this: Any = self
-        this._held = bytearray()
+        """Send head and body at once; a streamed body piece by piece, the first with the head."""
+        self._streams = isinstance(kwargs.get("body"), StreamedBody)
+        self._held = bytearray()
         try:
             super().request(*args, **kwargs)  # type: ignore[misc]
-            whole = bytes(this._held)
+            self._release(last=True)
         finally:
-            this._held = None
+            self._held = None
+
+    def _release(self, *, last: bool) -> None:
+        """Send what is held back."""
+        this: Any = self
         if this.sock is None:
             this.connect()
         limit = _LIMIT.get()
         if limit is not None:
-            limit.begin()
+            if last:  # the time for the answer; each piece before has as much
+                limit.begin()
             # Up to here it is the limit for connecting, which is too short for a large body.
             this.sock.settimeout(limit.left())
+        whole, self._held = bytes(self._held or b""), None
         this.send(whole)
+        self._held = bytearray()
 
     def send(self, data: Any) -> None:
         """Hold a part of a request back; anything else leaves as it comes."""
         if self._held is None:
             super().send(data)  # type: ignore[misc]
-        else:
-            self._held += data
+            return
+        self._held += data
+        if self._streams and len(self._held) >= _PIECE:
+            self._release(last=False)
 
 
 _TELLS = hasattr(HTTPConnection, "is_connected")

@@ -59,6 +59,10 @@ class UnexpectedAnswer(KestraError):
         self.may_have_written = may_have_written
 
 
+class AnswerTooLarge(UnexpectedAnswer):
+    """An answer that is larger than what we are ready to read (exit 69)."""
+
+
 class NotCredible(UnexpectedAnswer):
     """Answers that contradict each other, or leave out what is known to be there (exit 69)."""
 
@@ -69,6 +73,12 @@ class UnsupportedServer(UnexpectedAnswer):
     """The server is too old, or cannot do what was asked for (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class SourceChanged(KestraError):
+    """What was to be sent is no longer what was compared; nothing was written (exit 5)."""
+
+    exit_code = ExitCode.CONFLICT
 
 
 class ApiError(KestraError):
@@ -208,16 +218,18 @@ def api_error(
     *,
     write: bool = False,
     body_size: int = 0,
+    limited: bool = True,
     of_kestra: bool = True,
 ) -> ApiError:
     """The exception that fits an error status.
 
+    :param limited: whether Kestra's limit for request bodies applies.
     :param of_kestra: whether the body looks as if Kestra wrote it.
     """
     kind = _BY_STATUS.get(status, ServerFailure if status >= 500 else ApiError)
     if not of_kestra and kind in _ABOUT_CONTENT:
         kind = NotKestra
-    if status == 500 and body_size > MAX_BODY:
+    if status == 500 and limited and body_size > MAX_BODY:
         kind = RequestTooLarge
     if status == 422 and "already exists" in server_message.lower():
         kind = AlreadyExists

@@ -2,55 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
+from typing import BinaryIO
+
 from kestra_sync.client.answer import describe_html, looks_like_html
-from kestra_sync.client.bulk import ArchiveLimits, read_named_archive
-from kestra_sync.client.errors import NotFound
-from kestra_sync.client.request import Part, Request, encode_multipart, query, segments
+from kestra_sync.client.archive import ArchiveLimits, read_named_archive
+from kestra_sync.client.body import MAX_ANSWER, MAX_FILE, Moved, Storage, StreamedBody
+from kestra_sync.client.errors import NotFound, SourceChanged
+from kestra_sync.client.request import (
+    Part,
+    Request,
+    encode_multipart,
+    query,
+    segments,
+    stream_multipart,
+)
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
+from kestra_sync.resources import LARGE, Content, ContentChangedError, LargeContent
 
 _FLOWS = "_flows/"
 """Where an export has the flows of the namespace."""
 _LIMITS = ArchiveLimits(
-    entry_size=1024 * 1024 * 1024, any_ratio=256 * 1024 * 1024, ratio=50
-)  # files may be larger than flows, and pack better
+    entry_size=LARGE, any_ratio=256 * 1024 * 1024, ratio=50, large=16 * MAX_ANSWER
+)  # files pack better than flows, and large ones are not held in memory
 _ZIP = "application/octet-stream, */*;q=0.5"
 
 
 class Files:
-    """``client.files``. Small files: they are held in memory."""
+    """``client.files``. Large files are neither sent nor received as a whole."""
 
     def __init__(self, transport: Transport, tenant: str) -> None:
         self._transport = transport
         self._base = f"/api/v1/{segments(tenant)}/namespaces"
 
-    def put(self, namespace: str, path: str, data: bytes) -> None:
+    def put(
+        self, namespace: str, path: str, content: Content, *, moved: Moved | None = None
+    ) -> None:
         """Write a file; directories come into being.
 
+        :param moved: is told how many bytes of a large file have been sent.
         :raises UsageError: a path below ``/_flows``, which Kestra would take for a flow.
+        :raises SourceChanged: a large file changed since it was hashed; it was not written.
         :raises UnknownOutcome: it may have been written or not.
         """
         # A part whose file name ends in ".zip" is unpacked into the root of the namespace.
-        body, content_type = encode_multipart([Part("fileContent", data, "content")])
-        self._transport.send(
-            Request(
-                "POST",
-                self._files(namespace),
-                query=query(("path", _checked(path))),
-                body=body,
-                content_type=content_type,
+        body: bytes | StreamedBody
+        if isinstance(content, LargeContent):
+            body, content_type = stream_multipart("fileContent", content, "content", moved)
+        else:
+            body, content_type = encode_multipart([Part("fileContent", content, "content")])
+        try:
+            self._transport.send(
+                Request(
+                    "POST",
+                    self._files(namespace),
+                    query=query(("path", _checked(path))),
+                    body=body,
+                    content_type=content_type,
+                )
             )
-        )
+        except ContentChangedError as error:
+            raise SourceChanged(
+                f"{path}: {error}; it was not written", remedy="run the command again"
+            ) from error
 
     def get(self, namespace: str, path: str, *, revision: int | None = None) -> bytes:
-        """The contents of a file.
+        """The contents of a file, in memory.
 
         :param revision: ignored by Kestra before 1.1, which keeps none.
         :raises NotFound: there is no such file, or not this revision of it.
         """
+        return self._transport.send(self._get(namespace, path, revision)).body
+
+    def read(
+        self,
+        namespace: str,
+        path: str,
+        *,
+        revision: int | None = None,
+        storage: Storage = Storage.HASH,
+        moved: Moved | None = None,
+    ) -> Content:
+        """The content of a file: of a large one size and hash, and a way to read it.
+
+        :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` asks for it again
+            when it is read, and it must be the same then.
+        :param moved: is told how many bytes came.
+        :raises NotFound: there is no such file, or not this revision of it.
+        """
+        request = self._get(namespace, path, revision)
+        answer = self._transport.send(
+            replace(request, storage=storage, moved=moved, longest=MAX_FILE)
+        )
+        content = answer.whole
+        if storage is Storage.FILE or not isinstance(content, LargeContent):
+            return content
+
+        def again() -> BinaryIO:
+            found = self.read(namespace, path, revision=revision, storage=Storage.FILE)
+            return found.reader() if isinstance(found, LargeContent) else BytesIO(found)
+
+        return replace(content, reader=again)
+
+    def _get(self, namespace: str, path: str, revision: int | None) -> Request:
         asked = query(("path", _checked(path)), ("revision", revision))
-        request = Request("GET", self._files(namespace), query=asked, accept="*/*")
-        return self._transport.send(request).body
+        return Request("GET", self._files(namespace), query=asked, accept="*/*")
 
     def revisions(self, namespace: str, path: str) -> tuple[int, ...]:
         """The numbers of the revisions that are kept, the oldest first; none before Kestra 1.1.
@@ -68,21 +126,32 @@ class Files:
             )
         )
 
-    def export(self, namespace: str) -> dict[str, bytes]:
+    def export(self, namespace: str, *, moved: Moved | None = None) -> dict[str, Content]:
         """All files of the namespace by their paths (without a leading ``/``), in one request.
 
-        The flows that the server's export also contains are left out.
+        The flows that the server's export also contains are left out. Large files stay in the
+        export, which is in a temporary file then.
 
-        :raises UnexpectedAnswer: the answer is not a zip, or larger than the limits.
+        :param moved: is told how many bytes came.
+        :raises UnexpectedAnswer: the answer is not a zip.
+        :raises AnswerTooLarge: it is larger than 512 MiB.
         """
-        request = Request("GET", f"{self._files(namespace)}/export", accept=_ZIP, large=True)
-        answer = self._transport.send(request)
-        if looks_like_html(answer.content[:64], answer.content_type):
+        answer = self._transport.send(
+            Request(
+                "GET",
+                f"{self._files(namespace)}/export",
+                accept=_ZIP,
+                storage=Storage.FILE,
+                moved=moved,
+                replaceable=True,
+            )
+        )
+        if looks_like_html(answer.body[:64], answer.content_type):
             raise answer.unexpected(describe_html(answer.body))
         found = read_named_archive(
-            answer.content, lambda name: not name.lstrip("/").startswith(_FLOWS), _LIMITS
+            answer.whole, lambda name: not name.lstrip("/").startswith(_FLOWS), _LIMITS
         )
-        return {name.lstrip("/"): data for name, data in found.items()}
+        return {name.lstrip("/"): content for name, content in found.items()}
 
     def names(self, namespace: str) -> tuple[str, ...]:
         """The paths of all files of the namespace (without a leading ``/``), sorted."""

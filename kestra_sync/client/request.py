@@ -16,8 +16,10 @@ from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
 from kestra_sync.client.answer import Answer
+from kestra_sync.client.body import Moved, Storage, StreamedBody
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.errors import UsageError
+from kestra_sync.resources import LargeContent
 
 Query = tuple[tuple[str, str], ...]
 JSON, YAML, TEXT = "application/json", "application/x-yaml", "text/plain"
@@ -51,7 +53,9 @@ class Request:
 
     :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
     :param read_timeout: seconds, where the usual time limit does not fit.
-    :param large: the answer may be too large for the memory, and goes to a file then.
+    :param storage: where the answer goes, if it may be too large for the memory.
+    :param moved: is told of the bytes of the answer that came.
+    :param longest: bytes that the answer may have, where the usual limit does not fit.
     :param time_limit: seconds for all of it, attempts and pauses included, where the time limit of
         each answer is not enough; a stream ends then, however much comes.
     :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
@@ -64,7 +68,7 @@ class Request:
     method: str
     path: str
     query: Query = ()
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | StreamedBody | None = field(default=None, repr=False)
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     safe: bool = False
@@ -73,7 +77,9 @@ class Request:
     time_limit: float | None = None
     first: Request | None = None
     check: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
-    large: bool = False
+    storage: Storage = Storage.MEMORY
+    moved: Moved | None = field(default=None, repr=False)
+    longest: int | None = None
     replaceable: bool = False
     unsettled: bool = False
 
@@ -137,6 +143,19 @@ def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
     return encode_multipart_formdata(fields)
 
 
+def stream_multipart(
+    name: str, content: LargeContent, filename: str, moved: Moved | None = None
+) -> tuple[StreamedBody, str]:
+    """Body and content type of a form with one large file, which is read while it is sent.
+
+    :param moved: is told how many bytes of the file have been sent.
+    """
+    empty, content_type = encode_multipart([Part(name, b"", filename)])
+    boundary = content_type.partition("boundary=")[2]
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    return StreamedBody(empty.removesuffix(tail), content, tail, moved), content_type
+
+
 class KestraAuth(AuthBase):
     """Bearer token, or basic authentication, or nothing at all."""
 
@@ -168,7 +187,7 @@ def prepare(
     session: requests.Session,
     method: str,
     url: str,
-    body: bytes | None,
+    body: bytes | StreamedBody | None,
     headers: dict[str, str],
     auth: KestraAuth,
 ) -> PreparedRequest:
@@ -182,11 +201,13 @@ def prepare(
             requests.Request(method, url, data=body, headers=headers, auth=auth)
         )
     prepared = PreparedRequest()
-    prepared.method, prepared.url, prepared.body = method, url, body or None
+    prepared.method, prepared.url = method, url
+    content: Any = body or None  # `requests` sends whatever it can iterate over
+    prepared.body = content
     together: dict[str, Any] = {**session.headers, **headers}
     prepared.headers = CaseInsensitiveDict(together)
     prepared.hooks = default_hooks()
-    prepared.prepare_content_length(body or None)
+    prepared.prepare_content_length(content)
     return auth(prepared)
 
 

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from kestra_sync.client.answer import message_of, might_be_of_kestra
+from kestra_sync.client.body import StreamedBody
 from kestra_sync.client.breakage import describe, never_sent, remedy_of, timed_out, worth_a_retry
 from kestra_sync.client.errors import (
     MAX_BODY,
@@ -201,6 +202,7 @@ class ErrorBuilder:
             message,
             write=not request.repeatable,
             body_size=len(request.body or b""),
+            limited=not isinstance(request.body, StreamedBody),
             of_kestra=might_be_of_kestra(body, content_type),
         )
 

@@ -23,25 +23,23 @@ import requests
 from urllib3.exceptions import LocationParseError
 
 from kestra_sync.client.answer import (
-    MAX_ANSWER,
     NOT_KESTRA_REMEDY,
-    SPOOL,
     Answer,
-    BodyTooLargeError,
     Compression,
     clean,
     describe_html,
     looks_like_html,
-    read_body,
 )
+from kestra_sync.client.body import MAX_ANSWER, BodyTooLargeError, StreamedBody, read_body
 from kestra_sync.client.breakage import describe, proxy_for
 from kestra_sync.client.connection import Session, SessionPool, TimeLimit, limited, new_session
 from kestra_sync.client.credentials import Credentials
-from kestra_sync.client.errors import UnexpectedAnswer, Unreachable
+from kestra_sync.client.errors import AnswerTooLarge, UnexpectedAnswer, Unreachable
 from kestra_sync.client.parallel import Pressure, in_parallel
 from kestra_sync.client.request import TEXT, YAML, KestraAuth, Request, prepare, same_origin
 from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
+from kestra_sync.resources import LargeContent
 from kestra_sync.safe.secrets import Masker, without_userinfo
 
 T = TypeVar("T")
@@ -206,7 +204,7 @@ class Transport:
         return self._timeouts.read if request.read_timeout is None else request.read_timeout
 
     def _judge(
-        self, request: Request, response: requests.Response, content: bytes | mmap
+        self, request: Request, response: requests.Response, content: bytes | mmap | LargeContent
     ) -> Answer | Failed:
         status = response.status_code
         body = _in_memory(content)
@@ -219,7 +217,8 @@ class Transport:
                 content_type=content_type,
                 body=body,
                 write=not request.repeatable,
-                file=None if isinstance(content, bytes) else content,
+                file=content if isinstance(content, mmap) else None,
+                stored=content if isinstance(content, LargeContent) else None,
             )
             if 300 <= status < 400:
                 raise answer.unexpected("a redirect without Location")
@@ -239,7 +238,7 @@ class Transport:
     def _exchange(self, session: Session, request: Request) -> requests.Response:
         """Send, and follow redirects of reads; the body is not read yet."""
         packed = None
-        if request.body and not request.repeatable and request.content_type in _COMPRESSED:
+        if isinstance(request.body, bytes) and _may_be_packed(request):
             packed = self._compression.pack(request.body)
         if packed is None:
             return self._redirected(session, request, request.body)
@@ -263,7 +262,7 @@ class Transport:
         self,
         session: Session,
         request: Request,
-        body: bytes | None,
+        body: bytes | StreamedBody | None,
         encoding: str | None = None,
     ) -> requests.Response:
         url = self.url + request.target
@@ -284,7 +283,7 @@ class Transport:
         session: Session,
         request: Request,
         url: str,
-        body: bytes | None,
+        body: bytes | StreamedBody | None,
         encoding: str | None,
     ) -> requests.Response:
         headers = {"Accept": request.accept, **request.headers}
@@ -356,14 +355,16 @@ class Transport:
             remedy="use the URL that it redirects to, if that is Kestra",
         )
 
-    def _body(self, request: Request, response: requests.Response) -> bytes | mmap:
-        spool = SPOOL if request.large and response.status_code < 400 else None
+    def _body(self, request: Request, response: requests.Response) -> bytes | mmap | LargeContent:
+        good = response.status_code < 400
+        longest = (request.longest if good else None) or self._max_answer
         try:
-            return read_body(response, self._max_answer, spool)
+            if good:
+                return read_body(response, longest, request.storage, request.moved)
+            return read_body(response, longest)
         except BodyTooLargeError:
-            raise UnexpectedAnswer(
-                f"{request.method} {request.path}: the response is larger than {self._max_answer} "
-                f"bytes",
+            raise AnswerTooLarge(
+                f"{request.method} {request.path}: the response is larger than {longest} bytes",
                 may_have_written=not request.repeatable,
             ) from None
 
@@ -373,6 +374,10 @@ class Transport:
         LOG.debug("%s %s %s %.0f ms", request.method, request.path, outcome, milliseconds)
 
 
-def _in_memory(content: bytes | mmap) -> bytes:
+def _in_memory(content: bytes | mmap | LargeContent) -> bytes:
     """What was not put into a file: errors never are."""
     return content if isinstance(content, bytes) else b""
+
+
+def _may_be_packed(request: Request) -> bool:
+    return bool(request.body) and not request.repeatable and request.content_type in _COMPRESSED

@@ -25,6 +25,7 @@ from kestra_sync.model import (
 from kestra_sync.observer import Observer
 from kestra_sync.plan.compare import Rules, build_changes, needs_reading, rebuild_changes
 from kestra_sync.plan.passes import Pass, only_desired, respecting_others, with_moves, without_kept
+from kestra_sync.resources import is_in_memory
 from kestra_sync.safe.text import is_resource_id
 from kestra_sync.settings import Prune, Settings
 
@@ -136,7 +137,7 @@ def compare(
         for each in changes
         if each.flow_id.kind is not Kind.FLOW
         and each.reason.traits.edited
-        and each.before is not None
+        and is_in_memory(each.before)  # else there is no diff to show
         and each.flow_id in seen.bases
     }
     texts = beside.kinds.last_applied(client, edited)

@@ -38,6 +38,7 @@ from kestra_sync.model import (
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.render import Rendered
+from kestra_sync.resources import Content
 from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _wanted(
     scope: Scope,
     run: HistoryEntry,
     before: _State,
-    sources: Mapping[ResourceId, bytes],
+    sources: Mapping[ResourceId, Content],
     missing: frozenset[ResourceId],
 ) -> Wanted:
     desired = {
@@ -189,13 +190,13 @@ def _wanted(
     )
 
 
-def _desired(key: ResourceId, resource: Resource, source: bytes) -> Desired:
+def _desired(key: ResourceId, resource: Resource, source: Content) -> Desired:
     return Desired(Flow(key, Document(resource.path, 0, 1, source)), source)
 
 
 def _sources(
     client: KestraClient, kinds: Kinds, before: _State, parallelism: int
-) -> dict[ResourceId, bytes]:
+) -> dict[ResourceId, Content]:
     """The sources that the server still keeps; each has the hash that was recorded."""
     wanted = {key: each for key, each in before.items() if each is not None}
     flows = {
@@ -203,7 +204,9 @@ def _sources(
         for key, each in wanted.items()
         if key.kind is Kind.FLOW
     }
-    found = base_sources(client.flows, flows, parallelism=parallelism) if flows else {}
+    found: dict[ResourceId, Content] = {}
+    if flows:
+        found.update(base_sources(client.flows, flows, parallelism=parallelism))
     for key, each in wanted.items():
         if key.kind is Kind.FLOW:
             continue

@@ -112,7 +112,7 @@ class ResourceKind(Protocol):
 
     def versions(
         self, client: KestraClient, resource: ResourceId, *, current: bool = True
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Content]:
         """The sources that the server keeps, the latest first. By default it keeps none.
 
         :param current: begin with the one that counts.

@@ -87,7 +87,7 @@ class Kinds:
 
     def last_applied(
         self, client: KestraClient, bases: Mapping[ResourceId, Base]
-    ) -> Mapping[ResourceId, bytes]:
+    ) -> Mapping[ResourceId, Content]:
         """What was applied last, where it is among the latest versions on the server.
 
         :raises KestraError: the server cannot be read.
@@ -101,7 +101,7 @@ class Kinds:
                     break
         return found
 
-    def version(self, client: KestraClient, resource: ResourceId, hash_: str) -> bytes | None:
+    def version(self, client: KestraClient, resource: ResourceId, hash_: str) -> Content | None:
         """The version with this SHA-256, if the server keeps it.
 
         :raises KestraError: the server cannot be read.

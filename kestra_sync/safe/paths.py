@@ -149,13 +149,8 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     :return: one byte more than ``limit`` if the file is larger.
     :raises OSError: it cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    descriptor, found = _open_regular(path)
     try:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafePathError("not a regular file", path)
         # Everything in one call as a rule: reading is most of what loading flows takes. A file
         # that grows meanwhile does not fill the memory.
         data = os.read(descriptor, min(found.st_size, limit) + 1)
@@ -166,6 +161,29 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         return data
     finally:
         os.close(descriptor)
+
+
+def open_resolved(path: Path) -> io.BufferedReader:
+    """A regular file whose links were resolved, and judged, by the caller; open for reading.
+
+    :raises OSError: it cannot be read.
+    """
+    descriptor, _ = _open_regular(path)
+    return os.fdopen(descriptor, "rb")
+
+
+def _open_regular(path: Path) -> tuple[int, os.stat_result]:
+    descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsafePathError("not a regular file", path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, found
 
 
 def check_readable(path: AnyPath, *, hidden: bool = False) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.errors import AlreadyExists, NotCredible, NotFound
+from kestra_sync.client.errors import (
+    AlreadyExists,
+    AnswerTooLarge,
+    NotCredible,
+    NotFound,
+    ServerFailure,
+    Unreachable,
+)
 from kestra_sync.client.files import Files
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
@@ -27,6 +35,12 @@ from kestra_sync.model import (
 from kestra_sync.plan.diff import Hunk, LineMark, unified
 from kestra_sync.resources import Content, in_memory, is_in_memory, size_of
 from kestra_sync.safe.paths import fixed_part, is_there
+
+LOG = logging.getLogger(__name__)
+MAX_EXPORT = 128 * 1024 * 1024
+"""Bytes of the files of a namespace in Git up to which everything is asked for at once."""
+_AT_ONCE = 4
+"""Requests, where files are read one by one."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +70,38 @@ class FilesKind(ResourceKind):
     ) -> Reading:
         """The files on the server, with one request per namespace."""
         live: dict[ResourceId, Live] = {}
+        diagnostics: list[Diagnostic] = []
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
-            contents = client.files.export(namespace)
+            wanted = {key: it for key, it in desired.items() if key.namespace == namespace}
             known = [each for each in bases if each.namespace == namespace]
-            _check_whole(client.files, namespace, contents, known)
-            for path, data in contents.items():
+            contents = _exported(client.files, namespace, wanted.values())
+            if contents is None:
+                diagnostics.append(_only_known(namespace))
+                contents = _each(client, namespace, {*wanted, *known})
+            else:
+                _check_whole(client.files, namespace, contents, known)
+            for path, content in contents.items():
                 resource = ResourceId(namespace, path, Kind.FILE)
                 if problem(path) is not None and resource not in bases:
                     continue  # not a name that we would ever write
-                wanted = desired.get(resource)
-                # Of two equal contents one is kept in memory.
-                same = wanted is not None and wanted.content == data
-                live[resource] = Live(resource, wanted.content if same and wanted else data)
-        return Reading(live, bases, tuple(_shadowed(desired, live)))
+                ours = wanted.get(resource)
+                # Of two equal contents one is kept in memory, or on disk.
+                same = ours is not None and ours.content == content
+                live[resource] = Live(resource, ours.content if same and ours else content)
+        return Reading(live, bases, (*diagnostics, *_shadowed(desired, live)))
 
     def names(self, client: KestraClient, namespace: str) -> Collection[str]:
         return client.files.names(namespace)
 
     def versions(
         self, client: KestraClient, resource: ResourceId, *, current: bool = True
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Content]:
         """The contents of the revisions, which Kestra keeps until a file is deleted."""
         files = client.files
         with suppress(NotFound):
             numbers = files.revisions(resource.namespace, resource.id)
             for number in reversed(numbers if current else numbers[:-1]):
-                yield files.get(resource.namespace, resource.id, revision=number)
+                yield files.read(resource.namespace, resource.id, revision=number)
 
     def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
         """Remove the directories that deleted files have left empty."""
@@ -111,8 +131,57 @@ def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]
     return (Hunk("binary", 1, 1, lines),)
 
 
+def _exported(
+    files: Files, namespace: str, desired: Iterable[Desired]
+) -> dict[str, Content] | None:
+    """Everything in the namespace; ``None`` if that is more than one answer should have.
+
+    The server makes the export in its memory.
+    """
+    if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
+        return None
+    try:
+        return files.export(namespace)
+    except (AnswerTooLarge, ServerFailure) as error:
+        LOG.info("no export of the files of %s: %s", namespace, error)
+        return None
+    except Unreachable as error:
+        if not error.too_slow:
+            raise
+        LOG.info("the export of the files of %s takes longer than the time limit", namespace)
+        return None
+
+
+def _each(
+    client: KestraClient, namespace: str, known: Collection[ResourceId]
+) -> dict[str, Content]:
+    """The files that are in Git or in the inventory, one by one."""
+    there = client.files.names(namespace)
+    names = [each for each in there if ResourceId(namespace, each, Kind.FILE) in known]
+
+    def read(name: str) -> Content | None:
+        try:
+            return client.files.read(namespace, name)
+        except NotFound:
+            return None  # deleted since
+
+    found = zip(names, client.map(read, names, _AT_ONCE), strict=True)
+    return {name: content for name, content in found if content is not None}
+
+
+def _only_known(namespace: str) -> Diagnostic:
+    return Diagnostic(
+        "",
+        None,
+        Severity.INFO,
+        "namespace-files-many",
+        f"the files of {namespace} are too large for one export: they are read one by one, and "
+        f"those that are neither in Git nor in the inventory are left out",
+    )
+
+
 def _check_whole(
-    files: Files, namespace: str, contents: Mapping[str, bytes], known: Sequence[ResourceId]
+    files: Files, namespace: str, contents: Collection[str], known: Sequence[ResourceId]
 ) -> None:
     """A file that the record has and the export has not must really be gone.
 
@@ -202,7 +271,7 @@ class FileStore:
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
         """The contents; ``revision`` is not asked for."""
         del revision
-        return Live(resource, self._files.get(resource.namespace, resource.id))
+        return Live(resource, self._files.read(resource.namespace, resource.id))
 
     def create(self, resource: ResourceId, source: Content) -> Live:
         """Write a file that does not exist. Kestra itself would overwrite it."""
@@ -212,7 +281,7 @@ class FileStore:
 
     def update(self, resource: ResourceId, source: Content) -> Live:
         """Write the file. It is read again when everything is written."""
-        self._files.put(resource.namespace, resource.id, in_memory(source))
+        self._files.put(resource.namespace, resource.id, source)
         return Live(resource, source)
 
     def delete(self, resource: ResourceId) -> None:
@@ -223,7 +292,7 @@ class FileStore:
 
     def _exists(self, resource: ResourceId) -> bool:
         try:
-            self._files.get(resource.namespace, resource.id)
+            self._files.read(resource.namespace, resource.id)
         except NotFound:
             return False
         return True

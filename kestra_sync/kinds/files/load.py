@@ -29,11 +29,12 @@ from kestra_sync.model import (
 )
 from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES, IgnorePatternError, IgnoreRules
-from kestra_sync.safe.paths import check_readable, is_directory, read_resolved
+from kestra_sync.resources import LARGE, Content, hashed, size_of
+from kestra_sync.safe.paths import check_readable, is_directory, open_resolved, read_resolved
 from kestra_sync.safe.text import is_namespace
 
-MAX_BYTES = 32 * 1024 * 1024
-"""Of one file: contents are compared in memory."""
+MAX_BYTES = 10 * 1024 * 1024 * 1024
+"""Of one file: Kestra's default limit for an upload."""
 ANY = "*"
 _POINTER = 1024
 """Maximum size in bytes of a placeholder (such as an LFS pointer)."""
@@ -205,20 +206,21 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
         found.error(shown, "namespace-file-name", why, "rename it, or add it to .kestraignore")
         return
     try:
-        mode = path.stat().st_mode
-        data = read_resolved(path, limit=MAX_BYTES)
+        there = path.stat()
+        mode = there.st_mode
+        if there.st_size > MAX_BYTES:
+            found.error(
+                shown,
+                "namespace-file-size",
+                f"larger than {MAX_BYTES // 1024**3} GiB",
+                "keep it in an object store, or add it to .kestraignore",
+            )
+            return
+        content = _content(path, there.st_size)
     except OSError as error:
         found.error(shown, "namespace-file-unreadable", error.strerror or str(error))
         return
-    if len(data) > MAX_BYTES:
-        found.error(
-            shown,
-            "namespace-file-size",
-            f"larger than {MAX_BYTES // 1024 // 1024} MiB",
-            "keep it in an object store, or add it to .kestraignore",
-        )
-        return
-    if len(data) < _POINTER and is_pointer(path):
+    if size_of(content) < _POINTER and is_pointer(path):
         found.error(
             shown,
             "namespace-file-pointer",
@@ -242,5 +244,14 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
             "remove one of them, or correct `files` in kestra-sync.yaml",
         )
         return
-    document = Document(shown, 0, 1, data)
-    found.desired[resource] = Desired(Flow(resource, document), data)
+    document = Document(shown, 0, 1, content)
+    found.desired[resource] = Desired(Flow(resource, document), content)
+
+
+def _content(path: Path, size: int) -> Content:
+    """:raises OSError: it cannot be read."""
+    if size <= LARGE:
+        data = read_resolved(path, limit=LARGE)
+        if len(data) <= LARGE:  # it does not grow just now
+            return data
+    return hashed(lambda: open_resolved(path))

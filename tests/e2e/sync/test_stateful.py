@@ -25,6 +25,7 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from kestra_sync.apply.run import Outcome
 from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.model import Change, sha256
+from kestra_sync.resources import in_memory
 from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.cleanup import remove_namespace
 from tests.support.examples import examples
@@ -179,7 +180,8 @@ class Machine(RuleBasedStateMachine):
     def _lives(self) -> dict[str, bytes]:
         """Everything on the server, by name."""
         client, space = self.here.client, self.here.namespace
-        files = {f"file:{path}": data for path, data in client.files.export(space).items()}
+        found = client.files.export(space)
+        files = {f"file:{path}": in_memory(data) for path, data in found.items()}
         keys = {
             f"kv:{each.key}": _key_source(client.kv.get(space, each.key), each.description or "")
             for each in client.kv.list(space)

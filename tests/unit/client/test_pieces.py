@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestra_sync.client.bulk import ArchiveLimits, read_archive, scope_filters
+from kestra_sync.client.archive import ArchiveLimits, read_archive
+from kestra_sync.client.bulk import scope_filters
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.client.follow import Event, read_events
 from kestra_sync.client.parallel import in_background, in_parallel

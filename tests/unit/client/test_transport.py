@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from kestra_sync.client import errors
-from kestra_sync.client.answer import BodyTooLargeError
+from kestra_sync.client.body import BodyTooLargeError
 from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.credentials import Credentials
