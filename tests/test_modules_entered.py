@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.modules_entered import entered
 
-#: To be lowered with each merge, never raised without a feature (last: previews and layouts).
-_MOST = {"plan": 62, "apply": 76}
+#: To be lowered with each merge, never raised without a feature (last: large namespace files).
+_MOST = {"plan": 64, "apply": 78}
 
 
 def test_one_change_enters_few_modules() -> None:
