@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -114,9 +114,23 @@ class Module:
     def __str__(self) -> str:
         return self.path.relative_to(_ROOT).as_posix()
 
-    def imports(self) -> Iterator[tuple[int, str]]:
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree, walked once for all tests."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def calls(self) -> tuple[ast.Call, ...]:
+        """Every call."""
+        return tuple(node for node in self.nodes if isinstance(node, ast.Call))
+
+    @cached_property
+    def imports(self) -> tuple[tuple[int, str], ...]:
         """Line and full name of every import, those inside functions too."""
-        for node in ast.walk(self.tree):
+        return tuple(self._imports())
+
+    def _imports(self) -> Iterator[tuple[int, str]]:
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -135,8 +149,13 @@ def _modules() -> tuple[Module, ...]:
     )
 
 
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(each.name for each in _modules())
+
+
 def _parts_imported(module: Module) -> Iterator[tuple[int, str]]:
-    for line, name in module.imports():
+    for line, name in module.imports:
         parts = name.split(".")
         if parts[0] == "kestra_sync" and len(parts) > 1 and not parts[1].startswith("__"):
             yield line, parts[1]
@@ -170,7 +189,7 @@ def test_the_allowed_imports_form_no_cycle() -> None:
 
 def _modules_imported(module: Module) -> set[str]:
     """The modules of the package that ``module`` imports when run, on first use included."""
-    known = {each.name for each in _modules()}
+    known = _names()
     found: set[str] = set()
     for node in _run(module.tree):
         if isinstance(node, ast.Import):
@@ -182,13 +201,16 @@ def _modules_imported(module: Module) -> set[str]:
     return (found & known) - {module.name}
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below ``node`` but those for type checkers only."""
+def _run(node: ast.AST) -> Iterator[ast.stmt]:
+    """All statements below ``node`` but those for type checkers only."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # holds no import
         if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            yield from (each for other in child.orelse for each in _run(other))
+            yield from (each for other in child.orelse for each in (other, *_run(other)))
             continue
-        yield child
+        if isinstance(child, ast.stmt):
+            yield child
         yield from _run(child)
 
 
@@ -226,11 +248,11 @@ def test_the_check_for_names_sees_aliases() -> None:
 
 def test_imports_name_modules_that_exist() -> None:
     """An import on first use fails late."""
-    known = {each.name for each in _modules()}
+    known = _names()
     wrong = [
         f"{module}:{line}: {name}"
         for module in _modules()
-        for line, name in module.imports()
+        for line, name in module.imports
         if name.startswith("kestra_sync.")
         and name not in known
         and name.rpartition(".")[0] not in known | {"kestra_sync"}
@@ -267,7 +289,7 @@ def test_one_part_knows_the_library(library: str, owner: str) -> None:
     wrong = [
         f"{module}:{line}"
         for module in _modules()
-        for line, name in module.imports()
+        for line, name in module.imports
         if name.split(".")[0] == library and module.part != owner
     ]
     assert wrong == []
@@ -279,8 +301,8 @@ def test_only_apply_and_smoke_write_to_the_server() -> None:
         f"{module}:{call.lineno}: {ast.unparse(call.func)}"
         for module in _modules()
         if module.part not in _WRITERS
-        for call in ast.walk(module.tree)
-        if isinstance(call, ast.Call) and _writes(call.func)
+        for call in module.calls
+        if _writes(call.func)
     ]
     assert wrong == []
 
@@ -328,13 +350,13 @@ def test_placeholders_are_filled_in() -> None:
     for module in _modules():
         inside = {
             id(part)
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.JoinedStr)
             for part in node.values
         }
         found += [
             f"{module}:{node.lineno}: {node.value}"
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in inside
@@ -350,8 +372,8 @@ def test_one_module_opens_files() -> None:
         f"{module}:{call.lineno}: {ast.unparse(call)}"
         for module in _modules()
         if module.path.relative_to(_PACKAGE).as_posix() not in _OPENERS
-        for call in ast.walk(module.tree)
-        if isinstance(call, ast.Call) and _opens(call)
+        for call in module.calls
+        if _opens(call)
     ]
     assert wrong == []
 
@@ -359,11 +381,13 @@ def test_one_module_opens_files() -> None:
 def _opens(call: ast.Call) -> bool:
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name not in _FILE_CALLS:
+        return False
     text = ast.unparse(function)
     # Functions of our own: those of safe.paths, or that remove something on the server.
     ours = isinstance(function, ast.Name) and name in {"read_text", "read_bytes", "remove", "move"}
     in_memory = any(each.arg == "stream" for each in call.keywords)
-    return name in _FILE_CALLS and not (ours or in_memory or _NO_FILES.match(text))
+    return not (ours or in_memory or _NO_FILES.match(text))
 
 
 def test_the_check_for_files_sees_them() -> None:
@@ -384,8 +408,8 @@ def test_nothing_writes_for_people_but_report_and_cli() -> None:
         f"{module}:{call.lineno}"
         for module in _modules()
         if module.part not in {"report", "cli"}
-        for call in ast.walk(module.tree)
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "print"
+        for call in module.calls
+        if getattr(call.func, "id", "") == "print"
     ]
     assert wrong == []
 
