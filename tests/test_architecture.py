@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parent.parent
-_PACKAGE = _ROOT / "kestra_sync"
+from tests.support.code import PACKAGE, ROOT, nodes, paths, tree
+
 _LONGEST_MODULE = 400
 #: Modules that may be longer, with the reason: a part would be understood with the rest only.
 _LONGER = {
@@ -103,21 +103,22 @@ class Module:
     @property
     def part(self) -> str:
         """The stage or the top-level module that it belongs to."""
-        return self.path.relative_to(_PACKAGE).with_suffix("").parts[0]
+        return self.path.relative_to(PACKAGE).with_suffix("").parts[0]
 
     @property
     def name(self) -> str:
         """How it is imported."""
-        parts = self.path.relative_to(_ROOT).with_suffix("").parts
+        parts = self.path.relative_to(ROOT).with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     def __str__(self) -> str:
-        return self.path.relative_to(_ROOT).as_posix()
+        return self.path.relative_to(ROOT).as_posix()
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
         """All of the tree, walked once for all tests."""
-        return tuple(ast.walk(self.tree))
+        # Of those that tests make up, there is no file.
+        return nodes(self.path) if self.path.exists() else tuple(ast.walk(self.tree))
 
     @cached_property
     def calls(self) -> tuple[ast.Call, ...]:
@@ -143,10 +144,7 @@ class Module:
 
 @cache
 def _modules() -> tuple[Module, ...]:
-    return tuple(
-        Module(path, ast.parse(path.read_text(encoding="utf-8")))
-        for path in sorted(_PACKAGE.rglob("*.py"))
-    )
+    return tuple(Module(path, tree(path)) for path in paths())
 
 
 @cache
@@ -271,7 +269,7 @@ def test_the_check_for_cycles_sees_imports_on_first_use() -> None:
     """The check above is only as good as this."""
     lazy = "def f():\n    from kestra_sync.plan import order\n    import kestra_sync.model\n"
     typed = "if TYPE_CHECKING:\n    import kestra_sync.errors\n"
-    module = Module(_PACKAGE / "x.py", ast.parse(lazy + typed + "import kestra_sync.settings\n"))
+    module = Module(PACKAGE / "x.py", ast.parse(lazy + typed + "import kestra_sync.settings\n"))
     assert _modules_imported(module) == {
         "kestra_sync.plan.order", "kestra_sync.model", "kestra_sync.settings",
     }  # fmt: skip
@@ -371,7 +369,7 @@ def test_one_module_opens_files() -> None:
     wrong = [
         f"{module}:{call.lineno}: {ast.unparse(call)}"
         for module in _modules()
-        if module.path.relative_to(_PACKAGE).as_posix() not in _OPENERS
+        if module.path.relative_to(PACKAGE).as_posix() not in _OPENERS
         for call in module.calls
         if _opens(call)
     ]

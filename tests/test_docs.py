@@ -16,6 +16,7 @@ import pytest
 from kestra_sync.cli.main import main as group
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Reason
+from tests.support.code import nodes, paths
 from tests.support.console import Block, blocks, matches, normalised
 
 _ROOT = Path(__file__).parent.parent
@@ -65,8 +66,8 @@ def test_messages_of_the_troubleshooting_page_exist() -> None:
 
 
 def _literals() -> Iterator[str]:
-    for path in (_ROOT / "kestra_sync").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in paths():
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -17,11 +16,9 @@ from kestra_sync.plan.passes import with_invalid
 from kestra_sync.reasons import Alert, ReasonTable, Traits
 from kestra_sync.report.plan_text import plan_lines
 from kestra_sync.report.wording import note, sign, summary
+from tests.support.code import ROOT, nodes, paths
 from tests.support.plans import change, plan, source
 from tests.support.schemas import schema
-
-_ROOT = Path(__file__).parent.parent.parent
-_PACKAGE = _ROOT / "kestra_sync"
 
 
 def _reasons(node: ast.AST) -> list[str]:
@@ -42,8 +39,8 @@ def _reasons(node: ast.AST) -> list[str]:
     ]
 
 
-def _collections(text: str) -> Iterator[list[str]]:
-    for node in ast.walk(ast.parse(text)):
+def _collections(among: Iterable[ast.AST]) -> Iterator[list[str]]:
+    for node in among:
         found = _reasons(node)
         if len(found) > 1:
             yield found
@@ -51,13 +48,10 @@ def _collections(text: str) -> Iterator[list[str]]:
 
 def test_no_module_keeps_a_set_of_reasons() -> None:
     """A set kept elsewhere is one that a new reason is missing from."""
-    kept = {
-        path.name: list(_collections(path.read_text(encoding="utf-8")))
-        for path in _PACKAGE.rglob("*.py")
-    }
+    kept = {path.name: list(_collections(nodes(path))) for path in paths()}
     assert {name: found for name, found in kept.items() if found} == {}
     for text in ("{Reason.A, Reason.B}", "x in (Reason.A, Reason.B)", "f(Reason.A, Reason.B)"):
-        assert list(_collections(text)) == [["A", "B"]]
+        assert list(_collections(ast.walk(ast.parse(text)))) == [["A", "B"]]
 
 
 def test_a_new_reason_is_one_row() -> None:
@@ -99,7 +93,7 @@ def test_the_schemas_name_every_reason(name: str) -> None:
 
 def test_the_page_has_every_reason() -> None:
     """The three-way table and what is below it explain each."""
-    page = (_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert [each for each in Reason if f"`{each}`" not in page] == []
 
 

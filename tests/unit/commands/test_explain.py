@@ -17,10 +17,10 @@ from kestra_sync.commands.explain import explain, explanations
 from kestra_sync.model import Reason
 from kestra_sync.plan.guards import GUARDS
 from kestra_sync.report.findings import RULES as FINDINGS
+from tests.support.code import ROOT, nodes, paths
 from tests.support.schemas import check_result
 
-_PACKAGE = Path(__file__).parents[3] / "kestra_sync"
-_PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
+_PAGE = ROOT / "docs" / "rules.md"
 #: What makes a finding of any kind, with the name of its rule among the arguments.
 _MAKERS = {
     "Diagnostic", "Finding", "Refusal", "Notice", "error", "warn", "wrong", "_error", "_said",
@@ -29,8 +29,8 @@ _MAKERS = {
 
 
 def _rules_in_the_code() -> Iterator[tuple[str, str]]:
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in paths():
+        for node in nodes(path):
             found: list[ast.expr] = []
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))

@@ -38,13 +38,32 @@ def write(root: Path, path: str, text: str) -> None:
     file.write_text(text)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with flows, and a submodule with more of them, in the folder ``now``."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, folder / "home")
+        _make(folder / "now")
+    return folder
+
+
 @pytest.fixture
-def origin(tmp_path: Path) -> Path:
-    """A repository with flows, and a submodule with more of them."""
-    shared, main = tmp_path / "shared", tmp_path / "origin"
+def origin(made: Path) -> Iterator[Path]:
+    """That repository, as it was made, where it was made: its submodule has an address."""
+    now, kept = made / "now", made / "kept"
+    if not kept.exists():
+        now.rename(kept)
+    shutil.copytree(kept, now, symlinks=True)
+    yield now / "origin"
+    shutil.rmtree(now)
+
+
+def _make(folder: Path) -> None:
+    shared, main = folder / "shared", folder / "origin"
     for root in (shared, main):
-        root.mkdir()
-        run(root, "init", "-q")
+        root.mkdir(parents=True)
+        run(root, "init", "-q", "--template=")
     for name in ("s1", "s2"):
         write(shared, f"{name}.yaml", flow(name))
     commit(shared)
@@ -53,7 +72,6 @@ def origin(tmp_path: Path) -> Path:
     write(main, "README.md", "flows\n")
     run(main, "submodule", "--quiet", "add", str(shared), "flows/shared")
     commit(main)
-    return main
 
 
 @pytest.fixture
@@ -157,11 +175,11 @@ def test_what_a_partial_clone_has_not_fetched_is_not_fetched(
 
 
 def test_a_submodule_at_another_commit_is_compared_with_the_one_recorded(
-    origin: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--recurse-submodules", monkeypatch=monkeypatch)
-    write(tmp_path / "shared", "s3.yaml", flow("s3"))
-    commit(tmp_path / "shared")
+    write(origin.parent / "shared", "s3.yaml", flow("s3"))
+    commit(origin.parent / "shared")
     run(here / "flows/shared", "pull", "-q", "origin", "main")
     run(here, "add", "flows/shared")
     assert found().paths == ()
@@ -184,8 +202,8 @@ def test_submodules_of_submodules_and_their_own_gaps(
     run(deep, "init", "-q")
     write(deep, "d.yaml", flow("d"))
     commit(deep)
-    run(tmp_path / "shared", "submodule", "--quiet", "add", str(deep), "deep")
-    commit(tmp_path / "shared")
+    run(origin.parent / "shared", "submodule", "--quiet", "add", str(deep), "deep")
+    commit(origin.parent / "shared")
     run(origin / "flows/shared", "pull", "-q", "origin", "main")
     commit(origin)
     clone(origin, here, monkeypatch=monkeypatch)
