@@ -35,6 +35,15 @@ WORDS = {
     r"\bat the begin of\b": "at the start of",
     r"\bas ever\b": "as usual, as before",
     r"\banybody\b": "anyone",
+    r"\bsp(?:eak|eaks|eaking|oke) against\b": "objects to, is a reason to refuse",
+    r"\b(?:is|are|was|were) held against\b": "is compared with, is checked against",
+    r"\blies? between\b": "is between, the proxies and gateways between",
+    r"\b(?:tell|tells|telling|told) of\b": "report, mention",
+    r"\b(?:is|was|are) said of\b|\bwhat is said\b": "is reported about",
+    r"\bsta(?:y|ys|ying) away\b": "is missing, does not come back",
+    r"\bin vain\b": "without success",
+    r"\bredirected in circles\b": "too many redirects",
+    r"\bnowhere to go\b": "without a target",
 }
 
 #: What the rule is about, and texts that are not ours.

@@ -123,7 +123,7 @@ def _our_own(parent: Path, name: str) -> Path | None:
 
 
 def wheels_folder(environ: Mapping[str, str]) -> Path:
-    """Where the wheels lie between their download and their installation."""
+    """Where the wheels are kept from their download to their installation."""
     temporary = Path(environ.get("RUNNER_TEMP") or "")
     folder = temporary / "kestra-sync-wheels"
     if temporary.is_absolute() and not folder.is_symlink():

@@ -170,7 +170,7 @@ def _plan(document: PlanJson) -> dict[str, Any]:
             (created, "to create"),
             (counts["update"], "to update"),
             (deleted, "to delete"),
-            (counts["drifted"], "drifted"),
+            (counts["drifted"], "of them drifted"),
         )
         if number
     ]

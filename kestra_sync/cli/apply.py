@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @option(
     "--keep-going",
     is_flag=True,
-    help="With several environments, go on with the next one after a failure.",
+    help="With several environments, continue with the next one after a failure.",
 )
 @option(
     "--plan",
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 @option(
     "--verify-triggers",
     is_flag=True,
-    help="Fail if triggers are not as in Git after the apply; waits for runs that are near.",
+    help="Fail if triggers are not as in Git after the apply; waits for runs that are due soon.",
 )
 @option(
     "--refresh-only",

@@ -43,8 +43,8 @@ def command(
 ) -> ExitCode:
     """Compare what the servers of two environments have.
 
-    Namespaces are mapped back to those of the files; stamps, and what patches have set, are left
-    out. So are files and keys that both have as the files configure them. Writes nothing.
+    Namespaces are mapped back to those of the files. Stamps and values set by patches are ignored,
+    as are files and keys that both servers have as configured. Writes nothing.
     """
     from kestra_sync.commands.diff_environments import diff_environments
     from kestra_sync.report.environments_diff import diff_json, diff_lines_of

@@ -244,8 +244,8 @@ def diff_options(function: F) -> F:
             type=click.Choice(["full", "short", "stat", "none"]),
             default="short",
             show_default=True,
-            help="Diffs to show: all lines, also of flows that are created or deleted (full); long"
-            " ones cut and equal ones once (short); numbers (stat); none.",
+            help="Diffs to show: full (all lines, including those of created and deleted flows),"
+            " short (long diffs cut, equal ones shown once), stat (numbers of lines) or none.",
         ),
         context_option,
     )(function)

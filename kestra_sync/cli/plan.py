@@ -52,7 +52,7 @@ def command(
     """Show what apply would do to the server with the flows in PATHS (default: flows).
 
     Writes nothing. Exits with code 3 if a flow that would be written is invalid. Several
-    environments are planned at the same time and shown in the order given.
+    environments are planned in parallel and shown in the order given.
     """
     from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import PlanResult, plan, save_plan

@@ -182,8 +182,8 @@ def clean(
 ) -> ExitCode:
     """Remove the previews that have expired.
 
-    They expire after `preview.ttl`. With --keep, remove all but these. Previews that were only
-    removed in part are completed.
+    They expire after `preview.ttl`. With --keep, removes all others. Also finishes removals that
+    were interrupted.
     """
     from kestra_sync.commands import preview
 

@@ -60,8 +60,8 @@ def command(
     changed only in Git, its file is left alone. If it changed on both sides, or its file has
     uncommitted changes, it is a conflict (exit code 5), and its file is only written with
     --overwrite. With --new, flows that exist only on the server are written as well, which turns a
-    server into a repository. The same for namespace files and for keys, where they are configured;
-    keys that Git takes from the environment are left out. Writes nothing to the server and deletes
+    server into a repository. The same applies to namespace files and keys, if configured; keys
+    that Git takes from the environment are left out. Writes nothing to the server and deletes
     no files.
     """
     from kestra_sync.commands.pull import pull

@@ -68,9 +68,9 @@ def command(
 ) -> ExitCode:
     """Restore what the server held after an earlier run.
 
-    Undoes what later runs have written, from the revisions that the server keeps, as a plan that is
-    shown and confirmed like that of an apply. Says before what cannot be restored, and leaves alone
-    what others have edited since. Git is not changed: its next apply deploys it again.
+    Undoes what later runs wrote, from the revisions that the server keeps. The plan is shown and
+    confirmed like that of an apply, and lists what cannot be restored. What others have edited
+    since is left alone. Git is not changed: the next apply deploys it again.
     """
     from kestra_sync.commands.apply import apply
     from kestra_sync.commands.rollback import make_rollback

@@ -30,7 +30,7 @@ from kestra_sync.errors import ExitCode
     "environments",
     multiple=True,
     metavar="NAME",
-    help="Environment to show; repeatable. Default: all of the configuration.",
+    help="Environment to show; repeatable. Default: all in the configuration file.",
 )
 @option(
     "--limit",
@@ -62,7 +62,7 @@ def command(
 ) -> ExitCode:
     """Show all environments: server, last apply, commits behind, pending changes, drift.
 
-    Environments are asked at the same time; one that does not answer is shown as unreachable. Exits
+    Environments are queried in parallel; one that does not answer is shown as unreachable. Exits
     with the code of the worst error.
     """
     from kestra_sync.commands.status import status

@@ -105,7 +105,7 @@ class TimeLimit:
         return left
 
     def received(self, size: int) -> None:
-        """Tell of ``size`` more bytes."""
+        """Count ``size`` more bytes."""
         if not self._fixed and self._end is not None:
             self._end += size / SLOWEST
 

@@ -1,4 +1,4 @@
-"""What lies between this machine and the server: proxy, certificate, clocks. For ``doctor``."""
+"""What is between this machine and the server: proxy, certificate, clocks. For ``doctor``."""
 
 from __future__ import annotations
 

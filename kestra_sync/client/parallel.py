@@ -91,7 +91,7 @@ class Pressure:
 
     @property
     def limit(self) -> int | None:
-        """How many are let through at once; ``None`` while nothing speaks against more."""
+        """How many are sent at once; ``None`` for no limit."""
         return self._limit
 
     @contextmanager

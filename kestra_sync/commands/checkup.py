@@ -103,7 +103,8 @@ def tls(url: str, look: Look, now: datetime | None = None) -> Checkup:
         return Checkup("tls", Health.OK, "the certificate is trusted; its expiry is not known")
     left = found.expires - (now or datetime.now(timezone.utc))
     words = (
-        f"the certificate by {found.issuer} is trusted, and valid until {found.expires:%Y-%m-%d}"
+        f"the certificate, issued by {found.issuer}, is trusted"
+        f" and valid until {found.expires:%Y-%m-%d}"
         f" ({plural(left.days, 'day')})"
     )
     if left < _SOON:

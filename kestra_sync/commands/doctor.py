@@ -355,7 +355,7 @@ def _allowed(
     return Checkup(
         check,
         Health.WARNING,
-        f"the account may not: {words}",
+        f"the account is not allowed to {words}",
         remedy,
         stops_apply=stops_apply,
     )

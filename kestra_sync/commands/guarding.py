@@ -49,7 +49,7 @@ def guard(
     *,
     in_git: bool = True,
 ) -> GuardResult:
-    """Let the guards speak against ``plan``.
+    """Ask the guards about ``plan``.
 
     :param changes: those of the plan, and the flows that are in sync.
     :param in_git: Git should hold what the plan does: it is asked about what is deleted.

@@ -64,7 +64,7 @@ class PlanResult:
     :param plan: ``None`` if files could not be understood: what they hold is not known, so
         neither is what would have to change.
     :param desired: every flow that Git holds, by name.
-    :param refusals: the guards that speak against carrying it out.
+    :param refusals: why guards refuse it.
     :param triggers: what the changes do to triggers, by flow.
     :param kinds: reads and writes what is not a flow.
     :param enabling: triggers that an apply enables, as Git has them, by flow and id.

@@ -93,7 +93,7 @@ def read_states(client: KestraClient, flows: Iterable[FlowId]) -> tuple[TriggerS
 
 
 def _values_of(change: Change) -> tuple[Any, Any] | None:
-    """The parsed sources before and after; ``None`` where there is nothing to tell of."""
+    """The parsed sources before and after; ``None`` where there is nothing to report."""
     if not change.writes or change.invalid or change.flow_id.kind is not Kind.FLOW:
         return None
     # The triggers of a moved flow are new: Kestra keeps their state with the old name.

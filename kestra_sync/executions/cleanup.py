@@ -128,7 +128,7 @@ def _await_rest(server: ExecutionServer, execution: Execution, clock: Clock, *, 
 
 
 def _delete_again(server: ExecutionServer, known: str, clock: Clock) -> None:
-    """Delete what has come back; look again whether it stays away."""
+    """Delete what has come back, until nothing does."""
     for _ in range(3):
         try:
             server.executions.get(known)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of
+from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of, plural
 from kestra_sync.plan.refusals import Guard, GuardInput, Objection, Refusal
 from kestra_sync.reasons import Recording
 from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
@@ -36,7 +36,7 @@ def guard(rule: str, exit_code: ExitCode = ExitCode.REFUSED) -> Callable[[_Check
 
 
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
-    """Everything that speaks against carrying out ``plan``; empty if nothing does."""
+    """All refusals of ``plan``; empty if it may be applied."""
     return tuple(
         Refusal(each.rule, said.message, said.remedy, each.exit_code, said.flows)
         for each in GUARDS
@@ -56,7 +56,7 @@ def _conflicts(plan: Plan, given: GuardInput) -> Iterator[Objection]:
     found = plan.because(Reason.CONFLICT)
     if found and given.settings.on_drift is not OnDrift.OVERWRITE:
         yield Objection(
-            f"{_flows(found)} changed both in Git and on the server",
+            f"{_counted(found)} changed both in Git and on the server: {_named(found)}",
             "merge the server's change into Git (commit, run 'kestra-sync pull --overwrite' and"
             " compare with 'git diff'), or pass --on-drift overwrite",
             _ids(found),
@@ -68,7 +68,7 @@ def _drift(plan: Plan, given: GuardInput) -> Iterator[Objection]:
     drifted = plan.because(Reason.DRIFT)
     if drifted and given.settings.on_drift is OnDrift.FAIL:
         yield Objection(
-            f"{_flows(drifted)} edited on the server (--on-drift fail)",
+            f"{_counted(drifted)} edited on the server, and --on-drift is fail: {_named(drifted)}",
             "merge the server's change into Git (kestra-sync pull), or pass --on-drift revert",
             _ids(drifted),
         )
@@ -94,7 +94,7 @@ def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
         noun = noun_of(_ids(found))
         there = f"1 {noun} that is" if len(found) == 1 else f"{len(found)} {noun}s that are"
         yield Objection(
-            f"{there} not of this preview would be in its way{whose}: {_named(found)}",
+            f"{there} not part of this preview would have to be changed{whose}: {_named(found)}",
             "a preview never takes over what it has not made: use another name, correct"
             " `preview.namespaces` in kestra-sync.yaml, or remove what is there",
             flows=tuple(each.flow_id for each in found if each.writes),
@@ -129,10 +129,10 @@ def _may_overwrite(settings: Settings) -> bool:
 
 @guard("empty-repository")
 def _empty(plan: Plan, given: GuardInput) -> Iterator[Objection]:
-    doomed = _of_kind(deleted(plan), Kind.FLOW)
-    if plan.flows == 0 and doomed and not given.settings.allow_large:
+    deletions = _of_kind(deleted(plan), Kind.FLOW)
+    if plan.flows == 0 and deletions and not given.settings.allow_large:
         yield Objection(
-            f"no flows found in {plan.source}, so {_deletions(doomed, Kind.FLOW, given)} flows"
+            f"no flows found in {plan.source}, so {_deletions(deletions, Kind.FLOW, given)} flows"
             " would be deleted",
             "check the paths and the checkout; to delete all flows, pass --allow-large",
         )
@@ -140,24 +140,23 @@ def _empty(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 @guard("incomplete-checkout")
 def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Objection]:
-    doomed = deleted(plan)
+    deletions = deleted(plan)
     held = {
         each.flow_id: place
-        for each in doomed
+        for each in deletions
         if (place := given.not_here(each.flow_id, each.path)) is not None
     }
     if not held:
         return
-    flows = [each for each in doomed if each.flow_id in held]
+    flows = [each for each in deletions if each.flow_id in held]
     places = list(dict.fromkeys(held.values()))
     missing = "; ".join(
         _paths([each for each in places if each.cause is cause])
         for cause in dict.fromkeys(each.cause for each in places)
     )
     yield Objection(
-        f"{len(flows)} of {len(doomed)} deletions are of {noun_of(_ids(flows))}s that may still be"
-        " in Git "
-        f"({_named(flows)}), because the checkout is incomplete: {missing}",
+        f"{len(flows)} of {len(deletions)} deletions are of {noun_of(_ids(flows))}s that may still"
+        f" be in Git ({_named(flows)}), because the checkout is incomplete: {missing}",
         "; ".join(dict.fromkeys(each.remedy for each in places)),
     )
 
@@ -191,13 +190,13 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Objection]:
     if given.settings.allow_large:
         return
     for kind in Kind:
-        doomed = _of_kind(deleted(plan), kind)
-        if doomed:
-            yield from _too_many_of(doomed, kind, given)
+        deletions = _of_kind(deleted(plan), kind)
+        if deletions:
+            yield from _too_many_of(deletions, kind, given)
 
 
-def _too_many_of(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> Iterator[Objection]:
-    number, total = len(doomed), _total(kind, given)
+def _too_many_of(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> Iterator[Objection]:
+    number, total = len(deletions), _total(kind, given)
     exceeded = given.settings.delete_limit.exceeded(number, total)
     # Below ten flows the default is: more than half of them, and at least two.
     most = not given.settings.delete_limit.counts(total) and number >= 2 and number * 2 > total
@@ -205,7 +204,7 @@ def _too_many_of(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> Ite
         share = "all of them" if number >= total else "more than half of them"
         limit = f"the limit is {given.settings.delete_limit}" if exceeded else share
         yield Objection(
-            f"{_deletions(doomed, kind, given)} {kind.noun}s would be deleted ({limit})",
+            f"{_deletions(deletions, kind, given)} {kind.noun}s would be deleted ({limit})",
             "if this is intended, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
         )
 
@@ -315,16 +314,14 @@ def _total(kind: Kind, given: GuardInput) -> int:
     )
 
 
-def _deletions(doomed: Sequence[Change], kind: Kind, given: GuardInput) -> str:
+def _deletions(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> str:
     """``3 of 10 owned``."""
     of = "live" if given.settings.prune is Prune.SCOPE else "owned"
-    return f"{len(doomed)} of {_total(kind, given)} {of}"
+    return f"{len(deletions)} of {_total(kind, given)} {of}"
 
 
-def _flows(changes: tuple[Change, ...]) -> str:
-    noun = noun_of(_ids(changes))
-    many = f"{len(changes)} {noun}s were" if len(changes) > 1 else f"1 {noun} was"
-    return f"{many} ({_named(changes)})"
+def _counted(changes: Collection[Change]) -> str:
+    return plural(len(changes), noun_of(_ids(changes)))
 
 
 def _named(changes: Collection[Change]) -> str:

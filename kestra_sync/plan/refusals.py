@@ -68,7 +68,7 @@ class GuardInput:
 
 @dataclass(frozen=True)
 class Objection:
-    """What a guard says against a plan; see :class:`Refusal`."""
+    """Why a guard refuses a plan; see :class:`Refusal`."""
 
     message: str
     remedy: str
@@ -80,7 +80,7 @@ class Guard:
     """A rule that refuses plans.
 
     :param rule: its stable name, with an entry in ``docs/rules.md``.
-    :param check: what speaks against a plan; nothing if it may be carried out.
+    :param check: its objections to a plan; nothing if the plan may be applied.
     :param exit_code: of a run that it refuses.
     """
 

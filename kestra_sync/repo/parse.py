@@ -279,7 +279,7 @@ class _Builder:
     def _complex_key(self, event: Any) -> Finding:
         position = _position(event.start_mark)
         line = self.text.splitlines()[position.line - 1]
-        # Told of the inner brace, or of the outer one if the expression is a key itself.
+        # The parser names the inner brace, or the outer one if the expression is a key itself.
         for column in (position.column - 1, position.column):
             if column and line[column - 1 : column + 1] == "{{":
                 return unquoted_expression(Position(position.line, column))

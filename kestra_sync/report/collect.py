@@ -148,7 +148,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
         }
 
     members = _planned(planned, environment)
-    # What would speak against an apply is nothing to do with the question.
+    # Guards concern an apply, not drift.
     members["refusals"] = ()
     return Report(
         "drift",
@@ -243,7 +243,7 @@ def of_removals(
 def of_failure(
     command: str, code: ExitCode, error: BaseException, message: str, remedy: str | None
 ) -> Report:
-    """A run that an exception ended: every format says so instead of staying away.
+    """A run that an exception ended: every format reports it instead of being empty.
 
     :param message: what the error says, without secrets; so is ``remedy``.
     """

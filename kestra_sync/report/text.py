@@ -27,12 +27,12 @@ class TextReporter:
 
 
 def heading(environment: str | None) -> Line:
-    """The line above what is said of one environment of several."""
+    """The heading of one environment of several."""
     return line(Span(f"== {environment}", Style.HEADING))
 
 
 def overview_lines(reports: Reports) -> Iterator[Line]:
-    """The table below what is said of several environments."""
+    """The table that ends a report on several environments."""
     from kestra_sync.report.markdown import verdicts
     from kestra_sync.report.records_text import table
 

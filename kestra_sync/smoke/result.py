@@ -23,7 +23,7 @@ class SmokeVerdict(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-NOT_DUE = "nothing that it runs was written"
+NOT_DUE = "none of the flows that it runs was written"
 """The reason of a test that is left out after an apply."""
 
 GOOD = frozenset({SmokeVerdict.PASSED, SmokeVerdict.SKIPPED})

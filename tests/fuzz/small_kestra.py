@@ -136,7 +136,7 @@ class SmallKestra:
             self.mutate = mutate
 
     def answer(self, method: str, target: str, body: bytes, content_type: str) -> Answer:
-        """Carry a request out, and mutate what is said about it."""
+        """Carry a request out, and mutate the answer."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         steps = [unquote(each) for each in parts.path.strip("/").split("/")]

@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class RuleContext:
-    """One flow, and what it is held against.
+    """One flow, and what it is checked against.
 
     :param value: the flow, as Kestra would read it.
     :param path: its file, below the source if it is below one.

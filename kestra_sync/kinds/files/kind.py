@@ -193,7 +193,7 @@ def _check_whole(
         if path in there:
             raise NotCredible(
                 f"the export of the files of {namespace} has no {path}, which exists",
-                remedy="run the command again; if that does not help, check what lies between here"
+                remedy="run the command again; if that does not help, check any proxy between here"
                 " and Kestra",
             )
 

@@ -228,7 +228,7 @@ def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) 
             raise NotCredible(
                 f"the list of keys of {resource.namespace} has no {resource.id}, which exists",
                 remedy="run the command again; if that does not help, check the permissions of the"
-                " account and what lies between here and Kestra",
+                " account and any proxy between here and Kestra",
             )
 
 

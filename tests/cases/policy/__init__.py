@@ -27,7 +27,7 @@ def name(case: Path) -> str:
 
 
 def diagnostics(case: Path) -> list[str]:
-    """What is said of the case, run in its folder as a user would."""
+    """The output for the case, run in its folder as a user would."""
     before = Path.cwd()
     os.chdir(case)
     try:

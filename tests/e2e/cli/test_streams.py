@@ -159,7 +159,7 @@ def test_not_allowed(shell: Shell) -> None:
 
 
 def test_secrets_are_never_shown(shell: Shell) -> None:
-    """Not with ``-v``, which tells of every request."""
+    """Not with ``-v``, which logs every request."""
     ran = shell.run("apply", "--yes", "-v")
     assert ran.code == 0
     assert "/flows" in ran.err

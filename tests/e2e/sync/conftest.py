@@ -44,7 +44,7 @@ class RunResult:
         }
 
     def refused(self) -> list[str]:
-        """The guards that spoke against the plan."""
+        """The guards that refused the plan."""
         return [each["rule"] for each in self.json["refusals"]]
 
     def outcomes(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 120
 
 
 class Process:
-    """``kestra-sync`` in a process. It may be told of before it is started."""
+    """``kestra-sync`` in a process. It may be referred to before it is started."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

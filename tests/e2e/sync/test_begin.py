@@ -132,7 +132,7 @@ def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> 
     proxy.add(Rule(reply(403), "DELETE", r"/flows/", times=None))
     ran = repo.run("doctor")
     assert ran.code == 0
-    assert f"the account may not: create, delete in {repo.namespace}" in ran.out
+    assert f"the account is not allowed to create, delete in {repo.namespace}" in ran.out
     assert f"cannot write to the KV store of {repo.namespace}" in ran.out
     assert "cannot be read" in ran.out
     assert ran.out.endswith("Ready to plan, but not to apply: see above.\n")

@@ -58,7 +58,7 @@ def zipped(sources: dict[str, bytes]) -> bytes:
 
 
 def assert_report_agrees(repo: Repo, ran: RunResult, goal: dict[str, bytes]) -> None:
-    """What is reported as applied shows on the server; what is said not to be tried does not."""
+    """What is reported as applied is on the server; what is reported as not attempted is not."""
     lives = repo.lives()
     for name, status in ran.outcomes().items():
         done = lives.get(name) == goal.get(name)

@@ -67,7 +67,7 @@ def test_callees_come_first_and_go_last(repo: Repo, proxy: FaultProxy) -> None:
 
 
 def test_deletions_come_after_all_other_writes(repo: Repo, proxy: FaultProxy) -> None:
-    """Also those of a move: the caller is told of the new name before the old one goes."""
+    """Also those of a move: the caller gets the new name before the old one goes."""
     ns = repo.namespace
     repo.config()
     repo.write("flows/called.yaml", log_flow(ns, "old_name"))

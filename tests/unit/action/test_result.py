@@ -23,7 +23,7 @@ def test_a_plan() -> None:
     result = result_of("plan", 2, plan(_COUNTS))
     assert (result.created, result.updated, result.deleted, result.drifted) == (2, 2, 4, 1)
     assert result.has_changes
-    assert result.summary == "2 to create, 2 to update, 4 to delete, 1 drifted"
+    assert result.summary == "2 to create, 2 to update, 4 to delete, 1 of them drifted"
     assert result.failure_reason == ""
 
 
@@ -137,6 +137,7 @@ def test_several_environments_are_added_up() -> None:
     assert result.has_changes
     assert (result.failure_reason, result.digest) == ("unreachable", "")
     assert result.summary == (
-        "dev: 2 to create, 2 to update, 4 to delete, 1 drifted; prod: no; test: not attempted"
+        "dev: 2 to create, 2 to update, 4 to delete, 1 of them drifted; prod: no;"
+        " test: not attempted"
     )
     assert result.environments == ("dev", "prod", "test")

@@ -334,7 +334,7 @@ def test_apply__any_exception_is_recorded_and_reported(
 ) -> None:
     for name in errors:
         if name == "away" and step.endswith("carried out"):
-            continue  # that is said of what was never sent
+            continue  # only reported for what was never sent
         faults = Faults(step, nth, ERRORS[name])
         story = play(faults, rollback=rollback, red=red)
         assert faults.struck

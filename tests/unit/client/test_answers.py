@@ -1,4 +1,4 @@
-"""What is said of a server that cannot be talked to, or that is something else."""
+"""Messages about a server that cannot be reached, or that is something else."""
 
 from __future__ import annotations
 

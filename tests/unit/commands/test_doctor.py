@@ -203,7 +203,7 @@ def _text(*checkups: Checkup) -> str:
 
 
 def test_permissions__only_the_namespaces_that_were_tried_are_named() -> None:
-    """Not more than five are tried, and nothing is said of the others."""
+    """Not more than five are tried, and the others are not mentioned."""
     names = [f"acme.n{number}" for number in range(7)]
     asked: list[str] = []
 
@@ -218,7 +218,7 @@ def test_permissions__only_the_namespaces_that_were_tried_are_named() -> None:
     refuse = "acme.n1"
     found = _allowed("x", names, forbidden, allowed="can in {}", remedy="ask")
     assert found.health is Health.WARNING
-    assert found.answer == "the account may not: delete in acme.n1"
+    assert found.answer == "the account is not allowed to delete in acme.n1"
     assert _allowed("x", [], forbidden, allowed="", remedy="").health is Health.SKIPPED
 
 
@@ -241,7 +241,7 @@ def test_doctor_lines() -> None:
     refused = Checkup(
         "flows",
         Health.WARNING,
-        "the account may not: create, delete in acme",
+        "the account is not allowed to create, delete in acme",
         "grant the permission",
         stops_apply=True,
     )

@@ -1,4 +1,4 @@
-"""Which triggers a plan tells of, and what it asks the server for them."""
+"""Which triggers a plan reports, and what it asks the server about them."""
 
 from __future__ import annotations
 

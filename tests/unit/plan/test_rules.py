@@ -236,7 +236,7 @@ def test_guards_name_a_few_and_count_the_rest() -> None:
     assert "31 of 100 owned flows" in found.message
     assert "30%" in found.message
     (found,) = _rules([_CONFLICT, _CONFLICT], {}, {})
-    assert found.message == "2 flows were (acme/c, acme/c) changed both in Git and on the server"
+    assert found.message == "2 flows changed both in Git and on the server: acme/c, acme/c"
     (found,) = _rules(_MANY[:7], {}, {"without_flow": lambda _path: True})
     assert found.message.endswith("acme/d3, acme/d4 and 2 more")
 

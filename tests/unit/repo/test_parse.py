@@ -1,4 +1,4 @@
-"""Values as Jackson reads them, places, and what is said of broken YAML: by both parsers alike."""
+"""Values as Jackson reads them, places, and messages about broken YAML: both parsers agree."""
 
 from __future__ import annotations
 

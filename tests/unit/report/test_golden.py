@@ -549,7 +549,7 @@ REFUSALS = (
     ),
     Refusal(
         "conflict",
-        "1 flow was (acme/x) changed both in Git and on the server",
+        "1 flow changed both in Git and on the server: acme/x",
         "take the server's edit into Git, or pass --on-drift overwrite",
         ExitCode.CONFLICT,
     ),

@@ -315,6 +315,6 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_an_error_without_a_remedy() -> None:
-    """Any exception can be told of."""
+    """Any exception can be reported."""
     document = envelope("plan", ExitCode.USAGE, error=UsageError("x"))
     assert document["error"] == {"kind": "UsageError", "message": "x", "remedy": None}

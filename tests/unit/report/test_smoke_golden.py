@@ -58,7 +58,7 @@ FAILED = SmokeRun(
     75.0,
     (
         SmokeFailure(FailureKind.STATE, "expected SUCCESS, got FAILED"),
-        SmokeFailure(FailureKind.OUTPUT, "output pages: expected 3, there is none"),
+        SmokeFailure(FailureKind.OUTPUT, "output pages: expected 3, got no such output"),
     ),
     Culprit(("send", "company.platform/notify", "post"), "FAILED", "no route to mail\nat Mail:12"),
     (

@@ -37,7 +37,7 @@ def _values(paths: Any) -> list[Any]:
     return found
 
 
-#: What is said of a value of each schema, and values for it.
+#: The findings for a value of each schema, and values for it.
 FLOWS = _values((*POSITIVE, *NEGATIVE))
 CONFIGS = _values((*config_cases.POSITIVE, *config_cases.NEGATIVE))
 TESTS = [
