@@ -127,33 +127,8 @@ _ON_ITS_OWN: ContextVar[bool] = ContextVar("kestra_sync_on_its_own", default=Fal
 """What is sent by this thread needs a new connection."""
 
 
-class _Response(Response):
-    """What is used of a response: status, headers, and the body as it comes.
-
-    ``requests`` also makes a jar of cookies, a copy of the headers and a history for each.
-    """
-
-    def __init__(self, request: PreparedRequest, raw: Any) -> None:
-        self.request, self.url = request, request.url or ""
-        self.raw, self.headers = raw, raw.headers
-        self.status_code, self.reason = raw.status, raw.reason
-        self.encoding = None
-        self.history = []
-        self._content: Any = False
-        self._content_consumed = False
-
-
 class SingleSendAdapter(HTTPAdapter):
-    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy.
-
-    It belongs to one session, which sends one request at a time, nearly always to one server. So
-    what ``requests`` finds out about the server for each request is found out once.
-    """
-
-    def __init__(self) -> None:
-        self._found: tuple[tuple[object, ...], Any] | None = None
-        self._verified: Any = None
-        super().__init__(pool_connections=2, pool_maxsize=1)
+    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send a request; the update of a flow on a connection of its own.
@@ -170,6 +145,45 @@ class SingleSendAdapter(HTTPAdapter):
             return super().send(request, *args, **kwargs)
         finally:
             _ON_ITS_OWN.reset(token)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        _make_gentle(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Of connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _make_gentle(manager)
+        return manager
+
+
+class _Response(Response):
+    """What is used of a response: status, headers, and the body as it comes.
+
+    ``requests`` also makes a jar of cookies, a copy of the headers and a history for each.
+    """
+
+    def __init__(self, request: PreparedRequest, raw: Any) -> None:
+        self.request, self.url = request, request.url or ""
+        self.raw, self.headers = raw, raw.headers
+        self.status_code, self.reason = raw.status, raw.reason
+        self.encoding = None
+        self.history = []
+        self._content: Any = False
+        self._content_consumed = False
+
+
+class _OneServerAdapter(SingleSendAdapter):
+    """Finds out once what ``requests`` finds out about the server for each request.
+
+    It belongs to a session of ours, which sends one request at a time, nearly always to one server.
+    """
+
+    def __init__(self) -> None:
+        self._found: tuple[tuple[object, ...], Any] | None = None
+        self._verified: Any = None
+        super().__init__(pool_connections=2, pool_maxsize=1)
 
     def close(self) -> None:
         """Close the connections."""
@@ -202,17 +216,6 @@ class SingleSendAdapter(HTTPAdapter):
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
         """What is used of it."""
         return _Response(req, resp)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Of direct connections."""
-        super().init_poolmanager(*args, **kwargs)
-        _make_gentle(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Of connections through a proxy."""
-        manager = super().proxy_manager_for(*args, **kwargs)
-        _make_gentle(manager)
-        return manager
 
 
 def _origin(url: str) -> str:
@@ -357,6 +360,6 @@ def new_session(user_agent: str) -> Session:
     """A session of our connections."""
     session = Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, SingleSendAdapter())
+        session.mount(scheme, _OneServerAdapter())
     session.headers["User-Agent"] = user_agent
     return session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from kestra_sync.client.connection import SingleSendAdapter
+from kestra_sync.client.connection import new_session
 from kestra_sync.client.credentials import resolve
 from kestra_sync.client.request import KestraAuth, prepare
 
@@ -52,4 +52,6 @@ def test_prepared_as_requests_does(url: str, method: str, body: bytes | None, co
 def test_request_url__is_that_of_requests(url: str, proxies: dict[str, str]) -> None:
     request = requests.Request("GET", url).prepare()
     theirs = requests.adapters.HTTPAdapter().request_url(request, proxies)
-    assert SingleSendAdapter().request_url(request, proxies) == theirs
+    ours = new_session("test").get_adapter(url)
+    assert isinstance(ours, requests.adapters.HTTPAdapter)
+    assert ours.request_url(request, proxies) == theirs
