@@ -161,7 +161,7 @@ class SingleSendAdapter(HTTPAdapter):
 class _Response(Response):
     """What is used of a response: status, headers, and the body as it comes.
 
-    ``requests`` also makes a jar of cookies, a copy of the headers and a history for each.
+    ``requests`` also makes a jar of cookies and a copy of the headers for each.
     """
 
     def __init__(self, request: PreparedRequest, raw: Any) -> None:
@@ -169,7 +169,6 @@ class _Response(Response):
         self.raw, self.headers = raw, raw.headers
         self.status_code, self.reason = raw.status, raw.reason
         self.encoding = None
-        self.history = []
         self._content: Any = False
         self._content_consumed = False
 

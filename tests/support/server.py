@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from kestra_sync.client.connection import SingleSendAdapter
 from tests.engine import DEFAULT, Engine, KestraVersion
@@ -57,12 +56,6 @@ class Server:
         }
 
 
-class _Adapter(SingleSendAdapter):
-    """With responses that have all that ``requests`` gives them."""
-
-    build_response = HTTPAdapter.build_response
-
-
 class Http(requests.Session):
     """A session with credentials; a path is below ``/api/v1/{tenant}`` unless it says ``/api``."""
 
@@ -74,7 +67,7 @@ class Http(requests.Session):
         self.trust_env = urlsplit(self.base).hostname not in ("127.0.0.1", "localhost")
         # Head and body leave at once: of a PUT that it answers with 404, a server that reads the
         # body apart from the head never sends the answer, and spins until its memory is full.
-        self.mount("http://", _Adapter())
+        self.mount("http://", SingleSendAdapter())
         if server.token:
             self.headers["Authorization"] = f"Bearer {server.token}"
         else:
