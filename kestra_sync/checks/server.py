@@ -36,18 +36,20 @@ class ValidationAnswer(Protocol):
 
 
 class ValidationClient(Protocol):
-    """The one call of the client that this check needs."""
+    """The call of the client that asks for it."""
 
     def validate(self, sources: Sequence[bytes]) -> Sequence[ValidationAnswer]: ...
 
 
-def check_on_server(flows: ValidationClient, desired: Sequence[Desired]) -> tuple[Diagnostic, ...]:
-    """Ask the server about all of ``desired``.
+def check_on_server(
+    desired: Sequence[Desired], answers: Sequence[ValidationAnswer]
+) -> tuple[Diagnostic, ...]:
+    """What the server says of ``desired``.
 
-    :raises KestraError: if the server cannot be asked.
+    :param answers: one for each, in their order.
     """
     found: list[Diagnostic] = []
-    for each, verdict in zip(desired, flows.validate([d.sent for d in desired]), strict=True):
+    for each, verdict in zip(desired, answers, strict=True):
         for severity, rule, messages in (
             (Severity.ERROR, "kestra-invalid", verdict.constraints),
             (Severity.WARNING, "kestra-warning", verdict.warnings),

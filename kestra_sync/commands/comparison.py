@@ -107,7 +107,7 @@ def compare(
     :raises KestraError: if the server cannot be read.
     """
     observer.stage("comparing")
-    confirmed, unreadable = flows_read.confirmed(desired, live)
+    desired, flows = tuple(desired), live
     bases, rules = _bases(ownership, scope), _rules(settings)
     if beside.partial:
         # What is not looked at is not read either.
@@ -119,15 +119,21 @@ def compare(
     reading = beside.kinds.read(
         client, beside.desired, {k: v for k, v in bases.items() if k.kind is not Kind.FLOW}
     )
-    confirmed, bases = {**confirmed, **beside.desired}, {**bases, **reading.bases}
-    live = {**live, **reading.live}
-    changes = build_changes(confirmed, live, bases, rules)
+    bases, live = {**bases, **reading.bases}, {**live, **reading.live}
+    named = {**{each.flow_id: each for each in desired}, **beside.desired}
+    changes = build_changes(named, live, bases, rules)
+    # The server looks at them while they are parsed here.
+    asked = flows_check.ask(client, flows_check.written(changes))
+    parsed, unreadable = flows_read.confirmed(desired, flows)
+    confirmed = {**parsed, **beside.desired}
+    if confirmed != named:  # the names that a scan has found are rarely wrong
+        changes = build_changes(confirmed, live, bases, rules)
     asking = None if settings.only_looking else ownership
     second_look = _begin_second_look(
         client, changes, live, bases, asking, scope, parallelism=settings.parallelism
     )
     # Checked while the answers are on their way: which flows are written rarely depends on them.
-    checked = _check_written(client, settings, changes, observer)
+    checked = _check_written(client, settings, changes, observer, asked)
     seen = second_look()
     changes = rebuild_changes(
         changes, seen.flows, confirmed, seen.live, seen.bases, rules, seen.base_sources
@@ -204,13 +210,17 @@ def _words(diagnostic: Diagnostic) -> tuple[object, ...]:
 
 
 def _check_written(
-    client: KestraClient, settings: Settings, changes: tuple[Change, ...], observer: Observer
+    client: KestraClient,
+    settings: Settings,
+    changes: tuple[Change, ...],
+    observer: Observer,
+    asked: flows_check.Asked | None = None,
 ) -> flows_check.CheckedFlows:
     """What is wrong with each of the flows that would be written, by itself."""
     desired = flows_check.written(changes)
     if desired:
         observer.stage("checking flows to write")
-    return flows_check.check(client, desired, settings)
+    return flows_check.check(client, desired, settings, asked=asked)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -8,7 +8,7 @@ what is about to be deployed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from kestra_sync.settings import Settings
 from kestra_sync.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from kestra_sync.checks.server import ValidationAnswer
     from kestra_sync.client.client import KestraClient
 
 
@@ -87,40 +88,64 @@ def _without_ignored(
     return drop_ignored(desired, diagnostics)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Flows that the server is validating, or has validated.
+
+    :param answer: waits for what it says about each; called once.
+    """
+
+    desired: tuple[Desired, ...]
+    answer: Callable[[], Sequence[ValidationAnswer]]
+
+
+def ask(client: KestraClient, desired: Sequence[Desired]) -> Asked:
+    """Have the server validate flows, and do not wait."""
+    from kestra_sync.client.parallel import in_background
+
+    if not desired:
+        return Asked((), tuple)
+    sources = [each.sent for each in desired]
+    return Asked(tuple(desired), in_background(lambda: client.flows.validate(sources)))
+
+
 def check(
     client: KestraClient,
     desired: Sequence[Desired],
     settings: Settings,
     found: Sequence[Diagnostic] = (),
+    *,
+    asked: Asked | None = None,
 ) -> CheckedFlows:
     """Check flows offline while the server validates them.
 
     :param found: what is wrong with them as far as that is known already.
+    :param asked: what the server was asked already; if that was the same, it is not asked again.
     :raises KestraError: the server cannot be asked.
     """
     if not desired:
         return CheckedFlows()
     from kestra_sync.checks.server import check_on_server
-    from kestra_sync.client.parallel import in_background
 
-    answer = in_background(lambda: check_on_server(client.flows, desired))
+    if asked is None or asked.desired != tuple(desired):
+        asked = ask(client, desired)
     said = check_offline_rules(desired, settings)
-    asked = list(answer())
-    if not (said or asked):
+    answered = check_on_server(desired, asked.answer())
+    if not (said or answered):
         return CheckedFlows(tuple(desired), sound(desired, found))
     from kestra_sync.checks.rules import said_once, settled, weighed
 
-    asked = weighed(_without_ignored(desired, asked), settings.policy)
-    refused = {(each.path, each.flow) for each in asked if each.rule == "kestra-invalid"}
+    theirs = weighed(_without_ignored(desired, answered), settings.policy)
+    refused = {(each.path, each.flow) for each in theirs if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
     said = settled(said, accepted, settings.policy)
-    together = said_once(said, asked)
-    theirs = set(asked)
+    together = said_once(said, theirs)
+    of_server = set(theirs)
     return CheckedFlows(
         tuple(desired),
         sound(desired, [*found, *said]),
-        tuple(each for each in together if each not in theirs),
-        tuple(each for each in together if each in theirs),
+        tuple(each for each in together if each not in of_server),
+        tuple(each for each in together if each in of_server),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -268,18 +267,6 @@ class Said:
     infos: tuple[str, ...] = ()
 
 
-class Server:
-    """Says what it was told to say."""
-
-    def __init__(self, *said: Said) -> None:
-        self._said = said
-
-    def validate(self, sources: Sequence[bytes]) -> Sequence[Said]:
-        """The next verdicts."""
-        assert len(sources) == len(self._said)
-        return self._said
-
-
 def _desired(text: str, *, first_line: int = 1) -> Desired:
     document = Document("flows/a.yaml", 0, first_line, text.encode())
     return Desired(Flow(FlowId("acme", "a"), document), document.data)
@@ -299,7 +286,7 @@ def test_a_diagnostic_says_what_the_server_says() -> None:
         warnings=("The subflow 'x' not found in namespace 'acme'.", "Be careful"),
         deprecations=("tasks[0]",),
     )
-    found = check_on_server(Server(said), [_desired(text, first_line=10)])
+    found = check_on_server([_desired(text, first_line=10)], [said])
     assert [(each.severity, each.position, each.message, each.remedy) for each in found] == [
         (
             Severity.ERROR,
@@ -331,7 +318,7 @@ def test_plugin_type__moved_type_is_only_an_info() -> None:
     old, new = "io.kestra.core.tasks.log.Log", "io.kestra.plugin.core.log.Log"
     text = f"{_HEAD}tasks:\n  - id: t\n    type: {old}\n    message: x\n"
     said = Said(infos=(f"{old} is replaced by {new}", "a.B is replaced by a.C", "Be glad"))
-    found = check_on_server(Server(said), [_desired(text, first_line=10)])
+    found = check_on_server([_desired(text, first_line=10)], [said])
     assert [(each.severity, each.rule, each.position, each.remedy) for each in found] == [
         (Severity.INFO, "kestra-info", Position(14, 11), f"write `{new}`"),
         (Severity.INFO, "kestra-info", Position(10, 1), "write `a.C`"),
@@ -342,6 +329,6 @@ def test_plugin_type__moved_type_is_only_an_info() -> None:
 def test_messages_of_an_unparsable_flow_are_kept() -> None:
     """On the first line, if nothing else is known; never dropped."""
     (found,) = check_on_server(
-        Server(Said(constraints=("Validation error:",))), [_desired("a: [\n", first_line=4)]
+        [_desired("a: [\n", first_line=4)], [Said(constraints=("Validation error:",))]
     )
     assert (found.position, found.message) == (Position(4, 1), "Validation error:")
