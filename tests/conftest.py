@@ -36,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "versions: runs on the embedded engine of each version of Kestra"
     )
     config.addinivalue_line(
+        "markers", "once: runs on one version only, in a file that is marked versions"
+    )
+    config.addinivalue_line(
         "markers", "embedded_only: starts the embedded engine even if KESTRA_TEST_URL is set"
     )
 
@@ -54,7 +57,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let what differs between versions of Kestra run on each of them."""
     if "server" not in metafunc.fixturenames or _only_one():
         return
-    if metafunc.definition.get_closest_marker("versions"):
+    marked = metafunc.definition.get_closest_marker
+    if marked("versions") and not marked("once"):
         names = list(VERSIONS)
         ids = [f"kestra-{name}" for name in names]
         metafunc.parametrize("server", names, ids=ids, indirect=True, scope="session")

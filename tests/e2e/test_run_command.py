@@ -115,6 +115,7 @@ def test_started_now_or_later_without_waiting(repo: Repo, deploy: Deploy) -> Non
     assert repo.client.executions.get(ran.err.split()[1]).state == "CREATED"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -131,6 +132,7 @@ def test_options__contradictory_options(repo: Repo, args: list[str], words: str)
     assert words in ran.err
 
 
+@pytest.mark.once
 def test_an_unknown_flow(repo: Repo) -> None:  # noqa: F811
     ran = repo.run("run", f"{repo.namespace}/unknown", "--format", "json")
     assert ran.code == 1

@@ -84,6 +84,7 @@ def test_the_deployed_revision_is_run_even_if_it_is_not_the_newest(bench: Bench)
     assert (run.revision, messages(run)) == (2, ["output answer: expected 42, got 43"])
 
 
+@pytest.mark.once
 def test_only_what_was_written_or_calls_it_runs(bench: Bench) -> None:
     called, caller = bench.flow("called", OK), bench.flow("caller", OK)
     other, always = bench.flow("other", OK), bench.flow("always", OK)
@@ -120,11 +121,13 @@ def test_a_failed_task_is_named_with_its_error(bench: Bench) -> None:
     assert bench.left() == []
 
 
+@pytest.mark.once
 def test_smoke__expected_failure_passes(bench: Bench) -> None:
     flow = bench.flow("drill", f"tasks:\n  - {{id: burn, type: {FAIL}}}\n")
     assert bench.one(flow, expect=Expectation(states=("FAILED",))).verdict is SmokeVerdict.PASSED
 
 
+@pytest.mark.once
 def test_a_warning_passes_only_on_request(bench: Bench) -> None:
     flow = bench.flow(
         "shaky",
@@ -322,6 +325,7 @@ def test_a_thousand_log_lines(bench: Bench) -> None:
     assert len(run.log) == 12
 
 
+@pytest.mark.once
 def test_secrets_and_commands_do_not_get_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPLOY_TOKEN", "s3cr3t-of-the-job")
     flow = bench.flow(
@@ -340,6 +344,7 @@ def test_secrets_and_commands_do_not_get_out(bench: Bench, monkeypatch: pytest.M
     assert r"\x3a:error:: got *** ##\x5badd-path]/evil" in [line.text for line in run.log]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("keep", list(Keep))
 def test_executions_are_kept_as_asked(bench: Bench, keep: Keep) -> None:
     bench.settings = replace(bench.settings, keep=None)
@@ -378,6 +383,7 @@ def test_tasks_after_the_end_do_not_bring_an_execution_back(bench: Bench) -> Non
     assert bench.left() == []
 
 
+@pytest.mark.once
 def test_all_run_at_once(bench: Bench) -> None:
     flow = bench.flow("nap", f"tasks:\n  - {{id: nap, type: {SLEEP}, duration: PT2S}}\n")
     result = bench.run(*(SmokeSpec(flow, name=str(number)) for number in range(6)))

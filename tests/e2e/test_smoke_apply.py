@@ -28,6 +28,7 @@ def write(repo: Repo, path: str, text: str) -> bytes:  # noqa: F811
     return data
 
 
+@pytest.mark.once
 def test_a_red_test_after_an_apply_is_exit_7(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", BAD)
     write(repo, "flows/work.smoke.yaml", "flow: $NS/work\n")
@@ -70,6 +71,7 @@ def test_a_red_test_with_rollback_leaves_the_sources_as_before(
     assert len(ran.json["smoke"]["runs"]) == 1
 
 
+@pytest.mark.once
 def test_only_what_changed_is_proved_and_callers_count(repo: Repo) -> None:  # noqa: F811
     repo.config()
     write(repo, "flows/work.yaml", GOOD)
@@ -93,6 +95,7 @@ def test_only_what_changed_is_proved_and_callers_count(repo: Repo) -> None:  # n
     assert (unchanged.code, unchanged.json["smoke"]["summary"]["skipped"]) == (0, 2)
 
 
+@pytest.mark.once
 def test_a_test_that_makes_no_sense_stops_all_writing(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     write(repo, "flows/work.smoke.yaml", "# smoke\nflow: $NS/work\ntimeuot: 5s\n")
@@ -107,6 +110,7 @@ def test_a_test_that_makes_no_sense_stops_all_writing(repo: Repo) -> None:  # no
     assert repo.client.flows.search(repo.scope) == ()
 
 
+@pytest.mark.once
 def test_smoke_alone(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     assert repo.run("smoke").code == 64
@@ -127,6 +131,7 @@ def test_smoke_alone(repo: Repo) -> None:  # noqa: F811
     assert repo.run("smoke", "--exclude", repo.namespace).code == 64
 
 
+@pytest.mark.once
 def test_without_any_test_an_apply_says_so(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     ran = repo.apply("--smoke")
@@ -134,6 +139,7 @@ def test_without_any_test_an_apply_says_so(repo: Repo) -> None:  # noqa: F811
     assert "note: no smoke tests found" in ran.err
 
 
+@pytest.mark.once
 def test_a_broken_file_of_tests(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.smoke.yaml", "flow: a: b")
     ran = repo.run("smoke")

@@ -84,6 +84,7 @@ def test_each_message_has_its_place(shell: Shell) -> None:
     assert document["summary"]["errors"] == 2 * len(_CASES)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["missing property", "unknown property", "cron"])
 def test_a_plan_says_the_same(name: str, shell: Shell) -> None:
     """Of what would be written; and nothing is."""

@@ -72,6 +72,7 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 SECRET = "hunter2-of-the-test"
 
 
+@pytest.mark.once
 def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.config_all()
     repo.flow("f")
@@ -106,6 +107,7 @@ def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.M
     assert repo.run("validate", "--offline").code == 0
 
 
+@pytest.mark.once
 def test_edits_on_the_server_are_drift_and_conflicts(repo: Repo) -> None:
     _deployed(repo)
     repo.client.files.put(repo.namespace, "sql/top.sql", b"theirs\n")
@@ -137,6 +139,7 @@ def test_edits_on_the_server_are_drift_and_conflicts(repo: Repo) -> None:
     assert repo.client.files.get(repo.namespace, "sql/top.sql") == b"theirs\n"
 
 
+@pytest.mark.once
 def test_only_keys_and_counts_by_kind(repo: Repo) -> None:
     """A partial run looks at one kind, and the summaries count them apart."""
     repo.config_all()
@@ -217,6 +220,7 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     }
 
 
+@pytest.mark.once
 def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
     """One for the files and one for the keys of a namespace; none without files and keys."""
     _deployed(repo)
@@ -228,6 +232,7 @@ def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
     assert len(proxy.requests) == 5
 
 
+@pytest.mark.once
 def test_two_repositories_share_a_namespace(repo: Repo) -> None:
     _deployed(repo)
     other = repo.beside("other")
@@ -243,6 +248,7 @@ def test_two_repositories_share_a_namespace(repo: Repo) -> None:
     assert other.plan().refused() == ["other-owner"]
 
 
+@pytest.mark.once
 def test_a_record_of_the_future_is_kept(repo: Repo) -> None:
     """Kinds that this version does not know stay in the record, word for word."""
     _deployed(repo)

@@ -66,6 +66,7 @@ def test_callees_come_first_and_go_last(repo: Repo, proxy: FaultProxy) -> None:
     assert order.index("z_bottom") > order.index("m_middle") > order.index("a_top")
 
 
+@pytest.mark.once
 def test_deletions_come_after_all_other_writes(repo: Repo, proxy: FaultProxy) -> None:
     """Also those of a move: the caller gets the new name before the old one goes."""
     ns = repo.namespace
@@ -116,6 +117,7 @@ def test_flows_that_call_each_other_are_written_and_named(repo: Repo) -> None:
     assert repo.plan().reasons() == {}
 
 
+@pytest.mark.once
 def test_a_reference_to_nowhere_is_an_error_in_the_scope_with_its_line(repo: Repo) -> None:
     ns = repo.namespace
     repo.config()
@@ -145,6 +147,7 @@ def test_a_reference_to_nowhere_is_an_error_in_the_scope_with_its_line(repo: Rep
     assert repo.apply().code == 0
 
 
+@pytest.mark.once
 def test_a_reference_to_a_flow_that_is_about_to_go_leads_nowhere(repo: Repo) -> None:
     ns = repo.namespace
     repo.config()

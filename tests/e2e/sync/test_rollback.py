@@ -50,6 +50,7 @@ def entries(resources: list[object]) -> list[object]:
     return [{**each, "revision": 0} for each in resources if isinstance(each, dict)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("answer", [REFUSED, FAILED], ids=["422", "500"])
 def test_everything_comes_back_when_a_write_fails(
     repo: Repo, proxy: FaultProxy, answer: Fault
@@ -94,6 +95,7 @@ def test_what_was_deleted_comes_back(repo: Repo, proxy: FaultProxy) -> None:
     assert repo.lives() == before
 
 
+@pytest.mark.once
 def test_rollback__flow_edited_since_is_left_and_reported(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     theirs = repo.source("update", "by hand, just now")
@@ -113,6 +115,7 @@ def test_rollback__flow_edited_since_is_left_and_reported(repo: Repo, proxy: Fau
     assert repo.plan().reasons()["update"] in ("update conflict", "update drift")
 
 
+@pytest.mark.once
 def test_rollback__failure_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
@@ -125,6 +128,7 @@ def test_rollback__failure_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     assert repo.agrees()
 
 
+@pytest.mark.once
 def test_lost_answers_of_the_way_back_are_resolved_by_reading(
     repo: Repo, proxy: FaultProxy
 ) -> None:
@@ -137,6 +141,7 @@ def test_lost_answers_of_the_way_back_are_resolved_by_reading(
     assert repo.lives() == before
 
 
+@pytest.mark.once
 def test_an_edit_just_before_our_write_is_what_comes_back(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     theirs = repo.source("update", "by hand, in the last moment")
@@ -170,6 +175,7 @@ def test_a_source_that_kestra_would_refuse_now_comes_back(repo: Repo, proxy: Fau
     assert repo.live("gone") == lax
 
 
+@pytest.mark.once
 def test_the_record_that_could_not_be_restored_is_said(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
