@@ -6,18 +6,21 @@ would be with the values that the server's flow has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from kestra_sync.configured import Stamp
-from kestra_sync.edits import Edits
+from kestra_sync.edits import Edit, Edits, edited
 from kestra_sync.model import Desired, Diagnostic, Live, Position, Severity
 from kestra_sync.plan.compare import switched_off
 from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Key
 from kestra_sync.render.values import find, is_pair_list
 from kestra_sync.render.writer import PatchError
+from kestra_sync.repo.text import block_scalars
 
 #: The label that locks a flow in Kestra's editor.
 READ_ONLY = "system.readOnly"
@@ -72,8 +75,12 @@ def with_stamp(
     """
     if live is not None and live.source == desired.sent:
         return Stamped(desired)
+    names = names or [name for name, _ in stamp]
+    added = None if live is None else added_labels(desired.sent, live.source, tuple(names))
+    if live is not None and added is not None:
+        return Stamped(_sent(desired, live.source, (added,)))
     try:
-        held = () if live is None else _held(live.source, names or [name for name, _ in stamp])
+        held = () if live is None else _held(live.source, names)
         if live is not None and held:
             again, steps = stamped(desired.sent, held)
             if again == live.source or switched_off(live.source, again):
@@ -125,6 +132,49 @@ def _sent(desired: Desired, data: bytes, steps: tuple[Edits, ...]) -> Desired:
     if not steps:
         return desired
     return replace(desired, content=data, steps=(*desired.steps, *steps), unstamped=desired.sent)
+
+
+#: The labels of a flow in block style, which end with the first line in column 0.
+_LABELS = re.compile(rb"\nlabels:[ ]*\r?\n(?P<lines>(?P<indent>[ ]+)[^\n]*\n(?:[ ]+[^\n]*\n)*)")
+_VALUE = rb"""(?:[\w./+-]+|"[^"\\\n]*"|'[^'\n]*')"""
+
+
+@cache
+def _label_line(names: Sequence[str]) -> re.Pattern[bytes]:
+    alternatives = b"|".join(re.escape(name.encode()) for name in names)
+    return re.compile(rb"([ ]+)(?:%s):[ ]+%s[ ]*\r?\n" % (alternatives, _VALUE))
+
+
+def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | None:
+    """What makes ``live`` of ``sent``, if that is nothing but labels on lines of their own.
+
+    Told without a parser, since of each flow that was ever stamped this is asked in every plan;
+    ``None`` if it is something else, or in any doubt.
+
+    :param names: the labels that count.
+    """
+    found = _LABELS.search(live) if len(live) > len(sent) else None
+    if found is None:
+        return None
+    line = _label_line(names)
+    edits: list[Edit] = []
+    rest: list[bytes] = []
+    at, moved = found.start("lines"), 0
+    for each in found["lines"].splitlines(keepends=True):
+        match = line.fullmatch(each)
+        if match is not None and match[1] == found["indent"]:
+            edits.append(Edit(at - moved, at - moved, each))
+            moved += len(each)
+        else:
+            rest.append(each)
+        at += len(each)
+    if not rest:  # the flow had no labels
+        key = found.start() + 1
+        edits = [Edit(key, key, live[key : found.end()])]
+    known = b"".join(rest)
+    if not edits or edited(sent, edits) != live or any(each.encode() in known for each in names):
+        return None
+    return tuple(edits) if block_scalars(live) is not None else None
 
 
 def _held(source: bytes, names: Sequence[str]) -> Stamp:

@@ -6,12 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kestra_sync.configured import Patch, Rendering
 from kestra_sync.edits import Edit, edited, place_before
 from kestra_sync.model import Desired, Document, Flow, FlowId, Live, Position, Scope, Severity
 from kestra_sync.render.render import map_namespace, render, unmap_namespace
-from kestra_sync.render.stamps import own_labels, stamped, with_stamp, without_stamp
+from kestra_sync.render.stamps import (
+    added_labels,
+    own_labels,
+    stamped,
+    with_stamp,
+    without_stamp,
+)
+from kestra_sync.repo.document import ParsedDocument
+from kestra_sync.repo.parse import parse
+from tests.support.examples import examples
 
 PROD = Rendering(namespaces=(("acme", "prod.acme"),), path="kestra-sync.yaml")
 
@@ -33,9 +44,9 @@ def test_identity__the_very_bytes() -> None:
     flows = [flow("acme/a"), flow("b/b")]
     rendered = render(flows, Rendering())
     assert rendered.diagnostics == ()
-    for given, each in zip(flows, rendered.desired, strict=True):
-        assert each.sent is given.document.data
-        assert (each.flow_id, each.steps, each.name) == (given.flow_id, (), None)
+    for file, each in zip(flows, rendered.desired, strict=True):
+        assert each.sent is file.document.data
+        assert (each.flow_id, each.steps, each.name) == (file.flow_id, (), None)
 
 
 def test_mapping__the_name_on_the_server_and_the_place_in_the_file() -> None:
@@ -148,8 +159,8 @@ def test_patches__one_that_cannot_be_carried_out_is_an_error_of_the_flow() -> No
 
 
 def test_patches__a_file_that_is_not_yaml_is_left_to_the_checks() -> None:
-    given = Flow(FlowId("acme", "a"), Document("a.yaml", 0, 1, b"id: [\n"))
-    found = render([given], patches(Patch(("*",), set=(("labels.a", 1),))))
+    broken = Flow(FlowId("acme", "a"), Document("a.yaml", 0, 1, b"id: [\n"))
+    found = render([broken], patches(Patch(("*",), set=(("labels.a", 1),))))
     assert (found.desired[0].sent, found.diagnostics) == (b"id: [\n", ())
 
 
@@ -189,6 +200,69 @@ def test_stamp__is_no_change_by_itself() -> None:
         changed = live(old.replace(b"tasks", b"task"))
         assert with_stamp(each, changed, STAMP).desired.sent == stamped(each.sent, STAMP)[0]
         assert with_stamp(each, None, STAMP).desired.sent == stamped(each.sent, STAMP)[0]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "labels", ["", "labels:\n  x: y\n", "labels:\n    x: |\n      y\n    z: a\n"]
+)
+def test_stamp__of_a_flow_without_changes_needs_no_parser(
+    labels: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = sent(f"id: a\nnamespace: x\n{labels}tasks: []\n".replace("\n", ending))
+    held = stamped(each.sent, STAMP)[0]
+    monkeypatch.setattr("kestra_sync.render.patch.Patching.of", lambda _: pytest.fail("parsed"))
+    found = with_stamp(each, live(held), (("git-commit", "new"), STAMP[1])).desired
+    assert (found.sent, found.unstamped) == (held, each.sent)
+    (step,) = found.steps
+    assert edited(each.sent, step) == held
+
+
+_LABEL_LINES = st.sampled_from(
+    """
+labels:
+  env: a
+  env: "b"
+  env: 'c'
+  env: [d]
+  env: e # f
+  other: x
+  other: |
+    env: g
+    other: y
+  - key: env
+    value: h
+  "env": i
+other: "
+"
+tasks:
+  - env: j
+a: {
+}
+# env: k
+""".strip("\n").split("\n")
+)
+
+
+@settings(max_examples=examples(1000))
+@given(st.lists(_LABEL_LINES, max_size=8), st.data())
+def test_property__lines_that_are_added_labels_are_nothing_else(
+    lines: list[str], data: st.DataObject
+) -> None:
+    lines = ["id: a", "namespace: x", *lines, "tasks:"]
+    gone = data.draw(st.sets(st.integers(2, max(2, len(lines) - 2)), max_size=3))
+    there = "".join(f"{line}\n" for line in lines).encode()
+    here = "".join(f"{line}\n" for at, line in enumerate(lines) if at not in gone).encode()
+    edits = added_labels(here, there, ("env",))
+    before, after = parse(here, tolerant=True), parse(there, tolerant=True)
+    if edits is None or not (
+        isinstance(before, ParsedDocument) and isinstance(after, ParsedDocument)
+    ):
+        return
+    assert edited(here, edits) == there
+    labels = {key: each for key, each in after.value["labels"].items() if key != "env"}
+    assert {**after.value, "labels": labels} == {"labels": {}, **before.value}
+    assert not labels or list(before.value["labels"]) == list(labels)
 
 
 def test_stamp__one_that_is_not_known_today_is_no_change_either() -> None:
