@@ -72,7 +72,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     for name, default, what in (
-        ("--sizes", [100, 2000, 10_000], "flows of the trees to plan"),
+        ("--sizes", [20, 100, 2000, 10_000], "flows of the trees to plan"),
         ("--writes", [100, 1000], "flows to write"),
     ):
         parser.add_argument(name, type=int, nargs="*", metavar="N", default=default, help=what)

@@ -169,6 +169,24 @@ def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
                 ).raise_for_status()
 
 
+def loop_validate(api: Api, _folder: Path, _root: str, names: Names) -> None:
+    """What people write to validate: one request for each flow, with ``requests``."""
+    import requests
+
+    with requests.Session() as session:
+        session.auth = (os.environ["KESTRA_USERNAME"], os.environ["KESTRA_PASSWORD"])
+        session.trust_env = False
+        for _, _, path in names:
+            answer = session.post(
+                f"{api.url}/api/v1/main/flows/validate",
+                data=path.read_bytes(),
+                headers=_YAML,
+                timeout=60,
+            )
+            answer.raise_for_status()
+            assert not answer.json()[0].get("constraints")
+
+
 def loop_sdk(api: Api, _folder: Path, _root: str, names: Names) -> None:
     """The same with Kestra's own Python SDK."""
     with warnings.catch_warnings():
@@ -220,6 +238,7 @@ _WHAT: dict[str, Callable[[Api, Path, str, Names], None]] = {
     "update": update,
     "validate": validate,
     "requests": loop_requests,
+    "validate by hand": loop_validate,
     "kestrapy": loop_sdk,
     "curl": loop_curl,
 }

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from benchmarks import tree
+from benchmarks import environments, growth, tree
 from benchmarks.measure import Machine, Run, Series, interleaved
 
 START_RUNS = 15
@@ -19,10 +19,18 @@ LOOP_SIZE = 2000
 """The largest tree for the flow-by-flow loop; larger ones take too long."""
 SDK_SIZE = 100
 """The same for the loops that are slower still."""
+LOOPS = {"requests": LOOP_SIZE, "kestrapy": SDK_SIZE, "curl": SDK_SIZE}
+MANY = 1000
+"""Changes of a large plan."""
 SMALL = (1, 10)
 """Changes of a small apply."""
-WARM_UP = 100
-"""Flows that a server is given before writes are measured: the first ones compile its code."""
+WARM_UP = 90
+"""Flows that a server is given before anything is measured: the first ones compile its code.
+
+Not the size of a tree, whose namespace would be the beginning of that of these flows.
+"""
+_AS = ("-e", environments.NAME)
+_PLAN = ("plan", *_AS, "--detailed-exitcode")
 _WRITES = ("create", "update")
 _WRITERS = ("ours", "bare", "validation")
 
@@ -71,46 +79,100 @@ class Bench:
         self.results.start = interleaved(START_RUNS, works, lambda _text: None)
 
     def plans(self, size: int) -> None:
-        """Nothing changed, and one percent; the floor; and the loops, where one can wait."""
+        """Nothing changed, and some flows; the floor; environments; the loops, where one can wait.
+
+        The tree is deployed first, which is an apply of as many creates.
+        """
         with self.fresh() as machine:
+            self._warm_up(machine)
             machine.server_at_rest()
-            work = self._deployed(machine, size)
-            self.results.plan[size] = self._plans(machine, work, size)
+            work, created = self._deployed(machine, size)
+            found = self._plans(machine, work, size)
+        found[growth.OURS_CREATE] = Series([created])
+        found.update(self._bare_creates(size))
+        self.results.plan[size] = found
 
     def _plans(self, machine: Machine, work: Path, size: int) -> dict[str, Series]:
         flows, root = work / "flows", tree.root(size)
         found = tree.write(flows, size)
+        some = {"1 %": tree.share(found, percent=1)}
+        if size > MANY:
+            some[f"{MANY:,}"] = found[:: size // MANY][:MANY]
 
-        def with_changes() -> Run:
-            some = tree.share(found, percent=1)
-            for flow in some:
+        def with_changes(name: str) -> Run:
+            for flow in some[name]:
                 (flows / flow.path).write_bytes(tree.changed(flow, 1).source)
             try:
-                return machine.ours(work, "plan", "--detailed-exitcode", expected=(2,))
+                return machine.ours(work, *_PLAN, "--allow-large", expected=(2,))
             finally:
-                for flow in some:
+                for flow in some[name]:
                     (flows / flow.path).write_bytes(flow.source)
 
+        def validation(name: str) -> Callable[[], Run]:
+            files = self.folder / f"{root}-{len(some[name])}-changed"
+            for flow in some[name]:
+                file = files / flow.path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(tree.changed(flow, 1).source)
+            return lambda: machine.bare("validate", files, root)
+
         works: dict[str, Callable[[], Run]] = {
-            "ours": lambda: machine.ours(work, "plan", "--detailed-exitcode"),
+            "ours": lambda: machine.ours(work, *_PLAN),
             "floor": lambda: machine.bare("export", flows, root),
-            "ours, 1 % changed": with_changes,
         }
+        for name in some:
+            works[f"ours, {name} changed"] = partial(with_changes, name)
+            works[f"validation, {name} changed"] = validation(name)
+        for name, rendered in environments.write(self.folder, root, found).items():
+            # The record of the tree knows no stamps: it would be brought up to date.
+            works[f"ours, {name}"] = partial(machine.ours, rendered, "plan", *_AS)
         self.say(f"plan, {size} flows")
         interleaved(1, works, self.say)  # the first answers of a server are slow
         series = interleaved(self.repetitions, works, self.say)
-        loops = {
-            "requests": (LOOP_SIZE, 3),
-            "kestrapy": (SDK_SIZE, 3),
-            "curl": (SDK_SIZE, 3),
-        }
-        for name, (largest, repetitions) in loops.items():
-            if size <= largest and (name != "curl" or shutil.which("curl")):
-                runs = {name: partial(machine.bare, name, flows, root)}
-                repetitions = repetitions if size <= SDK_SIZE else 1
-                series.update(interleaved(repetitions, runs, self.say))
+        series.update(self._validations(machine, work, root, size))
+        series.update(self._loops(machine, flows, root, size, LOOPS))
         series.update(self._small_applies(machine, work, found))
+        beside = environments.with_files(self.folder, root)
+        machine.ours(beside, "apply", *_AS, "--yes", "--allow-large")
+        with_files = {"ours, mapped, with files": partial(machine.ours, beside, *_PLAN)}
+        series.update(interleaved(min(3, self.repetitions), with_files, self.say))
         return series
+
+    def _loops(
+        self, machine: Machine, flows: Path, root: str, size: int, loops: Mapping[str, int]
+    ) -> dict[str, Series]:
+        """What people write by hand, up to the size that one can wait for."""
+        found: dict[str, Series] = {}
+        for name, largest in loops.items():
+            if size <= largest and ("curl" not in name or shutil.which("curl")):
+                runs = {name: partial(machine.bare, name, flows, root)}
+                found.update(interleaved(3 if size <= SDK_SIZE else 1, runs, self.say))
+        return found
+
+    def _validations(self, machine: Machine, work: Path, root: str, size: int) -> dict[str, Series]:
+        """Of all flows by the server."""
+        works: dict[str, Callable[[], Run]] = {
+            growth.OURS_VALIDATE: lambda: machine.ours(work, "validate"),
+            growth.BARE_VALIDATE: lambda: machine.bare("validate", work / "flows", root),
+        }
+        found = interleaved(max(1, self.repetitions // 2), works, self.say)
+        loops = {growth.HAND_VALIDATE: LOOP_SIZE}
+        return {**found, **self._loops(machine, work / "flows", root, size, loops)}
+
+    def _bare_creates(self, size: int) -> dict[str, Series]:
+        """The same creates as those that deploy the tree: bare, and flow by flow."""
+        with self.fresh() as machine:
+            self._warm_up(machine)
+            found = {}
+            for name, what, largest in (
+                (growth.BARE_CREATE, "create", size),
+                (growth.HAND_CREATE, "requests", LOOP_SIZE),
+            ):
+                if size <= largest:
+                    work, root, _ = self._tree(size, what)
+                    runs = {name: partial(machine.bare, what, work / "flows", root)}
+                    found.update(interleaved(1, runs, self.say))
+            return found
 
     def _small_applies(
         self, machine: Machine, work: Path, found: list[tree.FlowFile]
@@ -122,7 +184,7 @@ class Bench:
             round_ = next(rounds)
             for flow in found[:changes]:
                 (work / "flows" / flow.path).write_bytes(tree.changed(flow, round_).source)
-            return machine.ours(work, "apply", "--yes")
+            return machine.ours(work, "apply", *_AS, "--yes")
 
         works = {
             f"ours, apply {changes}": partial(apply, changes)
@@ -188,17 +250,16 @@ class Bench:
         for flow in found:
             (work / "flows" / flow.path).unlink()
         for flow in few:
-            wrong = flow.source.replace(b"\ntasks:\n", b"\nlables: {}\ntasks:\n")
+            wrong = flow.source.replace(b"\ntasks:\n", b"\ndisabled: maybe\ntasks:\n")
             (work / "flows" / flow.path).write_bytes(wrong)
         bad = {"bad": lambda: self.machine.ours(work, "validate", "--offline", expected=(3,))}
         self.results.offline["bad"] = len(few), interleaved(3, bad, self.say)["bad"]
 
-    def _deployed(self, machine: Machine, size: int) -> Path:
-        """A tree that the server holds, and that is recorded there."""
+    def _deployed(self, machine: Machine, size: int) -> tuple[Path, Run]:
+        """A tree that the server holds, and that is recorded there; and what that took."""
         work, _, _ = self._tree(size, "")
         self.say(f"deploying {size} flows")
-        machine.ours(work, "apply", "--yes", "--allow-large")
-        return work
+        return work, machine.ours(work, "apply", *_AS, "--yes", "--allow-large")
 
     def _tree(self, size: int, mark: str) -> tuple[Path, str, list[tree.FlowFile]]:
         root = tree.root(size, mark)
@@ -206,6 +267,7 @@ class Bench:
         found = tree.write(work / "flows", size, mark=mark)
         (work / "kestra-sync.yaml").write_text(
             f"version: 1\nname: {root}\nsource: flows\nscope: [{root}]\n"
+            f"environments: {{{environments.NAME}: {{}}}}\n"
         )
         if shutil.which("git"):  # as in any repository, the commit is asked for
             subprocess.run(["git", "init", "-q", str(work)], check=False)

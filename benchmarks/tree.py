@@ -35,6 +35,8 @@ _WORDS = (
     *("is", "late", "then", "run", "waits", "says", "so", "once", "team"),
 )
 _PER_NAMESPACE = 20
+SITE_LABEL = "  site: bench\n"
+"""The last label of each flow, which an environment may set in its place."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _labels(namespace: str, chance: random.Random) -> str:
     team = namespace.split(".")[1]
     return (
         f"labels:\n  team: {team}\n  tier: {chance.choice(('gold', 'silver', 'bronze'))}\n"
-        '  system.readOnly: "true"\n\n'
+        f'  system.readOnly: "true"\n{SITE_LABEL}\n'
     )
 
 
