@@ -78,12 +78,10 @@ def of_plan(
     environment: str | None = None,
 ) -> Report:
     """What ``plan`` would do."""
-    return Report(
-        "plan",
-        code,
-        lambda: plan_document(result, context=context),
-        lambda: plan_sections(result, context=context, verbose=verbose),
-        **_planned(result, environment),
+    return replace(
+        _planned("plan", code, result, environment),
+        body=lambda: plan_document(result, context=context),
+        sections=lambda: plan_sections(result, context=context, verbose=verbose),
         context=context,
     )
 
@@ -118,19 +116,14 @@ def of_apply(
         planned = plan_sections(result.planned, context=context, verbose=verbose)
         return (*planned, *applied_sections(result))
 
-    return Report(
-        command,
-        result.exit_code,
-        body,
-        sections,
-        **_planned(result.planned, environment),
-        outcomes=result.done.outcomes,
-        restored=result.done.restored,
+    return replace(
+        _planned(command, result.exit_code, result.planned, environment),
+        body=body,
+        sections=sections,
+        applied=result,
         notes=result.done.notes,
-        declined=result.declined,
         interrupted=result.done.interrupted,
         smoke=result.smoke,
-        trigger_checks=result.triggers,
         context=context,
     )
 
@@ -147,15 +140,10 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
             "diagnostics": diagnostics_json(planned.diagnostics),
         }
 
-    members = _planned(planned, environment)
-    # Guards concern an apply, not drift.
-    members["refusals"] = ()
-    return Report(
-        "drift",
-        result.exit_code,
-        body,
-        lambda: drift_sections(result, context=context),
-        **members,
+    return replace(
+        _planned("drift", result.exit_code, planned, environment),
+        body=body,
+        sections=lambda: drift_sections(result, context=context),
         drifted=result.drifted,
         context=context,
     )
@@ -251,19 +239,17 @@ def of_failure(
     return Report(command, code, failure=RunFailure(kind, message, remedy))
 
 
-def _planned(result: PlanResult, environment: str | None) -> dict[str, Any]:
+def _planned(command: str, code: ExitCode, result: PlanResult, environment: str | None) -> Report:
     plan = result.plan
-    server = None if plan is None else f"{plan.target.url} (Kestra {plan.server_version})"
-    return {
-        "repository": result.repository,
-        "server": server,
-        "diagnostics": result.diagnostics,
-        "plan": plan,
-        "triggers": result.triggers,
-        "desired": result.desired,
-        "refusals": result.refusals,
-        "environment": environment or (plan.target.environment if plan else None),
-    }
+    return Report(
+        command,
+        code,
+        repository=result.repository,
+        server=None if plan is None else f"{plan.target.url} (Kestra {plan.server_version})",
+        diagnostics=result.diagnostics,
+        planned=result,
+        environment=environment or (plan.target.environment if plan else None),
+    )
 
 
 def plan_sections(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
@@ -14,6 +14,8 @@ from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.apply.run import Outcome, Restored
+    from kestra_sync.commands.apply import ApplyResult
+    from kestra_sync.commands.plan import PlanResult
     from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.smoke.result import SmokeResult
 
@@ -45,11 +47,8 @@ class Report:
     :param body: makes the members of the command's JSON.
     :param sections: makes the text, as a person reads it on a terminal.
     :param server: the server that was asked and its version; ``None`` if none was.
-    :param desired: every flow that Git holds.
-    :param triggers: what the changes do to triggers, by flow; ``trigger_checks`` how they were
-        found afterwards.
+    :param planned: the plan of a command that makes one; ``applied`` its outcome.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
-    :param outcomes: the outcome of each write; ``None`` if nothing was to be written.
     :param preview: what was put up; ``removals`` what was taken down, ``None`` if that was not
         the question.
     :param prefix: the directory of the run below the root of the checkout, for the formats that
@@ -66,16 +65,10 @@ class Report:
     repository: Repository | None = None
     server: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
-    plan: Plan | None = None
-    desired: Mapping[FlowId, Desired] = field(default_factory=dict)
-    triggers: Mapping[FlowId, Sequence[TriggerChange]] = field(default_factory=dict)
-    trigger_checks: tuple[TriggerCheck, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    planned: PlanResult | None = None
+    applied: ApplyResult | None = None
     drifted: tuple[Change, ...] | None = None
-    outcomes: tuple[Outcome, ...] | None = None
-    restored: tuple[Restored, ...] = ()
     notes: tuple[str, ...] = ()
-    declined: bool = False
     interrupted: bool = False
     smoke: SmokeResult | None = None
     preview: UpResult | None = None
@@ -85,6 +78,48 @@ class Report:
     prefix: str = ""
     context: int = 2
     options: Callable[[str], Sequence[str]] = _no_options
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan, if one could be made."""
+        return None if self.planned is None else self.planned.plan
+
+    @property
+    def desired(self) -> Mapping[FlowId, Desired]:
+        """Every flow that Git holds."""
+        return {} if self.planned is None else self.planned.desired
+
+    @property
+    def triggers(self) -> Mapping[FlowId, Sequence[TriggerChange]]:
+        """What the changes do to triggers, by flow."""
+        return {} if self.planned is None else self.planned.triggers
+
+    @property
+    def trigger_checks(self) -> tuple[TriggerCheck, ...]:
+        """How triggers were found after the apply."""
+        return () if self.applied is None else self.applied.triggers
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why guards refuse the plan; they have no say in drift."""
+        if self.planned is None or self.drifted is not None:
+            return ()
+        return self.planned.refusals
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...] | None:
+        """The outcome of each write; ``None`` if nothing was to be written."""
+        return None if self.applied is None else self.applied.done.outcomes
+
+    @property
+    def restored(self) -> tuple[Restored, ...]:
+        """What was rolled back, and what could not be."""
+        return () if self.applied is None else self.applied.done.restored
+
+    @property
+    def declined(self) -> bool:
+        """Whether the confirmation was declined."""
+        return self.applied is not None and self.applied.declined
 
     @property
     def changes(self) -> tuple[Change, ...]:

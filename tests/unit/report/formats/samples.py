@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
 from kestra_sync.client.errors import Unreachable
@@ -370,6 +371,13 @@ def hostile() -> Report:
         environment=HOSTILE[5],
         smoke=_hostile_smoke(),
     )
+
+
+def with_done(report: Report, **members: Any) -> Report:
+    """The report of an apply with another outcome."""
+    assert report.applied is not None
+    done = replace(report.applied.done, **members)
+    return replace(report, applied=replace(report.applied, done=done))
 
 
 def _hostile_smoke() -> SmokeResult:

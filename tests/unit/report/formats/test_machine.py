@@ -21,7 +21,7 @@ from kestra_sync.report.junit_report import JunitReporter
 from kestra_sync.report.report import Report, RunFailure
 from kestra_sync.report.sarif import SarifReporter
 
-from .samples import hostile, reports
+from .samples import hostile, reports, with_done
 
 _DATA = Path(__file__).parents[3] / "data"
 _REPORTS = {**reports(), "hostile": hostile()}
@@ -160,7 +160,7 @@ def test_a_deletion_that_failed_has_no_line() -> None:
     report = _REPORTS["apply"]
     assert report.outcomes is not None
     failed = replace(report.outcomes[4], status=report.outcomes[1].status, message="no")
-    results = sarif(replace(report, outcomes=(failed,)))["results"]
+    results = sarif(with_done(report, outcomes=(failed,)))["results"]
     places = [each["locations"][0]["physicalLocation"] for each in results]
     assert [place["artifactLocation"]["uri"] for place in places if "region" not in place] == [
         "flows/old_report.yaml"

@@ -27,7 +27,7 @@ from kestra_sync.report.report import Report
 from kestra_sync.safe.text import no_command, visible
 from tests.support.sources import log_flow
 
-from .samples import HOSTILE, changed, hostile, planned, reports
+from .samples import HOSTILE, changed, hostile, planned, reports, with_done
 
 _GAP = "\u200b"
 #: The elements that we write ourselves, and those that Markdown makes of what we write.
@@ -332,7 +332,7 @@ def test_the_next_step(made: str, words: str, command: str | None) -> None:
     from kestra_sync.report.next_step import next_step
 
     all_ = reports()
-    report = replace(all_["apply"], restored=()) if made == "unfinished" else all_[made]
+    report = with_done(all_["apply"], restored=()) if made == "unfinished" else all_[made]
     step = next_step(report)
     if command is None:
         assert step is None
