@@ -26,6 +26,9 @@ class Observer:
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
         """One flow is done with: ``created, revision 1`` or what went wrong."""
 
+    def transfer(self, name: str, done: int, total: int | None) -> None:
+        """Of a large file ``done`` bytes were sent or received, of ``total`` if that is known."""
+
     def end(self) -> None:
         """Writes have ended."""
 
@@ -64,6 +67,10 @@ class SafeObserver(Observer):
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
         """Passed on."""
         unfailing(self._observer.done, flow_id, words, ok=ok)
+
+    def transfer(self, name: str, done: int, total: int | None) -> None:
+        """Passed on."""
+        unfailing(self._observer.transfer, name, done, total)
 
     def end(self) -> None:
         """Passed on."""

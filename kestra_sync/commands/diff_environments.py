@@ -94,7 +94,7 @@ def _side(settings: Settings, observer: Observer) -> Side:
     from kestra_sync.render.back import to_file
 
     observer.stage(f"reading {settings.environment or 'the server'}")
-    kinds = Kinds(settings, secrets=False)
+    kinds = Kinds(settings, secrets=False, observer=observer)
     repository = load_files(settings, kinds)
     rendered = render_files(repository, settings)
     desired = {each.flow_id: each for each in rendered.desired}

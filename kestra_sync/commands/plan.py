@@ -150,7 +150,7 @@ def make_plan(
     ahead = prefetch(client, settings)
 
     observer.stage("reading the files")
-    kinds = Kinds(settings, client.tenant, secrets=secrets)
+    kinds = Kinds(settings, client.tenant, secrets=secrets, observer=observer)
     repository = load_files(settings, kinds)
     if has_errors(repository.diagnostics):
         return PlanResult(repository, None, repository.diagnostics, {})

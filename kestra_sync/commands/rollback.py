@@ -91,7 +91,7 @@ def make_rollback(
     if before and on_changed_files is not None:
         on_changed_files(ownership)
     observer.stage("reading the revisions")
-    kinds = Kinds(settings, client.tenant, secrets=False)
+    kinds = Kinds(settings, client.tenant, secrets=False, observer=observer)
     sources = _sources(client, kinds, before, settings.parallelism)
     missing = sorted(key for key, each in before.items() if each and key not in sources)
     wanted = _wanted(kinds, scope, run, before, sources, frozenset(missing))

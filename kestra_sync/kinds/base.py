@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.model import Base, Desired, Diagnostic, Kind, Live, ResourceId, Skipped
+from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.resources import Content
 from kestra_sync.settings import Settings
@@ -133,12 +134,14 @@ class KindContext:
     :param tenant: the tenant of the server; ``""`` if none is asked.
     :param secrets: the variables that values are taken from must be set.
     :param to_server: the name on the server of a namespace in the files.
+    :param observer: is told of the bytes of large contents.
     """
 
     settings: Settings
     tenant: str = ""
     secrets: bool = True
     to_server: Callable[[str], str] = str
+    observer: Observer = SILENT
 
 
 class KindModule(Protocol):

@@ -22,6 +22,7 @@ from kestra_sync.model import (
     ResourceId,
     sha256,
 )
+from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.diff import Hunk, diff_flows, unified
 from kestra_sync.render.namespaces import NamespaceMap
 from kestra_sync.resources import Content, in_memory
@@ -41,12 +42,20 @@ class Kinds:
 
     :param tenant: the tenant of the server; ``""`` if none is asked.
     :param secrets: the variables that keys are taken from must be set.
+    :param observer: is told of the bytes of large files.
     """
 
-    def __init__(self, settings: Settings, tenant: str = "", *, secrets: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tenant: str = "",
+        *,
+        secrets: bool = True,
+        observer: Observer = SILENT,
+    ) -> None:
         self._settings = settings
         names = NamespaceMap(settings.rendering.namespaces)
-        self._context = KindContext(settings, tenant, secrets, names.to_server)
+        self._context = KindContext(settings, tenant, secrets, names.to_server, observer)
         self._made: dict[Kind, ResourceKind] = {}
 
     def load(self) -> Loaded:

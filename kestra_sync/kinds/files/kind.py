@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from kestra_sync.client.body import Moved
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import (
     AlreadyExists,
@@ -32,8 +34,9 @@ from kestra_sync.model import (
     Severity,
     sha256,
 )
+from kestra_sync.observer import SILENT, Observer, SafeObserver
 from kestra_sync.plan.diff import Hunk, LineMark, unified
-from kestra_sync.resources import Content, in_memory, is_in_memory, size_of
+from kestra_sync.resources import LARGE, Content, in_memory, is_in_memory, size_of
 from kestra_sync.safe.paths import fixed_part, is_there
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class FilesKind(ResourceKind):
 
     folders: tuple[FilesFolder, ...] = ()
     to_server: Callable[[str], str] = field(default=str, repr=False)
+    observer: Observer = field(default=SILENT, repr=False)
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Every file below the folders."""
@@ -74,10 +78,10 @@ class FilesKind(ResourceKind):
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
             wanted = {key: it for key, it in desired.items() if key.namespace == namespace}
             known = [each for each in bases if each.namespace == namespace]
-            contents = _exported(client.files, namespace, wanted.values())
+            contents = self._exported(client.files, namespace, wanted.values())
             if contents is None:
                 diagnostics.append(_only_known(namespace))
-                contents = _each(client, namespace, {*wanted, *known})
+                contents = self._each(client, namespace, {*wanted, *known})
             else:
                 _check_whole(client.files, namespace, contents, known)
             for path, content in contents.items():
@@ -89,6 +93,51 @@ class FilesKind(ResourceKind):
                 same = ours is not None and ours.content == content
                 live[resource] = Live(resource, ours.content if same and ours else content)
         return Reading(live, bases, (*diagnostics, *_shadowed(desired, live)))
+
+    def _exported(
+        self, files: Files, namespace: str, desired: Iterable[Desired]
+    ) -> dict[str, Content] | None:
+        """Everything in the namespace; ``None`` if that is more than one answer should have.
+
+        The server makes the export in its memory.
+        """
+        if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
+            return None
+        try:
+            return files.export(namespace, moved=self._moved(f"files of {namespace}"))
+        except (AnswerTooLarge, ServerFailure) as error:
+            LOG.info("no export of the files of %s: %s", namespace, error)
+            return None
+        except Unreachable as error:
+            if not error.too_slow:
+                raise
+            LOG.info("the export of the files of %s takes longer than the time limit", namespace)
+            return None
+
+    def _each(
+        self, client: KestraClient, namespace: str, known: Collection[ResourceId]
+    ) -> dict[str, Content]:
+        """The files that are in Git or in the inventory, one by one."""
+        there = client.files.names(namespace)
+        names = [each for each in there if ResourceId(namespace, each, Kind.FILE) in known]
+
+        def read(name: str) -> Content | None:
+            try:
+                return client.files.read(namespace, name, moved=self._moved(name))
+            except NotFound:
+                return None  # deleted since
+
+        found = zip(names, client.map(read, names, _AT_ONCE), strict=True)
+        return {name: content for name, content in found if content is not None}
+
+    def _moved(self, name: str) -> Moved:
+        """Tells the observer of a large download; how large it is, the server does not say."""
+
+        def moved(done: int, total: int | None) -> None:
+            if done > LARGE:
+                SafeObserver(self.observer).transfer(name, done, total)
+
+        return moved
 
     def names(self, client: KestraClient, namespace: str) -> Collection[str]:
         return client.files.names(namespace)
@@ -109,7 +158,7 @@ class FilesKind(ResourceKind):
 
     def store(self, client: KestraClient) -> FileStore:
         """Reads and writes of single files."""
-        return FileStore(client.files)
+        return FileStore(client.files, self.observer)
 
 
 def make(context: KindContext) -> FilesKind:
@@ -118,7 +167,7 @@ def make(context: KindContext) -> FilesKind:
     folders = settings.files
     if settings.new_paths:  # one that does not exist may be empty
         folders = tuple(each for each in folders if is_there(fixed_part(each.path)))
-    return FilesKind(folders, context.to_server)
+    return FilesKind(folders, context.to_server, context.observer)
 
 
 def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
@@ -129,44 +178,6 @@ def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]
         return unified(in_memory(before), in_memory(after), context=context)
     lines = ((LineMark.REMOVED, _described(before)), (LineMark.ADDED, _described(after)))
     return (Hunk("binary", 1, 1, lines),)
-
-
-def _exported(
-    files: Files, namespace: str, desired: Iterable[Desired]
-) -> dict[str, Content] | None:
-    """Everything in the namespace; ``None`` if that is more than one answer should have.
-
-    The server makes the export in its memory.
-    """
-    if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
-        return None
-    try:
-        return files.export(namespace)
-    except (AnswerTooLarge, ServerFailure) as error:
-        LOG.info("no export of the files of %s: %s", namespace, error)
-        return None
-    except Unreachable as error:
-        if not error.too_slow:
-            raise
-        LOG.info("the export of the files of %s takes longer than the time limit", namespace)
-        return None
-
-
-def _each(
-    client: KestraClient, namespace: str, known: Collection[ResourceId]
-) -> dict[str, Content]:
-    """The files that are in Git or in the inventory, one by one."""
-    there = client.files.names(namespace)
-    names = [each for each in there if ResourceId(namespace, each, Kind.FILE) in known]
-
-    def read(name: str) -> Content | None:
-        try:
-            return client.files.read(namespace, name)
-        except NotFound:
-            return None  # deleted since
-
-    found = zip(names, client.map(read, names, _AT_ONCE), strict=True)
-    return {name: content for name, content in found if content is not None}
 
 
 def _only_known(namespace: str) -> Diagnostic:
@@ -265,8 +276,9 @@ class FileStore:
     #: A second deletion deletes the neighbour of a file that is not there.
     delete_twice = False
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, observer: Observer = SILENT) -> None:
         self._files = files
+        self._observer = observer
 
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
         """The contents; ``revision`` is not asked for."""
@@ -281,7 +293,8 @@ class FileStore:
 
     def update(self, resource: ResourceId, source: Content) -> Live:
         """Write the file. It is read again when everything is written."""
-        self._files.put(resource.namespace, resource.id, source)
+        moved = partial(SafeObserver(self._observer).transfer, resource.id)
+        self._files.put(resource.namespace, resource.id, source, moved=moved)
         return Live(resource, source)
 
     def delete(self, resource: ResourceId) -> None:

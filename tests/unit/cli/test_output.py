@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 from typing import Any
 
@@ -151,6 +152,56 @@ def test_progress_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
         "",
         "ok   acme/a created, revision 1\nFAIL acme/a failed \\x1b[31m\nnote: careful\\x0d\n",
     )
+
+
+def test_progress_of_large_files_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line every ten seconds, however many pieces there are."""
+    now = [0.0]
+    progress = PlainProgress(clock=lambda: now[0])
+    for seconds in range(25):
+        now[0] = float(seconds)
+        progress.transfer("model.bin\x1b", seconds * 4_000_000, 100_000_000)
+    now[0] = 31.0
+    progress.transfer("files of acme", 2_500_000, None)
+    assert capsys.readouterr().err == (
+        "...  model.bin\\x1b 40.0 of 100.0 MB\n"
+        "...  model.bin\\x1b 80.0 of 100.0 MB\n"
+        "...  files of acme 2.5 MB\n"
+    )
+
+
+def test_progress_of_large_files_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar by bytes below that of the writes, which fits into 80 columns and goes away."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    progress = TerminalProgress(colour=False)
+
+    def redraw() -> None:
+        assert progress._progress is not None
+        progress._progress.refresh()
+
+    progress.transfer("too-early.bin", 1, 2)
+    progress.stage("reading the server")
+    progress.transfer("files of acme", 2_500_000, None)
+    redraw()
+    progress.begin(2)
+    name = f"models/{'x' * 40}/large.bin"
+    for done in (0, 50_000_000, 99_000_000):
+        progress.transfer(name, done, 100_000_000)
+    redraw()
+    progress.transfer(name, 100_000_000, 100_000_000)
+    redraw()
+    progress.end()
+    text = screen.getvalue()
+    assert "too-early" not in text
+    assert "files of acme" in text
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))
+    shown = [each for each in lines if "large.bin" in each]
+    assert any("xx/large.bin" in each and "99.0/100.0 MB" in each for each in shown)
+    assert max(map(len, shown)) <= 80
+    assert "large.bin" not in text[text.rindex("writing") :]
 
 
 @pytest.mark.parametrize("colour", [True, False])
