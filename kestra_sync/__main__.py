@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # What is read stays to the end: looking through it again and again finds nothing.
     gc.set_threshold(100_000, 20, 100)
-    from kestra_sync.cli.edge import run
+    from kestra_sync.cli.main import run
 
     code = run(sys.argv[1:])
     gc.disable()  # the process ends: no need to collect what is left

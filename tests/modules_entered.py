@@ -87,7 +87,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _trace(report: str, args: list[str]) -> int:
-    from kestra_sync.cli.edge import run
+    from kestra_sync.cli.main import run
 
     tracer = _Tracer()
     threading.setprofile(tracer)

@@ -85,7 +85,7 @@ def main(environ: MutableMapping[str, str] | None = None, run: RunCommand | None
 
 
 def _command_line() -> RunCommand:
-    from kestra_sync.cli.edge import run
+    from kestra_sync.cli.main import run
 
     return run
 

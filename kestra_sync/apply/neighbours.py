@@ -26,7 +26,7 @@ from kestra_sync.settings import Settings
 
 
 def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Others:
-    """The other inventories once more, under the lock, if anything may be theirs.
+    """The other inventories once more, under the lock.
 
     Our lock must be among the keys that the server lists: for the first apply of a name it is the
     one key that must be there.
@@ -35,8 +35,6 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
     :raises NotCredible: the list of keys is implausible.
     """
     perhaps = [each for each in plan.changes if each.perhaps_theirs]
-    if not perhaps and owned.inventory is not None and not owned.take_over:
-        return Others()
     others = read_others(
         kv,
         owned.at,
@@ -62,8 +60,6 @@ def take_over(
     :raises ConflictError: an apply of one of them is running.
     :raises KestraError: one of them could not be stored.
     """
-    if not owned.take_over:
-        return ()
     ours = taken_over(plan, owned.inventory, others.owners)
     return strike(kv, others, ours, lock_timeout=settings.lock_timeout)
 

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.kv import KvKey
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, server_of
 from kestra_sync.inventory.record import (
     HistoryEntry,
     Intent,
     Inventory,
+    Origin,
     PreviewRecord,
     Resource,
     now,

@@ -112,7 +112,7 @@ def command(
         return _dry_run(ctx)
     from kestra_sync.commands.apply import apply
     from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
-    from kestra_sync.report.diff_text import DIFF_LINES
+    from kestra_sync.report.plan_text import DIFF_LINES
     from kestra_sync.settings import ApplyOptions
 
     output = Output.of(

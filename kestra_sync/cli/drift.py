@@ -44,7 +44,7 @@ def command(
     """
     from kestra_sync.commands.drift import DriftResult, drift
     from kestra_sync.report.collect import drift_sections, of_drift
-    from kestra_sync.report.diff_text import DIFF_LINES
+    from kestra_sync.report.plan_text import DIFF_LINES
 
     output = Output.of(
         "drift", output_format=output_format, color=color, verbose=verbose, outputs=outputs

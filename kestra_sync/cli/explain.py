@@ -23,7 +23,7 @@ def command(
     unknown name exits with code 64.
     """
     from kestra_sync.commands.explain import explain, explanations
-    from kestra_sync.report.explain_text import explanation_json, explanation_lines, list_lines
+    from kestra_sync.report.diagnostics import explanation_json, explanation_lines, list_lines
 
     output = Output.of("explain", output_format=output_format, color=color, verbose=verbose)
     found = [*explanations().values()] if rule is None else [explain(rule)]

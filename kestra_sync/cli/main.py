@@ -1,11 +1,28 @@
-"""The command group. Commands are imported on use, so that ``--help`` is fast."""
+"""The command group, and the edge of the process.
+
+Commands are imported on use, so that ``--help`` is fast. The edge is the only place that turns
+exceptions into messages and exit codes.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
+from typing import Any
 
 import click
 
+from kestra_sync.cli.streams import for_stream, guarded
+from kestra_sync.client.credentials import known_secrets
+from kestra_sync.errors import ExitCode, KestraSyncError
+from kestra_sync.safe.paths import write_temporary
+from kestra_sync.safe.secrets import Masker
+from kestra_sync.safe.text import harmless
 from kestra_sync.version import __version__
 
 #: Name → one line of help. The module ``kestra_sync.cli.<name>`` holds the command.
@@ -65,3 +82,173 @@ def main() -> None:
     Set KESTRA_API_URL, and KESTRA_TOKEN or KESTRA_USERNAME and KESTRA_PASSWORD, in the environment
     or in a .env file.
     """
+
+
+#: Commands that do nothing but say something: a broken standard output is a failure of theirs.
+_ONLY_OUTPUT = frozenset(
+    {"", "validate", "plan", "drift", "graph", "logs", "history", "doctor"}  # "": --help
+)
+
+#: Where a report may have been asked for.
+_OPTIONS = ("-o", "--output", "--format")
+#: Options of other tools, and their names here, which spelling alone cannot suggest.
+_MEANT = {
+    "--auto-approve": "--yes",
+    "--env": "--environment",
+    "--target": "--only",
+    "--var-file": "--env-file",
+}
+_VARIABLES = {"KESTRA_SYNC_OUTPUT", "KESTRA_SYNC_FORMAT"}
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line with ``args``; returns the exit code, never raises.
+
+    Whatever goes wrong, with ``--format json`` there is a whole JSON document on stdout, and in
+    any case a message on stderr that says what to do.
+    """
+    with guarded(decides=_command(args) in _ONLY_OUTPUT):
+        try:
+            with _terminated_as_interrupted():
+                return _run(args)
+        except BrokenPipeError:
+            # The reader of our output (head, less) has closed it.
+            return int(ExitCode.FAILURE)
+        except SystemExit as stop:
+            # Of click: 1 for a broken pipe, and the end of shell completion.
+            return int(ExitCode.OK if stop.code in (None, 0) else ExitCode.FAILURE)
+
+
+def _run(args: Sequence[str]) -> int:
+    try:
+        code = main.main(args=list(args), prog_name="kestra-sync", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or ExitCode.OK)
+    except BrokenPipeError:
+        raise
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and later
+            sys.stdout.write(f"{error.format_message()}\n")
+            return int(ExitCode.USAGE)
+        if isinstance(error, click.NoSuchOption) and error.option_name in _MEANT:
+            words = f"{error.message} Did you mean {_MEANT[error.option_name]}?"
+            error = click.UsageError(words, ctx=error.ctx)
+        return _fail(args, error, ExitCode.USAGE, error.format_message(), _usage_remedy(error))
+    except KestraSyncError as error:
+        return _fail(args, error, error.exit_code, error.message, error.remedy)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(args, error, ExitCode.INTERRUPTED, "interrupted", None)
+    except Exception as error:
+        return _fail(
+            args,
+            error,
+            ExitCode.BUG,
+            f"{type(error).__name__}: {error}",
+            f"this is a bug in kestra-sync; please report it with {_write_log(args)}",
+        )
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not in the main thread: signals are handled elsewhere
+        yield
+        return
+    try:
+        yield
+    finally:
+        # None: a handler that was not set from Python cannot be set again.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # A job that CI cancels gets SIGTERM: end it as ^C would, finishing the running writes.
+    raise KeyboardInterrupt
+
+
+def _fail(
+    args: Sequence[str],
+    error: BaseException,
+    code: ExitCode,
+    message: str,
+    remedy: str | None,
+) -> int:
+    masker = _masker(args)
+    message = masker.mask(message)
+    remedy = None if remedy is None else masker.mask(remedy)
+    if wants_json(args):
+        from kestra_sync.report.envelope import dump, envelope
+
+        wrapped = KestraSyncError(message, remedy=remedy)
+        document: dict[str, Any] = envelope(_command(args), code, error=wrapped)
+        document["error"]["kind"] = type(error).__name__
+        sys.stdout.write(for_stream(dump(document), sys.stdout, "json"))
+        sys.stdout.flush()
+    if any(arg.startswith(_OPTIONS) for arg in args) or _VARIABLES & set(os.environ):
+        from kestra_sync.cli.reports import failed
+        from kestra_sync.report.collect import of_failure
+
+        failed(args, of_failure(_command(args), code, error, message, remedy))
+    sys.stderr.write(f"kestra-sync: error: {harmless(message)}\n")
+    if remedy:
+        sys.stderr.write(f"  {harmless(remedy)}\n")
+    return int(code)
+
+
+def _usage_remedy(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"see '{context.command_path} --help'" if context is not None else None
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Whether JSON was requested, even if the command line could not be parsed."""
+    return _given(args, "--format", os.environ.get("KESTRA_SYNC_FORMAT", "")) == "json"
+
+
+def _env_file(args: Sequence[str]) -> str:
+    return _given(args, "--env-file", os.environ.get("KESTRA_SYNC_ENV_FILE", ".env"))
+
+
+def _given(args: Sequence[str], option: str, otherwise: str) -> str:
+    """The last value of an option, without click: it may be click that failed."""
+    found = [otherwise]
+    for index, arg in enumerate(args):
+        if arg == option and index + 1 < len(args):
+            found.append(args[index + 1])
+        elif arg.startswith(f"{option}="):
+            found.append(arg.partition("=")[2])
+    return found[-1]
+
+
+def _command(args: Sequence[str]) -> str:
+    known = main.list_commands(click.Context(main))
+    return next((arg for arg in args if arg in known), "")
+
+
+def _masker(args: Sequence[str]) -> Masker:
+    return Masker(known_secrets(_given(args, "--url", ""), _env_file(args)))
+
+
+def _write_log(args: Sequence[str]) -> str:
+    # Only needed here, and slow to import.
+    import platform
+    import shlex
+    import traceback
+
+    masker = _masker(args)
+    # Masked before it is quoted, which could take a secret apart.
+    command = shlex.join(["kestra-sync", *map(masker.mask, args)])
+    # Without local variables: they may hold secrets.
+    text = masker.mask(
+        f"kestra-sync {__version__}\n"
+        f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}\n"
+        f"command: {command}\n"
+        f"\n{traceback.format_exc()}"
+    )
+    try:
+        return f"the log in {write_temporary(text, suffix='.log')}"
+    except OSError as error:
+        return f"this message (no log could be written: {error.strerror})"

@@ -57,7 +57,7 @@ def command(
     from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import PlanResult, plan, save_plan
     from kestra_sync.report.collect import of_plan, plan_sections
-    from kestra_sync.report.diff_text import DIFF_LINES
+    from kestra_sync.report.plan_text import DIFF_LINES
 
     output = Output.of(
         "plan", output_format=output_format, color=color, verbose=verbose, outputs=outputs

@@ -77,8 +77,8 @@ def up(
     """
     from kestra_sync.commands import preview
     from kestra_sync.report.collect import applied_sections, of_preview, plan_sections
-    from kestra_sync.report.diff_text import DIFF_LINES
     from kestra_sync.report.lines import section
+    from kestra_sync.report.plan_text import DIFF_LINES
     from kestra_sync.report.preview_text import up_lines
 
     output = Output.of(

@@ -23,8 +23,17 @@ from kestra_sync.model import (
     Scope,
 )
 from kestra_sync.observer import Observer
-from kestra_sync.plan.compare import Rules, build_changes, needs_reading, rebuild_changes
-from kestra_sync.plan.passes import Pass, only_desired, respecting_others, with_moves, without_kept
+from kestra_sync.plan.compare import (
+    Pass,
+    Rules,
+    build_changes,
+    needs_reading,
+    only_desired,
+    rebuild_changes,
+    respecting_others,
+    with_moves,
+    without_kept,
+)
 from kestra_sync.resources import is_in_memory
 from kestra_sync.safe.text import is_resource_id
 from kestra_sync.settings import Prune, Settings

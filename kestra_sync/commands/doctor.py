@@ -26,8 +26,8 @@ from kestra_sync.commands.files import check_found, load_files, render_files, sc
 from kestra_sync.commands.smoke import load_specs
 from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
+from kestra_sync.inventory.record import origin
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Repository, Severity, noun_of, plural

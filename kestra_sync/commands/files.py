@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kestra_sync.configured import Stamp
 from kestra_sync.errors import UsageError
@@ -20,7 +21,12 @@ from kestra_sync.model import (
 )
 from kestra_sync.render import Rendered, render, unmap_namespace
 from kestra_sync.resources import selected
+from kestra_sync.safe.paths import fixed_part
 from kestra_sync.settings import Settings
+
+if TYPE_CHECKING:
+    from kestra_sync.repo.git import GitError
+    from kestra_sync.repo.incomplete import Incomplete, MissingPath
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -115,7 +121,7 @@ def stamp_of(settings: Settings) -> Stamp:
     stamp = settings.rendering.stamp
     if not stamp:
         return ()
-    from kestra_sync.inventory.origin import origin
+    from kestra_sync.inventory.record import origin
 
     known = {
         "commit": origin().commit,
@@ -161,3 +167,45 @@ def _patterns(settings: Settings) -> str:
     but = f"--exclude {' '.join(settings.exclude)}"
     wanted = ", ".join(settings.only)
     return f"{wanted}, with {but}" if wanted and settings.exclude else wanted or but
+
+
+def held_back(
+    incomplete: Incomplete | None, settings: Settings
+) -> Callable[[FlowId, str | None], MissingPath | None]:
+    """Where Git may still hold a flow of the server: the files have it under their own name."""
+    if incomplete is None:
+        return lambda _flow, _path: None
+    holds = incomplete.holds
+
+    def find(flow: FlowId, path: str | None) -> MissingPath | None:
+        return holds(name_in_files(flow, settings), path)
+
+    return find
+
+
+def incomplete_in_git(settings: Settings, repository: Repository) -> Incomplete:
+    """Git is only asked if something would be deleted."""
+    from kestra_sync.repo.load import flows_in
+    from kestra_sync.repo.not_here import find_not_here
+
+    beside = (*(each.path for each in settings.files), *settings.kv)
+    paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, beside))))
+    return find_not_here(
+        paths,
+        ignore=settings.ignore,
+        base=settings.base_path,
+        repository=repository,
+        flows_in=flows_in,
+    )
+
+
+def not_asked(problem: GitError) -> Diagnostic:
+    """A warning that Git could not be asked."""
+    return Diagnostic(
+        "",
+        None,
+        Severity.WARNING,
+        "git-not-asked",
+        f"{problem.reason}; completeness of the checkout was determined from the index instead",
+        problem.remedy,
+    )

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from kestra_sync.commands.explain import SITE
-from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.record import origin
 from kestra_sync.model import StrEnum
 from kestra_sync.safe.paths import is_there, read_text
 

@@ -17,7 +17,7 @@ from kestra_sync.commands.forges import Forge, forge_of, pipelines
 from kestra_sync.commands.layouts import Beside, find_beside, find_sources
 from kestra_sync.config.file import NAMES
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.record import origin
 from kestra_sync.kinds.files.load import roots
 from kestra_sync.model import Scope
 from kestra_sync.observer import SILENT, Observer

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kestra_sync.client.client import target_of
-from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import name_of
 from kestra_sync.inventory.read import KvReads, Ownership, check_owner, find_inventory, place_of
+from kestra_sync.inventory.record import Origin, actor, origin
 from kestra_sync.model import (
     Desired,
     Diagnostic,

@@ -19,14 +19,22 @@ from kestra_sync.commands.comparison import (
 from kestra_sync.commands.files import (
     check_found,
     has_errors,
+    held_back,
+    incomplete_in_git,
     load_files,
+    not_asked,
     only_selected,
     render_files,
     scope_of,
     stamp_of,
 )
-from kestra_sync.commands.guarding import guard
-from kestra_sync.commands.ownership import differs, prefetch, record_changes, similar_records
+from kestra_sync.commands.ownership import (
+    differs,
+    owners_of,
+    prefetch,
+    record_changes,
+    similar_records,
+)
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.flows.snapshot import unusable_names
@@ -45,14 +53,16 @@ from kestra_sync.model import (
     Scope,
 )
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.passes import Pass, refined, with_invalid
-from kestra_sync.plan.refusals import Refusal
+from kestra_sync.plan.compare import Pass, refined, with_invalid, with_refused
+from kestra_sync.plan.guards import check_guards, deleted
+from kestra_sync.plan.refusals import GuardInput, Refusal
 from kestra_sync.render import Rendered, with_stamps
 from kestra_sync.resources import is_in_memory
 from kestra_sync.settings import Prune, Settings
 
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient, ServerInfo
+    from kestra_sync.commands.comparison import Comparison
     from kestra_sync.commands.triggers import TriggerChanges
     from kestra_sync.triggers.changes import TriggerKey
 
@@ -318,3 +328,92 @@ def save_plan(
     save(saved, path)
     command = shlex.join(["kestra-sync", "apply", "--plan", path])
     return f"saved to {path} ({saved.digest})", f"apply exactly this plan: {command}"
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """A plan that the guards have seen.
+
+    :param plan: what is refused of it is marked.
+    :param diagnostics: what could not be asked.
+    """
+
+    plan: Plan
+    refusals: tuple[Refusal, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def guard(
+    plan: Plan,
+    settings: Settings,
+    repository: Repository,
+    changes: tuple[Change, ...],
+    compared: Comparison,
+    ownership: Ownership | None,
+    info: ServerInfo,
+    *,
+    in_git: bool = True,
+) -> GuardResult:
+    """Ask the guards about ``plan``.
+
+    :param changes: those of the plan, and the flows that are in sync.
+    :param in_git: Git should hold what the plan does: it is asked about what is deleted.
+    """
+    from kestra_sync.repo.load import FilesWithoutFlows
+
+    incomplete = incomplete_in_git(settings, repository) if in_git and deleted(plan) else None
+    callers = {}
+    if doomed := _deleted(changes):
+        from kestra_sync.plan.order import callers as callers_of
+
+        callers = callers_of(doomed, _remaining(changes))
+    scope = plan.scope
+    bases = ownership.bases if ownership is not None else {}
+    owned = Counter(key.kind for key in bases if scope.covers(key.namespace))
+    refusals = check_guards(
+        plan,
+        GuardInput(
+            owned=owned.pop(Kind.FLOW, 0),
+            live=compared.live,
+            settings=settings,
+            owned_beside=owned,
+            live_beside=compared.live_beside,
+            without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
+            not_here=held_back(incomplete, settings),
+            owners=owners_of(compared.others, ownership),
+            similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
+            name=ownership.place.full_name if ownership else "",
+            protected=tuple(
+                name
+                for name in dict.fromkeys((*settings.protect, info.system_namespace))
+                if name not in scope.namespaces
+            ),
+            callers=callers,
+            ours=compared.bases.keys(),
+            begins=ownership is not None and ownership.inventory is None,
+        ),
+    )
+    problems = () if incomplete is None else tuple(map(not_asked, incomplete.problems))
+    return GuardResult(
+        replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems
+    )
+
+
+def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
+    plan_ = [each for each in changes if each.writes and each.after is None and _is_flow(each)]
+    moved = [each.moved_from for each in changes if each.moved_from is not None]
+    return tuple(each.flow_id for each in (*plan_, *moved) if _is_flow(each))
+
+
+def _is_flow(change: Change) -> bool:
+    return change.flow_id.kind is Kind.FLOW
+
+
+def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
+    """Every flow that stays, with the source it will have."""
+    found = []
+    for each in changes:
+        source = each.after if each.writes else each.before
+        if is_in_memory(source) and _is_flow(each):
+            found.append((each.flow_id, source))
+    return found

@@ -20,14 +20,13 @@ from kestra_sync.commands.comparison import OtherResources, compare, read_live
 from kestra_sync.commands.ownership import read_ownership
 from kestra_sync.errors import ExitCode, RefusedError
 from kestra_sync.executions.server import flow_page
-from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.previews import find_previews
 from kestra_sync.inventory.read import InventoryLocation, OtherRecord, Ownership, read_inventory
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.record import Inventory, origin
 from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import FlowId, Kind, Plan, Reason
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.passes import refined, respecting_others
+from kestra_sync.plan.compare import refined, respecting_others
 from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.text import is_resource_id
 from kestra_sync.settings import ApplyOptions, Settings

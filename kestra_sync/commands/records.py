@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from kestra_sync.apply.lock import Holder, read_holder, unlock
 from kestra_sync.client.client import KestraClient, connect, target_of
 from kestra_sync.errors import ExitCode, RefusedError, UsageError
-from kestra_sync.inventory.origin import origin
 from kestra_sync.inventory.read import (
     PREFIX,
     SEARCH,
@@ -23,6 +22,7 @@ from kestra_sync.inventory.read import (
     place_of,
     read_inventory,
 )
+from kestra_sync.inventory.record import origin
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.resources import resource_named
 from kestra_sync.settings import Settings

@@ -12,7 +12,7 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.files import is_selected
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.executions.subject import look_at, unknown_inputs
-from kestra_sync.inventory.origin import origin
+from kestra_sync.inventory.record import origin
 from kestra_sync.model import Diagnostic, FlowId, Severity
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.render import map_namespace

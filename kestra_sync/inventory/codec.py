@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from kestra_sync.errors import RefusedError
-from kestra_sync.inventory.origin import short_name
 from kestra_sync.inventory.record import (
     HistoryEntry,
     Intent,
     Inventory,
     PreviewRecord,
     Resource,
+    short_name,
 )
 from kestra_sync.model import FlowId, Kind, ResourceId, Scope, Target
 

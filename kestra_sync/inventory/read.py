@@ -14,8 +14,7 @@ from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.kv import KvKey
 from kestra_sync.errors import RefusedError, UsageError
 from kestra_sync.inventory.codec import InventoryError, from_json, version_of
-from kestra_sync.inventory.origin import Origin
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.record import Inventory, Origin
 from kestra_sync.model import Base, FlowId, Scope, Target
 from kestra_sync.previews import Preview
 from kestra_sync.settings import Settings

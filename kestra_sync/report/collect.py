@@ -18,8 +18,13 @@ from kestra_sync.report.as_json import (
     restored_json,
     severity_counts,
 )
-from kestra_sync.report.diagnostics import counts, diagnostic_lines, skipped_lines, validate_lines
-from kestra_sync.report.explain_text import hint_lines
+from kestra_sync.report.diagnostics import (
+    counts,
+    diagnostic_lines,
+    hint_lines,
+    skipped_lines,
+    validate_lines,
+)
 from kestra_sync.report.lines import BLANK, Sections, Span, Style, line, message, section
 from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.report import Report, RunFailure
@@ -267,10 +272,11 @@ def plan_sections(
     :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
     :param width: the columns of the terminal; ``None`` if there is none.
     """
-    from kestra_sync.report.diff_text import DiffDetail
-    from kestra_sync.report.plan_text import plan_lines, refusal_lines
+    from kestra_sync.report.plan_text import DiffDetail, plan_lines, refusal_lines
 
-    found = [message(skipped_lines(result.repository))]
+    found = []
+    if result.repository.skipped:
+        found.append(message(skipped_lines(result.repository)))
     if result.plan is not None:
         shown = DiffDetail(detail)
         changes = () if shown is DiffDetail.NONE else result.plan.changes
@@ -292,14 +298,18 @@ def plan_sections(
         found.append(section(lines))
         if result.enabling:
             found.append(section(enabling_lines(result.enabling)))
-    found.append(message(diagnostic_lines(result.diagnostics)))
+    if result.diagnostics:
+        found.append(message(diagnostic_lines(result.diagnostics)))
     if result.invalid:
         errors = counts(result.diagnostics)
         words = f"Nothing can be applied: {errors} in files."
         found.append(message([line(Span(words, Style.ERROR))]))
     refused = [(each.rule, Severity.ERROR) for each in result.refusals]
     rules = [*refused, *((each.rule, each.severity) for each in result.diagnostics)]
-    return (*found, message(refusal_lines(result.refusals)), message(hint_lines(rules)))
+    found.append(message(refusal_lines(result.refusals)))
+    if rules:
+        found.append(message(hint_lines(rules)))
+    return tuple(found)
 
 
 def drift_sections(
@@ -309,8 +319,8 @@ def drift_sections(
 
     :param detail: as in :func:`plan_sections`; so is ``limit``.
     """
-    from kestra_sync.report.diff_text import DiffDetail
     from kestra_sync.report.drift_text import drift_lines
+    from kestra_sync.report.plan_text import DiffDetail
 
     if result.planned.plan is None:
         return plan_sections(result.planned, context=context)

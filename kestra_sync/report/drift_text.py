@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kestra_sync.model import Change, FlowId, Plan, Reason, noun_of
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.report.diff_text import DIFF_LINES, DiffDetail, diff_lines, stat, total
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.plan_text import header
+from kestra_sync.report.plan_text import DIFF_LINES, DiffDetail, diff_lines, header, stat, total
 from kestra_sync.report.wording import plural
 
 

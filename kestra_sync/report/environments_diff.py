@@ -10,8 +10,8 @@ from kestra_sync.kinds.registry import diff_sources
 from kestra_sync.model import ResourceId
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.as_json import diagnostics_json, hunk_json, name_json
-from kestra_sync.report.diff_text import diff_lines
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+from kestra_sync.report.plan_text import diff_lines
 from kestra_sync.report.wording import kind_counts, plural
 
 

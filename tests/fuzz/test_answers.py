@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.client.retry import Backoff
 from kestra_sync.errors import ExitCode
 from kestra_sync.executions.follow import Clock

@@ -19,7 +19,7 @@ from unittest import mock
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 
 
 @dataclass(frozen=True)

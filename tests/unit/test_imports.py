@@ -17,7 +17,7 @@ _HEAVY = {
 }  # fmt: skip
 _SCRIPT = """
 import contextlib, io, sys
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 with contextlib.redirect_stdout(io.StringIO()):
     run(sys.argv[1:])
 print(*sys.modules)

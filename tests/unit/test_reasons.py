@@ -10,9 +10,8 @@ import pytest
 
 from kestra_sync.commands.drift import drifted
 from kestra_sync.model import Action, Base, Change, FlowId, Reason, sha256
-from kestra_sync.plan.compare import needs_reading
+from kestra_sync.plan.compare import needs_reading, with_invalid
 from kestra_sync.plan.graph import NodeMark, marks_of
-from kestra_sync.plan.passes import with_invalid
 from kestra_sync.reasons import Alert, ReasonTable, Traits
 from kestra_sync.report.plan_text import plan_lines
 from kestra_sync.report.wording import note, sign, summary

@@ -204,7 +204,7 @@ _MODULES = "click rich requests jsonschema ruamel.yaml deepdiff dotenv pathspec"
 def test_help_imports_next_to_nothing(args: list[str], shell: Shell) -> None:
     """It answers at once, as does the completion of a shell."""
     script = (
-        "import sys; from kestra_sync.cli.edge import run; code = run(sys.argv[1:]);"
+        "import sys; from kestra_sync.cli.main import run; code = run(sys.argv[1:]);"
         f"print([each for each in '{_MODULES}'.split() if each in sys.modules], file=sys.stderr);"
         "sys.exit(code)"
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.client.client import KestraClient
 from kestra_sync.model import FlowId, Scope, sha256
 from kestra_sync.repo.load import identify_source

@@ -15,9 +15,8 @@ from kestra_sync.client.errors import (
     Unreachable,
 )
 from kestra_sync.client.kv import Kv, KvKey
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership
-from kestra_sync.inventory.record import Inventory
+from kestra_sync.inventory.record import Inventory, Origin
 from kestra_sync.model import Action, Change, Desired, Document, Flow, FlowId, Live, Reason
 from kestra_sync.settings import Settings
 

@@ -12,9 +12,8 @@ from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.inventory.codec import from_json, to_json
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import RUN_PREFIX, InventoryLocation
-from kestra_sync.inventory.record import Intent, Inventory, Resource
+from kestra_sync.inventory.record import Intent, Inventory, Origin, Resource
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Scope, Target, sha256
 from tests.unit.apply.fakes import LOST, A, KvStore, change
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.errors import ExitCode
 from tests.fuzz.small_kestra import SmallKestra, State
 from tests.support.sources import log_flow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 
 _SECRET = "hunter2-hunter2"
 _TASK = "{id: t, type: io.kestra.plugin.core.log.Log, message: hi}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from tests.fuzz.small_kestra import SmallKestra, State
 from tests.support.schemas import check_result
 from tests.support.sources import log_flow

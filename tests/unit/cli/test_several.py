@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.errors import ExitCode, worst
 from tests.fuzz.small_kestra import Answer, SmallKestra, State
 from tests.support.schemas import check_result

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 
 from .conftest import TOKEN
 from .scripted import ScriptedServer, as_json

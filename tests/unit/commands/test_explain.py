@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.checks.rules import RULES, SERVER_RULES
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.commands.explain import explain, explanations
 from kestra_sync.model import Reason
 from kestra_sync.plan.guards import GUARDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.commands.init import init
 
 TASK = "{{id: a, type: io.kestra.plugin.core.log.Log, message: x}}"

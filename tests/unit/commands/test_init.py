@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.commands.forges import Forge, forge_of
 from kestra_sync.commands.init import init
 from tests.support.schemas import check_result

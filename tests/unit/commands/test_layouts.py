@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.commands.forges import Forge
 from kestra_sync.commands.init import init
 from kestra_sync.model import plural

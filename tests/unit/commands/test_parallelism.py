@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from tests.fuzz.small_kestra import Answer, SmallKestra, State
 from tests.support.sources import log_flow
 

@@ -20,8 +20,8 @@ from kestra_sync.commands.plan import PlanResult, save_plan
 from kestra_sync.commands.records import place_in
 from kestra_sync.commands.validate import ValidateResult, validate
 from kestra_sync.errors import ConflictError, ExitCode, UsageError
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership, place_of
+from kestra_sync.inventory.record import Origin
 from kestra_sync.kinds.flows.check import sound
 from kestra_sync.model import (
     Action,

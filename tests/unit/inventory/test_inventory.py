@@ -16,7 +16,6 @@ from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.kv import KvKey
 from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import FORMAT, InventoryError, from_json, to_json
-from kestra_sync.inventory.origin import Origin, actor, origin
 from kestra_sync.inventory.others import read_others
 from kestra_sync.inventory.read import (
     InventoryLocation,
@@ -25,7 +24,15 @@ from kestra_sync.inventory.read import (
     read_inventory,
     server_of,
 )
-from kestra_sync.inventory.record import HistoryEntry, Intent, Inventory, Resource
+from kestra_sync.inventory.record import (
+    HistoryEntry,
+    Intent,
+    Inventory,
+    Origin,
+    Resource,
+    actor,
+    origin,
+)
 from kestra_sync.model import FlowId, Scope, Target
 
 TEXT = st.text(max_size=8)

@@ -7,8 +7,14 @@ from dataclasses import replace
 import pytest
 
 from kestra_sync.model import Action, Base, Desired, FlowId, Live, Reason
-from kestra_sync.plan.compare import Decision, Rules, build_changes, compare, needs_reading
-from kestra_sync.plan.passes import only_desired
+from kestra_sync.plan.compare import (
+    Decision,
+    Rules,
+    build_changes,
+    compare,
+    needs_reading,
+    only_desired,
+)
 from kestra_sync.settings import OnDrift
 from tests.support.plans import base, desired, live, source
 

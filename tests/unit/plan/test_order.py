@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kestra_sync.model import Action, FlowId, Reason
+from kestra_sync.plan.compare import with_moves
 from kestra_sync.plan.order import callers, calls, levels, order, single_writes
-from kestra_sync.plan.passes import with_moves
 from tests.support.plans import change, source
 
 _NAMES = [FlowId("acme", name) for name in "abcdef"]

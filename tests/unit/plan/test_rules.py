@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason
-from kestra_sync.plan.compare import disabled_in, says_disabled, switch_off, switched_off
+from kestra_sync.plan.compare import (
+    disabled_in,
+    keeps,
+    says_disabled,
+    switch_off,
+    switched_off,
+    without_kept,
+)
 from kestra_sync.plan.guards import check_guards
-from kestra_sync.plan.passes import keeps, without_kept
 from kestra_sync.plan.refusals import GuardInput, Refusal
 from kestra_sync.resources import selected
 from kestra_sync.settings import Limit, OnDrift, Prune, Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from tests.support.schemas import check_result
 
 _PAGE = (Path(__file__).resolve().parents[3] / "docs/environments.md").read_text("utf-8")

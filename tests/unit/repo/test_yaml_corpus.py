@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.checks.offline import check_offline
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.model import FlowId, Severity
 from kestra_sync.render import render
 from kestra_sync.repo import ParsedDocument, load

@@ -11,9 +11,8 @@ import pytest
 from kestra_sync.kinds.registry import diff_of
 from kestra_sync.model import Action, Change, Plan, Reason
 from kestra_sync.plan.diff import Hunk, unified
-from kestra_sync.report.diff_text import DiffDetail, diff_lines, stat
 from kestra_sync.report.lines import write
-from kestra_sync.report.plan_text import plan_lines
+from kestra_sync.report.plan_text import DiffDetail, diff_lines, plan_lines, stat
 from tests.support.golden import check_golden
 from tests.support.plans import change, plan, source
 

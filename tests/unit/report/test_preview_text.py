@@ -9,9 +9,8 @@ from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.commands.preview import DownResult, Listed, Removal, UpResult
 from kestra_sync.errors import ExitCode
-from kestra_sync.inventory.origin import Origin
 from kestra_sync.inventory.read import InventoryLocation, Ownership
-from kestra_sync.inventory.record import Inventory, PreviewRecord
+from kestra_sync.inventory.record import Inventory, Origin, PreviewRecord
 from kestra_sync.model import Action, FlowId, Reason, Repository, Scope, Target
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.previews import Preview

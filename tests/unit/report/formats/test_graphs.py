@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.model import Action, FlowId, Reason
 from kestra_sync.plan.graph import (
     Edge,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.cli import reports
-from kestra_sync.cli.edge import run
+from kestra_sync.cli.main import run
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.reports import ReportRequest, asked, parse_outputs, placed, worse, write_output
 from kestra_sync.errors import ExitCode, UsageError
@@ -180,7 +180,7 @@ def test_the_old_kind_of_output_knows_nothing_of_files() -> None:
 def test_help_imports_no_format() -> None:
     """``--help`` of all and of one command stays quick."""
     code = (
-        "import sys; from kestra_sync.cli.edge import run; run(sys.argv[1:]);"
+        "import sys; from kestra_sync.cli.main import run; run(sys.argv[1:]);"
         "bad = [each for each in sys.modules if each.startswith('kestra_sync.report.')"
         " and each.rpartition('.')[2] in"
         " ('html', 'sarif', 'markdown', 'comment', 'github', 'junit_report', 'collect')];"
