@@ -69,6 +69,19 @@ def findings(text: str) -> Iterator[tuple[int, str, str]]:
             yield line, " ".join(match[0].split()), better
 
 
+_NAME = re.compile(r"(?:\bdef|\bclass)\s+(\w+)|^\s*(\w+)\s*[:=]", re.MULTILINE)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def names(text: str) -> Iterator[tuple[int, str, str]]:
+    """The same of what Python code defines: ``test_what_is_no_flow``, ``TellNobody``."""
+    for match in _NAME.finditer(text):
+        name = match[1] or match[2]
+        words = _HUMP.sub("_", name).replace("_", " ")
+        line = text.count("\n", 0, match.start(1) if match[1] else match.start(2)) + 1
+        yield from ((line, name, better) for _, _, better in findings(words))
+
+
 def files(*below: str) -> list[Path]:
     """The tracked texts below these paths."""
     listed = subprocess.run(
@@ -87,7 +100,8 @@ def main(arguments: list[str]) -> int:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        for line, words, better in sorted(findings(text)):
+        found_here = [*findings(text), *(names(text) if path.suffix == ".py" else ())]
+        for line, words, better in sorted(found_here):
             found += 1
             print(f"{path.relative_to(_ROOT)}:{line}: '{words}': {better}")
     if found:

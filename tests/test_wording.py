@@ -46,10 +46,28 @@ WORDING = _wording()
         "a variable goes before the file",
         "one pattern a line",
         "the key 'a' is there twice",
+        "Everything that speaks against it.",
+        "what lies between here and Kestra",
+        "Nothing is said of the others.",
+        "-v tells of each request",
     ],
 )
 def test_wording__archaic_phrases_are_found(text: str) -> None:
     assert len(list(WORDING.findings(text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def test_what_is_no_flow() -> None:", ["test_what_is_no_flow"]),
+        ("class TellNobody:", ["TellNobody"]),
+        ("    writes_under_way = 1", ["writes_under_way"]),
+        ("def test_there_is_no_lock() -> None:", []),
+        ("def test_what_is_not_a_flow() -> None:", []),
+    ],
+)
+def test_wording__archaic_names_are_found(text: str, found: list[str]) -> None:
+    assert [name for _, name, _ in WORDING.names(text)] == found
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ class _Steps:
         if not (self.failed or self.done.red) or self.interrupted:
             return
         self.observer.stage("rolling back")
-        tell = self.journal.change if self.journal is not None else _tell_nobody
+        tell = self.journal.change if self.journal is not None else _ignore_event
         restored = roll_back(
             self.client.flows,
             self.done.outcomes,
@@ -402,5 +402,5 @@ def _words(error: BaseException) -> str:
     return str(error) if isinstance(error, KestraError) else f"{type(error).__name__}: {error}"
 
 
-def _tell_nobody(_change: Change, _event: str) -> None:
+def _ignore_event(_change: Change, _event: str) -> None:
     """There is no journal."""

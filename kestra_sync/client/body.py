@@ -111,7 +111,7 @@ def read_body(
 
 
 class _Collected:
-    """What has come of a body: in memory at first."""
+    """The part of a body that was received: in memory at first."""
 
     def __init__(self, storage: Storage) -> None:
         self.size = 0

@@ -84,7 +84,7 @@ class Pressure:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._limit: int | None = None
-        self._under_way = 0
+        self._in_progress = 0
         self._most = 0
         self._good = 0
         self._calm = 0
@@ -98,15 +98,15 @@ class Pressure:
     def turn(self) -> Iterator[None]:
         """Wait for a turn, and take it until the block ends."""
         with self._changed:
-            while self._limit is not None and self._under_way >= self._limit:
+            while self._limit is not None and self._in_progress >= self._limit:
                 self._changed.wait(0.5)  # and wake up: on Windows signals are only heard between
-            self._under_way += 1
-            self._most = max(self._most, self._under_way)
+            self._in_progress += 1
+            self._most = max(self._most, self._in_progress)
         try:
             yield
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._in_progress -= 1
                 self._changed.notify()
 
     def refused(self, status: int) -> None:
@@ -125,7 +125,7 @@ class Pressure:
 
     def _now(self) -> int:
         """How many there are at once: as many as may be, or as are."""
-        return max(1, self._under_way if self._limit is None else self._limit)
+        return max(1, self._in_progress if self._limit is None else self._limit)
 
     def _slow_down(self, limit: int, status: int) -> None:
         if limit != self._limit:

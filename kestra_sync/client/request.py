@@ -54,7 +54,7 @@ class Request:
     :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
     :param read_timeout: seconds, where the usual time limit does not fit.
     :param storage: where the answer goes, if it may be too large for the memory.
-    :param moved: is told of the bytes of the answer that came.
+    :param moved: is notified of the bytes of the answer that came.
     :param longest: bytes that the answer may have, where the usual limit does not fit.
     :param time_limit: seconds for all of it, attempts and pauses included, where the time limit of
         each answer is not enough; a stream ends then, however much comes.

@@ -134,7 +134,7 @@ class KindContext:
     :param tenant: the tenant of the server; ``""`` if none is asked.
     :param secrets: the variables that values are taken from must be set.
     :param to_server: the name on the server of a namespace in the files.
-    :param observer: is told of the bytes of large contents.
+    :param observer: is notified of the bytes of large contents.
     """
 
     settings: Settings

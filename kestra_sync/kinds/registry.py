@@ -42,7 +42,7 @@ class Kinds:
 
     :param tenant: the tenant of the server; ``""`` if none is asked.
     :param secrets: the variables that keys are taken from must be set.
-    :param observer: is told of the bytes of large files.
+    :param observer: is notified of the bytes of large files.
     """
 
     def __init__(

@@ -119,7 +119,7 @@ def test_what_cannot_be_deleted_is_said(bench: Bench, proxy: FaultProxy) -> None
     assert "could not be deleted" in run.cleanup.problems[0]
 
 
-def test_a_kind_that_the_server_ignores_is_no_smoke_test(bench: Bench, proxy: FaultProxy) -> None:
+def test_ignored_kind__is_not_a_smoke_test(bench: Bench, proxy: FaultProxy) -> None:
     """Servers that do not know the kind start a normal execution and say nothing."""
 
     def forget_the_kind(exchange: Any) -> None:

@@ -146,7 +146,7 @@ def test_a_rule_strikes_the_nth_match_only(
     assert len(backend.asked) == 4
 
 
-def test_a_rule_may_strike_for_ever(proxy: FaultProxy, session: requests.Session) -> None:
+def test_a_rule_may_apply_without_limit(proxy: FaultProxy, session: requests.Session) -> None:
     proxy.add(Rule(faults.reply(403), times=None))
     assert [session.get(proxy.url).status_code for _ in range(3)] == [403] * 3
     proxy.clear()

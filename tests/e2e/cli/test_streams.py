@@ -54,7 +54,7 @@ def test_from_the_first_plan_to_no_changes(shell: Shell) -> None:
     ],
     ids=" ".join,
 )
-def test_a_process_says_what_is_said_in_this_one(args: tuple[str, ...], shell: Shell) -> None:
+def test_a_process_prints_what_a_call_prints(args: tuple[str, ...], shell: Shell) -> None:
     """Else most of the other tests would not tell what users see."""
     before = (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
     here = shell.run(*args)

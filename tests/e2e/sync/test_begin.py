@@ -109,7 +109,7 @@ def test_doctor_says_what_is_missing(repo: Repo) -> None:
     assert health["executions"] == "ok"
 
 
-def test_doctor_names_files_that_are_no_flows(repo: Repo) -> None:
+def test_doctor_names_files_that_are_not_flows(repo: Repo) -> None:
     """A flow that is broken at its first line does not show that it is one."""
     repo.write("flows/broken.yaml", "id: [\n")
     ran = repo.run("doctor")

@@ -150,7 +150,7 @@ def test_a_server_that_asks_to_wait_is_asked_again(repo: Repo, proxy: FaultProxy
     assert_converges(repo, proxy, goal)
 
 
-def test_a_write_turned_away_for_ever_is_a_failure_that_did_nothing(
+def test_a_write_that_is_always_refused_is_a_failure_without_effect(
     repo: Repo, proxy: FaultProxy
 ) -> None:
     goal = prepared(repo)
@@ -226,7 +226,7 @@ def test_record__unstored_result_is_reported_and_completed_later(
 
 @pytest.mark.parametrize("fault", [reset_request, drop_answer], ids=["before", "after"])
 @pytest.mark.parametrize("nth", [1, 2], ids=["intent", "result"])
-def test_lost_answers_of_the_record_are_no_loss(
+def test_lost_answers_of_the_record_lose_nothing(
     repo: Repo, proxy: FaultProxy, fault: Fault, nth: int
 ) -> None:
     goal = prepared(repo)

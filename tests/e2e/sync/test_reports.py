@@ -17,7 +17,7 @@ def wanted(*formats: str) -> list[str]:
     return [word for each in formats for word in ("-o", f"{each}=out/{each}")]
 
 
-def test_every_format_tells_of_one_plan(repo: Repo) -> None:
+def test_every_format_renders_the_same_plan(repo: Repo) -> None:
     """The digest of the comment is the one that apply accepts."""
     repo.config()
     repo.flow("kept")

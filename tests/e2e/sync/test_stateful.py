@@ -157,7 +157,7 @@ class Machine(RuleBasedStateMachine):
             client.flows.delete(self.here.id(name))
 
     @rule(name=THEIRS, text=TEXTS)
-    def somebody_elses(self, name: str, text: str) -> None:
+    def owned_by_others(self, name: str, text: str) -> None:
         """A name that Git never had."""
         self.foreign[name] = self._put(name, text)
 

@@ -113,7 +113,7 @@ def test_a_second_api_that_is_not_there(context: Context, github: Github) -> Non
     api.close()
 
 
-def test_a_fork_is_told_of(github: Github, api: GithubApi, context: Context) -> None:
+def test_comment__of_a_fork_is_reported(github: Github, api: GithubApi, context: Context) -> None:
     github.read_only = True
     with pytest.raises(Forbidden) as caught:
         comment.post(api.comments(7), body())
@@ -123,7 +123,9 @@ def test_a_fork_is_told_of(github: Github, api: GithubApi, context: Context) -> 
     assert "`permissions: pull-requests: write`" in said
 
 
-def test_another_failure_is_told_of(github: Github, api: GithubApi, context: Context) -> None:
+def test_comment__other_failure_is_reported(
+    github: Github, api: GithubApi, context: Context
+) -> None:
     github.broken = True
     with pytest.raises(ServerFailure) as caught:
         comment.post(api.comments(7), body())

@@ -143,7 +143,7 @@ def test_a_lost_lock_is_noticed_and_left_to_its_new_holder(clock: Clock) -> None
     assert not lock.check()
 
 
-def test_a_failure_to_look_is_no_loss(clock: Clock) -> None:
+def test_lock__is_not_lost_when_it_cannot_be_read(clock: Clock) -> None:
     kv = KvStore()
     lock = lock_of(kv, clock)
     lock.acquire()

@@ -237,7 +237,7 @@ def test_a_foreign_signal_handler_is_survived(monkeypatch: pytest.MonkeyPatch) -
             real(each, handler)
 
 
-def test_other_threads_hear_of_no_signals() -> None:
+def test_other_threads_get_no_signals() -> None:
     found: list[threading.Event] = []
 
     def inside() -> None:

@@ -106,7 +106,7 @@ def test_one_of_two_rules_may_be_unused() -> None:
     assert apply_ignores([each], [warning("deprecated")]) == ()
 
 
-def test_words_that_are_no_directive() -> None:
+def test_comments_that_are_not_directives() -> None:
     each = desired("# kestra-sync: keep\n# kestra-sync: 'x'\n# kestra-sync: see the docs\nid: a\n")
     assert apply_ignores([each], []) == ()
 

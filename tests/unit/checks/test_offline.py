@@ -45,7 +45,7 @@ def test_what_cannot_be_parsed_is_said_as_well() -> None:
     assert [(d.rule, d.position) for d in found] == [("yaml-syntax", Position(7, 8))]
 
 
-def test_a_flow_that_is_no_mapping() -> None:
+def test_a_flow_that_is_not_a_mapping() -> None:
     found = check_offline(_desired(b"- a\n"))
     assert [d.message for d in found] == ["a flow must be a mapping, not a list"]
 

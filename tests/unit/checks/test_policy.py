@@ -26,7 +26,7 @@ def test_no_policy_asks_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("source", ["id: [", "- a", "text"])
-def test_what_is_no_flow_is_left_to_others(source: str) -> None:
+def test_policy__ignores_what_is_not_a_flow(source: str) -> None:
     assert check_policy([desired(source)], Policy({"read_only": True})) == ()
 
 

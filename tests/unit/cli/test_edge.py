@@ -207,7 +207,7 @@ def test_a_secret_token_is_kept_out_of_messages(
     assert capsys.readouterr().err == "kestra-sync: error: no ***\n  try ***\n"
 
 
-def test_a_log_that_cannot_be_written_is_no_second_bug(
+def test_bug_log__that_cannot_be_written_is_not_a_second_bug(
     raising: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message is all there is then."""

@@ -92,7 +92,7 @@ def test_json_and_text_keep_apart(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "text\n"
 
 
-def test_results_come_before_what_is_said_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_come_before_messages_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where both streams end in one log, text is not held back behind stderr."""
     log: list[str] = []
 

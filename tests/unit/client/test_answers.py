@@ -313,17 +313,17 @@ def test_parallelism_holds_for_everything(
     scripted: ScriptedServer, make_client: ClientFactory
 ) -> None:
     """Reads too; but not for the lock of an apply."""
-    under_way = most = 0
+    in_progress = most = 0
     lock = threading.Lock()
 
     def answer(_seen: object) -> Reply:
-        nonlocal under_way, most
+        nonlocal in_progress, most
         with lock:
-            under_way += 1
-            most = max(most, under_way)
+            in_progress += 1
+            most = max(most, in_progress)
         time.sleep(0.02)
         with lock:
-            under_way -= 1
+            in_progress -= 1
         return as_json([])
 
     scripted.on("POST", "/api/v1/main/flows/validate", answer)

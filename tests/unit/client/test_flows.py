@@ -45,7 +45,7 @@ def test_create_what_exists(
     assert not caught.value.may_have_written
 
 
-def test_an_answer_that_is_no_flow(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_an_answer_that_is_not_a_flow(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("POST", BASE, as_json({"id": 1}))
     with pytest.raises(errors.UnexpectedAnswer) as caught:
         client.flows.create(b"x")
@@ -56,7 +56,7 @@ def test_an_answer_that_is_no_flow(scripted: ScriptedServer, client: KestraClien
 
 
 @pytest.mark.parametrize("other", [{"namespace": "a.x"}, {"id": "d"}, {"namespace": "a\nb"}])
-def test_another_flow_is_no_answer(
+def test_another_flow_is_not_an_answer(
     other: dict[str, str], scripted: ScriptedServer, client: KestraClient
 ) -> None:
     """It says nothing about the one that was asked for, least of all that it is gone."""
@@ -525,7 +525,7 @@ def test_a_few_flows_are_spread_over_the_server(
 
 
 @pytest.mark.parametrize("data", [None, [], {"id": "c"}])
-def test_what_is_no_flow(scripted: ScriptedServer, client: KestraClient, data: object) -> None:
+def test_what_is_not_a_flow(scripted: ScriptedServer, client: KestraClient, data: object) -> None:
     scripted.on("GET", f"{BASE}/a.b/c/revisions", as_json([data]))
     with pytest.raises(errors.UnexpectedAnswer, match="not a flow"):
         client.flows.revisions(FLOW)

@@ -14,7 +14,7 @@ from kestra_sync.client.parallel import Pressure
 from .scripted import Reply, ScriptedServer, as_json
 
 
-def _under_way(stack: ExitStack, pressure: Pressure, count: int) -> None:
+def _in_progress(stack: ExitStack, pressure: Pressure, count: int) -> None:
     for _ in range(count):
         stack.enter_context(pressure.turn())
 
@@ -27,7 +27,7 @@ def _answers(pressure: Pressure, count: int) -> None:
 def test_there_is_no_limit_without_a_reason() -> None:
     pressure = Pressure()
     with ExitStack() as stack:
-        _under_way(stack, pressure, 64)
+        _in_progress(stack, pressure, 64)
         _answers(pressure, 100)
     assert pressure.limit is None
 
@@ -36,7 +36,7 @@ def test_pressure__refusal_halves_concurrent_requests(caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO, "kestra_sync.client")
     pressure = Pressure()
     with ExitStack() as stack:
-        _under_way(stack, pressure, 8)
+        _in_progress(stack, pressure, 8)
         pressure.refused(429)
         assert pressure.limit == 4
         assert "under pressure (it answers 429): 4 concurrent requests" in caplog.text
@@ -51,7 +51,7 @@ def test_pressure__refusal_halves_concurrent_requests(caplog: pytest.LogCaptureF
 def test_good_answers_bring_it_back() -> None:
     pressure = Pressure()
     with ExitStack() as stack:
-        _under_way(stack, pressure, 4)
+        _in_progress(stack, pressure, 4)
         pressure.refused(429)
     assert pressure.limit == 2
     _answers(pressure, 16)

@@ -35,7 +35,7 @@ def test_message(body: bytes, message: str) -> None:
     assert message_of(body) == message
 
 
-def test_depth_is_no_danger() -> None:
+def test_deep_nesting_is_harmless() -> None:
     assert message_of(b"[" * 100_000).startswith("[[")
 
 

@@ -81,13 +81,13 @@ def test_execution() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"id": "x", "namespace": "a"}])
-def test_what_is_no_execution(data: object) -> None:
+def test_what_is_not_an_execution(data: object) -> None:
     with pytest.raises(errors.UnexpectedAnswer):
         execution_of(data)
 
 
 def test_states() -> None:
-    assert not execution.FINAL & execution.WAITING_FOR_SOMEBODY
+    assert not execution.FINAL & execution.WAITING_FOR_A_PERSON
 
 
 # Starting
@@ -160,7 +160,7 @@ def test_create_that_fails(
         client.executions.create(FLOW)
 
 
-def test_an_answer_that_is_no_execution(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_an_answer_that_is_not_an_execution(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("POST", STARTS, as_json({}))
     with pytest.raises(errors.UnexpectedAnswer) as caught:
         client.executions.create(FLOW)

@@ -66,7 +66,7 @@ def test_a_file_that_is_named_must_be_readable(path: str) -> None:
     assert error.value.exit_code is ExitCode.USAGE
 
 
-def test_a_large_file_is_no_configuration() -> None:
+def test_a_large_file_is_not_a_configuration() -> None:
     path = write("#" * MAX_BYTES)
     with pytest.raises(UsageError, match="larger than"):
         load_config(path)
@@ -97,14 +97,14 @@ def test_an_error_of_the_file_as_a_whole_has_no_line() -> None:
     assert message == "c.yaml is not valid: 1 error\nc.yaml: error[config-yaml] it is broken"
 
 
-def test_a_remedy_stands_below_its_error() -> None:
+def test_a_remedy_is_below_its_error() -> None:
     Path("kestra-sync.yaml").write_text("name: a\n", encoding="utf-8")
     with pytest.raises(ConfigError) as error:
         load_config()
     assert error.value.message.splitlines()[-1] == "    add `version:`"
 
 
-def test_bytes_that_are_no_text_have_no_place() -> None:
+def test_bytes_that_are_not_text_have_no_position() -> None:
     Path("kestra-sync.yaml").write_bytes(b"\xff\xfev\0")
     with pytest.raises(ConfigError, match="UTF-16"):
         load_config()
@@ -315,7 +315,7 @@ def test_a_configuration_that_no_file_can_be(path: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["!", "[z-a]", "a\\"])
 @pytest.mark.parametrize("text", ["ignore: [x, '{}']", "policy: {{ignore: [x, '{}']}}"])
-def test_an_ignore_that_is_no_pattern(text: str, pattern: str) -> None:
+def test_an_ignore_that_is_not_a_pattern(text: str, pattern: str) -> None:
     write(text.format(pattern))
     with pytest.raises(ConfigError, match="is not a valid pattern") as error:
         load_config()

@@ -60,7 +60,7 @@ def test_without_anything_there_are_the_defaults() -> None:
     assert not settings.partial
 
 
-def test_the_file_goes_before_the_defaults() -> None:
+def test_the_file_overrides_the_defaults() -> None:
     settings = settings_from_config(CONFIG)
     assert settings.config_path == "conf/kestra-sync.yaml"
     assert settings.base_path == Path("conf")
@@ -81,7 +81,7 @@ def test_the_file_goes_before_the_defaults() -> None:
     assert (settings.connection.url, settings.connection.tenant) == ("http://file", "file")
 
 
-def test_flags_go_before_the_file() -> None:
+def test_flags_override_the_file() -> None:
     settings = settings_from_config(
         CONFIG,
         GivenOptions(
@@ -116,7 +116,7 @@ def test_flags_go_before_the_file() -> None:
     assert (settings.connection.url, settings.connection.tenant) == ("http://flag", "flag")
 
 
-def test_the_environment_goes_before_the_file() -> None:
+def test_the_environment_overrides_the_file() -> None:
     environ = {"KESTRA_API_URL": "http://environment"}
     connection = settings_from_config(CONFIG, environ=environ).connection
     # The client reads the environment by itself, with the credentials that belong to it.
@@ -192,7 +192,7 @@ def test_an_environment_does_not_go_to_another_server(
     assert url(environment=None) is None
 
 
-def test_variables_stand_for_options(here: Path) -> None:
+def test_variables_set_options(here: Path) -> None:
     Path("other.yaml").write_text(
         "version: 1\nsource: jobs\nenvironments: {prod: {source: prod}}\n"
     )

@@ -89,7 +89,7 @@ def test_one_namespace_for_many_projects() -> None:
     assert sorted(_names(loaded)) == ["file:acme/a.py", "file:acme/b.py"]
 
 
-def test_a_folder_that_is_no_namespace_is_an_error() -> None:
+def test_a_folder_that_is_not_a_namespace_is_an_error() -> None:
     _write("files/Not A Namespace/a.py")
     assert _problems(load([FilesFolder("files", "*")])) == [
         "files/Not A Namespace: namespace-file-folder"

@@ -156,7 +156,7 @@ def test_a_secret_has_the_type_that_is_declared() -> None:
     assert all(each.masked for each in found.values())
 
 
-def test_files_that_are_no_keys_are_errors() -> None:
+def test_files_without_keys_are_errors() -> None:
     for name, text in {
         "a": "x: 1\n",
         "b": "namespace: Not One\nvalues: {}\n",

@@ -83,7 +83,7 @@ def test_carriage_returns_are_seen_where_they_changed() -> None:
     assert hunk.lines == ((LineMark.SAME, "a"), (LineMark.REMOVED, "b"), (LineMark.ADDED, "b␍"))
 
 
-def test_bytes_that_are_no_text_are_spelled_out() -> None:
+def test_bytes_that_are_not_text_are_spelled_out() -> None:
     """A diff can be made of anything that a server may hold."""
     (hunk,) = unified(b"a\xff\n", b"a\n")
     assert hunk.lines[0] == (LineMark.REMOVED, "a\\xff")

@@ -187,7 +187,7 @@ def test_flow__odd_styles_mean_the_mapped_name(line: str) -> None:
     assert value.value == {"id": "a", "tasks": ["acme"], "namespace": "prod.acme.sales"}
 
 
-def test_flow__a_name_that_is_no_text_without_quotes_gets_them() -> None:
+def test_flow__a_name_that_is_not_text_without_quotes_gets_them() -> None:
     assert mapped("namespace: acme\n", NamespaceMap.of({"acme": "on"})) == 'namespace: "on"\n'
 
 

@@ -188,7 +188,7 @@ def test_stamp__labels_are_added_and_own_ones_stay() -> None:
     )
 
 
-def test_stamp__is_no_change_by_itself() -> None:
+def test_stamp__is_not_a_change_by_itself() -> None:
     for text in ("id: a\ntasks: []\n", "id: a\nlabels: {x: y}\ntasks: []\n"):
         each = sent(text)
         old = stamped(each.sent, (("git-commit", "old"), STAMP[1]))[0]
@@ -265,7 +265,7 @@ def test_property__lines_that_are_added_labels_are_nothing_else(
     assert not labels or list(before.value["labels"]) == list(labels)
 
 
-def test_stamp__one_that_is_not_known_today_is_no_change_either() -> None:
+def test_stamp__unknown_one_is_not_a_change_either() -> None:
     each = sent("id: a\ntasks: []\n")
     old = stamped(each.sent, (("git-commit", "old"), STAMP[1]))[0]
     names = [name for name, _ in STAMP]

@@ -67,7 +67,7 @@ def test_flows_that_need_no_parser(data: bytes) -> None:
         (b"id: a\n" + TASKS, "no `namespace`"),
     ],
 )
-def test_what_is_no_flow(data: bytes, reason: str) -> None:
+def test_what_is_not_a_flow(data: bytes, reason: str) -> None:
     assert scan(data) == NotAFlow(reason)
     _agree(data)
 

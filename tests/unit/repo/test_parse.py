@@ -202,7 +202,7 @@ def test_long_numbers_are_text() -> None:
     assert _parsed(f"a: {digits}".encode()).value == {"a": digits}
 
 
-def test_no_c_parser_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_c_parser_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 

@@ -173,7 +173,7 @@ def test_unreadable_directories(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("line", ["!", "[z-a]", "a\\", "!\\"])
 @pytest.mark.parametrize("place", ["f", "f/sub", "."])
-def test_a_line_that_is_no_pattern_is_named(line: str, place: str) -> None:
+def test_a_line_that_is_not_a_pattern_is_named(line: str, place: str) -> None:
     """What was meant to be ignored would be deployed."""
     _files("f/a.yaml", "f/sub/b.yaml")
     Path(place, ".kestraignore").write_text(f"# fine\n\n{line}\n")

@@ -140,7 +140,7 @@ def test_a_link_elsewhere_is_written_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", _NO_NAMES, ids=["NUL", "long", "long path", "empty"])
-def test_what_is_no_path_is_an_error_like_any_other(path: str) -> None:
+def test_what_is_not_a_path_is_an_ordinary_error(path: str) -> None:
     """Neither a ``ValueError`` nor a surprise."""
     assert not is_file(path)
     assert not is_there(path) or path == ""

@@ -122,7 +122,7 @@ def test_the_userinfo_of_a_url_is_a_secret_however_it_is_written(url: str, secre
 
 @pytest.mark.parametrize("before", ["", "a", "me:", "user:", "admin@example.com:"])
 @pytest.mark.parametrize("after", ["", "}", "\n"])
-def test_base64_is_seen_through_wherever_the_secret_stands_in_it(before: str, after: str) -> None:
+def test_base64_is_decoded_wherever_it_contains_the_secret(before: str, after: str) -> None:
     secret = "Very-Secret+12345"
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         masked = clean(encode(f"{before}{secret}{after}".encode()).decode(), secret)

@@ -77,7 +77,7 @@ def test_a_link_makes_it_no_other_file(target: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs in folders")
-def test_a_fifo_is_no_file() -> None:
+def test_a_fifo_is_not_a_file() -> None:
     os.mkfifo("flows/team/pipe")
     assert "no such file" in _problem("pipe")
 

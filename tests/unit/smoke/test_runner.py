@@ -61,7 +61,7 @@ def test_how_an_execution_is_started() -> None:
     }
 
 
-def test_another_revision_than_asked_for_is_no_proof() -> None:
+def test_a_run_of_another_revision_proves_nothing() -> None:
     (ran,) = run(FakeServer(), written={FLOW: 7}).runs
     assert [each.message for each in ran.failures] == ["revision 1 was run instead of 7"]
 
@@ -350,7 +350,7 @@ def test_interrupt__keeps_an_existing_signal_handler() -> None:
     assert "kill" in server.names()
 
 
-def test_observers_hear_of_it_as_far_as_they_understand() -> None:
+def test_observers_get_the_events_that_they_handle() -> None:
     heard: list[Any] = []
 
     class Plain(Observer):

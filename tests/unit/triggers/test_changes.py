@@ -110,7 +110,7 @@ def test_a_disabled_trigger_has_no_dates() -> None:
         (_NEW, set(), None),
     ],
 )
-def test_what_becomes_of_a_switch_off_at_run_time(
+def test_triggers__disabled_at_run_time(
     behaviour: TriggerBehaviour, off: set[str] | None, effect: Effect | None
 ) -> None:
     (change,) = _changes(_flow(_cron()), _flow(_cron(description="new")), behaviour, off)

@@ -152,7 +152,7 @@ def spelled_raw(text: str) -> str:
     "address",
     ["javascript:alert(1)", 'https://a"onclick=x', "https://a b", "//a", "https://a<b>", ""],
 )
-def test_odd_addresses_are_no_links(address: str) -> None:
+def test_odd_addresses_are_not_links(address: str) -> None:
     """The words stay."""
     assert link("words", address) == "words"
 
