@@ -146,7 +146,7 @@ def test_outputs_are_compared_as_they_should_be() -> None:
     assert normalised(["rev 7 → 8"]) != normalised(["rev 7 → 9"])
 
 
-def test_a_session_is_told_from_a_list_of_commands(tmp_path: Path) -> None:
+def test_a_session_is_distinguished_from_a_list_of_commands(tmp_path: Path) -> None:
     """Only what shows its output can be checked."""
     page = tmp_path / "page.md"
     parts = [

@@ -42,7 +42,7 @@ class Files:
     ) -> None:
         """Write a file; directories come into being.
 
-        :param moved: is told how many bytes of a large file have been sent.
+        :param moved: is notified how many bytes of a large file have been sent.
         :raises UsageError: a path below ``/_flows``, which Kestra would take for a flow.
         :raises SourceChanged: a large file changed since it was hashed; it was not written.
         :raises UnknownOutcome: it may have been written or not.
@@ -89,7 +89,7 @@ class Files:
 
         :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` asks for it again
             when it is read, and it must be the same then.
-        :param moved: is told how many bytes came.
+        :param moved: is notified how many bytes came.
         :raises NotFound: there is no such file, or not this revision of it.
         """
         request = self._get(namespace, path, revision)
@@ -132,7 +132,7 @@ class Files:
         The flows that the server's export also contains are left out. Large files stay in the
         export, which is in a temporary file then.
 
-        :param moved: is told how many bytes came.
+        :param moved: is notified how many bytes came.
         :raises UnexpectedAnswer: the answer is not a zip.
         :raises AnswerTooLarge: it is larger than 512 MiB.
         """

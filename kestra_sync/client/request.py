@@ -148,7 +148,7 @@ def stream_multipart(
 ) -> tuple[StreamedBody, str]:
     """Body and content type of a form with one large file, which is read while it is sent.
 
-    :param moved: is told how many bytes of the file have been sent.
+    :param moved: is notified how many bytes of the file have been sent.
     """
     empty, content_type = encode_multipart([Part(name, b"", filename)])
     boundary = content_type.partition("boundary=")[2]

@@ -28,7 +28,7 @@ class GithubReporter:
         return "".join(f"{each}\n" for each in workflow_commands(report))
 
     def render_several(self, reports: Reports) -> str:
-        """What is found in several environments is said once, and in which."""
+        """A finding of several environments is reported once, with their names."""
         lines = [text for each in reports.reports for text in _failure(each, each.environment)]
         where: dict[Diagnostic, list[str]] = {}
         for report in reports.reports:

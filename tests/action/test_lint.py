@@ -323,7 +323,7 @@ def test_our_own_hooks() -> None:
     run(str(scripts / "kestra-sync"), *shlex.split(ours)[1:])
 
 
-def test_without_go_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not as a skip."""
     monkeypatch.setattr(go_tools, "_candidates", lambda: iter(()))
     with pytest.raises(GoToolError, match="sudo apt install golang-go"):

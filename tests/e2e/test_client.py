@@ -185,7 +185,7 @@ def test_export_of_colliding_names(client: KestraClient, namespace: str) -> None
     assert sorted(found) == sorted(source(flow) for flow in flows)
 
 
-def test_disabled_flows_are_told(client: KestraClient, namespace: str) -> None:
+def test_disabled_flows_are_reported(client: KestraClient, namespace: str) -> None:
     flow = FlowId(namespace, "off")
     client.flows.create(source(flow, f"disabled: true\n{LOG_TASK}"))
     assert client.flows.search(Scope((namespace,)))[0].disabled
@@ -312,7 +312,7 @@ def test_resume(client: KestraClient, namespace: str) -> None:
     assert seen.state == "SUCCESS"
 
 
-def test_failure_is_told(client: KestraClient, namespace: str) -> None:
+def test_failure_is_reported(client: KestraClient, namespace: str) -> None:
     flow = FlowId(namespace, "fails")
     client.flows.create(
         source(flow, "tasks:\n  - id: no\n    type: io.kestra.plugin.core.execution.Fail\n")

@@ -289,7 +289,7 @@ def test_what_cannot_be_started_says_why(bench: Bench) -> None:
     assert bench.one(needy, inputs={"who": "me"}).verdict is SmokeVerdict.PASSED
 
 
-def test_outputs_tasks_and_logs_that_differ_are_told_apart(bench: Bench) -> None:
+def test_outputs_tasks_and_logs_that_differ_are_distinguished(bench: Bench) -> None:
     run = bench.one(
         bench.flow("other", OK),
         expect=Expectation(

@@ -109,7 +109,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench, proxy: FaultProxy
     assert bench.left() == []
 
 
-def test_what_cannot_be_deleted_is_said(bench: Bench, proxy: FaultProxy) -> None:
+def test_what_cannot_be_deleted_is_reported(bench: Bench, proxy: FaultProxy) -> None:
     flow = bench.flow("sticky", BUSY)
     proxy.add(Rule(reply(500), method="DELETE", path=r"/executions/", times=None))
     run = bench.one(flow)

@@ -66,7 +66,7 @@ def test_a_version_may_be_written_short_or_long(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["1", "1.2", "2.1", "", "x"])
-def test_a_version_without_an_engine_is_told(name: str) -> None:
+def test_a_version_without_an_engine_is_reported(name: str) -> None:
     with pytest.raises(ValueError, match=r"there are: 1\.3, 2\.0"):
         version_named(name)
 

@@ -97,7 +97,7 @@ class _Found:
 def roots(folder: FilesFolder, found: _Found | None = None) -> Iterator[tuple[str, str]]:
     """The folders that match ``folder``, each with its namespace.
 
-    :param found: is told what is wrong with them.
+    :param found: is notified of what is wrong with them.
     """
     found = found or _Found()
     parts = folder.path.split("/")

@@ -353,7 +353,7 @@ def test_equal_names_in_the_export_are_survived(repo: Repo, proxy: FaultProxy) -
     assert len(repo.inventory()["resources"]) == 3
 
 
-def test_a_look_at_the_result_that_fails_is_said(repo: Repo, proxy: FaultProxy) -> None:
+def test_a_look_at_the_result_that_fails_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     proxy.add(Rule(reply(403), "GET", "/flows/export", nth=2, times=None))
     ran = repo.apply()

@@ -176,7 +176,7 @@ def test_a_source_that_kestra_would_refuse_now_comes_back(repo: Repo, proxy: Fau
 
 
 @pytest.mark.once
-def test_the_record_that_could_not_be_restored_is_said(repo: Repo, proxy: FaultProxy) -> None:
+def test_the_record_that_could_not_be_restored_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
     proxy.add(Rule(reply(403), "PUT", r"/kv/kestra-sync\.", nth=2))

@@ -67,7 +67,7 @@ def test_a_token_that_is_refused(
 
 
 @pytest.mark.parametrize("name", ["CI_MERGE_REQUEST_IID", "GITLAB_TOKEN"])
-def test_what_is_missing_is_said(
+def test_what_is_missing_is_reported(
     environ: dict[str, str], file: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del environ[name]

@@ -236,7 +236,7 @@ def test_a_planted_environment_is_not_run(
     assert not ours.ready
 
 
-def test_what_python_and_pip_are_told(tmp_path: Path) -> None:
+def test_arguments_of_python_and_pip(tmp_path: Path) -> None:
     """Where to get wheels, but nothing that comes from the checkout or would load code."""
     checkout = tmp_path / "checkout"
     elsewhere = {"PIP_INDEX_URL": "https://mirror", "PATH": "/bin", "HOME": str(tmp_path)}
@@ -276,7 +276,7 @@ def test_what_the_action_asks(
     assert "ready=true" in capsys.readouterr().out
 
 
-def test_a_failure_is_said(
+def test_a_failure_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(*command: str) -> None:

@@ -257,7 +257,7 @@ def test_a_lock_that_was_begun_and_is_not_needed_is_given_back_at_once() -> None
     assert kv.values == {KEY: THEIRS}
 
 
-def test_what_goes_wrong_in_the_background_is_told_to_who_needs_the_lock(clock: Clock) -> None:
+def test_what_goes_wrong_in_the_background_is_reported_to_who_needs_the_lock(clock: Clock) -> None:
     kv = KvStore()
     kv.fail_put = [DOWN]
     lock = lock_of(kv, clock)

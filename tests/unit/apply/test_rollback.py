@@ -120,7 +120,7 @@ def test_an_edit_just_before_ours_that_is_lost_by_now() -> None:
     assert flows.source("a") == OLD
 
 
-def test_failures_are_said_and_do_not_stop_the_rest() -> None:
+def test_failures_are_reported_and_do_not_stop_the_rest() -> None:
     flows = Flows(a=OLD)
     flows.put("a", NEW)
     flows.before("update", fail(INVALID))

@@ -293,7 +293,7 @@ FORBIDDEN = Forbidden(403, "PUT", "/flows")
         ((failed(error=FORBIDDEN), failed(error=LOST)), ExitCode.FAILURE),
     ],
 )
-def test_what_the_shell_is_told(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
+def test_exit_code__of_the_outcomes(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
     assert exit_code(outcomes) is code
 
 

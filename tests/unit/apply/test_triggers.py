@@ -84,7 +84,7 @@ def test_it_waits_no_longer_than_it_should() -> None:
     assert server.now == 0.0
 
 
-def test_disabled_is_said_and_enabling_is_waited_for() -> None:
+def test_disabled_is_reported_and_enabling_is_waited_for() -> None:
     off = _state(disabled=True)
     (check,) = _Server([off]).watch.look({_KEY: _change()})
     assert (check.status, check.next_date) == (TriggerStatus.DISABLED, None)

@@ -84,7 +84,9 @@ def test_policy_leaves_ignored_files_alone(tmp_path: Path, monkeypatch: pytest.M
         ("../x/flows/b.yaml", ("../x/flows",), "b.yaml"),
     ],
 )
-def test_paths_are_told_below_the_source(file: str, source: tuple[str, ...], relative: str) -> None:
+def test_paths_are_reported_below_the_source(
+    file: str, source: tuple[str, ...], relative: str
+) -> None:
     assert below(file, source) == relative
 
 

@@ -29,7 +29,7 @@ def _flow(name: str, *targets: str, kind: str = _CALL) -> Desired:
     return Desired(Flow(FlowId("acme", name), Document(f"{name}.yaml", 0, 1, data)), data)
 
 
-def test_flows_that_call_each_other_are_told_once_at_the_call() -> None:
+def test_flows_that_call_each_other_are_reported_once_at_the_call() -> None:
     flows = [_flow("ping", "leaf", "pong"), _flow("pong", "ping"), _flow("leaf")]
     (found,) = check_cycles(flows)
     assert (found.severity, found.rule) == (Severity.WARNING, "reference-cycle")

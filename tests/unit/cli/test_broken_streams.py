@@ -107,7 +107,7 @@ def test_what_machines_read_is_right_in_every_encoding(
     assert for_stream("é→", Target(), output_format) == wanted
 
 
-def test_what_was_done_is_not_decided_by_how_it_is_told(
+def test_what_was_done_is_not_decided_by_how_it_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails() -> None:

@@ -219,7 +219,7 @@ def test_a_bundle_that_is_not_there_is_named(
     assert "REQUESTS_CA_BUNDLE" in (error.remedy or "")
 
 
-def test_plain_and_tls_mixed_up_is_said(
+def test_plain_and_tls_mixed_up_is_reported(
     scripted: ScriptedServer, make_client: ClientFactory
 ) -> None:
     wrong = scripted.url.replace("http:", "https:")

@@ -46,7 +46,7 @@ def test_render__skipped_files_are_listed(here: Path, capsys: pytest.CaptureFixt
     assert "skipped flows/notes.yaml" in shown.err
 
 
-def test_status__triggers_off_and_remedies_are_told(
+def test_status__triggers_off_and_remedies_are_reported(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trigger = (

@@ -357,7 +357,7 @@ def test_durations(text: str, seconds: float) -> None:
     assert loaded().settings["lock_timeout"] == seconds
 
 
-def test_namespace_files_and_keys_are_beside_the_file() -> None:
+def test_namespace_files_and_keys_are_next_to_the_file() -> None:
     path = write(
         "files: [{path: ../files/*, namespace: '*', ignore: ['*.tmp']}]\nkv: kv/**.yaml\n",
         "conf/kestra-sync.yaml",

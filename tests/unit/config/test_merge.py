@@ -134,7 +134,7 @@ def test_a_name_needs_a_scope() -> None:
     assert settings_from_config(None, GivenOptions(name="acme", namespaces=("a",))).name == "acme"
 
 
-def test_without_a_source_the_flows_are_beside_the_file() -> None:
+def test_without_a_source_the_flows_are_next_to_the_file() -> None:
     config = Config(path="conf/kestra-sync.yaml", base="conf")
     assert settings_from_config(config).paths == ("conf/flows",)
     # Then paths are simply the source: there is nothing they could be a part of.

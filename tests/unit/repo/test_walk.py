@@ -92,7 +92,7 @@ def test_patterns_do_not_reach_outside_their_base(here: Path) -> None:
     assert _found("f", ignore=("a.yaml",), base=here / "base") == ["f/a.yaml"]
 
 
-def test_an_unreadable_ignore_file_is_said() -> None:
+def test_an_unreadable_ignore_file_is_reported() -> None:
     _files("f/a.yaml", "f/.kestraignore/x")
     assert [d.rule for d in walk(["f"]).diagnostics] == ["file-unreadable"]
 

@@ -68,7 +68,7 @@ def test_others_go_on_meanwhile() -> None:
         ("x" * 2000, "longer than 1000", None),
     ],
 )
-def test_what_is_not_a_pattern_is_said_with_its_position(
+def test_what_is_not_a_pattern_is_reported_with_its_position(
     pattern: str, words: str, position: int | None
 ) -> None:
     with pytest.raises(PatternError, match=words) as caught:

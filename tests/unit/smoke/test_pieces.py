@@ -158,7 +158,7 @@ def test_logs_that_stand_still_for_six_seconds_are_waited_for() -> None:
     assert clock.time - 100 < 8
 
 
-def test_what_is_not_logged_is_said_only_when_the_log_is_quiet() -> None:
+def test_what_is_not_logged_is_reported_only_when_the_log_is_quiet() -> None:
     clock = FakeClock()
     server = FakeServer(log=[entry("first")])
 
@@ -370,7 +370,7 @@ def test_only_executions_of_ours_are_deleted_whatever_a_log_says() -> None:
     assert ("kill", "e3") in some.calls
 
 
-def test_what_cannot_be_deleted_is_said_after_two_attempts() -> None:
+def test_what_cannot_be_deleted_is_reported_after_two_attempts() -> None:
     server = FakeServer(failing={"delete": [BROKEN, BROKEN]})
     done = remove(
         server,

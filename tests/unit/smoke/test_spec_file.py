@@ -97,7 +97,7 @@ CASES = sorted((Path(__file__).parent / "problems").glob("*.smoke.yaml"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.partition(".")[0])
-def test_what_is_wrong_is_said_at_its_place(here: Path, case: Path) -> None:
+def test_what_is_wrong_is_reported_at_its_place(here: Path, case: Path) -> None:
     """Drop a file into ``problems``: its last line says what is expected of the others."""
     text = case.read_text()
     loaded = load(here, text)
@@ -145,7 +145,7 @@ def test_the_schema_is_one_and_describes_every_key() -> None:
         assert "description" in node or "$ref" in node, name
 
 
-def test_files_are_found_beside_the_flows(here: Path) -> None:
+def test_files_are_found_next_to_the_flows(here: Path) -> None:
     for name in (
         "flows/a.smoke.yaml",
         "flows/a.yaml",
@@ -183,7 +183,9 @@ def test_files_are_found_beside_the_flows(here: Path) -> None:
         {"inputs": {"a": [1, {"b": "\ud800"}]}},
     ],
 )
-def test_halves_of_characters_are_told_before_anything_is_written(test: dict[str, object]) -> None:
+def test_halves_of_characters_are_reported_before_anything_is_written(
+    test: dict[str, object],
+) -> None:
     """They cannot be sent; a run that finds out in the middle would break.
 
     From the configuration, or from a parser that takes ``"\\ud800"`` in YAML.

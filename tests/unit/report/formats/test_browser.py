@@ -244,7 +244,7 @@ def test_light_and_dark(pages: Pages) -> None:
     assert max(pages.dark) < 60
 
 
-def test_a_missing_browser_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_browser_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do; the tests are never left out in silence."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(pytest.fail.Exception, match=r"\.ci/chromium\.sh"):

@@ -312,7 +312,7 @@ def test_the_command_takes_a_part(flows: Path, capsys: pytest.CaptureFixture[str
     assert document["exit_code"] == 0
 
 
-def test_a_broken_file_is_told_and_the_rest_is_drawn(
+def test_a_broken_file_is_reported_and_the_rest_is_drawn(
     flows: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3: what it refers to is missing."""

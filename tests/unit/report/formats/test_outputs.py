@@ -85,7 +85,9 @@ def test_output__invalid_path_is_reported_before_the_run(
     assert words in capsys.readouterr().err
 
 
-def test_no_permission_is_told_before_the_run(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_permission_is_reported_before_the_run(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Root may write everywhere, so the answer is staged."""
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     with pytest.raises(UsageError, match="Permission denied"):
