@@ -42,7 +42,8 @@ def test_the_architecture_knows_every_part_and_every_reason() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     parts = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     package = _ROOT / "kestra_sync"
-    real = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "py."))}
+    modules = (path.relative_to(package).parts[0] for path in package.rglob("*.py"))
+    real = {name.removesuffix(".py") for name in modules if not name.startswith("_")}
     assert real <= parts
     assert {reason.value for reason in Reason} <= set(re.findall(r"`([a-z-]+)`", text))
 

@@ -28,7 +28,7 @@ def test_what_shaped_a_plan_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
     words = " ".join(called(*args, then=lambda: options_for("apply")))
     assert words == (
-        "--name=-x --only a/* --only b --prune scope --on-drift keep --url https://host/k"
+        "--only a/* --only b --prune scope --on-drift keep --name=-x --url https://host/k"
     )
     # A command gets only what it knows.
     assert "--prune" not in called(*args, then=lambda: options_for("validate"))
