@@ -75,7 +75,7 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "configured": {"model"},
     "previews": {"errors"},
     "settings": {"configured", "model", "previews"},
-    "safe": {"errors", "model"},
+    "safe": {"errors", "resources"},
     "version": set(),
 }
 

@@ -13,17 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kestra_sync.cli.streams import for_stream, guarded
-from kestra_sync.client.credentials import known_secrets
 from kestra_sync.errors import ExitCode, KestraSyncError
-from kestra_sync.safe.paths import write_temporary
-from kestra_sync.safe.secrets import Masker
-from kestra_sync.safe.text import harmless
 from kestra_sync.version import __version__
+
+if TYPE_CHECKING:
+    from kestra_sync.safe.secrets import Masker
 
 #: Name → one line of help. The module ``kestra_sync.cli.<name>`` holds the command.
 _COMMANDS = {
@@ -176,6 +175,8 @@ def _fail(
     message: str,
     remedy: str | None,
 ) -> int:
+    from kestra_sync.safe.text import harmless  # what only failures need is not loaded before
+
     masker = _masker(args)
     message = masker.mask(message)
     remedy = None if remedy is None else masker.mask(remedy)
@@ -229,6 +230,9 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _masker(args: Sequence[str]) -> Masker:
+    from kestra_sync.client.credentials import known_secrets
+    from kestra_sync.safe.secrets import Masker
+
     return Masker(known_secrets(_given(args, "--url", ""), _env_file(args)))
 
 
@@ -237,6 +241,8 @@ def _write_log(args: Sequence[str]) -> str:
     import platform
     import shlex
     import traceback
+
+    from kestra_sync.safe.paths import write_temporary
 
     masker = _masker(args)
     # Masked before it is quoted, which could take a secret apart.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from kestra_sync.model import FlowId, Kind, ResourceId
+from kestra_sync.resources import FlowId, Kind, ResourceId
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but tab, DEL, C1
