@@ -122,7 +122,7 @@ def clock(look: Look) -> Checkup:
     return Checkup(
         "clock",
         Health.WARNING,
-        f"{round(abs(look.ahead)):,} seconds {side} the server's",
+        f"{round(abs(look.ahead)):,} seconds {side} the server",
         "synchronize both clocks (NTP): tokens and certificates depend on them, and times in the "
         "history and in logs would be misleading",
     )

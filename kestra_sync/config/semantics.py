@@ -184,7 +184,7 @@ def _preview(file: Mapping[str, Any]) -> Iterator[Finding]:
                 "config-missing-key",
                 ("preview",),
                 f"`preview` needs `{key}`: without it nothing is recorded, and nothing could be"
-                " taken down",
+                " removed later",
                 f"add `{key}:` at the top of the file",
             )
     for name in environments:

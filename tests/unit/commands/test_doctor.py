@@ -92,7 +92,7 @@ def test_look__certificate_and_clock(protocol: str, monkeypatch: pytest.MonkeyPa
     assert look.ahead is not None
     assert 290 < look.ahead < 310
     assert clock(look).health is Health.WARNING
-    assert "ahead of the server's" in clock(look).answer
+    assert "ahead of the server" in clock(look).answer
 
 
 def test_look__nothing_to_see() -> None:
