@@ -23,7 +23,12 @@ from tests.support.server import Server, named_server
 
 _HOST = pytest.StashKey[Host]()
 _SLOW = "tests/e2e/"
-_LONGEST = ("test_interrupted", "test_faults", "test_smoke", "test_streams", "test_console")
+#: Where tests only make calls, and run no command that keeps an inventory.
+_WITHOUT_INVENTORY = (
+    *("tests/e2e/contract/", "tests/e2e/test_cases_agree.py", "tests/e2e/test_client.py"),
+    *("tests/e2e/test_kinds.py", "tests/e2e/test_known_properties.py", "tests/e2e/test_smoke.py"),
+)
+_LONGEST = ("test_smoke", "test_client", "test_executions")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,19 +77,33 @@ def _only_one() -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what needs no server first: a mistake is reported at once, not after a minute.
 
-    With ``--dist loadgroup`` the tests of a file on one version stay together, on one worker. What
-    takes longest begins, so that no worker waits long for the others in the end.
+    With ``--dist loadgroup`` the tests of a file on one version stay together, on one worker. So
+    do all on one version that may keep an inventory: an apply reads those of the whole server;
+    tests count these reads, and break inventories on purpose. What takes longest begins, so that
+    no worker waits long for the others in the end.
     """
     items.sort(key=_rank)
     for item in items:
-        group = f"{item.nodeid.partition('::')[0]} {_version_of(item) or ''}"
-        item.add_marker(pytest.mark.xdist_group(group))
+        file = "inventories" if _has_inventory(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(f"{file} {_version_of(item) or DEFAULT.name}"))
 
 
-def _rank(item: pytest.Item) -> tuple[bool, int]:
+def _rank(item: pytest.Item) -> tuple[bool, bool, bool, int]:
     stem = item.path.stem
-    place = _LONGEST.index(stem) if stem in _LONGEST else len(_LONGEST)
-    return item.nodeid.startswith(_SLOW), place
+    return (
+        item.nodeid.startswith(_SLOW) or _talks(item),
+        not _has_inventory(item),
+        _version_of(item) not in (None, DEFAULT.name),
+        _LONGEST.index(stem) if stem in _LONGEST else len(_LONGEST),
+    )
+
+
+def _talks(item: pytest.Item) -> bool:
+    return "server" in getattr(item, "fixturenames", ())
+
+
+def _has_inventory(item: pytest.Item) -> bool:
+    return _talks(item) and not item.nodeid.startswith(_WITHOUT_INVENTORY)
 
 
 def _version_of(item: pytest.Item) -> str | None:

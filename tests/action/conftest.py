@@ -12,7 +12,7 @@ from tests.action.act import Act, copy_action
 from tests.action.github import TOKEN, Github, serving
 from tests.action.gitlab import Gitlab
 from tests.action.gitlab import serving as serving_gitlab
-from tests.support.cleanup import remove_namespace
+from tests.support.cleanup import remove_namespaces
 from tests.support.server import Http, Server
 
 
@@ -44,7 +44,7 @@ def namespace(http: Http) -> Iterator[str]:
     """A namespace of the test's own."""
     name = f"kstest.{uuid.uuid4().hex[:10]}"
     yield name
-    remove_namespace(http, name)
+    remove_namespaces(http, name)
 
 
 @pytest.fixture

@@ -12,8 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.engine import Engine
-from tests.support.cleanup import remove_namespace
+from tests.support.cleanup import remove_executions, remove_namespaces
 from tests.support.server import Http, Server
+
+#: Modules of many small tests that only store things: what they leave is removed at their end. To
+#: look for flows, executions, keys and files after each test takes as long as the test.
+_STORE = {
+    *("test_dangerous_calls", "test_files", "test_flows", "test_kinds", "test_kv", "test_reading"),
+    *("test_validate", "test_yaml"),
+}
+#: Modules of commands that run flows: their executions are looked for after each test.
+_RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
 
 EngineFactory = Callable[..., Engine]
 
@@ -35,12 +44,38 @@ def http(server: Server) -> Iterator[Http]:
         yield session
 
 
+@pytest.fixture(scope="module")
+def emptied_later(http: Http) -> Iterator[list[str]]:
+    """The namespaces that are emptied at the end of the module."""
+    names: list[str] = []
+    yield names
+    if names:
+        remove_namespaces(http, *names)
+
+
+@pytest.fixture(scope="module")
+def without_runs(http: Http) -> Iterator[list[str]]:
+    """The namespaces in which no test has run a flow, though a trigger may have."""
+    names: list[str] = []
+    yield names
+    if names:
+        remove_executions(http, *names)
+
+
 @pytest.fixture
-def namespace(http: Http) -> Iterator[str]:
-    """A namespace used by this test only; it and its children are emptied after the test."""
+def namespace(request: pytest.FixtureRequest, http: Http) -> Iterator[str]:
+    """A namespace used by this test only; it and its children are emptied after it, or later."""
     name = f"kstest.{uuid.uuid4().hex[:10]}"
+    module = request.path.stem
+    if module in _STORE:
+        request.getfixturevalue("emptied_later").append(name)
+        yield name
+        return
+    runs = module in _RUN or request.path.parent.name not in ("sync", "cli")
+    if not runs:
+        request.getfixturevalue("without_runs").append(name)
     yield name
-    remove_namespace(http, name)
+    remove_namespaces(http, name, executions=runs)
 
 
 @pytest.fixture

@@ -344,7 +344,7 @@ def test_key_value(client: KestraClient, namespace: str) -> None:
         "list": [1, None, 2.5, True],
         "in": {"type": "x"},
     }
-    key = "kestra-sync.e2e"
+    key = "kestra-sync-e2e"  # not the name of an inventory: tests of those may run beside
     with pytest.raises(errors.NotFound):
         client.kv.get(namespace, key)
     client.kv.put(namespace, key, value, description="written by a test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.support.server import Http
@@ -20,56 +20,76 @@ _FINAL = frozenset(
     ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED")
 )
 _PATIENCE_SECONDS = 20.0
-_MANY = 20
+_MANY = 4
 
 
-def remove_namespace(http: Http, namespace: str) -> None:
-    """Remove flows, executions, KV entries and files of ``namespace`` and of all below it."""
-    used = {namespace}
+def remove_namespaces(http: Http, *namespaces: str, executions: bool = True) -> None:
+    """Remove flows, executions, KV entries and files of these namespaces and of all below them.
+
+    What is asked for is asked once for all of them, below the namespace that they have in common.
+
+    :param executions: whether there may be any.
+    """
+    used = set(namespaces)
     # Flows first: without them no trigger starts another execution.
-    flows = _below(http, "/flows/search", namespace)
+    flows = _below(http, "/flows/search", namespaces)
     used |= {flow["namespace"] for flow in flows}
     if len(flows) >= _MANY:
         names = [{"namespace": flow["namespace"], "id": flow["id"]} for flow in flows]
         http.delete("/flows/delete/by-ids", json=names)
-        flows = _below(http, "/flows/search", namespace)
+        flows = _below(http, "/flows/search", namespaces)
     for flow in flows:
         http.delete(f"/flows/{flow['namespace']}/{flow['id']}")
-    for execution in executions_below(http, namespace):
-        used.add(execution["namespace"])
-        _remove_execution(http, execution)
-    for entry in _below(http, "/kv", namespace):
+    if executions:
+        used |= remove_executions(http, *namespaces)
+    for entry in _below(http, "/kv", namespaces):
         used.add(entry["namespace"])
         http.delete(f"/namespaces/{entry['namespace']}/kv/{entry['key']}")
     for name in used:
         _remove_files(http, name)
 
 
-def executions_below(http: Http, namespace: str) -> Iterator[dict[str, Any]]:
-    """The executions of all kinds in ``namespace`` and below it."""
+def remove_executions(http: Http, *namespaces: str) -> set[str]:
+    """End and remove the executions of these namespaces and of all below them; where they were."""
+    found = list(executions_below(http, *namespaces))
+    for execution in found:
+        _remove_execution(http, execution)
+    return {execution["namespace"] for execution in found}
+
+
+def executions_below(http: Http, *namespaces: str) -> Iterator[dict[str, Any]]:
+    """The executions of all kinds in these namespaces and below them."""
     seen: set[str] = set()
     for kind in (*_KINDS, *(_KINDS_OF_2 if http.server.release >= (2, 0) else ())):
-        for execution in _below(http, "/executions/search", namespace, kind):
+        for execution in _below(http, "/executions/search", namespaces, kind):
             if execution["id"] not in seen:
                 seen.add(execution["id"])
                 yield execution
 
 
 def _below(
-    http: Http, path: str, namespace: str, more: dict[str, str] | None = None
+    http: Http, path: str, namespaces: Sequence[str], more: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
+    common = namespaces[0] if len(namespaces) == 1 else _above(namespaces)
     page = 1
     while True:
-        query: dict[str, str | int] = {"filters[namespace][PREFIX]": namespace, **(more or {})}
+        query: dict[str, str | int] = {"filters[namespace][PREFIX]": common, **(more or {})}
         answer = http.get(path, params={**query, "page": page, "size": _PAGE})
         answer.raise_for_status()
         results = answer.json()["results"]
         # Never trust a filter with what is to be deleted.
-        found += [it for it in results if f"{it['namespace']}.".startswith(f"{namespace}.")]
+        ours = tuple(f"{each}." for each in namespaces)
+        found += [it for it in results if f"{it['namespace']}.".startswith(ours)]
         if len(results) < _PAGE:
             return found
         page += 1
+
+
+def _above(namespaces: Sequence[str]) -> str:
+    """The namespace that these have in common."""
+    (root,) = {each.partition(".")[0] for each in namespaces}
+    return root
 
 
 def _remove_execution(http: Http, execution: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kestra_sync.model import FlowId, Scope
 from tests.e2e.sync.conftest import Repo
-from tests.support.cleanup import executions_below, remove_namespace
+from tests.support.cleanup import executions_below, remove_namespaces
 from tests.support.proxy import Exchange, FaultProxy, Rule, reset_request
 from tests.support.server import Http
 
@@ -57,7 +57,7 @@ def previews(repo: Repo, http: Http) -> Iterator[Repo]:
         f"flow: {ns}.team/caller\ntimeout: 60s\nexpect: {{state: SUCCESS}}\n",
     )
     yield repo
-    remove_namespace(http, f"{ns}-preview")
+    remove_namespaces(http, f"{ns}-preview")
 
 
 def nothing_left(repo: Repo, http: Http, name: str) -> None:

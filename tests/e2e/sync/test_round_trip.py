@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.cleanup import remove_namespace
+from tests.support.cleanup import remove_namespaces
 from tests.support.examples import examples
 from tests.support.server import Http
 from tests.support.sources import LOG
@@ -115,7 +115,7 @@ def test_plan_apply_plan_ends_empty_and_every_byte_arrives(repo: Repo, http: Htt
             assert (again.code, again.reasons()) == (0, {})
             assert set(here.owned()) == set(expected)
         finally:
-            remove_namespace(http, here.namespace)
+            remove_namespaces(http, here.namespace)
             shutil.rmtree(here.root)
 
     check()

@@ -27,7 +27,7 @@ from kestra_sync.apply.writer import ChangeWriter
 from kestra_sync.model import Change, sha256
 from kestra_sync.resources import in_memory
 from tests.e2e.sync.conftest import Repo, RunResult
-from tests.support.cleanup import remove_namespace
+from tests.support.cleanup import remove_namespaces
 from tests.support.examples import examples
 from tests.support.server import Http
 
@@ -64,7 +64,7 @@ class Machine(RuleBasedStateMachine):
         self.foreign: dict[str, bytes] = {}
 
     def teardown(self) -> None:
-        remove_namespace(type(self).http, self.here.namespace)
+        remove_namespaces(type(self).http, self.here.namespace)
         shutil.rmtree(self.here.root)
 
     # --- Git ---
