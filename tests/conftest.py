@@ -16,19 +16,13 @@ from typing import Any
 import pytest
 
 from tests.engine import DEFAULT, VERSIONS
+from tests.support.distribution import place_of, scheduler
 from tests.support.engines import Engines, Host, lent
 from tests.support.examples import load_profile
 from tests.support.measured import measure_no_processes
 from tests.support.server import Server, named_server
 
 _HOST = pytest.StashKey[Host]()
-_SLOW = "tests/e2e/"
-#: Where tests only make calls, and run no command that keeps an inventory.
-_WITHOUT_INVENTORY = (
-    *("tests/e2e/contract/", "tests/e2e/test_cases_agree.py", "tests/e2e/test_client.py"),
-    *("tests/e2e/test_kinds.py", "tests/e2e/test_known_properties.py", "tests/e2e/test_smoke.py"),
-)
-_LONGEST = ("test_smoke", "test_client", "test_executions")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,41 +69,14 @@ def _only_one() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what needs no server first: a mistake is reported at once, not after a minute.
-
-    With ``--dist loadgroup`` the tests of a file on one version stay together, on one worker. So
-    do all on one version that may keep an inventory: an apply reads those of the whole server;
-    tests count these reads, and break inventories on purpose. What takes longest begins, so that
-    no worker waits long for the others in the end.
-    """
-    items.sort(key=_rank)
-    for item in items:
-        file = "inventories" if _has_inventory(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(f"{file} {_version_of(item) or DEFAULT.name}"))
+    """Put what needs no server first, and what takes longest next."""
+    items.sort(key=lambda item: place_of(item.nodeid))
 
 
-def _rank(item: pytest.Item) -> tuple[bool, bool, bool, int]:
-    stem = item.path.stem
-    return (
-        item.nodeid.startswith(_SLOW) or _talks(item),
-        not _has_inventory(item),
-        _version_of(item) not in (None, DEFAULT.name),
-        _LONGEST.index(stem) if stem in _LONGEST else len(_LONGEST),
-    )
-
-
-def _talks(item: pytest.Item) -> bool:
-    return "server" in getattr(item, "fixturenames", ())
-
-
-def _has_inventory(item: pytest.Item) -> bool:
-    return _talks(item) and not item.nodeid.startswith(_WITHOUT_INVENTORY)
-
-
-def _version_of(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    name = callspec.params.get("server") if callspec else None
-    return name if isinstance(name, str) else None
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadgroup`` hand out the groups of ``tests.support.distribution``."""
+    return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

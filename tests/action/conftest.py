@@ -22,12 +22,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.e2e)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what talks to Kestra run at the end."""
-    items.sort(key=lambda item: item.nodeid.startswith("tests/action/") and _talks_to_kestra(item))
-
-
 def _talks_to_kestra(item: pytest.Item) -> bool:
     return bool({"act", "namespace"} & set(getattr(item, "fixturenames", ())))
 

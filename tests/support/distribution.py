@@ -1,0 +1,65 @@
+"""Which tests stay together on one worker of pytest-xdist, and which begin.
+
+What needs no server is first: a mistake is reported at once, not after a minute. Then what takes
+longest begins, so that no worker waits long for the others in the end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.engine import DEFAULT, VERSIONS
+
+_LONGEST = ("test_smoke.py", "test_client.py", "test_executions.py")
+_SERVER = ("tests/e2e/", "tests/action/test_action.py", "tests/action/test_workflows.py")
+#: Where tests only make calls, and run no command that keeps an inventory.
+_WITHOUT_INVENTORY = (
+    *("tests/e2e/contract/", "tests/e2e/test_cases_agree.py", "tests/e2e/test_client.py"),
+    *("tests/e2e/test_kinds.py", "tests/e2e/test_known_properties.py", "tests/e2e/test_smoke.py"),
+    "tests/e2e/test_engine.py",  # these start engines of their own
+    "tests/e2e/test_smoke_stream.py",
+)
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test: its file on a version, or all that may keep an inventory there.
+
+    An apply reads the inventories of the whole server; tests count these reads, and break
+    inventories on purpose: on one engine they cannot run beside each other.
+    """
+    file = nodeid.partition("::")[0]
+    return f"{'inventories' if _has_inventory(file) else file} {_version_of(nodeid)}"
+
+
+def place_of(nodeid: str) -> tuple[bool, bool, bool, int]:
+    """The place of a test in the order of all; whole groups follow each other."""
+    file = nodeid.partition("::")[0]
+    name = file.rpartition("/")[2]
+    return (
+        file.startswith(_SERVER),
+        not _has_inventory(file),
+        _version_of(nodeid) != DEFAULT.name,
+        _LONGEST.index(name) if name in _LONGEST else len(_LONGEST),
+    )
+
+
+def scheduler(config: Any, log: Any) -> Any:
+    """What hands out whole groups, in order.
+
+    The marks that pytest-xdist has for it (``xdist_group``) have no effect since pytest 9.1.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    made = LoadScopeScheduling(config, log)
+    made._split_scope = group_of
+    return made
+
+
+def _has_inventory(file: str) -> bool:
+    return file.startswith(_SERVER) and not file.startswith(_WITHOUT_INVENTORY)
+
+
+def _version_of(nodeid: str) -> str:
+    parameters = re.split(r"[\[\]-]", nodeid.partition("[")[2])
+    return next((name for name in VERSIONS if name in parameters), DEFAULT.name)
