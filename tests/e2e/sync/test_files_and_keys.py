@@ -183,10 +183,20 @@ def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> 
 
 
 def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
-    """Only a file and a key change, so the test of the flow that reads them is due, and is red."""
+    """Files and keys change, but no flow: the test of the one that reads them is due, and red.
+
+    What was deleted comes back as it was: bytes, values, times to live and descriptions.
+    """
     repo.config_all()
     repo.write("files/sql/top.sql", b"select 1;\n")
-    repo.keys("  region: {value: emea, description: of the team, ttl: PT1H}\n")
+    repo.write("files/old/gone.bin", bytes(range(255, -1, -1)))
+    repo.write("files/old/moved.txt", "moved\n" * 20)
+    repo.keys(
+        "  region: {value: emea, description: of the team, ttl: PT1H}\n"
+        "  gone: {type: DURATION, value: P1D, description: was here, ttl: P30D}\n"
+        "  secret: {env: KSTEST_KEY, description: hidden}\n"
+        "  map: {a: [1, 2.5, true], b: {c: text}}\n"
+    )
     assertion = (
         "  - id: check\n    type: io.kestra.plugin.core.execution.Assert\n    conditions:\n"
         "      - \"{{ read('sql/top.sql') contains '1' and kv('region') == 'emea' }}\"\n"
@@ -197,26 +207,39 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     repo.write("flows/other.smoke.yaml", f"flow: {repo.namespace}/other\n")
     ran = repo.apply("--smoke", "--rollback")
     assert ran.code == 0, ran.out + ran.err
-    before, keys = _state(repo), repo.client.kv.list(repo.namespace)
+    before, keys, owned = _state(repo), _keys(repo), repo.owned()
 
     repo.write("files/sql/top.sql", b"select 2;\n")
     repo.write("files/new.bin", bytes(range(256)))
+    (repo.root / "files/old/gone.bin").unlink()
+    (repo.root / "files/old/moved.txt").rename(repo.root / "files/moved.txt")
     repo.keys("  region: apac\n  more: 1\n")
-    ran = repo.apply("--smoke", "--rollback")
+    ran = repo.apply("--smoke", "--rollback", "--allow-large")
     assert ran.code == 7, ran.out + ran.err
     assert {each["flow"]["id"]: each["verdict"] for each in ran.json["smoke"]["runs"]} == {
         "f": "failed", "other": "skipped",
     }  # fmt: skip
+    assert len(ran.restored()) == 10
     assert set(ran.restored().values()) == {"restored"}
-    assert _state(repo) == before
-    (region,) = (each for each in repo.client.kv.list(repo.namespace) if each.key == "region")
-    (was,) = (each for each in keys if each.key == "region")
-    assert (region.description, region.ttl is None) == (was.description, was.ttl is None)
+    assert (_state(repo), _keys(repo), repo.owned()) == (before, keys, owned)
+    assert keys["gone"] == ("was here", 30 * 24 * 3600)
     assert repo.plan().reasons() == {
         "sql/top.sql": "update changed",
         "new.bin": "create new",
+        "old/gone.bin": "delete removed",
+        "moved.txt": "move moved",
         "region": "update changed",
         "more": "create new",
+        **dict.fromkeys(("gone", "secret", "map"), "delete removed"),
+    }
+
+
+def _keys(repo: Repo) -> dict[str, tuple[str | None, int | None]]:
+    """Description and time to live of each key."""
+    return {
+        each.key: (each.description, each.ttl)
+        for each in repo.client.kv.list(repo.namespace)
+        if not each.key.startswith("kestra-sync")
     }
 
 
