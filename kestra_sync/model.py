@@ -18,6 +18,7 @@ from kestra_sync.resources import FlowId as FlowId
 from kestra_sync.resources import Kind as Kind
 from kestra_sync.resources import ResourceId as ResourceId
 from kestra_sync.resources import StrEnum as StrEnum
+from kestra_sync.resources import counted as counted
 from kestra_sync.resources import in_memory
 from kestra_sync.resources import noun_of as noun_of
 from kestra_sync.resources import plural as plural
@@ -339,12 +340,13 @@ class RecordChange:
     :param kind: stable in the JSON: ``adopt``, ``refresh``, ``drop``, ``close``, ``move``,
         ``bind``, ``strike``.
     :param message: one line, without a full stop.
-    :param flows: how many flows it concerns; 0 for the record as a whole.
+    :param flows: how many resources it concerns, 0 for the record as a whole; ``what`` by kind.
     """
 
     kind: str
     message: str
     flows: int = 0
+    what: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

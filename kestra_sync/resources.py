@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -115,6 +116,19 @@ def noun_of(resources: Iterable[ResourceId]) -> str:
     """What people call one of ``resources``; ``resource`` where they are mixed."""
     nouns = {each.kind.noun for each in resources} or {"flow"}
     return nouns.pop() if len(nouns) == 1 else "resource"
+
+
+def counted(resources: Iterable[ResourceId]) -> str:
+    """How many there are of each kind: ``2 flows``, ``2 flows, 1 file and 1 key``."""
+    counts = Counter(each.kind for each in resources)
+    parts = [plural(counts[kind], kind.noun) for kind in Kind if counts[kind]] or ["0 flows"]
+    return in_words(parts)
+
+
+def in_words(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def plural(number: int, singular: str, many: str | None = None) -> str:

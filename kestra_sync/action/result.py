@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.report.wording import plural
+from kestra_sync.model import Kind, ResourceId, counted
+from kestra_sync.report.wording import kind_counts, plural
 from kestra_sync.safe.text import visible
 
 PlanJson = Mapping[str, Any]
@@ -174,6 +175,7 @@ def _plan(document: PlanJson) -> dict[str, Any]:
         )
         if number
     ]
+    words = _by_kind(words, [it for it in plan.get("changes") or () if it["action"] != "none"])
     record = plan.get("record") or ()
     words += [each["message"] for each in record]
     return _made(
@@ -205,6 +207,7 @@ def _apply(document: PlanJson) -> dict[str, Any]:
         )
         if number
     ]
+    words = _by_kind(words, outcomes)
     if red:
         words.append(f"{plural(red, 'smoke test')} failed")
     words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
@@ -240,9 +243,21 @@ def _preview(document: PlanJson) -> dict[str, Any]:
 
 
 def _drift(document: PlanJson) -> dict[str, Any]:
-    drifted = len(document.get("drifted") or ())
-    words = [f"{plural(drifted, 'flow')} drifted" if drifted else "no drift"]
-    return _made(drifted=drifted, changes=bool(drifted), words=words)
+    found = document.get("drifted") or ()
+    words = [f"{counted(map(_name, found))} drifted" if found else "no drift"]
+    return _made(drifted=len(found), changes=bool(found), words=words)
+
+
+def _by_kind(words: list[str], changes: Iterable[PlanJson]) -> list[str]:
+    """The same with the kinds that the changes are of: ``2 to create (1 flow, 1 file)``."""
+    kinds = kind_counts(map(_name, changes))
+    return [*words[:-1], f"{words[-1]} ({kinds})"] if words and kinds else words
+
+
+def _name(change: PlanJson) -> ResourceId:
+    flow = change.get("flow") or {}
+    kind = Kind(flow.get("kind", Kind.FLOW))
+    return ResourceId(flow.get("namespace", ""), flow.get("id", ""), kind)
 
 
 def _smoke(document: PlanJson) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of, read_others
 from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import FlowId, Kind, Plan, ResourceId
+from kestra_sync.model import FlowId, Kind, Plan, ResourceId, counted, plural
 from kestra_sync.settings import Settings
 
 
@@ -99,20 +99,15 @@ _TOLD = {
 
 def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
     """What was recorded beside the writes, a sentence each."""
-    noun = "resource" if plan.beside else "flow"
     found = [
-        _TOLD[each.kind].format(flows=_counted(each.flows, noun))
+        _TOLD[each.kind].format(flows=each.what or plural(each.flows, "flow"))
         for each in plan.record
         if each.kind in _TOLD
     ]
-    for one in struck:
-        number = len({(entry.get("namespace"), entry.get("id")) for entry in one.entries})
-        found.append(f"Removed {_counted(number, noun)} from the inventory {one.name!r}.")
-    return tuple(found)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    removed = (
+        f"Removed {counted(one.resources)} from the inventory {one.name!r}." for one in struck
+    )
+    return (*found, *removed)
 
 
 @dataclass(frozen=True)
@@ -129,6 +124,19 @@ class RemovedEntries:
     def name(self) -> str:
         """The name of the inventory."""
         return name_of(self.key)
+
+    @property
+    def resources(self) -> frozenset[ResourceId]:
+        """What the entries are of, by name."""
+        kinds = {str(kind): kind for kind in Kind}
+        return frozenset(
+            ResourceId(
+                str(each.get("namespace")),
+                str(each.get("id")),
+                kinds.get(str(each.get("kind")), Kind.FLOW),
+            )
+            for each in self.entries
+        )
 
 
 def strike(

@@ -24,7 +24,17 @@ from kestra_sync.inventory.record import (
     now,
     written,
 )
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason, RecordChange, sha256
+from kestra_sync.model import (
+    Action,
+    Change,
+    FlowId,
+    Kind,
+    Plan,
+    Reason,
+    RecordChange,
+    counted,
+    sha256,
+)
 from kestra_sync.previews import Preview
 from kestra_sync.reasons import Recording
 
@@ -117,17 +127,18 @@ class RunRecord:
             )
         if self._before is not None and _rebound(self._before, self._current):
             found.append(RecordChange("bind", _bound(self._before, self._current)))
-        for kind, number, words in (
-            ("adopt", sum(key not in before for key in after), "to adopt"),
+        for kind, keys, words in (
+            ("adopt", [key for key in after if key not in before], "to adopt"),
             (
                 "refresh",
-                sum(key in before and before[key] != each for key, each in after.items()),
+                [key for key, each in after.items() if key in before and before[key] != each],
                 "to update in the inventory",
             ),
-            ("drop", sum(key not in after for key in before), "to remove from the inventory"),
+            ("drop", [key for key in before if key not in after], "to remove from the inventory"),
         ):
+            number = len(keys)
             if number:
-                found.append(RecordChange(kind, f"{number:,} {words}", number))
+                found.append(RecordChange(kind, f"{number:,} {words}", number, counted(keys)))
         if not found and not self._plan.writes and self.stale:
             found.append(RecordChange("close", "1 unfinished run to close"))
         return tuple(found)
@@ -196,9 +207,11 @@ class RunRecord:
         intent = None
         if left_open or self._unknown:
             intent = Intent(self._clock(), self._current.commit, left_open, self._unknown)
-        adopted = len(self._plan.because(Reason.ADOPT))
+        adopted = self._plan.because(Reason.ADOPT)
         if adopted:
-            counts["adopt"] = adopted
+            counts["adopt"] = len(adopted)
+        changes = [*(each.change for each in outcomes), *adopted]
+        kinds = Counter(str(each.flow_id.kind) for each in changes)
         preview = self._current.preview if self._preview is not None else None
         if not outcomes and not self.stale and preview is None:
             return None
@@ -215,6 +228,7 @@ class RunRecord:
             by=self._origin.by,
             replaced=self._replaced(outcomes, {each.change for each in back}),
             rollback_to=self._plan.rollback_to,
+            kinds={} if kinds.keys() <= {Kind.FLOW} else dict(kinds),
         )
         history = _limited((*self._current.history, run)[-_HISTORY:])
         if preview is not None:

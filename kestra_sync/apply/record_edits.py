@@ -14,7 +14,7 @@ from kestra_sync.errors import RefusedError
 from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import SEARCH, InventoryLocation, read_inventory
 from kestra_sync.inventory.record import Inventory, now
-from kestra_sync.model import FlowId, noun_of, plural
+from kestra_sync.model import FlowId, counted
 
 
 def rename_record(
@@ -40,7 +40,7 @@ def rename_record(
         if there is not None and there.resources != seen.resources:
             raise RefusedError(
                 f"the inventory {new.full_name!r} already exists in {new.namespace}, with "
-                f"{plural(len(there.resources), noun_of(there.resources))}",
+                f"{counted(there.resources)}",
                 remedy="choose another name, or take its flows over with 'apply --take-over'",
             )
         renamed = replace(

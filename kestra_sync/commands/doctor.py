@@ -30,7 +30,7 @@ from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, plac
 from kestra_sync.inventory.record import origin
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.model import Repository, Severity, noun_of, plural
+from kestra_sync.model import Repository, Severity, counted, plural
 from kestra_sync.settings import Settings
 
 #: In how many namespaces permissions are tried.
@@ -215,8 +215,7 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
     return Checkup(
         "inventory",
         Health.OK,
-        f"{where}: {plural(len(inventory.resources), noun_of(inventory.resources))}, last written"
-        f" {inventory.time}",
+        f"{where}: {counted(inventory.resources)}, last written {inventory.time}",
     )
 
 

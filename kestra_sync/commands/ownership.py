@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from kestra_sync.model import (
     Scope,
     Severity,
     Target,
+    counted,
 )
 from kestra_sync.repo.git_status import is_dirty
 from kestra_sync.settings import Settings
@@ -137,13 +137,12 @@ def record_changes(
     )
     found = list(record.pending())
     if others is not None and ownership.take_over:
-        counts = Counter(
-            others.name(each) for each in taken_over(plan, ownership.inventory, others.owners)
-        )
-        found += [
-            RecordChange("strike", f"{number:,} to remove from the inventory {name!r}", number)
-            for name, number in sorted(counts.items(), key=str)
-        ]
+        taken: dict[str, list[ResourceId]] = {}
+        for each in taken_over(plan, ownership.inventory, others.owners):
+            taken.setdefault(str(others.name(each)), []).append(each)
+        for name, keys in sorted(taken.items()):
+            words = f"{len(keys):,} to remove from the inventory {name!r}"
+            found.append(RecordChange("strike", words, len(keys), counted(keys)))
     return tuple(found)
 
 
@@ -154,7 +153,6 @@ def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
     here = ownership.place
     for each in ownership.similar:
         there = each.place
-        flows = len(each.inventory.resources)
         if there.full_name == here.full_name:
             remedy = (
                 "to continue with it, add one of its namespaces to the scope; otherwise it is "
@@ -171,7 +169,7 @@ def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
             Severity.WARNING,
             "similar-inventory",
             f"no inventory {here.full_name!r} yet, but {there.full_name!r} in {there.namespace} "
-            f"has {flows:,} flow{'' if flows == 1 else 's'} of the scope"
+            f"has {counted(each.inventory.resources)} of the scope"
             f" {', '.join(each.inventory.scope.namespaces)}",
             remedy,
         )

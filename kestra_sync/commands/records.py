@@ -23,7 +23,7 @@ from kestra_sync.inventory.read import (
     read_inventory,
 )
 from kestra_sync.inventory.record import origin
-from kestra_sync.model import FlowId, Scope
+from kestra_sync.model import FlowId, Scope, counted
 from kestra_sync.resources import resource_named
 from kestra_sync.settings import Settings
 
@@ -127,7 +127,7 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: ConfirmCha
         place = _renamed(settings, found, new)
         if old == new:
             return RecordEdit((), done=False)
-        flows = _flows(len(found.inventory.resources))
+        flows = counted(found.inventory.resources)
         changes = (
             f"Rename the inventory {old!r} in {found.place.namespace} ({flows}) to {new!r}.",
         )
@@ -194,7 +194,7 @@ def move_inventory(settings: Settings, namespace: str, confirm: ConfirmChanges) 
                 f"the inventory {target.full_name!r} already exists in {namespace}",
                 remedy="rename one of them first",
             )
-        what = f"The inventory {target.full_name!r} ({_flows(len(found.inventory.resources))})"
+        what = f"The inventory {target.full_name!r} ({counted(found.inventory.resources)})"
         changes = [f"{what} moves from {found.place.namespace} to {namespace}."]
         if place_in(settings).namespace != namespace:
             changes.append(
@@ -288,7 +288,3 @@ def _renamed(settings: Settings, found: OtherRecord, new: str) -> InventoryLocat
             found.place.namespace, new.removesuffix(f".{environment}"), environment
         )
     return InventoryLocation(found.place.namespace, new)
-
-
-def _flows(number: int) -> str:
-    return f"{number:,} flow{'' if number == 1 else 's'}"

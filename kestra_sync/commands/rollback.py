@@ -32,8 +32,7 @@ from kestra_sync.model import (
     ResourceId,
     Scope,
     Severity,
-    noun_of,
-    plural,
+    counted,
 )
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.plan.refusals import Refusal
@@ -229,10 +228,9 @@ def _not_kept(key: ResourceId) -> Diagnostic:
 
 
 def _refusal(missing: list[ResourceId]) -> Refusal:
-    what = plural(len(missing), noun_of(missing))
     return Refusal(
         RULE,
-        f"{what} cannot be restored",
+        f"{counted(missing)} cannot be restored",
         "to restore the rest, pass --partial",
         ExitCode.REFUSED,
     )

@@ -308,7 +308,8 @@ def _resource(value: Mapping[str, Any]) -> Resource:
 
 def _run_json(run: HistoryEntry) -> dict[str, Any]:
     replaced = None if run.replaced is None else _writes_json(run.replaced)
-    return _without_nothing({**vars(run), "dirty": run.dirty or None, "replaced": replaced})
+    left_out = {"dirty": run.dirty or None, "kinds": run.kinds or None}
+    return _without_nothing({**vars(run), **left_out, "replaced": replaced})
 
 
 def _run(value: Mapping[str, Any]) -> HistoryEntry:
@@ -318,12 +319,17 @@ def _run(value: Mapping[str, Any]) -> HistoryEntry:
         commit=_maybe(value.get("commit")),
         branch=_maybe(value.get("branch")),
         result=_text(value["result"]),
-        counts={key: _number(number) for key, number in (value.get("counts") or {}).items()},
+        counts=_numbers(value.get("counts")),
         dirty=bool(value.get("dirty")),
         by=short_name(_maybe(value.get("by"))),
         replaced=_replaced(value.get("replaced")),
         rollback_to=None if value.get("rollback_to") is None else _number(value["rollback_to"]),
+        kinds=_numbers(value.get("kinds")),
     )
+
+
+def _numbers(value: Any) -> dict[str, int]:
+    return {key: _number(number) for key, number in (value or {}).items()}
 
 
 def _replaced(value: Any) -> dict[FlowId, Resource | None] | None:

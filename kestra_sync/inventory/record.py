@@ -177,6 +177,7 @@ class HistoryEntry:
         for one that did not exist. ``None`` as a whole if that was not kept: then nothing before
         this run can be restored.
     :param rollback_to: the run whose result it restored; ``None`` for an apply.
+    :param kinds: how many of each kind ``counts`` are about; empty if they are flows only.
     """
 
     generation: int
@@ -189,6 +190,7 @@ class HistoryEntry:
     by: str | None = None
     replaced: Mapping[FlowId, Resource | None] | None = None
     rollback_to: int | None = None
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kestra_sync.model import Change, FlowId, Plan, Reason, noun_of
+from kestra_sync.model import Change, FlowId, Plan, Reason, counted
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.plan_text import DIFF_LINES, DiffDetail, diff_lines, header, stat, total
@@ -56,9 +56,9 @@ def drift_lines(
         yield from others
     yield BLANK
     yield from total(diffs)
-    noun = noun_of(each.flow_id for each in drifted)
+    what = counted(each.flow_id for each in drifted)
     verdict = (
-        f"Drift: {plural(len(drifted), noun)} changed on the server since the last apply."
+        f"Drift: {what} changed on the server since the last apply."
         if drifted
         else "No drift: the server matches the last apply."
     )

@@ -7,12 +7,11 @@ from typing import Any
 
 from kestra_sync.commands.diff_environments import DiffResult
 from kestra_sync.kinds.registry import diff_sources
-from kestra_sync.model import ResourceId
+from kestra_sync.model import ResourceId, counted
 from kestra_sync.plan.diff import Hunk
 from kestra_sync.report.as_json import diagnostics_json, hunk_json, name_json
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.plan_text import diff_lines
-from kestra_sync.report.wording import kind_counts, plural
 
 
 def diff_lines_of(result: DiffResult, before: str, after: str, *, context: int) -> Iterator[Line]:
@@ -29,7 +28,7 @@ def diff_lines_of(result: DiffResult, before: str, after: str, *, context: int) 
         yield from diff_lines(_hunks(result, resource, context), indent=4)
     if not result.differs:
         found = result.before.sources
-        yield line(f"No differences in {kind_counts(found) or plural(len(found), 'flow')}.")
+        yield line(f"No differences in {counted(found)}.")
 
 
 def diff_json(result: DiffResult, before: str, after: str, *, context: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Change, Severity, noun_of
+from kestra_sync.model import Change, Severity, counted, noun_of
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import counts, where
@@ -154,11 +154,11 @@ def _head(report: Report) -> Iterator[str]:
         yield _alert("WARNING", [f"{prose(text)}."])
     edited = [each for each in report.changes if is_alert(each) and each.writes]
     if edited and report.drifted is None and not report.outcomes:
-        noun = noun_of(each.flow_id for each in edited)
-        named = f"{noun} was" if len(edited) == 1 else f"{noun}s were"
+        what = counted(each.flow_id for each in edited)
+        named = f"{what} was" if len(edited) == 1 else f"{what} were"
         kept = [each for each in edited if is_conflict(each)]
         doing = "see the conflict below" if kept else "an apply reverts this"
-        yield _alert("WARNING", [f"{len(edited):,} {named} edited on the server; {doing}."])
+        yield _alert("WARNING", [f"{named} edited on the server; {doing}."])
     if report.plan is not None and report.plan.partial:
         yield _alert("NOTE", ["Partial run: nothing is deleted."])
 
@@ -179,14 +179,14 @@ def verdict(report: Report) -> str:
     if report.drifted is not None and report.plan is not None:
         if not report.drifted:
             return "No drift: the server matches the last apply."
-        noun = noun_of(each.flow_id for each in report.drifted)
-        return f"Drift: {plural(len(report.drifted), noun)} changed on the server."
+        return f"Drift: {counted(each.flow_id for each in report.drifted)} changed on the server."
     if report.plan is not None:
         return summary(report.plan)
     found = counts(report.diagnostics) or "all valid"
     if report.repository is None:
         return f"{found[:1].upper()}{found[1:]}."
-    return f"{plural(len(report.repository.flows), 'flow')} checked: {found}."
+    flows = (each.flow_id for each in report.repository.flows)
+    return f"{counted([*flows, *report.repository.beside])} checked: {found}."
 
 
 def verdicts(reports: Reports) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kestra_sync.kinds.registry import diff_sources
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason, StrEnum, noun_of
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, StrEnum, counted
 from kestra_sync.plan.diff import Hunk, LineMark
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.lines import BLANK, Line, Span, Style, cells, line, padded, width_of
@@ -17,7 +17,6 @@ from kestra_sync.report.wording import (
     folders,
     is_alert,
     is_conflict,
-    kind_counts,
     note,
     plural,
     sign,
@@ -90,7 +89,7 @@ def total(hunks: Mapping[FlowId, Sequence[Hunk]]) -> Iterator[Line]:
     changed = [name for name, found in hunks.items() if found]
     if len(changed) < 2:
         return
-    what = kind_counts(changed) or plural(len(changed), "flow")
+    what = counted(changed)
     count = stat([hunk for name in changed for hunk in hunks[name]])
     yield line(Span(f"{what} changed: {count} lines", Style.DIM))
 
@@ -326,8 +325,8 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
     for _group, changes in sorted(lists.items()):
         words = changes[0].reason.traits.note
         yield BLANK
-        noun = noun_of(each.flow_id for each in changes)
-        yield line(Span(f"  {plural(len(changes), noun)} {words}:", Style.DIM))
+        what = counted(each.flow_id for each in changes)
+        yield line(Span(f"  {what} {words}:", Style.DIM))
         limit = len(changes) if verbose else _LISTED
         for change in changes[:limit]:
             yield line(Span(f"    {change.flow_id}", Style.DIM))

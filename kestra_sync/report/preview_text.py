@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Kind
+from kestra_sync.model import Kind, counted
 from kestra_sync.report.as_json import name_json
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.records_text import table
@@ -104,7 +104,7 @@ def down_warnings(results: Sequence[DownResult]) -> Iterator[str]:
         if left:
             names = ", ".join(map(str, left[:5])) + (", …" if len(left) > 5 else "")
             yield (
-                f"{plural(len(left), 'resource')} in the namespaces of the preview"
+                f"{counted(left)} in the namespaces of the preview"
                 f" {each.removal.preview.name} {'was' if len(left) == 1 else 'were'} not made by"
                 f" it and left alone: {names}"
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kestra_sync.commands.pull import PulledFlow
+from kestra_sync.model import counted
 from kestra_sync.plan.pulling import PullOutcome
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.wording import kind_counts, plural
 
 _SIGNS = {
     PullOutcome.UPDATED: ("~", Style.UPDATE),
@@ -38,8 +38,7 @@ def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
     if taken or count[PullOutcome.CONFLICT]:
         verb = "Would pull" if dry_run else "Pulled"
         written = [each.flow_id for each in flows if each.pulled in _WRITTEN]
-        what = kind_counts(written) or plural(taken, "flow")
-        yield line(Span(f"{verb} {what}{left}.", Style.HEADING))
+        yield line(Span(f"{verb} {counted(written)}{left}.", Style.HEADING))
     elif flows:
         yield line(Span(f"Nothing to pull: no changes on the server{left}.", Style.GOOD))
     else:

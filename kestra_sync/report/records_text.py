@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.inventory.read import InventoryLocation, Lookup
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import noun_of
+from kestra_sync.model import Kind, counted, noun_of
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.report.wording import plural
 
@@ -41,6 +41,9 @@ def history_lines(place: InventoryLocation, inventory: Inventory | None) -> Iter
             f"{run.counts[name]:,} {_COUNTED.get(name, name)}"
             for name in sorted(run.counts, key=_rank)
         )
+        kinds = [plural(run.kinds[kind], kind.noun) for kind in Kind if run.kinds.get(kind)]
+        if kinds:
+            counts += f" ({', '.join(kinds)})"
         if run.rollback_to is not None:
             counts = f"{counts or 'nothing'} (rollback to run {run.rollback_to})"
         rows.append(
@@ -74,7 +77,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
         for other in found.similar:
             yield line(
                 f"This repository has {other.place.full_name!r} in {other.place.namespace}, with "
-                f"{plural(len(other.inventory.resources), 'flow')}."
+                f"{counted(other.inventory.resources)}."
             )
         return
     noun = noun_of(inventory.resources)
@@ -83,7 +86,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     commit = _commit(inventory.commit, dirty=dirty, unknown="unknown")
     yield line(
         Span(inventory.name, Style.HEADING),
-        f" · in {found.at.namespace} · {plural(len(inventory.resources), noun)}"
+        f" · in {found.at.namespace} · {counted(inventory.resources)}"
         f" · scope {', '.join(inventory.scope.namespaces)}"
         f" · commit {commit} · {inventory.time}",
     )

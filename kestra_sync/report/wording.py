@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId
 from kestra_sync.model import plural as plural
 from kestra_sync.reasons import Alert
+from kestra_sync.resources import in_words
 
 #: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
 #: for a flow whose file has errors.
@@ -78,10 +79,11 @@ def _recording(plan: Plan) -> list[str]:
     """What would be recorded beside the writes, in words: ``11 flows to adopt``."""
     found: list[str] = []
     for each in plan.record:
-        number, _, words = each.message.partition(" ")
+        what = each.what or plural(each.flows, "flow")
         if each.flows and not (plan.writes or found):
-            noun = "resource" if plan.beside else "flow"
-            found.append(f"{number} {noun if each.flows == 1 else f'{noun}s'} {words}")
+            found.append(f"{what} {each.message.partition(' ')[2]}")
+        elif each.flows and what != plural(each.flows, "flow"):
+            found.append(f"{each.message} ({what})")
         else:
             found.append(each.message)
     return found
@@ -152,14 +154,13 @@ def _nothing_to_do(plan: Plan) -> str:
     }
     counted = {Kind.FLOW: plan.flows, **plan.beside}
     parts = [plural(counted[kind], f"{selected}{kind.noun}") for kind in Kind if counted.get(kind)]
-    *first, last = parts
-    everything = f"{', '.join(first)} and {last}" if first else last
+    everything, several = in_words(parts), len(parts) > 1
     if not others:
         if plan.resources == 1:
             return f"{everything} is up to date."
-        return f"{'' if first else 'All '}{everything} are up to date."
+        return f"{'' if several else 'All '}{everything} are up to date."
     same = plan.resources - sum(others.values())
     differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
-    if first:
+    if several:
         return f"{same:,} of {plan.resources:,} up to date ({everything}), {differ}."
     return f"{same:,} of {everything} up to date, {differ}."

@@ -1,0 +1,101 @@
+"""Every summary counts flows, files and keys apart; without files and keys it is about flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from kestra_sync.action.result import result_of
+from kestra_sync.apply.neighbours import RemovedEntries, recorded
+from kestra_sync.apply.run import ChangeStatus, Outcome
+from kestra_sync.client.kv import KvKey
+from kestra_sync.inventory.codec import from_json, to_json
+from kestra_sync.inventory.record import HistoryEntry, Resource
+from kestra_sync.model import Action, Change, Kind, Plan, Reason, RecordChange, ResourceId, counted
+from kestra_sync.report.apply_text import applied_summary
+from kestra_sync.report.as_json import name_json
+from kestra_sync.report.drift_text import drift_lines
+from kestra_sync.report.records_text import history_lines, inventory_lines
+from kestra_sync.report.wording import summary
+from tests.support.plans import plan
+from tests.unit.report.test_golden import PLACE, _found, _inventory, shown, text
+
+FLOW, OTHER = ResourceId("acme", "f"), ResourceId("acme", "g")
+FILE = ResourceId("acme", "a.sql", Kind.FILE)
+KEYS = ResourceId("acme", "k", Kind.KV), ResourceId("acme", "l", Kind.KV)
+MIXED = (FLOW, FILE, *KEYS)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "0 flows"),
+        ((FLOW,), "1 flow"),
+        ((FILE,), "1 file"),
+        ((FLOW, OTHER, FILE), "2 flows and 1 file"),
+        (MIXED, "1 flow, 1 file and 2 keys"),
+    ],
+)
+def test_counted(names: tuple[ResourceId, ...], words: str) -> None:
+    assert counted(names) == words
+
+
+def _changes(names: tuple[ResourceId, ...], reason: Reason, action: Action) -> list[Change]:
+    return [Change(action, reason, each, "x", before=b"1", after=b"2") for each in names]
+
+
+def _adopting(names: tuple[ResourceId, ...], changes: Iterable[Change] = ()) -> Plan:
+    beside = {each.kind: 1 for each in names if each.kind is not Kind.FLOW}
+    record = (RecordChange("adopt", f"{len(names)} to adopt", len(names), counted(names)),)
+    return plan(changes, record=record, beside=beside)
+
+
+def test_record() -> None:
+    found = _adopting(MIXED)
+    assert summary(found).startswith("Plan: 1 flow, 1 file and 2 keys to adopt, ")
+    assert recorded(found, ()) == ("Adopted 1 flow, 1 file and 2 keys.",)
+    writing = _adopting(KEYS, changes=_changes((FLOW,), Reason.CHANGED, Action.UPDATE))
+    assert summary(writing).startswith("Plan: 1 to update, 2 to adopt (2 keys), ")
+    flows = _adopting((FLOW, OTHER), changes=_changes((FLOW,), Reason.CHANGED, Action.UPDATE))
+    assert summary(flows).startswith("Plan: 1 to update, 2 to adopt, ")
+    entries = tuple(name_json(each) for each in (FLOW, *KEYS))
+    removed = RemovedEntries(KvKey("acme", "kestra-sync.old"), entries)
+    assert recorded(plan(), (removed,)) == ("Removed 1 flow and 2 keys from the inventory 'old'.",)
+
+
+def test_plan_and_drift() -> None:
+    left = _changes((FILE, *KEYS), Reason.FOREIGN, Action.NONE)
+    assert f"  1 file and 2 keys {Reason.FOREIGN.traits.note}:" in shown(plan(left))
+    drifted = _changes((FLOW, FILE), Reason.DRIFT, Action.UPDATE)
+    told = text(drift_lines(plan(drifted), drifted, {}))
+    assert "Drift: 1 flow and 1 file changed on the server since the last apply." in told
+
+
+def test_apply_and_history() -> None:
+    changes = _changes(MIXED, Reason.CHANGED, Action.UPDATE)
+    outcomes = [Outcome(each, ChangeStatus.APPLIED, written=True) for each in changes]
+    assert applied_summary(outcomes) == "Applied: 4 updated (1 flow, 1 file, 2 keys)."
+    run = HistoryEntry(7, "2026-01-01T00:00:00Z", None, None, "applied", {"update": 4})
+    mixed = HistoryEntry(
+        8, "2026-01-01T00:00:00Z", None, None, "applied", {"update": 3}, kinds={"flow": 1, "kv": 2}
+    )
+    found = _inventory(history=(run, mixed), resources={FILE: Resource(FILE, "a", "a", "a", None)})
+    again = from_json(to_json(found))
+    assert [dict(each.kinds) for each in again.history] == [{}, {"flow": 1, "kv": 2}]
+    assert "kinds" not in to_json(found)["history"][0]
+    told = text(history_lines(PLACE, again))
+    assert "4 updated\n" in told
+    assert "3 updated (1 flow, 2 keys)" in told
+    assert " · 1 file · " in text(inventory_lines(_found(found)))
+
+
+def test_action() -> None:
+    named = [{"flow": name_json(each), "action": "update", "status": "applied"} for each in MIXED]
+    counts = {"create": 0, "update": 4, "move": 0, "delete": 0, "drifted": 0}
+    document = {"plan": {"summary": counts, "changes": named}, "outcomes": named}
+    assert result_of("plan", 0, document).summary == "4 to update (1 flow, 1 file, 2 keys)"
+    assert result_of("apply", 0, document).summary == "4 updated (1 flow, 1 file, 2 keys)"
+    assert result_of("drift", 2, {"drifted": named}).summary == "1 flow, 1 file and 2 keys drifted"
+    flows = {"plan": {"summary": counts, "changes": named[:1]}}
+    assert result_of("plan", 0, flows).summary == "4 to update"
