@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,7 @@ from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.commands.new_files import problem_of_place
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.configured import FilesFolder
+from kestra_sync.kinds.files.kind import FilesKind
 from kestra_sync.kinds.files.load import is_ignored, roots
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.kinds.kv.load import RESERVED, declared_value, files_of
@@ -104,7 +106,8 @@ def _files(
     client: KestraClient, settings: Settings, names: ResourceId, known: set[ResourceId]
 ) -> Iterator[OnlyThere]:
     """:param names: the namespace on the server, and as ``id`` in the files."""
-    for path, data in sorted(client.files.export(names.namespace).items()):
+    found = FilesKind().everything(client, names.namespace)
+    for path, content in sorted(found.items(), key=itemgetter(0)):
         resource = ResourceId(names.namespace, path, Kind.FILE)
         if resource in known:
             continue
@@ -120,7 +123,7 @@ def _files(
         if why is None and is_ignored(root, folder.ignore, path):
             why = "the ignore rules leave it out"
         why = why or problem_of_place(root, parts)
-        yield OnlyThere(resource, None if why else f"{root}/{path}", names.id, data, why)
+        yield OnlyThere(resource, None if why else f"{root}/{path}", names.id, content, why)
 
 
 def _namespaces(folder: FilesFolder) -> list[str]:

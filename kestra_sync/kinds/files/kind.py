@@ -94,6 +94,14 @@ class FilesKind(ResourceKind):
                 live[resource] = Live(resource, ours.content if same and ours else content)
         return Reading(live, bases, (*diagnostics, *_shadowed(desired, live)))
 
+    def everything(self, client: KestraClient, namespace: str) -> Mapping[str, Content]:
+        """All files of a namespace by their paths, one by one if they are too many for an export.
+
+        :raises KestraError: the server cannot be read.
+        """
+        found = self._exported(client.files, namespace, ())
+        return self._each(client, namespace) if found is None else found
+
     def _exported(
         self, files: Files, namespace: str, desired: Iterable[Desired]
     ) -> dict[str, Content] | None:
@@ -115,11 +123,12 @@ class FilesKind(ResourceKind):
             return None
 
     def _each(
-        self, client: KestraClient, namespace: str, known: Collection[ResourceId]
+        self, client: KestraClient, namespace: str, known: Collection[ResourceId] | None = None
     ) -> dict[str, Content]:
-        """The files that are in Git or in the inventory, one by one."""
-        there = client.files.names(namespace)
-        names = [each for each in there if ResourceId(namespace, each, Kind.FILE) in known]
+        """Files one by one: those that are in Git or in the inventory, or all."""
+        names = client.files.names(namespace)
+        if known is not None:
+            names = tuple(it for it in names if ResourceId(namespace, it, Kind.FILE) in known)
 
         def read(name: str) -> Content | None:
             try:

@@ -181,3 +181,13 @@ def test_large_files__more_than_one_export_should_have(
     assert repo.plan().reasons() == {"d/b.txt": "delete removed"}
     assert repo.apply().code == 0
     assert repo.client.files.names(repo.namespace) == ("a.txt", "theirs.txt")
+
+    # A server that cannot export them is asked in the same way.
+    proxy.add(Rule(reply(500, {}, ""), "GET", "/files/export$", times=None))
+    _sparse(repo.root.parent / "new.bin", LARGE + 1, b"")
+    content = hashed(lambda: (repo.root.parent / "new.bin").open("rb"))
+    repo.client.files.put(repo.namespace, "new.bin", content)
+    ran = repo.run("pull", "--new")
+    assert ran.code == 0, ran.err + ran.out
+    assert (repo.root / "files/theirs.txt").read_bytes() == b"not ours"
+    assert (repo.root / "files/new.bin").read_bytes() == bytes(LARGE + 1)
