@@ -469,3 +469,27 @@ def test_threads_of_requests_are_started_in_one_place() -> None:
 
 def _text(module: Module) -> str:
     return module.path.read_text(encoding="utf-8")
+
+
+#: Modules outside of ``kinds`` that name a kind other than flows, and why.
+_NAME_KINDS = {
+    "checks/reads.py": "the expressions in which flows name files and keys",
+    "plan/compare.py": "equal contents of files, but not of keys, are a move",
+    "commands/pull.py": "where what is only on the server is written",
+    "commands/pull_beside.py": "the same",
+    "commands/layouts.py": "the same, for a new configuration",
+}
+
+
+def test_kinds_are_used_through_their_protocol() -> None:
+    """So that a new kind is a package and its row; see ``tests/unit/test_extending.py``."""
+    found = {
+        module.path.relative_to(PACKAGE).as_posix()
+        for module in _modules()
+        if module.part != "kinds"
+        for node in module.nodes
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) == "Kind"
+        and node.attr not in ("FLOW", "noun")
+    }
+    assert found == _NAME_KINDS.keys()
