@@ -17,7 +17,7 @@ from kestra_sync.commands.files import (
 from kestra_sync.errors import ExitCode
 from kestra_sync.kinds.flows import read as flows_read
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.model import Diagnostic, ResourceId
+from kestra_sync.model import Diagnostic, Repository, ResourceId
 from kestra_sync.observer import SILENT, Observer
 from kestra_sync.resources import Content
 from kestra_sync.settings import Settings
@@ -87,15 +87,39 @@ def diff_environments(
 
     :raises KestraError: if one of the servers cannot be read.
     """
-    return DiffResult(_side(before, observer), _side(after, observer))
+    from kestra_sync.client.parallel import in_background
+
+    observer.stage("reading the files")
+    kinds, others = (Kinds(each, secrets=False, observer=observer) for each in (before, after))
+    flows = load_files(before)
+    same = _files(before, kinds) == _files(after, others)
+    flows_after = flows if same else load_files(after)
+    sides = " and ".join(each.environment or "the server" for each in (before, after))
+    observer.stage(f"reading {sides}")
+    second = in_background(lambda: _side(after, others, flows_after))
+    return DiffResult(_side(before, kinds, flows), second())
 
 
-def _side(settings: Settings, observer: Observer) -> Side:
+def _files(settings: Settings, kinds: Kinds) -> tuple[object, ...]:
+    """What decides which flows are loaded."""
+    return (
+        settings.paths,
+        settings.ignore,
+        settings.strict,
+        settings.base_path,
+        settings.new_paths,
+        sorted(kinds.paths()),
+    )
+
+
+def _side(settings: Settings, kinds: Kinds, flows: Repository) -> Side:
+    """What one server holds.
+
+    :param flows: those of the files.
+    """
     from kestra_sync.render.back import to_file
 
-    observer.stage(f"reading {settings.environment or 'the server'}")
-    kinds = Kinds(settings, secrets=False, observer=observer)
-    repository = load_files(settings, kinds)
+    repository = load_files(settings, kinds, flows)
     rendered = render_files(repository, settings)
     desired = {each.flow_id: each for each in rendered.desired}
     scope = scope_of(rendered, settings.scope)

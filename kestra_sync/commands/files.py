@@ -31,22 +31,26 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-def load_files(settings: Settings, kinds: Kinds | None = None) -> Repository:
+def load_files(
+    settings: Settings, kinds: Kinds | None = None, flows: Repository | None = None
+) -> Repository:
     """Everything in the paths of ``settings``.
 
     :param kinds: loads what is not a flow; ``None`` leaves it out.
+    :param flows: what is in these paths without ``kinds``, if that was loaded before.
     :raises UsageError: for a path that does not exist.
     """
     from kestra_sync.repo.load import load
 
-    flows = load(
-        settings.paths,
-        ignore=settings.ignore,
-        strict=settings.strict,
-        base=settings.base_path,
-        apart=(kinds or Kinds(settings, secrets=False)).paths(),
-        may_be_missing=settings.new_paths,
-    )
+    if flows is None:
+        flows = load(
+            settings.paths,
+            ignore=settings.ignore,
+            strict=settings.strict,
+            base=settings.base_path,
+            apart=(kinds or Kinds(settings, secrets=False)).paths(),
+            may_be_missing=settings.new_paths,
+        )
     if kinds is None or not kinds.configured:
         return flows
     beside = kinds.load()

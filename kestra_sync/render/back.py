@@ -16,7 +16,7 @@ from kestra_sync.model import Desired, Document, Flow, FlowId, Severity
 from kestra_sync.render.mapping import Mapper
 from kestra_sync.render.namespaces import NamespaceMap
 from kestra_sync.render.render import render
-from kestra_sync.render.stamps import without_stamp
+from kestra_sync.render.stamps import added_labels, without_stamp
 from kestra_sync.render.writer import PatchError
 
 
@@ -35,6 +35,10 @@ def to_file(
     wanted = None
     if desired is not None:
         wanted = desired.sent if desired.unstamped is None else desired.unstamped
+    if desired is not None and wanted is not None:
+        labels = tuple(name for name, _ in stamp)
+        if source == wanted or (labels and added_labels(wanted, source, labels) is not None):
+            return desired.flow.document.data
     try:
         source = without_stamp(source, wanted, stamp) if stamp else source
     except PatchError:
