@@ -15,7 +15,7 @@ from types import FrameType
 
 from kestra_sync.client.parallel import threads
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, FlowId, StrEnum
+from kestra_sync.model import Action, Change, FlowId, Kind, StrEnum
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.order import Stage, turned
 
@@ -275,6 +275,14 @@ def run(
         LOG.debug("the run failed", exc_info=error)
     observer.end()
     return tally.outcomes(why)
+
+
+def first_updates(stages: Sequence[Stage], parallelism: int) -> tuple[FlowId, ...]:
+    """The flows that :func:`run` updates first, with two requests to spare beside them."""
+    ready = [each for each, _ in _Queue(stages[0]).ready()] if stages else []
+    updates = (each for each in ready[:parallelism] if each.action is Action.UPDATE)
+    names = [each.flow_id for each in updates if each.flow_id.kind is Kind.FLOW]
+    return tuple(names[: max(0, parallelism - 2)])
 
 
 def _walk(

@@ -16,8 +16,8 @@ from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.rollback import roll_back
-from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Tally, held_back, run
-from kestra_sync.apply.writer import ChangeWriter, FlowStore, existing_creates, verify
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Tally, first_updates, held_back, run
+from kestra_sync.apply.writer import ChangeWriter, FirstReads, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
@@ -98,6 +98,7 @@ def apply_plan(
         stop = stack.enter_context(held_back(stop))
         steps = _Steps(client, settings, observer, stop, journal, lock, kinds)
         order = levels(plan.changes)
+        first = FirstReads(client.flows, first_updates(order.stages, settings.parallelism))
         there: Existing = partial(existing_creates, client.flows, order.levels)
         recorder = None
         struck: tuple[RemovedEntries, ...] = ()
@@ -106,13 +107,13 @@ def apply_plan(
             others = _others(client, plan, owned, recorder)
             there = in_background(there)
             with _unchanged(owned):
-                meanwhile = None if owned.take_over else lock.look
+                meanwhile = None if owned.take_over else partial(first.read, lock.look)
                 recorder.intend(meanwhile, lock.read_beside())
             # Before the writes: should this run be killed, no flow of theirs has changed yet.
             if owned.take_over:
                 struck = take_over(client.kv, plan, owned, others, settings)
         look = [] if recorder is None else [recorder.look]
-        todo = [lambda: _write(steps, order, there), *look, steps.verify, steps.check_lock]
+        todo = [lambda: _write(steps, order, there, first), *look, steps.verify, steps.check_lock]
         if prove is not None:
             todo.append(lambda: steps.prove(prove))
         if options.rollback:
@@ -182,7 +183,7 @@ def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
     return Recorder(client.kv, record, owned.place, owned.inventory, at=owned.at)
 
 
-def _write(steps: _Steps, order: Levels, existing: Existing) -> None:
+def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) -> None:
     """Write everything, unless a flow to create was created by someone else in the meantime.
 
     :param existing: what has become of the flows to create.
@@ -196,7 +197,7 @@ def _write(steps: _Steps, order: Levels, existing: Existing) -> None:
         return
     journal, lock = steps.journal, steps.lock
     stores = steps.stores(change for level in order.levels for change in level)
-    write = ChangeWriter(steps.client.flows, stores=stores).write
+    write = ChangeWriter(steps.client.flows, stores=stores, first=first).write
     steps.tally = Tally(order.stages)
     steps.begun = True
     outcomes = run(

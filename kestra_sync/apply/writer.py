@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
+from kestra_sync.client.parallel import in_parallel
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.flows.snapshot import BulkReads, snapshot
 from kestra_sync.model import Action, Change, FlowId, Kind, Live, ResourceId, Scope
@@ -29,7 +31,12 @@ class FlowWrites(Protocol):
     def create(self, source: bytes) -> Live: ...
 
     def update(
-        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+        self,
+        flow_id: FlowId,
+        source: bytes,
+        *,
+        check: Callable[[Live], None] | None = None,
+        seen: Live | None = None,
     ) -> Live: ...
 
     def delete(self, flow_id: FlowId) -> None: ...
@@ -41,6 +48,43 @@ class FlowStore(BulkReads, FlowWrites, Protocol):
 
 #: Seconds between losing an answer and asking whether the write happened.
 _SETTLE = 0.5
+#: Seconds for which a read is one right before the write.
+_JUST_NOW = 0.1
+
+
+class FirstReads:
+    """The flows that are updated first, read while the record of the intent is read back.
+
+    They are written at once then, instead of being read at once: far from the server, that is a
+    round trip less. What is not written within a moment is read again.
+    """
+
+    def __init__(
+        self,
+        flows: FlowWrites,
+        flow_ids: Iterable[FlowId],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._flows = flows
+        self._flow_ids = tuple(flow_ids)
+        self._clock = clock
+        self._found: dict[FlowId, tuple[float, Live]] = {}
+
+    def read(self, beside: Callable[[], None]) -> None:
+        """Read all of them, and do something else at the same time."""
+        works: list[Callable[[], None]] = [beside]
+        works += [partial(self._read, each) for each in self._flow_ids]
+        in_parallel(lambda work: work(), works, len(works))
+
+    def _read(self, flow_id: FlowId) -> None:
+        with suppress(KestraError):  # it is read again before it is written
+            live = self._flows.get(flow_id)
+            self._found[flow_id] = self._clock(), live
+
+    def take(self, flow_id: FlowId) -> Live | None:
+        """The flow, if it was read just now; once."""
+        at, live = self._found.pop(flow_id, (0.0, None))
+        return live if live is not None and self._clock() - at < _JUST_NOW else None
 
 
 class ChangeWriter:
@@ -51,10 +95,12 @@ class ChangeWriter:
         flows: FlowWrites,
         *,
         stores: Mapping[Kind, Store] | None = None,
+        first: FirstReads | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._flows = flows
         self._stores = stores or {}
+        self._first = first or FirstReads(flows, ())
         self._sleep = sleep
 
     def write(self, change: Change) -> Outcome:
@@ -139,7 +185,8 @@ class ChangeWriter:
         """
         store = self._stores.get(flow_id.kind)
         if store is None:
-            return self._flows.update(flow_id, in_memory(source), check=look)
+            seen = self._first.take(flow_id)
+            return self._flows.update(flow_id, in_memory(source), check=look, seen=seen)
         look(store.get(flow_id))
         return store.update(flow_id, source)
 

@@ -75,6 +75,7 @@ class Flows:
         source: bytes | str,
         *,
         check: Callable[[Live], None] | None = None,
+        seen: Live | None = None,
     ) -> Live:
         """Replace the source of a flow. The same source makes no new revision.
 
@@ -85,6 +86,7 @@ class Flows:
         not there can hang the server (kestra-io/kestra issue 12984).
 
         :param check: is given the flow as it was read right before; if it raises, nothing is sent.
+        :param seen: the flow, if the caller has read it right before.
         :raises NotFound: there is no such flow.
         :raises InvalidContent: the server refuses the source, or it names another flow.
         :raises UnknownOutcome: it may have been updated or not.
@@ -94,14 +96,18 @@ class Flows:
         request = Request("PUT", path, body=body, content_type=YAML, first=Request("GET", path))
         if check is not None:
 
-            def seen(data: dict[str, Any]) -> None:
+            def compare(data: dict[str, Any]) -> None:
                 live = live_of(data)
                 if live.flow_id != flow_id:
                     raise UnexpectedAnswer(f"the read of {flow_id} returned {live.flow_id}")
                 check(live)
 
             look = Request("GET", path, query=query(("source", True)))
-            request = replace(request, first=look, check=seen)
+            request = replace(request, first=look, check=compare)
+        if seen is not None:
+            if check is not None:
+                check(seen)
+            request = replace(request, looked=True)
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:

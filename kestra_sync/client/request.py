@@ -60,6 +60,7 @@ class Request:
         each answer is not enough; a stream ends then, however much comes.
     :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
     :param first: a read that is made just before each attempt; if it fails, this is not sent.
+    :param looked: ``first`` was made by the caller just now: only further attempts make it again.
     :param check: is given what ``first`` found; if it raises, this is not sent either.
     :param replaceable: the caller knows another way, so what the server is too slow for is not
         asked for again.
@@ -76,6 +77,7 @@ class Request:
     read_timeout: float | None = None
     time_limit: float | None = None
     first: Request | None = None
+    looked: bool = False
     check: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
     storage: Storage = Storage.MEMORY
     moved: Moved | None = field(default=None, repr=False)

@@ -124,6 +124,8 @@ class Transport:
                 raise found.error
             self.backoff.wait(attempt, found.asked, end)
             attempt += 1
+            if request.looked:
+                request = replace(request, looked=False)
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
@@ -162,7 +164,7 @@ class Transport:
     def _attempt(self, request: Request) -> Answer | Failed:
         """One attempt. What cannot be Kestra's answer is raised at once."""
         with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
-            if request.first is not None:
+            if request.first is not None and not request.looked:
                 look = self._exchange_and_judge(session, request.first)
                 if isinstance(look, Failed):
                     return look

@@ -226,6 +226,6 @@ def test_round_trips__of_a_plan_and_of_a_small_apply(repo: Repo, proxy: FaultPro
         proxy.forget()
         assert repo.apply().code == 0
         trips.append(_round_trips(proxy.requests))
-        if trips[-1] <= 13:
+        if trips[-1] <= 12:
             break
-    assert min(trips) <= 13, trips
+    assert min(trips) <= 12, trips

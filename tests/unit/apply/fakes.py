@@ -77,10 +77,15 @@ class Flows:
         return self._store("create", source)
 
     def update(
-        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+        self,
+        flow_id: FlowId,
+        source: bytes,
+        *,
+        check: Callable[[Live], None] | None = None,
+        seen: Live | None = None,
     ) -> Live:
         if check is not None:
-            check(self.get(flow_id))
+            check(seen or self.get(flow_id))
         self._around("update", self._before)
         if self.source(flow_id.id) is None:
             raise NOT_FOUND

@@ -125,10 +125,15 @@ class Flows:
         return self._schedule.call(self._who, create)
 
     def update(
-        self, flow_id: FlowId, source: bytes, *, check: Callable[[Live], None] | None = None
+        self,
+        flow_id: FlowId,
+        source: bytes,
+        *,
+        check: Callable[[Live], None] | None = None,
+        seen: Live | None = None,
     ) -> Live:
         if check is not None:
-            check(self.get(flow_id))
+            check(seen or self.get(flow_id))
 
         def update() -> Live:
             if self._live(flow_id).source != source:

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.run import ChangeStatus, Outcome, Tally, describe, exit_code, held_back, run
+from kestra_sync.apply.run import (
+    ChangeStatus,
+    Outcome,
+    Tally,
+    describe,
+    exit_code,
+    first_updates,
+    held_back,
+    run,
+)
 from kestra_sync.apply.writer import existing_creates, verify
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import Forbidden
@@ -356,3 +365,13 @@ def test_a_journal_is_appended_to(tmp_path: Path) -> None:
     assert len({each["run"] for each in lines}) == 2
     with pytest.raises(UsageError):
         Journal(str(tmp_path / "no" / "journal"))
+
+
+def test_first_updates__leave_two_requests_for_the_record_and_the_lock() -> None:
+    """Only what waits for nothing, and is there already."""
+    updates = [change(b"x", b"y", flow_id=FlowId("acme", f"u{n}")) for n in range(9)]
+    names = [each.flow_id for each in updates]
+    stages = [stage([A, *updates], [B])]
+    assert first_updates(stages, 8) == tuple(names[:6])
+    assert first_updates(stages, 4) == tuple(names[:2])
+    assert first_updates(stages, 1) == first_updates([], 8) == ()

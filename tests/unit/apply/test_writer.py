@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kestra_sync.apply.run import ChangeStatus, Outcome
-from kestra_sync.apply.writer import ChangeWriter
+from kestra_sync.apply.writer import ChangeWriter, FirstReads
 from kestra_sync.client.errors import ApiError
 from kestra_sync.model import Action, Change
-from tests.unit.apply.fakes import DOWN, INVALID, LOST, Flows, change, fail
+from tests.unit.apply.fakes import DOWN, INVALID, LOST, A, Flows, change, fail
 
 REFUSED = ApiError(415, "POST", "/flows", "")
 OLD, NEW, THEIRS = b"old", b"new", b"theirs"
@@ -248,3 +248,33 @@ def test_delete__lost_response_and_an_edit_by_others() -> None:
 def test_a_change_without_a_source_is_a_bug() -> None:
     with pytest.raises(AssertionError):
         write(Flows(), change(OLD, None, action=Action.CREATE))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(0.05, ["get", "update"]), (0.2, ["get", "get", "update"])],
+    ids=["a moment ago", "too long ago"],
+)
+def test_first_reads__only_what_was_read_just_now_counts(seconds: float, calls: list[str]) -> None:
+    flows, times = Flows(a=OLD), iter([0.0, seconds])
+    first = FirstReads(flows, [A], clock=lambda: next(times))
+    first.read(lambda: None)
+    assert ChangeWriter(flows, first=first).write(change(OLD, NEW)).revision == 2
+    assert flows.calls == calls
+
+
+def test_first_reads__edit_that_they_show_is_a_conflict() -> None:
+    flows = Flows(a=THEIRS)
+    first = FirstReads(flows, [A])
+    first.read(lambda: None)
+    done = ChangeWriter(flows, first=first).write(change(OLD, NEW))
+    assert (done.status, flows.source("a")) == (ChangeStatus.CONFLICT, THEIRS)
+
+
+def test_first_reads__failed_read_is_repeated_before_the_write() -> None:
+    flows = Flows(a=OLD)
+    flows.before("get", fail(DOWN))
+    first = FirstReads(flows, [A])
+    first.read(lambda: None)
+    done = ChangeWriter(flows, first=first).write(change(OLD, NEW))
+    assert (done.status, flows.calls) == (ChangeStatus.APPLIED, ["get", "get", "update"])

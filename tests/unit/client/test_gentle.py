@@ -10,7 +10,7 @@ import pytest
 from kestra_sync.client import errors
 from kestra_sync.client.client import KestraClient
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import FlowId
+from kestra_sync.model import FlowId, Live
 from tests.support.segments import CERTIFICATE, Segment, SegmentRecorder
 
 from .conftest import ClientFactory
@@ -201,6 +201,19 @@ def test_an_update_that_was_turned_away_looks_again(
     with pytest.raises(errors.NotFound):
         client.flows.update(FLOW, SOURCE)
     assert [each.method for each in server.seen] == ["GET", "PUT", "GET"]
+
+
+def test_update__flow_that_the_caller_has_just_read_is_not_read_first(
+    server: ScriptedServer, client: KestraClient
+) -> None:
+    """But before any further attempt."""
+    server.on("GET", PATH, Reply(404))
+    server.on("PUT", PATH, Reply(429, headers={"Retry-After": "5"}))
+    with pytest.raises(errors.NotFound):
+        client.flows.update(
+            FLOW, SOURCE, check=lambda _live: None, seen=Live(FLOW, SOURCE, revision=1)
+        )
+    assert [each.method for each in server.seen] == ["PUT", "GET"]
 
 
 def test_a_refusal_of_compression_looks_again(server: ScriptedServer, client: KestraClient) -> None:
