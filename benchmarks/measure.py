@@ -86,6 +86,17 @@ class Machine:
             **environment,
         }
 
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._environment["KESTRA_API_URL"]
+
+    def at(self, url: str) -> Machine:
+        """The same server at another address."""
+        other = Machine({}, Path(), self._server)
+        other._environment = {**self._environment, "KESTRA_API_URL": url}
+        return other
+
     def server_at_rest(self) -> None:
         """Let the server do last what it does by itself, where that can be told (on Linux).
 

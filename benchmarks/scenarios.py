@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from benchmarks import environments, growth, tree
+from benchmarks.applies import SmallApplies
+from benchmarks.far import ROUND_TRIP, far_from
 from benchmarks.measure import Machine, Run, Series, interleaved
 
 START_RUNS = 15
@@ -22,8 +23,6 @@ SDK_SIZE = 100
 LOOPS = {"requests": LOOP_SIZE, "kestrapy": SDK_SIZE, "curl": SDK_SIZE}
 MANY = 1000
 """Changes of a large plan."""
-SMALL = (1, 10)
-"""Changes of a small apply."""
 WARM_UP = 90
 """Flows that a server is given before anything is measured: the first ones compile its code.
 
@@ -32,7 +31,7 @@ Not the size of a tree, whose namespace would be the beginning of that of these 
 _AS = ("-e", environments.NAME)
 _PLAN = ("plan", *_AS, "--detailed-exitcode")
 _WRITES = ("create", "update")
-_WRITERS = ("ours", "bare", "validation")
+_WRITERS = ("ours", "bare", "validation", "requests")
 
 
 @dataclass
@@ -43,6 +42,8 @@ class Results:
     plan: dict[int, dict[str, Series]] = field(default_factory=dict)
     create: dict[int, dict[str, Series]] = field(default_factory=dict)
     update: dict[int, dict[str, Series]] = field(default_factory=dict)
+    small: dict[int, dict[str, Series]] = field(default_factory=dict)
+    far: dict[int, dict[str, Series]] = field(default_factory=dict)
     offline: dict[str, tuple[int, Series]] = field(default_factory=dict)
 
 
@@ -131,7 +132,7 @@ class Bench:
         series = interleaved(self.repetitions, works, self.say)
         series.update(self._validations(machine, work, root, size))
         series.update(self._loops(machine, flows, root, size, LOOPS))
-        series.update(self._small_applies(machine, work, found))
+        self._small_applies(machine, work, found, size)
         beside = environments.with_files(self.folder, root)
         machine.ours(beside, "apply", *_AS, "--yes", "--allow-large")
         with_files = {"ours, mapped, with files": partial(machine.ours, beside, *_PLAN)}
@@ -175,24 +176,23 @@ class Bench:
             return found
 
     def _small_applies(
-        self, machine: Machine, work: Path, found: list[tree.FlowFile]
-    ) -> dict[str, Series]:
-        """One change, and ten: what is done many times a day."""
-        rounds = count(100)
-
-        def apply(changes: int) -> Run:
-            round_ = next(rounds)
-            for flow in found[:changes]:
-                (work / "flows" / flow.path).write_bytes(tree.changed(flow, round_).source)
-            return machine.ours(work, "apply", *_AS, "--yes")
-
-        works = {
-            f"ours, apply {changes}": partial(apply, changes)
-            for changes in SMALL
-            if 4 * changes <= len(found)  # more would need --allow-large
-        }
-        interleaved(1, works, self.say)
-        return interleaved(max(1, self.repetitions // 2), works, self.say)
+        self, machine: Machine, work: Path, found: list[tree.FlowFile], size: int
+    ) -> None:
+        """What is done many times a day; with a small tree from far away, too."""
+        near = SmallApplies(machine, work, found, tree.root(size), _AS)
+        near.prepare()
+        self.say(f"small applies, {size} flows")
+        self.results.small[size] = near.measure(self.repetitions, self.say)
+        if size > SDK_SIZE:
+            return
+        self.say(f"the same from {1000 * ROUND_TRIP:.0f} ms away")
+        with far_from(machine.url) as url:
+            there = machine.at(url)
+            far = SmallApplies(there, work, near.flows, tree.root(size), _AS)
+            series = far.measure(max(1, self.repetitions // 2), self.say)
+            loop = partial(there.bare, "requests", work / "flows", tree.root(size))
+            series.update(interleaved(1, {"requests": loop}, self.say))
+            self.results.far[size] = series
 
     def writes(self, size: int, repetitions: int) -> None:
         """Everything is created, then changed; ours and bare, each on a server of its own.
@@ -203,7 +203,9 @@ class Bench:
         found = {what: {name: Series() for name in _WRITERS} for what in _WRITES}
         for repetition in range(repetitions):
             self.say(f"{size} creates and updates, {repetition + 1} of {repetitions}")
-            sides = ("ours", "bare") if repetition % 2 else ("bare", "ours")
+            sides = ["ours", "bare"] if repetition % 2 else ["bare", "ours"]
+            if not repetition:
+                sides.append("requests")  # takes long, and none of them is close to another
             for side in sides:
                 with self.fresh() as machine:
                     self._warm_up(machine)
@@ -232,6 +234,8 @@ class Bench:
                     (work / "flows" / flow.path).write_bytes(tree.changed(flow, 1).source)
             if side == "ours":
                 run = machine.ours(work, "apply", "--yes", "--allow-large")
+            elif side == "requests":
+                run = machine.bare(side, work / "flows", root)
             else:
                 checked = machine.bare("validate", work / "flows", root)
                 found[what]["validation"].runs.append(checked)

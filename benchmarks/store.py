@@ -18,10 +18,10 @@ def load(path: Path) -> Results:
         return results
     data = json.loads(path.read_text(encoding="utf-8"))
     results.start = {name: _series(runs) for name, runs in data["start"].items()}
-    for name in ("plan", "create", "update"):
+    for name in ("plan", "create", "update", "small", "far"):
         sizes = {
             int(size): {each: _series(runs) for each, runs in series.items()}
-            for size, series in data[name].items()
+            for size, series in data.get(name, {}).items()
         }
         setattr(results, name, sizes)
     results.offline = {
