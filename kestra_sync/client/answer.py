@@ -24,6 +24,10 @@ _MISUNDERSTOOD = frozenset({406, 422, 501})
 _COST = len("Content-Encoding: gzip\r\n")
 
 
+_LONG = 64 * 1024
+"""Bytes of a body that is only compressed fast: records of some hundred flows, mostly hashes."""
+
+
 class Compression:
     """Whether bodies leave compressed, for one server. Safe to share between threads."""
 
@@ -35,7 +39,8 @@ class Compression:
         """``body`` compressed; ``None`` if it is to leave as it is."""
         if self._refused:
             return None
-        packed = gzip.compress(body, compresslevel=9, mtime=0)
+        # What cannot fit into one read of the server is not worth the time to make it smaller.
+        packed = gzip.compress(body, compresslevel=9 if len(body) < _LONG else 1, mtime=0)
         return packed if len(packed) + _COST < len(body) else None
 
     def doubtful(self, status: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from kestra_sync.apply.run import Done
@@ -204,8 +205,11 @@ class _EarlyLock:
     def begin(self, owned: Ownership) -> None:
         """Begin to take the lock where the record is, and do not wait."""
         from kestra_sync.apply.lock import Lock
+        from kestra_sync.client.parallel import in_background
         from kestra_sync.inventory.read import read_version
 
+        # Its modules are read while the server answers.
+        in_background(lambda: import_module("kestra_sync.apply.transaction"))
         kv = self._client.kv
         self.lock = Lock(kv, owned.at, timeout=self._timeout)
         self.lock.begin(lambda: read_version(kv, owned.at))
