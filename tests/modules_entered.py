@@ -61,7 +61,7 @@ def _run(root: Path, url: str, *args: str) -> list[str]:
 
 
 class _Tracer:
-    """A profile function that notes whose functions are called."""
+    """A trace function that notes whose functions are called, and traces none of their lines."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
@@ -90,13 +90,13 @@ def _trace(report: str, args: list[str]) -> int:
     from kestra_sync.cli.main import run
 
     tracer = _Tracer()
-    threading.setprofile(tracer)
-    sys.setprofile(tracer)
+    threading.settrace(tracer)
+    sys.settrace(tracer)
     try:
         code = run(args)
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
     files = sorted(Path(each).relative_to(_ROOT).as_posix() for each in tracer.files)
     Path(report).write_text(json.dumps(files))
     return code
