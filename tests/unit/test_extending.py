@@ -163,6 +163,18 @@ class Notes:
             raise NotFound(404, "DELETE", str(resource))
 '''
 _NOTES = '    notes: tuple[str, ...] = setting((), "Notes.", key="notes", from_file=tuple)\n'
+#: Runs a command of the copy for each line of its input: to start a process takes longer.
+_SERVE = """\
+import contextlib, io, json, sys
+
+from kestra_sync.cli.main import run
+
+for line in sys.stdin:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(json.loads(line))
+    print(json.dumps([code, out.getvalue() + err.getvalue()]), flush=True)
+"""
 
 
 class Copy:
@@ -172,6 +184,7 @@ class Copy:
         self.root = root / "code"
         self.work = root / "work"
         self.url = ""
+        self._serving: subprocess.Popen[str] | None = None
         for each in _SHARED:
             source = _ROOT / each
             ignored = shutil.ignore_patterns("__pycache__", "*.png")
@@ -195,22 +208,40 @@ class Copy:
         target.write_text(there[:at] + text + there[at:], encoding="utf-8")
 
     def run(self, *args: str, code: int = 0) -> str:
-        """A command of the copy, with both streams."""
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("KESTRA_", "GITHUB_"))}
-        environ |= {
-            "PYTHONPATH": str(self.root), "KESTRA_API_URL": self.url, "COLUMNS": "100",
-            "KESTRA_USERNAME": "admin", "KESTRA_PASSWORD": "secret",
-        }  # fmt: skip
+        """A program of the copy, with both streams."""
         done = subprocess.run(
-            [sys.executable, *args], cwd=self.work, env=environ, capture_output=True, text=True,
-            timeout=120, check=False,
+            [sys.executable, *args], cwd=self.work, env=self._environ(), capture_output=True,
+            text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def sync(self, *args: str, code: int = 0) -> str:
         """kestra-sync of the copy."""
-        return self.run("-m", "kestra_sync", *args, code=code)
+        if self._serving is None:
+            self._serving = subprocess.Popen(
+                [sys.executable, "-c", _SERVE], cwd=self.work, env=self._environ(), text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+        assert self._serving.stdin is not None
+        assert self._serving.stdout is not None
+        self._serving.stdin.write(f"{json.dumps(args)}\n")
+        self._serving.stdin.flush()
+        ended, said = json.loads(self._serving.stdout.readline())
+        assert ended == code, said
+        return str(said)
+
+    def close(self) -> None:
+        """End the process of the commands."""
+        if self._serving is not None:
+            self._serving.communicate(timeout=60)
+
+    def _environ(self) -> dict[str, str]:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("KESTRA_", "GITHUB_"))}
+        return environ | {
+            "PYTHONPATH": str(self.root), "KESTRA_API_URL": self.url, "COLUMNS": "100",
+            "KESTRA_USERNAME": "admin", "KESTRA_PASSWORD": "secret",
+        }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +275,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         server.begin(State())
         made.url = server.url
         yield made
+        made.close()
 
 
 def test_an_option__is_a_declaration_and_its_consumer(copy: Copy) -> None:
