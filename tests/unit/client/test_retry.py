@@ -10,6 +10,7 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
+from kestra_sync.client import retry
 from kestra_sync.client.request import Request
 from kestra_sync.client.retry import Backoff, decide
 
@@ -80,3 +81,13 @@ def test_what_is_sent_again(
         False,
     }
     assert not any(decide(each, failure, 2, backoff, asked) for each in _EVERY.values())
+
+
+def test_a_new_rule_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails, and which requests are then sent again."""
+    tried = {name: decide(each, 425, 0, Backoff()) for name, each in _EVERY.items()}
+    assert not any(tried.values())
+    monkeypatch.setitem(retry._AGAIN, 425, retry._reads)
+    again = {name for name, each in _EVERY.items() if decide(each, 425, 0, Backoff())}
+    assert again == {name for name, each in _EVERY.items() if each.repeatable}
+    assert again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from kestra_sync.plan.order import levels
 from kestra_sync.reasons import Reason
 from kestra_sync.report.wording import summary
 from kestra_sync.resources import resource_named, selected
+from kestra_sync.schemas import load as load_schema
 from kestra_sync.settings import Settings
 from kestra_sync.smoke.selection import is_due
 from kestra_sync.smoke.spec import SmokeSpec
@@ -222,3 +224,9 @@ def test_files_and_keys_come_first_and_go_last() -> None:
     assert [[each.flow_id.id for each in level] for level in made.levels] == [
         ["key", "new.py"], ["new"], ["old"], ["old.py"],
     ]  # fmt: skip
+
+
+def test_the_schema_of_the_output_names_every_kind() -> None:
+    text = json.dumps(load_schema("result"))
+    for kinds in ([str(each) for each in Kind], [str(e) for e in Kind if e is not Kind.FLOW]):
+        assert f'"enum": {json.dumps(kinds)}' in text
