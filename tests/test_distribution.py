@@ -35,7 +35,7 @@ def test_order__what_needs_no_server_begins() -> None:
 def test_group__reaches_the_workers() -> None:
     """As it does not by the marks of pytest-xdist, with some versions of pytest."""
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-v", "-p"]
-    files = ["tests/unit/test_reasons.py", "tests/unit/test_windows.py"]
+    files = ["tests/unit/safe/test_names.py", "tests/unit/test_windows.py"]
     done = subprocess.run(
         [*command, "no:cacheprovider", *files], cwd=_ROOT, capture_output=True, text=True
     )
