@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import socket
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -24,8 +23,6 @@ _STORE = {
 #: Modules of commands that run flows: their executions are looked for after each test.
 _RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
 
-EngineFactory = Callable[..., Engine]
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder ``e2e``, and those with engines of their own."""
@@ -33,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.nodeid.startswith("tests/e2e/"):
             continue
         item.add_marker(pytest.mark.e2e)
-        if "engine_factory" in getattr(item, "fixturenames", ()):
+        if "own_engine" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.embedded_only)
 
 
@@ -78,19 +75,20 @@ def namespace(request: pytest.FixtureRequest, http: Http) -> Iterator[str]:
     remove_namespaces(http, name, executions=runs)
 
 
+@pytest.fixture(scope="session")
+def lasting_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that keeps its data on disk: it can be killed and restarted at will."""
+    folder = tmp_path_factory.mktemp("engine")
+    with Engine.start(data=folder, port=_lasting_port()) as engine:
+        yield engine
+
+
 @pytest.fixture
-def engine_factory(tmp_path: Path) -> Iterator[EngineFactory]:
-    """Starts engines of the test's own, to be killed and restarted at will.
-
-    ``engine_factory()`` keeps its data on disk, in the test's temporary folder;
-    ``engine_factory(data=None)`` in memory.
-    """
-    with ExitStack() as stack:
-
-        def start(data: Path | None = tmp_path / "engine", port: int | None = None) -> Engine:
-            return stack.enter_context(Engine.start(data=data, port=port or _lasting_port()))
-
-        yield start
+def own_engine(lasting_engine: Engine) -> Engine:
+    """The engine of those tests that end it. What earlier ones have stored may be there."""
+    if not lasting_engine.running:
+        lasting_engine.restart()
+    return lasting_engine
 
 
 def _lasting_port() -> int:

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.conftest import EngineFactory
 from tests.e2e.contract.calls import created, ended, execute, stored, update
+from tests.engine import Engine
 from tests.support.server import Http, server_of
 from tests.support.sources import log_flow
 
@@ -17,9 +17,9 @@ _ROOT = Path(__file__).parents[2]
 
 
 def test_a_killed_engine_comes_back_with_all_it_has_acknowledged(
-    engine_factory: EngineFactory,
+    own_engine: Engine,
 ) -> None:
-    engine = engine_factory()
+    engine = own_engine
     address = engine.url
     with Http(server_of(engine)) as http:
         created(http, log_flow("kstest.kill", "f", "version 1"))

@@ -11,7 +11,7 @@ import pytest
 from kestra_sync.client.client import KestraClient
 from kestra_sync.smoke.result import SmokeVerdict
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
-from tests.e2e.conftest import EngineFactory
+from tests.engine import Engine
 from tests.support.proxy import (
     FaultProxy,
     Rule,
@@ -135,14 +135,13 @@ def test_ignored_kind__is_not_a_smoke_test(bench: Bench, proxy: FaultProxy) -> N
 
 
 def test_a_server_that_restarts_while_an_execution_runs(
-    engine_factory: EngineFactory, monkeypatch: pytest.MonkeyPatch
+    own_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = engine_factory()
-    server = server_of(engine)
+    server = server_of(own_engine)
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)
     with KestraClient(server.url, env_file=None) as client, Http(server) as http:
-        bench = Bench(client, "kstest.restart", http)
+        bench = Bench(client, "kstest.asleep", http)
         flow = bench.flow(
             "survivor",
             f"tasks:\n  - {{id: wait, type: {PAUSE}, pauseDuration: PT3S}}\n"
@@ -150,7 +149,7 @@ def test_a_server_that_restarts_while_an_execution_runs(
         )
 
         # In an orderly way: after a power cut the database of the engine may not open again.
-        cut = WhenRunning("PAUSED", lambda: threading.Thread(target=engine.restart).start())
+        cut = WhenRunning("PAUSED", lambda: threading.Thread(target=own_engine.restart).start())
         result = bench.run(
             SmokeSpec(flow, timeout=90, expect=Expectation(logs_match=("still here",))),
             observer=cut,

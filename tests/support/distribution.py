@@ -11,14 +11,16 @@ from typing import Any
 
 from tests.engine import DEFAULT, VERSIONS
 
-_LONGEST = ("test_smoke.py", "test_client.py", "test_executions.py")
+#: Of each group the longest; those that share an engine of their own, one after the other.
+_FIRST = (
+    *("test_interrupted.py", "test_smoke_stream.py", "test_engine.py"),
+    *("test_smoke.py", "test_client.py", "test_executions.py"),
+)
 _SERVER = ("tests/e2e/", "tests/action/test_action.py", "tests/action/test_workflows.py")
 #: Where tests only make calls, and run no command that keeps an inventory.
 _WITHOUT_INVENTORY = (
     *("tests/e2e/contract/", "tests/e2e/test_cases_agree.py", "tests/e2e/test_client.py"),
     *("tests/e2e/test_kinds.py", "tests/e2e/test_known_properties.py", "tests/e2e/test_smoke.py"),
-    "tests/e2e/test_engine.py",  # these start engines of their own
-    "tests/e2e/test_smoke_stream.py",
 )
 
 
@@ -40,14 +42,14 @@ def place_of(nodeid: str) -> tuple[bool, bool, bool, int]:
         file.startswith(_SERVER),
         not _has_inventory(file),
         _version_of(nodeid) != DEFAULT.name,
-        _LONGEST.index(name) if name in _LONGEST else len(_LONGEST),
+        _FIRST.index(name) if name in _FIRST else len(_FIRST),
     )
 
 
 def scheduler(config: Any, log: Any) -> Any:
     """What hands out whole groups, in order.
 
-    The marks that pytest-xdist has for it (``xdist_group``) have no effect since pytest 9.1.
+    The marks that pytest-xdist has for it (``xdist_group``) have no effect with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 

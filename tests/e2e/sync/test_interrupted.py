@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kestra_sync.client.client import KestraClient
-from tests.e2e.conftest import EngineFactory
 from tests.e2e.sync.conftest import Repo
 from tests.e2e.sync.processes import Process, await_silence
+from tests.engine import Engine
 from tests.support.proxy import FaultProxy, Rule, call_after, call_first, reset_request
 from tests.support.server import server_of
 
@@ -170,7 +170,7 @@ def test_an_interrupt_before_the_writes_writes_nothing(repo: Repo, proxy: FaultP
 
 
 def test_server__restart_during_an_apply_loses_nothing(
-    engine_factory: EngineFactory,
+    own_engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -179,7 +179,7 @@ def test_server__restart_during_an_apply_loses_nothing(
 
     In good order: H2, killed in the middle of writes, now and then cannot read its file again.
     """
-    engine = engine_factory()
+    engine = own_engine
     root = tmp_path / "repo"
     root.mkdir()
     monkeypatch.chdir(root)
