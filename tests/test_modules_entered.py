@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.modules_entered import entered
 
 #: To be lowered with each merge, never raised without a feature (last: large namespace files).
-_MOST = {"plan": 57, "apply": 70}
+_MOST = {"plan": 56, "apply": 68}
 
 
 def test_one_change_enters_few_modules() -> None:

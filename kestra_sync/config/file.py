@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kestra_sync.config.semantics import more_findings, version_finding
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, Locate, NodePath, diagnostic
 from kestra_sync.findings import NodePath as Place
@@ -184,13 +183,36 @@ def _paths_in(given: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield (number, "path"), each["path"]
 
 
+VERSION = 1
+#: Keys with rules that a schema cannot express, of the file or of an environment.
+_RULED = ("url", "patches", "stamp", "policy", "ignore", "preview", "environments")
+
+
+def version_finding(value: Any) -> Finding | None:
+    """What to say of a file in another format: its other keys may mean something else there."""
+    version = value.get("version") if isinstance(value, dict) else None
+    if not isinstance(version, (int, float)) or isinstance(version, bool) or version == VERSION:
+        return None
+    return Finding(
+        "config-version",
+        ("version",),
+        f"this kestra-sync supports version {VERSION} of the file, not {version}",
+        "use the version of kestra-sync that this file was written for",
+    )
+
+
 def _findings(value: Any) -> list[Finding]:
     if value is None:
         return [Finding("config-missing-key", (), "the file is empty", "start with `version: 1`")]
     other_version = version_finding(value)
     if other_version is not None:
         return [other_version]
-    return [*schema_findings(value), *more_findings(value)]
+    found = schema_findings(value)
+    if not isinstance(value, dict) or not any(key in value for key in _RULED):
+        return found
+    from kestra_sync.config.semantics import more_findings
+
+    return [*found, *more_findings(value)]
 
 
 def _located(file: ConfigFile, found: Iterable[Finding]) -> list[Diagnostic]:

@@ -11,21 +11,6 @@ from kestra_sync.previews import PLACEHOLDER, PREFIX
 from kestra_sync.safe.text import is_namespace
 from kestra_sync.suggest import closest, did_you_mean
 
-VERSION = 1
-
-
-def version_finding(value: Any) -> Finding | None:
-    """What to say of a file in another format: its other keys may mean something else there."""
-    version = value.get("version") if isinstance(value, dict) else None
-    if not isinstance(version, (int, float)) or isinstance(version, bool) or version == VERSION:
-        return None
-    return Finding(
-        "config-version",
-        ("version",),
-        f"this kestra-sync supports version {VERSION} of the file, not {version}",
-        "use the version of kestra-sync that this file was written for",
-    )
-
 
 def more_findings(value: Any) -> Iterator[Finding]:
     """Everything else that is wrong; what the schema does not allow is passed over."""

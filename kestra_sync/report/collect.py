@@ -364,6 +364,7 @@ def applied_sections(result: ApplyResult) -> Sections:
         )
         found.append(section(lines))
     found.append(section(map(line, result.done.recorded)))
-    found.append(section(check_lines(result.triggers, result.planned.triggers)))
+    if result.triggers:
+        found.append(section(check_lines(result.triggers, result.planned.triggers)))
     warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
     return (*found, message(warnings))
