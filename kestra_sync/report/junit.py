@@ -57,11 +57,6 @@ class Suite:
     seconds: float | None = None
 
 
-def junit_xml(suite: str, cases: Sequence[Case], *, seconds: float | None = None) -> str:
-    """The document for one suite, with a newline at its end. Pure ASCII."""
-    return junit_suites(suite, [Suite(suite, cases, seconds)])
-
-
 def junit_suites(name: str, suites: Sequence[Suite]) -> str:
     """The document for several suites, with a newline at its end. Pure ASCII."""
     of_root = _counts(

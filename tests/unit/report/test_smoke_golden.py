@@ -15,7 +15,7 @@ from kestra_sync.model import FlowId, Position
 from kestra_sync.report.envelope import dump
 from kestra_sync.report.execution_json import ran_json, smoke_json
 from kestra_sync.report.execution_text import deleted_lines, log_line_text, ran_lines
-from kestra_sync.report.junit import Case, CaseStatus, junit_xml
+from kestra_sync.report.junit import Case, CaseStatus, Suite, junit_suites
 from kestra_sync.report.junit_report import smoke_cases
 from kestra_sync.report.lines import Line, write
 from kestra_sync.report.smoke_text import smoke_header, smoke_lines
@@ -134,13 +134,14 @@ def test_the_verdict() -> None:
 def test_the_verdict_for_machines() -> None:
     check_golden("smoke_red.json", dump(smoke_json(RED)))
     cases = [*smoke_cases(RED), *smoke_cases(STOPPED)]
-    check_golden("smoke_red.xml", junit_xml("kestra-sync smoke", cases, seconds=RED.seconds))
+    name = "kestra-sync smoke"
+    check_golden("smoke_red.xml", junit_suites(name, [Suite(name, cases, RED.seconds)]))
 
 
 def test_junit_survives_every_character() -> None:
     awkward = "a\x00b\x1b[31m <&>\"' ü 🚀 \ud800 \ufffe ]]>"
     case = Case(awkward, awkward, CaseStatus.ERROR, 0.5, awkward, awkward, awkward, "f.yaml", 3)
-    check_golden("junit_awkward.xml", junit_xml(awkward, [case]))
+    check_golden("junit_awkward.xml", junit_suites(awkward, [Suite(awkward, [case])]))
 
 
 RUN = Execution(
