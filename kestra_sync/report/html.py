@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.model import Change
+from kestra_sync.model import Change, Kind
 from kestra_sync.plan.diff import Hunk, LineMark
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import where
@@ -58,7 +58,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Card:
-    """A flow of the page."""
+    """A flow, file or key of the page.
+
+    :param kind: before its name, such as ``file:``; ``""`` for a flow.
+    """
 
     anchor: str
     action: str
@@ -69,6 +72,7 @@ class Card:
     facts: tuple[tuple[str, str], ...]
     diffs: tuple[tuple[str, tuple[Row, ...]], ...]
     triggers: tuple[str, ...] = ()
+    kind: str = ""
 
 
 class HtmlReporter:
@@ -116,6 +120,7 @@ def _render(name: str, members: Mapping[str, Any]) -> str:
     style, script = _asset("report.css") + SHAPES, _asset("report.js")
     given = {
         "actions": _counted(card.action for card in cards),
+        "heading": "Flows, files, keys" if any(each.kind for each in cards) else "Flows",
         "namespaces": _counted(card.namespace for card in cards),
         "where": where,
         "address": plain_address,
@@ -197,6 +202,7 @@ def _cards(report: Report, prefix: str = "") -> Iterator[Card]:
             tuple((name, value) for name, value in facts if value),
             tuple((diff.title, tuple(_rows(diff))) for diff in _diffs(report, change)),
             tuple(triggers_of(report, change)),
+            "" if change.flow_id.kind is Kind.FLOW else f"{change.flow_id.kind}:",
         )
 
 

@@ -70,16 +70,20 @@ def _cases(report: Report) -> Iterator[Case]:
 
 
 def _flows(report: Report) -> Iterator[Case]:
-    """The flows that are or were in Git, then the files that are not flows."""
+    """The flows, files and keys that are or were in Git, then what is neither."""
     drifted = {each.flow_id: each for each in report.drifted or ()}
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
     said: dict[str, list[Diagnostic]] = defaultdict(list)
     repository = report.repository
     flows = repository.flows if repository is not None else ()
     here = {each.path: each.flow_id for each in flows}
+    known = {*here.values()}
+    if repository is not None:
+        known.update(repository.beside)
+        flows = (*flows, *(each.flow for _, each in sorted(repository.beside.items())))
     for each in report.diagnostics:
         flow_id = each.flow or here.get(each.path)
-        said[str(flow_id) if flow_id in here.values() else each.path].append(each)
+        said[str(flow_id) if flow_id in known else each.path].append(each)
     for flow in flows:
         name = str(flow.flow_id)
         problems = said.pop(name, [])

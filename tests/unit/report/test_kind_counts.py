@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -10,15 +11,32 @@ from kestra_sync.action.result import result_of
 from kestra_sync.apply.neighbours import RemovedEntries, recorded
 from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.client.kv import KvKey
+from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.record import HistoryEntry, Resource
-from kestra_sync.model import Action, Change, Kind, Plan, Reason, RecordChange, ResourceId, counted
+from kestra_sync.model import (
+    Action,
+    Change,
+    Desired,
+    Document,
+    Flow,
+    Kind,
+    Plan,
+    Reason,
+    RecordChange,
+    ResourceId,
+    counted,
+)
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.as_json import name_json
 from kestra_sync.report.drift_text import drift_lines
+from kestra_sync.report.html import HtmlReporter
+from kestra_sync.report.junit_report import JunitReporter
 from kestra_sync.report.records_text import history_lines, inventory_lines
+from kestra_sync.report.report import Report
 from kestra_sync.report.wording import summary
 from tests.support.plans import plan
+from tests.unit.report.formats import samples
 from tests.unit.report.test_golden import PLACE, _found, _inventory, shown, text
 
 FLOW, OTHER = ResourceId("acme", "f"), ResourceId("acme", "g")
@@ -42,7 +60,10 @@ def test_counted(names: tuple[ResourceId, ...], words: str) -> None:
 
 
 def _changes(names: tuple[ResourceId, ...], reason: Reason, action: Action) -> list[Change]:
-    return [Change(action, reason, each, "x", before=b"1", after=b"2") for each in names]
+    return [
+        Change(action, reason, each, "x", before=b'{"value": 1}', after=b'{"value": 2}')
+        for each in names
+    ]
 
 
 def _adopting(names: tuple[ResourceId, ...], changes: Iterable[Change] = ()) -> Plan:
@@ -99,3 +120,21 @@ def test_action() -> None:
     assert result_of("drift", 2, {"drifted": named}).summary == "1 flow, 1 file and 2 keys drifted"
     flows = {"plan": {"summary": counts, "changes": named[:1]}}
     assert result_of("plan", 0, flows).summary == "4 to update"
+
+
+def test_html_and_junit() -> None:
+    """The kind is before each name; keys and files in Git are cases, changed or not."""
+    changes = _changes((FLOW, KEYS[0]), Reason.CHANGED, Action.UPDATE)
+    planned = replace(samples.planned(tuple(changes)), triggers={})
+    data = b'{"value": 1}'
+    beside = {each: Desired(Flow(each, Document("kv.yaml", 0, 3, data)), data) for each in KEYS}
+    repository = replace(planned.repository, beside=beside)
+    report = Report("plan", ExitCode.OK, repository=repository, planned=planned)
+    page = HtmlReporter().render(report)
+    assert "Flows, files, keys <span" in page
+    assert '<span class="namespace">kv:acme/</span><wbr><b>k</b>' in page
+    assert '<span class="namespace">acme/</span><wbr><b>f</b>' in page
+    cases = JunitReporter().render(report)
+    assert [cases.count(f'name="kv:acme/{each}"') for each in "kl"] == [1, 1]
+    flows = replace(report, planned=samples.planned(tuple(changes[:1])))
+    assert ">Flows <span" in HtmlReporter().render(flows)
