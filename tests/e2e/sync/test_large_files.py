@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +12,17 @@ from kestra_sync.client import errors
 from kestra_sync.client.client import KestraClient
 from kestra_sync.resources import LARGE, LargeContent, chunks_of, hashed, sha256
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, reply
+from tests.support.measured import python_apart
+from tests.support.proxy import FaultProxy, Rule, call_first, reply
 
 pytestmark = pytest.mark.versions
 
 _CONFIG = "files: [{{path: files, namespace: {}}}]\n"
 _PEAK = """
-import resource, sys
-from kestra_sync.cli.edge import run
+import sys
+from kestra_sync.cli.main import run
 code = run(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+print(peak(), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -40,11 +39,9 @@ def _sparse(path: Path, size: int, end: bytes) -> LargeContent:
 
 def _peak(root: Path, *args: str) -> float:
     """Runs a command in a process of its own; the most memory that it took, in MiB."""
-    ran = subprocess.run(
-        [sys.executable, "-c", _PEAK, *args], cwd=root, capture_output=True, text=True, check=False
-    )
+    ran = python_apart(_PEAK, *args, cwd=root)
     assert ran.returncode == 0, ran.stderr + ran.stdout
-    return int(ran.stderr.split()[-1]) / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    return float(ran.stderr.split()[-1])
 
 
 def _held(client: KestraClient, namespace: str, name: str) -> str:
@@ -92,7 +89,7 @@ def test_large_file__from_apply_to_pull(
     assert _held(repo.client, repo.namespace, "d/big.bin") == theirs.sha256
 
 
-def test_large_file__that_changes_while_it_is_sent(repo: Repo) -> None:
+def test_large_file__that_changes_while_it_is_sent(repo: Repo, proxy: FaultProxy) -> None:
     """The server keeps what it had, and a new file does not come into being."""
     files, space = repo.client.files, repo.namespace
     before = _sparse(repo.root / "big.bin", 5_000_000, b"before")
@@ -107,6 +104,23 @@ def test_large_file__that_changes_while_it_is_sent(repo: Repo) -> None:
         files.put(space, "new.bin", planned)
     assert files.names(space) == ("big.bin",)
     assert _held(repo.client, space, "big.bin") == before.sha256
+
+    # The same in an apply: the flow that would follow is not written either.
+    repo.config(_CONFIG.format(space))
+    repo.flow("f")
+    _sparse(repo.root / "files/new.bin", 3_000_000, b"planned")
+
+    def change() -> None:
+        _sparse(repo.root / "files/new.bin", 3_000_000, b"changed")
+
+    proxy.add(Rule(call_first(change), "PUT", "/kv/kestra-sync"))
+    ran = repo.apply()
+    assert ran.code == 5, ran.err + ran.out
+    assert ran.outcomes() == {"new.bin": "failed", "f": "not-attempted"}
+    assert files.names(space) == ("big.bin",)
+    assert repo.lives() == {}
+    assert repo.apply().code == 0
+    assert files.names(space) == ("big.bin", "new.bin")
 
 
 def test_large_file__saved_plan_has_its_hash_and_checks_it(repo: Repo) -> None:
