@@ -4,7 +4,7 @@ package io.kestrasync.testengine;
 final class Dialect {
     /** The tenant may be left out of a path. */
     static final String TENANT_PATH = "{/tenant}";
-    /** What stands before the actions on an execution: nothing. */
+    /** The path before the actions on an execution: empty. */
     static final String ACTIONS = "";
     /** The query parameters from before filters still work. */
     static final boolean OLD_PARAMETERS = true;

@@ -30,7 +30,7 @@ class FlowWriter {
         return service.create(GenericFlow.fromYaml(Api.TENANT, source), true);
     }
 
-    /** Not strict: what a create refuses as an unknown property is stored here without a word. */
+    /** Not strict: an unknown property, which a create refuses, is stored here silently. */
     FlowWithSource update(String source, FlowWithSource previous)
         throws DeserializationException, FlowProcessingException {
         GenericFlow next = GenericFlow.fromYaml(Api.TENANT, source);

@@ -35,7 +35,7 @@ class NamespaceFilePaths {
         // The storage objects to what it cannot keep.
     }
 
-    /** How many files and directories, of any namespace, lie right below a directory; two stand for more. */
+    /** The number of entries directly in a directory, of any namespace; not counted beyond two. */
     int children(String directory) {
         return metadata.find(
             Pageable.from(1, 2),

@@ -28,7 +28,7 @@ import java.util.Optional;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
 
-/** How Kestra 1.3 starts, stops and shows executions: a changed execution goes onto the queue, nothing waits. */
+/** How Kestra 1.3 starts, stops and shows executions: a changed execution is put on the queue without waiting. */
 @Singleton
 class Runs {
     private final FlowInputOutput inputOutput;

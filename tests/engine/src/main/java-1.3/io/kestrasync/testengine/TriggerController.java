@@ -40,7 +40,7 @@ class TriggerController {
     record Both(@Nullable AbstractTrigger abstractTrigger, Trigger triggerContext) {
     }
 
-    /** Which trigger; without its tenant a change of many does nothing, and counts it all the same. */
+    /** Which trigger; without its tenant a change of many does nothing, but counts it anyway. */
     record Ask(
         @Nullable String tenantId, String namespace, String flowId, String triggerId, @Nullable Boolean disabled
     ) {

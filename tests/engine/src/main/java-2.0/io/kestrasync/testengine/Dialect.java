@@ -4,7 +4,7 @@ package io.kestrasync.testengine;
 final class Dialect {
     /** The tenant is part of every path. */
     static final String TENANT_PATH = "/{tenant}";
-    /** What stands before the actions on an execution. */
+    /** The path before the actions on an execution. */
     static final String ACTIONS = "/actions";
     /** The query parameters from before filters are ignored. */
     static final boolean OLD_PARAMETERS = false;

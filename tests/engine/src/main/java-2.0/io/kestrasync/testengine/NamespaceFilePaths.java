@@ -40,7 +40,7 @@ class NamespaceFilePaths {
         }
     }
 
-    /** How many files and directories, of any namespace, lie right below a directory; two stand for more. */
+    /** The number of entries directly in a directory, of any namespace; not counted beyond two. */
     int children(String directory) {
         return service.findMetadata(
             Pageable.from(1, 2),

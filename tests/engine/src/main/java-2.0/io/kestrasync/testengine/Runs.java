@@ -42,12 +42,12 @@ import java.util.Optional;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
 
-/** How Kestra 2.0 starts, stops and shows executions: a command goes onto a queue, and the answer waits for it. */
+/** How Kestra 2.0 starts, stops and shows executions: a command is put on a queue, and the response waits for it. */
 @Singleton
 class Runs {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
-    /** What may fail because of a queue. */
+    /** A call that may fail because of a queue. */
     private interface Emit {
         void to(String operationId) throws QueueException;
     }
@@ -149,7 +149,7 @@ class Runs {
             });
     }
 
-    /** An execution as a single read shows it: no outputs, and task runs that say only what is their own. */
+    /** An execution as a single read shows it: no outputs, and task runs without what belongs to the execution. */
     static Object single(Execution execution) {
         Map<String, Object> json = row(execution);
         List<TaskRun> taskRuns = execution.getTaskRunList() == null ? List.of() : execution.getTaskRunList();

@@ -45,7 +45,7 @@ final class Services {
         }
     }
 
-    /** Start them, and wait until all run: what is asked before that takes half a minute, or gets no answer. */
+    /** Start them, and wait until all run: requests before that take half a minute, or get no answer. */
     static void start(ApplicationContext context, ExecutorService pool, int workerThreads) {
         KestraContext.getContext().injectWorkerConfigs(workerThreads);
         pool.execute(context.getBean(Executor.class));

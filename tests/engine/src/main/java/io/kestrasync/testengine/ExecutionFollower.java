@@ -78,7 +78,7 @@ class ExecutionFollower {
                 streaming.registerSubscriber(execution.getId(), subscriber, sink, flow);
                 return null;
             });
-            // Read again after registering: it may have ended in between, and nobody would tell.
+            // Read again after registering: it may have ended in between, without an event.
             Execution now = find(execution.getId()).orElse(execution);
             boolean ended = apart(() -> streaming.isStopFollow(flow, now));
             sink.next(Event.of(now).id(ended ? "end" : "progress"));
@@ -86,7 +86,7 @@ class ExecutionFollower {
                 sink.complete();
             }
         })
-            // Both the reading above and the queue may tell of the end.
+            // Both the read above and the queue may report the end.
             .takeUntil(it -> "end".equals(it.getId()))
             .doFinally(signal -> streaming.unregisterSubscriber(execution.getId(), subscriber));
     }

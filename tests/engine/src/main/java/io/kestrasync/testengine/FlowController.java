@@ -69,7 +69,7 @@ class FlowController {
     @Consumes(Api.YAML)
     FlowWithSource update(@PathVariable String namespace, @PathVariable String id, @Body String source)
         throws Exception {
-        // Absent: 404. (Kestra means that too, and may hang instead.)
+        // Absent: 404. (Kestra intends that too, but may hang instead.)
         return writer.update(source, find(namespace, id, Optional.empty(), false));
     }
 

@@ -105,7 +105,7 @@ class KvController {
         stores.of(namespace).put(key, new KVValueAndMetadata(details, read(text)));
     }
 
-    /** Ion, of which JSON is a part: an unquoted text ends at its first blank. What is no Ion is a text. */
+    /** Ion, a superset of JSON: an unquoted text ends at its first blank. Anything else is a text. */
     private static Object read(String text) {
         try {
             return JacksonMapper.ofIon().readTree(text);

@@ -43,7 +43,7 @@ public final class Main {
 
     private static void endWithStandardInput() throws IOException {
         while (System.in.read() != -1) {
-            // Whatever is written to it is of no interest, only that it ends.
+            // Only its end matters, not what is written to it.
         }
         Thread patience = new Thread(() -> {
             try {

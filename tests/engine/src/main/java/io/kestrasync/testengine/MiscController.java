@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 
-/** The endpoints without a tenant: the server itself, and what it can run. */
+/** The endpoints without a tenant: the server itself, and its plugins. */
 @Controller("/api/v1")
 @ExecuteOn(TaskExecutors.IO)
 class MiscController {
@@ -58,7 +58,7 @@ class MiscController {
         return cached(schemas.getPropertiesForType(SchemaType.fromString(type)));
     }
 
-    /** What a type of task or trigger takes and gives; 404 for one that this server does not have. */
+    /** The inputs and outputs of a type of task or trigger; 404 for one that this server does not have. */
     @Get("/plugins/{type}")
     HttpResponse<Map<String, Object>> type(@PathVariable String type) {
         var metadata = plugins.findMetadataByIdentifier(type)

@@ -15,7 +15,7 @@ import io.micronaut.scheduling.annotation.ExecuteOn;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** Namespaces: any name answers, and those with flows are listed with all their parents. */
+/** Namespaces: every name exists, and those with flows are listed with all their parents. */
 @Controller(Api.ROOT + "/namespaces")
 @ExecuteOn(TaskExecutors.IO)
 class NamespaceController {

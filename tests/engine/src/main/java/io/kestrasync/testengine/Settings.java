@@ -69,7 +69,7 @@ record Settings(int port, Optional<Path> data, String username, String password)
             try (var files = Files.walk(dir)) {
                 files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
             } catch (IOException ignored) {
-                // A leftover in the temporary directory is nothing to fail for.
+                // A leftover in the temporary directory is not a failure.
             }
         }));
         return dir;
