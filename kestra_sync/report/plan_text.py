@@ -85,13 +85,13 @@ def stat(hunks: Sequence[Hunk]) -> str:
 
 
 def total(hunks: Mapping[FlowId, Sequence[Hunk]]) -> Iterator[Line]:
-    """How many lines come and go in all diffs, if there are several: ``2 flows changed: +5 −3``."""
+    """How many lines come and go in all diffs, if there are several."""
     changed = [name for name, found in hunks.items() if found]
     if len(changed) < 2:
         return
     what = counted(changed)
     count = stat([hunk for name in changed for hunk in hunks[name]])
-    yield line(Span(f"{what} changed: {count} lines", Style.DIM))
+    yield line(Span(f"Diffs of {what}: {count} lines", Style.DIM))
 
 
 def _signed(added: int, removed: int) -> str:
