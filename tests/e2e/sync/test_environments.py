@@ -124,7 +124,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     same = repo.run(
         "diff", "--from", "dev", "--to", "prod", "--only", f"{ns}.team", "--detailed-exitcode"
     )
-    assert (same.code, "No differences in 2 flows, 2 keys." in same.out) == (0, True), (
+    assert (same.code, "No differences in 2 flows and 2 keys." in same.out) == (0, True), (
         same.out + same.err
     )
     table = repo.run("status", "--limit", "120", "--format", "json")
@@ -209,7 +209,7 @@ def test_files_and_keys_of_two_environments_are_compared(
         f"kv:{ns}.team/*",
     )
     same = repo.run(*compare, *selected)
-    assert (same.code, "No differences in 1 flow, 1 file, 2 keys." in same.out) == (0, True)
+    assert (same.code, "No differences in 1 flow, 1 file and 2 keys." in same.out) == (0, True)
 
     repo.client.files.put(f"{ns}.prod.team", "q.sql", b"select 2;\n")
     repo.client.files.put(f"{ns}.prod.team", "more.sql", b"select 3;\n")
