@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.engine import DEFAULT, VERSIONS
-from tests.support.distribution import place_of, scheduler
+from tests.engine import DEFAULT, VERSIONS, version_named
+from tests.support.distribution import own_version, place_of, scheduler
 from tests.support.engines import Engines, Host, lent
 from tests.support.examples import load_profile
 from tests.support.measured import measure_no_processes
@@ -90,13 +89,19 @@ ServerOf = Callable[[str], Server]
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[ServerOf]:
-    """The embedded engine of a version: one for all workers of pytest-xdist."""
-    worker = getattr(pytestconfig, "workerinput", None)
-    if worker is not None:
-        yield partial(lent, worker["engines"])
-        return
+    """The embedded engine of a version.
+
+    Of the version that most tests use each worker of pytest-xdist has its own, so that tests which
+    keep inventories run side by side; all workers share that of another version.
+    """
+    worker: dict[str, Any] = getattr(pytestconfig, "workerinput", {})
     engines = Engines()
-    yield engines.of
+
+    def of(name: str) -> Server:
+        is_own = not worker or version_named(name).name == own_version()
+        return engines.of(name) if is_own else lent(worker["engines"], name)
+
+    yield of
     engines.close()
 
 

@@ -6,15 +6,17 @@ longest begins, so that no worker waits long for the others in the end.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 from tests.engine import DEFAULT, VERSIONS
 
-#: Of each group the longest; those that share an engine of their own, one after the other.
+#: The longest; those that share an engine of their own, one after the other.
 _FIRST = (
-    *("test_interrupted.py", "test_smoke_stream.py", "test_engine.py"),
-    *("test_smoke.py", "test_client.py", "test_executions.py"),
+    *("test_interrupted.py", "test_action.py", "test_workflows.py", "test_faults.py"),
+    *("test_files_and_keys_faults.py", "test_stateful.py", "test_console.py", "test_engine.py"),
+    *("test_smoke_stream.py", "test_smoke.py", "test_client.py", "test_executions.py"),
 )
 _SERVER = ("tests/e2e/", "tests/action/test_action.py", "tests/action/test_workflows.py")
 #: Where tests only make calls, and run no command that keeps an inventory.
@@ -24,25 +26,33 @@ _WITHOUT_INVENTORY = (
 )
 
 
+def own_version() -> str | None:
+    """The version of which each worker has an engine of its own: the one that most tests use.
+
+    ``None`` if all tests run on a server that is there already.
+    """
+    return None if os.environ.get("KESTRA_TEST_URL") else os.environ.get("KESTRA") or DEFAULT.name
+
+
 def group_of(nodeid: str) -> str:
     """The group of a test: its file on a version, or all that may keep an inventory there.
 
     An apply reads the inventories of the whole server; tests count these reads, and break
-    inventories on purpose: on one engine they cannot run beside each other.
+    inventories on purpose: on an engine that workers share they cannot run beside each other.
     """
     file = nodeid.partition("::")[0]
-    return f"{'inventories' if _has_inventory(file) else file} {_version_of(nodeid)}"
+    return f"{'inventories' if _is_alone(nodeid) else file} {_version_of(nodeid)}"
 
 
-def place_of(nodeid: str) -> tuple[bool, bool, bool, int]:
+def place_of(nodeid: str) -> tuple[bool, bool, int, bool]:
     """The place of a test in the order of all; whole groups follow each other."""
     file = nodeid.partition("::")[0]
     name = file.rpartition("/")[2]
     return (
         file.startswith(_SERVER),
-        not _has_inventory(file),
-        _version_of(nodeid) != DEFAULT.name,
+        not _is_alone(nodeid),
         _FIRST.index(name) if name in _FIRST else len(_FIRST),
+        not _has_inventory(file),
     )
 
 
@@ -58,10 +68,15 @@ def scheduler(config: Any, log: Any) -> Any:
     return made
 
 
+def _is_alone(nodeid: str) -> bool:
+    return _has_inventory(nodeid.partition("::")[0]) and _version_of(nodeid) != own_version()
+
+
 def _has_inventory(file: str) -> bool:
     return file.startswith(_SERVER) and not file.startswith(_WITHOUT_INVENTORY)
 
 
 def _version_of(nodeid: str) -> str:
     parameters = re.split(r"[\[\]-]", nodeid.partition("[")[2])
-    return next((name for name in VERSIONS if name in parameters), DEFAULT.name)
+    named = next((name for name in VERSIONS if name in parameters), None)
+    return named or own_version() or DEFAULT.name

@@ -1,8 +1,8 @@
-"""The embedded engines of a run: one for each version, however many processes run tests.
+"""The embedded engines of a run, and how processes that run tests share one.
 
 An engine takes ten seconds of a processor to start, as much again until its code is compiled, and
-a tenth of one while it idles. So with pytest-xdist the process that hands out the tests has the
-engines, and starts one when the first of its workers asks for it.
+a tenth of one while it idles. So with pytest-xdist the process that hands out the tests has those
+that only some tests use, and starts one when the first of its workers asks for it.
 """
 
 from __future__ import annotations
