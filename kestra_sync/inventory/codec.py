@@ -9,6 +9,7 @@ each member is checked where it is read.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,8 @@ from kestra_sync.inventory.record import (
     short_name,
 )
 from kestra_sync.model import FlowId, Kind, ResourceId, Scope, Target
+
+LOG = logging.getLogger("kestra_sync.inventory")
 
 FORMAT = 1
 MIN_READER = 1
@@ -73,6 +76,8 @@ def from_json(value: Any, where: str = "the inventory") -> Inventory:
     :raises InventoryError: it is not one, it is damaged, or a newer kestra-sync wrote it.
     """
     if not isinstance(value, dict) or not _is_number(value.get("format")):
+        members = f" of {sorted(value)[:9]!r}" if isinstance(value, dict) else ""
+        LOG.debug("%s holds a %s%s", where, type(value).__name__, members)
         raise InventoryError(f"{where} is not an inventory", remedy=_LOOK)
     needed = value.get("min_reader", value["format"])
     if not _is_number(needed) or needed > FORMAT:

@@ -100,6 +100,10 @@ class Lookup:
         return self.at != self.wanted
 
 
+_SETTLE = 0.3
+"""Seconds after which a value that was being written is complete."""
+
+
 def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
     """The inventory at ``place``; ``None`` if there is none.
 
@@ -126,9 +130,13 @@ def read_version(kv: KvReads, place: InventoryLocation) -> tuple[int, str] | Non
 
 def _stored(kv: KvReads, place: InventoryLocation) -> tuple[Any] | None:
     try:
-        return (kv.get(place.namespace, place.key),)
+        value = kv.get(place.namespace, place.key)
+        if not isinstance(value, dict):  # local storage writes a value in place, not at once
+            time.sleep(_SETTLE)
+            value = kv.get(place.namespace, place.key)
     except (NotFound, Gone):
         return None
+    return (value,)
 
 
 def _inventory_of(value: Any, place: InventoryLocation) -> Inventory:
