@@ -36,6 +36,7 @@ from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from kestra_sync.resources import Content, in_memory
 from kestra_sync.safe.paths import fixed_part, is_there, read_bytes
+from kestra_sync.safe.text import is_namespace
 from kestra_sync.settings import Settings
 
 
@@ -92,7 +93,8 @@ def only_there(
     to_server = NamespaceMap(settings.rendering.namespaces).to_server
     # A namespace without flows is only found by its name.
     names |= {to_server(space) for each in settings.files for space in _namespaces(each)}
-    for namespace in sorted(each for each in names if scope.covers(each)):
+    # Directories are named after namespaces, and what the server calls one may be any text.
+    for namespace in sorted(each for each in names if is_namespace(each) and scope.covers(each)):
         in_files = unmap_namespace(settings.rendering, namespace)
         if in_files is None:
             continue
@@ -107,11 +109,11 @@ def _files(
 ) -> Iterator[OnlyThere]:
     """:param names: the namespace on the server, and as ``id`` in the files."""
     found = FilesKind().everything(client, names.namespace)
+    folder, root = _root(settings.files, names.id)
     for path, content in sorted(found.items(), key=itemgetter(0)):
         resource = ResourceId(names.namespace, path, Kind.FILE)
         if resource in known:
             continue
-        folder, root = _root(settings.files, names.id)
         if root is None or folder is None:
             none = "no directory of `files` is for its namespace, or more than one"
             yield OnlyThere(resource, None, names.id, why_not=none)

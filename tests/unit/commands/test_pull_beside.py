@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -103,3 +105,29 @@ def test_places() -> None:
         (FilesFolder("*/files", "acme"), "acme", None),  # in which of the two?
     ]:
         assert pull_beside._root((folder,), namespace)[1] == root
+
+
+def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
+    """Its name would lead out of the directory of files."""
+    asked: list[str] = []
+
+    def export(namespace: str, **_: object) -> dict[str, bytes]:
+        asked.append(namespace)
+        return {"evil.yml": b"on: push"}
+
+    forged = ("acme./../../.github/workflows", "acme./../../../outside", "acme.x/y")
+    client: Any = SimpleNamespace(
+        flows=SimpleNamespace(namespaces=lambda: ("acme.sales", *forged)),
+        files=SimpleNamespace(export=export),
+    )
+    planned: Any = SimpleNamespace(
+        plan=SimpleNamespace(scope=Scope(("acme",))),
+        ownership=None,
+        repository=SimpleNamespace(beside={}),
+    )
+    settings = Settings(files=(FilesFolder("files", "*"),), scope=Scope(("acme",)))
+    found = list(pull_beside.only_there(client, settings, planned, frozenset(), values=False))
+    assert [each.path for each in found] == [
+        "files/acme/evil.yml", "files/acme.sales/evil.yml",
+    ]  # fmt: skip
+    assert asked == ["acme", "acme.sales"]
