@@ -128,15 +128,7 @@ class RemovedEntries:
     @property
     def resources(self) -> frozenset[ResourceId]:
         """What the entries are of, by name."""
-        kinds = {str(kind): kind for kind in Kind}
-        return frozenset(
-            ResourceId(
-                str(each.get("namespace")),
-                str(each.get("id")),
-                kinds.get(str(each.get("kind")), Kind.FLOW),
-            )
-            for each in self.entries
-        )
+        return frozenset(filter(None, map(_resource_of, self.entries)))
 
 
 def strike(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from kestra_sync.configured import FilesFolder
 from kestra_sync.errors import UsageError
 from kestra_sync.kinds.flows.snapshot import left_alone
-from kestra_sync.model import Diagnostic, Flow, FlowId
+from kestra_sync.model import Diagnostic, Flow, FlowId, Scope
 from kestra_sync.repo.walk import is_flow_file
 from kestra_sync.safe.paths import check_writable, is_below, is_directory, is_file, is_there
 from kestra_sync.safe.text import is_flow_id
@@ -43,10 +44,11 @@ def new_files(
     :raises UsageError: the directory of flows is a file.
     """
     flows = tuple(flows)
+    directory = cache(lambda namespace: flow_directory(namespace, settings, flows))
     wanted: dict[FlowId, PurePosixPath] = {}
     problems: dict[FlowId, str] = {}
     for flow_id in flow_ids:
-        root, below = flow_directory(flow_id.namespace, settings, flows)
+        root, below = directory(flow_id.namespace)
         if is_file(root):
             raise UsageError(
                 f"{root} is a file, not a directory for new flows",
@@ -91,12 +93,12 @@ def flow_directory(
         for each in settings.files
         if "*" not in each.path
         and _parent(each.path) == _parent(path)
-        and _covers(each.namespace, namespace)
+        and Scope((each.namespace,)).covers(namespace)
         and (len(paths) > 1 or PurePosixPath(path).name == _OF_ONE)
     ]
     scope = settings.files_scope or settings.scope
     if not own and PurePosixPath(paths[0]).name == _OF_ONE and scope and len(scope.namespaces) == 1:
-        own = [(each, paths[0]) for each in scope.namespaces if _covers(each, namespace)]
+        own = [(each, paths[0]) for each in scope.namespaces if Scope((each,)).covers(namespace)]
     if own:
         above, path = max(own, key=lambda it: len(it[0]))
         return path, tuple(namespace[len(above) + 1 :].split(".")) if namespace != above else ()
@@ -123,10 +125,6 @@ def _has(path: str, flow: Flow, namespace: str) -> bool:
     return flow.flow_id.namespace == namespace and PurePosixPath(flow.document.path).is_relative_to(
         path
     )
-
-
-def _covers(above: str, namespace: str) -> bool:
-    return namespace == above or namespace.startswith(f"{above}.")
 
 
 def _parent(path: str) -> PurePosixPath:

@@ -363,7 +363,7 @@ def guard(
 
     incomplete = incomplete_in_git(settings, repository) if in_git and deleted(plan) else None
     callers = {}
-    if doomed := _deleted(changes):
+    if doomed := tuple(each.flow_id for each in deleted(plan) if _is_flow(each)):
         from kestra_sync.plan.order import callers as callers_of
 
         callers = callers_of(doomed, _remaining(changes))
@@ -397,12 +397,6 @@ def guard(
     return GuardResult(
         replace(plan, changes=with_refused(plan.changes, refusals)), refusals, problems
     )
-
-
-def _deleted(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
-    plan_ = [each for each in changes if each.writes and each.after is None and _is_flow(each)]
-    moved = [each.moved_from for each in changes if each.moved_from is not None]
-    return tuple(each.flow_id for each in (*plan_, *moved) if _is_flow(each))
 
 
 def _is_flow(change: Change) -> bool:

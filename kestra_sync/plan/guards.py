@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, noun_of, plural
+from kestra_sync.model import Action, Change, FlowId, Kind, Plan, Reason, Scope, noun_of, plural
 from kestra_sync.plan.refusals import Guard, GuardInput, Objection, Refusal
 from kestra_sync.reasons import Recording
 from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
@@ -269,13 +269,9 @@ def _other_owner(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 @guard("protected-namespace")
 def _protected(plan: Plan, given: GuardInput) -> Iterator[Objection]:
+    protected = Scope(tuple(given.protected))
     touched = [
-        each
-        for each in (*plan.writes, *deleted(plan))
-        if any(
-            each.flow_id.namespace == name or each.flow_id.namespace.startswith(f"{name}.")
-            for name in given.protected
-        )
+        each for each in (*plan.writes, *deleted(plan)) if protected.covers(each.flow_id.namespace)
     ]
     if touched:
         yield Objection(
