@@ -19,7 +19,7 @@ from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
 from kestra_sync.inventory.codec import from_json
 from kestra_sync.inventory.others import Others, name_of, read_others
-from kestra_sync.inventory.read import InventoryLocation, Ownership
+from kestra_sync.inventory.read import InventoryLocation, Ownership, record_at
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import FlowId, Kind, Plan, ResourceId, counted, plural
 from kestra_sync.settings import Settings
@@ -189,7 +189,7 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
     try:
         lock.acquire()
         try:
-            value = kv.get(key.namespace, key.key)
+            value = record_at(kv, key.namespace, key.key)
         except (NotFound, Gone):
             return []
         before = from_json(value, where)
@@ -199,7 +199,7 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
         value["generation"] = before.generation + 1
         value["nonce"] = uuid.uuid4().hex
         kv.put(key.namespace, key.key, value, description="What kestra-sync applied.")
-        if from_json(kv.get(key.namespace, key.key), where).nonce != value["nonce"]:
+        if from_json(record_at(kv, key.namespace, key.key), where).nonce != value["nonce"]:
             raise OvertakenError(
                 f"another run wrote {where} in the meantime", remedy="run the command again"
             )

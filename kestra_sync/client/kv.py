@@ -76,10 +76,11 @@ class Kv:
         # ("No content to map due to end-of-input", seen on 1.3 with local storage).
         request = Request("GET", self._path(namespace, key), unsettled=True)
         data = self._transport.send(request).json()
-        if isinstance(data, dict) and "value" in data and data.get("type") in _TYPES:
+        kind = data.get("type") if isinstance(data, dict) and "value" in data else None
+        if isinstance(kind, str) and kind in _TYPES:
             return KvEntry(
                 value=data["value"],
-                type=str(data["type"]),
+                type=kind,
                 revision=int_of(data.get("revision")),
                 updated=data.get("updated") if isinstance(data.get("updated"), str) else None,
             )

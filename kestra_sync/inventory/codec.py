@@ -69,13 +69,18 @@ def to_json(inventory: Inventory) -> dict[str, Any]:
     )
 
 
+def is_inventory(value: Any) -> bool:
+    """Whether a JSON value was written as an inventory, by whatever version."""
+    return isinstance(value, dict) and _is_number(value.get("format"))
+
+
 def from_json(value: Any, where: str = "the inventory") -> Inventory:
     """The inventory of a JSON value.
 
     :param where: what to call it in messages.
     :raises InventoryError: it is not one, it is damaged, or a newer kestra-sync wrote it.
     """
-    if not isinstance(value, dict) or not _is_number(value.get("format")):
+    if not is_inventory(value):
         members = f" of {sorted(value)[:9]!r}" if isinstance(value, dict) else ""
         LOG.debug("%s holds a %s%s", where, type(value).__name__, members)
         raise InventoryError(f"{where} is not an inventory", remedy=_LOOK)

@@ -11,7 +11,7 @@ from typing import Any
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.kv import KvKey
 from kestra_sync.inventory.codec import from_json
-from kestra_sync.inventory.read import PREFIX, SEARCH, InventoryLocation, KvReads
+from kestra_sync.inventory.read import PREFIX, SEARCH, InventoryLocation, KvReads, record_at
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Base, FlowId, Scope
 
@@ -120,7 +120,7 @@ def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> 
 def _value(kv: KvReads, entry: KvKey) -> Any:
     """``None`` if the key no longer exists."""
     try:
-        return kv.get(entry.namespace, entry.key)
+        return record_at(kv, entry.namespace, entry.key)
     except (NotFound, Gone):
         return None
 

@@ -10,6 +10,7 @@ from kestra_sync.inventory.read import (
     InventoryLocation,
     KvReads,
     OtherRecord,
+    record_at,
     server_of,
 )
 from kestra_sync.model import Target
@@ -34,7 +35,7 @@ def find_previews(
         if environment is not None and entry.key != f"{PREFIX}{name}.{environment}":
             continue
         try:
-            value = kv.get(entry.namespace, entry.key)
+            value = record_at(kv, entry.namespace, entry.key)
             inventory = from_json(value, f"the inventory {entry.key} in {entry.namespace}")
         except (NotFound, Gone, InventoryError):
             continue

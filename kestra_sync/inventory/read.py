@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from kestra_sync.client.errors import Gone, NotCredible, NotFound
 from kestra_sync.client.kv import KvKey
 from kestra_sync.errors import RefusedError, UsageError
-from kestra_sync.inventory.codec import InventoryError, from_json, version_of
+from kestra_sync.inventory.codec import InventoryError, from_json, is_inventory, version_of
 from kestra_sync.inventory.record import Inventory, Origin
 from kestra_sync.model import Base, FlowId, Scope, Target
 from kestra_sync.previews import Preview
@@ -100,8 +100,20 @@ class Lookup:
         return self.at != self.wanted
 
 
-_SETTLE = 0.3
-"""Seconds after which a value that was being written is complete."""
+def record_at(kv: KvReads, namespace: str, key: str) -> Any:
+    """The value of a key that should be an inventory; it is read again if it is not.
+
+    Seen once on a busy machine: something else, between two good reads and without a write. An
+    inventory that is called damaged is one that people delete.
+
+    :raises NotFound: there is no such key.
+    :raises Gone: it has expired.
+    """
+    value = kv.get(namespace, key)
+    if not is_inventory(value):
+        time.sleep(_PAUSES[0])
+        value = kv.get(namespace, key)
+    return value
 
 
 def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
@@ -130,13 +142,9 @@ def read_version(kv: KvReads, place: InventoryLocation) -> tuple[int, str] | Non
 
 def _stored(kv: KvReads, place: InventoryLocation) -> tuple[Any] | None:
     try:
-        value = kv.get(place.namespace, place.key)
-        if not isinstance(value, dict):  # local storage writes a value in place, not at once
-            time.sleep(_SETTLE)
-            value = kv.get(place.namespace, place.key)
+        return (record_at(kv, place.namespace, place.key),)
     except (NotFound, Gone):
         return None
-    return (value,)
 
 
 def _inventory_of(value: Any, place: InventoryLocation) -> Inventory:
@@ -191,7 +199,7 @@ def _elsewhere(
     for entry in listed:
         same_name = entry.key == wanted.key
         try:
-            value = kv.get(entry.namespace, entry.key)
+            value = record_at(kv, entry.namespace, entry.key)
         except (NotFound, Gone):
             continue
         try:

@@ -63,6 +63,7 @@ def test_a_value_that_is_just_being_written(
         ),
         ({"type": "STRING", "value": "x"}, KvEntry("x", "STRING")),
         ({"type": "mine", "value": "x"}, KvEntry({"type": "mine", "value": "x"})),
+        ({"type": {}, "value": "x"}, KvEntry({"type": {}, "value": "x"})),
         ("scalar", KvEntry("scalar")),
         (5, KvEntry(5)),
     ],

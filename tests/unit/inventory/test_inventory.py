@@ -205,6 +205,21 @@ def test_our_inventory_is_read() -> None:
     assert found == from_json(SMALL)
 
 
+@pytest.mark.parametrize("first", [None, "", {"url": "http://kestra"}, {"format": "1"}])
+def test_read__of_something_else_is_made_again(
+    first: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("kestra_sync.inventory.read.time.sleep", slept.append)
+    answers: list[object] = [first, SMALL, first, first]
+    store = Store()
+    monkeypatch.setattr(store, "get", lambda _namespace, _key: answers.pop(0))
+    assert read_inventory(store, PLACE) == from_json(SMALL)
+    with pytest.raises(InventoryError, match="is not an inventory"):
+        read_inventory(store, PLACE)
+    assert (answers, slept) == ([], [0.3, 0.3])
+
+
 @pytest.mark.parametrize("error", [NotFound(404, "", ""), Gone(410, "", "")])
 def test_there_may_be_none_yet(error: Exception) -> None:
     assert read_inventory(Store(**{PLACE.key: error}), PLACE) is None
