@@ -205,7 +205,10 @@ class NeedsFullParse:
 _BLOCK_HEADER_ENDS = tuple(
     (mark, re.compile(rb"\%s[-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n" % mark)) for mark in (b"|", b">")
 )
-_BLOCK_HEADER = re.compile(rb"(?P<indent>[ ]*(?:-[ ]+)*)(?:[\w.-]+:[ ]+)?\Z")
+_BLOCK_HEADER = re.compile(
+    rb"(?P<indent>[ ]*(?P<dashes>(?:-[ ]+)*))"
+    rb"""(?P<key>(?:[\w./-]+|"[^"\\\n]*"|'[^'\n]*'):[ ]+)?\Z"""
+)
 _COLUMN_0 = re.compile(rb"\n(?!(?:[ #\r\n]|[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|-[ ]|\Z))")
 # There must be one way only to match a line: with two, thirty lines have a billion.
 _FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?(?=\n))*\n[A-Za-z_]")
@@ -258,7 +261,7 @@ def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
     lines = _lines(data)
     if isinstance(lines, NeedsFullParse):
         return None
-    bodies = _block_scalars(lines)
+    bodies = _block_scalars(lines, certain=True)
     if bodies is None or _is_open_at_a_line_end(_without(lines, bodies)):
         return None
     before = len(data) - len(lines)  # a marker, and the line break in front
@@ -318,7 +321,7 @@ def _without(data: bytes, bodies: list[tuple[int, int]]) -> bytes:
     return b"".join((*parts, data[at:]))
 
 
-def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
+def _block_scalars(data: bytes, *, certain: bool = False) -> list[tuple[int, int]] | None:
     """Where the texts of block scalars begin and end; ``None`` for one far to the right."""
     found = []
     start = position = 0
@@ -328,13 +331,17 @@ def _block_scalars(data: bytes) -> list[tuple[int, int]] | None:
         position = end.end()
         line = data.rfind(b"\n", start, end.start()) + 1
         header = _BLOCK_HEADER.match(data[line : end.start()])
-        if header is not None:
-            if len(header["indent"]) > _MAX_INDENT:
+        if header is None or not (header["key"] or header["dashes"]):
+            if certain and not data[line : end.start()].lstrip().startswith(b"#"):
                 return None
-            body = _body(len(header["indent"])).match(data, position)
-            start = position if body is None else body.end()
-            found.append((position, start))
-            position = start
+            continue
+        indent = len(header["indent"] if header["key"] else header["indent"].rstrip(b" ")[:-1])
+        if indent > _MAX_INDENT:
+            return None
+        body = _body(indent).match(data, position)
+        start = position if body is None else body.end()
+        found.append((position, start))
+        position = start
     return found
 
 

@@ -171,6 +171,32 @@ tasks:
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        *("      - |", "      -   >-", "      - - |", "      - a: |", "      - a.sh: |2"),
+        *("      a/b.yml: |", '      "a.yml": >-', "      'a b': |", "      a b: |", "      a : |"),
+        *(
+            "      schlüssel: |",
+            "      a: !!str |",
+            "      a: &a |",
+            "      a:\n        |",
+            "      ? |",
+        ),
+    ],
+)
+def test_flow__text_in_a_block_scalar_stays(header: str) -> None:
+    """However the block begins: a file for a task may say `namespace:` itself."""
+    text = f"id: a\nnamespace: acme.sales\ntasks:\n  - id: t\n    inputFiles:\n{header}\n"
+    for indent in range(7, 12):  # where it is not deeper, it may be a key
+        written = f"{text}{' ' * indent}namespace: acme.sales\n"
+        data = written.encode()
+        if isinstance(parse(data, tolerant=True), ParsedDocument):
+            assert Mapper(PROD).map(data).edits == _ByParser(PROD).map(data).edits
+    assert mapped(written) == written.replace("acme.sales", "prod.acme.sales", 1)
+    assert isinstance(parse(data, tolerant=True), ParsedDocument)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "namespace:\n    acme.sales",
@@ -268,7 +294,16 @@ a: [
 ]
 }
 a: |
+a/b.yml: |
+"a": >-
+a: &b |
+a b: |
+  - |
   - >-
+  - - |
+  - a: |
+    namespace: acme.sales
+      namespace: acme.sales
 a: 'x
 a: "x
 a: "x \
