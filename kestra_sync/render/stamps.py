@@ -141,8 +141,18 @@ _VALUE = rb"""(?:[\w./+-]+|"[^"\\\n]*"|'[^'\n]*')"""
 
 @cache
 def _label_line(names: Sequence[str]) -> re.Pattern[bytes]:
-    alternatives = b"|".join(re.escape(name.encode()) for name in names)
-    return re.compile(rb"([ ]+)(?:%s):[ ]+%s[ ]*\r?\n" % (alternatives, _VALUE))
+    return re.compile(rb"([ ]+)(?:%s):[ ]+%s[ ]*\r?\n" % (_one_of(names), _VALUE))
+
+
+@cache
+def _continued(names: Sequence[str]) -> re.Pattern[bytes]:
+    """A label whose value goes on in a line that is indented deeper, or that is text itself."""
+    between = rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*"
+    return re.compile(rb"\n([ ]+)(?:%s):[^\n]*\n%s\1[ ]" % (_one_of(names), between))
+
+
+def _one_of(names: Sequence[str]) -> bytes:
+    return b"|".join(re.escape(name.encode()) for name in names)
 
 
 def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | None:
@@ -173,6 +183,8 @@ def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | No
         edits = [Edit(key, key, live[key : found.end()])]
     known = b"".join(rest)
     if not edits or edited(sent, edits) != live or any(each.encode() in known for each in names):
+        return None
+    if _continued(names).search(live) is not None:
         return None
     return tuple(edits) if block_scalars(live) is not None else None
 

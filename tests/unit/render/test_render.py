@@ -227,6 +227,7 @@ labels:
   env: [d]
   env: e # f
   other: x
+    more
   other: |
     env: g
     other: y
@@ -244,25 +245,60 @@ a: {
 )
 
 
-@settings(max_examples=examples(1000))
-@given(st.lists(_LABEL_LINES, max_size=8), st.data())
-def test_property__lines_that_are_added_labels_are_nothing_else(
-    lines: list[str], data: st.DataObject
-) -> None:
-    lines = ["id: a", "namespace: x", *lines, "tasks:"]
-    gone = data.draw(st.sets(st.integers(2, max(2, len(lines) - 2)), max_size=3))
-    there = "".join(f"{line}\n" for line in lines).encode()
-    here = "".join(f"{line}\n" for at, line in enumerate(lines) if at not in gone).encode()
+def _are_labels(before: list[str], own: list[str], at: int, after: list[str]) -> bool | None:
+    """Whether a label among ``own`` is told from lines; ``None`` if that is no YAML at all."""
+    stamp = ["  env: stamped"]
+    if not own:
+        stamp.insert(0, "labels:")
+    kept = ["labels:", *own] if own else []
+    at = 1 + min(at, len(own)) if own else 0
+    lines = [["id: a", "namespace: x", *before, *each, *after, "tasks:"]
+             for each in (kept, [*kept[:at], *stamp, *kept[at:]])]  # fmt: skip
+    here, there = ("".join(f"{line}\n" for line in each).encode() for each in lines)
+    old, new = parse(here), parse(there)
+    if not (isinstance(old, ParsedDocument) and isinstance(new, ParsedDocument)):
+        return None
     edits = added_labels(here, there, ("env",))
-    before, after = parse(here, tolerant=True), parse(there, tolerant=True)
-    if edits is None or not (
-        isinstance(before, ParsedDocument) and isinstance(after, ParsedDocument)
-    ):
-        return
+    if edits is None:
+        return False
     assert edited(here, edits) == there
-    labels = {key: each for key, each in after.value["labels"].items() if key != "env"}
-    assert {**after.value, "labels": labels} == {"labels": {}, **before.value}
-    assert not labels or list(before.value["labels"]) == list(labels)
+    labels = {key: each for key, each in new.value["labels"].items() if key != "env"}
+    assert new.value["labels"]["env"] == "stamped"
+    assert {**new.value, "labels": labels} == {"labels": {}, **old.value}
+    assert not labels or list(old.value["labels"]) == list(labels)
+    return True
+
+
+@settings(max_examples=examples(1000))
+@given(
+    *(st.lists(_LABEL_LINES, max_size=size) for size in (1, 3)),
+    st.integers(0, 3),
+    st.lists(_LABEL_LINES, max_size=2),
+)
+def test_property__lines_that_are_added_labels_are_nothing_else(
+    before: list[str], own: list[str], at: int, after: list[str]
+) -> None:
+    _are_labels(before, own, at, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "at", "after", "told"),
+    [
+        ([], [], 0, [], True),
+        ([], ["  other: x"], 0, [], True),
+        ([], ["  other: x"], 1, ["a: {", "}"], False),  # the rest is not in lines of its own
+        ([], ["  other: |", "    other: y"], 2, [], True),
+        ([], ["  other: |", "    more"], 1, [], False),  # it would have the text
+        ([], ["  other: x", "    more"], 1, [], False),  # its value would have the next line
+        ([], ["  other: x", "    more"], 2, [], True),
+        (["description: x"], [], 0, ["", "   more"], False),
+        ([], ["  other: x"], 0, ["# more", "    # more"], True),
+    ],
+)
+def test_added_labels(
+    before: list[str], own: list[str], at: int, after: list[str], told: bool
+) -> None:
+    assert _are_labels(before, own, at, after) is told
 
 
 def test_stamp__unknown_one_is_not_a_change_either() -> None:
