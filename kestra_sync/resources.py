@@ -10,6 +10,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import BinaryIO, TypeAlias, TypeGuard
 
+from kestra_sync.errors import KestraSyncError
+
 
 class StrEnum(str, Enum):
     """``enum.StrEnum`` of Python 3.11."""
@@ -175,11 +177,13 @@ def _matches(flow_id: FlowId, pattern: str) -> bool:
 
 LARGE = 1024 * 1024
 """Bytes up to which a file is held in memory. A larger one is too long for a diff as well."""
+MAX_FILE = 10 * 1024 * 1024 * 1024
+"""Bytes of one file: Kestra's default limit for an upload."""
 CHUNK = 256 * 1024
 """Bytes of a large file that are in memory at a time."""
 
 
-class ContentChangedError(Exception):
+class ContentChangedError(KestraSyncError):
     """A large file is no longer what it was when it was hashed, or cannot be read any more."""
 
 
@@ -189,11 +193,13 @@ class LargeContent:
 
     :param size: in bytes.
     :param reader: opens what it is read from, at its beginning; called again for each reading.
+    :param fetch: of one that is not on this machine: gets it here; see :func:`here`.
     """
 
     size: int
     sha256: str
     reader: Callable[[], BinaryIO] = field(compare=False, repr=False)
+    fetch: Callable[[], Content] | None = field(default=None, compare=False, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, piece by piece; the last piece only if all of them have the hash.
@@ -202,6 +208,9 @@ class LargeContent:
 
         :raises ContentChangedError: they have not, or cannot be read.
         """
+        if self.fetch is not None:
+            yield from chunks_of(here(self))
+            return
         hashed, left = hashlib.sha256(), self.size
         try:
             with self.reader() as file:
@@ -231,8 +240,21 @@ def hashed(reader: Callable[[], BinaryIO]) -> LargeContent:
     return LargeContent(size, found.hexdigest(), reader)
 
 
-Content: TypeAlias = bytes | LargeContent
+Content: TypeAlias = "bytes | LargeContent"
 """What a resource holds."""
+
+
+def here(content: Content) -> Content:
+    """The same, on this machine: to be read as often as needed without a request.
+
+    :raises ContentChangedError: there is something else now where it was.
+    """
+    if not isinstance(content, LargeContent) or content.fetch is None:
+        return content
+    found = content.fetch()
+    if found != content:
+        raise ContentChangedError("its content has changed since it was compared")
+    return found
 
 
 def sha256(content: Content) -> str:

@@ -66,7 +66,7 @@ _ALLOWED_VALUES: dict[str, set[str]] = {
     "edits": set(),
     "errors": set(),
     "reasons": set(),
-    "resources": set(),
+    "resources": {"errors"},
     "model": {"edits", "errors", "reasons", "resources"},
     "observer": {"model"},
     "findings": {"model"},

@@ -19,8 +19,6 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.resources import LARGE, LargeContent
 
 MAX_ANSWER = 512 * 1024 * 1024
-MAX_FILE = 10 * 1024 * 1024 * 1024
-"""Of a namespace file: Kestra's default limit for an upload."""
 SPOOL = 32 * 1024 * 1024
 """Larger exports of flows are mapped from a temporary file."""
 _CHUNK = 64 * 1024
@@ -91,16 +89,20 @@ def read_body(
     """
     # urllib3 before 2.0 does not compare with Content-Length by default.
     response.raw.enforce_content_length = True
-    collected = _Collected(storage)
-    total = response.headers.get("Content-Length", "")
+    collected, complete = _Collected(storage), False
+    length = response.headers.get("Content-Length", "")
+    # What is counted is what it unpacks to.
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"
+    total = int(length) if length.isdecimal() and not packed else None
     try:
         for chunk in response.iter_content(_CHUNK):
             if collected.size + len(chunk) > limit:
                 raise BodyTooLargeError
             collected.add(chunk)
             if moved is not None:
-                moved(collected.size, int(total) if total.isdecimal() else None)
-        return collected.result()
+                moved(collected.size, total)
+        whole, complete = collected.result(), True
+        return whole
     except requests.ConnectionError as error:
         # `requests` calls a read timeout inside a body a ConnectionError.
         if any(isinstance(arg, ReadTimeoutError) for arg in error.args):
@@ -108,6 +110,8 @@ def read_body(
         raise
     finally:
         response.close()
+        if not complete:
+            collected.discard()
 
 
 class _Collected:
@@ -146,6 +150,11 @@ class _Collected:
             return b"".join(self._chunks)
         with self._file:  # the map keeps what it needs of it
             return mmap(self._file.fileno(), 0, access=ACCESS_READ)
+
+    def discard(self) -> None:
+        """Give up the temporary file at once: an exception may be kept for long."""
+        if self._file is not None:
+            self._file.close()
 
     def _reader(self) -> Callable[[], BinaryIO]:
         if self._file is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
-from typing import BinaryIO
+from functools import partial
 
 from kestra_sync.client.answer import describe_html, looks_like_html
 from kestra_sync.client.archive import ArchiveLimits, read_named_archive
-from kestra_sync.client.body import MAX_ANSWER, MAX_FILE, Moved, Storage, StreamedBody
+from kestra_sync.client.body import MAX_ANSWER, Moved, Storage, StreamedBody
+from kestra_sync.client.bulk import ZIP
 from kestra_sync.client.errors import NotFound, SourceChanged
 from kestra_sync.client.request import (
     Part,
@@ -20,14 +20,20 @@ from kestra_sync.client.request import (
 )
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
-from kestra_sync.resources import LARGE, Content, ContentChangedError, LargeContent
+from kestra_sync.resources import (
+    LARGE,
+    MAX_FILE,
+    Content,
+    ContentChangedError,
+    LargeContent,
+    here,
+)
 
 _FLOWS = "_flows/"
 """Where an export has the flows of the namespace."""
 _LIMITS = ArchiveLimits(
     entry_size=LARGE, any_ratio=256 * 1024 * 1024, ratio=50, large=16 * MAX_ANSWER
 )  # files pack better than flows, and large ones are not held in memory
-_ZIP = "application/octet-stream, */*;q=0.5"
 
 
 class Files:
@@ -49,11 +55,12 @@ class Files:
         """
         # A part whose file name ends in ".zip" is unpacked into the root of the namespace.
         body: bytes | StreamedBody
-        if isinstance(content, LargeContent):
-            body, content_type = stream_multipart("fileContent", content, "content", moved)
-        else:
-            body, content_type = encode_multipart([Part("fileContent", content, "content")])
         try:
+            content = here(content)  # a request inside of a request would wait for its turn
+            if isinstance(content, LargeContent):
+                body, content_type = stream_multipart("fileContent", content, "content", moved)
+            else:
+                body, content_type = encode_multipart([Part("fileContent", content, "content")])
             self._transport.send(
                 Request(
                     "POST",
@@ -88,7 +95,7 @@ class Files:
         """The content of a file: of a large one size and hash, and a way to read it.
 
         :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` asks for it again
-            when it is read, and it must be the same then.
+            when it is read, and it must be the same then, or a revision that is kept.
         :param moved: is notified how many bytes came.
         :raises NotFound: there is no such file, or not this revision of it.
         """
@@ -100,11 +107,20 @@ class Files:
         if storage is Storage.FILE or not isinstance(content, LargeContent):
             return content
 
-        def again() -> BinaryIO:
-            found = self.read(namespace, path, revision=revision, storage=Storage.FILE)
-            return found.reader() if isinstance(found, LargeContent) else BytesIO(found)
+        def fetch() -> Content:
+            read = partial(self.read, namespace, path, storage=Storage.FILE)
+            try:
+                found = read(revision=revision)
+                if revision is None and found != content:  # overwritten, it is a revision
+                    for number in reversed(self.revisions(namespace, path)):
+                        found = read(revision=number)
+                        if found == content:
+                            break
+            except NotFound as error:
+                raise ContentChangedError("it is no longer on the server") from error
+            return found
 
-        return replace(content, reader=again)
+        return replace(content, fetch=fetch)
 
     def _get(self, namespace: str, path: str, revision: int | None) -> Request:
         asked = query(("path", _checked(path)), ("revision", revision))
@@ -140,7 +156,7 @@ class Files:
             Request(
                 "GET",
                 f"{self._files(namespace)}/export",
-                accept=_ZIP,
+                accept=ZIP,
                 storage=Storage.FILE,
                 moved=moved,
                 replaceable=True,

@@ -29,12 +29,10 @@ from kestra_sync.model import (
 )
 from kestra_sync.repo.not_here import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES, IgnorePatternError, IgnoreRules
-from kestra_sync.resources import LARGE, Content, hashed, size_of
+from kestra_sync.resources import LARGE, MAX_FILE, Content, hashed, size_of
 from kestra_sync.safe.paths import check_readable, is_directory, open_resolved, read_resolved
 from kestra_sync.safe.text import is_namespace
 
-MAX_BYTES = 10 * 1024 * 1024 * 1024
-"""Of one file: Kestra's default limit for an upload."""
 ANY = "*"
 _POINTER = 1024
 """Maximum size in bytes of a placeholder (such as an LFS pointer)."""
@@ -208,11 +206,11 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
     try:
         there = path.stat()
         mode = there.st_mode
-        if there.st_size > MAX_BYTES:
+        if there.st_size > MAX_FILE:
             found.error(
                 shown,
                 "namespace-file-size",
-                f"larger than {MAX_BYTES // 1024**3} GiB",
+                f"larger than {MAX_FILE // 1024**3} GiB",
                 "keep it in an object store, or add it to .kestraignore",
             )
             return

@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Mapping
 from email.parser import BytesParser
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import pytest
 
@@ -20,6 +22,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.resources import LARGE, LargeContent, chunks_of, hashed, sha256
 from tests.support.measured import python_apart
 
+from .conftest import ClientFactory
 from .scripted import Reply, ScriptedServer, Seen, as_json
 
 FILES = "/api/v1/main/namespaces/a.b/files"
@@ -93,23 +96,59 @@ def test_put__of_a_file_that_changed_sends_no_whole_request(
     """A server that waits for the rest gets a closed connection."""
     scripted.on("POST", FILES, Reply())
     content = large(tmp_path / "x")
+    sent: list[tuple[int, int | None]] = []
     for now in (DATA[:-1] + b"x", DATA[:-1], DATA + b"x"):
         (tmp_path / "x").write_bytes(now)
-        with pytest.raises(
-            errors.SourceChanged, match=r"x\.bin: it.* it was not written"
-        ) as caught:
-            client.files.put("a.b", "x.bin", content)
+        sent.clear()
+        with pytest.raises(errors.SourceChanged, match=r"x\.bin: it.* was not written") as caught:
+            client.files.put("a.b", "x.bin", content, moved=lambda *each: sent.append(each))
+        assert 0 < sent[-1][0] < len(DATA)
         assert not caught.value.may_have_written
         assert caught.value.exit_code is ExitCode.CONFLICT
     (tmp_path / "x").unlink()
     with pytest.raises(errors.SourceChanged, match=r"it cannot be read: No such file"):
         client.files.put("a.b", "x.bin", content)
-    # The scripted server notes what came, however short.
-    lengths = [(len(each.body), each.headers) for each in scripted.asked("POST", FILES)]
-    assert all(size < int(headers["Content-Length"]) for size, headers in lengths)
     (tmp_path / "x").write_bytes(DATA)
     client.files.put("a.b", "x.bin", content)
+    # The scripted server notes what arrived of the others, too, unless it was reset.
+    (whole,) = (
+        each
+        for each in scripted.asked("POST", FILES)
+        if len(each.body) == int(each.headers["Content-Length"])
+    )
+    assert content_of(whole)[1] == DATA
+
+
+def test_put__of_what_is_on_the_server_fetches_it_first(
+    scripted: ScriptedServer, make_client: ClientFactory
+) -> None:
+    """A request in the body of another would wait forever for the only turn."""
+    client = make_client(parallelism=1)
+    kept = {None: DATA, "2": DATA[:-1], "1": DATA}
+
+    def read(seen: Seen) -> Reply:
+        return Reply(200, kept[seen.params.get("revision")])
+
+    scripted.on("GET", FILES, read)
+    scripted.on("GET", f"{FILES}/revisions", as_json([{"revision": 1}, {"revision": 2}]))
+    scripted.on("POST", FILES, Reply(429, headers={"Retry-After": "0"}), Reply())
+    content = client.files.read("a.b", "x.bin")
+    client.files.put("a.b", "y.bin", content)
+    assert [content_of(each)[1] == DATA for each in scripted.asked("POST", FILES)] == [True, True]
+    assert len(scripted.asked("GET", FILES)) == 2  # not again for the second attempt
+
+    kept[None] = b"new"  # as after an apply: a rollback finds what was there among the revisions
+    client.files.put("a.b", "x.bin", content)
     assert content_of(scripted.asked("POST", FILES)[-1])[1] == DATA
+    assert b"".join(chunks_of(content)) == DATA
+
+    kept["1"] = b"other"
+    with pytest.raises(errors.SourceChanged, match=r"x\.bin: its content has changed"):
+        client.files.put("a.b", "x.bin", content)
+    scripted.on("GET", FILES, Reply(404))
+    with pytest.raises(errors.SourceChanged, match=r"x\.bin: it is no longer on the server"):
+        client.files.put("a.b", "x.bin", content)
+    assert len(scripted.asked("POST", FILES)) == 3
 
 
 @pytest.mark.parametrize(
@@ -186,6 +225,23 @@ def test_export__with_a_damaged_large_file(scripted: ScriptedServer, client: Kes
     scripted.on("GET", EXPORT, Reply(200, bytes(whole)))
     with pytest.raises(errors.UnexpectedAnswer, match="not a valid zip file: Bad CRC-32"):
         client.files.export("a.b")
+
+
+def test_read__that_ends_early_leaves_no_temporary_file(
+    scripted: ScriptedServer, client: KestraClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[IO[bytes]] = []
+
+    def new() -> IO[bytes]:
+        files.append(TemporaryFile())  # noqa: SIM115 - it is to be closed by the client
+        return files[-1]
+
+    monkeypatch.setattr("kestra_sync.client.body._new_file", new)
+    scripted.on("GET", FILES, Reply(200, DATA, cut=True))
+    with pytest.raises(errors.UnexpectedAnswer, match="truncated"):
+        client.files.read("a.b", "x.bin", storage=Storage.FILE)
+    assert files
+    assert all(each.closed for each in files)
 
 
 def test_export__without_space_for_a_temporary_file(

@@ -11,9 +11,10 @@ from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.files import names
 from kestra_sync.kinds.files.kind import diff
-from kestra_sync.kinds.files.load import MAX_BYTES, load
+from kestra_sync.kinds.files.load import load
 from kestra_sync.kinds.registry import diff_whole
 from kestra_sync.model import Kind, ResourceId, Severity
+from kestra_sync.resources import MAX_FILE
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +131,7 @@ def test_a_file_with_the_name_of_a_folder_is_an_error() -> None:
 
 def test_a_file_that_is_too_large_is_an_error() -> None:
     with Path(_write("files/large.bin")).open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_FILE + 1)
     assert _problems(load([FilesFolder("files", "acme")])) == [
         "files/large.bin: namespace-file-size"
     ]

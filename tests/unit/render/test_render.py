@@ -246,7 +246,7 @@ a: {
 
 
 def _are_labels(before: list[str], own: list[str], at: int, after: list[str]) -> bool | None:
-    """Whether a label among ``own`` is told from lines; ``None`` if that is no YAML at all."""
+    """Whether a label among ``own`` is told from lines; ``None`` if that is not YAML at all."""
     stamp = ["  env: stamped"]
     if not own:
         stamp.insert(0, "labels:")

@@ -80,7 +80,7 @@ def test_record() -> None:
     assert summary(writing).startswith("Plan: 1 to update, 2 to adopt (2 keys), ")
     flows = _adopting((FLOW, OTHER), changes=_changes((FLOW,), Reason.CHANGED, Action.UPDATE))
     assert summary(flows).startswith("Plan: 1 to update, 2 to adopt, ")
-    entries = tuple(name_json(each) for each in (FLOW, *KEYS))
+    entries = tuple({**name_json(each), "kind": str(each.kind)} for each in (FLOW, *KEYS))
     removed = RemovedEntries(KvKey("acme", "kestra-sync.old"), entries)
     assert recorded(plan(), (removed,)) == ("Removed 1 flow and 2 keys from the inventory 'old'.",)
 
