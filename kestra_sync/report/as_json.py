@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.model import (
@@ -22,6 +23,9 @@ from kestra_sync.resources import in_memory
 
 if TYPE_CHECKING:
     from kestra_sync.apply.run import Outcome, Restored
+
+
+_WRITING = (Action.CREATE, Action.UPDATE, Action.MOVE, Action.DELETE)
 
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
@@ -66,15 +70,11 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
         "scope": {"namespaces": list(plan.scope.namespaces), "exact": plan.scope.exact},
         "partial": plan.partial,
         "summary": {
-            "create": plan.count(Action.CREATE),
-            "update": plan.count(Action.UPDATE),
-            "move": plan.count(Action.MOVE),
-            "delete": plan.count(Action.DELETE),
-            "drifted": sum(is_alert(each) for each in plan.writes),
-            "conflicts": sum(is_conflict(each) for each in plan.writes),
+            **_counts(plan.writes),
             "unchanged": plan.unchanged,
             "flows": plan.flows,
             **{f"{kind.noun}s": number for kind, number in sorted(plan.beside.items())},
+            **_by_kind(plan.writes, _counts),
             "record": sum(max(each.flows, 1) for each in plan.record),
         },
         "record": [
@@ -83,6 +83,40 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
         ],
         "changes": [change_json(each, context=context) for each in plan.changes],
     }
+
+
+def _counts(writes: Sequence[Change]) -> dict[str, int]:
+    """How many of them have each action; drift and conflicts are counted besides."""
+    actions = Counter(each.action for each in writes)
+    return {
+        **{str(each): actions[each] for each in _WRITING},
+        "drifted": sum(map(is_alert, writes)),
+        "conflicts": sum(map(is_conflict, writes)),
+    }
+
+
+def _by_kind(
+    changes: Sequence[Change], count: Callable[[Sequence[Change]], dict[str, int]]
+) -> dict[str, Any]:
+    """``kinds``: the counts for each kind that has changes. Nothing if all of them are flows."""
+    found: dict[Kind, list[Change]] = {}
+    for each in changes:
+        found.setdefault(each.flow_id.kind, []).append(each)
+    if found.keys() <= {Kind.FLOW}:
+        return {}
+    return {"kinds": {str(kind): count(found[kind]) for kind in Kind if kind in found}}
+
+
+def drift_summary(drifted: Sequence[Change]) -> dict[str, Any]:
+    """How many resources others changed, and how many of these they deleted."""
+
+    def count(changes: Sequence[Change]) -> dict[str, int]:
+        return {
+            "drifted": len(changes),
+            "deleted": sum(each.before is None for each in changes),
+        }
+
+    return {**count(drifted), **_by_kind(drifted, count)}
 
 
 def name_json(resource: ResourceId) -> dict[str, str]:

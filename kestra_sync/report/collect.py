@@ -12,6 +12,7 @@ from kestra_sync.model import FlowId, Severity
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
+    drift_summary,
     name_json,
     outcomes_json,
     repository_json,
@@ -139,6 +140,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
 
     def body() -> Mapping[str, Any]:
         return {
+            "summary": drift_summary(result.drifted),
             "drifted": [drift_json(each, context=context) for each in result.drifted],
             "disabled_triggers": keys_json(result.disabled_triggers),
             "kept_off": [name_json(each.flow_id) for each in result.kept_off],

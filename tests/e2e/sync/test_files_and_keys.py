@@ -19,6 +19,12 @@ def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
     ran = repo.plan()
     assert ran.code == 0, ran.err
     assert ran.reasons() == {"f": "create new", "region": "create new", "top.sql": "create new"}
+    kinds = ran.json["plan"]["summary"]["kinds"]
+    assert {kind: counts["create"] for kind, counts in kinds.items()} == {
+        "flow": 1,
+        "file": 1,
+        "kv": 1,
+    }
     ran = repo.apply()
     assert ran.code == 0, ran.err
     assert set(ran.outcomes().values()) == {"applied"}

@@ -28,7 +28,7 @@ from kestra_sync.model import (
     counted,
 )
 from kestra_sync.report.apply_text import applied_summary
-from kestra_sync.report.as_json import name_json
+from kestra_sync.report.as_json import drift_summary, name_json, plan_json
 from kestra_sync.report.drift_text import drift_lines
 from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.junit_report import JunitReporter
@@ -91,6 +91,30 @@ def test_plan_and_drift() -> None:
     drifted = _changes((FLOW, FILE), Reason.DRIFT, Action.UPDATE)
     told = text(drift_lines(plan(drifted), drifted, {}))
     assert "Drift: 1 flow and 1 file changed on the server since the last apply." in told
+
+
+def test_json__counts_each_kind_that_has_changes() -> None:
+    changes = [
+        *_changes((FLOW,), Reason.DRIFT, Action.UPDATE),
+        *_changes(KEYS[:1], Reason.CONFLICT, Action.DELETE),
+        *_changes(KEYS[1:], Reason.NEW, Action.CREATE),
+        *_changes((FILE,), Reason.FOREIGN, Action.NONE),
+    ]
+    nothing = dict.fromkeys(("create", "update", "move", "delete", "drifted", "conflicts"), 0)
+    flow = {**nothing, "update": 1, "drifted": 1}
+    key = {**nothing, "create": 1, "delete": 1, "drifted": 1, "conflicts": 1}
+    total = {name: flow[name] + key[name] for name in nothing}
+    shown = plan_json(plan(changes))["summary"]
+    assert shown["kinds"] == {"flow": flow, "kv": key}
+    assert shown.items() >= total.items()
+    assert "kinds" not in plan_json(plan(changes[:1]))["summary"]  # as without files and keys
+    gone = Change(Action.CREATE, Reason.RECREATED, FILE, "x", after=b"")
+    assert drift_summary([changes[0], gone]) == {
+        "drifted": 2,
+        "deleted": 1,
+        "kinds": {"flow": {"drifted": 1, "deleted": 0}, "file": {"drifted": 1, "deleted": 1}},
+    }
+    assert drift_summary(changes[:1]) == {"drifted": 1, "deleted": 0}
 
 
 def test_apply_and_history() -> None:

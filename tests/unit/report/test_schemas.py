@@ -26,6 +26,7 @@ from kestra_sync.model import Action, FlowId, Position, Reason, Repository, Scop
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
+    drift_summary,
     outcomes_json,
     repository_json,
     restored_json,
@@ -143,6 +144,7 @@ def _results() -> Iterator[tuple[str, Any]]:
             "drift",
             ExitCode.CHANGES,
             {
+                "summary": drift_summary(drifted),
                 "drifted": [drift_json(each) for each in drifted],
                 "disabled_triggers": keys_json([_TRIGGER]),
                 "diagnostics": [],
