@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any
 
-from tests.engine import DEFAULT, VERSIONS
+from tests.engine import DEFAULT, VERSIONS, version_named
 
 #: The longest; those that share an engine of their own, one after the other.
 _FIRST = (
@@ -30,8 +30,12 @@ def own_version() -> str | None:
     """The version of which each worker has an engine of its own: the one that most tests use.
 
     ``None`` if all tests run on a server that is there already.
+
+    :raises ValueError: ``KESTRA`` names a version that no engine exists for.
     """
-    return None if os.environ.get("KESTRA_TEST_URL") else os.environ.get("KESTRA") or DEFAULT.name
+    if os.environ.get("KESTRA_TEST_URL"):
+        return None
+    return version_named(os.environ.get("KESTRA") or DEFAULT.name).name
 
 
 def group_of(nodeid: str) -> str:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack, suppress
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TypedDict
 
 from tests.engine import VERSIONS, Engine, EngineError, version_named
 from tests.support.server import Server, server_of
+
+#: Seconds that a worker waits for an engine. The first time it is built, which takes minutes.
+_PATIENCE = 1800.0
 
 
 class HostAddress(TypedDict):
@@ -56,6 +60,7 @@ class Host:
         self._engines = Engines()
         self._key = secrets.token_bytes(16)
         self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
+        self._closed = Event()
         Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -65,30 +70,41 @@ class Host:
 
     def close(self) -> None:
         """Lend no more, and stop the engines."""
+        self._closed.set()
         self._listener.close()
         self._engines.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # it is closed
-            while True:
+        while not self._closed.is_set():
+            try:
                 connection = self._listener.accept()
+            except (OSError, EOFError, AuthenticationError):
+                # A client that hangs up during the handshake: others still get an engine.
+                self._closed.wait(0.1)
+            else:
                 Thread(target=self._lend, args=(connection,), daemon=True).start()
 
     def _lend(self, connection: Connection) -> None:
-        with connection:
-            try:
-                connection.send(self._engines.of(connection.recv()))
-            except (EngineError, ValueError) as error:
-                connection.send(str(error))
+        with connection, suppress(OSError, EOFError):  # the worker may be gone
+            connection.send(self._engine_or_error(connection.recv()))
+
+    def _engine_or_error(self, name: str) -> Server | str:
+        try:
+            return self._engines.of(name)
+        except Exception as error:  # whatever it is, the worker reports it
+            return str(error) or repr(error)
 
 
-def lent(address: HostAddress, name: str) -> Server:
+def lent(address: HostAddress, name: str, patience: float = _PATIENCE) -> Server:
     """The engine of a version, as the host has it.
 
-    :raises EngineError: it cannot be built or started.
+    :param patience: seconds to wait for it.
+    :raises EngineError: it cannot be built or started, or not in that time.
     """
     with Client(("127.0.0.1", address["port"]), authkey=address["key"]) as connection:
         connection.send(name)
+        if not connection.poll(patience):
+            raise EngineError(f"the engine of Kestra {name} was not ready after {patience:.0f} s")
         answer = connection.recv()
     if isinstance(answer, Server):
         return answer
