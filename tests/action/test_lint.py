@@ -127,6 +127,22 @@ def test_the_copies_are_careful(path: Path) -> None:
     assert workflow["concurrency"]["cancel-in-progress"] is not applies
 
 
+def test_copies__skip_pull_requests_from_forks() -> None:
+    """Jobs with secrets that a pull request starts; the Action refuses forks as well."""
+    conditions = {
+        path.name: job.get("if")
+        for path in COPIES
+        for workflow in [load(path)]
+        for job in workflow["jobs"].values()
+        if "pull_request" in workflow["on"] and "secrets." in str(job["steps"])
+    }
+    is_ours = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert conditions == {
+        "pull-request.yml": is_ours,
+        "preview.yml": f"github.event_name == 'schedule' || {is_ours}",
+    }
+
+
 def test_the_copies_use_one_version_of_us() -> None:
     texts = [path.read_text(encoding="utf-8") for path in [*COPIES, ROOT / "docs/github-action.md"]]
     ours = {each for text in texts for each in re.findall(r"kestra-sync/kestra-sync@.+", text)}
