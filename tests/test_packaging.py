@@ -225,7 +225,7 @@ esac
             if "--version" in rest:
                 assert done.stdout == f"kestra-sync {kestra_sync.__version__}\n"
     command = str(root / "opt" / "bin" / "kestra-sync")
-    assert _run(command, "--version", cwd=tmp_path).startswith("kestra-sync ")
+    _run(command, "validate", "--offline", "flows", cwd=_ROOT)
     options = noted.read_text(encoding="utf-8")
     assert {"--require-hashes", "--no-deps", "--only-binary", ":all:"} <= {*options.split()}
     system = (tmp_path / "system").read_text(encoding="utf-8")

@@ -176,7 +176,7 @@ def shell(
 def test_the_plain_script(
     checkout: Path, server: Server, namespace: str, http: Http, tmp_path: Path
 ) -> None:
-    """Plan, apply of that plan, then drift."""
+    """Plan, apply of that plan, drift, and a plan of a flow that is not valid."""
     reports = tmp_path / "reports"
 
     def run(name: str) -> subprocess.CompletedProcess[str]:
@@ -197,6 +197,9 @@ def test_the_plain_script(
     edited = flow(namespace, "a", "edited by hand")
     http.put(f"/flows/{namespace}/a", data=edited, headers=YAML_HEADER).raise_for_status()
     assert run("drift").returncode == 2
+    bad = flow(namespace, "a", task="io.kestra.NoSuchTask")
+    (checkout / "flows" / "a.yaml").write_text(bad)
+    assert run("plan").returncode == 3
     assert run("destroy").returncode == 64
 
 
