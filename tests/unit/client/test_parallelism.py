@@ -15,7 +15,7 @@ from kestra_sync.configured import Connection
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.settings import Settings
 from tests.fuzz.small_kestra import SmallKestra, State
-from tests.support.proxy import Exchange, FaultProxy, Rule, relay
+from tests.support.proxy import Exchange, FaultProxy, Rule, call_after
 from tests.support.sources import log_flow
 
 
@@ -31,12 +31,13 @@ class _Counter:
             self._now += 1
             self.all += 1
             self.most = max(self.most, self._now)
-        try:
-            time.sleep(0.02)
-            relay(exchange)
-        finally:
-            with self._lock:
-                self._now -= 1
+        time.sleep(0.02)
+        # Before the client gets the answer: it may send its next request at once.
+        call_after(self._answered)(exchange)
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._now -= 1
 
 
 def _export_by_namespace(client: KestraClient) -> object:

@@ -80,9 +80,9 @@ def test_plan_text__width_of_the_terminal(width: int) -> None:
 
 def test_plan_text__total_of_all_diffs() -> None:
     assert "\nDiffs of 61 flows: +61 −61 lines\nPlan: " in _shown(_large(), DiffDetail.SHORT)
-    assert "flows changed" not in _shown(_large(), DiffDetail.NONE)
+    assert "Diffs of" not in _shown(_large(), DiffDetail.NONE)
     one = plan([_update("own", source("own", "a"), source("own", "b"))])
-    assert "changed:" not in _shown(one, DiffDetail.SHORT)  # its diff is all there is
+    assert "Diffs of" not in _shown(one, DiffDetail.SHORT)  # its diff is all there is
 
 
 @pytest.mark.parametrize("detail", [DiffDetail.SHORT, DiffDetail.STAT])
