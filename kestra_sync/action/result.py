@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Kind, ResourceId, counted
-from kestra_sync.report.wording import kind_counts, plural
+from kestra_sync.model import Kind, ResourceId, counted, plural
+from kestra_sync.report.lines import kind_counts
 from kestra_sync.safe.text import visible
 
 PlanJson = Mapping[str, Any]

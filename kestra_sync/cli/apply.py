@@ -21,7 +21,7 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode, UsageError
-from kestra_sync.report.wording import question
+from kestra_sync.report.lines import question
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def command(
     if dry_run:
         return _dry_run(ctx)
     from kestra_sync.commands.apply import apply
-    from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
-    from kestra_sync.report.plan_text import DIFF_LINES
+    from kestra_sync.report.apply_text import applied_sections
+    from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
     from kestra_sync.settings import ApplyOptions
 
     output = Output.of(
@@ -170,6 +170,8 @@ def command(
         output.show(applied_sections(result))
 
     def report_of(result: ApplyResult, environment: str | None) -> Report:
+        from kestra_sync.report.collect import of_apply
+
         return of_apply(result, context=context, verbose=verbose, environment=environment)
 
     single = for_one_environment(settings)
@@ -200,6 +202,8 @@ def command(
     result = carry_out(asked, saved_plan)
 
     def report() -> ExitCode:
+        if not output.reports:
+            return result.exit_code
         return output.report(report_of(result, asked.environment))
 
     written = result.done.outcomes or result.done.recorded or result.triggers

@@ -43,7 +43,8 @@ def command(
     Writes nothing. Exits with code 2 if there is drift.
     """
     from kestra_sync.commands.drift import DriftResult, drift
-    from kestra_sync.report.collect import drift_sections, of_drift
+    from kestra_sync.report.collect import of_drift
+    from kestra_sync.report.drift_text import drift_sections
     from kestra_sync.report.plan_text import DIFF_LINES
 
     output = Output.of(

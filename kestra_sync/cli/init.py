@@ -84,7 +84,7 @@ def command(
         done = adopt(settings, name=name, forge=forge, observer=observer)
     finally:
         observer.end()
-    from kestra_sync.report.collect import plan_sections
+    from kestra_sync.report.plan_text import plan_sections
     from kestra_sync.report.pull_text import pull_lines
 
     if done.pulled.planned.plan is None:

@@ -96,6 +96,11 @@ class Output:
         return self.format == "text"
 
     @property
+    def reports(self) -> bool:
+        """Whether anything but the text for people was asked for: only then a report is made."""
+        return bool(self.wanted) or not self.readable
+
+    @property
     def width(self) -> int | None:
         """The columns of the terminal; ``None`` where stdout is none, and no line is too long."""
         return max(shutil.get_terminal_size().columns, 1) if sys.stdout.isatty() else None
@@ -148,7 +153,7 @@ class Output:
 
         :returns: the exit code of the run, or 1 if it was good and a report could not be written.
         """
-        if self.readable and not self.wanted:
+        if not self.reports:
             return report.exit_code
         from kestra_sync.cli.reports import complete, worse, write_reports
         from kestra_sync.report.formats import render

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,9 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
 from kestra_sync.report.lines import line
-from kestra_sync.report.report import Report
+
+if TYPE_CHECKING:
+    from kestra_sync.report.report import Report
 
 
 @click.command("plan")
@@ -56,14 +58,13 @@ def command(
     """
     from kestra_sync.cli.invocation import to_save
     from kestra_sync.commands.plan import PlanResult, plan, save_plan
-    from kestra_sync.report.collect import of_plan, plan_sections
-    from kestra_sync.report.plan_text import DIFF_LINES
+    from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
 
     output = Output.of(
         "plan", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
 
-    def show(environment: str | None, result: PlanResult, file: str | None) -> Report:
+    def show(environment: str | None, result: PlanResult, file: str | None) -> ExitCode:
         output.show(
             plan_sections(
                 result,
@@ -76,7 +77,11 @@ def command(
         )
         if file is not None:
             output.message(map(line, save_plan(result, file, to_save(environment))))
-        code = result.exit_code(detailed=detailed_exitcode)
+        return result.exit_code(detailed=detailed_exitcode)
+
+    def report_of(environment: str | None, result: PlanResult, code: ExitCode) -> Report:
+        from kestra_sync.report.collect import of_plan
+
         return of_plan(result, code, context=context, verbose=verbose, environment=environment)
 
     single = for_one_environment(settings)
@@ -89,7 +94,7 @@ def command(
             output,
             names,
             lambda name, observer: plan(settings_of(settings, name), observer=observer),
-            lambda name, result: show(name, result, files[name]),
+            lambda name, result: report_of(name, result, show(name, result, files[name])),
         )
     asked = settings_from(**single)
     observer = output.observer()
@@ -97,4 +102,5 @@ def command(
         result = plan(asked, observer=observer)
     finally:
         observer.end()
-    return output.report(show(asked.environment, result, out))
+    code = show(asked.environment, result, out)
+    return output.report(report_of(asked.environment, result, code)) if output.reports else code

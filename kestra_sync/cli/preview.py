@@ -23,7 +23,7 @@ from kestra_sync.cli.output import Output
 from kestra_sync.cli.smoke_progress import smoke_progress
 from kestra_sync.errors import ExitCode
 from kestra_sync.previews import environment_of, preview_name
-from kestra_sync.report.wording import question
+from kestra_sync.report.lines import question
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def up(
     to what it has created there.
     """
     from kestra_sync.commands import preview
-    from kestra_sync.report.collect import applied_sections, of_preview, plan_sections
+    from kestra_sync.report.apply_text import applied_sections
+    from kestra_sync.report.collect import of_preview
     from kestra_sync.report.lines import section
-    from kestra_sync.report.plan_text import DIFF_LINES
+    from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
     from kestra_sync.report.preview_text import up_lines
 
     output = Output.of(

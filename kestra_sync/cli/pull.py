@@ -66,8 +66,8 @@ def command(
     """
     from kestra_sync.commands.pull import pull
     from kestra_sync.report.as_json import diagnostics_json, name_json
-    from kestra_sync.report.collect import plan_sections
     from kestra_sync.report.diagnostics import diagnostic_lines
+    from kestra_sync.report.plan_text import plan_sections
     from kestra_sync.report.pull_text import pull_lines
 
     output = Output.of("pull", output_format=output_format, color=color, verbose=verbose)

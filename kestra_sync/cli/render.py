@@ -19,9 +19,9 @@ from kestra_sync.cli.options import (
 from kestra_sync.cli.output import Output
 from kestra_sync.cli.streams import for_stream
 from kestra_sync.errors import ExitCode
+from kestra_sync.model import plural
 from kestra_sync.report.diagnostics import diagnostic_lines, skipped_lines
 from kestra_sync.report.lines import line
-from kestra_sync.report.wording import plural
 
 if TYPE_CHECKING:
     from kestra_sync.commands.render import RenderResult

@@ -21,7 +21,7 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
-from kestra_sync.report.wording import question
+from kestra_sync.report.lines import question
 from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def command(
     """
     from kestra_sync.commands.apply import apply
     from kestra_sync.commands.rollback import make_rollback
-    from kestra_sync.report.collect import applied_sections, of_apply, plan_sections
-    from kestra_sync.report.plan_text import DIFF_LINES
+    from kestra_sync.report.apply_text import applied_sections
+    from kestra_sync.report.collect import of_apply
+    from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
     from kestra_sync.settings import ApplyOptions
 
     output = Output.of(

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.model import Action
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import kind_counts
+from kestra_sync.report.lines import (
+    BLANK,
+    Line,
+    Section,
+    Sections,
+    Span,
+    Style,
+    kind_counts,
+    line,
+    message,
+    section,
+)
+from kestra_sync.report.trigger_text import check_lines
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.apply import ApplyResult
 
 _WORDS = {
     Action.CREATE: "created",
@@ -98,3 +113,24 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
 
 def _verdict(good: bool) -> Style:
     return Style.GOOD if good else Style.ERROR
+
+
+def applied_sections(result: ApplyResult) -> Sections:
+    """The outcome of an apply, below its plan."""
+    found: list[Section] = []
+    if result.declined:
+        found.append(section([line("Nothing was applied.")]))
+    if result.smoke is not None:
+        from kestra_sync.report.smoke_text import smoke_lines
+
+        found.append(section([BLANK, *smoke_lines(result.smoke), BLANK]))
+    if result.done.outcomes:
+        lines = outcome_lines(
+            result.done.outcomes, result.done.restored, interrupted=result.done.interrupted
+        )
+        found.append(section(lines))
+    found.append(section(map(line, result.done.recorded)))
+    if result.triggers:
+        found.append(section(check_lines(result.triggers, result.planned.triggers)))
+    warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
+    return (*found, message(warnings))

@@ -18,7 +18,7 @@ from kestra_sync.model import (
     sha256,
 )
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.report.wording import is_alert, is_conflict, note
+from kestra_sync.report.lines import is_alert, is_conflict, note
 from kestra_sync.resources import in_memory
 
 if TYPE_CHECKING:

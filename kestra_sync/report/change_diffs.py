@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from kestra_sync.kinds.registry import diff_of, diff_sources, diff_whole
 from kestra_sync.model import Change
 from kestra_sync.plan.diff import Hunk
+from kestra_sync.report.lines import is_conflict
 from kestra_sync.report.report import Report
-from kestra_sync.report.wording import is_conflict
 
 
 @dataclass(frozen=True)

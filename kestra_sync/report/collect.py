@@ -7,34 +7,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import ExitCode
-from kestra_sync.kinds.registry import diff_of, diff_sources, diff_whole
-from kestra_sync.model import FlowId, Severity
+from kestra_sync.plan.saved import freeze
+from kestra_sync.report.apply_text import applied_sections
 from kestra_sync.report.as_json import (
     diagnostics_json,
     drift_json,
     drift_summary,
     name_json,
     outcomes_json,
+    plan_json,
     repository_json,
     restored_json,
     severity_counts,
 )
 from kestra_sync.report.diagnostics import (
-    counts,
     diagnostic_lines,
-    hint_lines,
-    skipped_lines,
     validate_lines,
 )
-from kestra_sync.report.lines import BLANK, Sections, Span, Style, line, message, section
-from kestra_sync.report.plan_document import plan_document
+from kestra_sync.report.drift_text import drift_sections
+from kestra_sync.report.lines import Sections, Span, Style, line, message, section
+from kestra_sync.report.plan_text import plan_sections
 from kestra_sync.report.report import Report, RunFailure
 from kestra_sync.report.trigger_text import (
-    check_lines,
     checks_json,
-    disabled_lines,
-    enabling_lines,
     keys_json,
+    triggers_json,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
     from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.commands.smoke import SmokeReport
     from kestra_sync.commands.validate import ValidateResult
-    from kestra_sync.plan.diff import Hunk
 
 
 def of_validate(result: ValidateResult, *, environment: str | None = None) -> Report:
@@ -259,114 +255,16 @@ def _planned(command: str, code: ExitCode, result: PlanResult, environment: str 
     )
 
 
-def plan_sections(
-    result: PlanResult,
-    *,
-    context: int = 2,
-    verbose: bool = False,
-    detail: str = "short",
-    limit: int | None = None,
-    width: int | None = None,
-) -> Sections:
-    """The plan between what was skipped and what is wrong, where a person finds it.
-
-    :param detail: how much of the diffs to show: full, short, stat or none.
-    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
-    :param width: the columns of the terminal; ``None`` if there is none.
-    """
-    from kestra_sync.report.plan_text import DiffDetail, plan_lines, refusal_lines
-
-    found = []
-    if result.repository.skipped:
-        found.append(message(skipped_lines(result.repository)))
-    if result.plan is not None:
-        shown = DiffDetail(detail)
-        changes = () if shown is DiffDetail.NONE else result.plan.changes
-        diffs = {each.flow_id: diff_of(each, context=context) for each in changes}
-        if shown is DiffDetail.FULL:
-            # Of flows that are created or deleted, the whole source.
-            for each in changes:
-                if each.writes and not diffs[each.flow_id]:
-                    diffs[each.flow_id] = diff_whole(each.flow_id.kind, each.before, each.after)
-        lines = plan_lines(
-            result.plan,
-            diffs,
-            verbose=verbose,
-            triggers=result.triggers,
-            detail=shown,
-            limit=limit,
-            width=width,
-        )
-        found.append(section(lines))
-        if result.enabling:
-            found.append(section(enabling_lines(result.enabling)))
-    if result.diagnostics:
-        found.append(message(diagnostic_lines(result.diagnostics)))
-    if result.invalid:
-        errors = counts(result.diagnostics)
-        words = f"Nothing can be applied: {errors} in files."
-        found.append(message([line(Span(words, Style.ERROR))]))
-    refused = [(each.rule, Severity.ERROR) for each in result.refusals]
-    rules = [*refused, *((each.rule, each.severity) for each in result.diagnostics)]
-    found.append(message(refusal_lines(result.refusals)))
-    if rules:
-        found.append(message(hint_lines(rules)))
-    return tuple(found)
-
-
-def drift_sections(
-    result: DriftResult, *, context: int = 2, detail: str = "short", limit: int | None = None
-) -> Sections:
-    """What others changed; or what keeps that from being known.
-
-    :param detail: as in :func:`plan_sections`; so is ``limit``.
-    """
-    from kestra_sync.report.drift_text import drift_lines
-    from kestra_sync.report.plan_text import DiffDetail
-
-    if result.planned.plan is None:
-        return plan_sections(result.planned, context=context)
-    shown = DiffDetail(detail)
-    diffs: dict[FlowId, Sequence[Hunk]] = {}
-    for each in result.drifted if shown is not DiffDetail.NONE else ():
-        applied = each.applied
-        if each.before is not None and applied is not None:
-            diffs[each.flow_id] = diff_sources(
-                each.flow_id.kind, applied, each.before, context=context
-            )
-        elif shown is DiffDetail.FULL and applied is not None:
-            # Deleted there: the whole source.
-            diffs[each.flow_id] = diff_whole(each.flow_id.kind, applied, None)
-    disabled = list(disabled_lines(result.disabled_triggers))
-    lines = drift_lines(
-        result.planned.plan,
-        result.drifted,
-        diffs,
-        result.kept_off,
-        disabled,
-        detail=shown,
-        limit=limit,
-    )
-    return (section(lines),)
-
-
-def applied_sections(result: ApplyResult) -> Sections:
-    """The outcome of an apply, below its plan."""
-    from kestra_sync.report.apply_text import outcome_lines
-    from kestra_sync.report.smoke_text import smoke_lines
-
-    found = []
-    if result.declined:
-        found.append(section([line("Nothing was applied.")]))
-    if result.smoke is not None:
-        found.append(section([BLANK, *smoke_lines(result.smoke), BLANK]))
-    if result.done.outcomes:
-        lines = outcome_lines(
-            result.done.outcomes, result.done.restored, interrupted=result.done.interrupted
-        )
-        found.append(section(lines))
-    found.append(section(map(line, result.done.recorded)))
-    if result.triggers:
-        found.append(section(check_lines(result.triggers, result.planned.triggers)))
-    warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
-    return (*found, message(warnings))
+def plan_document(result: PlanResult, *, context: int = 2) -> dict[str, Any]:
+    """``repository``, ``plan`` (``null`` if none could be made) and ``diagnostics``."""
+    return {
+        "repository": repository_json(result.repository),
+        "plan": None if result.plan is None else plan_json(result.plan, context=context),
+        "digest": None if result.plan is None else freeze(result.plan).digest,
+        "diagnostics": diagnostics_json(result.diagnostics),
+        "triggers": triggers_json(result.triggers, result.plan),
+        "refusals": [
+            {"rule": each.rule, "message": each.message, "remedy": each.remedy}
+            for each in result.refusals
+        ],
+    }

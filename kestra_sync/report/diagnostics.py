@@ -10,9 +10,19 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kestra_sync.model import Diagnostic, Repository, Severity
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import folders, kind_counts, plural
+from kestra_sync.model import Diagnostic, Repository, Severity, plural
+from kestra_sync.plan.refusals import Refusal
+from kestra_sync.report.lines import (
+    BLANK,
+    Line,
+    Section,
+    Span,
+    Style,
+    folders,
+    kind_counts,
+    line,
+    message,
+)
 
 if TYPE_CHECKING:
     from kestra_sync.commands.explain import Explanation
@@ -141,3 +151,26 @@ def hint_lines(rules: Iterable[tuple[str, Severity]]) -> Iterator[Line]:
     if found:
         worst = min(found, key=lambda each: each[0])[1]
         yield line(Span(f"To learn more: kestra-sync explain {worst}", Style.DIM))
+
+
+def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:
+    """Why the plan is not carried out: each guard with its numbers and the remedy."""
+    for each in refusals:
+        yield line(Span(f"refused[{each.rule}]", Style.ERROR), f" {each.message}")
+        yield line(Span(f"    {each.remedy}", Style.DIM))
+
+
+def problem_sections(
+    diagnostics: Sequence[Diagnostic], refusals: Sequence[Refusal], *, invalid: bool
+) -> Iterator[Section]:
+    """What is wrong with a plan, and how to learn more about it: for below the plan.
+
+    :param invalid: errors in the files stop all writing.
+    """
+    yield message(diagnostic_lines(diagnostics))
+    if invalid:
+        words = f"Nothing can be applied: {counts(diagnostics)} in files."
+        yield message([line(Span(words, Style.ERROR))])
+    yield message(refusal_lines(refusals))
+    refused = [(each.rule, Severity.ERROR) for each in refusals]
+    yield message(hint_lines([*refused, *((each.rule, each.severity) for each in diagnostics)]))

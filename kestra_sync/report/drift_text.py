@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from kestra_sync.model import Change, FlowId, Plan, Reason, counted
+from kestra_sync.kinds.registry import diff_sources, diff_whole
+from kestra_sync.model import Change, FlowId, Plan, Reason, counted, plural
 from kestra_sync.plan.diff import Hunk
-from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.plan_text import DIFF_LINES, DiffDetail, diff_lines, header, stat, total
-from kestra_sync.report.wording import plural
+from kestra_sync.report.lines import (
+    BLANK,
+    Line,
+    Sections,
+    Span,
+    Style,
+    line,
+    padded,
+    section,
+    width_of,
+)
+from kestra_sync.report.plan_text import (
+    DIFF_LINES,
+    DiffDetail,
+    diff_lines,
+    header,
+    plan_sections,
+    stat,
+    total,
+)
+from kestra_sync.report.trigger_text import disabled_lines
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.drift import DriftResult
 
 
 def drift_lines(
@@ -78,3 +101,36 @@ def words(change: Change) -> str:
     if change.base is None and change.desired is None:
         return "edited on the server (no longer in Git)"
     return "edited on the server"
+
+
+def drift_sections(
+    result: DriftResult, *, context: int = 2, detail: str = "short", limit: int | None = None
+) -> Sections:
+    """What others changed; or what keeps that from being known.
+
+    :param detail: as in :func:`plan_sections`; so is ``limit``.
+    """
+    if result.planned.plan is None:
+        return plan_sections(result.planned, context=context)
+    shown = DiffDetail(detail)
+    diffs: dict[FlowId, Sequence[Hunk]] = {}
+    for each in result.drifted if shown is not DiffDetail.NONE else ():
+        applied = each.applied
+        if each.before is not None and applied is not None:
+            diffs[each.flow_id] = diff_sources(
+                each.flow_id.kind, applied, each.before, context=context
+            )
+        elif shown is DiffDetail.FULL and applied is not None:
+            # Deleted there: the whole source.
+            diffs[each.flow_id] = diff_whole(each.flow_id.kind, applied, None)
+    disabled = list(disabled_lines(result.disabled_triggers))
+    lines = drift_lines(
+        result.planned.plan,
+        result.drifted,
+        diffs,
+        result.kept_off,
+        disabled,
+        detail=shown,
+        limit=limit,
+    )
+    return (section(lines),)

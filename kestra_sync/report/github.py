@@ -6,10 +6,9 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from kestra_sync.model import Diagnostic, Severity
+from kestra_sync.model import Diagnostic, Severity, plural
 from kestra_sync.report.findings import findings
 from kestra_sync.report.report import Report, Reports
-from kestra_sync.report.wording import plural
 from kestra_sync.safe.text import visible
 
 #: GitHub shows this many of each kind for a step, and drops the others silently.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kestra_sync.model import FlowId
+from kestra_sync.model import FlowId, plural
 from kestra_sync.plan.graph import Graph, GraphNode, NodeLocation, NodeMark, neighbours
 from kestra_sync.repo.document import ReferenceKind
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
-from kestra_sync.report.wording import plural
 
 _SIGNS = {
     NodeMark.CREATE: ("+", Style.CREATE),

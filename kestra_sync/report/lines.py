@@ -1,16 +1,21 @@
-"""The elements of text reports, independent of terminals: styled lines, columns, sections.
+"""What reports for people are made of: styled lines, columns, sections, words for each change.
 
-A section of a result goes to one of the two streams. A terminal shows the sections one by one,
-``-o text`` all of them in a row: there is one text of a plan, of an apply, and so on.
+They are independent of terminals. A section of a result goes to one of the two streams. A terminal
+shows the sections one by one, ``-o text`` all of them in a row: there is one text of a plan, of an
+apply, and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
 
+from kestra_sync.model import Action, Change, Kind, Plan, Reason, ResourceId, plural
+from kestra_sync.reasons import Alert
+from kestra_sync.resources import in_words
 from kestra_sync.safe.text import no_command, visible
 
 
@@ -138,3 +143,159 @@ def width_of(texts: Iterable[str]) -> int:
     """The width of a column that holds ``texts``."""
     widths = [cells(visible(text)) for text in texts]
     return max((each for each in widths if each <= _WIDEST), default=min([*widths, _WIDEST]))
+
+
+#: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
+#: for a flow whose file has errors.
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.DELETE: "-",
+    Action.MOVE: ">",
+    Action.NONE: "=",
+}
+
+
+def sign(change: Change) -> str:
+    """One character for the kind of change."""
+    if change.invalid:
+        return "x"
+    return "!" if is_alert(change) else _SIGNS[change.action]
+
+
+def is_alert(change: Change) -> bool:
+    """Whether the flow was changed on the server."""
+    return change.reason.traits.alert is not None
+
+
+def is_conflict(change: Change) -> bool:
+    """Whether both sides changed the flow."""
+    return change.reason.traits.alert is Alert.CONFLICT
+
+
+def note(change: Change) -> str:
+    """Why, in words; empty where the sign says it all."""
+    why = _why(change)
+    if change.invalid:
+        return f"invalid, cannot be applied; {why}" if why else "invalid, cannot be applied"
+    return why
+
+
+def _why(change: Change) -> str:
+    traits = change.reason.traits
+    if change.moved_from is not None:
+        moved = f"moved from {change.moved_from.flow_id}"
+        if change.flow_id.kind is not Kind.FLOW:
+            return moved
+        return f"{moved}; executions and trigger state stay there"
+    if change.action is Action.DELETE and traits.deleted:
+        return traits.deleted
+    return (change.refused and traits.refused) or traits.note
+
+
+def folders(source: str) -> str:
+    """Paths as people write them: with a slash after directories, ``flows/``."""
+    paths = source.split(", ")
+    return ", ".join(
+        path if path.endswith(("/", ".yaml", ".yml", "\\")) or not path else f"{path}/"
+        for path in paths
+    )
+
+
+def summary(plan: Plan) -> str:
+    """``Plan: 1 to create, 1 to update, 1 drifted, 1 to delete, 210 unchanged.``"""
+    parts = [*_writes(plan), *_recording(plan)]
+    if not parts:
+        return f"No changes. {_nothing_to_do(plan)}"
+    return f"Plan: {', '.join([*parts, f'{plan.unchanged:,} unchanged'])}."
+
+
+def _recording(plan: Plan) -> list[str]:
+    """What would be recorded beside the writes, in words: ``11 flows to adopt``."""
+    found: list[str] = []
+    for each in plan.record:
+        what = each.what or plural(each.flows, "flow")
+        if each.flows and not (plan.writes or found):
+            found.append(f"{what} {each.message.partition(' ')[2]}")
+        elif each.flows and what != plural(each.flows, "flow"):
+            found.append(f"{each.message} ({what})")
+        else:
+            found.append(each.message)
+    return found
+
+
+def question(plan: Plan, others: Sequence[str] = ()) -> str:
+    """``Apply 4 changes (3 to update, 1 to delete) to URL (tenant main, environment prod)?``
+
+    All that is needed to confirm: what happens, and where.
+
+    :param others: what is done besides, in words, one for each change.
+    """
+    environment = f", environment {plan.target.environment}" if plan.target.environment else ""
+    parts = [*_writes(plan), *_recording(plan), *others]
+    number = len(plan.writes) + len(plan.record) + len(others)
+    return (
+        f"Apply {plural(number, 'change')} ({', '.join(parts)}) to"
+        f" {plan.target.url} (tenant {plan.target.tenant}{environment})?"
+    )
+
+
+def _writes(plan: Plan) -> list[str]:
+    """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
+    alerts = [each.reason.traits.alert for each in plan.writes]
+    plain = [each.action for each in plan.writes if not is_alert(each)]
+    kinds = kind_counts(each.flow_id for each in plan.writes)
+    counts = [
+        f"{number:,} {words}"
+        for number, words in (
+            (plain.count(Action.CREATE), "to create"),
+            (plain.count(Action.UPDATE), "to update"),
+            (plain.count(Action.MOVE), "to move"),
+            (alerts.count(Alert.DRIFT), "drifted"),
+            (alerts.count(Alert.CONFLICT), "in conflict"),
+            (plain.count(Action.DELETE), "to delete"),
+        )
+        if number
+    ]
+    return [*counts[:-1], f"{counts[-1]} ({kinds})"] if counts and kinds else counts
+
+
+def kind_counts(resources: Iterable[ResourceId]) -> str:
+    """``2 flows, 1 file, 1 key``; ``""`` if there are only flows."""
+    counts = Counter(each.kind for each in resources)
+    if counts.keys() <= {Kind.FLOW}:
+        return ""
+    return ", ".join(plural(counts[kind], kind.noun) for kind in Kind if counts[kind])
+
+
+def beside(plan: Plan) -> str:
+    """``, 3 files, 1 key``: what Git has beside the flows."""
+    return "".join(
+        f", {plural(plan.beside[kind], kind.noun)}" for kind in Kind if plan.beside.get(kind)
+    )
+
+
+def _nothing_to_do(plan: Plan) -> str:
+    if plan.rollback_to is not None:
+        return f"The server holds what it held after run {plan.rollback_to}."
+    selected = "selected " if plan.partial else ""
+    if not plan.resources:
+        return "No flows selected." if plan.partial else "No flows in Git."
+    others = {
+        reason.traits.differs: number
+        for reason in Reason
+        if reason.traits.differs
+        and (number := sum(each.desired is not None for each in plan.because(reason)))
+    }
+    counted = {Kind.FLOW: plan.flows, **plan.beside}
+    parts = [plural(counted[kind], f"{selected}{kind.noun}") for kind in Kind if counted.get(kind)]
+    everything, several = in_words(parts), len(parts) > 1
+    if not others:
+        if plan.resources == 1:
+            return f"{everything} is up to date."
+        return f"{'' if several else 'All '}{everything} are up to date."
+    same = plan.resources - sum(others.values())
+    differ = ", ".join(f"{number:,} {words}" for words, number in others.items())
+    if several:
+        return f"{same:,} of {plan.resources:,} up to date ({everything}), {differ}."
+    return f"{same:,} of {everything} up to date, {differ}."

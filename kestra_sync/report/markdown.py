@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Change, Severity, counted, noun_of
+from kestra_sync.model import Change, Severity, counted, noun_of, plural
 from kestra_sync.report.apply_text import applied_summary
 from kestra_sync.report.change_diffs import Diff, diffs_of
 from kestra_sync.report.diagnostics import counts, where
 from kestra_sync.report.drift_text import words
 from kestra_sync.report.findings import findings
 from kestra_sync.report.graph_mermaid import mermaid
+from kestra_sync.report.lines import is_alert, is_conflict, note, sign, summary
 from kestra_sync.report.markdown_escape import code, fenced, link, own_address, prose
 from kestra_sync.report.next_step import digest, next_step
 from kestra_sync.report.preview_text import SHOWN_LINKS, down_words, is_up, where_up
@@ -21,7 +22,6 @@ from kestra_sync.report.report import Report, Reports
 from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
 from kestra_sync.report.trigger_text import checked_words, triggers_of
-from kestra_sync.report.wording import is_alert, is_conflict, note, plural, sign, summary
 
 #: With more flows, the graph is not readable in a comment.
 GRAPH_LIMIT = 50

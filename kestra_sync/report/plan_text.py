@@ -5,24 +5,38 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kestra_sync.kinds.registry import diff_sources
-from kestra_sync.model import Action, Change, FlowId, Plan, Reason, StrEnum, counted
+from kestra_sync.kinds.registry import diff_of, diff_sources, diff_whole
+from kestra_sync.model import Action, Change, FlowId, Plan, Reason, StrEnum, counted, plural
 from kestra_sync.plan.diff import Hunk, LineMark
-from kestra_sync.plan.refusals import Refusal
-from kestra_sync.report.lines import BLANK, Line, Span, Style, cells, line, padded, width_of
-from kestra_sync.report.trigger_text import trigger_lines
-from kestra_sync.report.wording import (
+from kestra_sync.report.diagnostics import problem_sections, skipped_lines
+from kestra_sync.report.lines import (
+    BLANK,
+    Line,
+    Section,
+    Sections,
+    Span,
+    Style,
     beside,
+    cells,
     folders,
     is_alert,
     is_conflict,
+    line,
+    message,
     note,
-    plural,
+    padded,
+    section,
     sign,
     summary,
+    width_of,
 )
+from kestra_sync.report.trigger_text import enabling_lines, trigger_lines
 from kestra_sync.triggers.changes import TriggerChange
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.plan import PlanResult
 
 
 class DiffDetail(StrEnum):
@@ -162,17 +176,12 @@ def header(plan: Plan, command: str = "plan") -> Line:
     """The line that says what is compared with what."""
     target = plan.target
     environment = f", environment {target.environment}" if target.environment else ""
+    where = f"{target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
     if plan.rollback_to is not None:
-        return line(
-            Span("kestra-sync rollback", Style.HEADING),
-            f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
-            f" · to run {plan.rollback_to}",
-        )
-    return line(
-        Span(f"kestra-sync {command}", Style.HEADING),
-        f" · {target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
-        f" · {plural(plan.flows, 'flow')} in {folders(plan.source)}{beside(plan)}",
-    )
+        command, what = "rollback", f"to run {plan.rollback_to}"
+    else:
+        what = f"{plural(plan.flows, 'flow')} in {folders(plan.source)}{beside(plan)}"
+    return line(Span(f"kestra-sync {command}", Style.HEADING), f" · {where} · {what}")
 
 
 def plan_lines(
@@ -236,10 +245,7 @@ def plan_lines(
     yield from _recorded(plan)
     if plan.partial:
         yield BLANK
-        yield line(
-            Span("Partial run: ", Style.WARNING),
-            "nothing is deleted.",
-        )
+        yield line(Span("Partial run: ", Style.WARNING), "nothing is deleted.")
     yield BLANK
     if detail is not DiffDetail.NONE:
         yield from total({each.flow_id: diffs.get(each.flow_id, ()) for each in shown})
@@ -344,8 +350,45 @@ def _recorded(plan: Plan) -> Iterator[Line]:
         yield line("  ", Span("~", Style.UPDATE), f" {words}")
 
 
-def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:
-    """Why the plan is not carried out: each guard with its numbers and the remedy."""
-    for each in refusals:
-        yield line(Span(f"refused[{each.rule}]", Style.ERROR), f" {each.message}")
-        yield line(Span(f"    {each.remedy}", Style.DIM))
+def plan_sections(
+    result: PlanResult,
+    *,
+    context: int = 2,
+    verbose: bool = False,
+    detail: str = "short",
+    limit: int | None = None,
+    width: int | None = None,
+) -> Sections:
+    """The plan between what was skipped and what is wrong, where a person finds it.
+
+    :param detail: how much of the diffs to show: full, short, stat or none.
+    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    :param width: the columns of the terminal; ``None`` if there is none.
+    """
+    found: list[Section] = []
+    if result.repository.skipped:
+        found.append(message(skipped_lines(result.repository)))
+    if result.plan is not None:
+        shown = DiffDetail(detail)
+        changes = () if shown is DiffDetail.NONE else result.plan.changes
+        diffs = {each.flow_id: diff_of(each, context=context) for each in changes}
+        if shown is DiffDetail.FULL:
+            # Of flows that are created or deleted, the whole source.
+            for each in changes:
+                if each.writes and not diffs[each.flow_id]:
+                    diffs[each.flow_id] = diff_whole(each.flow_id.kind, each.before, each.after)
+        lines = plan_lines(
+            result.plan,
+            diffs,
+            verbose=verbose,
+            triggers=result.triggers,
+            detail=shown,
+            limit=limit,
+            width=width,
+        )
+        found.append(section(lines))
+        if result.enabling:
+            found.append(section(enabling_lines(result.enabling)))
+    if result.diagnostics or result.refusals:
+        found += problem_sections(result.diagnostics, result.refusals, invalid=result.invalid)
+    return tuple(found)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kestra_sync.apply.run import ChangeStatus
 from kestra_sync.errors import ExitCode
-from kestra_sync.model import Kind, counted
+from kestra_sync.model import Kind, counted, plural
 from kestra_sync.report.as_json import name_json
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line
 from kestra_sync.report.records_text import table
-from kestra_sync.report.wording import plural
 
 if TYPE_CHECKING:
     from kestra_sync.commands.preview import DownResult, Listed, Removal, UpResult

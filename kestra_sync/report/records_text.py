@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from kestra_sync.inventory.read import InventoryLocation, Lookup
 from kestra_sync.inventory.record import Inventory
-from kestra_sync.model import Kind, counted, noun_of
+from kestra_sync.model import Kind, counted, noun_of, plural
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
-from kestra_sync.report.wording import plural
 
 #: What a run did, in the order in which it is shown.
 _COUNTED = {

@@ -128,7 +128,7 @@ class Report:
             return self.drifted
         if self.plan is None:
             return ()
-        from kestra_sync.report.wording import is_alert
+        from kestra_sync.report.lines import is_alert
 
         return tuple(each for each in self.plan.changes if each.writes or is_alert(each))
 

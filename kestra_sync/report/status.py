@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kestra_sync.commands.status import EnvironmentStatus, StatusResult
+from kestra_sync.model import plural
 from kestra_sync.report.lines import Line, line
 from kestra_sync.report.markdown_escape import prose
 from kestra_sync.report.records_text import table
-from kestra_sync.report.wording import plural
 from kestra_sync.safe.text import visible
 
 _HEADINGS = (

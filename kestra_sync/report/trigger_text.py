@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from kestra_sync.model import Change, FlowId, Plan
+from kestra_sync.model import Change, FlowId, Plan, plural
 from kestra_sync.report.lines import Line, Span, Style, line
 from kestra_sync.report.report import Report
-from kestra_sync.report.wording import plural
 from kestra_sync.triggers.changes import (
     Effect,
     TriggerAction,

@@ -13,8 +13,8 @@ from kestra_sync.model import Action, Base, Change, FlowId, Reason, sha256
 from kestra_sync.plan.compare import needs_reading, with_invalid
 from kestra_sync.plan.graph import NodeMark, marks_of
 from kestra_sync.reasons import Alert, ReasonTable, Traits
+from kestra_sync.report.lines import note, sign, summary
 from kestra_sync.report.plan_text import plan_lines
-from kestra_sync.report.wording import note, sign, summary
 from tests.support.code import ROOT, nodes, paths
 from tests.support.plans import change, plan, source
 from tests.support.schemas import schema

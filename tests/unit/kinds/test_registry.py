@@ -17,7 +17,7 @@ from kestra_sync.kinds.registry import Kinds
 from kestra_sync.model import Action, Change, Kind, Position, ResourceId, Severity
 from kestra_sync.plan.order import levels
 from kestra_sync.reasons import Reason
-from kestra_sync.report.wording import summary
+from kestra_sync.report.lines import summary
 from kestra_sync.resources import resource_named, selected
 from kestra_sync.schemas import load as load_schema
 from kestra_sync.settings import Settings

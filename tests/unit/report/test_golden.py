@@ -33,12 +33,12 @@ from kestra_sync.model import (
 from kestra_sync.plan.diff import diff_flows
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.apply_text import outcome_lines
-from kestra_sync.report.diagnostics import diagnostic_lines, validate_lines
+from kestra_sync.report.collect import plan_document
+from kestra_sync.report.diagnostics import diagnostic_lines, refusal_lines, validate_lines
 from kestra_sync.report.drift_text import drift_lines
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.lines import Line, write
-from kestra_sync.report.plan_document import plan_document
-from kestra_sync.report.plan_text import DiffDetail, plan_lines, refusal_lines
+from kestra_sync.report.plan_text import DiffDetail, plan_lines
 from kestra_sync.report.records_text import history_lines, inventory_lines
 from kestra_sync.resources import in_memory
 from tests.support.golden import check_golden

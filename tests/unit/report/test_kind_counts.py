@@ -32,9 +32,9 @@ from kestra_sync.report.as_json import drift_summary, name_json, plan_json
 from kestra_sync.report.drift_text import drift_lines
 from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.junit_report import JunitReporter
+from kestra_sync.report.lines import summary
 from kestra_sync.report.records_text import history_lines, inventory_lines
 from kestra_sync.report.report import Report
-from kestra_sync.report.wording import summary
 from tests.support.plans import plan
 from tests.unit.report.formats import samples
 from tests.unit.report.test_golden import PLACE, _found, _inventory, shown, text

@@ -32,9 +32,9 @@ from kestra_sync.report.as_json import (
     restored_json,
     severity_counts,
 )
+from kestra_sync.report.collect import plan_document
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.execution_json import smoke_json
-from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.trigger_text import checks_json, keys_json
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec

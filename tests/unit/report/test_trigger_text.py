@@ -14,11 +14,10 @@ from kestra_sync.kinds.registry import diff_whole
 from kestra_sync.model import Action, Change, FlowId, Plan, Reason, Repository
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.load import parse_source
-from kestra_sync.report.collect import of_apply, of_plan
+from kestra_sync.report.collect import of_apply, of_plan, plan_document
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.html import HtmlReporter
 from kestra_sync.report.markdown import MarkdownReporter
-from kestra_sync.report.plan_document import plan_document
 from kestra_sync.report.plan_text import plan_lines
 from kestra_sync.resources import Content, is_in_memory
 from kestra_sync.triggers.changes import (
