@@ -241,7 +241,8 @@ def configuration() -> str:
     rows = ["| key | default | |", "|---|---|---|"]
     for name, each in _keys(root, root, ""):
         default = each.get("default")
-        shown = "" if default is None else f"`{str(default).lower()}`"
+        default = str(default).lower() if isinstance(default, bool) else default
+        shown = "" if default is None else f"`{default}`"
         rows.append(f"| `{name}` | {shown} | {each['description']} |")
     page = re.sub(r"\| key \| default \| \|\n(?:\|.*\n)+", lambda _: "\n".join(rows) + "\n", page)
     before = json.loads(_SCHEMA.read_text(encoding="utf-8"))

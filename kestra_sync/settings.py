@@ -156,6 +156,16 @@ def _limit(value: str | int) -> Limit:
     return Limit(int(value), percent=False)
 
 
+def _bytes(value: str | int) -> int:
+    """``10MiB``, ``500 KB``, or a number of bytes."""
+    text = str(value)
+    number = text.rstrip("KMGiB ")
+    unit = text[len(number) :].strip()
+    power = " KMG".index(unit[0]) if unit else 0
+    factor: int = (1024 if "i" in unit else 1000) ** power
+    return int(number) * factor
+
+
 def _folders(value: list[Mapping[str, Any]], shown: ShowPath) -> tuple[FilesFolder, ...]:
     return tuple(
         FilesFolder(shown(each["path"]), each["namespace"], tuple(each.get("ignore", ())))
@@ -196,6 +206,7 @@ class Settings:
     :param partial: ``paths`` are only part of the source that the configuration names.
     :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
     :param files: the folders of namespace files.
+    :param file_limit: the maximum size of one namespace file, in bytes; ``None`` is that of Kestra.
     :param kv: the files that declare key-value pairs, with ``*`` and ``**``.
     :param protect: namespaces that nothing is done to, unless the scope names them.
     :param rendering: what the environment changes in the flows.
@@ -279,6 +290,7 @@ class Settings:
     protect: tuple[str, ...] = setting((), key="protect", from_file=_unique)
     delete_limit: Limit = setting(DELETE_LIMIT, key="limits.delete", from_file=_limit)
     update_limit: Limit = setting(UPDATE_LIMIT, key="limits.update", from_file=_limit)
+    file_limit: int | None = setting(None, key="limits.files", from_file=_bytes)
     allow_large: bool = setting(
         False,
         "Exceed the limits on deletions and updates.",

@@ -36,7 +36,7 @@ from kestra_sync.model import (
 )
 from kestra_sync.observer import SILENT, Observer, SafeObserver
 from kestra_sync.plan.diff import Hunk, LineMark, unified
-from kestra_sync.resources import LARGE, Content, in_memory, is_in_memory, size_of
+from kestra_sync.resources import LARGE, MAX_FILE, Content, in_memory, is_in_memory, size_of
 from kestra_sync.safe.paths import fixed_part, is_there
 
 LOG = logging.getLogger(__name__)
@@ -51,15 +51,17 @@ class FilesKind(ResourceKind):
     """Namespace files, of the folders in the configuration.
 
     :param to_server: the name on the server of a namespace in the files.
+    :param limit: the maximum size in bytes of one in Git.
     """
 
     folders: tuple[FilesFolder, ...] = ()
     to_server: Callable[[str], str] = field(default=str, repr=False)
     observer: Observer = field(default=SILENT, repr=False)
+    limit: int = MAX_FILE
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Every file below the folders."""
-        return load(self.folders, self.to_server, apart)
+        return load(self.folders, self.to_server, apart, self.limit)
 
     def paths(self) -> frozenset[Path]:
         found = {each.path for each in self.folders if ANY not in each.path}
@@ -176,7 +178,7 @@ def make(context: KindContext) -> FilesKind:
     folders = settings.files
     if settings.new_paths:  # one that does not exist may be empty
         folders = tuple(each for each in folders if is_there(fixed_part(each.path)))
-    return FilesKind(folders, context.to_server, context.observer)
+    return FilesKind(folders, context.to_server, context.observer, settings.file_limit or MAX_FILE)
 
 
 def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:

@@ -42,13 +42,15 @@ def load(
     folders: Sequence[FilesFolder],
     to_server: Callable[[str], str] = lambda name: name,
     apart: Collection[Path] = (),
+    limit: int = MAX_FILE,
 ) -> Loaded:
     """Every namespace file below ``folders``. What is wrong with one is a diagnostic.
 
     :param to_server: the name on the server of a namespace in the files.
     :param apart: resolved paths that are not namespace files, such as those of flows.
+    :param limit: the maximum size of a file in bytes.
     """
-    found = _Found(frozenset(apart))
+    found = _Found(frozenset(apart), limit)
     for folder in folders:
         for path, namespace in roots(folder, found):
             if not is_namespace(namespace):
@@ -67,6 +69,7 @@ def load(
 @dataclass
 class _Found:
     apart: frozenset[Path] = frozenset()
+    limit: int = MAX_FILE
     desired: dict[ResourceId, Desired] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -76,6 +79,17 @@ class _Found:
 
     def warn(self, path: str, rule: str, message: str, remedy: str) -> None:
         self.diagnostics.append(Diagnostic(path, None, Severity.WARNING, rule, message, remedy))
+
+    def too_large(self, path: str, size: int) -> None:
+        ours = self.limit < MAX_FILE
+        of = "`limits.files` allows" if ours else "Kestra accepts"
+        other = ", or raise `limits.files` in kestra-sync.yaml" if ours else ""
+        self.error(
+            path,
+            "namespace-file-size",
+            f"{size:,} bytes, more than the {min(self.limit, MAX_FILE):,} that {of}",
+            f"keep it in an object store, or add it to .kestraignore{other}",
+        )
 
     def check_folders(self) -> None:
         """A file cannot have the name of a folder; Kestra 1.x says nothing and loses it."""
@@ -206,13 +220,8 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
     try:
         there = path.stat()
         mode = there.st_mode
-        if there.st_size > MAX_FILE:
-            found.error(
-                shown,
-                "namespace-file-size",
-                f"larger than {MAX_FILE // 1024**3} GiB",
-                "keep it in an object store, or add it to .kestraignore",
-            )
+        if there.st_size > min(found.limit, MAX_FILE):
+            found.too_large(shown, there.st_size)
             return
         content = _content(path, there.st_size)
     except OSError as error:

@@ -29,7 +29,8 @@ def key_table() -> str:
     rows = ["| key | default | |", "|---|---|---|"]
     for name, schema in _keys(load("config"), ""):
         default = schema.get("default")
-        shown = "" if default is None else f"`{str(default).lower()}`"
+        default = str(default).lower() if isinstance(default, bool) else default
+        shown = "" if default is None else f"`{default}`"
         rows.append(f"| `{name}` | {shown} | {schema['description']} |")
     return "\n".join(rows)
 

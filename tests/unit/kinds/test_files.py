@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.files import names
 from kestra_sync.kinds.files.kind import diff
 from kestra_sync.kinds.files.load import load
-from kestra_sync.kinds.registry import diff_whole
+from kestra_sync.kinds.registry import Kinds, diff_whole
 from kestra_sync.model import Kind, ResourceId, Severity
 from kestra_sync.resources import MAX_FILE
 
@@ -132,9 +133,32 @@ def test_a_file_with_the_name_of_a_folder_is_an_error() -> None:
 def test_a_file_that_is_too_large_is_an_error() -> None:
     with Path(_write("files/large.bin")).open("wb") as file:
         file.truncate(MAX_FILE + 1)
-    assert _problems(load([FilesFolder("files", "acme")])) == [
-        "files/large.bin: namespace-file-size"
-    ]
+    (found,) = load([FilesFolder("files", "acme")]).diagnostics
+    assert (found.path, found.rule) == ("files/large.bin", "namespace-file-size")
+    assert found.message == "10,737,418,241 bytes, more than the 10,737,418,240 that Kestra accepts"
+    assert "limits.files" not in f"{found.remedy}"
+
+
+def test_limit__is_of_the_configuration_and_counts_each_file() -> None:
+    for name, size in (("a.bin", 2048), ("b.bin", 2049), ("skip/c.bin", 4096)):
+        _write(f"files/{name}", b"x" * size)
+    Path("files/.kestraignore").write_text("skip/\n")
+    Path("kestra-sync.yaml").write_text(
+        "version: 1\nlimits: {files: 2 KiB}\nfiles: [{path: files, namespace: acme}]\n"
+        "environments: {large: {limits: {files: 5000}}, huge: {limits: {files: 99GiB}}}\n"
+    )
+
+    def loaded(environment: str | None) -> Loaded:
+        settings = settings_from_config(load_config("kestra-sync.yaml", environment))
+        return Kinds(settings).load()
+
+    (found,) = loaded(None).diagnostics
+    assert (found.path, found.severity) == ("files/b.bin", Severity.ERROR)
+    assert found.message == "2,049 bytes, more than the 2,048 that `limits.files` allows"
+    assert found.remedy is not None
+    assert found.remedy.endswith("or raise `limits.files` in kestra-sync.yaml")
+    for environment in ("large", "huge"):
+        assert not loaded(environment).diagnostics
 
 
 @pytest.mark.parametrize(
