@@ -183,6 +183,23 @@ class Repo:
                 found[flow_id.id if here else str(flow_id)] = source
         return found
 
+    def state(self) -> dict[str, object]:
+        """Everything on the server below the namespace, by its name; without the record.
+
+        Sources of flows and contents of files are bytes, keys have their value.
+        """
+        space = self.namespace
+        keys = {name: self.client.kv.get(space, name) for name in self.live_keys()}
+        return {**self.lives(), **self.client.files.export(space), **keys}
+
+    def live_keys(self) -> dict[str, tuple[str | None, int | None]]:
+        """Description and time to live in seconds of each key of the namespace."""
+        return {
+            each.key: (each.description, each.ttl)
+            for each in self.client.kv.list(self.namespace)
+            if not each.key.startswith("kestra-sync")
+        }
+
     def revision(self, name: str) -> int | None:
         """The revision on the server."""
         return self.client.flows.get(self.id(name)).revision

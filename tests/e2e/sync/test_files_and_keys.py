@@ -60,16 +60,6 @@ def _deployed(repo: Repo, extra: str = "") -> None:
     assert ran.code == 0, ran.err + ran.out
 
 
-def _state(repo: Repo) -> dict[str, object]:
-    """Everything that the server has of the namespace, the record left out."""
-    keys = {
-        each.key: repo.client.kv.get(repo.namespace, each.key)
-        for each in repo.client.kv.list(repo.namespace)
-        if not each.key.startswith("kestra-sync")
-    }
-    return {**repo.lives(), **repo.client.files.export(repo.namespace), **keys}
-
-
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KSTEST_KEY", SECRET)
@@ -155,17 +145,17 @@ def test_only_keys_and_counts_by_kind(repo: Repo) -> None:
     ran = repo.run("apply", "--yes", "--only", f"kv:{repo.namespace}/*")
     assert ran.code == 0, ran.err
     assert "1 to create (1 key)" in ran.out
-    assert set(_state(repo)) == {"region"}
+    assert set(repo.state()) == {"region"}
     ran = repo.run("apply", "--yes")
     assert "2 to create (1 flow, 1 file)" in ran.out
     assert "2 created (1 flow, 1 file)" in ran.out
-    assert set(_state(repo)) == {"f", "a.py", "region"}
+    assert set(repo.state()) == {"f", "a.py", "region"}
 
 
 def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> None:
     """Files and keys are written before the flow that fails, and deleted after it."""
     _deployed(repo, "on_first_contact: overwrite\n")
-    before = _state(repo)
+    before = repo.state()
     repo.flow("f", "changed")
     repo.write("files/sql/top.sql", b"select 2;\n")
     repo.write("files/new.bin", bytes(range(256)))
@@ -185,7 +175,7 @@ def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> 
         "f": "failed",
     }
     assert set(ran.restored().values()) == {"restored"}
-    assert _state(repo) == before
+    assert repo.state() == before
 
 
 def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
@@ -213,7 +203,7 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     repo.write("flows/other.smoke.yaml", f"flow: {repo.namespace}/other\n")
     ran = repo.apply("--smoke", "--rollback")
     assert ran.code == 0, ran.out + ran.err
-    before, keys, owned = _state(repo), _keys(repo), repo.owned()
+    before, keys, owned = repo.state(), repo.live_keys(), repo.owned()
 
     repo.write("files/sql/top.sql", b"select 2;\n")
     repo.write("files/new.bin", bytes(range(256)))
@@ -227,7 +217,7 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
     }  # fmt: skip
     assert len(ran.restored()) == 10
     assert set(ran.restored().values()) == {"restored"}
-    assert (_state(repo), _keys(repo), repo.owned()) == (before, keys, owned)
+    assert (repo.state(), repo.live_keys(), repo.owned()) == (before, keys, owned)
     assert keys["gone"] == ("was here", 30 * 24 * 3600)
     assert repo.plan().reasons() == {
         "sql/top.sql": "update changed",
@@ -237,15 +227,6 @@ def test_red_smoke__restores_what_the_flow_reads(repo: Repo) -> None:
         "region": "update changed",
         "more": "create new",
         **dict.fromkeys(("gone", "secret", "map"), "delete removed"),
-    }
-
-
-def _keys(repo: Repo) -> dict[str, tuple[str | None, int | None]]:
-    """Description and time to live of each key."""
-    return {
-        each.key: (each.description, each.ttl)
-        for each in repo.client.kv.list(repo.namespace)
-        if not each.key.startswith("kestra-sync")
     }
 
 

@@ -71,19 +71,9 @@ def _round(repo: Repo, number: int) -> dict[str, object]:
     return {"f": repo.flow("f", text), **data, **keys}
 
 
-def _state(repo: Repo) -> dict[str, object]:
-    """Everything that the server has of the namespace, the record left out."""
-    keys = {
-        each.key: repo.client.kv.get(repo.namespace, each.key)
-        for each in repo.client.kv.list(repo.namespace)
-        if not each.key.startswith("kestra-sync")
-    }
-    return {**repo.lives(), **repo.client.files.export(repo.namespace), **keys}
-
-
 def _is_true(repo: Repo) -> None:
     """What the record claims is on the server, but for what the run may have written."""
-    record, state = repo.inventory(), _state(repo)
+    record, state = repo.inventory(), repo.state()
     meant = {each["id"] for each in record.get("intent", {}).get("writes", ())}
     for each in record["resources"]:
         there = state.get(each["id"])
@@ -111,13 +101,13 @@ def test_cut__at_each_write_is_completed_by_the_next_run(repo: Repo, proxy: Faul
         ran = repo.apply("--parallelism", "1", "--allow-large")
         proxy.clear()
         assert (ran.code != 0) is cut.dead, ran.out
-        assert theirs.items() <= _state(repo).items()
+        assert theirs.items() <= repo.state().items()
         _is_true(repo)
         for each in repo.client.kv.search(f"kestra-sync-lock.{repo.name}"):
             repo.client.kv.delete(each.namespace, each.key)  # of the dead run
         ran = repo.apply("--allow-large")
         assert ran.code == 0, ran.out
-        assert _state(repo) == {**goal, **theirs}
+        assert repo.state() == {**goal, **theirs}
         assert {each["id"] for each in repo.inventory()["resources"]} == set(goal)
         assert "intent" not in repo.inventory()
         assert len(ran.outcomes()) == max(0, WRITTEN - (number - 1))  # nothing is done twice
@@ -209,7 +199,7 @@ def test_second_writer__is_named_and_not_overwritten(
     def live() -> dict[str, object]:
         return {
             name: each.decode() if isinstance(each, bytes) else each
-            for name, each in _state(repo).items()
+            for name, each in repo.state().items()
             if name != "f"
         }
 

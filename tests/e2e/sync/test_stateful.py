@@ -183,9 +183,8 @@ class Machine(RuleBasedStateMachine):
         found = client.files.export(space)
         files = {f"file:{path}": in_memory(data) for path, data in found.items()}
         keys = {
-            f"kv:{each.key}": _key_source(client.kv.get(space, each.key), each.description or "")
-            for each in client.kv.list(space)
-            if not each.key.startswith("kestra-sync")
+            f"kv:{name}": _key_source(client.kv.get(space, name), description or "")
+            for name, (description, _) in self.here.live_keys().items()
         }
         return {**self.here.lives(), **files, **keys}
 
