@@ -203,7 +203,7 @@ class Answer:
         """
         data = self.json()
         if not isinstance(data, dict):
-            raise self.unexpected("JSON that is not an object")
+            raise self.unexpected(f"{_kind_of(data)}, not a JSON object")
         return data
 
     def list(self) -> list[Any]:
@@ -213,7 +213,7 @@ class Answer:
         """
         data = self.json()
         if not isinstance(data, list):
-            raise self.unexpected("JSON that is not a list")
+            raise self.unexpected(f"{_kind_of(data)}, not a JSON list")
         return data
 
     def unexpected(self, what: str) -> UnexpectedAnswer:
@@ -223,6 +223,14 @@ class Answer:
             remedy=NOT_KESTRA_REMEDY,
             may_have_written=self.write,
         )
+
+
+def _kind_of(data: Any) -> str:
+    """``a JSON list``: what an answer holds, without its content, which may be secret."""
+    if data is None:
+        return "an empty body or null"
+    kinds = {dict: "object", list: "list", str: "string", bool: "boolean"}
+    return f"a JSON {kinds.get(type(data), 'number')}"
 
 
 class _Ambiguous(ValueError):  # noqa: N818 - becomes an UnexpectedAnswer

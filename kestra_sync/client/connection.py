@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from http.client import HTTPResponse
-from typing import Any
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import Any, cast
 
 import requests
 from requests import PreparedRequest, Response
@@ -298,7 +298,43 @@ _TELLS = hasattr(HTTPConnection, "is_connected")
 def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
     limit = _LIMIT.get()
     source: Any = sock if limit is None else _Limited(sock, limit)
-    return HTTPResponse(source, *args, **kwargs)
+    return _WholeHead(source, *args, **kwargs)
+
+
+class _WholeHead(HTTPResponse):
+    """A response whose head has come to its end.
+
+    ``http.client`` takes the end of the connection for the end of the head. Without
+    ``Content-Length`` that makes an empty response of one that was cut: a write would count as
+    done, a lock as free.
+    """
+
+    def begin(self) -> None:
+        """Read the head.
+
+        :raises RemoteDisconnected: the connection ended before it did.
+        """
+        file: Any = self.fp
+        lines = _Lines(file)
+        self.fp = cast("io.BufferedReader", lines)
+        try:
+            super().begin()
+        finally:
+            self.fp = file
+        if not lines.last:
+            raise RemoteDisconnected("the connection ended within the head of the response")
+
+
+class _Lines:
+    """As much of a file as reading a head takes."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self.last = b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self._file.readline(limit)
+        return self.last
 
 
 class _Limited:

@@ -94,6 +94,34 @@ def test_a_shorter_answer_than_announced_is_not_believed(
     assert error.exit_code == ExitCode.UNREACHABLE
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+def test_response__that_ends_within_its_head_is_not_an_empty_one(
+    head: bytes, make_client: ClientFactory
+) -> None:
+    """A lock would count as free, and a write as done."""
+
+    def answer() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        client = make_client(f"http://127.0.0.1:{listener.getsockname()[1]}", retries=1)
+        with pytest.raises(errors.Unreachable, match="the connection broke"):
+            client.kv.get("acme", "key")
+        with pytest.raises(errors.UnknownOutcome):
+            client.kv.put("acme", "key", "value")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 class Dripper:
     """Sends ``head`` at once and then a byte every 50 ms."""
 

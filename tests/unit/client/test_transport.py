@@ -358,11 +358,23 @@ def test_what_is_not_json(scripted: ScriptedServer, transport: Transport, body: 
         transport.send(GET).json()
 
 
-def test_json_of_another_shape(scripted: ScriptedServer, transport: Transport) -> None:
-    scripted.on("GET", "/x", as_json([]), as_json({}))
-    with pytest.raises(errors.UnexpectedAnswer, match="not an object"):
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[]", "a JSON list, not a JSON object"),
+        (b'"x"', "a JSON string, not a JSON object"),
+        (b"true", "a JSON boolean, not a JSON object"),
+        (b"1.5", "a JSON number, not a JSON object"),
+        (b"", "an empty body or null, not a JSON object"),
+    ],
+)
+def test_json_of_another_shape(
+    scripted: ScriptedServer, transport: Transport, body: bytes, words: str
+) -> None:
+    scripted.on("GET", "/x", Reply(200, body), as_json({}))
+    with pytest.raises(errors.UnexpectedAnswer, match=words):
         transport.send(GET).object()
-    with pytest.raises(errors.UnexpectedAnswer, match="not a list"):
+    with pytest.raises(errors.UnexpectedAnswer, match="a JSON object, not a JSON list"):
         transport.send(GET).list()
 
 
