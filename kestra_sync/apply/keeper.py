@@ -25,7 +25,8 @@ from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import InventoryLocation, read_inventory, read_version
 from kestra_sync.inventory.record import Inventory, now
 
-_DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
+#: Of every inventory in the KV store.
+DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
 _RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
 #: Seconds for which a look at the record need not be repeated before it is written.
 _RECENT = 2.0
@@ -60,6 +61,7 @@ class RecordKeeper:
         self._clock = clock
         self._nonce = uuid.uuid4().hex
         self._has_run = False
+        self._announcing: Callable[[], None] | None = None
         self._looked: tuple[float, Callable[[], None]] | None = None
 
     def check(self) -> None:
@@ -97,22 +99,32 @@ class RecordKeeper:
 
         :param checked: the record was seen to be unchanged just now, under the lock.
         :param meanwhile: as for :meth:`store`.
-        :raises OvertakenError: it was written by another run; nothing is announced any more.
+        :raises OvertakenError: it was written by another run.
         :raises KestraError: it could not be stored.
+
+        Whatever is raised, nothing is announced any more.
         """
         if not checked:
             self.check()
-        announced = in_background(lambda: self.announce(inventory))
+        self._announcing = in_background(lambda: self.announce(inventory))
         try:
             if not checked:
-                announced()
+                self._announced()
             stored = self.store(inventory, checked=True, meanwhile=meanwhile)
-            if checked:
-                announced()
-        except OvertakenError:
+            self._announced()
+        except Exception:
             self.done()
             raise
         return stored
+
+    def _announced(self) -> None:
+        """Wait for what is being announced; once.
+
+        :raises KestraError: it could not be stored.
+        """
+        announcing, self._announcing = self._announcing, None
+        if announcing is not None:
+            announcing()
 
     def store(
         self,
@@ -165,7 +177,7 @@ class RecordKeeper:
             nonce=uuid.uuid4().hex,
             moved_from=moved_from,
         )
-        self._write(self._wanted.key, to_json(stored), _DESCRIPTION)
+        self._write(self._wanted.key, to_json(stored), DESCRIPTION)
         self._at, self._seen = self._wanted, stored
         beside = None if meanwhile is None else in_background(meanwhile)
         self.check()
@@ -199,11 +211,17 @@ class RecordKeeper:
         """
         value = to_json(replace(inventory, resources={}, unknown=(), history=(), neighbours=()))
         key = self._wanted.run_key(self._nonce)
-        self._write(key, value, _RUN_DESCRIPTION, _RUN_TTL)
+        try:
+            self._write(key, value, _RUN_DESCRIPTION, _RUN_TTL)
+        except KestraError as error:
+            self._has_run = error.may_have_written
+            raise
         self._has_run = True
 
     def done(self) -> None:
         """Drop what :meth:`announce` stored: the record has it all. Never fails, it expires."""
+        with suppress(Exception):  # what is not stored yet cannot be dropped
+            self._announced()
         if self._has_run:
             with suppress(Exception):
                 self._kv.delete(self._wanted.namespace, self._wanted.run_key(self._nonce))
@@ -212,24 +230,12 @@ class RecordKeeper:
 class Recorder:
     """Stores what the record of one run says.
 
-    :param record: what it says.
-    :param place: where the record belongs.
-    :param at: where it is, if it is somewhere else; it moves with the first write.
+    :param record: what it says, and where it belongs and is.
     """
 
-    def __init__(
-        self,
-        kv: Kv,
-        record: RunRecord,
-        place: InventoryLocation,
-        seen: Inventory | None,
-        clock: Callable[[], str] = now,
-        *,
-        at: InventoryLocation | None = None,
-    ) -> None:
+    def __init__(self, kv: Kv, record: RunRecord) -> None:
         self.record = record
-        self._keeper = RecordKeeper(kv, place, at or place, seen, clock)
-        self._seen = seen
+        self._keeper = RecordKeeper(kv, record.place, record.at, record.before, record.clock)
         self._recorded = False
 
     def check(self) -> None:
@@ -256,7 +262,8 @@ class Recorder:
         :raises OvertakenError: another run has written the record; then nothing may be written.
         :raises KestraError: it could not be stored; then nothing may be written.
         """
-        planned = None if self._seen is None else self._seen.version
+        before = self.record.before
+        planned = None if before is None else before.version
         intent = self.record.intent()
         self.record.stored(self._keeper.intend(intent, meanwhile, checked=seen == (planned,)))
 

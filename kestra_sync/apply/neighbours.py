@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kestra_sync.apply.keeper import OvertakenError
+from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import Done, Undo
@@ -26,7 +26,7 @@ from kestra_sync.settings import Settings
 
 
 def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Others:
-    """The other inventories once more, under the lock.
+    """The other inventories once more, under the lock, if anything may be theirs.
 
     Our lock must be among the keys that the server lists: for the first apply of a name it is the
     one key that must be there.
@@ -35,6 +35,8 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
     :raises NotCredible: the list of keys is implausible.
     """
     perhaps = [each for each in plan.changes if each.perhaps_theirs]
+    if not (perhaps or owned.inventory is None or owned.take_over):
+        return Others()
     others = read_others(
         kv,
         owned.at,
@@ -55,11 +57,13 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
 def take_over(
     kv: Kv, plan: Plan, owned: Ownership, others: Others, settings: Settings
 ) -> tuple[RemovedEntries, ...]:
-    """Take what we take over out of the other inventories.
+    """Take what we take over out of the other inventories: with ``--take-over``, else nothing.
 
     :raises ConflictError: an apply of one of them is running.
     :raises KestraError: one of them could not be stored.
     """
+    if not owned.take_over:
+        return ()
     ours = taken_over(plan, owned.inventory, others.owners)
     return strike(kv, others, ours, lock_timeout=settings.lock_timeout)
 
@@ -198,7 +202,7 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
             return []
         value["generation"] = before.generation + 1
         value["nonce"] = uuid.uuid4().hex
-        kv.put(key.namespace, key.key, value, description="What kestra-sync applied.")
+        kv.put(key.namespace, key.key, value, description=DESCRIPTION)
         if from_json(record_at(kv, key.namespace, key.key), where).nonce != value["nonce"]:
             raise OvertakenError(
                 f"another run wrote {where} in the meantime", remedy="run the command again"

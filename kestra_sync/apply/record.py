@@ -48,7 +48,9 @@ class RunRecord:
     """The inventory before, during and after one run.
 
     :param place: where the record belongs.
+    :param inventory: the record as it was read; ``None`` if there was none.
     :param at: where it is, if it is somewhere else; it moves with the first write.
+    :param clock: the time, as records have it.
     :param preview: the record is that of this preview: every run brings it up to date.
     """
 
@@ -63,11 +65,11 @@ class RunRecord:
         at: InventoryLocation | None = None,
         preview: Preview | None = None,
     ) -> None:
-        self._before = inventory
-        self._at, self._place = at or place, place
+        self.before = inventory
+        self.at, self.place = at or place, place
         self._plan = plan
         self._origin = origin
-        self._clock = clock
+        self.clock = clock
         self._left_open = _left_open(inventory, plan) if inventory is not None else {}
         self._had_intent = inventory is not None and inventory.intent is not None
         self._unknown = (
@@ -101,9 +103,9 @@ class RunRecord:
         closed = self._had_intent and not self._left_open and not self._unknown
         return (
             closed
-            or self._at != self._place
+            or self.at != self.place
             or self._current.moved_from is not None
-            or _rebound(self._before, self._current)
+            or _rebound(self.before, self._current)
             or settled(self._current, self._plan) != self._current.resources
         )
 
@@ -114,19 +116,19 @@ class RunRecord:
         after = settled(self._current, replace(self._plan, changes=quiet))
         moved_from = self._current.moved_from
         found = []
-        if self._at != self._place:
+        if self.at != self.place:
             found.append(
                 RecordChange(
                     "move",
-                    f"the inventory moves from {self._at.namespace} to {self._place.namespace}",
+                    f"the inventory moves from {self.at.namespace} to {self.place.namespace}",
                 )
             )
         elif moved_from is not None:
             found.append(
                 RecordChange("move", f"delete the old copy of the inventory in {moved_from}")
             )
-        if self._before is not None and _rebound(self._before, self._current):
-            found.append(RecordChange("bind", _bound(self._before, self._current)))
+        if self.before is not None and _rebound(self.before, self._current):
+            found.append(RecordChange("bind", _bound(self.before, self._current)))
         for kind, keys, words in (
             ("adopt", [key for key in after if key not in before], "to adopt"),
             (
@@ -155,7 +157,7 @@ class RunRecord:
             meant[change.flow_id] = resource_of(change, None)
             if change.moved_from is not None:
                 meant[change.moved_from.flow_id] = None
-        intent = Intent(self._clock(), self._current.commit, meant, self._unknown)
+        intent = Intent(self.clock(), self._current.commit, meant, self._unknown)
         # What is true already is recorded already: should this run be killed as well, the next one
         # still knows what the runs before it have written.
         resources = settled(self._current, self._plan)
@@ -166,7 +168,7 @@ class RunRecord:
 
     def _previewed(self, preview: Preview) -> PreviewRecord:
         """What the record says of the preview from now on: each run prolongs it."""
-        at = self._clock()
+        at = self.clock()
         before = self._current.preview or PreviewRecord(created=at)
         gone = (each.moved_from or each for each in self._plan.writes if _deletes(each))
         past = {each.flow_id for each in gone if each.flow_id.kind.traits.remains}
@@ -206,7 +208,7 @@ class RunRecord:
         left_open = {**self._left_open, **unsure}
         intent = None
         if left_open or self._unknown:
-            intent = Intent(self._clock(), self._current.commit, left_open, self._unknown)
+            intent = Intent(self.clock(), self._current.commit, left_open, self._unknown)
         adopted = self._plan.because(Reason.ADOPT)
         if adopted:
             counts["adopt"] = len(adopted)
@@ -219,7 +221,7 @@ class RunRecord:
             result = "adopted"
         run = HistoryEntry(
             generation=self._current.generation + 1,
-            time=self._clock(),
+            time=self.clock(),
             commit=self._current.commit,
             branch=self._current.branch,
             result=result,

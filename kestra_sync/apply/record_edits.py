@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import OvertakenError, RecordKeeper
+from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError, RecordKeeper
 from kestra_sync.apply.lock import Lock
 from kestra_sync.client.kv import Kv
 from kestra_sync.errors import RefusedError
@@ -52,7 +52,7 @@ def rename_record(
             time=now(),
             moved_from=None,
         )
-        kv.put(new.namespace, new.key, to_json(renamed), description="What kestra-sync applied.")
+        kv.put(new.namespace, new.key, to_json(renamed), description=DESCRIPTION)
         _same(kv, new, renamed)
         kv.delete(old.namespace, old.key)
 

@@ -7,17 +7,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from kestra_sync.client.parallel import threads
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Kind, StrEnum
 from kestra_sync.observer import Observer, SafeObserver
 from kestra_sync.plan.order import Stage, turned
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future  # entered with the first threads
 
 
 class ChangeStatus(StrEnum):

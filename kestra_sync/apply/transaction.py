@@ -22,7 +22,6 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError, RefusedError
-from kestra_sync.inventory.others import Others
 from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.registry import KindsOnServer
@@ -104,14 +103,13 @@ def apply_plan(
         struck: tuple[RemovedEntries, ...] = ()
         if owned is not None and lock is not None:
             recorder = _recorder(client, owned, plan)
-            others = _others(client, plan, owned, recorder)
+            others = others_now(client.kv, plan, owned, recorder.record)
             there = in_background(there)
             with _unchanged(owned):
                 meanwhile = None if owned.take_over else partial(first.read, lock.look)
                 recorder.intend(meanwhile, lock.read_beside())
             # Before the writes: should this run be killed, no flow of theirs has changed yet.
-            if owned.take_over:
-                struck = take_over(client.kv, plan, owned, others, settings)
+            struck = take_over(client.kv, plan, owned, others, settings)
         look = [] if recorder is None else [recorder.look]
         todo = [lambda: _write(steps, order, there, first), *look, steps.verify, steps.check_lock]
         if prove is not None:
@@ -121,8 +119,7 @@ def apply_plan(
         steps.go(todo)
         done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
-            if struck:
-                done = given_back(client.kv, struck, done, settings)
+            done = given_back(client.kv, struck, done, settings)
             done = _recorded(recorder, done, plan, struck, lock)
         if lock is not None:
             with suppress(KeyboardInterrupt):  # they expire by themselves, the result is needed
@@ -144,21 +141,11 @@ def _record_only(
     with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
         with _unchanged(owned):
             recorder.check()
-        others = _others(client, plan, owned, recorder)
-        struck: tuple[RemovedEntries, ...] = ()
-        if owned.take_over:
-            struck = take_over(client.kv, plan, owned, others, settings)
+        others = others_now(client.kv, plan, owned, recorder.record)
+        struck = take_over(client.kv, plan, owned, others, settings)
         with _unchanged(owned):
             recorder.finish((), "adopted")
         return Done(recorded=recorded(plan, struck))
-
-
-def _others(client: ApplyClient, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
-    """The other inventories under the lock, if anything may be theirs."""
-    perhaps = any(each.perhaps_theirs for each in plan.changes)
-    if not (perhaps or owned.inventory is None or owned.take_over):
-        return Others()
-    return others_now(client.kv, plan, owned, recorder.record)
 
 
 @contextmanager
@@ -180,7 +167,7 @@ def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
     record = RunRecord(
         owned.place, owned.inventory, plan, owned.origin, at=owned.at, preview=owned.preview
     )
-    return Recorder(client.kv, record, owned.place, owned.inventory, at=owned.at)
+    return Recorder(client.kv, record)
 
 
 def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from kestra_sync.apply.keeper import OvertakenError, Recorder
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
-from kestra_sync.client.errors import Forbidden
+from kestra_sync.client.errors import Forbidden, KestraError, UnknownOutcome
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.read import RUN_PREFIX, InventoryLocation
 from kestra_sync.inventory.record import Intent, Inventory, Origin, Resource
@@ -55,7 +57,7 @@ class Recorded:
             self.kv.values[PLACE.key] = to_json(before)
         origin = Origin("github.com/acme/flows", "c0ffee", "main", dirty=True, by="ada")
         record = RunRecord(PLACE, before, plan, origin, lambda: "now")
-        self.recorder = Recorder(self.kv, record, PLACE, before, lambda: "now")
+        self.recorder = Recorder(self.kv, record)
 
     @property
     def stored(self) -> Inventory:
@@ -278,6 +280,50 @@ def test_a_record_that_is_overwritten_at_once_is_noticed() -> None:
     run.kv.put = overwritten  # type: ignore[method-assign]
     with pytest.raises(OvertakenError):
         run.recorder.intend()
+
+
+@pytest.mark.parametrize("error", [Forbidden(403, "PUT", "/kv"), LOST], ids=["refused", "lost"])
+@pytest.mark.parametrize("checked", [True, False], ids=["beside", "before"])
+def test_intent__that_fails_leaves_no_key_of_the_run(checked: bool, error: KestraError) -> None:
+    """The key is stored beside the record, and may be there only after that has failed."""
+    before = inventory(resource())
+    run = Recorded(before, plan_of(change(OLD, NEW)))
+    put, failed, begun = run.kv.put, threading.Event(), []
+
+    def slowly(namespace: str, key: str, value: Any, **more: Any) -> None:
+        if key == PLACE.key:
+            failed.set()
+            raise error
+        begun.append(key)
+        if checked:
+            assert failed.wait(10)
+            time.sleep(0.05)
+        put(namespace, key, value, **more)
+
+    run.kv.put = slowly  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        run.recorder.intend(seen=(before.version,) if checked else None)
+    for each in threading.enumerate():
+        if each.name == "kestra-early":  # a write that was not waited for
+            each.join()
+    assert begun
+    assert set(run.kv.values) == {PLACE.key}
+
+
+def test_intent__that_could_not_be_announced_leaves_no_key_of_the_run() -> None:
+    before = inventory(resource())
+    run = Recorded(before, plan_of(change(OLD, NEW)))
+    put = run.kv.put
+
+    def lost(namespace: str, key: str, value: Any, **more: Any) -> None:
+        put(namespace, key, value, **more)
+        if key.startswith(RUN_PREFIX):
+            raise LOST
+
+    run.kv.put = lost  # type: ignore[method-assign]
+    with pytest.raises(UnknownOutcome):
+        run.recorder.intend(seen=(before.version,))
+    assert set(run.kv.values) == {PLACE.key}
 
 
 def test_a_clean_end_leaves_only_the_record() -> None:
