@@ -16,6 +16,7 @@ from typing import Protocol
 
 from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.client.errors import AlreadyExists, ApiError, KestraError, NotFound
+from kestra_sync.client.flows import JustRead
 from kestra_sync.client.parallel import in_parallel
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.flows.snapshot import BulkReads, snapshot
@@ -36,7 +37,7 @@ class FlowWrites(Protocol):
         source: bytes,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: Live | None = None,
+        seen: JustRead | None = None,
     ) -> Live: ...
 
     def delete(self, flow_id: FlowId) -> None: ...
@@ -68,7 +69,7 @@ class FirstReads:
         self._flows = flows
         self._flow_ids = tuple(flow_ids)
         self._clock = clock
-        self._found: dict[FlowId, tuple[float, Live]] = {}
+        self._found: dict[FlowId, JustRead] = {}
 
     def read(self, beside: Callable[[], None]) -> None:
         """Read all of them, and do something else at the same time."""
@@ -77,14 +78,14 @@ class FirstReads:
         in_parallel(lambda work: work(), works, len(works))
 
     def _read(self, flow_id: FlowId) -> None:
-        with suppress(KestraError):  # it is read again before it is written
+        with suppress(Exception):  # it is read again before it is written
             live = self._flows.get(flow_id)
-            self._found[flow_id] = self._clock(), live
+            self._found[flow_id] = JustRead(live, self._clock() + _JUST_NOW)
 
-    def take(self, flow_id: FlowId) -> Live | None:
+    def take(self, flow_id: FlowId) -> JustRead | None:
         """The flow, if it was read just now; once."""
-        at, live = self._found.pop(flow_id, (0.0, None))
-        return live if live is not None and self._clock() - at < _JUST_NOW else None
+        found = self._found.pop(flow_id, None)
+        return found if found is not None and self._clock() < found.until else None
 
 
 class ChangeWriter:
@@ -277,12 +278,13 @@ class _Look:
     def __init__(self, change: Change) -> None:
         self._change = change
         self.first: Live | None = None
-        """What the first read has shown."""
+        """What the read before the first write has shown."""
         self.or_ours = False
         """Whether it may also be what is about to be written: a lost write that came late."""
 
     def __call__(self, live: Live) -> None:
-        self.first = self.first or live
+        if self.first is None or not self.or_ours:
+            self.first = live
         ours = self.or_ours and live.content == self._change.after
         if live.content != self._change.before and not ours:
             raise _EditedError(live)

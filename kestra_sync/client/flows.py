@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.client.answer import (
@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from kestra_sync.client.client import ServerInfo
 
 LOG = logging.getLogger("kestra_sync.client")
+
+
+@dataclass(frozen=True)
+class JustRead:
+    """A flow as the caller has read it.
+
+    :param until: until when (of the monotonic clock) it counts as read right before a write.
+    """
+
+    live: Live
+    until: float
 
 
 class Flows:
@@ -75,7 +86,7 @@ class Flows:
         source: bytes | str,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: Live | None = None,
+        seen: JustRead | None = None,
     ) -> Live:
         """Replace the source of a flow. The same source makes no new revision.
 
@@ -86,7 +97,8 @@ class Flows:
         not there can hang the server (kestra-io/kestra issue 12984).
 
         :param check: is given the flow as it was read right before; if it raises, nothing is sent.
-        :param seen: the flow, if the caller has read it right before.
+        :param seen: the flow, if the caller has read it right before; it is read again if its turn
+            comes too late.
         :raises NotFound: there is no such flow.
         :raises InvalidContent: the server refuses the source, or it names another flow.
         :raises UnknownOutcome: it may have been updated or not.
@@ -106,8 +118,8 @@ class Flows:
             request = replace(request, first=look, check=compare)
         if seen is not None:
             if check is not None:
-                check(seen)
-            request = replace(request, looked=True)
+                check(seen.live)
+            request = replace(request, looked_until=seen.until)
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:

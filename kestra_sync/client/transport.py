@@ -124,8 +124,8 @@ class Transport:
                 raise found.error
             self.backoff.wait(attempt, found.asked, end)
             attempt += 1
-            if request.looked:
-                request = replace(request, looked=False)
+            if request.looked_until is not None:
+                request = replace(request, looked_until=None)
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:

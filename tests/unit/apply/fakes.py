@@ -14,6 +14,7 @@ from kestra_sync.client.errors import (
     UnknownOutcome,
     Unreachable,
 )
+from kestra_sync.client.flows import JustRead
 from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory, Origin
@@ -82,10 +83,10 @@ class Flows:
         source: bytes,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: Live | None = None,
+        seen: JustRead | None = None,
     ) -> Live:
         if check is not None:
-            check(seen or self.get(flow_id))
+            check(seen.live if seen is not None else self.get(flow_id))
         self._around("update", self._before)
         if self.source(flow_id.id) is None:
             raise NOT_FOUND
@@ -114,7 +115,7 @@ class Flows:
             step()
 
 
-def fail(error: KestraError) -> Step:
+def fail(error: Exception) -> Step:
     """A step that fails so."""
 
     def step() -> None:

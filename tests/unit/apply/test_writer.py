@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.apply.writer import ChangeWriter, FirstReads
 from kestra_sync.client.errors import ApiError
-from kestra_sync.model import Action, Change
+from kestra_sync.client.flows import JustRead
+from kestra_sync.model import Action, Change, FlowId, Live
 from tests.unit.apply.fakes import DOWN, INVALID, LOST, A, Flows, change, fail
 
 REFUSED = ApiError(415, "POST", "/flows", "")
@@ -271,10 +274,34 @@ def test_first_reads__edit_that_they_show_is_a_conflict() -> None:
     assert (done.status, flows.source("a")) == (ChangeStatus.CONFLICT, THEIRS)
 
 
-def test_first_reads__failed_read_is_repeated_before_the_write() -> None:
+@pytest.mark.parametrize("error", [DOWN, RuntimeError("a bug")], ids=["failure", "bug"])
+def test_first_reads__failed_read_is_repeated_before_the_write(error: Exception) -> None:
     flows = Flows(a=OLD)
-    flows.before("get", fail(DOWN))
+    flows.before("get", fail(error))
     first = FirstReads(flows, [A])
     first.read(lambda: None)
     done = ChangeWriter(flows, first=first).write(change(OLD, NEW))
     assert (done.status, flows.calls) == (ChangeStatus.APPLIED, ["get", "get", "update"])
+
+
+def test_update__edited_and_put_back_between_two_reads_of_it() -> None:
+    """What counts is the read right before the write, however often it was read before that."""
+
+    class Reread(Flows):
+        def update(
+            self,
+            flow_id: FlowId,
+            source: bytes,
+            *,
+            check: Callable[[Live], None] | None = None,
+            seen: JustRead | None = None,
+        ) -> Live:
+            assert check is not None
+            check(self.get(flow_id))
+            self.put("a", THEIRS)
+            self.put("a", OLD)
+            return super().update(flow_id, source, check=check, seen=seen)
+
+    flows = Reread(a=OLD)
+    assert write(flows, change(OLD, NEW)).status is ChangeStatus.APPLIED
+    assert flows.source("a") == NEW

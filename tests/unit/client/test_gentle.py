@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kestra_sync.client import errors
 from kestra_sync.client.client import KestraClient
+from kestra_sync.client.flows import JustRead
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import FlowId, Live
+from kestra_sync.resources import in_memory
 from tests.support.segments import CERTIFICATE, Segment, SegmentRecorder
 
 from .conftest import ClientFactory
@@ -210,10 +215,48 @@ def test_update__flow_that_the_caller_has_just_read_is_not_read_first(
     server.on("GET", PATH, Reply(404))
     server.on("PUT", PATH, Reply(429, headers={"Retry-After": "5"}))
     with pytest.raises(errors.NotFound):
-        client.flows.update(
-            FLOW, SOURCE, check=lambda _live: None, seen=Live(FLOW, SOURCE, revision=1)
-        )
+        client.flows.update(FLOW, SOURCE, check=lambda _live: None, seen=just_read(60.0))
     assert [each.method for each in server.seen] == ["PUT", "GET"]
+
+
+def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_again(
+    server: ScriptedServer, make_client: ClientFactory
+) -> None:
+    """All requests that may be sent at once are taken when the update is begun."""
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(_seen: Seen) -> Reply:
+        begun.set()
+        assert over.wait(10)
+        return as_json([])
+
+    server.on("GET", "/api/v1/main/flows/distinct-namespaces", slow)
+    edited = {"namespace": "a.b", "id": "c", "revision": 2, "source": "theirs"}
+    server.on("GET", PATH, as_json(edited))
+    client = make_client(parallelism=1)
+    checked: list[bytes] = []
+    seen = just_read(0.3)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.flows.namespaces)
+        assert begun.wait(10)
+        update = pool.submit(
+            client.flows.update,
+            FLOW,
+            SOURCE,
+            check=lambda live: checked.append(in_memory(live.content)),
+            seen=seen,
+        )
+        while time.monotonic() < seen.until or not checked:
+            time.sleep(0.01)
+        over.set()
+        first.result()
+        update.result()
+    assert checked == [SOURCE, b"theirs"]
+    assert [each.method for each in server.seen] == ["GET", "GET", "PUT"]
+
+
+def just_read(seconds: float) -> JustRead:
+    return JustRead(Live(FLOW, SOURCE, revision=1), time.monotonic() + seconds)
 
 
 def test_a_refusal_of_compression_looks_again(server: ScriptedServer, client: KestraClient) -> None:
