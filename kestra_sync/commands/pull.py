@@ -119,7 +119,7 @@ def pull(
             and (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
         if settings.files or settings.kv:
-            judged += _beside(client, settings, planned, new=new, values=kv_values)
+            judged += _beside(client, settings, planned, observer, new=new, values=kv_values)
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
     judged, left = _with_new_files(judged, settings, planned.repository.flows)
     _none_in_the_way(judged)
@@ -134,7 +134,13 @@ def pull(
 
 
 def _beside(
-    client: KestraClient, settings: Settings, planned: PlanResult, *, new: bool, values: bool
+    client: KestraClient,
+    settings: Settings,
+    planned: PlanResult,
+    observer: Observer,
+    *,
+    new: bool,
+    values: bool,
 ) -> Iterator[_Decision]:
     """The verdicts on namespace files and keys."""
     from kestra_sync.commands.pull_beside import decided, only_there, secrets_of
@@ -150,7 +156,8 @@ def _beside(
             if kind is Kind.KV:
                 verdict = decided(change, verdict, change.path)
             yield _Decision(change, change.path, verdict, change.before or b"")
-    for each in only_there(client, settings, planned, secrets, values=values) if new else ():
+    there = only_there(client, settings, planned, secrets, values=values, observer=observer)
+    for each in there if new else ():
         change = Change(Action.NONE, Reason.FOREIGN, each.resource, each.path, each.source)
         if each.why_not is None:
             verdict = PullDecision(PullOutcome.CREATED, "only on the server")

@@ -26,6 +26,7 @@ from kestra_sync.kinds.kv.load import load as load_keys
 from kestra_sync.kinds.kv.values import ValueProblem, declaration_of, source_of, value_of
 from kestra_sync.kinds.kv.values import from_server as value_from_server
 from kestra_sync.model import Base, Change, Kind, ResourceId
+from kestra_sync.observer import Observer
 from kestra_sync.plan.pulling import PullDecision, PullOutcome
 from kestra_sync.render import unmap_namespace
 from kestra_sync.render.namespaces import NamespaceMap
@@ -78,10 +79,12 @@ def only_there(
     secrets: frozenset[ResourceId],
     *,
     values: bool,
+    observer: Observer,
 ) -> Iterator[OnlyThere]:
     """The files and keys of the managed namespaces that Git does not have.
 
     :param values: the values of keys are wanted, too.
+    :param observer: is notified of the bytes of large files.
     :raises KestraError: the server cannot be read.
     """
     if planned.plan is None or not (settings.files or settings.kv):
@@ -99,16 +102,20 @@ def only_there(
         if in_files is None:
             continue
         if settings.files:
-            yield from _files(client, settings, ResourceId(namespace, in_files), known)
+            yield from _files(client, settings, ResourceId(namespace, in_files), known, observer)
         if settings.kv:
             yield from _keys(client, settings, ResourceId(namespace, in_files), known, values)
 
 
 def _files(
-    client: KestraClient, settings: Settings, names: ResourceId, known: set[ResourceId]
+    client: KestraClient,
+    settings: Settings,
+    names: ResourceId,
+    known: set[ResourceId],
+    observer: Observer,
 ) -> Iterator[OnlyThere]:
     """:param names: the namespace on the server, and as ``id`` in the files."""
-    found = FilesKind().everything(client, names.namespace)
+    found = FilesKind(observer=observer).everything(client, names.namespace)
     folder, root = _root(settings.files, names.id)
     for path, content in sorted(found.items(), key=itemgetter(0)):
         resource = ResourceId(names.namespace, path, Kind.FILE)

@@ -29,6 +29,8 @@ _LINE = re.compile(
     rb"[ ]*(?:-[ ]+)*namespace:[ ]+(?P<quote>[\"']?)(?P<name>[A-Za-z][\w.-]*)(?P=quote)"
     rb"[ ]*(?:[ ]#[^\n]*)?\r?\Z"
 )
+#: What comes after lines that are blank or a comment.
+_NEXT = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*(?P<indent>[ ]*)")
 #: The mark of a key with its value on another line, which no pattern for keys sees.
 _EXPLICIT_KEY = re.compile(rb"\?(?<!\S\?)\s")
 #: In double quotes: a character by its number, or a line that continues.
@@ -154,6 +156,8 @@ class Mapper:
             match = _LINE.match(line)
             if match is None or (not match["quote"] and match["name"].lower() in _NO_TEXT):
                 return None
+            if _goes_on(data, begin + len(line) + 1, line.index(b"namespace")):
+                return None
             name = match["name"].decode("ascii")
             if self._names.to_server(name) != name:
                 edit = self._edit(match, begin)
@@ -190,6 +194,12 @@ def _line_at(data: bytes, at: int) -> tuple[int, bytes]:
     begin = data.rfind(b"\n", 0, at) + 1
     end = data.find(b"\n", at)
     return begin, data[begin : len(data) if end < 0 else end]
+
+
+def _goes_on(data: bytes, after: int, column: int) -> bool:
+    """Whether a value may go on in the next line: what is indented deeper than its key is part."""
+    following = _NEXT.match(data, after)
+    return following is not None and len(following["indent"]) > column
 
 
 def _has_explicit_keys(data: bytes) -> bool:

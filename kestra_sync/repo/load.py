@@ -32,6 +32,7 @@ from kestra_sync.repo.parse import parse
 from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.text import (
     BOM,
+    FLOW_KEYS,
     MAX_BYTES,
     NotAFlow,
     missing_keys,
@@ -134,7 +135,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     value = parsed.value
     if not isinstance(value, dict):
         return Skipped(document.path, document.first_line, "not a mapping")
-    missing = [key for key in ("id", "namespace", "tasks") if key not in value]
+    missing = [key for key in FLOW_KEYS if key not in value]
     if missing:
         return Skipped(document.path, document.first_line, missing_keys(missing))
     flow_id = parsed.flow_id
@@ -173,7 +174,6 @@ def flows_in(path: str, data: bytes) -> frozenset[FlowId] | None:
     return frozenset(found)
 
 
-_KEYS = (b"id", b"namespace", b"tasks")
 # The first line with content: no comment, directive or marker.
 _CONTENT = re.compile(rb"\n(?P<indent>[ \t]*)(?!---(?:[ \n]|\Z))(?P<begin>[^\s#%])")
 _AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
@@ -192,13 +192,11 @@ def shows_a_flow(data: bytes) -> bool:
     first = _CONTENT.search(text)
     if first is None:
         return False
+    keys = [each.encode() for each in FLOW_KEYS]
     if first["begin"] == b"{":
-        return all(re.search(_IN_BRACES % key, text) for key in _KEYS)
+        return all(re.search(_IN_BRACES % key, text) for key in keys)
     indent = first["indent"]
-    return all(
-        re.search(_AT_TOP % (re.escape(indent), key), text)
-        for key in (b"id", b"namespace", b"tasks")
-    )
+    return all(re.search(_AT_TOP % (re.escape(indent), key), text) for key in keys)
 
 
 def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from kestra_sync.repo.text import decode
+from kestra_sync.repo.text import BOM, decode
 
-_BOM = b"\xef\xbb\xbf"
 _MAX_DEPTH = 100
 _COLON = re.compile(r"\s*:")
 
@@ -109,7 +108,7 @@ def read_nodes(data: bytes) -> NodeTree | None:
 
     root = _built(text, pure=False) if c_parser() is not None else None
     root = root or _built(text, pure=True)
-    return None if root is None else NodeTree(text, _BOM if data.startswith(_BOM) else b"", root)
+    return None if root is None else NodeTree(text, BOM if data.startswith(BOM) else b"", root)
 
 
 def _built(text: str, *, pure: bool) -> Node | None:

@@ -20,6 +20,8 @@ from kestra_sync.findings import Finding
 from kestra_sync.model import Document, FlowId, Position
 
 BOM = b"\xef\xbb\xbf"
+FLOW_KEYS = ("id", "namespace", "tasks")
+"""What a document must have at its top level to be a flow."""
 
 # A marker line: "---" or "..." at column 0 (or after the BOM), and what follows on the line.
 _MARKER = re.compile(
@@ -222,7 +224,7 @@ _OPEN_QUOTES = (
 _FLOWS = tuple((mark, re.compile(rb"\%s(?<!\S.)" % mark)) for mark in (b"[", b"{"))
 _QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
 _COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
-_KEYS = {key: b"\n%s:" % key for key in (b"id", b"namespace", b"tasks")}
+_KEYS = {key: b"\n%s:" % key for key in (each.encode() for each in FLOW_KEYS)}
 _NAME = re.compile(
     rb"""\n(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
     rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""

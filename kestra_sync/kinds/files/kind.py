@@ -80,9 +80,10 @@ class FilesKind(ResourceKind):
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
             wanted = {key: it for key, it in desired.items() if key.namespace == namespace}
             known = [each for each in bases if each.namespace == namespace]
-            contents = self._exported(client.files, namespace, wanted.values())
-            if contents is None:
-                diagnostics.append(_only_known(namespace))
+            try:
+                contents = self._exported(client.files, namespace, wanted.values())
+            except _NotInOneError as error:
+                diagnostics.append(_only_known(namespace, error))
                 contents = self._each(client, namespace, {*wanted, *known})
             else:
                 _check_whole(client.files, namespace, contents, known)
@@ -101,28 +102,33 @@ class FilesKind(ResourceKind):
 
         :raises KestraError: the server cannot be read.
         """
-        found = self._exported(client.files, namespace, ())
-        return self._each(client, namespace) if found is None else found
+        try:
+            return self._exported(client.files, namespace, ())
+        except _NotInOneError:
+            return self._each(client, namespace)
 
     def _exported(
         self, files: Files, namespace: str, desired: Iterable[Desired]
-    ) -> dict[str, Content] | None:
-        """Everything in the namespace; ``None`` if that is more than one answer should have.
+    ) -> dict[str, Content]:
+        """Everything in the namespace. The server makes the export in its memory.
 
-        The server makes the export in its memory.
+        :raises _NotInOneError: that is more than one answer should have, or than the server can do.
         """
         if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
-            return None
+            raise _NotInOneError(f"Git has more than {MAX_EXPORT // 1024**2} MiB of them")
         try:
             return files.export(namespace, moved=self._moved(f"files of {namespace}"))
-        except (AnswerTooLarge, ServerFailure) as error:
-            LOG.info("no export of the files of %s: %s", namespace, error)
-            return None
-        except Unreachable as error:
-            if not error.too_slow:
+        except (AnswerTooLarge, ServerFailure, Unreachable) as error:
+            if isinstance(error, ServerFailure):
+                why = f"the server answers {error.status}"
+            elif isinstance(error, AnswerTooLarge):
+                why = "it is larger than the longest response that is read"
+            elif error.too_slow:
+                why = "the server takes longer than the time limit"
+            else:
                 raise
-            LOG.info("the export of the files of %s takes longer than the time limit", namespace)
-            return None
+            LOG.info("no export of the files of %s: %s", namespace, error)
+            raise _NotInOneError(why) from error
 
     def _each(
         self, client: KestraClient, namespace: str, known: Collection[ResourceId] | None = None
@@ -191,14 +197,18 @@ def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]
     return (Hunk("binary", 1, 1, lines),)
 
 
-def _only_known(namespace: str) -> Diagnostic:
+class _NotInOneError(Exception):
+    """The files of a namespace cannot be read in one export."""
+
+
+def _only_known(namespace: str, why: _NotInOneError) -> Diagnostic:
     return Diagnostic(
         "",
         None,
         Severity.INFO,
         "namespace-files-many",
-        f"the files of {namespace} are too large for one export: they are read one by one, and "
-        f"those that are neither in Git nor in the inventory are left out",
+        f"the files of {namespace} cannot be read in one export ({why}): they are read one by one, "
+        f"and those that are neither in Git nor in the inventory are left out",
     )
 
 

@@ -190,7 +190,9 @@ def test_large_files__more_than_one_export_should_have(
         each.path.rpartition("/")[2] for each in proxy.requests[before:] if "/files" in each.path
     ]
     assert sorted(asked) == ["files", "files", "search"]
-    assert [each["rule"] for each in ran.json["diagnostics"]] == ["namespace-files-many"]
+    (found,) = ran.json["diagnostics"]
+    assert found["rule"] == "namespace-files-many"
+    assert "cannot be read in one export (Git has more than 0 MiB of them)" in found["message"]
     (repo.root / "files/d/b.txt").unlink()
     assert repo.plan().reasons() == {"d/b.txt": "delete removed"}
     assert repo.apply().code == 0
@@ -201,6 +203,8 @@ def test_large_files__more_than_one_export_should_have(
     _sparse(repo.root.parent / "new.bin", LARGE + 1, b"")
     content = hashed(lambda: (repo.root.parent / "new.bin").open("rb"))
     repo.client.files.put(repo.namespace, "new.bin", content)
+    (found,) = repo.plan().json["diagnostics"]
+    assert "cannot be read in one export (the server answers 500)" in found["message"]
     ran = repo.run("pull", "--new")
     assert ran.code == 0, ran.err + ran.out
     assert (repo.root / "files/theirs.txt").read_bytes() == b"not ours"

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from kestra_sync.client.body import Moved
 from kestra_sync.commands import pull_beside
 from kestra_sync.commands.pull_beside import with_key
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, source_of, typed
 from kestra_sync.model import Scope
+from kestra_sync.observer import Observer
+from kestra_sync.resources import LARGE
 from kestra_sync.settings import Settings
 
 
@@ -111,8 +114,9 @@ def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
     """Its name would lead out of the directory of files."""
     asked: list[str] = []
 
-    def export(namespace: str, **_: object) -> dict[str, bytes]:
+    def export(namespace: str, moved: Moved) -> dict[str, bytes]:
         asked.append(namespace)
+        moved(2 * LARGE, None)
         return {"evil.yml": b"on: push"}
 
     forged = ("acme./../../.github/workflows", "acme./../../../outside", "acme.x/y")
@@ -126,8 +130,19 @@ def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
         repository=SimpleNamespace(beside={}),
     )
     settings = Settings(files=(FilesFolder("files", "*"),), scope=Scope(("acme",)))
-    found = list(pull_beside.only_there(client, settings, planned, frozenset(), values=False))
+
+    class Bytes(Observer):
+        def transfer(self, name: str, done: int, total: int | None) -> None:
+            shown.append((name, done, total))
+
+    shown: list[tuple[str, int, int | None]] = []
+    found = list(
+        pull_beside.only_there(
+            client, settings, planned, frozenset(), values=False, observer=Bytes()
+        )
+    )
     assert [each.path for each in found] == [
         "files/acme/evil.yml", "files/acme.sales/evil.yml",
     ]  # fmt: skip
     assert asked == ["acme", "acme.sales"]
+    assert shown == [(f"files of {each}", 2 * LARGE, None) for each in asked]

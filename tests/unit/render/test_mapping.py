@@ -17,6 +17,8 @@ from tests.support.examples import examples
 from tests.unit.render.corpus import documents
 
 PROD = NamespaceMap.of({"acme": "prod.acme", "acme.ops": "ops"})
+#: Of `acme.sales more` nothing is mapped.
+SALES = NamespaceMap.of({"acme.sales": "sales"})
 
 
 def mapped(text: str, names: NamespaceMap = PROD) -> str:
@@ -213,6 +215,25 @@ def test_flow__odd_styles_mean_the_mapped_name(line: str) -> None:
     assert value.value == {"id": "a", "tasks": ["acme"], "namespace": "prod.acme.sales"}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  - namespace: acme.sales\n      more", "acme.sales more"),
+        ("  - namespace: acme.sales\n\n     more", "acme.sales\nmore"),
+        ("  - namespace: acme.sales\n    a: 1", "sales"),
+        ("  - namespace: acme.sales\n    # more\n  - a: 1", "sales"),
+    ],
+)
+def test_flow__value_that_goes_on_in_the_next_line_is_another_name(
+    text: str, expected: str
+) -> None:
+    text = f"id: a\nnamespace: acme.sales\ntasks:\n{text}\n"
+    value = parse(mapped(text, SALES).encode(), tolerant=True)
+    assert isinstance(value, ParsedDocument)
+    assert value.value["namespace"] == "sales"
+    assert value.value["tasks"][0]["namespace"] == expected
+
+
 def test_flow__a_name_that_is_not_text_without_quotes_gets_them() -> None:
     assert mapped("namespace: acme\n", NamespaceMap.of({"acme": "on"})) == 'namespace: "on"\n'
 
@@ -279,6 +300,7 @@ namespace: &n acme.sales
 ?
 : acme.sales
   acme.sales
+      more
   namespace
   "acme.sales"
   namespace: acme.sales
@@ -325,15 +347,22 @@ a: what?
 
 
 @settings(max_examples=examples(1000))
-@given(st.lists(_LINES, max_size=7), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-def test_property__lines_and_parser_mean_the_same(lines: list[str], end: bytes, head: bool) -> None:
+@given(
+    st.lists(_LINES, max_size=7),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+    st.sampled_from([PROD, SALES]),
+)
+def test_property__lines_and_parser_mean_the_same(
+    lines: list[str], end: bytes, head: bool, names: NamespaceMap
+) -> None:
     data = end.join(
         line.encode() for line in ("id: a", *["namespace: acme.sales"] * head, *lines, "tasks:", "")
     )
     flow = identify(Document("f", 0, 1, data))
     if isinstance(flow, Flow) and isinstance(parse(data, tolerant=True), ParsedDocument):
         there = flow.flow_id.namespace
-        quick, sure = Mapper(PROD).map(data, there), _ByParser(PROD).map(data)
+        quick, sure = Mapper(names).map(data, there), _ByParser(names).map(data)
         assert quick.notices == sure.notices
         sent, expected = (parse(edited(data, each.edits), tolerant=True) for each in (quick, sure))
         assert isinstance(sent, ParsedDocument)
