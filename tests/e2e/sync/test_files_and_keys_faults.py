@@ -6,13 +6,16 @@ deletion may be sent only once, and only if the file is there.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from functools import partial
 
 import pytest
 
 from kestra_sync.model import sha256
 from tests.e2e.sync.conftest import Repo
+from tests.e2e.sync.processes import Process, await_silence
 from tests.support.proxy import (
     Exchange,
     FaultProxy,
@@ -115,6 +118,52 @@ def test_cut__at_each_write_is_completed_by_the_next_run(repo: Repo, proxy: Faul
     assert repo.plan("--detailed-exitcode").code == 0
     (up,) = (each for each in repo.client.kv.list(repo.namespace) if each.key == "up")
     assert (up.description, up.ttl) == (f"in round {number}", 3600)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_killed_run__with_files_and_keys_is_completed_by_the_next(
+    repo: Repo, proxy: FaultProxy
+) -> None:
+    """SIGKILL in the writes of files and of keys, in deletions, before the result is stored."""
+    repo.config_all()
+    _round(repo, 0)
+    assert repo.apply().code == 0
+    theirs: dict[str, object] = {}
+    points = (
+        ("POST", "/files$", 2),
+        ("PUT", "/kv/up$", 1),
+        ("DELETE", "/files$", 1),
+        ("PUT", r"/kv/kestra-sync\.", 2),
+    )
+    for number, (method, path, nth) in enumerate(points, 1):
+        neighbor = f"x{number - 1}/a.txt.old"
+        repo.client.files.put(repo.namespace, neighbor, b"theirs")
+        theirs[neighbor] = b"theirs"
+        goal = _round(repo, number)
+        process = Process(repo.root)
+        kill = process.send(signal.SIGKILL)
+        last = nth == 2 and method == "PUT"
+        fault = call_first(kill, reset_request) if last else call_after(kill)
+        proxy.add(Rule(fault, method, path, nth=nth))
+        proxy.forget()
+        process.start("apply", "--yes", "--allow-large", "--parallelism", "2")
+        assert process.end().code == -signal.SIGKILL, (method, path)
+        await_silence(proxy)
+        proxy.clear()
+        written = sum(it.method != "GET" and bool(WRITES.search(it.path)) for it in proxy.requests)
+        assert (written == WRITTEN) is last
+        _is_true(repo)
+        assert theirs.items() <= repo.state().items()
+        for each in repo.client.kv.search(f"kestra-sync-lock.{repo.name}"):
+            repo.client.kv.delete(each.namespace, each.key)  # of the dead run
+        ran = repo.apply("--allow-large")
+        assert ran.code == 0, ran.out
+        assert len(ran.outcomes()) == WRITTEN - written  # nothing is done twice
+        assert repo.state() == {**goal, **theirs}
+        assert {each["id"] for each in repo.inventory()["resources"]} == set(goal)
+        assert "intent" not in repo.inventory()
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert repo.client.files.revisions(repo.namespace, "up.txt")[-1] == len(points) + 1
 
 
 @pytest.mark.versions
