@@ -129,6 +129,8 @@ _KEY = re.compile(rb"^disabled[ \t]*:", re.MULTILINE)
 
 def disabled_in(source: bytes) -> bool | None:
     """What the top-level ``disabled`` line says; ``None`` if there is none, or no plain one."""
+    if b"disabled" not in source:  # nearly all of them
+        return None
     matches = list(_LINE.finditer(source))
     if len(matches) != 1 or len(_KEY.findall(source)) != 1:
         return None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
 from functools import cache
-from operator import itemgetter
 from typing import Any
 
 from kestra_sync.repo.document import ParsedDocument
@@ -58,9 +56,8 @@ def unified(
     :param context: how many unchanged lines to show around each change.
     """
     old, new = _lines(before), _lines(after)
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
     hunks = []
-    for group in matcher.get_grouped_opcodes(context):
+    for group in _grouped(old, new, context):
         lines: list[tuple[LineMark, str]] = []
         heading: str | None = None
         for tag, old_from, old_to, new_from, new_to in group:
@@ -80,6 +77,28 @@ def unified(
         first = group[0]
         hunks.append(Hunk(heading or "", first[1] + 1, first[3] + 1, tuple(lines)))
     return tuple(hunks)
+
+
+def _grouped(
+    old: list[str], new: list[str], context: int
+) -> Iterator[list[tuple[str, int, int, int, int]]]:
+    """The hunks: what becomes of which lines of both sides.
+
+    Most edits are small, and finding equal lines at both ends is much faster than matching them.
+    """
+    shorter = min(len(old), len(new))
+    start = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    left = shorter - start
+    end = next((at for at in range(left) if old[-1 - at] != new[-1 - at]), left)
+    skip, behind = max(0, start - context), max(0, end - context)
+    matcher = SequenceMatcher(
+        None, old[skip : len(old) - behind], new[skip : len(new) - behind], autojunk=False
+    )
+    for group in matcher.get_grouped_opcodes(context):
+        yield [
+            (tag, old_from + skip, old_to + skip, new_from + skip, new_to + skip)
+            for tag, old_from, old_to, new_from, new_to in group
+        ]
 
 
 def _lines(source: bytes) -> list[str]:
@@ -149,40 +168,39 @@ def outline(document: ParsedDocument) -> Callable[[int], str | None]:
     The place is the innermost item of a list, by its ``id`` where it has one, or else the
     innermost top-level key; ``None`` for lines before the first key.
     """
-    entries: list[tuple[int, tuple[str, ...]]] = []
-    _collect(document, document.value, 0, (), entries)
-    entries.sort(key=itemgetter(0))
 
     def place(line: int) -> str | None:
-        found = bisect_right(entries, line, key=itemgetter(0)) - 1
-        return " › ".join(entries[found][1]) if found >= 0 else None
+        labels: tuple[str, ...] = ()
+        node: Any = document.value
+        for _ in range(_DEPTH * 2 + 1):
+            found = _innermost(document, node, line)
+            if found is None:
+                break
+            key, node = found
+            # Inside an item its keys add nothing, unless they hold items of their own.
+            if isinstance(key, str) and (not labels or _has_items(node)):
+                labels = (*labels, key)
+            elif isinstance(key, int):
+                id_ = node.get("id") if isinstance(node, dict) else None
+                labels = (*labels, id_ if isinstance(id_, str) else str(key))
+        return " › ".join(labels) or None
 
     return place
 
 
-def _collect(
-    document: ParsedDocument,
-    node: Any,
-    depth: int,
-    labels: tuple[str, ...],
-    entries: list[tuple[int, tuple[str, ...]]],
-) -> None:
-    if depth > _DEPTH * 2:
-        return
+def _innermost(document: ParsedDocument, node: Any, line: int) -> tuple[str | int, Any] | None:
+    """The last key or item of ``node`` that begins at ``line`` or before, and its value."""
     if isinstance(node, dict):
-        for (key, value), line in zip(node.items(), document.key_lines(node), strict=True):
-            # Inside an item its keys add nothing, unless they hold items of their own.
-            name = labels if labels and not _has_items(value) else (*labels, str(key))
-            entries.append((line, name))
-            if isinstance(value, (dict, list)):
-                _collect(document, value, depth + 1, name, entries)
+        lines, keys = document.key_lines(node), list(node)
     elif isinstance(node, list):
-        for index, (item, line) in enumerate(zip(node, document.item_lines(node), strict=True)):
-            id_ = item.get("id") if isinstance(item, dict) else None
-            name = (*labels, id_ if isinstance(id_, str) else str(index))
-            entries.append((line, name))
-            if isinstance(item, (dict, list)):
-                _collect(document, item, depth + 1, name, entries)
+        lines, keys = document.item_lines(node), list(range(len(node)))
+    else:
+        return None
+    begun = [(each, at) for at, each in enumerate(lines) if each <= line]
+    if not begun:
+        return None
+    key = keys[max(begun)[1]]
+    return key, node[key]
 
 
 def _has_items(value: Any) -> bool:
