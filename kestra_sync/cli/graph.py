@@ -65,7 +65,7 @@ def command(
     drawn as solid lines, flow triggers as dashed lines. --only and --exclude select flows; flows
     that they refer to, or that refer to them, are shown as well.
     """
-    from kestra_sync.client.credentials import has_url
+    from kestra_sync.client.places import has_url
     from kestra_sync.commands.graph import graph
 
     output = Output.of("graph", output_format=output_format, color="auto", verbose=verbose)

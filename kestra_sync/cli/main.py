@@ -230,7 +230,7 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _masker(args: Sequence[str]) -> Masker:
-    from kestra_sync.client.credentials import known_secrets
+    from kestra_sync.client.places import known_secrets
     from kestra_sync.safe.secrets import Masker
 
     return Masker(known_secrets(_given(args, "--url", ""), _env_file(args)))

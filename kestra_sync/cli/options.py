@@ -276,14 +276,16 @@ def settings_from(
     :param offline: no server is asked, so it does not matter which.
     :raises UsageError: the configuration cannot be used, or does not fit the options.
     """
-    from kestra_sync.client.credentials import check_one_server, from_environment
+    from kestra_sync.client.credentials import from_environment
     from kestra_sync.client.login import LoginScope
     from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
 
     config = load_config(config_path, environment)
     login = LoginScope() if config is None else LoginScope(config.login, config.token_env)
     variables = from_environment(env_file, login)
-    if config is not None and not offline:
+    if config is not None and (config.url or config.tenant) and not offline:
+        from kestra_sync.client.places import check_one_server
+
         check_one_server(
             variables,
             f"the environment {environment} in {config.path}" if environment else config.path,

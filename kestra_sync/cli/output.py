@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kestra_sync.cli.streams import for_stream
-from kestra_sync.client.credentials import known_secrets
+from kestra_sync.client.places import known_secrets
 from kestra_sync.errors import ExitCode
 from kestra_sync.observer import Observer
 from kestra_sync.report.envelope import dump, envelope

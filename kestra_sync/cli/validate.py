@@ -45,7 +45,7 @@ def command(
 
     The server is used if a URL is set. Exits with code 3 if any flow is invalid.
     """
-    from kestra_sync.client.credentials import has_url
+    from kestra_sync.client.places import has_url
     from kestra_sync.commands.validate import validate
     from kestra_sync.report.collect import of_validate
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from kestra_sync.client.login import (
     GENERAL,
@@ -29,25 +29,70 @@ from kestra_sync.client.login import (
     USERNAME,
     LoginScope,
     not_for_it,
-    parse_address,
+    parse_headers,
 )
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.paths import is_below, is_directory, is_there, read_text
-from kestra_sync.safe.secrets import secrets_of_headers, secrets_of_url
+from kestra_sync.safe.secrets import secrets_of_headers, without_userinfo
 
 DEFAULT_TENANT = "main"
 URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-#: Those that say what a request or answer is.
-_OWN_HEADERS = frozenset(
-    {
-        *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
-        *("content-type", "expect", "te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
 _LOGIN = LOGIN
+# What follows the base if the URL is copied from the browser or from API documentation.
+_TAIL = re.compile(r"(/api(/v1(/.*)?)?|/ui(/.*)?)$")
 #: Bytes; no secret and no list of variables is longer.
 _LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Address:
+    """A base URL without credentials, and the credentials that stood in it."""
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def parse_address(text: str) -> Address:
+    """``https://me:pw@host/kestra/ui/main/flows`` is ``https://host/kestra``, me and pw.
+
+    :raises UsageError: no ``http://`` or ``https://``, no host, a bad port, an ``@`` in the path.
+    """
+    text = text.strip()
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        shown = without_userinfo(text)
+        if "://" in shown:
+            raise UsageError(f"the Kestra URL must begin with http:// or https://: {shown}")
+        raise UsageError(
+            f"the Kestra URL has no scheme: {shown}",
+            remedy=f"write http://{shown} or https://{shown}",
+        )
+    rest = text.partition("://")[2]
+    end = re.search(r"[/?#\\]", rest)
+    if end is not None and "@" in rest[end.end() :]:
+        # `http://me:pa/ss@host` is a password with a slash: who reads it literally has the host
+        # `me` and the port `pa`, and would send or show the rest.
+        raise UsageError(
+            "the Kestra URL has an @ after a slash or another special character:"
+            f" {without_userinfo(text)}",
+            remedy="set KESTRA_USERNAME and KESTRA_PASSWORD instead, or percent-encode them",
+        )
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or re.search(r"\s", text):
+        raise UsageError(f"the Kestra URL is not valid: {without_userinfo(text)}")
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None:
+        netloc += f":{port}"
+    path = _TAIL.sub("", parts.path.rstrip("/")).rstrip("/")
+    return Address(
+        url=f"{parts.scheme.lower()}://{netloc}{path}",
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +134,7 @@ def resolve(
     """
     arguments = {URL: url, TENANT: tenant, TOKEN: token, USERNAME: username, PASSWORD: password}
     variables = os.environ if environ is None else environ
-    outside = scope.over(variables)
+    outside = _of_scope(scope, variables)
     if scope.configured and not scope.of(variables):
         # Given without a server: whatever else is known of this one, they are not for it.
         outside = {name: value for name, value in outside.items() if name not in LOGIN}
@@ -111,8 +156,15 @@ def resolve(
         token=found.get(TOKEN),
         username=found.get(USERNAME),
         password=found.get(PASSWORD),
-        headers=parse_headers(everything.get(HEADERS, ""), login=bool(found)),
+        headers=parse_headers(everything[HEADERS], login=bool(found))
+        if HEADERS in everything
+        else (),
     )
+
+
+def _of_scope(scope: LoginScope, values: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """``values`` with the credentials of an environment, if there is one, for the general ones."""
+    return values if scope == GENERAL else scope.over(values)
 
 
 def _of_checkout(
@@ -127,7 +179,7 @@ def _of_checkout(
     """
     if scope.of(variables):
         return {}
-    values = _env_file(path)
+    values = read_env_file(path)
     own = scope.of(values)
     if own:
         return _layer(own, below=Path(path or ".").absolute().parent)
@@ -151,7 +203,7 @@ def _of_file(
     :param outside: what is given elsewhere.
     :raises UsageError: only together would they be complete.
     """
-    held = scope.over(_env_file(path))
+    held = _of_scope(scope, read_env_file(path))
     values = {name: value for name, value in held.items() if (value or "").strip()}
     assert path is not None or not values
     login = [name for name in _LOGIN if name in values]
@@ -192,7 +244,7 @@ def _layer(values: Mapping[str, str | None], *, below: Path | None = None) -> di
     for name, file_name in ((TOKEN, TOKEN_FILE), (PASSWORD, PASSWORD_FILE)):
         path = layer.pop(file_name, None)
         if path is not None and name not in layer:
-            layer[name] = _secret_file(path, file_name, below)
+            layer[name] = read_secret(path, file_name, below)
     if URL in layer:
         address = parse_address(layer[URL])
         layer[URL] = address.url
@@ -229,36 +281,6 @@ def _login(layers: list[dict[str, str]]) -> dict[str, str]:
     return {}
 
 
-def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], ...]:
-    """The headers in ``text``, one ``Name: value`` per line.
-
-    :param login: whether there is a token or password, which has a header of its own.
-    :raises UsageError: a line that is not a header, or one of a header that is not to be set.
-    """
-    found: list[tuple[str, str]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        name, colon, value = line.partition(":")
-        name, value = name.strip(), value.strip()
-        where = f"{HEADERS}, line {number}"  # its value is secret
-        if not colon or not _HEADER_NAME.fullmatch(name):
-            raise UsageError(f"{where}: not a valid header", remedy="write it as Name: value")
-        if not value or not (value.isascii() and value.isprintable()):
-            raise UsageError(f"{where}: the value of {name} is empty or not printable ASCII")
-        if name.lower() in _OWN_HEADERS:
-            raise UsageError(f"{where}: {name} is set by kestra-sync itself")
-        if name.lower() == "authorization" and login:
-            raise UsageError(
-                f"{where}: Authorization is set from {TOKEN} or {USERNAME} already",
-                remedy="set only one of them",
-            )
-        if name.lower() in {each.lower() for each, _ in found}:
-            raise UsageError(f"{where}: {name} is set more than once")
-        found.append((name, value))
-    return tuple(found)
-
-
 def _one_line(value: str, name: str) -> None:
     """:raises UsageError: it has a line break, mostly from ``echo`` or a file."""
     if "\n" in value or "\r" in value:
@@ -278,7 +300,12 @@ def _printable(token: str, name: str) -> str:
     return token
 
 
-def _secret_file(path: str, name: str, below: Path | None) -> str:
+def read_secret(path: str, name: str, below: Path | None) -> str:
+    """The secret in the file that the variable ``name`` names.
+
+    :param below: the directory that it must lie in.
+    :raises UsageError: it lies elsewhere, cannot be read, or is empty.
+    """
     place = path if below is None else below / path
     if below is not None and not is_below(place, [below]):
         raise UsageError(
@@ -297,7 +324,11 @@ def _secret_file(path: str, name: str, below: Path | None) -> str:
     return value
 
 
-def _env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
+def read_env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
+    """The variables in a ``.env`` file; none if it does not exist.
+
+    :raises UsageError: it cannot be read.
+    """
     if path is None or not os.fspath(path) or not is_there(path) or is_directory(path):
         return {}  # a virtual environment may be called .env, too
     from io import StringIO
@@ -323,74 +354,11 @@ def from_environment(
     """
     found = {name: value for name in (URL, TENANT) if (value := os.environ.get(name, "").strip())}
     logged_in = any(os.environ.get(name, "").strip() for name in _LOGIN)
-    if found.get(URL) or logged_in or scope.of(os.environ):
+    if found.get(URL) or logged_in or (scope != GENERAL and scope.of(os.environ)):
         return found
-    values = _env_file(env_file)
+    values = read_env_file(env_file)
     return {
         name: value
         for name in (URL, TENANT)
         if (value := found.get(name) or (values.get(name) or "").strip())
     }
-
-
-def check_one_server(
-    variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
-) -> None:
-    """Refuse two places that name different servers, of which one would win silently.
-
-    :param variables: what :func:`from_environment` says.
-    :param where: the configuration, for the message; ``url`` and ``tenant`` are what it says, or
-        ``None`` where an option was typed, which decides.
-    :raises UsageError: they differ.
-    """
-    named = variables.get(URL)
-    if named and url and parse_address(named).url != parse_address(url).url:
-        raise UsageError(
-            f"two different servers are configured: {URL} is {parse_address(named).url}, and "
-            f"`url` of {where} is"
-            f" {parse_address(url).url}",
-            remedy="unset one of them, or pass --url to choose one",
-        )
-    named = variables.get(TENANT)
-    if named and tenant and named != tenant:
-        raise UsageError(
-            f"two different tenants are configured: {TENANT} is {named}, and `tenant` of {where} "
-            f"is {tenant}",
-            remedy="unset one of them, or pass --tenant to choose one",
-        )
-
-
-def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:
-    """Whether any of the three places names a server.
-
-    :raises UsageError: an unreadable ``env_file``.
-    """
-    return bool((url or "").strip() or URL in from_environment(env_file))
-
-
-def known_secrets(
-    url: str | None = None, env_file: str | os.PathLike[str] | None = ".env"
-) -> tuple[str, ...]:
-    """What must not be shown, of all places that settings come from, whether they are used or not.
-
-    For error messages, so it never raises: what cannot be read is not known.
-    """
-    found: list[str] = [*secrets_of_url(url or "")]
-    layers: list[tuple[Mapping[str, str | None], Path | None]] = [(os.environ, None)]
-    with suppress(Exception):
-        layers.append((_env_file(env_file), Path(env_file or ".").absolute().parent))
-    for layer, below in layers:
-        # Those of every environment, whichever is used: KESTRA_TOKEN_PROD, KESTRA_USERNAME_DEV.
-        users = [value or "" for name, value in layer.items() if name.startswith(USERNAME)]
-        secrets = [*secrets_of_url(layer.get(URL) or "")]
-        for name, value in layer.items():
-            if name.startswith((TOKEN_FILE, PASSWORD_FILE)):
-                with suppress(Exception):
-                    secrets.append(_secret_file(value or "", name, below))
-            elif name.startswith((TOKEN, PASSWORD)):
-                secrets.append(value or "")
-            elif name.startswith(HEADERS):
-                found += secrets_of_headers(value or "")
-        pairs = (f"{user}:{secret}" for secret in secrets for user in users if user and secret)
-        found += [*secrets, *pairs]
-    return tuple(dict.fromkeys(each for each in found if each))

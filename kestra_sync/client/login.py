@@ -1,4 +1,4 @@
-"""The server's URL as a user writes it, and whose credentials are for it.
+"""The variables with credentials: those of one environment, and headers.
 
 Those of one environment go first: ``KESTRA_TOKEN_PROD`` in place of ``KESTRA_TOKEN``.
 """
@@ -7,65 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass
 
 from kestra_sync.errors import UsageError
-from kestra_sync.safe.secrets import without_userinfo
-
-# What follows the base if the URL is copied from the browser or from API documentation.
-_TAIL = re.compile(r"(/api(/v1(/.*)?)?|/ui(/.*)?)$")
-
-
-@dataclass(frozen=True)
-class Address:
-    """A base URL without credentials, and the credentials that stood in it."""
-
-    url: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-def parse_address(text: str) -> Address:
-    """``https://me:pw@host/kestra/ui/main/flows`` is ``https://host/kestra``, me and pw.
-
-    :raises UsageError: no ``http://`` or ``https://``, no host, a bad port, an ``@`` in the path.
-    """
-    text = text.strip()
-    shown = without_userinfo(text)
-    if not re.match(r"https?://", text, re.IGNORECASE):
-        if "://" in shown:
-            raise UsageError(f"the Kestra URL must begin with http:// or https://: {shown}")
-        raise UsageError(
-            f"the Kestra URL has no scheme: {shown}",
-            remedy=f"write http://{shown} or https://{shown}",
-        )
-    rest = text.partition("://")[2]
-    end = re.search(r"[/?#\\]", rest)
-    if end is not None and "@" in rest[end.end() :]:
-        # `http://me:pa/ss@host` is a password with a slash: who reads it literally has the host
-        # `me` and the port `pa`, and would send or show the rest.
-        raise UsageError(
-            f"the Kestra URL has an @ after a slash or another special character: {shown}",
-            remedy="set KESTRA_USERNAME and KESTRA_PASSWORD instead, or percent-encode them",
-        )
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise UsageError(f"the Kestra URL is not valid: {shown}") from None
-    if not host or re.search(r"\s", text):
-        raise UsageError(f"the Kestra URL is not valid: {shown}")
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None:
-        netloc += f":{port}"
-    path = _TAIL.sub("", parts.path.rstrip("/")).rstrip("/")
-    return Address(
-        url=f"{parts.scheme.lower()}://{netloc}{path}",
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-    )
-
 
 TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
 USERNAME = "KESTRA_USERNAME"
@@ -73,6 +17,15 @@ PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
 HEADERS = "KESTRA_HEADERS"
 #: The variables that say who we are, of any environment.
 LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE, HEADERS)
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: Those that say what a request or answer is.
+_OWN_HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
+        *("content-type", "expect", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -142,3 +95,33 @@ def not_for_it(url: str, scope: LoginScope, given: list[str]) -> UsageError:
         " could be meant for another one",
         remedy=remedy,
     )
+
+
+def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], ...]:
+    """The headers in ``text``, one ``Name: value`` per line.
+
+    :param login: whether there is a token or password, which has a header of its own.
+    :raises UsageError: a line that is not a header, or one of a header that is not to be set.
+    """
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        name, value = name.strip(), value.strip()
+        where = f"{HEADERS}, line {number}"  # its value is secret
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise UsageError(f"{where}: not a valid header", remedy="write it as Name: value")
+        if not value or not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{where}: the value of {name} is empty or not printable ASCII")
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(f"{where}: {name} is set by kestra-sync itself")
+        if name.lower() == "authorization" and login:
+            raise UsageError(
+                f"{where}: Authorization is set from {TOKEN} or {USERNAME} already",
+                remedy="set only one of them",
+            )
+        if name.lower() in {each.lower() for each, _ in found}:
+            raise UsageError(f"{where}: {name} is set more than once")
+        found.append((name, value))
+    return tuple(found)

@@ -76,8 +76,8 @@ class Transport:
     ) -> None:
         self.url = credentials.url
         self.backoff = backoff
+        self._credentials = credentials
         self._auth = KestraAuth(credentials)
-        self._masker = Masker(credentials.secrets, {})
         self._timeouts = timeouts
         self._verify = verify
         self._max_answer = max_answer
@@ -90,7 +90,12 @@ class Transport:
 
     @cached_property
     def _failures(self) -> ErrorBuilder:
-        return ErrorBuilder(self.url, self._masker.mask)
+        return ErrorBuilder(self.url, self.mask)
+
+    @cached_property
+    def _masker(self) -> Masker:
+        # Only failures need it, and it takes longer to make than a request.
+        return Masker(self._credentials.secrets, {})
 
     def close(self) -> None:
         """Close the connections."""

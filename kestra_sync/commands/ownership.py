@@ -124,19 +124,22 @@ def record_changes(
     plan: Plan, ownership: Ownership, others: Others | None
 ) -> tuple[RecordChange, ...]:
     """What an apply would record beside the writes."""
-    from kestra_sync.apply.neighbours import taken_over
-    from kestra_sync.apply.record import RunRecord
+    found: list[RecordChange] = []
+    if not only_writes(plan, ownership):
+        from kestra_sync.apply.record import RunRecord
 
-    record = RunRecord(
-        ownership.place,
-        ownership.inventory,
-        plan,
-        ownership.origin,
-        at=ownership.at,
-        preview=ownership.preview,
-    )
-    found = list(record.pending())
+        record = RunRecord(
+            ownership.place,
+            ownership.inventory,
+            plan,
+            ownership.origin,
+            at=ownership.at,
+            preview=ownership.preview,
+        )
+        found += record.pending()
     if others is not None and ownership.take_over:
+        from kestra_sync.apply.neighbours import taken_over
+
         taken: dict[str, list[ResourceId]] = {}
         for each in taken_over(plan, ownership.inventory, others.owners):
             taken.setdefault(str(others.name(each)), []).append(each)
@@ -144,6 +147,19 @@ def record_changes(
             words = f"{len(keys):,} to remove from the inventory {name!r}"
             found.append(RecordChange("strike", words, len(keys), counted(keys)))
     return tuple(found)
+
+
+def only_writes(plan: Plan, ownership: Ownership) -> bool:
+    """Whether the writes are surely all that an apply would record: the record is in order."""
+    record = ownership.inventory
+    return (
+        record is not None
+        and (ownership.at, ownership.origin.repository) == (ownership.place, record.repository)
+        and record.target == plan.target
+        and record.intent is None
+        and record.moved_from is None
+        and all(each.writes for each in plan.changes)
+    )
 
 
 def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:

@@ -18,12 +18,16 @@ from kestra_sync.plan.order import order
 from kestra_sync.repo.comments import MARK
 from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind
 from kestra_sync.repo.load import parse_source
+from kestra_sync.resources import is_in_memory
 from kestra_sync.settings import Settings
 from kestra_sync.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kestra_sync.checks.server import ValidationAnswer
     from kestra_sync.client.client import KestraClient
+
+#: In the source of every draft.
+_DRAFT = b"draft"
 
 
 @dataclass(frozen=True)
@@ -125,12 +129,10 @@ def check(
     """
     if not desired:
         return CheckedFlows()
-    from kestra_sync.checks.server import check_on_server
-
     if asked is None or asked.desired != tuple(desired):
         asked = ask(client, desired)
     said = check_offline_rules(desired, settings)
-    answered = check_on_server(desired, asked.answer())
+    answered = _answered(desired, asked.answer())
     if not (said or answered):
         return CheckedFlows(tuple(desired), sound(desired, found))
     from kestra_sync.checks.rules import said_once, settled, weighed
@@ -147,6 +149,18 @@ def check(
         tuple(each for each in together if each not in of_server),
         tuple(each for each in together if each in of_server),
     )
+
+
+def _answered(
+    desired: Sequence[Desired], answers: Sequence[ValidationAnswer]
+) -> tuple[Diagnostic, ...]:
+    """What the server says of flows; mostly nothing."""
+    told = any(it.constraints or it.warnings or it.deprecations or it.infos for it in answers)
+    if not told and not any(_DRAFT in each.sent for each in desired):
+        return ()
+    from kestra_sync.checks.server import check_on_server
+
+    return check_on_server(desired, answers)
 
 
 def sound(desired: Iterable[Desired], diagnostics: Iterable[Diagnostic]) -> tuple[Desired, ...]:
@@ -207,6 +221,9 @@ def check_dangling(
 
 
 def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:
+    replaced = [half.before for it in changes for half in (it, it.moved_from) if half is not None]
+    if not any(is_in_memory(each) and _DRAFT in each for each in replaced):
+        return ()
     from kestra_sync.checks.server import drafts_on_server
 
     found = drafts_on_server(changes)

@@ -19,8 +19,8 @@ import pytest
 
 from kestra_sync.cli.main import main as group
 from kestra_sync.cli.main import run, wants_json
-from kestra_sync.client.credentials import known_secrets
 from kestra_sync.client.errors import Unauthorized, Unreachable
+from kestra_sync.client.places import known_secrets
 from kestra_sync.errors import (
     ConflictError,
     ExitCode,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.client.credentials import Credentials, check_one_server, has_url, resolve
-from kestra_sync.client.login import parse_address
+from kestra_sync.client.credentials import Credentials, parse_address, resolve
+from kestra_sync.client.places import check_one_server, has_url
 from kestra_sync.client.request import KestraAuth, same_origin
 from kestra_sync.errors import UsageError
 from kestra_sync.safe.secrets import Masker

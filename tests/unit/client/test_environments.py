@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.client.credentials import from_environment, known_secrets, resolve
+from kestra_sync.client.credentials import from_environment, resolve
 from kestra_sync.client.login import LoginScope, suffix_of
+from kestra_sync.client.places import known_secrets
 from kestra_sync.errors import UsageError
 
 DEV, PROD = "http://dev.acme.io", "http://prod.acme.io"
