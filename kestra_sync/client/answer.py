@@ -228,7 +228,7 @@ class Answer:
 def _kind_of(data: Any) -> str:
     """``a JSON list``: what an answer holds, without its content, which may be secret."""
     if data is None:
-        return "an empty body or null"
+        return "null"
     kinds = {dict: "object", list: "list", str: "string", bool: "boolean"}
     return f"a JSON {kinds.get(type(data), 'number')}"
 

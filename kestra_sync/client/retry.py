@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import requests
 
@@ -107,24 +108,25 @@ _AGAIN: Mapping[str | int, Callable[[Request], bool]] = {
     502: _reads,
     503: _reads,
     504: _reads_without_alternative,
+    "empty response": _reads,  # of JSON, which is never empty
 }
 
 
 def decide(
     request: Request,
-    what: requests.RequestException | int,
+    what: requests.RequestException | int | Literal["empty response"],
     attempt: int,
     backoff: Backoff,
     asked: float | None = None,
 ) -> bool:
     """Whether a request is sent again.
 
-    :param what: the exception of the connection, or the status of the answer.
+    :param what: the exception of the connection, the status of the answer, or that it is empty.
     :param attempt: how many there were before this one.
     :param asked: the seconds that the server asks to wait, if it does.
     """
     row: str | int | None
-    if not isinstance(what, int):
+    if isinstance(what, requests.RequestException):
         row = _broken(what)
     elif what == 429 and asked is not None:
         row = "429 with Retry-After"
@@ -227,12 +229,12 @@ def _hanging(request: Request, what: str, status: int | None = None) -> UnknownO
 class Failed:
     """An attempt without an answer.
 
-    :param what: the exception of the connection, or the status.
+    :param what: see :func:`decide`.
     :param error: what the caller gets if there is no further attempt.
     :param asked: the seconds that the server asks to wait.
     """
 
     request: Request
-    what: requests.RequestException | int
+    what: requests.RequestException | int | Literal["empty response"]
     error: KestraError
     asked: float | None = None

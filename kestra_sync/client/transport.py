@@ -36,7 +36,7 @@ from kestra_sync.client.connection import Session, SessionPool, TimeLimit, limit
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import AnswerTooLarge, UnexpectedAnswer, Unreachable
 from kestra_sync.client.parallel import Pressure, in_parallel
-from kestra_sync.client.request import TEXT, YAML, KestraAuth, Request, prepare, same_origin
+from kestra_sync.client.request import JSON, TEXT, YAML, KestraAuth, Request, prepare, same_origin
 from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import LargeContent
@@ -237,6 +237,8 @@ class Transport:
             if answer.write and looks_like_html(body, content_type):
                 # A login form, most likely: "200" says nothing about the write.
                 raise answer.unexpected(describe_html(body))
+            if request.method == "GET" and request.accept == JSON and not body.strip():
+                return Failed(request, "empty response", answer.unexpected("an empty body"))
             return answer
         asked = self.backoff.retry_after(response.headers.get("Retry-After"))
         failure = self._failures.answered(request, status, content_type, body)

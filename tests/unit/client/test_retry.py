@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import requests
@@ -62,6 +63,7 @@ _READS = {"read", "posted read", "replaceable", "unsettled"}
         (503, None, _READS),
         (503, 5.0, _READS),
         (504, None, _READS - {"replaceable"}),
+        ("empty response", None, _READS),
         (400, None, set()),
         (401, None, set()),
         (404, None, set()),
@@ -70,9 +72,11 @@ _READS = {"read", "posted read", "replaceable", "unsettled"}
     ],
 )
 def test_what_is_sent_again(
-    what: int | Callable[[], requests.RequestException], asked: float | None, again: set[str]
+    what: int | Literal["empty response"] | Callable[[], requests.RequestException],
+    asked: float | None,
+    again: set[str],
 ) -> None:
-    failure = what if isinstance(what, int) else what()
+    failure = what() if callable(what) else what
     backoff = Backoff(retries=2)
     found = {name for name, each in _EVERY.items() if decide(each, failure, 0, backoff, asked)}
     assert found == again

@@ -85,13 +85,6 @@ def test_get_of_what_is_not_there(
         client.kv.get("a.b", "k")
 
 
-def test_get__of_an_empty_body(scripted: ScriptedServer, client: KestraClient) -> None:
-    scripted.on("GET", KEY, Reply(200, b" "), as_json(None))
-    with pytest.raises(errors.UnexpectedAnswer, match="200 with an empty body"):
-        client.kv.get("a.b", "k")
-    assert client.kv.get("a.b", "k") is None
-
-
 def test_delete(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("DELETE", KEY, as_json(True), as_json(False), Reply(404), Reply(204))
     assert [client.kv.delete("a.b", "k") for _ in range(4)] == [True, False, False, True]

@@ -125,8 +125,8 @@ def test_retry_after(
     header: str,
     nap: float | None,
 ) -> None:
-    scripted.on("GET", "/x", Reply(429, headers={"Retry-After": header}), Reply(200))
-    assert transport.send(GET).json() is None
+    scripted.on("GET", "/x", Reply(429, headers={"Retry-After": header}), as_json({}))
+    assert transport.send(GET).json() == {}
     assert naps == ([] if nap is None else [nap])
 
 
@@ -177,7 +177,7 @@ def test_a_failed_write_may_have_happened(scripted: ScriptedServer, transport: T
 
 
 def test_time_limit(scripted: ScriptedServer, make_client: ClientFactory) -> None:
-    scripted.on("GET", "/x", Reply(stall=True), Reply(200))
+    scripted.on("GET", "/x", Reply(stall=True), as_json({}))
     scripted.on("PUT", "/x", Reply(stall=True))
     transport = transport_of(make_client(timeout=0.05))
     transport.send(GET)
@@ -323,7 +323,7 @@ def test_netrc_does_not_replace_our_header(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     scripted.on("GET", "/x", Reply(302, headers={"Location": "/y"}))
-    scripted.on("GET", "/y", Reply(200))
+    scripted.on("GET", "/y", as_json({}))
     transport_of(make_client(**login)).send(GET)
     kind = "Bearer" if "token" in login else "Basic"
     for seen in scripted.seen:
@@ -332,7 +332,7 @@ def test_netrc_does_not_replace_our_header(
 
 
 def test_without_credentials_there_is_no_header(scripted: ScriptedServer, tmp_path: Path) -> None:
-    scripted.on("GET", "/x", Reply(200))
+    scripted.on("GET", "/x", as_json({}))
     with KestraClient(scripted.url) as client:
         transport_of(client).send(GET)
     assert "Authorization" not in scripted.seen[0].headers
@@ -358,6 +358,17 @@ def test_what_is_not_json(scripted: ScriptedServer, transport: Transport, body: 
         transport.send(GET).json()
 
 
+def test_empty_json(scripted: ScriptedServer, transport: Transport) -> None:
+    """A lock would count as free."""
+    scripted.on("GET", "/x", Reply(200, b" "), as_json({}))
+    assert transport.send(GET).object() == {}
+    scripted.on("GET", "/x", Reply(200))
+    with pytest.raises(errors.UnexpectedAnswer, match="200 with an empty body"):
+        transport.send(GET)
+    scripted.on("PUT", "/x", Reply(200))
+    assert transport.send(PUT).json() is None
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -365,7 +376,7 @@ def test_what_is_not_json(scripted: ScriptedServer, transport: Transport, body: 
         (b'"x"', "a JSON string, not a JSON object"),
         (b"true", "a JSON boolean, not a JSON object"),
         (b"1.5", "a JSON number, not a JSON object"),
-        (b"", "an empty body or null, not a JSON object"),
+        (b"null", "null, not a JSON object"),
     ],
 )
 def test_json_of_another_shape(
