@@ -75,7 +75,7 @@ def preview_name(given: str) -> str:
     slug = _OTHER.sub("-", wanted).strip("-")
     if not slug:
         raise UsageError(
-            f"{given!r} cannot be the name of a preview",
+            f"{given!r} is not a valid name for a preview",
             remedy="use the number of the pull request or the name of the branch: letters and"
             " digits, with '-' between them",
         )

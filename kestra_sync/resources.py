@@ -38,7 +38,7 @@ class KindTraits:
     settings: tuple[str, ...] = ()
     id_pattern: str | None = "[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}"
     remains: bool = False
-    not_kept: str = "the server keeps no earlier versions"
+    not_kept: str = "the server does not keep earlier versions"
 
 
 _NO_TRAITS = KindTraits("", "")

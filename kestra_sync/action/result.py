@@ -235,7 +235,9 @@ def _preview(document: PlanJson) -> dict[str, Any]:
         return {**made, "words": words}
     removed = [each["name"] for each in document["previews"] if each["removed"]]
     left = [each["name"] for each in document["previews"] if each["problems"]]
-    words = [f"removed {name}" for name in removed] + [f"{name} is left in part" for name in left]
+    words = [f"removed {name}" for name in removed] + [
+        f"{name} was only partly removed" for name in left
+    ]
     counts = [each["deleted"]["flows"] for each in document["previews"]]
     return _made(
         deleted=sum(counts), failed=len(left), changes=bool(removed), words=words or ["no preview"]

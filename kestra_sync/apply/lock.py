@@ -138,7 +138,7 @@ class Lock:
             try:
                 self._found = started, found()
             except Exception as error:  # it is read again where it is needed
-                LOG.debug("reading beside the lock: %s", error)
+                LOG.debug("reading while taking the lock failed: %s", error)
         return other
 
     def __enter__(self) -> Lock:  # noqa: PYI034 - Self is of Python 3.11

@@ -274,7 +274,7 @@ def _deletes(change: Change) -> bool:
 
 
 def expiry(at: str, ttl: int | None) -> str | None:
-    """When a preview expires that was put up at ``at``; ``None`` for never.
+    """When a preview expires that was deployed at ``at``; ``None`` for never.
 
     :param ttl: in seconds.
     """

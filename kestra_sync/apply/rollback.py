@@ -61,7 +61,7 @@ def roll_back(
             Restored(
                 each.change,
                 Undo.FAILED,
-                message=f"{'perhaps ' if each.change is current else ''}not rolled back: {why}",
+                message=f"{'possibly ' if each.change is current else ''}not rolled back: {why}",
             )
             for each in reversed(written)
             if each.change.flow_id not in known
@@ -106,7 +106,7 @@ class _Undo:
             return Restored(change, Undo.RESTORED, revision)
         if source != change.after:
             there = "gone" if live is None else f"revision {revision}"
-            return Restored(change, Undo.LEFT, message=f"it was edited since (now at {there})")
+            return Restored(change, Undo.LEFT, message=f"it has been edited since (now at {there})")
         previous, words = self._previous(outcome)
         back = Change(
             _BACK[change.action, previous is None],

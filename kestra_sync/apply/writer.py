@@ -229,7 +229,7 @@ class ChangeWriter:
                 change,
                 ChangeStatus.CONFLICT,
                 written.revision,
-                f"someone else wrote revision {expected} just before; it is overwritten by "
+                f"revision {expected}, written by someone else just before, was overwritten by "
                 f"revision {written.revision}{kept}",
                 written=True,
             )

@@ -102,7 +102,7 @@ def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
             continue
         rules = [each.strip() for each in (directive["rules"] or "").split(",") if each.strip()]
         if not rules:
-            message = "the ignore has no rule: write ignore[rule]"
+            message = "the comment names no rule: write ignore[rule]"
             problems.append(_warning(desired, place, message))
         line = None
         if comment.line is not None:

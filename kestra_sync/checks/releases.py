@@ -114,4 +114,6 @@ def _inputs(items: list[Any], path: NodePath) -> Iterator[Finding]:
 
 
 def _gone(path: NodePath, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
-    return Finding("kestra-removed", path, f"Kestra 2.0 has no {what}", row["use"], at_key)
+    return Finding(
+        "kestra-removed", path, f"not supported by Kestra 2.0: {what}", row["use"], at_key
+    )

@@ -109,7 +109,7 @@ def side_by_side(
     :param work: done in threads; its errors are the result of that environment.
     """
     observer = output.observer()
-    observer.stage(f"looking at {', '.join(names)}")
+    observer.stage(f"reading {', '.join(names)}")
     pending = [_begin(work, name, _Notes(observer, name)) for name in names]
     reports = []
     for name, result in zip(names, pending, strict=True):

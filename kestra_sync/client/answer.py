@@ -57,7 +57,8 @@ class Compression:
         if packed != plain and plain < 500 and plain != 429 and not self._refused:
             self._refused = True
             LOG.info(
-                "compressed bodies are refused (%d): sending them uncompressed from now on", packed
+                "the server rejects compressed bodies (%d): sending them uncompressed from now on",
+                packed,
             )
 
 

@@ -103,7 +103,7 @@ def _read(
         archive = zipfile.ZipFile(held.file())  # large contents are read from it later
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         if len(entries) > limits.entries:
-            raise UnexpectedAnswer(f"the export holds more than {limits.entries} files")
+            raise UnexpectedAnswer(f"the export contains more than {limits.entries} files")
         return _contents(held, archive, entries, limits, wanted)
     except UnexpectedAnswer:
         raise

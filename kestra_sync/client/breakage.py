@@ -82,15 +82,15 @@ def describe(error: requests.RequestException) -> str:
     for cause in found:
         # The errors of `requests` are OSErrors too, without anything to say as such.
         if isinstance(cause, OSError) and isinstance(cause.strerror, str):
-            return f"the connection broke ({cause.strerror})"
-    return "the connection broke"
+            return f"the connection was interrupted ({cause.strerror})"
+    return "the connection was interrupted"
 
 
 def _of_proxy(found: list[BaseException]) -> str:
     if any(isinstance(cause, socket.gaierror) for cause in found):
         return "the host name of the proxy cannot be resolved"
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
-        return "the proxy refuses the connection"
+        return "the proxy refused the connection"
     if any("407" in str(cause) for cause in found):
         return "the proxy requires authentication (407)"
     return "the proxy denied the request"

@@ -87,7 +87,7 @@ class Exporter:
         sources = self._archive(scope) if self._at_all else None
         if sources is not None:
             return sources
-        LOG.info("the export of %s fails too: its flows one by one", namespace)
+        LOG.info("the export of %s failed as well: reading its flows one by one", namespace)
         return tuple(self._each(summary.flow_id for summary in self._search(scope)))
 
     def _each(self, flow_ids: Iterable[FlowId]) -> Iterable[bytes]:
@@ -113,7 +113,7 @@ class Exporter:
             why = self._replaceable(error)
             if why is None:
                 raise
-            LOG.info("no export: %s", why)
+            LOG.info("no export of all flows at once: %s", why)
             return None
         return tuple(source for answer in answers for source in read_export(answer))
 
@@ -124,12 +124,12 @@ class Exporter:
         if not isinstance(error, ApiError):
             return None
         if error.status == 504:
-            return "it takes longer than a gateway waits"
+            return "it takes longer than the timeout of a gateway"
         if error.status == 500 and "duplicate entry" in error.server_message.lower():
             return "two flows have the same file name"
         if error.status in {404, 405, 501}:
             self._at_all = False
-            return f"the server has none (it answers {error.status})"
+            return f"the server does not support it ({error.status})"
         return None
 
 

@@ -35,7 +35,7 @@ class Unreachable(KestraError):
 class UnknownOutcome(KestraError):
     """A write whose answer was lost: it may have happened. Resolve it by reading.
 
-    :param status: 502, 503 or 504 from a gateway, ``None`` if the connection broke.
+    :param status: 502, 503 or 504 from a gateway, ``None`` if the connection was interrupted.
     """
 
     may_have_written = True

@@ -129,7 +129,7 @@ class Pressure:
 
     def _slow_down(self, limit: int, status: int) -> None:
         if limit != self._limit:
-            words = "the server is under pressure (it answers %d): %d concurrent requests"
+            words = "the server is overloaded (%d): reducing to %d concurrent requests"
             LOG.info(words, status, limit)
         self._limit = limit
         self._good = 0
@@ -144,6 +144,6 @@ class Pressure:
             self._limit += 1
             self._changed.notify()
             if self._limit >= self._most:
-                LOG.info("the server has recovered: as many requests as before")
+                LOG.info("the server has recovered: no longer reducing concurrent requests")
                 self._limit = None
                 self._changed.notify_all()

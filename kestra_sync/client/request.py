@@ -35,7 +35,7 @@ def segments(*parts: str) -> str:
     """
     for part in parts:
         if part in {"", ".", ".."}:
-            raise UsageError(f"{part!r} cannot be the name of anything in Kestra")
+            raise UsageError(f"{part!r} is not a valid name in Kestra")
     return "/".join(quote(part, safe="") for part in parts)
 
 

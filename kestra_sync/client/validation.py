@@ -92,17 +92,17 @@ class Validator:
             if error.status != 500:
                 raise
             if not self._multipart_expected():
-                self._remember(f"it answers {error.status}")
+                self._remember(f"status {error.status}")
             else:
-                LOG.info("a batch failed with 500, its flows are validated one by one")
+                LOG.info("a batch failed with 500: validating its flows one by one")
             return None
         except RequestTooLarge as error:
-            LOG.info("a batch is too large (%s), its flows are validated one by one", error.status)
+            LOG.info("a batch is too large (%s): validating its flows one by one", error.status)
             return None
         except ApiError as error:
             if error.status not in {400, 404, 405, 406, 415, 422}:
                 raise
-            self._remember(f"it answers {error.status}")
+            self._remember(f"status {error.status}")
             return None
         answers = answer.list()
         results = self._assign(answers, [index for index, _ in batch])
@@ -162,7 +162,10 @@ class Validator:
 
     def _remember(self, why: str) -> None:
         if not self._one_by_one:
-            LOG.info("the server does not validate several flows at once (%s): one by one", why)
+            LOG.info(
+                "the server does not validate flows in batches (%s): validating one by one",
+                why,
+            )
         self._one_by_one = True
 
 

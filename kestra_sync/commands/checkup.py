@@ -139,6 +139,6 @@ def versions(info: ServerInfo) -> Checkup:
     remedy = (
         "upgrade the server: Kestra supports 1.3 and 2.0"
         if number and number < _TESTED[0]
-        else "look for a newer version of kestra-sync, and review plans with care"
+        else "check for a newer version of kestra-sync, and review plans carefully"
     )
     return Checkup("versions", Health.WARNING, words, remedy)

@@ -265,10 +265,10 @@ def _triggers(client: KestraClient, settings: Settings) -> Checkup:
             "triggers",
             Health.WARNING,
             f"cannot be read: {error.message}",
-            "whether triggers are disabled on the server cannot be told without this permission",
+            "without this permission it is unknown whether triggers are disabled on the server",
         )
     if not found:
-        answer = "none that is enabled in Git is disabled on the server"
+        answer = "no trigger that is enabled in Git is disabled on the server"
         return Checkup("triggers", Health.OK, answer)
     named = ", ".join(f"{flow_id} {trigger}" for flow_id, trigger in found[:3])
     more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
@@ -276,7 +276,7 @@ def _triggers(client: KestraClient, settings: Settings) -> Checkup:
         "triggers",
         Health.WARNING,
         f"{len(found):,} enabled in Git and disabled on the server: {named}{more}",
-        "if that is not meant, enable them with 'kestra-sync apply --triggers enable'",
+        "if this is not intended, enable them with 'kestra-sync apply --triggers enable'",
     )
 
 
@@ -311,8 +311,8 @@ def _flows(client: KestraClient, settings: Settings) -> Checkup:
         "flows",
         scope_of(rendered, settings.scope).namespaces,
         lambda namespace: forbidden_for_flows(client.flows, namespace),
-        allowed="can validate, create and delete flows in {} (tried with flows that do not exist; "
-        "an update cannot be tried without making one)",
+        allowed="can validate, create and delete flows in {} (tested with flows that do not exist; "
+        "an update cannot be tested without writing one)",
         remedy="apply needs to validate, create, update and delete flows: grant the permission "
         f"FLOW in these namespaces ({SITE}/permissions/)",
         stops_apply=True,
@@ -324,7 +324,7 @@ def _smoke(client: KestraClient, settings: Settings) -> Checkup:
         "smoke tests",
         sorted({each.flow.namespace for each in load_specs(settings).specs}),
         lambda namespace: forbidden_for_executions(client.executions, namespace),
-        allowed="can start and delete executions in {} (tried with a flow that does not exist)",
+        allowed="can start and delete executions in {} (tested with a flow that does not exist)",
         remedy="smoke tests start executions and delete them: grant the permission EXECUTION in "
         f"these namespaces ({SITE}/permissions/)",
     )

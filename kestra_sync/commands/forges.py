@@ -105,7 +105,7 @@ def _one_environment(text: str) -> str:
     assert include is not None
     return (
         "# Plans merge requests, with a note on them; on the default branch saves a plan, and\n"
-        "# applies it once it is approved; looks for drift on a schedule.\n"
+        "# applies it once it is approved; detects drift on a schedule.\n"
         f"# Explained in {_PAGES}/ci/.\n"
         f"include:\n{include[0]}\n"
     )

@@ -127,7 +127,7 @@ def init(
         scope=", ".join(scope),
         beside=_beside(beside),
     )
-    files = [InitFile(_FILE, "what to manage, and how", text)]
+    files = [InitFile(_FILE, "configuration", text)]
     if not is_there(paths[0]) or is_directory(paths[0]):
         files.append(_ignore_file(paths[0]))
     seen = forge_of() if forge is None else forge

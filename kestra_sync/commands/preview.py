@@ -71,7 +71,7 @@ class Removal:
 
     @property
     def left(self) -> tuple[FlowId, ...]:
-        """What is in its namespaces and was not made by it."""
+        """Resources in its namespaces that it did not create."""
         foreign = () if self.plan is None else self.plan.because(Reason.FOREIGN)
         return tuple(each.flow_id for each in foreign)
 
@@ -261,7 +261,7 @@ def _preview_of(settings: Settings) -> Preview:
 def _check_namespaces(client: KestraClient, settings: Settings) -> None:
     """Make sure that the preview is not somewhere else already.
 
-    :raises RefusedError: it has namespaces that the configuration does not give it.
+    :raises RefusedError: it has namespaces that do not match the configuration.
     """
     assert settings.name is not None
     assert settings.scope is not None
@@ -274,9 +274,9 @@ def _check_namespaces(client: KestraClient, settings: Settings) -> None:
             commit = f" (of commit {each.inventory.commit[:12]})" if each.inventory.commit else ""
             raise RefusedError(
                 f"the preview {_preview_of(settings).name!r} is in {', '.join(others)}, which"
-                f" `preview.namespaces` does not give it",
-                remedy="`preview.namespaces` has changed since it was put up: take it down with"
-                f" the configuration that it was put up with{commit}",
+                " does not match `preview.namespaces`",
+                remedy="`preview.namespaces` has changed since the preview was deployed: remove it"
+                f" with the configuration that it was deployed with{commit}",
             )
 
 

@@ -321,7 +321,7 @@ def _with_key(judged: _Decision, path: str) -> bytes:
     key = judged.change.flow_id
     data = with_key(path, judged.namespace, key.id, in_memory(judged.data))
     if data is None:
-        raise KestraSyncError(f"{path} cannot declare {key}", remedy="declare it by hand")
+        raise KestraSyncError(f"{path} cannot declare {key}", remedy="declare it manually")
     return data
 
 

@@ -122,15 +122,15 @@ def _files(
         if resource in known:
             continue
         if root is None or folder is None:
-            none = "no directory of `files` is for its namespace, or more than one"
+            none = "`files` has no directory for its namespace, or more than one"
             yield OnlyThere(resource, None, names.id, why_not=none)
             continue
         parts = tuple(path.split("/"))
         why = problem(path)
         if why is None and any(each.startswith(".") for each in parts):
-            why = "its name is hidden, so it would not be deployed"
+            why = "a hidden file, which would not be deployed"
         if why is None and is_ignored(root, folder.ignore, path):
-            why = "the ignore rules leave it out"
+            why = "excluded by the ignore rules"
         why = why or problem_of_place(root, parts)
         yield OnlyThere(resource, None if why else f"{root}/{path}", names.id, content, why)
 
@@ -177,9 +177,7 @@ def _keys(
             )
             continue
         if file is None:
-            yield OnlyThere(
-                resource, None, names.id, why_not="no file of `kv` is for its namespace"
-            )
+            yield OnlyThere(resource, None, names.id, why_not="`kv` has no file for its namespace")
             continue
         try:
             entry = client.kv.entry(names.namespace, listed.key)

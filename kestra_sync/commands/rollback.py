@@ -127,7 +127,7 @@ def _named(inventory: Inventory | None, to: str) -> HistoryEntry:
     numbers = ", ".join(str(each.generation) for each in history[-5:])
     raise UsageError(
         f"there is no run {to} in the history",
-        remedy=f"use a number of 'kestra-sync history', or last; the newest are {numbers}",
+        remedy=f"use a number from 'kestra-sync history', or last; the newest are {numbers}",
     )
 
 
@@ -142,8 +142,8 @@ def _replaced_since(inventory: Inventory, run: HistoryEntry) -> _State:
             break
         if later.replaced is None:
             raise UsageError(
-                f"it is not known what run {later.generation} replaced",
-                remedy="check out the commit of that run and apply it: runs of kestra-sync before"
+                f"the history does not contain what run {later.generation} replaced",
+                remedy="check out the commit of that run and apply it: runs by kestra-sync before"
                 " 0.2, and all but the latest 1,000 writes, cannot be rolled back",
             )
         found.update(later.replaced)

@@ -177,7 +177,7 @@ def _preview(file: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 "config-value",
                 ("environments", name),
-                f"environments that begin with {PREFIX} are previews here",
+                f"environment names that begin with {PREFIX} are reserved for previews",
                 "rename the environment",
                 at_key=True,
             )

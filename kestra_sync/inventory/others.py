@@ -111,7 +111,7 @@ def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> 
             sleep(pause)
     raise NotCredible(
         f"the list of keys of the tenant lacks {missing[0].key} in {missing[0].namespace}, which "
-        f"exists: the list is incomplete, so nothing is done",
+        f"exists: the list is incomplete, so nothing was changed",
         remedy="run the command again; if that does not help, check the permissions of the "
         "account and any proxy in between",
     )

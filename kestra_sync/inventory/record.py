@@ -197,7 +197,7 @@ class HistoryEntry:
 class PreviewRecord:
     """What the record of a preview says beside what every record says.
 
-    :param created: when it was put up first, ISO 8601 in UTC.
+    :param created: when it was first deployed, ISO 8601 in UTC.
     :param expires: when it may be removed without being asked; ``None`` for never.
     :param result: how the last ``up`` ended: the words of :class:`Run`, or ``smoke-failed``.
     :param past: flows and files that it had and has no more: executions of the flows, and

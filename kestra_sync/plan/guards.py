@@ -95,7 +95,7 @@ def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
         there = f"1 {noun} that is" if len(found) == 1 else f"{len(found)} {noun}s that are"
         yield Objection(
             f"{there} not part of this preview would have to be changed{whose}: {_named(found)}",
-            "a preview never takes over what it has not made: use another name, correct"
+            "a preview never takes over resources that it did not create: use another name, correct"
             " `preview.namespaces` in kestra-sync.yaml, or remove what is there",
             flows=tuple(each.flow_id for each in found if each.writes),
         )

@@ -93,7 +93,7 @@ def with_stamp(
             desired, (_said(desired, Severity.WARNING, "stamp-left-out", message, remedy),)
         )
     own = (
-        f"the flow has a label {label} of its own, which is not stamped"
+        f"the flow has a label {label} of its own, which is kept"
         for label in own_labels(desired.sent, stamp)
     )
     return Stamped(

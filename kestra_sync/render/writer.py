@@ -102,7 +102,7 @@ class YamlEditor:
     def _replace(self, at: _At, value: Any) -> None:
         node = at.node
         if node.kind is NodeKind.ALIAS or node.marked:
-            raise PatchError("the value has an anchor, an alias or a tag; write it without")
+            raise PatchError("the value has an anchor, an alias or a tag: remove it")
         style = node.style if node.style in ("'", '"') and isinstance(value, str) else ""
         one_line = self._emit.flow(value, style)
         gap = " " if node.is_empty else ""
@@ -116,7 +116,7 @@ class YamlEditor:
         end = self._line_end(node.end) if ends_line else node.end
         if at.key is None:
             if node.is_empty:
-                raise PatchError("an item of a list that is empty cannot be replaced")
+                raise PatchError("an empty list item cannot be replaced")
             text = self._emit.block(value, self._column(node.start))
             whole = (is_collection or is_lines) and ends_line
             self._edit(node.start, end, text if whole else one_line)

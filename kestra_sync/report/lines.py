@@ -277,7 +277,7 @@ def beside(plan: Plan) -> str:
 
 def _nothing_to_do(plan: Plan) -> str:
     if plan.rollback_to is not None:
-        return f"The server holds what it held after run {plan.rollback_to}."
+        return f"The server is already in the state after run {plan.rollback_to}."
     selected = "selected " if plan.partial else ""
     if not plan.resources:
         return "No flows selected." if plan.partial else "No flows in Git."

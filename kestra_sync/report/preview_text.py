@@ -1,4 +1,4 @@
-"""Previews in the reports: what was put up and where, what was taken down, what there is."""
+"""Previews in the reports: what was deployed and where, what was removed, and the list."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def down_warnings(results: Sequence[DownResult]) -> Iterator[str]:
             names = ", ".join(map(str, left[:5])) + (", …" if len(left) > 5 else "")
             yield (
                 f"{counted(left)} in the namespaces of the preview"
-                f" {each.removal.preview.name} {'was' if len(left) == 1 else 'were'} not made by"
-                f" it and left alone: {names}"
+                f" {each.removal.preview.name} {'was' if len(left) == 1 else 'were'} not created"
+                f" by it and left alone: {names}"
             )
         yield from failures(each)
 
@@ -133,7 +133,7 @@ def down_words(result: DownResult) -> str:
     if result.declined:
         return f"The preview {name} was not removed."
     if not result.removed:
-        return f"The preview {name} was only removed in part: run the same command again."
+        return f"The preview {name} was only partly removed: run the same command again."
     counts = deleted(result)
     parts = [plural(counts[kind], kind.noun) for kind in Kind if counts[kind]]
     parts.append(plural(result.executions, "execution"))

@@ -49,7 +49,7 @@ class Report:
     :param server: the server that was asked and its version; ``None`` if none was.
     :param planned: the plan of a command that makes one; ``applied`` its outcome.
     :param drifted: what others changed on the server; ``None`` if that was not the question.
-    :param preview: what was put up; ``removals`` what was taken down, ``None`` if that was not
+    :param preview: what was deployed; ``removals`` what was removed, ``None`` if that was not
         the question.
     :param prefix: the directory of the run below the root of the checkout, for the formats that
         name files from there; with ``/``, ``""`` for the root itself.

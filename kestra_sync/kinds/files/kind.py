@@ -224,9 +224,8 @@ def _check_whole(
     for path in missing:
         if path in there:
             raise NotCredible(
-                f"the export of the files of {namespace} has no {path}, which exists",
-                remedy="run the command again; if that does not help, check any proxy between here"
-                " and Kestra",
+                f"the export of the files of {namespace} does not contain {path}, but it exists",
+                remedy="run the command again; if that does not help, check any proxy in between",
             )
 
 

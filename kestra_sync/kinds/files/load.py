@@ -239,7 +239,7 @@ def _add(shown: str, path: Path, resource: ResourceId, found: _Found) -> None:
         found.warn(
             shown,
             "namespace-file-mode",
-            "executable here, which Kestra does not keep",
+            "executable in Git, but Kestra does not keep executable bits",
             "have the flow call the interpreter (bash script.sh), and run chmod -x",
         )
     known = found.desired.get(resource)

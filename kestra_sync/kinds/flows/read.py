@@ -195,7 +195,7 @@ def _asked(
         found.update(_read(flows, [live.flow_id for live in some], parallelism))
         expected = (clock() - started) * len(rest) / len(some)
         if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + coming / _PAGE)):
-            log.info("single reads are slow here: looking up %d flows in the search", len(rest))
+            log.info("reading flows one by one is slow: searching for %d flows", len(rest))
             return {**found, **_looked_up(flows, rest)}
     return found
 

@@ -226,9 +226,9 @@ def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) 
         with suppress(NotFound, Gone):
             kv.entry(resource.namespace, resource.id)
             raise NotCredible(
-                f"the list of keys of {resource.namespace} has no {resource.id}, which exists",
+                f"the list of keys of {resource.namespace} lacks {resource.id}, which exists",
                 remedy="run the command again; if that does not help, check the permissions of the"
-                " account and any proxy between here and Kestra",
+                " account and any proxy in between",
             )
 
 

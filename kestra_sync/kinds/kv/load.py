@@ -228,18 +228,18 @@ class _Variables:
         :raises ValueProblem: it must not be read, or there is none.
         """
         if not isinstance(name, str) or not name:
-            raise ValueProblem("`env` must be the name of a variable of the environment")
+            raise ValueProblem("`env` must be the name of an environment variable")
         if name in self.refused or _CREDENTIAL.fullmatch(name.upper()):
             raise ValueProblem(
-                f"{name} is a credential of this run, which flows must not get",
-                "store a secret of its own, in a variable with another name",
+                f"{name} is a credential of this run, which flows must not read",
+                "use a separate secret, in a variable with a different name",
             )
         text = self.values.get(name)
         if not text:
             state = "not set" if text is None else "empty"
             raise _NotSet(
-                f"the variable {name} of the environment is {state}",
-                "set it; to store the map itself, write {value: {env: …}}",
+                f"the environment variable {name} is {state}",
+                "set it; to store the mapping itself, write {value: {env: …}}",
             )
         return text
 
@@ -312,5 +312,5 @@ def _refuse_misspelt(data: Any) -> None:
         if meant is not None and meant not in data:
             raise ValueProblem(
                 f"`{name}` is not part of a declaration: did you mean `{meant}`?",
-                "correct it; to store the map itself, write {value: {…}}",
+                "correct it; to store the mapping itself, write {value: {…}}",
             )

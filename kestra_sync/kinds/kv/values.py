@@ -74,7 +74,7 @@ def typed(data: Any, declared: str | None) -> KvValue:
     """
     if declared in _BARE:
         if not isinstance(data, str):
-            raise ValueProblem(f"a {declared} is written as a text")
+            raise ValueProblem(f"a {declared} is written as text")
         return KvValue(declared, _BARE_FORMS[declared](data))
     found = _natural(data)
     if declared is not None and found.type != declared:
@@ -148,7 +148,7 @@ def _datetime(text: str) -> str:
     except (ValueError, OverflowError):
         raise ValueProblem("a DATETIME is written as 2026-01-31T08:00:00Z") from None
     if found.microsecond:
-        raise ValueProblem("a DATETIME has whole seconds here")
+        raise ValueProblem("a DATETIME cannot have fractions of a second")
     return found.replace(tzinfo=None).isoformat() + "Z"
 
 

@@ -150,7 +150,7 @@ def test_doctor__files_and_keys(
     repo.write("kv.yaml", f"namespace: {repo.namespace}\nvalues: {{k: {{env: KSTEST_KEY}}}}\n")
     ran = repo.run("doctor")
     assert ran.code == 3
-    assert "kv.yaml: k: the variable KSTEST_KEY of the environment is not set" in ran.out
+    assert "kv.yaml: k: the environment variable KSTEST_KEY is not set" in ran.out
     monkeypatch.setenv("KSTEST_KEY", "a-secret")
     ran = repo.run("doctor")
     assert "1 file, 1 key; those on the server can be read" in ran.out

@@ -265,7 +265,7 @@ def test_a_second_writer_in_the_last_moment_is_named_with_the_revision(
     assert ran.code == 5
     (conflict,) = [each for each in ran.json["outcomes"] if each["status"] == "conflict"]
     assert conflict["flow"]["id"] == "update"
-    assert "someone else wrote revision 2 just before" in conflict["message"]
+    assert "revision 2, written by someone else just before, was overwritten" in conflict["message"]
     assert repo.client.flows.get(repo.id("update"), revision=2).source == theirs
     assert repo.live("update") == goal["update"]
     assert repo.agrees()

@@ -98,7 +98,7 @@ def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.M
     repo.flow("f", "changed")
     ran = repo.run("apply", "--yes")
     assert ran.code == 3
-    assert "the variable KSTEST_KEY of the environment is not set" in ran.out + ran.err
+    assert "the environment variable KSTEST_KEY is not set" in ran.out + ran.err
     assert b"changed" not in repo.live("f")
     assert repo.run("validate", "--offline").code == 0
 

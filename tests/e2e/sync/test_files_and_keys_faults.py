@@ -308,7 +308,7 @@ def test_second_writer__of_a_key_in_the_last_moment_is_named(repo: Repo, proxy: 
     ran = repo.apply()
     (outcome,) = ran.json["outcomes"]
     assert (ran.code, outcome["status"]) == (5, "conflict")
-    assert "someone else wrote revision 2 just before" in outcome["message"]
+    assert "revision 2, written by someone else just before, was overwritten" in outcome["message"]
     assert "readable" not in outcome["message"]
     assert repo.client.kv.get(repo.namespace, "region") == "apac"
     assert repo.plan("--detailed-exitcode").code == 0

@@ -1,4 +1,4 @@
-"""Previews on a real server: put up, looked at, taken down, and nothing else is ever touched."""
+"""Previews on a real server: deployed, listed and removed, and nothing else is ever touched."""
 
 from __future__ import annotations
 

@@ -233,8 +233,8 @@ def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         "region": ("updated", "changed on the server"),
         "cache": ("updated", "changed on the server"),
         "new/b.bin": ("created", "only on the server"),
-        "about.md": ("left", "the ignore rules leave it out"),
-        ".hidden": ("left", "its name is hidden, so it would not be deployed"),
+        "about.md": ("left", "excluded by the ignore rules"),
+        ".hidden": ("left", "a hidden file, which would not be deployed"),
         "opening": ("left", "only on the server; --kv-values writes its value"),
         "note": ("left", "only on the server; --kv-values writes its value"),
     }

@@ -265,7 +265,7 @@ def assert_true(story: Story, *, recorded: bool) -> None:
     perhaps = {
         each.change.flow_id
         for each in story.done.restored
-        if each.message == "perhaps not rolled back: interrupted"
+        if each.message == "possibly not rolled back: interrupted"
     }
     known = story.record.bases()
     changed = []
@@ -394,7 +394,7 @@ def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
     undone = {each.change.flow_id.id: each for each in story.done.restored}
     assert undone["gone"].undo is Undo.RESTORED
     assert undone["create"].message == "not rolled back: interrupted"
-    assert undone["update"].message == "perhaps not rolled back: interrupted"
+    assert undone["update"].message == "possibly not rolled back: interrupted"
     assert_true(story, recorded=True)
 
 

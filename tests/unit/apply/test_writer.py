@@ -164,7 +164,7 @@ def test_update__just_after_a_write_by_others() -> None:
     flows.before("update", lambda: flows.put("a", THEIRS))
     done = update(flows)
     assert (done.status, done.revision, done.written) == (ChangeStatus.CONFLICT, 3, True)
-    assert "someone else wrote revision 2 just before" in done.message
+    assert "revision 2, written by someone else just before, was overwritten" in done.message
 
 
 def test_an_update_whose_answer_was_lost_arrived() -> None:

@@ -175,7 +175,7 @@ def test_rollback__runs_that_cannot_be_restored(
     second = repo.deploy(a="two", b="two")
     third = repo.deploy(a="three", b="two")
     assert run(["rollback", "--yes", "--to", str(first)]) == 64
-    assert f"it is not known what run {second} replaced" in capsys.readouterr().err
+    assert f"the history does not contain what run {second} replaced" in capsys.readouterr().err
     assert run(["rollback", "--yes", "--to", str(second), "--allow-large"]) == 0
     assert third > second
     assert repo.live() == {"a": "two", "b": "two"}

@@ -155,9 +155,9 @@ def test_compressed_bodies_that_are_refused_are_sent_again_as_they_are(
         "PUT",
         "PUT",
     ]
-    said = [each for each in caplog.messages if "compressed bodies are refused" in each]
+    said = [each for each in caplog.messages if "rejects compressed bodies" in each]
     assert said == [
-        f"compressed bodies are refused ({status}): sending them uncompressed from now on"
+        f"the server rejects compressed bodies ({status}): sending them uncompressed from now on"
     ]
 
 

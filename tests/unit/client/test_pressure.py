@@ -39,7 +39,7 @@ def test_pressure__refusal_halves_concurrent_requests(caplog: pytest.LogCaptureF
         _in_progress(stack, pressure, 8)
         pressure.refused(429)
         assert pressure.limit == 4
-        assert "under pressure (it answers 429): 4 concurrent requests" in caplog.text
+        assert "the server is overloaded (429): reducing to 4 concurrent requests" in caplog.text
         for _ in range(7):  # those that were running as well
             pressure.refused(429)
         assert pressure.limit == 4

@@ -241,9 +241,11 @@ def test_failures_in_words() -> None:
     assert describe(requests.exceptions.ProxyError()) == "the proxy denied the request"
     assert describe(requests.ConnectTimeout()) == "connection timeout"
     assert never_sent(requests.ConnectTimeout())
-    assert describe(requests.ConnectionError("?")) == "the connection broke"
+    assert describe(requests.ConnectionError("?")) == "the connection was interrupted"
     same = OSError(1, "Broken")
-    assert describe(requests.ConnectionError(same, same)) == "the connection broke (Broken)"
+    assert (
+        describe(requests.ConnectionError(same, same)) == "the connection was interrupted (Broken)"
+    )
 
 
 def test_redirects_of_reads(scripted: ScriptedServer, transport: Transport) -> None:

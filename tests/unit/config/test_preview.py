@@ -67,7 +67,7 @@ def loaded(name: str, *, more: str = "", text: str = CONFIG) -> Settings:
 )
 def test_preview_name__of_a_branch(given_name: str, expected: str | None) -> None:
     if expected is None:
-        with pytest.raises(UsageError, match="cannot be the name of a preview"):
+        with pytest.raises(UsageError, match="is not a valid name for a preview"):
             preview_name(given_name)
     else:
         assert fnmatch(preview_name(given_name), expected)

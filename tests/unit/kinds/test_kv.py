@@ -91,9 +91,9 @@ def test_the_type_comes_from_yaml_or_is_declared(text: str, kind: str, sent: str
         ("  key: {type: NUMBER, value: x}\n", "the value is a STRING, not a NUMBER"),
         ("  key: {type: TEXT, value: x}\n", "the type must be one of"),
         ("  key: {type: DATE, value: 31.01.2026}\n", "a DATE is written as"),
-        ("  key: {type: DATE, value: 1}\n", "a DATE is written as a text"),
+        ("  key: {type: DATE, value: 1}\n", "a DATE is written as text"),
         ("  key: {type: DATETIME, value: '2026-01-31T08:00:00'}\n", "a DATETIME is written as"),
-        ("  key: {type: DATETIME, value: '2026-01-31T08:00:00.5Z'}\n", "whole seconds"),
+        ("  key: {type: DATETIME, value: '2026-01-31T08:00:00.5Z'}\n", "fractions of a second"),
         ("  key: {type: DATETIME, value: '9999-12-31T23:59:59-01:00'}\n", "a DATETIME is"),
         ("  key: {type: DATETIME, value: '0001-01-01T00:00:00+05:00'}\n", "a DATETIME is"),
         (f"  key: {{type: DURATION, value: P{'9' * 5000}D}}\n", "a duration is written as"),
@@ -105,7 +105,7 @@ def test_the_type_comes_from_yaml_or_is_declared(text: str, kind: str, sent: str
         ('  key: {value: 1, description: "ü"}\n', "printable ASCII"),
         ("  key: {value: 1, masked: 3}\n", "true or false"),
         ("  key: {value: 1, env: X}\n", "not both"),
-        ("  key: {env: [a]}\n", "the name of a variable"),
+        ("  key: {env: [a]}\n", "the name of an environment variable"),
         ("  key: {value: 1, descripton: x}\n", "did you mean `description`?"),
         ("  -key: 1\n", "kv-key"),
         ("  kestra-sync.x: 1\n", "reserved"),
@@ -116,8 +116,8 @@ def test_what_kestra_would_not_keep_is_an_error_with_its_line(text: str, words: 
 
 
 def test_a_variable_that_is_missing_or_empty_is_an_error() -> None:
-    assert "NOPE of the environment is not set" in _problem("  key: {env: NOPE}\n")
-    assert "NOPE of the environment is empty" in _problem("  key: {env: NOPE}\n", NOPE="")
+    assert "the environment variable NOPE is not set" in _problem("  key: {env: NOPE}\n")
+    assert "the environment variable NOPE is empty" in _problem("  key: {env: NOPE}\n", NOPE="")
 
 
 def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
@@ -140,7 +140,7 @@ def test_env__credentials_of_the_run_are_refused(name: str, secrets: bool) -> No
     found = load(["kv/a.yaml"], environ, secrets=secrets, refused={"ACME_DEPLOY"})
     assert found.keys == {}
     (problem,) = found.diagnostics
-    assert problem.message == f"key: {name} is a credential of this run, which flows must not get"
+    assert problem.message == f"key: {name} is a credential of this run, which flows must not read"
     assert load(["kv/a.yaml"], {name: "x"}).diagnostics == (
         [] if name == "ACME_DEPLOY" else [problem]
     )
@@ -404,7 +404,7 @@ def test_override__problems_are_at_the_line_of_the_configuration() -> None:
     said = _overridden("  region: emea", None)
     assert said.startswith("kestra-sync.yaml:7: kv-value: region: ")
     said = _overridden("  region: emea", {"env": "UNSET"})
-    assert said.startswith("kestra-sync.yaml:7: kv-value: region: the variable UNSET")
+    assert said.startswith("kestra-sync.yaml:7: kv-value: region: the environment variable UNSET")
     said = _overridden("  region: emea", "apac", key="regoin")
     assert said == (
         "kestra-sync.yaml:7: kv-no-match: regoin: no file declares this key in acme.sales"

@@ -425,7 +425,7 @@ _OUTCOMES = {
         (_DELETE, ChangeStatus.NOT_ATTEMPTED, "the lock was lost"),
     ),
     "many": _outcomes(
-        (_UPDATE, ChangeStatus.FAILED, "the connection broke"),
+        (_UPDATE, ChangeStatus.FAILED, "the connection was interrupted"),
         *[(_CREATE, ChangeStatus.NOT_ATTEMPTED, "")] * 12,
     ),
     "nothing": [],
@@ -453,7 +453,7 @@ def test_apply_rolled_back() -> None:
     outcomes = _outcomes(
         (_CREATE, ChangeStatus.APPLIED, ""),
         (_UPDATE, ChangeStatus.APPLIED, ""),
-        (_UPDATE, ChangeStatus.FAILED, "the connection broke"),
+        (_UPDATE, ChangeStatus.FAILED, "the connection was interrupted"),
     )
     back = [Restored(each.change, Undo.RESTORED) for each in outcomes[:2]]
     check_golden("apply_rolled_back.txt", text(outcome_lines(outcomes, back)))
