@@ -26,7 +26,7 @@ from kestra_sync.settings import Settings
 
 
 def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Others:
-    """The other inventories once more, under the lock, if anything may be theirs.
+    """The other inventories once more, under the lock.
 
     Our lock must be among the keys that the server lists: for the first apply of a name it is the
     one key that must be there.
@@ -35,8 +35,6 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
     :raises NotCredible: the list of keys is implausible.
     """
     perhaps = [each for each in plan.changes if each.perhaps_theirs]
-    if not (perhaps or owned.inventory is None or owned.take_over):
-        return Others()
     others = read_others(
         kv,
         owned.at,
@@ -57,13 +55,11 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
 def take_over(
     kv: Kv, plan: Plan, owned: Ownership, others: Others, settings: Settings
 ) -> tuple[RemovedEntries, ...]:
-    """Take what we take over out of the other inventories: with ``--take-over``, else nothing.
+    """Take what we take over out of the other inventories.
 
     :raises ConflictError: an apply of one of them is running.
     :raises KestraError: one of them could not be stored.
     """
-    if not owned.take_over:
-        return ()
     ours = taken_over(plan, owned.inventory, others.owners)
     return strike(kv, others, ours, lock_timeout=settings.lock_timeout)
 
@@ -81,7 +77,7 @@ def taken_over(
 def given_back(kv: Kv, struck: tuple[RemovedEntries, ...], done: Done, settings: Settings) -> Done:
     """After a rollback the flows are what the other repository deployed, and its own again."""
     back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
-    if not (back and struck):
+    if not back:
         return done
     try:
         give_back(kv, struck, back, lock_timeout=settings.lock_timeout)

@@ -22,6 +22,7 @@ from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError, RefusedError
+from kestra_sync.inventory.others import Others
 from kestra_sync.inventory.read import Ownership
 from kestra_sync.kinds.base import Store
 from kestra_sync.kinds.registry import KindsOnServer
@@ -45,8 +46,8 @@ class ApplyClient(Protocol):
     def kv(self) -> Kv: ...
 
 
-#: A conflict for each flow to create that is there already.
-Existing = Callable[[], dict[Change, Outcome]]
+#: The outcomes if a flow to create is there already.
+Existing = Callable[[], tuple[Outcome, ...]]
 #: Runs the smoke tests of what was written, told to end by the event; whether they are red.
 ApplyTest = Callable[[Sequence[Outcome], threading.Event], bool]
 
@@ -103,13 +104,14 @@ def apply_plan(
         struck: tuple[RemovedEntries, ...] = ()
         if owned is not None and lock is not None:
             recorder = _recorder(client, owned, plan)
-            others = others_now(client.kv, plan, owned, recorder.record)
+            others = _others(client, plan, owned, recorder)
             there = in_background(there)
             with _unchanged(owned):
                 meanwhile = None if owned.take_over else partial(first.read, lock.look)
                 recorder.intend(meanwhile, lock.read_beside())
             # Before the writes: should this run be killed, no flow of theirs has changed yet.
-            struck = take_over(client.kv, plan, owned, others, settings)
+            if owned.take_over:
+                struck = take_over(client.kv, plan, owned, others, settings)
         look = [] if recorder is None else [recorder.look]
         todo = [lambda: _write(steps, order, there, first), *look, steps.verify, steps.check_lock]
         if prove is not None:
@@ -119,7 +121,8 @@ def apply_plan(
         steps.go(todo)
         done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
-            done = given_back(client.kv, struck, done, settings)
+            if struck:
+                done = given_back(client.kv, struck, done, settings)
             done = _recorded(recorder, done, plan, struck, lock)
         if lock is not None:
             with suppress(KeyboardInterrupt):  # they expire by themselves, the result is needed
@@ -141,11 +144,21 @@ def _record_only(
     with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
         with _unchanged(owned):
             recorder.check()
-        others = others_now(client.kv, plan, owned, recorder.record)
-        struck = take_over(client.kv, plan, owned, others, settings)
+        others = _others(client, plan, owned, recorder)
+        struck: tuple[RemovedEntries, ...] = ()
+        if owned.take_over:
+            struck = take_over(client.kv, plan, owned, others, settings)
         with _unchanged(owned):
             recorder.finish((), "adopted")
         return Done(recorded=recorded(plan, struck))
+
+
+def _others(client: ApplyClient, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
+    """The other inventories under the lock, if anything may be theirs; most applies need none."""
+    perhaps = any(each.perhaps_theirs for each in plan.changes)
+    if not (perhaps or owned.inventory is None or owned.take_over):
+        return Others()
+    return others_now(client.kv, plan, owned, recorder.record)
 
 
 @contextmanager
@@ -180,7 +193,7 @@ def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) 
         steps.observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
     there = existing()
     if there:
-        steps.done = Done(_not_begun(order.levels, there))
+        steps.done = Done(there)
         return
     journal, lock = steps.journal, steps.lock
     stores = steps.stores(change for level in order.levels for change in level)
@@ -202,17 +215,6 @@ def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) 
 
 
 _JOURNAL = "the journal failed and is incomplete"
-
-
-def _not_begun(
-    all_levels: Iterable[Iterable[Change]], there: dict[Change, Outcome]
-) -> tuple[Outcome, ...]:
-    """A flow to create was created by someone else: nothing at all is written."""
-    return tuple(
-        there.get(change, Outcome(change, ChangeStatus.NOT_ATTEMPTED))
-        for level in all_levels
-        for change in level
-    )
 
 
 def _recorded(

@@ -311,23 +311,25 @@ def _conflict(change: Change, live: Live | None, words: str) -> Outcome:
     return Outcome(change, ChangeStatus.CONFLICT, revision, f"{words}{at}")
 
 
-def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> dict[Change, Outcome]:
-    """A conflict for each creation whose flow is on the server already; one request for all.
+def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> tuple[Outcome, ...]:
+    """A conflict for each creation whose flow is on the server already, and nothing else begun.
+
+    One request for all; empty if there is none.
 
     :raises KestraError: if the server cannot be read.
     """
+    changes = [change for level in levels for change in level]
     creates = {
         change.flow_id: change
-        for level in levels
-        for change in level
+        for change in changes
         # The stores of other kinds look by themselves.
         if change.action is Action.CREATE and change.flow_id.kind is Kind.FLOW
     }
     if not creates:
-        return {}
+        return ()
     scope = Scope(tuple(sorted({flow_id.namespace for flow_id in creates})), exact=True)
-    return {
-        creates[found.flow_id]: Outcome(
+    there = {
+        found.flow_id: Outcome(
             creates[found.flow_id],
             ChangeStatus.CONFLICT,
             found.revision,
@@ -337,6 +339,11 @@ def existing_creates(flows: BulkReads, levels: Iterable[Iterable[Change]]) -> di
         for found in flows.search(scope)
         if found.flow_id in creates
     }
+    if not there:
+        return ()
+    return tuple(
+        there.get(each.flow_id, Outcome(each, ChangeStatus.NOT_ATTEMPTED)) for each in changes
+    )
 
 
 #: Reads what is not a flow where changes were written, each with the revision that it got.

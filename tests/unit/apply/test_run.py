@@ -335,9 +335,11 @@ class Searching(Reading):
 
 
 def test_one_look_for_all_creations() -> None:
-    assert existing_creates(Searching("b", "z"), [[A], [B]])[B].revision == 3
-    assert existing_creates(Searching(), [[A], [B]]) == {}
-    assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == {}
+    first, second = existing_creates(Searching("b", "z"), [[A], [B]])
+    assert (first.change, first.status) == (A, ChangeStatus.NOT_ATTEMPTED)
+    assert (second.change, second.status, second.revision) == (B, ChangeStatus.CONFLICT, 3)
+    assert existing_creates(Searching(), [[A], [B]]) == ()
+    assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == ()
 
 
 def test_what_does_not_show_in_the_end_is_a_conflict() -> None:
