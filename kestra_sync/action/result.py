@@ -36,7 +36,7 @@ OUTPUTS = (
 class Result:
     """What came out.
 
-    :param created: flows: of a plan those to create, of an apply those that were created.
+    :param created: flows, files and keys: of a plan those to create, of an apply those created.
     :param failed: errors in files, writes that failed, failed smoke tests.
     :param environments: those of a run over several, also those that were not attempted.
     :param preview: the name of the preview, and ``namespaces`` where it is.

@@ -36,6 +36,7 @@ from kestra_sync.report.collect import plan_document
 from kestra_sync.report.envelope import dump, envelope
 from kestra_sync.report.execution_json import smoke_json
 from kestra_sync.report.trigger_text import checks_json, keys_json
+from kestra_sync.resources import Kind, ResourceId
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from kestra_sync.triggers.changes import TriggerCheck, TriggerStatus
@@ -177,6 +178,9 @@ def _results() -> Iterator[tuple[str, Any]]:
 def _full() -> Inventory:
     key = FlowId("acme", "a")
     resource = Resource(key, "flows/a.yaml", "a" * 64, "b" * 64, 3, kept_off=True)
+    file, secret = ResourceId("acme", "f", Kind.FILE), ResourceId("acme", "k", Kind.KV)
+    beside = Resource(secret, "kv.yaml", "c" * 64, "c" * 64, masked=True)
+    intent = {key: None, file: None, FlowId("acme", "b"): resource, secret: beside}
     return Inventory(
         "acme-flows",
         Target("http://localhost", "main", "prod"),
@@ -186,8 +190,8 @@ def _full() -> Inventory:
         "0123",
         "main",
         "2026-01-01T12:00:00Z",
-        Intent("2026-01-01T12:00:00Z", "0123", {key: None, FlowId("acme", "b"): resource}),
-        {key: resource},
+        Intent("2026-01-01T12:00:00Z", "0123", intent),
+        {key: resource, file: Resource(file, "f", "d" * 64, "d" * 64, 1), secret: beside},
         (
             HistoryEntry(
                 3, "2026-01-01T12:00:00Z", "0123", "main", "applied", {"create": 1}, True, "ada"
