@@ -259,6 +259,9 @@ def test_export__without_space_for_a_temporary_file(
 
 # Memory
 
+#: MiB; about 1 MiB is used, and how much a Python takes from the system at once differs.
+_MOST_MEMORY = 8
+
 _MEASURE = """
 import json, sys
 from kestra_sync.client.client import KestraClient
@@ -288,7 +291,7 @@ print(json.dumps(grown))
 def test_memory__does_not_grow_with_the_size_of_a_file(
     scripted: ScriptedServer, tmp_path: Path
 ) -> None:
-    """100 MB are hashed, sent, read, exported and read from the export in under 40 MiB."""
+    """100 MB are hashed, sent, read, exported, and read from the export, as the page says."""
     size, end = 100_000_000, b"the end"
     (tmp_path / "files").mkdir()
     with (tmp_path / "files/big.bin").open("wb") as file:
@@ -310,4 +313,6 @@ def test_memory__does_not_grow_with_the_size_of_a_file(
     assert ran.returncode == 0, ran.stderr
     assert received[-1] > size
     grown = json.loads(ran.stdout)
-    assert max(grown.values()) < 40, grown
+    assert max(grown.values()) < _MOST_MEMORY, grown
+    page = Path(__file__).parents[3] / "docs" / "files-and-keys.md"
+    assert f"takes less than {_MOST_MEMORY} MiB" in " ".join(page.read_text("utf-8").split())
