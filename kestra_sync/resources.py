@@ -30,6 +30,7 @@ class KindTraits:
     :param settings: the fields of the settings that configure it, such as ``rendering.kv``.
     :param id_pattern: a regular expression for the ids that Kestra accepts; ``None`` for paths.
     :param remains: something of a deleted one stays on the server, such as empty directories.
+    :param revisions: earlier contents can be read by the number of their revision.
     :param not_kept: why the server may not have an earlier version.
     """
 
@@ -38,6 +39,7 @@ class KindTraits:
     settings: tuple[str, ...] = ()
     id_pattern: str | None = "[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}"
     remains: bool = False
+    revisions: bool = False
     not_kept: str = "the server does not keep earlier versions"
 
 
@@ -59,6 +61,7 @@ class Kind(StrEnum):
             "flows",
             id_pattern="[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}",
             remains=True,
+            revisions=True,
             not_kept="the server no longer keeps the revision",
         ),
     )
@@ -70,6 +73,7 @@ class Kind(StrEnum):
             ("files",),
             id_pattern=None,
             remains=True,
+            revisions=True,
             not_kept="the server does not keep the revision, or the file was deleted",
         ),
     )

@@ -130,11 +130,11 @@ class _Undo:
         """The source before our write: the planned one, unless someone else wrote just before."""
         change, revision = outcome.change, outcome.revision
         theirs = outcome.status is ChangeStatus.CONFLICT and change.action is Action.UPDATE
-        theirs = theirs and change.flow_id.kind is Kind.FLOW  # only these have readable revisions
-        if not theirs or revision is None:
+        if not theirs or revision is None or not change.flow_id.kind.traits.revisions:
             return change.before, ""
         with suppress(NotFound):
-            found = self._flows.get(change.flow_id, revision=revision - 1)
+            store = self._stores.get(change.flow_id.kind, self._flows)
+            found = store.get(change.flow_id, revision=revision - 1)
             if found.content != change.before:
                 return (
                     found.content,

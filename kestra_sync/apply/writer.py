@@ -163,7 +163,15 @@ class ChangeWriter:
             when = "since the plan was created" if look.first is None else "in the meantime"
             return _conflict(change, None, f"was deleted on the server {when}")
         before = None if look.first is None else look.first.revision
+        if before is None and self._replaced_another(change, written):
+            return self._confirm(change, written, (written.revision or 0) - 1)
         return self._confirm(change, written, None if before is None else before + 1)
+
+    def _replaced_another(self, change: Change, written: Live) -> bool:
+        store = self._stores.get(change.flow_id.kind)
+        if store is None or written.revision is None or change.before is None:
+            return False
+        return store.overwrote(change.flow_id, written.revision, change.before, _source(change))
 
     def _put(self, change: Change, source: Content, look: _Look) -> Live | None:
         try:
@@ -223,8 +231,7 @@ class ChangeWriter:
         if written.content != change.after:
             return _conflict(change, written, "was overwritten on the server in the meantime")
         if expected is not None and written.revision not in (None, expected):
-            # Kestra keeps no revisions of keys.
-            kept = " and still readable" if change.flow_id.kind is Kind.FLOW else ""
+            kept = " and still readable" if change.flow_id.kind.traits.revisions else ""
             return Outcome(
                 change,
                 ChangeStatus.CONFLICT,

@@ -46,6 +46,17 @@ class Store(Protocol):
         :raises UnknownOutcome: it may have been written or not.
         """
 
+    def overwrote(
+        self, resource: ResourceId, revision: int, before: Content, ours: Content
+    ) -> bool:
+        """Whether our update, now ``revision``, replaced something else than ``before``.
+
+        That is for kinds whose updates cannot be told by the revision that was read right before;
+        by default there is nothing to find out.
+        """
+        del resource, revision, before, ours
+        return False
+
     def delete(self, resource: ResourceId) -> None:
         """Delete it.
 

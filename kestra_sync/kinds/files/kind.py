@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from kestra_sync.client.body import Moved
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import (
     AlreadyExists,
     AnswerTooLarge,
+    KestraError,
     NotCredible,
     NotFound,
     ServerFailure,
@@ -21,7 +23,7 @@ from kestra_sync.client.errors import (
 )
 from kestra_sync.client.files import Files
 from kestra_sync.configured import FilesFolder
-from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
+from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store
 from kestra_sync.kinds.files.load import ANY, load, roots
 from kestra_sync.kinds.files.names import problem
 from kestra_sync.model import (
@@ -58,6 +60,8 @@ class FilesKind(ResourceKind):
     to_server: Callable[[str], str] = field(default=str, repr=False)
     observer: Observer = field(default=SILENT, repr=False)
     limit: int = MAX_FILE
+    written: dict[ResourceId, int] = field(default_factory=dict, repr=False, compare=False)
+    """The revisions that the inventory has, of the bases that were read."""
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Every file below the folders."""
@@ -77,6 +81,7 @@ class FilesKind(ResourceKind):
         """The files on the server, with one request per namespace."""
         live: dict[ResourceId, Live] = {}
         diagnostics: list[Diagnostic] = []
+        self.written.update({key: it.revision for key, it in bases.items() if it.revision})
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
             wanted = {key: it for key, it in desired.items() if key.namespace == namespace}
             known = [each for each in bases if each.namespace == namespace]
@@ -175,7 +180,7 @@ class FilesKind(ResourceKind):
 
     def store(self, client: KestraClient) -> FileStore:
         """Reads and writes of single files."""
-        return FileStore(client.files, self.observer)
+        return FileStore(client.files, self.observer, self.written)
 
 
 def make(context: KindContext) -> FilesKind:
@@ -290,32 +295,57 @@ def remove_empty_directories(files: Files, gone: Iterable[ResourceId]) -> None:
             files.delete(each.namespace, each.id)
 
 
-class FileStore:
+class FileStore(Store):
     """Reads and writes namespace files one by one."""
 
     #: A second deletion deletes the neighbour of a file that is not there.
     delete_twice = False
 
-    def __init__(self, files: Files, observer: Observer = SILENT) -> None:
+    def __init__(
+        self,
+        files: Files,
+        observer: Observer = SILENT,
+        written: Mapping[ResourceId, int] = MappingProxyType({}),
+    ) -> None:
         self._files = files
         self._observer = observer
+        self._written = written
 
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
-        """The contents; ``revision`` is not asked for."""
-        del revision
-        return Live(resource, self._files.read(resource.namespace, resource.id))
+        """The contents. The answer does not say of which revision."""
+        content = self._files.read(resource.namespace, resource.id, revision=revision)
+        return Live(resource, content, revision)
 
     def create(self, resource: ResourceId, source: Content) -> Live:
         """Write a file that does not exist. Kestra itself would overwrite it."""
         if self._exists(resource):
             raise AlreadyExists(409, "POST", str(resource), "the file exists")
-        return self.update(resource, source)
+        self._put(resource, source)
+        return Live(resource, source)
 
     def update(self, resource: ResourceId, source: Content) -> Live:
-        """Write the file. It is read again when everything is written."""
+        """Write the file, and ask for its revision. It is read again when everything is written."""
+        self._put(resource, source)
+        revision = None
+        if is_in_memory(source):
+            with suppress(KestraError):  # it is written
+                revision = max(self._files.revisions(resource.namespace, resource.id), default=None)
+        return Live(resource, source, revision)
+
+    def overwrote(
+        self, resource: ResourceId, revision: int, before: Content, ours: Content
+    ) -> bool:
+        """Kestra has no precondition. The revision before is not read if it is the recorded one."""
+        if revision - 1 == self._written.get(resource) or not is_in_memory(before):
+            return False
+        with suppress(KestraError):
+            replaced = self._files.read(resource.namespace, resource.id, revision=revision - 1)
+            return replaced not in (before, ours)
+        return False
+
+    def _put(self, resource: ResourceId, source: Content) -> None:
         moved = partial(SafeObserver(self._observer).transfer, resource.id)
         self._files.put(resource.namespace, resource.id, source, moved=moved)
-        return Live(resource, source)
 
     def delete(self, resource: ResourceId) -> None:
         """Delete a file that was listed right before."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import AlreadyExists, Gone, KestraError, NotCredible, NotFound
 from kestra_sync.client.kv import Kv, KvEntry, KvListed
-from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind
+from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store
 from kestra_sync.kinds.kv.load import files_of, load
 from kestra_sync.kinds.kv.values import KvValue, from_server, masked, source_of, value_of
 from kestra_sync.model import (
@@ -272,7 +272,7 @@ def _shown(members: Mapping[str, str]) -> bytes:
     return (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()
 
 
-class KvStore:
+class KvStore(Store):
     """Reads and writes keys one by one."""
 
     delete_twice = True

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -312,3 +313,44 @@ def test_second_writer__of_a_key_in_the_last_moment_is_named(repo: Repo, proxy: 
     assert "readable" not in outcome["message"]
     assert repo.client.kv.get(repo.namespace, "region") == "apac"
     assert repo.plan("--detailed-exitcode").code == 0
+
+
+@pytest.mark.versions
+def test_second_writer__of_a_file_in_the_last_moment_is_named(
+    repo: Repo, proxy: FaultProxy
+) -> None:
+    """The revision before ours is read only if the inventory does not have its number."""
+    space, files = repo.namespace, repo.client.files
+    repo.config(f"files: [{{path: files, namespace: {space}}}]\n")
+    repo.flow("f")
+
+    def apply(text: str, *args: str, rule: Rule | None = None) -> tuple[int, dict[str, Any], int]:
+        repo.write("files/a.sql", text)
+        proxy.clear()
+        proxy.forget()
+        if rule is not None:
+            proxy.add(rule)
+        ran = repo.apply(*args)
+        (outcome,) = ran.json["outcomes"]
+        of_one = [it for it in proxy.requests if it.method == "GET" and "a.sql" in it.query]
+        return ran.code, outcome, len(of_one)
+
+    def theirs() -> Rule:
+        write = call_first(partial(files.put, space, "a.sql", b"theirs"))
+        return Rule(write, "POST", "/files$")
+
+    repo.write("files/a.sql", "one")
+    assert repo.apply().code == 0
+    assert apply("two")[::2] == (0, 3)  # before, its revisions, and the one before
+    assert repo.inventory()["resources"][0]["revision"] == 2
+    assert apply("three")[::2] == (0, 2)
+    code, outcome, _ = apply("four", rule=theirs())
+    assert (code, outcome["status"], outcome["revision"]) == (5, "conflict", 5)
+    assert "someone else wrote revision 4 just before" in outcome["message"]
+    assert "overwritten by revision 5 and still readable" in outcome["message"]
+    assert files.get(space, "a.sql") == b"four"
+    assert repo.plan("--detailed-exitcode").code == 0
+    assert apply("five")[::2] == (0, 2)
+
+    assert apply("six", "--rollback", rule=theirs())[0] == 1  # failed, and rolled back
+    assert files.get(space, "a.sql") == b"theirs"
