@@ -12,6 +12,8 @@ from benchmarks.measure import Machine, Run, Series, interleaved
 
 SMALL = (1, 10)
 """Changes of a small apply."""
+LOOP = "requests 0"
+"""The loop with ``requests`` in the results of far away: what it is, and how many it changes."""
 _FLOOR = tree.root(max(SMALL), "floor")
 """Of flows that the bare requests write: in its scope kestra-sync would take them for edits."""
 

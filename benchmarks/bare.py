@@ -21,8 +21,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    import requests
 
 PARALLEL = 8
 _BATCH = 100
@@ -148,13 +151,19 @@ def validate(api: Api, _folder: Path, _root: str, names: Names) -> None:
         list(pool.map(one, [names[at : at + _BATCH] for at in range(0, len(names), _BATCH)]))
 
 
-def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
-    """What people write: get, compare, put, flow by flow, with ``requests``."""
+def _session() -> requests.Session:
+    """What a script has. Imported here: the other counterparts do without."""
     import requests
 
-    with requests.Session() as session:
-        session.auth = (os.environ["KESTRA_USERNAME"], os.environ["KESTRA_PASSWORD"])
-        session.trust_env = False
+    session = requests.Session()
+    session.auth = (os.environ["KESTRA_USERNAME"], os.environ["KESTRA_PASSWORD"])
+    session.trust_env = False
+    return session
+
+
+def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
+    """What people write: get, compare, put, flow by flow, with ``requests``."""
+    with _session() as session:
         base = f"{api.url}/api/v1/main/flows"
         for namespace, flow, path in names:
             source = path.read_bytes()
@@ -171,11 +180,7 @@ def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
 
 def loop_validate(api: Api, _folder: Path, _root: str, names: Names) -> None:
     """What people write to validate: one request for each flow, with ``requests``."""
-    import requests
-
-    with requests.Session() as session:
-        session.auth = (os.environ["KESTRA_USERNAME"], os.environ["KESTRA_PASSWORD"])
-        session.trust_env = False
+    with _session() as session:
         for _, _, path in names:
             answer = session.post(
                 f"{api.url}/api/v1/main/flows/validate",

@@ -7,7 +7,6 @@ all of them: the plan of each has no changes.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,13 +69,16 @@ def _directory(
         "stamped": f"stamp: {{labels: {{{_VALUE}}}}}",
     }
     scope = _here(root) if kind == "mapped" else root
-    (work / "kestra-sync.yaml").write_text(
-        f"version: 1\nname: {root}\nsource: flows\nscope: [{scope}]\n"
-        f"environments:\n  {NAME}:\n    {rules[kind]}\n"
-    )
-    if shutil.which("git"):
-        subprocess.run(["git", "init", "-q", str(work)], check=False)
+    tree.repository(work, configuration(root, scope, rules[kind]))
     return work
+
+
+def configuration(root: str, scope: str, rules: str = "") -> str:
+    """That of a tree, with what its environment changes; nothing for the tree itself."""
+    return (
+        f"version: 1\nname: {root}\nsource: flows\nscope: [{scope}]\n"
+        f"environments:\n  {NAME}: {{{rules}}}\n"
+    )
 
 
 def _here(root: str) -> str:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import growth
-from benchmarks.applies import SMALL, extra_round_trips
+from benchmarks.applies import LOOP, SMALL, extra_round_trips
 from benchmarks.environments import FILES
 from benchmarks.far import ROUND_TRIP
 from benchmarks.measure import Series
@@ -199,9 +199,9 @@ def _table(results: Results) -> Iterator[str]:
             if name in plan:
                 yield _row(label, size, plan[name], floor)
             elif name in ("requests", "kestrapy", "curl") and SDK_SIZE in results.plan:
-                small = results.plan[SDK_SIZE].get(name)
-                if small is not None and size <= 2000:
-                    guess = small.median * size / SDK_SIZE
+                loop = results.plan[SDK_SIZE].get(name)
+                if loop is not None and size <= 2000:
+                    guess = loop.median * size / SDK_SIZE
                     cells = (f"{label}, extrapolated", f"{size:,}", f"{guess:.0f}")
                     yield f"| {' | '.join(cells)} | {guess / floor:.0f} × |"
     for name, sizes in (("create", results.create), ("update", results.update)):
@@ -240,9 +240,8 @@ def _far(results: Results) -> Iterator[str]:
     for size, far in sorted(results.far.items()):
         near = {**results.small[size]}
         if "requests" in results.plan.get(size, {}):
-            near["requests 0"] = results.plan[size]["requests"]
-        far = {"requests 0" if name == "requests" else name: each for name, each in far.items()}
-        names = ["plan 0", *(f"{what} {n}" for n in SMALL for what in _SMALL), "requests 0"]
+            near[LOOP] = results.plan[size]["requests"]
+        names = ["plan 0", *(f"{what} {n}" for n in SMALL for what in _SMALL), LOOP]
         for name in names:
             if name in far and name in near:
                 what, changes = name.split()

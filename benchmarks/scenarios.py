@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import environments, growth, tree
-from benchmarks.applies import SmallApplies
+from benchmarks.applies import LOOP, SmallApplies
 from benchmarks.far import ROUND_TRIP, far_from
 from benchmarks.measure import Machine, Run, Series, interleaved
 
@@ -191,7 +190,7 @@ class Bench:
             far = SmallApplies(there, work, near.flows, tree.root(size), _AS)
             series = far.measure(max(1, self.repetitions // 2), self.say)
             loop = partial(there.bare, "requests", work / "flows", tree.root(size))
-            series.update(interleaved(1, {"requests": loop}, self.say))
+            series.update(interleaved(1, {LOOP: loop}, self.say))
             self.results.far[size] = series
 
     def writes(self, size: int, repetitions: int) -> None:
@@ -269,10 +268,5 @@ class Bench:
         root = tree.root(size, mark)
         work = self.folder / root
         found = tree.write(work / "flows", size, mark=mark)
-        (work / "kestra-sync.yaml").write_text(
-            f"version: 1\nname: {root}\nsource: flows\nscope: [{root}]\n"
-            f"environments: {{{environments.NAME}: {{}}}}\n"
-        )
-        if shutil.which("git"):  # as in any repository, the commit is asked for
-            subprocess.run(["git", "init", "-q", str(work)], check=False)
+        tree.repository(work, environments.configuration(root, root))
         return work, root, found

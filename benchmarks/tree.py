@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,13 @@ def write(folder: Path, size: int, seed: int = 1, mark: str = "") -> list[FlowFi
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(flow.source)
     return found
+
+
+def repository(work: Path, config: str) -> None:
+    """Make ``work`` a repository with this configuration: the commit is asked for, as in any."""
+    (work / "kestra-sync.yaml").write_text(config)
+    if shutil.which("git"):
+        subprocess.run(["git", "init", "-q", str(work)], check=False)
 
 
 def changed(flow: FlowFile, round_: int) -> FlowFile:
