@@ -82,7 +82,7 @@ def unified(
 def _grouped(
     old: list[str], new: list[str], context: int
 ) -> Iterator[list[tuple[str, int, int, int, int]]]:
-    """The hunks: what becomes of which lines of both sides.
+    """The hunks: which lines of the two sides are equal, replaced, added and removed.
 
     Most edits are small, and finding equal lines at both ends is much faster than matching them.
     """

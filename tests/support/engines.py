@@ -17,8 +17,9 @@ from typing import TypedDict
 from tests.engine import VERSIONS, Engine, EngineError, version_named
 from tests.support.server import Server, server_of
 
-#: Seconds that a worker waits for an engine. The first time it is built, which takes minutes.
-_PATIENCE = 1800.0
+#: Seconds that a worker waits for an engine, which may have to be built: less than the
+#: ``faulthandler_timeout`` of ``pyproject.toml``, which ends the worker without a reason.
+_PATIENCE = 540.0
 
 
 class HostAddress(TypedDict):
