@@ -1,5 +1,5 @@
 #!/bin/sh
-# The same for any other CI: plain.sh plan | apply | drift. Explained in docs/ci/README.md.
+# For any other CI system: plain.sh plan | apply | drift. Explained in docs/ci/README.md.
 #
 # The server and the credentials come from the environment: KESTRA_API_URL, and KESTRA_TOKEN, or
 # KESTRA_USERNAME and KESTRA_PASSWORD. Reports are written to the folder $REPORTS.
@@ -15,7 +15,7 @@ plan)
     kestra-sync plan --detailed-exitcode \
         --out "$reports/plan.json" \
         -o "html=$reports/plan.html" -o "markdown=$reports/plan.md" || code=$?
-    # 2 says that there are changes: no reason to fail.
+    # 2 means that there are changes, which is not a failure.
     [ "$code" -eq 2 ] || exit "$code"
     ;;
 apply)
