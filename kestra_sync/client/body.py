@@ -94,8 +94,9 @@ def read_body(
     # What is counted is what it unpacks to.
     packed = response.headers.get("Content-Encoding", "identity") != "identity"
     total = int(length) if length.isdecimal() and not packed else None
+    small = total is not None and total <= _CHUNK  # one read, with no second one to find its end
     try:
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.iter_content(None if small else _CHUNK):
             if collected.size + len(chunk) > limit:
                 raise BodyTooLargeError
             collected.add(chunk)

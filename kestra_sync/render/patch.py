@@ -5,7 +5,8 @@ What was written is parsed again and must be exactly what was asked for, else th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kestra_sync.edits import Edits, edited
@@ -25,17 +26,19 @@ class Patching:
 
     :param value: what ``data`` means.
     :param steps: the edits so far, one after the other.
+    :param events: what the parser said of ``data``: it is parsed once, for its value and its nodes.
     """
 
     data: bytes
     value: Any
     steps: tuple[Edits, ...] = ()
+    events: Sequence[Any] = field(default=(), repr=False, compare=False)
 
     @staticmethod
     def of(data: bytes) -> Patching | None:
         """``data`` before its first patch; ``None`` if it is not YAML, or not a mapping."""
-        value = _value(data)
-        return Patching(data, value) if isinstance(value, dict) else None
+        value, events = _read(data)
+        return Patching(data, value, events=events) if isinstance(value, dict) else None
 
     def set(self, steps: tuple[Step, ...], value: Any) -> Patching | None:
         """The document with ``value`` at ``steps``; ``None`` if there is no such place.
@@ -85,7 +88,7 @@ class Patching:
         return patched
 
     def _tree(self) -> NodeTree:
-        tree = read_nodes(self.data)
+        tree = read_nodes(self.data, self.events)
         if tree is None:
             raise PatchError("the document cannot be read")
         return tree
@@ -93,9 +96,11 @@ class Patching:
     def _after(self, writer: YamlEditor, expected: Any) -> Patching | None:
         edits = tuple(sorted(writer.edits))
         data = edited(self.data, edits)
-        if not same(_value(data), expected):
+        value, events = _read(data)
+        if not same(value, expected):
             return None
-        return replace(self, data=data, value=expected, steps=(*self.steps, edits))
+        steps = (*self.steps, edits)
+        return replace(self, data=data, value=expected, steps=steps, events=events)
 
 
 def _not_written(steps: tuple[Step, ...]) -> PatchError:
@@ -104,6 +109,8 @@ def _not_written(steps: tuple[Step, ...]) -> PatchError:
     )
 
 
-def _value(data: bytes) -> Any:
-    parsed = parse(data, tolerant=True)
-    return parsed.value if isinstance(parsed, ParsedDocument) else None
+def _read(data: bytes) -> tuple[Any, Sequence[Any]]:
+    """What ``data`` means, ``None`` if it cannot be read, and what the parser said of it."""
+    events: list[Any] = []
+    parsed = parse(data, tolerant=True, record=events)
+    return (parsed.value if isinstance(parsed, ParsedDocument) else None), events

@@ -7,6 +7,7 @@ says where each piece of it begins and ends.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -99,47 +100,56 @@ class NodeTree:
         return len(self.bom) + before
 
 
-def read_nodes(data: bytes) -> NodeTree | None:
-    """The nodes of the first document of ``data``; ``None`` if it cannot be parsed or is empty."""
+def read_nodes(data: bytes, events: Iterable[Any] = ()) -> NodeTree | None:
+    """The nodes of the first document of ``data``; ``None`` if it cannot be parsed or is empty.
+
+    :param events: what :func:`kestra_sync.repo.parse.parse` has recorded of the same ``data``.
+    """
     text = decode(data)
     if not isinstance(text, str):
         return None
-    from kestra_sync.repo.parse import c_parser
+    from kestra_sync.repo.parse import c_parser, event_source
 
-    root = _built(text, pure=False) if c_parser() is not None else None
-    root = root or _built(text, pure=True)
+    root = _built(text, lambda: events) if events else None
+    if root is None and c_parser() is not None:
+        root = _built(text, lambda: iter(event_source(text), None))
+    root = root or _built(text, lambda: iter(event_source(text, pure=True), None))
     return None if root is None else NodeTree(text, BOM if data.startswith(BOM) else b"", root)
 
 
-def _built(text: str, *, pure: bool) -> Node | None:
+def _built(text: str, events: Callable[[], Iterable[Any]]) -> Node | None:
     try:
-        return _build(text, pure)
+        return _build(text, events())
     except Exception:  # whatever a parser throws: the checks say what is wrong with the file
         return None
 
 
-def _build(text: str, pure: bool) -> Node | None:
+def _build(text: str, events: Iterable[Any]) -> Node | None:
     from ruamel.yaml import events as kinds
 
-    from kestra_sync.repo.parse import event_source
-
-    next_event = event_source(text, pure=pure)
+    ends = (kinds.MappingEndEvent, kinds.SequenceEndEvent)
+    starts = {kinds.MappingStartEvent: NodeKind.MAPPING, kinds.SequenceStartEvent: NodeKind.LIST}
     root: Node | None = None
     stack: list[Node] = []
     keys: list[Node | None] = []
-    while (event := next_event()) is not None:
+    for event in events:
         kind = type(event)
-        if kind in (kinds.MappingEndEvent, kinds.SequenceEndEvent):
+        if kind is kinds.ScalarEvent:
+            node = _scalar(event, text)
+        elif kind in starts:
+            node = _collection(event, starts[kind])
+        elif kind in ends:
             node = stack.pop()
             keys.pop()
             node.end = event.end_mark.index if node.is_flow else _end_of(node)
             continue
-        if kind is kinds.DocumentEndEvent:
+        elif kind is kinds.AliasEvent:
+            start, end = event.start_mark.index, event.end_mark.index
+            node = Node(NodeKind.ALIAS, start, end, value=str(event.anchor))
+        elif kind is kinds.DocumentEndEvent:
             break
-        made = _node(event, text)
-        if made is None:
+        else:
             continue
-        node = made
         if not stack:
             root = node
         elif stack[-1].kind is NodeKind.LIST:
@@ -152,7 +162,7 @@ def _build(text: str, pure: bool) -> Node | None:
                 node.start = node.end = key.end if colon is None else colon.end()
             stack[-1].pairs.append((key, node))
             keys[-1] = None
-        if node.kind in (NodeKind.MAPPING, NodeKind.LIST):
+        if kind in starts:
             if len(stack) >= _MAX_DEPTH:
                 return None
             stack.append(node)
@@ -160,29 +170,24 @@ def _build(text: str, pure: bool) -> Node | None:
     return root
 
 
-def _node(event: Any, text: str) -> Node | None:
-    from ruamel.yaml import events as kinds
-
-    if not issubclass(type(event), kinds.NodeEvent):
-        return None
+def _scalar(event: Any, text: str) -> Node:
     start, end = event.start_mark.index, event.end_mark.index
-    if isinstance(event, kinds.AliasEvent):
-        return Node(NodeKind.ALIAS, start, end, value=str(event.anchor))
-    if isinstance(event, kinds.ScalarEvent):
-        style = (event.style or "").strip()
-        marked = bool(event.anchor or event.tag)
-        node = Node(NodeKind.SCALAR, start, end, style, event.value, marked)
+    style = (event.style or "").strip()
+    marked = bool(event.anchor or event.tag)
+    node = Node(NodeKind.SCALAR, start, end, style, event.value, marked)
+    if style in ("|", ">"):
         covered = text[start:end]
-        if style in ("|", ">"):
-            node.keeps = "+" in covered.partition("\n")[0].partition("#")[0]
-            node.end = start + len(covered.rstrip(" \r\n"))
-        elif not style:
-            node.end = start + len(covered.rstrip())
-        return node
-    is_mapping = type(event) is kinds.MappingStartEvent
-    style = ("{" if is_mapping else "[") if event.flow_style else ""
-    kind = NodeKind.MAPPING if is_mapping else NodeKind.LIST
-    return Node(kind, start, end, style, marked=bool(event.anchor or event.tag))
+        node.keeps = "+" in covered.partition("\n")[0].partition("#")[0]
+        node.end = start + len(covered.rstrip(" \r\n"))
+    elif not style:
+        node.end = start + len(text[start:end].rstrip())
+    return node
+
+
+def _collection(event: Any, kind: NodeKind) -> Node:
+    style = ("{" if kind is NodeKind.MAPPING else "[") if event.flow_style else ""
+    marked = bool(event.anchor or event.tag)
+    return Node(kind, event.start_mark.index, event.end_mark.index, style, marked=marked)
 
 
 def _end_of(node: Node) -> int:

@@ -27,7 +27,12 @@ MAX_DEPTH = 100
 
 
 def parse(
-    data: bytes, *, lenient: bool = False, tolerant: bool = False, pure: bool = False
+    data: bytes,
+    *,
+    lenient: bool = False,
+    tolerant: bool = False,
+    pure: bool = False,
+    record: list[Any] | None = None,
 ) -> ParsedDocument | tuple[Finding, ...]:
     """Parse the (only) document of ``data``.
 
@@ -36,20 +41,22 @@ def parse(
     :param tolerant: duplicate keys are reported by the document, with the last one as the value;
         else they are problems.
     :param pure: use the Python parser even if the C parser is there.
+    :param record: gets the events of the parser, for :func:`kestra_sync.repo.nodes.read_nodes`.
     """
     text = decode(data)
     if isinstance(text, Finding):
         return (text,)
     builder = _Builder(text, lenient)
     try:
-        builder.run(event_source(text, pure=pure))
+        next_event = event_source(text, pure=pure)
+        builder.run(next_event if record is None else _recorded(next_event, record))
     except _StopParsing as stop:
         builder.problems.append(stop.problem)
     except Exception as error:
         if not pure and c_parser() is not None:
             # The C parser refuses a few things that Kestra does not, such as `[http://x]`, and
             # has other words for the rest.
-            return parse(data, lenient=lenient, tolerant=tolerant, pure=True)
+            return parse(data, lenient=lenient, tolerant=tolerant, pure=True, record=record)
         builder.problems.append(_problem_of(error, text))
     problems = builder.problems if tolerant else [*builder.duplicates, *builder.problems]
     return tuple(problems) or builder.document()
@@ -87,6 +94,17 @@ def event_source(text: str, *, pure: bool = False) -> EventSource:
     from kestra_sync.repo.snake import next_event_of
 
     return next_event_of(text)
+
+
+def _recorded(next_event: EventSource, record: list[Any]) -> EventSource:
+    record.clear()
+
+    def recorded() -> Any:
+        event = next_event()
+        record.append(event)
+        return event
+
+    return recorded
 
 
 def _problem_of(error: Exception, text: str) -> Finding:

@@ -12,6 +12,7 @@ from kestra_sync.render.patch import Patching
 from kestra_sync.render.paths import Id, Index, Key, PathError, Step, parse_path, path_text
 from kestra_sync.render.values import same, with_value, without
 from kestra_sync.render.writer import PatchError
+from kestra_sync.repo import parse as parser
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
 from tests.unit.render.corpus import FLOWS, ODD, documents
@@ -249,3 +250,22 @@ def test_property__the_other_lines_of_the_example_flows_stay() -> None:
             start = next((i for i, (a, b) in enumerate(zip(lines, now, strict=False)) if a != b), 0)
             same_behind = len(now) - 1 - start
             assert not same_behind or lines[-same_behind:] == now[-same_behind:]
+
+
+def test_parses__once_before_and_once_after_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value and the nodes of a document come from the same events of the parser."""
+    texts: list[str] = []
+    real = parser.event_source
+
+    def counted(text: str, *, pure: bool = False) -> parser.EventSource:
+        texts.append(text)
+        return real(text, pure=pure)
+
+    monkeypatch.setattr(parser, "event_source", counted)
+    found = patching("id: a\nnamespace: acme\nlabels:\n  site: b\n  team: c\n")
+    for name in ("site", "team"):
+        step = found.set(parse_path(f"labels.{name}"), "new")
+        assert step is not None
+        found = step
+    assert found.data == b"id: a\nnamespace: acme\nlabels:\n  site: new\n  team: new\n"
+    assert len(texts) == 3
