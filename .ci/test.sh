@@ -12,7 +12,10 @@ trap 'kill "$static" 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130
 color=$([ -t 1 ] && echo yes || echo auto)
 if make chromium engine tools; then
     {
+        # A test that fails on a busy machine is run once more, and both are reported; the fourth
+        # of a run is a failure.
         .venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+            --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks -rfER \
             --color "$color" --cov --cov-report=term
         echo $? >"$said.code"
     } | tee "$said"
