@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Kind, ResourceId, counted, plural
-from kestra_sync.report.lines import kind_counts
+from kestra_sync.report.lines import with_kinds
 from kestra_sync.safe.text import visible
 
 PlanJson = Mapping[str, Any]
@@ -175,7 +175,8 @@ def _plan(document: PlanJson) -> dict[str, Any]:
         )
         if number
     ]
-    words = _by_kind(words, [it for it in plan.get("changes") or () if it["action"] != "none"])
+    writes = [each for each in plan.get("changes") or () if each["action"] != "none"]
+    words = with_kinds(words, map(_name, writes))
     record = plan.get("record") or ()
     words += [each["message"] for each in record]
     return _made(
@@ -207,7 +208,7 @@ def _apply(document: PlanJson) -> dict[str, Any]:
         )
         if number
     ]
-    words = _by_kind(words, outcomes)
+    words = with_kinds(words, map(_name, outcomes))
     if red:
         words.append(f"{plural(red, 'smoke test')} failed")
     words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
@@ -248,12 +249,6 @@ def _drift(document: PlanJson) -> dict[str, Any]:
     found = document.get("drifted") or ()
     words = [f"{counted(map(_name, found))} drifted" if found else "no drift"]
     return _made(drifted=len(found), changes=bool(found), words=words)
-
-
-def _by_kind(words: list[str], changes: Iterable[PlanJson]) -> list[str]:
-    """The same with the kinds that the changes are of: ``2 to create (1 flow, 1 file)``."""
-    kinds = kind_counts(map(_name, changes))
-    return [*words[:-1], f"{words[-1]} ({kinds})"] if words and kinds else words
 
 
 def _name(change: PlanJson) -> ResourceId:

@@ -14,10 +14,10 @@ from kestra_sync.report.lines import (
     Sections,
     Span,
     Style,
-    kind_counts,
     line,
     message,
     section,
+    with_kinds,
 )
 from kestra_sync.report.trigger_text import check_lines
 
@@ -107,8 +107,8 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
         lead = "Applied"
     else:
         lead = "Partially applied" if applied else "Nothing applied"
-    kinds = kind_counts(each.change.flow_id for each in outcomes)
-    return f"{lead}: {', '.join(parts) or 'nothing'}{f' ({kinds})' if kinds else ''}."
+    found = with_kinds(parts or ["nothing"], (each.change.flow_id for each in outcomes))
+    return f"{lead}: {', '.join(found)}."
 
 
 def _verdict(good: bool) -> Style:

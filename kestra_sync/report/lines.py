@@ -244,7 +244,6 @@ def _writes(plan: Plan) -> list[str]:
     """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
     alerts = [each.reason.traits.alert for each in plan.writes]
     plain = [each.action for each in plan.writes if not is_alert(each)]
-    kinds = kind_counts(each.flow_id for each in plan.writes)
     counts = [
         f"{number:,} {words}"
         for number, words in (
@@ -257,6 +256,15 @@ def _writes(plan: Plan) -> list[str]:
         )
         if number
     ]
+    return with_kinds(counts, (each.flow_id for each in plan.writes))
+
+
+def with_kinds(counts: list[str], resources: Iterable[ResourceId]) -> list[str]:
+    """The same with the kinds of what is counted: ``2 to create (1 flow, 1 file)``.
+
+    :param counts: in words; the kinds are named after the last one.
+    """
+    kinds = kind_counts(resources)
     return [*counts[:-1], f"{counts[-1]} ({kinds})"] if counts and kinds else counts
 
 
