@@ -17,7 +17,6 @@ from tests.support.code import PACKAGE, ROOT, nodes, paths, tree
 _LONGEST_MODULE = 400
 #: Modules that may be longer, with the reason: a part would be understood with the rest only.
 _LONGER = {
-    "kestra_sync/commands/plan.py": 450,  # the steps of a plan, its guards included
     "kestra_sync/plan/compare.py": 450,  # the three-way table, and what refines its outcome
 }
 

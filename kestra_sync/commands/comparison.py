@@ -99,6 +99,29 @@ def read_live(
     )
 
 
+def only_touched(
+    everything: Mapping[FlowId, Live], touched: frozenset[ResourceId] | None
+) -> Mapping[FlowId, Live]:
+    """The flows among these resources; all of them for ``None``."""
+    if touched is None:
+        return everything
+    return {key: each for key, each in everything.items() if key in touched}
+
+
+def record_of_touched(
+    ownership: Ownership | None, touched: frozenset[ResourceId] | None
+) -> Ownership | None:
+    """The same with the entries of these resources only; with all of them for ``None``."""
+    if ownership is None or ownership.inventory is None or touched is None:
+        return ownership
+    whole, intent = ownership.inventory, ownership.inventory.intent
+    if intent is not None:
+        writes = {key: each for key, each in intent.writes.items() if key in touched}
+        intent = replace(intent, writes=writes)
+    resources = {key: each for key, each in whole.resources.items() if key in touched}
+    return replace(ownership, inventory=replace(whole, resources=resources, intent=intent))
+
+
 def compare(
     client: KestraClient,
     settings: Settings,

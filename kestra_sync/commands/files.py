@@ -173,7 +173,7 @@ def _patterns(settings: Settings) -> str:
     return f"{wanted}, with {but}" if wanted and settings.exclude else wanted or but
 
 
-def held_back(
+def may_be_in_git(
     incomplete: Incomplete | None, settings: Settings
 ) -> Callable[[FlowId, str | None], MissingPath | None]:
     """Where Git may still hold a flow of the server: the files have it under their own name."""

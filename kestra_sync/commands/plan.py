@@ -13,15 +13,17 @@ from kestra_sync.commands.comparison import (
     OtherResources,
     check_planned,
     compare,
+    only_touched,
     passes,
     read_live,
+    record_of_touched,
 )
 from kestra_sync.commands.files import (
     check_found,
     has_errors,
-    held_back,
     incomplete_in_git,
     load_files,
+    may_be_in_git,
     not_asked,
     only_selected,
     render_files,
@@ -45,7 +47,6 @@ from kestra_sync.model import (
     Diagnostic,
     FlowId,
     Kind,
-    Live,
     Plan,
     Reason,
     Repository,
@@ -231,9 +232,9 @@ def plan_for(
         settings,
         scope,
         rendered.desired,
-        _touched(live.flows, wanted.touched),
+        only_touched(live.flows, wanted.touched),
         beside,
-        _narrowed(ownership, wanted.touched),
+        record_of_touched(ownership, wanted.touched),
         observer,
     )
     compared = replace(compared, live=len(live.flows))
@@ -288,28 +289,6 @@ def _triggers(client: KestraClient, written: Sequence[Change]) -> TriggerChanges
     from kestra_sync.commands.triggers import planned_triggers
 
     return planned_triggers(client, written)
-
-
-def _touched(
-    everything: Mapping[FlowId, Live], touched: frozenset[ResourceId] | None
-) -> Mapping[FlowId, Live]:
-    if touched is None:
-        return everything
-    return {key: each for key, each in everything.items() if key in touched}
-
-
-def _narrowed(
-    ownership: Ownership | None, touched: frozenset[ResourceId] | None
-) -> Ownership | None:
-    """The same with the entries of these resources only."""
-    if ownership is None or ownership.inventory is None or touched is None:
-        return ownership
-    whole, intent = ownership.inventory, ownership.inventory.intent
-    if intent is not None:
-        writes = {key: each for key, each in intent.writes.items() if key in touched}
-        intent = replace(intent, writes=writes)
-    resources = {key: each for key, each in whole.resources.items() if key in touched}
-    return replace(ownership, inventory=replace(whole, resources=resources, intent=intent))
 
 
 def save_plan(
@@ -379,7 +358,7 @@ def guard(
             owned_beside=owned,
             live_beside=compared.live_beside,
             without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
-            not_here=held_back(incomplete, settings),
+            not_here=may_be_in_git(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
             name=ownership.place.full_name if ownership else "",
