@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 from kestra_sync.apply.lock import read_holder, try_to_write
@@ -23,14 +24,15 @@ from kestra_sync.commands.checkup import (
 )
 from kestra_sync.commands.explain import SITE
 from kestra_sync.commands.files import check_found, load_files, render_files, scope_of
-from kestra_sync.commands.smoke import load_specs
+from kestra_sync.commands.smoke import SmokeSpec, load_specs
 from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.read import Lookup, check_owner, find_inventory, place_of
 from kestra_sync.inventory.record import origin
 from kestra_sync.kinds.flows.check import check_offline_rules
 from kestra_sync.kinds.registry import Kinds
-from kestra_sync.model import Repository, Severity, counted, plural
+from kestra_sync.model import Repository, Scope, Severity, counted, plural
+from kestra_sync.render import Rendered
 from kestra_sync.settings import Settings
 
 #: In how many namespaces permissions are tried.
@@ -42,7 +44,19 @@ def doctor(settings: Settings) -> Diagnosis:
 
     :raises UsageError: for connection settings that make no sense.
     """
-    checkups = [ask("files", lambda: _files(settings))]
+
+    @cache
+    def files() -> _Files:
+        repository = load_files(settings)
+        return _Files(repository, render_files(repository, settings))
+
+    @cache
+    def lookup() -> Lookup:
+        assert settings.scope is not None  # a name needs a scope
+        wanted = place_of(settings, settings.scope)
+        return find_inventory(client.kv, wanted, settings.scope, origin().repository)
+
+    checkups = [ask("files", lambda: _files(files(), settings))]
     with connect(settings.connection, settings.parallelism) as client:
         look = cache(partial(look_at, client.url))
         asked: list[tuple[str, Callable[[], Checkup]]] = [
@@ -52,17 +66,17 @@ def doctor(settings: Settings) -> Diagnosis:
             ("tls", lambda: tls(client.url, look())),
             ("clock", lambda: clock(look())),
             ("credentials", lambda: _credentials(client)),
-            ("inventory", lambda: _inventory(client, settings)),
-            ("lock", lambda: _lock(client, settings)),
+            ("inventory", lambda: _inventory(client, settings, lookup)),
+            ("lock", lambda: _lock(client, settings, lookup)),
             ("executions", lambda: _executions(client, settings)),
-            ("triggers", lambda: _triggers(client, settings)),
-            ("writing", lambda: _writing(client, settings)),
-            ("flows", lambda: _flows(client, settings)),
+            ("triggers", lambda: _triggers(client, settings, files())),
+            ("writing", lambda: _writing(client, settings, lookup)),
+            ("flows", lambda: _flows(client, settings, files())),
         ]
         if settings.files or settings.kv:
             asked.append(("files and keys", lambda: _beside(client, settings)))
-        if load_specs(settings).specs:
-            asked.append(("smoke tests", lambda: _smoke(client, settings)))
+        if specs := load_specs(settings).specs:
+            asked.append(("smoke tests", lambda: _smoke(client, specs)))
         broken = False
         for question, answer in asked:
             if broken:
@@ -73,9 +87,19 @@ def doctor(settings: Settings) -> Diagnosis:
     return Diagnosis(tuple(checkups))
 
 
-def _files(settings: Settings) -> Checkup:
-    repository = load_files(settings)
-    rendered = render_files(repository, settings)
+@dataclass(frozen=True)
+class _Files:
+    """The flows in the files, and as they would be sent."""
+
+    repository: Repository
+    rendered: Rendered
+
+    def scope(self, settings: Settings) -> Scope:
+        return scope_of(self.rendered, settings.scope)
+
+
+def _files(files: _Files, settings: Settings) -> Checkup:
+    repository, rendered = files.repository, files.rendered
     found = [
         *repository.diagnostics,
         *rendered.diagnostics,
@@ -101,7 +125,7 @@ def _files(settings: Settings) -> Checkup:
         return Checkup(
             "files", Health.WARNING, f"no flows in {repository.source}{skipped}", "check the paths"
         )
-    scope = scope_of(rendered, settings.scope)
+    scope = files.scope(settings)
     return Checkup(
         "files",
         Health.OK,
@@ -168,7 +192,7 @@ def _credentials(client: KestraClient) -> Checkup:
     )
 
 
-def _inventory(client: KestraClient, settings: Settings) -> Checkup:
+def _inventory(client: KestraClient, settings: Settings, lookup: Callable[[], Lookup]) -> Checkup:
     if settings.name is None:
         return Checkup(
             "inventory",
@@ -177,7 +201,7 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
             "detected",
             "run 'kestra-sync init', or add name: and scope: to kestra-sync.yaml",
         )
-    found = _found(client, settings)
+    found = lookup()
     inventory = found.inventory
     if inventory is None and found.similar:
         there = found.similar[0].place
@@ -219,16 +243,10 @@ def _inventory(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _found(client: KestraClient, settings: Settings) -> Lookup:
-    assert settings.scope is not None  # a name needs a scope
-    wanted = place_of(settings, settings.scope)
-    return find_inventory(client.kv, wanted, settings.scope, origin().repository)
-
-
-def _lock(client: KestraClient, settings: Settings) -> Checkup:
+def _lock(client: KestraClient, settings: Settings, lookup: Callable[[], Lookup]) -> Checkup:
     if settings.name is None or settings.scope is None:
         return Checkup("lock", Health.SKIPPED, "no inventory, so no lock")
-    holder = read_holder(client.kv, _found(client, settings).at)
+    holder = read_holder(client.kv, lookup().at)
     if holder is None:
         return Checkup("lock", Health.OK, "free")
     return Checkup(
@@ -254,12 +272,10 @@ def _executions(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _triggers(client: KestraClient, settings: Settings) -> Checkup:
-    rendered = render_files(load_files(settings), settings)
-    desired = {each.flow_id: each for each in rendered.desired}
-    scope = scope_of(rendered, settings.scope)
+def _triggers(client: KestraClient, settings: Settings, files: _Files) -> Checkup:
+    desired = {each.flow_id: each for each in files.rendered.desired}
     try:
-        found = disabled_triggers(client, scope, desired)
+        found = disabled_triggers(client, files.scope(settings), desired)
     except (Forbidden, Unauthorized) as error:
         return Checkup(
             "triggers",
@@ -280,12 +296,12 @@ def _triggers(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _writing(client: KestraClient, settings: Settings) -> Checkup:
+def _writing(client: KestraClient, settings: Settings, lookup: Callable[[], Lookup]) -> Checkup:
     if settings.name is None or settings.scope is None:
         return Checkup(
             "writing", Health.SKIPPED, "not tested: without a name there is no inventory to write"
         )
-    place = _found(client, settings).wanted
+    place = lookup().wanted
     try:
         try_to_write(client.kv, place)
     except (Forbidden, Unauthorized) as error:
@@ -304,12 +320,11 @@ def _writing(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _flows(client: KestraClient, settings: Settings) -> Checkup:
+def _flows(client: KestraClient, settings: Settings, files: _Files) -> Checkup:
     """What an apply does to flows, tried with flows that do not exist."""
-    rendered = render_files(load_files(settings), settings)
     return _allowed(
         "flows",
-        scope_of(rendered, settings.scope).namespaces,
+        files.scope(settings).namespaces,
         lambda namespace: forbidden_for_flows(client.flows, namespace),
         allowed="can validate, create and delete flows in {} (tested with flows that do not exist; "
         "an update cannot be tested without writing one)",
@@ -319,10 +334,10 @@ def _flows(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _smoke(client: KestraClient, settings: Settings) -> Checkup:
+def _smoke(client: KestraClient, specs: Iterable[SmokeSpec]) -> Checkup:
     return _allowed(
         "smoke tests",
-        sorted({each.flow.namespace for each in load_specs(settings).specs}),
+        sorted({each.flow.namespace for each in specs}),
         lambda namespace: forbidden_for_executions(client.executions, namespace),
         allowed="can start and delete executions in {} (tested with a flow that does not exist)",
         remedy="smoke tests start executions and delete them: grant the permission EXECUTION in "

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +28,20 @@ from kestra_sync.commands.checkup import (
     tls,
     versions,
 )
-from kestra_sync.commands.doctor import _allowed
+from kestra_sync.commands.doctor import _allowed, doctor
+from kestra_sync.commands.files import load_files
+from kestra_sync.configured import Connection
 from kestra_sync.errors import ExitCode
+from kestra_sync.model import Repository, Scope
 from kestra_sync.report.doctor_text import doctor_lines
 from kestra_sync.report.lines import write
+from kestra_sync.settings import Settings
 from kestra_sync.version import __version__
+from tests.fuzz.small_kestra import SmallKestra, State
 from tests.support.golden import check_golden
+from tests.support.proxy import FaultProxy
 from tests.support.segments import CERTIFICATE
+from tests.support.sources import log_flow
 
 _NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 _URL = "https://kestra.acme.io"
@@ -220,6 +228,33 @@ def test_permissions__only_the_namespaces_that_were_tried_are_named() -> None:
     assert found.health is Health.WARNING
     assert found.answer == "the account is not allowed to delete in acme.n1"
     assert _allowed("x", [], forbidden, allowed="", remedy="").health is Health.SKIPPED
+
+
+def test_doctor__files_and_inventory_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KESTRA_USERNAME", "a")
+    monkeypatch.setenv("KESTRA_PASSWORD", "b")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows/f.yaml").write_text(log_flow("acme", "f"))
+    loaded = []
+
+    def load(settings: Settings) -> Repository:
+        loaded.append(settings.paths)
+        return load_files(settings)
+
+    monkeypatch.setattr("kestra_sync.commands.doctor.load_files", load)
+    with SmallKestra() as server, FaultProxy(server.url) as proxy:
+        server.begin(State())
+        connection = Connection(url=proxy.url)
+        found = doctor(Settings(connection=connection, name="ours", scope=Scope(("acme",))))
+        listed = proxy.count("GET", "/kv/kestra-sync.ours$")
+    answers = {each.question: each.answer for each in found.checkups}
+    assert answers["lock"] == "free"
+    assert "can validate, create and delete flows in acme" in answers["flows"]
+    assert loaded == [("flows",)]
+    assert listed == 1
 
 
 def test_doctor_lines() -> None:
