@@ -35,7 +35,22 @@ _RUN_TTL = "P7D"
 
 
 class OvertakenError(ConflictError):
-    """The record is not the one that this run has seen or stored last (exit 5)."""
+    """A record is not the one that this run has seen or stored last (exit 5)."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"another run wrote {what} in the meantime", remedy="run the command again"
+        )
+
+
+def check_unchanged(kv: Kv, place: InventoryLocation, seen: Inventory | None) -> None:
+    """Make sure that the record at ``place`` is the one that was seen last.
+
+    :raises OvertakenError: it is another one.
+    :raises KestraError: it cannot be read.
+    """
+    if read_version(kv, place) != (seen and seen.version):
+        raise OvertakenError(f"the inventory {place.full_name!r}")
 
 
 class RecordKeeper:
@@ -70,12 +85,7 @@ class RecordKeeper:
         :raises OvertakenError: it is another one.
         :raises KestraError: it cannot be read.
         """
-        there = read_version(self._kv, self._at)
-        if there != (self._seen and self._seen.version):
-            raise OvertakenError(
-                f"another run wrote the inventory {self._wanted.full_name!r} in the meantime",
-                remedy="run the command again",
-            )
+        check_unchanged(self._kv, self._at, self._seen)
 
     def look(self) -> None:
         """Begin to :meth:`check`, for the next :meth:`store`, while something else goes on."""
@@ -146,11 +156,8 @@ class RecordKeeper:
         moving = self._at != self._wanted
         old = self._at
         if moving and read_inventory(self._kv, self._wanted) is not None:
-            raise OvertakenError(
-                f"another run wrote an inventory {self._wanted.full_name!r} to "
-                f"{self._wanted.namespace} in the meantime",
-                remedy="run the command again",
-            )
+            wanted = self._wanted
+            raise OvertakenError(f"an inventory {wanted.full_name!r} to {wanted.namespace}")
         moved_from = old.namespace if moving else None
         stored = self._put(inventory, moved_from=moved_from, meanwhile=meanwhile)
         if moving and self._drop(old):

@@ -200,9 +200,7 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
         value["nonce"] = uuid.uuid4().hex
         kv.put(key.namespace, key.key, value, description=DESCRIPTION)
         if from_json(record_at(kv, key.namespace, key.key), where).nonce != value["nonce"]:
-            raise OvertakenError(
-                f"another run wrote {where} in the meantime", remedy="run the command again"
-            )
+            raise OvertakenError(where)
         return changed
     finally:
         lock.release()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError, RecordKeeper
+from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError, RecordKeeper, check_unchanged
 from kestra_sync.apply.lock import Lock
 from kestra_sync.client.kv import Kv
 from kestra_sync.errors import RefusedError
@@ -35,7 +35,7 @@ def rename_record(
     :raises KestraError: it could not be stored or removed.
     """
     with _locked(kv, old, lock_timeout), _locked(kv, new, lock_timeout):
-        _same(kv, old, seen)
+        check_unchanged(kv, old, seen)
         there = read_inventory(kv, new)
         if there is not None and there.resources != seen.resources:
             raise RefusedError(
@@ -53,7 +53,7 @@ def rename_record(
             moved_from=None,
         )
         kv.put(new.namespace, new.key, to_json(renamed), description=DESCRIPTION)
-        _same(kv, new, renamed)
+        check_unchanged(kv, new, renamed)
         kv.delete(old.namespace, old.key)
 
 
@@ -110,10 +110,7 @@ def remove_record(
         there = read_inventory(kv, at)
         if there is not None:
             if there.resources or there.unknown:
-                raise OvertakenError(
-                    f"another run wrote the inventory {at.full_name!r} in the meantime",
-                    remedy="run the command again",
-                )
+                raise OvertakenError(f"the inventory {at.full_name!r}")
             if not before(there):
                 return False
         for entry in kv.search(SEARCH):
@@ -133,12 +130,3 @@ def _locked(kv: Kv, place: InventoryLocation, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _same(kv: Kv, place: InventoryLocation, seen: Inventory) -> None:
-    there = read_inventory(kv, place)
-    if there is None or there.version != seen.version:
-        raise OvertakenError(
-            f"another run wrote the inventory {place.full_name!r} in the meantime",
-            remedy="run the command again",
-        )
