@@ -15,6 +15,7 @@ import pytest
 from tests.support.code import PACKAGE, ROOT, nodes, paths, tree
 
 _LONGEST_MODULE = 400
+_SMALL = 60
 #: Modules that may be longer, with the reason: a part would be understood with the rest only.
 _LONGER = {
     "kestra_sync/plan/compare.py": 450,  # the three-way table, and what refines its outcome
@@ -457,6 +458,32 @@ def test_modules_stay_small() -> None:
     lengths = {str(m): len(m.path.read_text(encoding="utf-8").splitlines()) for m in _modules()}
     assert {name: n for name, n in lengths.items() if n > _LONGER.get(name, _LONGEST_MODULE)} == {}
     assert [name for name in _LONGER if lengths.get(name, 0) <= _LONGEST_MODULE] == []
+
+
+#: Modules that may be small though only one other imports them: one of many.
+_ONE_EACH = {
+    "checks/policy_rules": "a module per policy rule",
+    "report/graph_dot.py": "a module per way to draw a graph",
+    "report/text.py": "a module per format",
+}
+
+
+def test_no_small_module_is_kept_for_one_other() -> None:
+    """It would be read with the other anyway, and is better a part of it."""
+    importers: dict[str, set[str]] = {module.name: set() for module in _modules()}
+    for module in _modules():
+        imported = _modules_imported(module) | {name for _line, name in module.imports}
+        for name in imported & importers.keys() - {module.name}:
+            importers[name].add(module.name)
+    small = [
+        str(module.path.relative_to(PACKAGE))
+        for module in _modules()
+        if not module.path.name.startswith("__")
+        and len(importers[module.name]) == 1
+        and len(_text(module).splitlines()) < _SMALL
+    ]
+    assert small, "the imports were not seen"
+    assert [each for each in small if not each.startswith(tuple(_ONE_EACH))] == []
 
 
 def test_threads_of_requests_are_started_in_one_place() -> None:

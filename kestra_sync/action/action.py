@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kestra_sync.action import comment, issue
+from kestra_sync.action import comment
 from kestra_sync.action.context import Context
 from kestra_sync.action.github_api import GithubApi
 from kestra_sync.action.inputs import REVIEWED, Inputs, read, take
@@ -281,9 +281,9 @@ def _issue(
     github: GithubApi, context: Context, names: str, body: str, result: Result
 ) -> tuple[str, str]:
     drifted = result.exit_code == ExitCode.CHANGES
-    issues = github.issues(issue.title_of(names.replace("+", ", ")))
+    issues = github.issues(comment.title_of(names.replace("+", ", ")))
     try:
-        return "notice", issue.report(issues, body, drifted=drifted)
+        return "notice", comment.report_drift(issues, body, drifted=drifted)
     except KestraError as error:
         return "warning", comment.excuse(error, context, "issue", "issues")
     except Exception as error:

@@ -1,4 +1,7 @@
-"""The comment on a pull request, and the plan that was reviewed in it."""
+"""The comment on a pull request, the plan that was reviewed in it, and the issue about drift.
+
+The issue is opened, kept up to date, and closed when the drift is gone.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import html
 import re
 
 from kestra_sync.action.context import Context
-from kestra_sync.action.github_api import GithubApi
-from kestra_sync.action.notes import Notes, PostAction, own, upsert
+from kestra_sync.action.github_api import GithubApi, GithubIssues
+from kestra_sync.action.notes import Notes, PostAction, first_line, own, upsert
 from kestra_sync.client.errors import ApiError, KestraError
 from kestra_sync.errors import ConflictError
 from kestra_sync.report.comment import marker
@@ -19,6 +22,11 @@ _WORDS = {
     PostAction.CREATED: "The comment was written",
     PostAction.UPDATED: "The comment was updated",
     PostAction.KEPT: "The comment is up to date",
+}
+_ISSUE_WORDS = {
+    PostAction.CREATED: "An issue was opened",
+    PostAction.UPDATED: "The issue was updated",
+    PostAction.KEPT: "The issue is up to date",
 }
 
 
@@ -106,3 +114,25 @@ def _unknown(context: Context, why: str) -> ConflictError:
         remedy="run plan in the pull request with `comment: true`, or apply without "
         "`expect-digest: reviewed`",
     )
+
+
+def title_of(environment: str) -> str:
+    """The title of the issue."""
+    return f"kestra-sync: drift{f' in {environment}' if environment else ''}"
+
+
+def report_drift(issues: GithubIssues, body: str, *, drifted: bool) -> str:
+    """Bring the issue in line with what was found; says so in a sentence, ``""`` for nothing.
+
+    :param body: the report, its marker in the first line.
+    :raises KestraError: for any failure.
+    """
+    if drifted:
+        posted = upsert(issues, body)
+        url = f": {posted.note.url}" if posted.note.url else ""
+        return f"{_ISSUE_WORDS[posted.action]}{url}"
+    found = own(issues, first_line(body))
+    for each in found:
+        issues.update(each, body)
+        issues.close(each)
+    return "The issue was closed: there is no more drift" if found else ""

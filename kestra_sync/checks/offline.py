@@ -18,7 +18,7 @@ from kestra_sync.findings import Finding, NodePath
 from kestra_sync.model import Desired, Diagnostic, Position, Severity
 from kestra_sync.repo.document import ParsedDocument, all_tasks, as_list, as_text, task_lists
 from kestra_sync.repo.load import parse_source
-from kestra_sync.repo.quote import quoted
+from kestra_sync.safe.text import quoted
 from kestra_sync.schemas import SchemaError, errors
 from kestra_sync.suggest import did_you_mean
 

@@ -16,7 +16,7 @@ from typing import Any
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import Finding, NodePath
 from kestra_sync.repo.document import SECTIONS, as_list
-from kestra_sync.repo.quote import quoted
+from kestra_sync.safe.text import quoted
 
 Release = tuple[int, int]
 

@@ -1,18 +1,20 @@
 """Kestra's own validation of flows, with lines and columns of their files; and drafts.
 
+Also of the current flows on the server: whether a rollback could write them again.
+
 A draft, since Kestra 2.0, has ``draft: true`` as its latest revision, and does not run.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from kestra_sync.checks.locate import locate
 from kestra_sync.checks.rules import in_flow
 from kestra_sync.findings import Finding
-from kestra_sync.model import Change, Desired, Diagnostic, Severity
+from kestra_sync.model import Change, Desired, Diagnostic, Kind, Severity
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.load import parse_source
 from kestra_sync.resources import is_in_memory
@@ -172,3 +174,44 @@ def _draft(source: bytes) -> ParsedDocument | None:
     if not isinstance(parsed, ParsedDocument) or not isinstance(parsed.value, dict):
         return None
     return parsed if parsed.value.get("draft") is True else None
+
+
+def check_restorable(
+    flows: ValidationClient, changes: Collection[Change]
+) -> tuple[Diagnostic, ...]:
+    """A warning for each flow about to be changed or deleted that no rollback could restore.
+
+    Servers hold flows that they would refuse today: a Kestra that was updated from 1.x, where an
+    update takes unknown properties and old types, keeps them, and 2.0 takes none of it. Only for
+    servers whose updates are strict: until 1.3 the way back is an update, which refuses nothing
+    that can be parsed.
+
+    :raises KestraError: if the server cannot be asked.
+    """
+    # A draft is stored whatever is wrong with it.
+    touched = [
+        (change, change.before)
+        for change in halves(changes)
+        if change.writes
+        and change.flow_id.kind is Kind.FLOW
+        and is_in_memory(change.before)
+        and not is_draft(change.before)
+    ]
+    if not touched:
+        return ()
+    verdicts = flows.validate([before for _change, before in touched])
+    return tuple(
+        Diagnostic(
+            path=change.path or "",
+            position=None,
+            severity=Severity.WARNING,
+            rule="rollback-refused",
+            message=f"{change.flow_id}: a rollback cannot restore the current version on the "
+            f"server, because this Kestra rejects it: {words_of(verdict.constraints[0])}",
+            remedy="fix the flow so that Kestra accepts it, or apply it separately with --only "
+            "and without --rollback",
+            flow=change.flow_id,
+        )
+        for (change, _before), verdict in zip(touched, verdicts, strict=True)
+        if verdict.constraints
+    )

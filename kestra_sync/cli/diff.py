@@ -47,7 +47,7 @@ def command(
     as are files and keys that both servers have as configured. Writes nothing.
     """
     from kestra_sync.commands.diff_environments import diff_environments
-    from kestra_sync.report.environments_diff import diff_json, diff_lines_of
+    from kestra_sync.report.environments import diff_json, diff_lines_of
 
     output = Output.of("diff", output_format=output_format, color=color, verbose=verbose)
     sides = [settings_from(environment=name, **settings) for name in (before, after)]

@@ -1,8 +1,9 @@
-"""``kestra-sync doctor``."""
+"""``kestra-sync doctor``, and its result as text."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,17 @@ from kestra_sync.cli.options import (
 )
 from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode
+from kestra_sync.report.lines import BLANK, Line, Span, Style, line
+
+if TYPE_CHECKING:
+    from kestra_sync.commands.checkup import Diagnosis
+
+_STYLES = {
+    "ok": Style.GOOD,
+    "warning": Style.WARNING,
+    "failed": Style.ERROR,
+    "skipped": Style.DIM,
+}
 
 
 @click.command("doctor")
@@ -30,7 +42,6 @@ def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -
     The exit code is the one that plan would return.
     """
     from kestra_sync.commands.doctor import doctor
-    from kestra_sync.report.doctor_text import doctor_lines
 
     output = Output.of("doctor", output_format=output_format, color=color, verbose=verbose)
     diagnosis = doctor(settings_from(**settings))
@@ -50,3 +61,23 @@ def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -
         },
     )
     return diagnosis.exit_code
+
+
+def doctor_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+    """A line for each question, its remedy below it, and the verdict."""
+    width = max(len(each.question) for each in diagnosis.checkups)
+    for each in diagnosis.checkups:
+        yield line(
+            "  ",
+            Span(f"{each.health!s:<7}", _STYLES[each.health]),
+            f"  {each.question:<{width}}  {each.answer}",
+        )
+        if each.remedy:
+            yield line(Span(f"{'':<{width + 13}}{each.remedy}", Style.DIM))
+    yield BLANK
+    if diagnosis.exit_code is ExitCode.OK and diagnosis.stops_apply:
+        yield line(Span("Ready to plan, but not to apply: see above.", Style.WARNING))
+    elif diagnosis.exit_code is ExitCode.OK:
+        yield line(Span("Ready to plan and apply.", Style.GOOD))
+    else:
+        yield line(Span("Not ready: see above.", Style.ERROR))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ from kestra_sync.safe.secrets import Masker
 if TYPE_CHECKING:
     from kestra_sync.cli.reports import ReportRequest
     from kestra_sync.report.report import Report, Reports
+
+#: ``F`` ends at once if all fits, ``R`` lets colours through, ``X`` leaves the text on the screen.
+_LESS = "FRX"
 
 
 def masker() -> Masker:
@@ -125,16 +129,14 @@ class Output:
         if not sys.stdout.isatty():
             self.text(lines)
             return
-        from kestra_sync.cli import pager
-
         lines = list(lines)
         width = max(shutil.get_terminal_size().columns, 1)
-        command = pager.pager(sum(len(each.text) // width + 1 for each in lines))
+        command = pager(sum(len(each.text) // width + 1 for each in lines))
         if command is not None and self.readable:
             text = io.StringIO()
             write(lines, text, colour=self.coloured(sys.stdout))
             sys.stdout.flush()
-            if pager.show(command, text.getvalue()):
+            if page(command, text.getvalue()):
                 return
         self.text(lines)
 
@@ -198,3 +200,43 @@ class Output:
         from kestra_sync.cli.progress import PlainProgress
 
         return PlainProgress()
+
+
+def pager(lines: int) -> list[str] | None:
+    """The command that shows a text of ``lines`` screen lines; ``None`` if it is just printed.
+
+    ``KESTRA_SYNC_PAGER`` and then ``PAGER`` name it; empty, or ``cat``, switches it off. In pipes,
+    in CI and on terminals that cannot do more than print there is none.
+    """
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        return None
+    if os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    if lines < shutil.get_terminal_size().lines:
+        return None
+    named = os.environ.get("KESTRA_SYNC_PAGER", os.environ.get("PAGER", "less"))
+    try:
+        command = shlex.split(named)
+    except ValueError:  # a quote that is not closed
+        return None
+    if not command or command == ["cat"] or shutil.which(command[0]) is None:
+        return None
+    return command
+
+
+def page(command: list[str], text: str) -> bool:
+    """Show ``text`` with ``command``, and wait until it is left; false if it cannot be run."""
+    import subprocess  # only a terminal waits for the import
+
+    environ = {"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ}
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
+    except OSError:
+        return False
+    with process:
+        try:
+            process.communicate(text.encode("utf-8", "replace"))
+        except KeyboardInterrupt:
+            # ^C is the pager's: less stops reading, and stays.
+            process.wait()
+    return True

@@ -54,7 +54,7 @@ def command(
     asked = replace(settings_from(offline=True, **settings), only=flows)
     result = render_flows(asked, out=out)
     if output.json:
-        from kestra_sync.report.render_json import render_json
+        from kestra_sync.report.as_json import render_json
 
         output.result(result.exit_code, render_json(result, asked.environment))
         return result.exit_code

@@ -67,7 +67,7 @@ def command(
     """
     from kestra_sync.commands.status import status
     from kestra_sync.config.config import load_config
-    from kestra_sync.report import status as report
+    from kestra_sync.report import environments as report
 
     output = Output.of("status", output_format=output_format, color="auto", verbose=verbose)
     config = load_config(settings["config_path"])

@@ -246,7 +246,7 @@ def _with_what_stays(client: KestraClient, planned: PlanResult) -> PlanResult:
     """The plan with a warning for each flow that no rollback could restore."""
     if planned.plan is None or not client.server_info().can.strict_update:
         return planned
-    from kestra_sync.checks.restorable import check_restorable
+    from kestra_sync.checks.server import check_restorable
 
     found = (*planned.diagnostics, *check_restorable(client.flows, planned.plan.changes))
     return replace(planned, diagnostics=tuple(sorted(found, key=lambda each: each.sort_key)))

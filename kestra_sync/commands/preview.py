@@ -20,7 +20,7 @@ from kestra_sync.commands.comparison import OtherResources, compare, read_live
 from kestra_sync.commands.ownership import read_ownership
 from kestra_sync.errors import ExitCode, RefusedError
 from kestra_sync.executions.server import flow_page
-from kestra_sync.inventory.previews import find_previews
+from kestra_sync.inventory.others import find_previews
 from kestra_sync.inventory.read import InventoryLocation, OtherRecord, Ownership, read_inventory
 from kestra_sync.inventory.record import Inventory, origin
 from kestra_sync.kinds.registry import Kinds

@@ -29,7 +29,6 @@ from kestra_sync.model import (
 )
 from kestra_sync.repo.document import ParsedDocument
 from kestra_sync.repo.parse import parse
-from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.text import (
     BOM,
     FLOW_KEYS,
@@ -43,6 +42,7 @@ from kestra_sync.repo.text import (
 )
 from kestra_sync.repo.walk import FoundFile, unreadable, walk
 from kestra_sync.safe.paths import is_there, read_resolved
+from kestra_sync.safe.text import quoted
 
 Parsed = ParsedDocument | tuple[Finding, ...]
 

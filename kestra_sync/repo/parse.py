@@ -19,9 +19,9 @@ from typing import Any
 from kestra_sync.findings import Finding
 from kestra_sync.model import Position
 from kestra_sync.repo.document import PLACE_LINE, ParsedDocument, position_at
-from kestra_sync.repo.quote import quoted
 from kestra_sync.repo.syntax import syntax_problem, unquoted_expression
 from kestra_sync.repo.text import decode
+from kestra_sync.safe.text import quoted
 
 MAX_DEPTH = 100
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Diagnostic, Position, Severity, Skipped
-from kestra_sync.repo.quote import quoted
 from kestra_sync.safe.paths import check_readable, is_directory, is_git, is_there, read_text
+from kestra_sync.safe.text import quoted
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

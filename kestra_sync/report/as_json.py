@@ -23,6 +23,7 @@ from kestra_sync.resources import in_memory
 
 if TYPE_CHECKING:
     from kestra_sync.apply.run import Outcome, Restored
+    from kestra_sync.commands.render import RenderResult
 
 
 _WRITING = (Action.CREATE, Action.UPDATE, Action.MOVE, Action.DELETE)
@@ -229,4 +230,24 @@ def severity_counts(diagnostics: Sequence[Diagnostic]) -> dict[str, int]:
     return {
         "errors": sum(each.severity is Severity.ERROR for each in diagnostics),
         "warnings": sum(each.severity is Severity.WARNING for each in diagnostics),
+    }
+
+
+def render_json(result: RenderResult, environment: str | None) -> dict[str, Any]:
+    """Of ``render``: the flows with their sources, and where they came from."""
+    return {
+        "environment": environment,
+        "flows": [
+            {
+                "flow": name_json(each.flow_id),
+                "file_flow": name_json(each.flow.flow_id),
+                "path": each.path,
+                "changed": bool(each.steps),
+                "sha256": each.sent_sha256,
+                "source": each.sent.decode("utf-8", "replace"),
+                "written": result.written.get(each.flow_id),
+            }
+            for each in result.desired
+        ],
+        "diagnostics": diagnostics_json(result.diagnostics),
     }

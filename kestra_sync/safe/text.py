@@ -8,6 +8,7 @@ at the start of a line (GitHub), ``##[name]`` and ``##vso[…]`` anywhere in it 
 
 from __future__ import annotations
 
+import json
 import re
 
 from kestra_sync.resources import FlowId, Kind, ResourceId
@@ -99,3 +100,9 @@ def shown(text: str) -> str:
     """``text`` in quotes, in printable ASCII, and not too much of it."""
     quoted = ascii(text)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 4]}...'"
+
+
+def quoted(text: str) -> str:
+    """Text of others in a message: not too much of it, and nothing that speaks to a terminal."""
+    short = text if len(text) <= 60 else f"{text[:57]}..."
+    return json.dumps(short, ensure_ascii=False)[1:-1].replace('\\"', '"')

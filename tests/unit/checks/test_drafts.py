@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kestra_sync.checks.restorable import check_restorable
-from kestra_sync.checks.server import check_draft, drafts_on_server
+from kestra_sync.checks.server import check_draft, check_restorable, drafts_on_server
 from kestra_sync.client.validation import Validation
 from kestra_sync.model import Action, FlowId, Position, Reason, Severity
 from tests.support.plans import change, desired, source

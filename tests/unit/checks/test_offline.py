@@ -11,7 +11,7 @@ from kestra_sync.checks.offline import check_offline, shown
 from kestra_sync.checks.rules import RULES
 from kestra_sync.edits import Edit
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
-from kestra_sync.repo.quote import quoted
+from kestra_sync.safe.text import quoted
 
 FLOW = FlowId("x.y", "a")
 SOURCE = b"id: a\nnamespace: x.y\nfoo: 1\ntasks:\n  - {id: t, type: a.b}\n  - {id: t, type: a.b}\n"

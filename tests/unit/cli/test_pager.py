@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.cli import pager
-from kestra_sync.cli.output import Output
+from kestra_sync.cli.output import Output, page, pager
 from kestra_sync.report.lines import line
 
 
@@ -68,18 +67,18 @@ def test_pager__gets_what_does_not_fit(
 )
 def test_pager__is_switched_off(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", sys.executable)
-    assert pager.pager(100) == [sys.executable]
-    assert pager.pager(20) is None
+    assert pager(100) == [sys.executable]
+    assert pager(20) is None
     monkeypatch.setenv(name, value)
-    assert pager.pager(100) is None
+    assert pager(100) is None
 
 
 def test_pager__not_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
-    assert pager.pager(1000) is None
+    assert pager(1000) is None
 
 
 def test_pager__that_cannot_be_run_is_none(tmp_path: Path) -> None:
-    assert not pager.show([str(tmp_path)], "text")
+    assert not page([str(tmp_path)], "text")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flows
+from kestra_sync.cli.doctor import doctor_lines
 from kestra_sync.client.client import ServerInfo, parse_version
 from kestra_sync.client.errors import Forbidden, InvalidContent, NotFound
 from kestra_sync.client.network import Certificate, Look, NetworkRoute, look_at, route_to
@@ -33,7 +34,6 @@ from kestra_sync.commands.files import load_files
 from kestra_sync.configured import Connection
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Repository, Scope
-from kestra_sync.report.doctor_text import doctor_lines
 from kestra_sync.report.lines import write
 from kestra_sync.settings import Settings
 from kestra_sync.version import __version__
