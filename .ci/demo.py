@@ -70,7 +70,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ndemo: interrupted", file=sys.stderr)
         return 130
-    print("\nDone: the server holds what Git holds, and the engine has been stopped.")
+    print("\nDone: the server has the flows in Git, and the engine was stopped.")
     return 0
 
 

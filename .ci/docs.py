@@ -1,6 +1,6 @@
 """Writes ``docs/cli.md`` from the command line itself, so that the two never differ.
 
-Likewise the options of the policy into the schema of the configuration, from the rules; and what
+Also writes the options of the policy into the schema of the configuration, from the rules; and what
 the schema and ``action.yml`` lack of the declared settings, described by the help of the option
 until someone writes a better text there; the tables of both in the documentation. ``--write``
 writes the files; without it the exit code says whether they are up to date.

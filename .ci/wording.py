@@ -44,6 +44,17 @@ WORDS = {
     r"\bin vain\b": "without success",
     r"\bredirected in circles\b": "too many redirects",
     r"\bnowhere to go\b": "without a target",
+    r"\bputs? up\b": "deploys, creates",
+    r"\bsearch for drift\b|\blook(?:s|ing)? for drift\b": "drift detection, detects drift",
+    r"\bfor want of\b": "without, because … is missing",
+    r"\btext of others\b": "untrusted text",
+    r"\bspeaks? to (?:a |the )?(?:terminal|kestra-sync)\b": "control sequences, directives",
+    r"\bholds? what (?:it held|Git holds)\b": "is in the state of, has the flows in Git",
+    r"\bbeside (?:the|its|their) (?:writes|frame|flows|plan)\b": "in addition to, next to",
+    r"\bcannot be the name of anything\b": "is not a valid name",
+    r"\b(?:is|are) not meant,": "is not intended",
+    r"\bnone is cut off\b": "is not canceled",
+    r"\b(?:left|removed) in part\b": "partly removed",
 }
 
 #: What the rule is about, and texts that are not ours.

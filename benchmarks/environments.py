@@ -38,7 +38,7 @@ def write(folder: Path, root: str, flows: list[tree.FlowFile]) -> dict[str, Path
 
 
 def with_files(folder: Path, root: str) -> Path:
-    """The mapped directory with namespace files beside the flows."""
+    """The mapped directory with namespace files next to the flows."""
     work = folder / f"{root}-mapped"
     for number in range(FILES):
         file = work / "files" / f"{number % 20}" / f"query{number}.sql"

@@ -335,7 +335,7 @@ class Change:
 
 @dataclass(frozen=True)
 class RecordChange:
-    """What an apply changes in the record of what is ours, beside the flows that it writes.
+    """What an apply changes in the inventory, in addition to the flows that it writes.
 
     :param kind: stable in the JSON: ``adopt``, ``refresh``, ``drop``, ``close``, ``move``,
         ``bind``, ``strike``.
@@ -360,7 +360,7 @@ class Plan:
     :param changes: every flow that is not simply in sync.
     :param unchanged: how many are.
     :param partial: paths or filters left part of the repository out: nothing is deleted.
-    :param record: what an apply would record beside the writes.
+    :param record: what an apply would record in addition to the writes.
     :param rollback_to: the run whose result it restores; ``None`` for a plan of what Git holds.
     """
 

@@ -230,14 +230,14 @@ class Settings:
     only: tuple[str, ...] = setting(
         (),
         "Only these flows, files and keys, such as acme.sales/*, acme.sales or 'kv:acme.sales/*'; "
-        "repeatable. Disables deletion.",
+        "repeatable. With it, plan and apply delete nothing.",
         flag="--only",
         metavar="PATTERN",
         commands=_SELECTING,
     )
     exclude: tuple[str, ...] = setting(
         (),
-        "Skip these flows, files and keys; repeatable. Disables deletion.",
+        "Skip these flows, files and keys; repeatable. With it, plan and apply delete nothing.",
         flag="--exclude",
         metavar="PATTERN",
         commands=_SELECTING,

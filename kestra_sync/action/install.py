@@ -4,7 +4,7 @@ Run by its path and with any Python, before there is anything else, so it needs 
 library only. The environment is stored in the tool cache of the runner under a hash of all that it
 is made of: a runner that keeps its disk makes it once.
 
-It runs in the checkout of a pull request and beside its secrets. So nothing in the working
+It runs in the checkout of a pull request, in a job with secrets. So nothing in the working
 directory takes part: every Python is started isolated, elsewhere, and without the variables that
 would load code or settings. An environment that another user of the machine may have planted or
 changed is not used.
@@ -132,10 +132,10 @@ def wheels_folder(environ: Mapping[str, str]) -> Path:
 
 
 def install(requirements: Path, where: Installation, wheels: Path) -> None:
-    """Make the environment, unless it is there.
+    """Create the environment, unless it exists.
 
-    It grows beside its place and is moved there when it is whole, so jobs that run at the same
-    time never see half of one.
+    It is created next to its final place and moved there when it is complete, so jobs that run at
+    the same time never see half of one.
 
     :param wheels: a folder of wheels, which may come from a cache: a wheel whose hash is not the
         pinned one is not installed, wherever it is.

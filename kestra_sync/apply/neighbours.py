@@ -98,7 +98,7 @@ _TOLD = {
 
 
 def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
-    """What was recorded beside the writes, a sentence each."""
+    """What was recorded in addition to the writes, a sentence each."""
     found = [
         _TOLD[each.kind].format(flows=each.what or plural(each.flows, "flow"))
         for each in plan.record

@@ -110,7 +110,7 @@ class RunRecord:
         )
 
     def pending(self) -> tuple[RecordChange, ...]:
-        """What an apply of the plan would record beside its writes."""
+        """What an apply of the plan would record in addition to its writes."""
         before = self._current.resources
         quiet = tuple(each for each in self._plan.changes if not each.writes)
         after = settled(self._current, replace(self._plan, changes=quiet))

@@ -84,7 +84,7 @@ class Done:
     :param notes: additional messages, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
     :param red: the smoke tests failed: one has failed, or running them crashed.
-    :param recorded: what was recorded beside the writes, a sentence each.
+    :param recorded: what was recorded in addition to the writes, a sentence each.
     """
 
     outcomes: tuple[Outcome, ...] = ()

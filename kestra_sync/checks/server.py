@@ -160,7 +160,7 @@ def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
 
 
 def halves(changes: Iterable[Change]) -> Iterator[Change]:
-    """The changes, and of each move the deletion beside it."""
+    """The changes, and of each move also the deletion."""
     for change in changes:
         yield change
         if change.moved_from is not None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     metavar="RUN",
     default="last",
     show_default=True,
-    help="Run to restore, a number of 'kestra-sync history'; last is the one before the newest.",
+    help="Run to restore, a number from 'kestra-sync history'; last is the one before the newest.",
 )
 @scope_options
 @config_options

@@ -1,7 +1,7 @@
 """A command over several environments: side by side, or one after the other.
 
 Each environment is a run of its own, with the settings and the result that it would have alone;
-this module puts the results beside each other. A run for one environment does not come here.
+this module combines the results. A run for one environment does not come here.
 """
 
 from __future__ import annotations

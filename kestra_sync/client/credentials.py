@@ -1,8 +1,8 @@
 """Server URL and credentials: from arguments, the environment, or a ``.env`` file.
 
-The file is read, never loaded into ``os.environ``. Of a token and a password the token is taken,
-but a more explicit place goes first: a user name and password given as arguments are used even
-if the environment has a token.
+The file is read, never loaded into ``os.environ``. A token takes
+precedence over a password, and a more explicit source over both: a user name and password given as
+arguments are used even if the environment has a token.
 
 A ``.env`` file is part of a checkout, so its author may be untrusted. URL and credentials come from
 it together, or neither does: else it could name the server that a password of the environment is

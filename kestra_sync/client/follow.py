@@ -1,6 +1,6 @@
 """Follows an execution to its end.
 
-The stream only wakes us up; the truth is what a plain read says. So a stream that breaks, stalls,
+The stream only wakes us up; the result comes from a plain read. So a stream that breaks, stalls,
 is cut by a proxy or is not offered at all costs time and nothing else.
 """
 

@@ -1,6 +1,6 @@
 """The variables with credentials: those of one environment, and headers.
 
-Those of one environment go first: ``KESTRA_TOKEN_PROD`` in place of ``KESTRA_TOKEN``.
+Those of one environment take precedence: ``KESTRA_TOKEN_PROD`` in place of ``KESTRA_TOKEN``.
 """
 
 from __future__ import annotations

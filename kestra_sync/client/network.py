@@ -49,7 +49,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Look:
-    """What one response shows beside its content.
+    """What one response shows in addition to its content.
 
     :param ahead: seconds that the clock of this machine is ahead of the server's; ``None`` if the
         server does not send its time.

@@ -28,7 +28,7 @@ from kestra_sync.client.request import Request
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential, with jitter; what the server asks for goes first, up to a limit.
+    """Exponential, with jitter; what the server asks for takes precedence, up to a limit.
 
     :param retries: how many attempts after the first one.
     """

@@ -56,7 +56,9 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
         planned = make_plan(looking, client, observer=observer)
         disabled: tuple[TriggerKey, ...] = ()
         if planned.plan is not None:
-            with suppress(KestraError):  # who may not read triggers may still look for drift
+            with suppress(
+                KestraError
+            ):  # without permission to read triggers, drift can still be detected
                 disabled = disabled_triggers(client, planned.plan.scope, planned.desired)
     if planned.plan is None or planned.ownership is None:
         return DriftResult(planned, ())

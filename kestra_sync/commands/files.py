@@ -76,7 +76,7 @@ def scope_of(
 ) -> Scope:
     """The scope: as configured, or exactly the namespaces that the flows are sent to.
 
-    :param beside: what is sent beside flows.
+    :param beside: what is sent in addition to flows.
     """
     if configured is not None:
         return configured

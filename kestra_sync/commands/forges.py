@@ -81,7 +81,7 @@ def pipelines(forge: Forge) -> tuple[list[tuple[str, str, str]], tuple[str, ...]
     if not made:
         return [], ("For a pipeline, see docs/ci, or run with --ci github, gitlab, …",)
     notes = [
-        f"{path} already exists: add the jobs of {_PAGES}/ci/ by hand"
+        f"{path} already exists: add the jobs of {_PAGES}/ci/ manually"
         for path, _, _ in made
         if is_there(path)
     ]

@@ -91,7 +91,7 @@ def init(
 ) -> InitResult:
     """Write a configuration, ignore rules and a pipeline for the flows in ``paths``.
 
-    Namespace files and keys beside the flows are configured as well.
+    Namespace files and keys next to the flows are configured as well.
 
     :param paths: by default the directories of flows that are found; see
         :mod:`kestra_sync.commands.layouts`.

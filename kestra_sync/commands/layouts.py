@@ -31,7 +31,7 @@ _NOT_FILES = frozenset({"node_modules", "vendor", "dist", "build", "target", "ve
 
 @dataclass(frozen=True)
 class Beside:
-    """What a repository has beside its flows.
+    """What a repository has in addition to its flows.
 
     :param unsure: directories that look like namespace files of no certain namespace.
     """
@@ -63,7 +63,7 @@ def find_sources() -> tuple[str, ...]:
 
 
 def find_beside(paths: Sequence[str], flows: Iterable[Flow]) -> Beside:
-    """The namespace files and keys beside and below the directories of flows.
+    """The namespace files and keys next to and below the directories of flows.
 
     :param paths: the directories of flows.
     :param flows: what they hold.

@@ -123,7 +123,7 @@ def differs(
 def record_changes(
     plan: Plan, ownership: Ownership, others: Others | None
 ) -> tuple[RecordChange, ...]:
-    """What an apply would record beside the writes."""
+    """What an apply would record in addition to the writes."""
     found: list[RecordChange] = []
     if not only_writes(plan, ownership):
         from kestra_sync.apply.record import RunRecord

@@ -126,7 +126,7 @@ def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Itera
 
 
 def load_specs(settings: Settings) -> LoadedSpecs:
-    """The tests beside the flows, then those of the configuration.
+    """The tests next to the flows, then those of the configuration.
 
     :raises UsageError: for a path that does not exist.
     """

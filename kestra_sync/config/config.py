@@ -369,7 +369,7 @@ def is_part(paths: Sequence[str], source: Sequence[str]) -> bool:
 
 
 def _default_source(config: Config | None) -> tuple[str, ...]:
-    """``flows``, beside the configuration."""
+    """``flows``, next to the configuration."""
     if config is None:
         return _DEFAULTS.paths
     return tuple(

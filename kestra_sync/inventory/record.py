@@ -195,7 +195,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class PreviewRecord:
-    """What the record of a preview says beside what every record says.
+    """What the record of a preview contains in addition to that of any other.
 
     :param created: when it was first deployed, ISO 8601 in UTC.
     :param expires: when it may be removed without being asked; ``None`` for never.

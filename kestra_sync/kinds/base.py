@@ -91,7 +91,7 @@ class Reading:
 
 
 class ResourceKind(Protocol):
-    """One kind beside flows, with what its configuration says. Kinds inherit the defaults."""
+    """A kind other than flows, with what its configuration says. Kinds inherit the defaults."""
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
         """Read the repository. Nothing is asked of a server.

@@ -31,7 +31,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class GuardInput:
-    """What the guards look at, beside the plan.
+    """What the guards check, in addition to the plan.
 
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.

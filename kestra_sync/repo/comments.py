@@ -1,6 +1,6 @@
-"""The comments of a document that speak to kestra-sync: ``# kestra-sync: ignore[rule] why``.
+"""The directives in the comments of a document: ``# kestra-sync: ignore[rule] why``.
 
-What looks like one inside a text, such as a script in a task, is part of the text.
+A directive inside a string, such as a script in a task, is part of the string.
 """
 
 from __future__ import annotations

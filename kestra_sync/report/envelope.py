@@ -23,7 +23,7 @@ def envelope(
     *,
     error: BaseException | None = None,
 ) -> dict[str, Any]:
-    """A JSON result: the frame, and the command's own members beside it."""
+    """A JSON result: the frame, and the command's own members."""
     return {
         "format_version": FORMAT_VERSION,
         "tool": {"name": "kestra-sync", "version": __version__},

@@ -63,7 +63,7 @@ def status_html(result: StatusResult) -> str:
 
 
 def status_json(result: StatusResult) -> dict[str, Any]:
-    """The members beside the frame."""
+    """The members in addition to the frame."""
     return {"environments": [_json(each) for each in result.environments]}
 
 
@@ -142,7 +142,7 @@ def diff_lines_of(result: DiffResult, before: str, after: str, *, context: int) 
 
 
 def diff_json(result: DiffResult, before: str, after: str, *, context: int) -> dict[str, Any]:
-    """The members beside the frame."""
+    """The members in addition to the frame."""
     return {
         "from": {"environment": before, "server": result.before.server},
         "to": {"environment": after, "server": result.after.server},

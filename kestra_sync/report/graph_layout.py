@@ -1,6 +1,6 @@
 """The layout of a graph: in columns, callers left of the flows they call.
 
-The way of Sugiyama, kept short: longest paths give the columns, cycles are cut where a walk meets
+A simplified Sugiyama layout: longest paths give the columns, cycles are cut where a walk meets
 them, edges that pass columns get a place of their own there, and a few sweeps put everybody near
 their neighbours.
 """

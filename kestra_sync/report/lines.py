@@ -211,7 +211,7 @@ def summary(plan: Plan) -> str:
 
 
 def _recording(plan: Plan) -> list[str]:
-    """What would be recorded beside the writes, in words: ``11 flows to adopt``."""
+    """What would be recorded in addition to the writes, in words: ``11 flows to adopt``."""
     found: list[str] = []
     for each in plan.record:
         what = each.what or plural(each.flows, "flow")
@@ -277,7 +277,7 @@ def kind_counts(resources: Iterable[ResourceId]) -> str:
 
 
 def beside(plan: Plan) -> str:
-    """``, 3 files, 1 key``: what Git has beside the flows."""
+    """``, 3 files, 1 key``: what Git has in addition to the flows."""
     return "".join(
         f", {plural(plan.beside[kind], kind.noun)}" for kind in Kind if plan.beside.get(kind)
     )

@@ -150,7 +150,7 @@ def deleted(result: DownResult) -> Counter[Kind]:
 
 
 def down_json(results: Sequence[DownResult]) -> dict[str, Any]:
-    """The members beside the frame."""
+    """The members in addition to the frame."""
     return {"previews": [_down(each) for each in results]}
 
 
@@ -208,7 +208,7 @@ def _age(seconds: float) -> str:
 
 
 def list_json(found: Sequence[Listed]) -> dict[str, Any]:
-    """The members beside the frame."""
+    """The members in addition to the frame."""
     return {"previews": [_listed(each) for each in found]}
 
 

@@ -1,1 +1,1 @@
-"""What may be trusted, and how far: paths, names, secrets, text of others."""
+"""What may be trusted, and how far: paths, names, secrets, untrusted text."""

@@ -8,11 +8,11 @@ So below the root of a repository
   (``.git/config`` holds a token, ``.env`` a password).
 
 Elsewhere a path is as the user typed it. Everywhere only regular files are read, up to a limit, so
-a FIFO or a device never hangs a run; and a file is replaced as a whole: the new one grows beside it
-under a hidden name and takes its place when it is complete and on disk.
+a FIFO or a device never hangs a run; and a file is replaced as a whole: the new one is written next
+to it under a hidden name and takes its place when it is complete and on disk.
 
-What is wrong with a path is an :class:`UnsafePathError`, which is an :class:`OSError`: callers say
-``strerror`` as for whatever else the operating system refuses.
+An unsafe path raises :class:`UnsafePathError`, which is an :class:`OSError`: callers show
+``strerror`` as for any other error of the operating system.
 """
 
 from __future__ import annotations

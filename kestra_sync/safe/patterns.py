@@ -1,7 +1,7 @@
 """Regular expressions that people write, run with a limit.
 
 ``re`` takes exponential time for some of them, holds the interpreter's lock meanwhile (so the lock
-of an apply expires, for want of a heartbeat), and blocks signals. So they are run by
+of an apply expires, because its heartbeat stops), and blocks signals. So they are run by
 ``regex``, which takes a timeout and lets go of the interpreter.
 """
 

@@ -64,7 +64,7 @@ _SCHEME = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:/{1,3}|https?:|/{1,3})?", re.IGN
 class Masker:
     """Takes known secrets and whatever looks like one out of texts.
 
-    :param secrets: values that must not be shown, beside those of the environment.
+    :param secrets: values that must not be shown, in addition to those of the environment.
     """
 
     def __init__(

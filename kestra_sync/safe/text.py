@@ -1,4 +1,4 @@
-"""Makes text of others harmless before it reaches a terminal, a log, an error or a report.
+"""Makes untrusted text harmless before it reaches a terminal, a log, an error or a report.
 
 Flows, logs and what servers answer are untrusted: an escape sequence may retitle a window, hide
 lines of a diff or answer a prompt; bidirectional overrides make code read other than it runs
@@ -103,6 +103,6 @@ def shown(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text of others in a message: not too much of it, and nothing that speaks to a terminal."""
+    """Untrusted text for a message: shortened, without line breaks and control sequences."""
     short = text if len(text) <= 60 else f"{text[:57]}..."
     return json.dumps(short, ensure_ascii=False)[1:-1].replace('\\"', '"')

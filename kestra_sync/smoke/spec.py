@@ -12,7 +12,7 @@ from kestra_sync.model import FlowId, Position, StrEnum
 DEFAULT_TIMEOUT = 300.0
 
 NOT_RUN = "NOT_RUN"
-"""Beside Kestra's own states: the task must not have run at all."""
+"""In addition to Kestra's own states: the task must not have run at all."""
 
 
 class When(StrEnum):

@@ -157,7 +157,7 @@ def test_component__token_that_writes_is_given_to_apply_only() -> None:
     ],
 )  # fmt: skip
 def test_component__which_jobs_run_when(pipeline: dict[str, str], expected: set[str]) -> None:
-    """A fork gets no plan; a schedule looks for drift and applies nothing."""
+    """A fork gets no plan; a schedule detects drift and applies nothing."""
     variables = {
         "CI_PROJECT_ID": "1",
         "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1",
@@ -184,7 +184,7 @@ _SNIPPETS = [
 
 @pytest.mark.parametrize("path", _SNIPPETS, ids=lambda path: path.name)
 def test_forges__promises(path: Path) -> None:
-    """All of them validate, plan, wait for approval, apply the saved plan, and look for drift."""
+    """All of them validate, plan, wait for approval, apply the saved plan, and detect drift."""
     text = path.read_text(encoding="utf-8")
     for words in ("validate --offline", "plan --out", "apply --yes --plan", "--rollback", "drift"):
         assert f"kestra-sync {words}" in text or words in text

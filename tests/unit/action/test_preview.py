@@ -17,7 +17,7 @@ def context(event: str = "pull_request", action: str = "opened", **more: object)
 
 
 @pytest.mark.parametrize("action", ["opened", "synchronize", "reopened"])
-def test_preview__is_put_up(action: str) -> None:
+def test_preview__is_deployed_when_opened_or_updated(action: str) -> None:
     run = preview_run(context(action=action), "")
     assert (run.subcommand, run.name, run.words) == ("up", "pr-7", ("--", "pr-7"))
     assert run.environment == "preview-pr-7"

@@ -1,4 +1,4 @@
-"""Text of others, before it is shown."""
+"""Untrusted text, before it is shown."""
 
 from __future__ import annotations
 
