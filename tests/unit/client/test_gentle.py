@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import FlowId, Live
 from kestra_sync.resources import in_memory
 from tests.support.segments import CERTIFICATE, Segment, SegmentRecorder
+from tests.support.waiting import wait_for
 
 from .conftest import ClientFactory
 from .scripted import Reply, ScriptedServer, Seen, as_json
@@ -220,7 +222,7 @@ def test_update__flow_that_the_caller_has_just_read_is_not_read_first(
 
 
 def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_again(
-    server: ScriptedServer, make_client: ClientFactory
+    server: ScriptedServer, make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All requests that may be sent at once are taken when the update is begun."""
     begun, over = threading.Event(), threading.Event()
@@ -234,8 +236,10 @@ def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_agai
     edited = {"namespace": "a.b", "id": "c", "revision": 2, "source": "theirs"}
     server.on("GET", PATH, as_json(edited))
     client = make_client(parallelism=1)
+    now = time.monotonic()
+    monkeypatch.setattr("kestra_sync.client.request.time", SimpleNamespace(monotonic=lambda: now))
     checked: list[bytes] = []
-    seen = just_read(0.3)
+    seen = just_read(60.0)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.flows.namespaces)
         assert begun.wait(10)
@@ -246,8 +250,8 @@ def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_agai
             check=lambda live: checked.append(in_memory(live.content)),
             seen=seen,
         )
-        while time.monotonic() < seen.until or not checked:
-            time.sleep(0.01)
+        assert wait_for(lambda: bool(checked))
+        now = seen.until + 1
         over.set()
         first.result()
         update.result()

@@ -237,7 +237,7 @@ def test_in_parallel_stops_at_the_first_failure() -> None:
         begun.append(number)
         if number == 0:
             raise KeyError(number)
-        time.sleep(0.001)
+        time.sleep(0.02)  # the rest would take 10 seconds: time enough to notice the failure
         return number * 2
 
     assert in_parallel(work, [1, 2, 3], 2) == [2, 4, 6]
