@@ -203,8 +203,6 @@ def test_large_files__more_than_one_export_should_have(
     _sparse(repo.root.parent / "new.bin", LARGE + 1, b"")
     content = hashed(lambda: (repo.root.parent / "new.bin").open("rb"))
     repo.client.files.put(repo.namespace, "new.bin", content)
-    (found,) = repo.plan().json["diagnostics"]
-    assert "cannot be read in one export (the server answers 500)" in found["message"]
     ran = repo.run("pull", "--new")
     assert ran.code == 0, ran.err + ran.out
     assert (repo.root / "files/theirs.txt").read_bytes() == b"not ours"

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from kestra_sync.client.errors import AnswerTooLarge, KestraError, ServerFailure, Unreachable
 from kestra_sync.config.config import load_config, settings_from_config
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import Loaded
 from kestra_sync.kinds.files import names
-from kestra_sync.kinds.files.kind import diff
+from kestra_sync.kinds.files.kind import FilesKind, diff
 from kestra_sync.kinds.files.load import load
 from kestra_sync.kinds.registry import Kinds, diff_whole
-from kestra_sync.model import Kind, ResourceId, Severity
+from kestra_sync.model import Base, Kind, ResourceId, Severity
 from kestra_sync.resources import MAX_FILE
+
+
+def _too_slow() -> Unreachable:
+    error = Unreachable("no answer")
+    error.too_slow = True
+    return error
 
 
 @pytest.fixture(autouse=True)
@@ -206,3 +215,48 @@ def test_diff__of_a_created_binary_file_is_its_size_and_hash() -> None:
     (hunk,) = diff_whole(Kind.FILE, None, b"\0\1")
     assert hunk.heading == "binary"
     assert hunk.lines[1][1].startswith("2 bytes, SHA-256 ")
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ServerFailure(500, "GET", "/files/export"), "the server answers 500"),
+        (
+            AnswerTooLarge("the response is larger than 9 bytes"),
+            "it is larger than the longest response that is read",
+        ),
+        (_too_slow(), "the server takes longer than the time limit"),
+    ],
+    ids=["500", "too large", "too slow"],
+)
+def test_read__says_why_there_is_no_export(error: KestraError, why: str) -> None:
+    """The files that Git or the inventory has are read one by one."""
+
+    def export(_namespace: str, **_: object) -> None:
+        raise error
+
+    files = SimpleNamespace(
+        export=export,
+        names=lambda _namespace: ("a.txt", "theirs.txt"),
+        read=lambda _namespace, name, **_: name.encode(),
+    )
+    client: Any = SimpleNamespace(
+        files=files, map=lambda work, names, _most: list(map(work, names))
+    )
+    ours = ResourceId("acme", "a.txt", Kind.FILE)
+    reading = FilesKind().read(client, {}, {ours: Base("a.txt", "", frozenset(), None)})
+    assert list(reading.live) == [ours]
+    (found,) = reading.diagnostics
+    assert found.rule == "namespace-files-many"
+    assert f"cannot be read in one export ({why})" in found.message
+
+
+def test_read__server_that_is_not_there_is_an_error() -> None:
+    def export(_namespace: str, **_: object) -> None:
+        raise Unreachable("no answer")
+
+    client: Any = SimpleNamespace(files=SimpleNamespace(export=export))
+    with pytest.raises(Unreachable):
+        FilesKind().read(
+            client, {}, {ResourceId("acme", "a", Kind.FILE): Base("a", "", frozenset())}
+        )
