@@ -151,9 +151,9 @@ R = TypeVar("R")
 
 
 class KestraClient:
-    """Talks to one tenant of one Kestra. Safe to share between threads.
+    """A client for one tenant of a Kestra server. Safe to share between threads.
 
-    What is not given comes from the environment (``KESTRA_API_URL``, ``KESTRA_TOKEN`` or
+    Arguments that are not given come from the environment (``KESTRA_API_URL``, ``KESTRA_TOKEN`` or
     ``KESTRA_USERNAME`` and ``KESTRA_PASSWORD``, ``KESTRA_TENANT``), then from ``env_file``.
 
     ::
@@ -162,13 +162,13 @@ class KestraClient:
             live = kestra.flows.create(Path("hello.yaml").read_bytes())
             kestra.executions.create(live.flow_id)
 
-    :param timeout: seconds to wait for an answer, or those to connect and those to wait.
-    :param retries: how often a failed read is repeated.
-    :param verify: check certificates; or the path of the authorities to trust.
-    :param parallelism: maximum number of concurrent requests, event streams not counted.
-    :param login: whose credentials of the environment are used: those of one environment.
+    :param timeout: seconds to wait for a response, or a pair: seconds to connect and to wait.
+    :param retries: how many times a failed read is retried.
+    :param verify: whether to verify certificates, or the path of a CA bundle.
+    :param parallelism: maximum number of concurrent requests, not counting event streams.
+    :param login: the environment whose credentials are used.
     :param user_agent_suffix: added to ``User-Agent``, for the server's log.
-    :raises UsageError: no URL, or settings that make no sense. Nothing is sent yet.
+    :raises UsageError: the URL is missing, or a setting is invalid. Nothing is sent yet.
     """
 
     _shared: ClassVar[KestraClient | None] = None
@@ -229,7 +229,7 @@ class KestraClient:
 
     @cached_property
     def logs(self) -> Logs:
-        """What executions have logged."""
+        """Logs of executions."""
         from kestra_sync.client.follow import PollInterval
         from kestra_sync.client.logs import Logs
 
@@ -254,17 +254,17 @@ class KestraClient:
 
     @classmethod
     def shared(cls) -> KestraClient:
-        """The one client of this process, from the environment, made on first use."""
+        """The shared client of this process, created from the environment on first use."""
         with cls._shared_lock:
             if cls._shared is None:
                 cls._shared = cls()
             return cls._shared
 
     def server_info(self) -> ServerInfo:
-        """Version and edition of the server, asked for once.
+        """Version and edition of the server; requested once.
 
         :raises UnsupportedServer: it is older than 1.1.
-        :raises UnexpectedAnswer: there is no Kestra at this URL.
+        :raises UnexpectedAnswer: the URL is not that of a Kestra server.
         """
         with self._info_lock:
             if self._info is None:
@@ -272,7 +272,7 @@ class KestraClient:
             return self._info
 
     def map(self, work: Callable[[T], R], items: Iterable[T], most: int = 8) -> list[R]:
-        """The results of ``work``, which sends requests: ``most`` at once at most.
+        """The results of ``work``, which sends requests, with at most ``most`` calls at a time.
 
         ``parallelism`` of the client still applies. The first failure is raised.
         """

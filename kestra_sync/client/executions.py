@@ -63,9 +63,9 @@ class Executions:
 
         :param inputs: a ``Path`` or ``bytes`` is sent as a file, a string as it is, anything else
             as JSON.
-        :param wait: answer when it is over. A proxy may cut that short; prefer :meth:`follow`.
+        :param wait: respond when it has ended. A proxy may time out; prefer :meth:`follow`.
         :param schedule_date: when to start it.
-        :param breakpoints: task ids before which it halts.
+        :param breakpoints: ids of tasks before which it is suspended.
         :param kind: ``TEST`` keeps it out of the lists of the UI. Servers that do not know the
             kind ignore it silently: then the execution is killed, as far as possible, and
             ``UnexpectedAnswer`` is raised.
@@ -171,16 +171,16 @@ class Executions:
 
         :raises NotFound: no such execution.
         :raises ConflictingState: it is over already, on servers that say so.
-        :raises UnknownOutcome: it may be stopped or not.
+        :raises UnknownOutcome: it may have been stopped or not.
         """
         self._transport.send(Request("DELETE", self._action(execution_id, "kill"), accept=ANY))
 
     def resume(self, execution_id: str, inputs: Mapping[str, Any] | None = None) -> None:
-        """Let a paused execution go on.
+        """Resume a paused execution.
 
         :raises NotFound: no such execution.
         :raises ConflictingState: it is not paused.
-        :raises UnknownOutcome: it may go on or not.
+        :raises UnknownOutcome: it may have been resumed or not.
         """
         body, content_type = encode_multipart(input_parts(inputs))
         path = self._action(execution_id, "resume")
@@ -189,12 +189,12 @@ class Executions:
         )
 
     def follow(self, execution_id: str, *, timeout: float | None = None) -> Iterator[Execution]:
-        """The execution whenever it changes, the last time in a final state.
+        """Yield the execution whenever it changes, until it is in a final state.
 
-        A PAUSED execution waits to be resumed; this waits as well, up to ``timeout``.
+        Also waits while the execution is PAUSED, up to ``timeout``.
 
         :raises NotFound: no such execution.
-        :raises FollowTimeout: it is not over within ``timeout`` seconds.
+        :raises FollowTimeout: it has not ended within ``timeout`` seconds.
         """
         return follow_execution(
             self._transport,
@@ -217,7 +217,7 @@ class Executions:
         """Executions of the scope, the newest first, ``limit`` at most.
 
         :param flow_id: only of flows with this id.
-        :param labels: only those that carry all of these.
+        :param labels: only those that have all of these labels.
         :param kind: ``TEST`` or ``PLAYGROUND``, which the server otherwise leaves out.
         """
         found: list[Execution] = []

@@ -67,7 +67,7 @@ class Flows:
     def create(self, source: bytes | str) -> Live:
         """Create the flow that ``source`` describes: one document, sent byte for byte.
 
-        :raises AlreadyExists: there is one of that name.
+        :raises AlreadyExists: a flow with this name exists.
         :raises InvalidContent: the server refuses the source.
         :raises UnknownOutcome: it may have been created or not.
         """
@@ -88,15 +88,15 @@ class Flows:
         check: Callable[[Live], None] | None = None,
         seen: JustRead | None = None,
     ) -> Live:
-        """Replace the source of a flow. The same source makes no new revision.
+        """Replace the source of a flow. An identical source does not create a new revision.
 
-        The server is not strict here: it stores unknown properties that ``create`` and
-        ``validate`` refuse. Validate first.
+        The server is lenient here: it stores unknown properties that ``create`` and
+        ``validate`` reject. Validate first.
 
-        The flow is read right before. If it is gone, nothing is sent: an update of a flow that is
-        not there can hang the server (kestra-io/kestra issue 12984).
+        The flow is read right before the update. If it does not exist, nothing is sent: updating a
+        flow that does not exist can hang the server (kestra-io/kestra issue 12984).
 
-        :param check: is given the flow as it was read right before; if it raises, nothing is sent.
+        :param check: called with the flow as it was read; if it raises, nothing is sent.
         :param seen: the flow, if the caller has read it right before; it is read again if its turn
             comes too late.
         :raises NotFound: there is no such flow.
@@ -123,7 +123,7 @@ class Flows:
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:
-        """Delete a flow; its revisions stay readable, and numbering goes on after it.
+        """Delete a flow. Its revisions can still be read, and their numbering continues.
 
         :raises NotFound: there is no such flow.
         :raises UnknownOutcome: it may have been deleted or not.
@@ -147,7 +147,7 @@ class Flows:
         return live
 
     def revisions(self, flow_id: FlowId) -> tuple[Live, ...]:
-        """Every revision that is kept, the oldest first.
+        """All revisions that the server keeps, the oldest first.
 
         :raises NotFound: there is no such flow.
         """
@@ -156,9 +156,9 @@ class Flows:
         return tuple(sorted(found, key=lambda live: live.revision or 0))
 
     def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
-        """What the server says about each source, in their order. Nothing is stored.
+        """Validate the sources on the server, in their order. Nothing is stored.
 
-        Each source must hold one document: of a second one the server says nothing.
+        Each source must contain one document: the server ignores a second one.
         """
         return self._validator.validate(sources) if sources else ()
 
@@ -181,16 +181,16 @@ class Flows:
     def export(self, scope: Scope | None = None) -> tuple[bytes, ...]:
         """The sources of all flows of the scope, byte for byte, without revisions.
 
-        There may be sources of other namespaces among them, as this client reads no YAML: the
-        caller must filter by the namespace in the source. Falls back to single
-        namespaces and flows where the server's export fails.
+        The result may contain flows of other namespaces, because this client does not read YAML:
+        filter by the namespace in the source. Falls back to single namespaces and flows if the
+        server's export fails.
         """
         if scope is not None and not scope.namespaces:
             return ()
         return self._exporter.export(scope)
 
     def export_by_ids(self, flow_ids: Iterable[FlowId]) -> tuple[bytes, ...]:
-        """The sources of these flows, in no order to rely on.
+        """The sources of these flows, in any order.
 
         :raises NotFound: one of them is missing.
         """
@@ -208,7 +208,7 @@ class Flows:
         return read_export(self._transport.send(request))
 
     def namespaces(self) -> tuple[str, ...]:
-        """The namespaces of the tenant that hold flows, sorted."""
+        """The namespaces of the tenant that contain flows, sorted."""
         try:
             answer = self._transport.send(Request("GET", f"{self._base}/distinct-namespaces"))
         except ApiError as error:
@@ -219,7 +219,7 @@ class Flows:
         return tuple(sorted(set(texts_of(answer.list()))))
 
     def dependencies(self, flow_id: FlowId) -> dict[str, Any]:
-        """The server's graph of what the flow calls and is called by, as it is.
+        """The server's dependency graph of a flow, as the server returns it.
 
         :raises NotFound: there is no such flow.
         """

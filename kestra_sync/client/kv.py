@@ -38,7 +38,7 @@ class KvKey:
 
 @dataclass(frozen=True)
 class KvListed:
-    """A key as a list shows it, without its value.
+    """A key in a list, without its value.
 
     :param revision: the number of its last write.
     :param ttl: seconds between its last write and its expiry; ``None`` if it does not expire.
@@ -127,7 +127,7 @@ class Kv:
         self._transport.send(Request("PUT", path, body=body, content_type=TEXT, headers=headers))
 
     def delete(self, namespace: str, key: str) -> bool:
-        """Delete a key. Whether there was one.
+        """Delete a key. Returns whether it existed.
 
         :raises UnknownOutcome: it may have been deleted or not.
         """
@@ -140,7 +140,7 @@ class Kv:
     def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
         """The keys of the whole tenant that the server finds for ``text``, sorted.
 
-        It matches generously (anywhere in the key): look at the keys yourself.
+        The server matches anywhere in the key: check the returned keys.
         """
         filters = query(("filters[q][EQUALS]", text))
         found = pages(self._transport, f"{self._base}/kv", filters, _key, page_size)

@@ -12,30 +12,32 @@ _INTRODUCTION = """\
 
 <!-- Written from kestra_sync/schemas by `UPDATE_GOLDEN=1 pytest tests/unit/report`. -->
 
-With `--format json` every command prints one JSON document on standard output, whole, whatever the
-exit code; everything else goes to standard error. The document is plain ASCII, so it survives any
-terminal, and holds no secrets and no sources beyond the lines of diffs.
+The members of the JSON output of each command. With `--format json`, every command prints one
+complete JSON document on stdout, whatever the exit code; everything else goes to stderr. The
+document is plain ASCII, so it is safe for any terminal, and contains no secrets, and no sources
+except in diffs.
 
-`format_version` tells what a reader can rely on: additions raise the second number, anything else
-the first. Accept `1.*`, and ignore members that you do not know.
+`format_version` is the version of the format: additions raise the second number, incompatible
+changes the first. Accept `1.*`, and ignore unknown members.
 
 The JSON Schemas (draft 2020-12) are part of the package, in `kestra_sync/schemas/`: one for each
-command, and `result.json` for `history`, `inventory`, `unlock`, `smoke` and what all share. They
-allow no other members than those below.
+command, and `result.json` for `history`, `inventory`, `unlock`, `smoke` and shared definitions.
+They only allow the members below.
 
 ```console
 $ kestra-sync plan flows/ --format json > plan.json
 $ jq -r '.plan.changes[] | select(.action == "delete") | .flow | "\\(.namespace)/\\(.id)"' plan.json
 ```
 
-When a run does not come to its end, `error` says why, and there are only the members of the frame:
-for usage errors (64), a server out of reach (69), a bug (70), missing permissions (77), `^C` before
-the first write (130), and the like. Otherwise `error` is `null`, also if the exit code is not 0.
+If a run does not complete, `error` contains the reason, and the document only has the common
+members: after usage errors (64), an unreachable server (69), a bug (70), missing permissions
+(77), or `^C` before the first write (130), for example. Otherwise `error` is `null`, even if the
+exit code is not 0.
 """
 
 #: Heading, schema, definition.
 _SECTIONS = (
-    ("The frame, and failures", "result", "failure"),
+    ("Common members, and failures", "result", "failure"),
     ("validate", "validate", "result"),
     ("plan", "plan", "result"),
     ("apply", "apply", "result"),
@@ -72,7 +74,7 @@ def page() -> str:
         wanted = [row for row in rows if definition == "failure" or not _is_frame(row)]
         parts.append("\n".join([f"## {heading}", "", *_table(wanted), ""]))
     for name in ("plan", "diagnostic", "hunk", "resource", "smoke"):
-        article = "What smoke tests say" if name == "smoke" else f"A {name}"
+        article = "Result of smoke tests" if name == "smoke" else f"A {name}"
         parts.append("\n".join([f"## {article}", "", *_table(_of(name)), ""]))
     return "\n".join(parts)
 
