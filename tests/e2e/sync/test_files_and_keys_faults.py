@@ -346,7 +346,7 @@ def test_second_writer__of_a_file_in_the_last_moment_is_named(
     assert apply("three")[::2] == (0, 2)
     code, outcome, _ = apply("four", rule=theirs())
     assert (code, outcome["status"], outcome["revision"]) == (5, "conflict", 5)
-    assert "someone else wrote revision 4 just before" in outcome["message"]
+    assert "revision 4, written by someone else just before, was" in outcome["message"]
     assert "overwritten by revision 5 and still readable" in outcome["message"]
     assert files.get(space, "a.sql") == b"four"
     assert repo.plan("--detailed-exitcode").code == 0
