@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Kind, ResourceId, counted, plural
-from kestra_sync.report.lines import with_kinds
+from kestra_sync.report.lines import counts_in_words
 from kestra_sync.safe.text import visible
 
 PlanJson = Mapping[str, Any]
@@ -165,18 +166,19 @@ def _plan(document: PlanJson) -> dict[str, Any]:
     # A move is a creation here and a deletion there.
     created = counts["create"] + counts["move"]
     deleted = counts["delete"] + counts["move"]
-    words = [
-        f"{number} {what}"
-        for number, what in (
-            (created, "to create"),
-            (counts["update"], "to update"),
-            (deleted, "to delete"),
-            (counts["drifted"], "of them drifted"),
+    kinds = counts.get("kinds") or {str(Kind.FLOW): counts}
+
+    def of(*names: str) -> dict[Kind, int]:
+        return {Kind(kind): sum(each[it] for it in names) for kind, each in kinds.items()}
+
+    words = counts_in_words(
+        (
+            (of("create", "move"), "to create"),
+            (of("update"), "to update"),
+            (of("delete", "move"), "to delete"),
+            (of("drifted"), "of them drifted"),
         )
-        if number
-    ]
-    writes = [each for each in plan.get("changes") or () if each["action"] != "none"]
-    words = with_kinds(words, map(_name, writes))
+    )
     record = plan.get("record") or ()
     words += [each["message"] for each in record]
     return _made(
@@ -197,18 +199,21 @@ def _apply(document: PlanJson) -> dict[str, Any]:
     deleted = done.count("delete") + done.count("move")
     failed = sum(each["status"] in ("failed", "conflict") for each in outcomes)
     red = _red(document.get("smoke"))
-    words = [
-        f"{number} {what}"
-        for number, what in (
-            (created, "created"),
-            (done.count("update"), "updated"),
-            (deleted, "deleted"),
-            (failed, "failed"),
-            (len(document.get("restored") or ()), "rolled back"),
+
+    def of(*actions: str) -> Counter[Kind]:
+        return _kinds(
+            it for it in outcomes if it["status"] == "applied" and it["action"] in actions
         )
-        if number
-    ]
-    words = with_kinds(words, map(_name, outcomes))
+
+    words = counts_in_words(
+        (
+            (of("create", "move"), "created"),
+            (of("update"), "updated"),
+            (of("delete", "move"), "deleted"),
+            (_kinds(it for it in outcomes if it["status"] in ("failed", "conflict")), "failed"),
+            (_kinds(document.get("restored") or ()), "rolled back"),
+        )
+    )
     if red:
         words.append(f"{plural(red, 'smoke test')} failed")
     words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
@@ -249,6 +254,10 @@ def _drift(document: PlanJson) -> dict[str, Any]:
     found = document.get("drifted") or ()
     words = [f"{counted(map(_name, found))} drifted" if found else "no drift"]
     return _made(drifted=len(found), changes=bool(found), words=words)
+
+
+def _kinds(changes: Iterable[PlanJson]) -> Counter[Kind]:
+    return Counter(_name(each).kind for each in changes)
 
 
 def _name(change: PlanJson) -> ResourceId:

@@ -143,13 +143,18 @@ def _beside(
     values: bool,
 ) -> Iterator[_Decision]:
     """The verdicts on namespace files and keys."""
-    from kestra_sync.commands.pull_beside import decided, only_there, secrets_of
+    from kestra_sync.commands.pull_beside import decided, not_pulled, only_there, secrets_of
 
     bases = planned.ownership.bases if planned.ownership is not None else {}
     secrets = secrets_of(settings, bases)
     for change in planned.plan.changes if planned.plan is not None else ():
         kind = change.flow_id.kind
-        if kind is Kind.FLOW or change.flow_id in secrets:
+        if kind is Kind.FLOW:
+            continue
+        if change.flow_id in secrets:
+            verdict = not_pulled(change, bases.get(change.flow_id))
+            if verdict is not None:
+                yield _Decision(change, change.path, verdict, change.before or b"")
             continue
         verdict = _judged(client, change, bases.get(change.flow_id), new=False)
         if verdict is not None:

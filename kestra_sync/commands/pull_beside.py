@@ -25,7 +25,7 @@ from kestra_sync.kinds.kv.load import RESERVED, declared_value, files_of
 from kestra_sync.kinds.kv.load import load as load_keys
 from kestra_sync.kinds.kv.values import ValueProblem, declaration_of, source_of, value_of
 from kestra_sync.kinds.kv.values import from_server as value_from_server
-from kestra_sync.model import Base, Change, Kind, ResourceId
+from kestra_sync.model import Base, Change, Kind, ResourceId, sha256
 from kestra_sync.observer import Observer
 from kestra_sync.plan.pulling import PullDecision, PullOutcome
 from kestra_sync.render import unmap_namespace
@@ -70,6 +70,14 @@ def secrets_of(settings: Settings, bases: Mapping[ResourceId, Base]) -> frozense
             *(key for key, each in bases.items() if each.masked),
         }
     )
+
+
+def not_pulled(change: Change, base: Base | None) -> PullDecision | None:
+    """What is reported of a key of :func:`secrets_of`; ``None`` if it is unchanged."""
+    if base is None or change.before is None or sha256(change.before) in base.live_hashes:
+        return None
+    why = "a secret, which is not written to files" if base.masked else "the environment sets it"
+    return PullDecision(PullOutcome.LEFT, f"changed on the server: {why}")
 
 
 def only_there(

@@ -91,7 +91,7 @@ def make_rollback(
         on_changed_files(ownership)
     observer.stage("reading the revisions")
     kinds = Kinds(settings, client.tenant, secrets=False, observer=observer)
-    sources = _sources(client, kinds, before, settings.parallelism)
+    sources = _sources(client, kinds, before, inventory.resources, settings.parallelism)
     missing = sorted(key for key, each in before.items() if each and key not in sources)
     wanted = _wanted(kinds, scope, run, before, sources, frozenset(missing))
     # The record and the history name the commit whose flows are there afterwards.
@@ -194,9 +194,16 @@ def _desired(key: ResourceId, resource: Resource, source: Content) -> Desired:
 
 
 def _sources(
-    client: KestraClient, kinds: Kinds, before: _State, parallelism: int
+    client: KestraClient,
+    kinds: Kinds,
+    before: _State,
+    recorded: Mapping[ResourceId, Resource],
+    parallelism: int,
 ) -> dict[ResourceId, Content]:
-    """The sources that the server still keeps; each has the hash that was recorded."""
+    """The sources that the server still keeps; each has the hash that was recorded.
+
+    :param recorded: what is in the inventory. What was moved is there under its new name.
+    """
     wanted = {key: each for key, each in before.items() if each is not None}
     flows = {
         key: Base(each.path, each.file_sha256, frozenset({each.sent_sha256}), each.revision)
@@ -206,12 +213,15 @@ def _sources(
     found: dict[ResourceId, Content] = {}
     if flows:
         found.update(base_sources(client.flows, flows, parallelism=parallelism))
+    moved = {(key.kind, each.sent_sha256): key for key, each in recorded.items()}
     for key, each in wanted.items():
         if key.kind is Kind.FLOW:
             continue
-        source = kinds.version(client, key, each.sent_sha256)
-        if source is not None:
-            found[key] = source
+        for name in filter(None, (key, moved.get((key.kind, each.sent_sha256)))):
+            source = kinds.version(client, name, each.sent_sha256)
+            if source is not None:
+                found[key] = source
+                break
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
-from kestra_sync.model import Action
+from kestra_sync.model import Action, Kind
 from kestra_sync.report.lines import (
     BLANK,
     Line,
@@ -14,21 +15,25 @@ from kestra_sync.report.lines import (
     Sections,
     Span,
     Style,
+    counts_in_words,
     line,
     message,
     section,
-    with_kinds,
 )
 from kestra_sync.report.trigger_text import check_lines
 
 if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
 
-_WORDS = {
+#: What was done, and why a change was not, in the order of the summary.
+_WORDS: Mapping[Action | ChangeStatus, str] = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.MOVE: "moved",
     Action.DELETE: "deleted",
+    ChangeStatus.FAILED: "failed",
+    ChangeStatus.CONFLICT: "in conflict",
+    ChangeStatus.NOT_ATTEMPTED: "not attempted",
 }
 
 #: Flows that are listed by name among those that were not attempted; more are counted.
@@ -84,22 +89,11 @@ def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
 def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -> str:
     """``Applied: 2 created, 1 updated.``; after a failure ``Partially applied`` and what was
     not."""
-    parts = []
-    for action, words in _WORDS.items():
-        number = sum(
-            each.status is ChangeStatus.APPLIED and each.change.action is action
-            for each in outcomes
-        )
-        if number:
-            parts.append(f"{number:,} {words}")
-    for status, words in (
-        (ChangeStatus.FAILED, "failed"),
-        (ChangeStatus.CONFLICT, "in conflict"),
-        (ChangeStatus.NOT_ATTEMPTED, "not attempted"),
-    ):
-        number = sum(each.status is status for each in outcomes)
-        if number:
-            parts.append(f"{number:,} {words}")
+    found: defaultdict[Action | ChangeStatus, Counter[Kind]] = defaultdict(Counter)
+    for each in outcomes:
+        done = each.status is ChangeStatus.APPLIED
+        found[each.change.action if done else each.status][each.change.flow_id.kind] += 1
+    parts = counts_in_words((found[key], text) for key, text in _WORDS.items())
     applied = sum(each.status is ChangeStatus.APPLIED for each in outcomes)
     if interrupted:
         lead = "Interrupted"
@@ -107,8 +101,7 @@ def applied_summary(outcomes: Sequence[Outcome], *, interrupted: bool = False) -
         lead = "Applied"
     else:
         lead = "Partially applied" if applied else "Nothing applied"
-    found = with_kinds(parts or ["nothing"], (each.change.flow_id for each in outcomes))
-    return f"{lead}: {', '.join(found)}."
+    return f"{lead}: {', '.join(parts) or 'nothing'}."
 
 
 def _verdict(good: bool) -> Style:

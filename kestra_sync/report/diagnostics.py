@@ -47,7 +47,7 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> Iterator[Line]:
     """Each diagnostic with its remedy below it, in the order of the files."""
     for each in sorted(diagnostics, key=lambda each: each.sort_key):
         place = where(each)
-        if not place and each.flow is not None:
+        if not place and each.flow is not None and str(each.flow) not in each.message:
             place = str(each.flow)
         yield line(
             Span(f"{place}: " if place else "", Style.HEADING),

@@ -7,8 +7,8 @@ apply, and so on.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
@@ -242,38 +242,41 @@ def question(plan: Plan, others: Sequence[str] = ()) -> str:
 
 def _writes(plan: Plan) -> list[str]:
     """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
-    alerts = [each.reason.traits.alert for each in plan.writes]
-    plain = [each.action for each in plan.writes if not is_alert(each)]
-    counts = [
-        f"{number:,} {words}"
-        for number, words in (
-            (plain.count(Action.CREATE), "to create"),
-            (plain.count(Action.UPDATE), "to update"),
-            (plain.count(Action.MOVE), "to move"),
-            (alerts.count(Alert.DRIFT), "drifted"),
-            (alerts.count(Alert.CONFLICT), "in conflict"),
-            (plain.count(Action.DELETE), "to delete"),
-        )
-        if number
-    ]
-    return with_kinds(counts, (each.flow_id for each in plan.writes))
+    found: defaultdict[Action | Alert, Counter[Kind]] = defaultdict(Counter)
+    for each in plan.writes:
+        found[each.reason.traits.alert or each.action][each.flow_id.kind] += 1
+    words: Mapping[Action | Alert, str] = {
+        Action.CREATE: "to create",
+        Action.UPDATE: "to update",
+        Action.MOVE: "to move",
+        Alert.DRIFT: "drifted",
+        Alert.CONFLICT: "in conflict",
+        Action.DELETE: "to delete",
+    }
+    return counts_in_words((found[key], text) for key, text in words.items())
 
 
-def with_kinds(counts: list[str], resources: Iterable[ResourceId]) -> list[str]:
-    """The same with the kinds of what is counted: ``2 to create (1 flow, 1 file)``.
+def counts_in_words(parts: Iterable[tuple[Mapping[Kind, int], str]]) -> list[str]:
+    """``["2 created (1 flow, 1 key)", "1 updated (1 file)"]``; no kinds if there are only flows.
 
-    :param counts: in words; the kinds are named after the last one.
+    :param parts: counts by kind, and the words for them; those that are zero are left out.
     """
-    kinds = kind_counts(resources)
-    return [*counts[:-1], f"{counts[-1]} ({kinds})"] if counts and kinds else counts
+    there = [(counts, words) for counts, words in parts if any(counts.values())]
+    flows_only = all(kind is Kind.FLOW for counts, _ in there for kind in counts if counts[kind])
+    return [
+        f"{sum(counts.values()):,} {words}" + ("" if flows_only else f" ({_kinds(counts)})")
+        for counts, words in there
+    ]
 
 
 def kind_counts(resources: Iterable[ResourceId]) -> str:
     """``2 flows, 1 file, 1 key``; ``""`` if there are only flows."""
     counts = Counter(each.kind for each in resources)
-    if counts.keys() <= {Kind.FLOW}:
-        return ""
-    return ", ".join(plural(counts[kind], kind.noun) for kind in Kind if counts[kind])
+    return "" if counts.keys() <= {Kind.FLOW} else _kinds(counts)
+
+
+def _kinds(counts: Mapping[Kind, int]) -> str:
+    return ", ".join(plural(counts[kind], kind.noun) for kind in Kind if counts.get(kind))
 
 
 def beside(plan: Plan) -> str:

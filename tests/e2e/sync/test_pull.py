@@ -198,6 +198,7 @@ values:
 
 def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Edited, conflicting and new ones; no secret ever becomes text in a file."""
+    secret = "changed on the server: a secret, which is not written to files"
     monkeypatch.setenv("KSTEST_KEY", "the-secret")
     space = repo.namespace
     repo.config(
@@ -237,6 +238,7 @@ def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         ".hidden": ("left", "a hidden file, which would not be deployed"),
         "opening": ("left", "only on the server; --kv-values writes its value"),
         "note": ("left", "only on the server; --kv-values writes its value"),
+        **dict.fromkeys(("secret", "hidden"), ("left", secret)),
     }
     assert found == wanted
     created = dict.fromkeys(("opening", "note"), ("created", "only on the server"))

@@ -18,6 +18,7 @@ def test_rollback__restores_flows_and_files(repo: Repo) -> None:
     repo.flow("kept", "one")
     repo.flow("gone", "one")
     repo.write("files/query.sql", "select 1\n")
+    repo.write("files/old/name.sql", "select 4\n")
     repo.write("kv.yaml", f"namespace: {repo.namespace}\nvalues: {{region: emea}}\n")
     ran = repo.apply()
     assert ran.code == 0, ran.out + ran.err
@@ -29,13 +30,15 @@ def test_rollback__restores_flows_and_files(repo: Repo) -> None:
     repo.flow("new", "two")
     repo.write("files/query.sql", "select 2\n")
     repo.write("files/new.sql", "select 3\n")
+    (repo.root / "files/old/name.sql").rename(repo.root / "files/name.sql")
     ran = repo.apply("--allow-large")
     assert ran.code == 0, ran.out + ran.err
 
     ran = rollback(repo, "--to", str(first))
     assert ran.code == 0, ran.out + ran.err
     assert repo.lives() == held
-    assert repo.client.files.export(repo.namespace) == {"query.sql": b"select 1\n"}
+    files = {"query.sql": b"select 1\n", "old/name.sql": b"select 4\n"}
+    assert repo.client.files.export(repo.namespace) == files  # of the moved one, by its new name
     assert repo.run("drift").code == 0
     # Git is ahead, so its next apply deploys it again.
     assert repo.plan("--detailed-exitcode").code == 2

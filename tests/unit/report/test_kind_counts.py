@@ -121,6 +121,19 @@ def test_apply_and_history() -> None:
     changes = _changes(MIXED, Reason.CHANGED, Action.UPDATE)
     outcomes = [Outcome(each, ChangeStatus.APPLIED, written=True) for each in changes]
     assert applied_summary(outcomes) == "Applied: 4 updated (1 flow, 1 file, 2 keys)."
+    created = replace(changes[0], action=Action.CREATE)
+    several = [
+        Outcome(created, ChangeStatus.APPLIED, written=True),
+        *outcomes[2:],
+        Outcome(changes[1], ChangeStatus.CONFLICT),
+    ]
+    assert (
+        applied_summary(several)
+        == "Partially applied: 1 created (1 flow), 2 updated (2 keys), 1 in conflict (1 file)."
+    )
+    assert summary(plan([created, *_changes((FILE,), Reason.DRIFT, Action.UPDATE)])).startswith(
+        "Plan: 1 to create (1 flow), 1 drifted (1 file), "
+    )
     run = HistoryEntry(7, "2026-01-01T00:00:00Z", None, None, "applied", {"update": 4})
     mixed = HistoryEntry(
         8, "2026-01-01T00:00:00Z", None, None, "applied", {"update": 3}, kinds={"flow": 1, "kv": 2}
@@ -138,7 +151,12 @@ def test_apply_and_history() -> None:
 def test_action() -> None:
     named = [{"flow": name_json(each), "action": "update", "status": "applied"} for each in MIXED]
     counts = {"create": 0, "update": 4, "move": 0, "delete": 0, "drifted": 0}
-    document = {"plan": {"summary": counts, "changes": named}, "outcomes": named}
+    kinds = {"flow": {**counts, "update": 1}, "file": {**counts, "update": 1}}
+    kinds["kv"] = {**counts, "update": 2}
+    document = {
+        "plan": {"summary": {**counts, "kinds": kinds}, "changes": named},
+        "outcomes": named,
+    }
     assert result_of("plan", 0, document).summary == "4 to update (1 flow, 1 file, 2 keys)"
     assert result_of("apply", 0, document).summary == "4 updated (1 flow, 1 file, 2 keys)"
     assert result_of("drift", 2, {"drifted": named}).summary == "1 flow, 1 file and 2 keys drifted"
