@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from benchmarks.applies import LOOP, SMALL, extra_round_trips
 from benchmarks.environments import FILES
 from benchmarks.far import ROUND_TRIP
 from benchmarks.measure import Series
+from benchmarks.reasons import Cost, Goal, missed
 from benchmarks.scenarios import MANY, SDK_SIZE, Results
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -27,19 +27,6 @@ _FEW = 20
 """Flows of a tree that is so small that only the start counts."""
 _STARTS = {"--help": 0.12, "--version": 0.06}
 _MEGABYTE = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One line of the first table.
-
-    :param met: ``None`` where nothing was measured.
-    """
-
-    what: str
-    goal: str
-    measured: str
-    met: bool
 
 
 def write(page: Path, plot: Path, results: Results, version: str, load: str) -> None:
@@ -62,8 +49,11 @@ def measured(results: Results, version: str, load: str, plot: str) -> Iterator[s
     yield ""
     yield "| goal | | measured | |"
     yield "|---|---|---|---|"
-    for goal in goals(results):
+    found = list(goals(results))
+    for goal in found:
         yield f"| {goal.what} | {goal.goal} | {goal.measured} | {'met' if goal.met else 'missed'} |"
+    yield ""
+    yield from missed(found)
     yield ""
     yield "How time grows: seconds for each size, milliseconds for a flow more between the two"
     yield "largest sizes, and the slope of a line through all sizes in the plot, where 1 is"
@@ -89,9 +79,12 @@ def goals(results: Results) -> Iterator[Goal]:
             f"≤ {_FACTOR} × floor + {_START} s = {limit:.2f} s",
             f"{ours:.2f} s",
             ours <= limit,
+            Cost.START,
         )
         if size <= _FEW:
-            yield Goal(f"plan of {size} flows", "≤ 0.35 s", f"{ours:.2f} s", ours <= 0.35)
+            yield Goal(
+                f"plan of {size} flows", "≤ 0.35 s", f"{ours:.2f} s", ours <= 0.35, Cost.START
+            )
         yield from _changed(size, plan)
         mapped = plan.get("ours, mapped")
         if mapped is not None and size > _FEW:
@@ -100,6 +93,7 @@ def goals(results: Results) -> Iterator[Goal]:
                 "≤ 1.5 × without",
                 f"{mapped.median:.2f} s ({mapped.median / ours:.2f} ×)",
                 mapped.median <= 1.5 * ours,
+                Cost.MAPPING,
             )
     yield from _small(results)
     for name, sizes in (("create", results.create), ("update", results.update)):
@@ -111,6 +105,7 @@ def goals(results: Results) -> Iterator[Goal]:
                 "≤ 1.15 × the bare requests and the bare validation",
                 f"{ratio:.2f} ×",
                 ratio <= 1.15,
+                Cost.WRITES,
             )
         if len(sizes) > 1:
             few, many = min(sizes), max(sizes)
@@ -121,6 +116,7 @@ def goals(results: Results) -> Iterator[Goal]:
                 "≤ 1.5 ms",
                 f"{milliseconds:.1f} ms",
                 milliseconds <= 1.5,
+                Cost.PROCESSOR,
             )
     if results.plan:
         size = max(results.plan)
@@ -135,6 +131,7 @@ def goals(results: Results) -> Iterator[Goal]:
                     f"≤ {limit} MB",
                     f"{memory:.0f} MB",
                     memory <= limit,
+                    Cost.MEMORY,
                 )
     for name, series in results.start.items():
         yield Goal(
@@ -142,6 +139,7 @@ def goals(results: Results) -> Iterator[Goal]:
             f"≤ {1000 * _STARTS[name]:.0f} ms",
             f"{series.median * 1000:.0f} ms (at best {series.low * 1000:.0f})",
             series.median <= _STARTS[name],
+            Cost.START,
         )
     if "good" in results.offline:
         count, series = results.offline["good"]
@@ -150,6 +148,7 @@ def goals(results: Results) -> Iterator[Goal]:
             "≥ 1,500 flows a second",
             f"{count / series.cpu:,.0f} flows a second of processor time",
             count / series.cpu >= 1500,
+            Cost.OFFLINE,
         )
 
 
@@ -165,6 +164,7 @@ def _changed(size: int, plan: Mapping[str, Series]) -> Iterator[Goal]:
             f"≤ 1.2 × without changes = {1.2 * ours:.2f} s, beside the validation",
             f"{few.median:.2f} − {validation:.2f} s ({beside / ours:.2f} ×)",
             beside <= 1.2 * ours,
+            Cost.CHANGED,
         )
     if many is not None:
         validation = plan[f"validation, {MANY:,} changed"].median
@@ -174,6 +174,7 @@ def _changed(size: int, plan: Mapping[str, Series]) -> Iterator[Goal]:
             "≤ without changes + 2 s, beside the validation",
             f"{many.median:.2f} − {validation:.2f} s (+ {beside:.2f} s)",
             beside <= 2,
+            Cost.CHANGED,
         )
 
 
@@ -187,6 +188,7 @@ def _small(results: Results) -> Iterator[Goal]:
                     f"≤ the plan of it + {_SMALL_APPLY} s = {planned + _SMALL_APPLY:.2f} s",
                     f"{applied:.2f} s",
                     applied <= planned + _SMALL_APPLY,
+                    Cost.SMALL,
                 )
 
 
