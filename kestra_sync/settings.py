@@ -8,7 +8,7 @@ wins, and the inputs of the GitHub Action.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -376,3 +376,18 @@ class ApplyOptions:
     smoke: bool = False
     verify_triggers: bool = False
     unattended: bool = False
+
+
+@dataclass(frozen=True)
+class GivenSettings:
+    """The settings that were given on the command line.
+
+    :param values: those in ``names`` as they were given, all others with their defaults.
+    """
+
+    values: Settings = field(default_factory=Settings)
+    names: frozenset[str] = frozenset()
+
+    def over(self, below: Settings) -> Settings:
+        """``below``, with those that were given in place of what it has."""
+        return replace(below, **{name: getattr(self.values, name) for name in self.names})

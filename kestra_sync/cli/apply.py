@@ -101,7 +101,7 @@ def command(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Apply the flows in PATHS (default: flows) to the server.
 

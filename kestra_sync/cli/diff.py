@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import (
@@ -39,7 +37,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Compare what the servers of two environments have.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -36,7 +36,7 @@ _STYLES = {
 @settings_options("doctor")
 @connection_options
 @output_options
-def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
+def command(*, output_format: str, color: str, verbose: bool, **settings: object) -> ExitCode:
     """Check files, network, server, permissions, inventory and lock.
 
     The exit code is the one that plan would return.

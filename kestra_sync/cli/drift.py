@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import (
@@ -36,7 +34,7 @@ def command(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Show drift: changes made on the server since the last apply.
 

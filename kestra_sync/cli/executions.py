@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import option, output_options, server_options, settings_from
@@ -32,7 +30,7 @@ def delete(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Delete executions, including their logs, metrics and files.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -57,7 +57,7 @@ def command(
     output_format: str,
     outputs: tuple[str, ...],
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Show the dependency graph of the flows in PATHS (default: flows).
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import (
@@ -22,7 +20,7 @@ from kestra_sync.errors import ExitCode
 @config_options
 @connection_options
 @output_options
-def command(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
+def command(*, output_format: str, color: str, verbose: bool, **settings: object) -> ExitCode:
     """Show the latest applies: time, commit, changes and result."""
     from kestra_sync.commands.records import show_inventory
     from kestra_sync.inventory.codec import to_json

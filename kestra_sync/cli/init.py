@@ -54,7 +54,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **connection: Any,
+    **connection: object,
 ) -> ExitCode:
     """Create a configuration and a CI pipeline for the flows in PATHS.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @output_options
 @click.pass_context
 def command(
-    context: click.Context, /, *, output_format: str, color: str, verbose: bool, **settings: Any
+    context: click.Context, /, *, output_format: str, color: str, verbose: bool, **settings: object
 ) -> ExitCode:
     """Show the inventory: the flows deployed by this repository, and their origin.
 
@@ -84,7 +84,7 @@ def _edit_options(function: F) -> F:
 @click.argument("old")
 @click.argument("new")
 @_edit_options
-def rename(*, old: str, new: str, **more: Any) -> ExitCode:
+def rename(*, old: str, new: str, **more: object) -> ExitCode:
     """Rename the inventory OLD to NEW, for example after changing `name` or an environment.
 
     Write both as in the key in Kestra's KV store, including the environment if there is one:
@@ -98,7 +98,7 @@ def rename(*, old: str, new: str, **more: Any) -> ExitCode:
 @command.command("forget")
 @click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
 @_edit_options
-def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
+def forget(*, flows: tuple[str, ...], **more: object) -> ExitCode:
     """Remove each FLOW (namespace/id) from the inventory, but not from the server.
 
     It then belongs to no repository: kestra-sync does not delete it when it is removed from Git.
@@ -111,7 +111,7 @@ def forget(*, flows: tuple[str, ...], **more: Any) -> ExitCode:
 @command.command("move")
 @click.argument("namespace")
 @_edit_options
-def move(*, namespace: str, **more: Any) -> ExitCode:
+def move(*, namespace: str, **more: object) -> ExitCode:
     """Move the inventory to the KV store of NAMESPACE.
 
     Set `inventory: {namespace: …}` in the configuration as well: without it, the next apply moves

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -30,7 +29,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Show the logs of execution ID, with secrets masked."""
     from kestra_sync.commands.executions import log_lines

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
-from kestra_sync.settings import Declaration, Settings, declarations
+from kestra_sync.settings import Declaration, GivenSettings, Settings, declarations
+
+if TYPE_CHECKING:
+    from kestra_sync.config.config import GivenOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,14 +103,14 @@ def config_option(function: F) -> F:
 
 
 def for_one_environment(
-    settings: Mapping[str, Any], name: str | None = None
-) -> dict[str, Any] | None:
+    settings: Mapping[str, object], name: str | None = None
+) -> dict[str, object] | None:
     """The options of a run for one environment; ``None`` if several were asked for.
 
     :param settings: with the values of :func:`environments_options`.
     :param name: take this one of several.
     """
-    given = tuple(dict.fromkeys(settings["environment"]))
+    given = tuple(dict.fromkeys(_texts(settings, "environment")))
     if name is None and (settings["all_environments"] or len(given) > 1):
         return None
     left = {key: value for key, value in settings.items() if key != "all_environments"}
@@ -263,39 +267,102 @@ def context_option(function: F) -> F:
     )(function)
 
 
-def settings_from(
-    *,
-    config_path: str | None = None,
-    environment: str | None = None,
-    env_file: str | None = None,
-    offline: bool = False,
-    **options: Any,
-) -> Settings:
+def settings_from(**options: object) -> Settings:
     """The settings that the shared options and the configuration add up to.
 
-    :param offline: no server is asked, so it does not matter which.
+    :param options: their values, by their names; those that are left out were not given.
     :raises UsageError: the configuration cannot be used, or does not fit the options.
+    :raises TypeError: there is no such option, or it has a value of another type.
     """
     from kestra_sync.client.credentials import from_environment
     from kestra_sync.client.login import LoginScope
-    from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
+    from kestra_sync.config.config import load_config, settings_from_config
 
-    config = load_config(config_path, environment)
+    given = _given(options)
+    config = load_config(given.config_path, given.environment)
     login = LoginScope() if config is None else LoginScope(config.login, config.token_env)
-    variables = from_environment(env_file, login)
-    if config is not None and (config.url or config.tenant) and not offline:
+    variables = from_environment(given.env_file, login)
+    if config is not None and (config.url or config.tenant) and not given.offline:
         from kestra_sync.client.places import check_one_server
 
+        where = f"the environment {given.environment} in {config.path}"
         check_one_server(
             variables,
-            f"the environment {environment} in {config.path}" if environment else config.path,
-            None if options.get("url") else config.url,
-            None if options.get("tenant") else config.tenant,
+            where if given.environment else config.path,
+            None if given.url else config.url,
+            None if given.tenant else config.tenant,
         )
-    names = {each.name for each in declarations(Settings)}
-    settings = {name: options.pop(name) for name in names & options.keys()}
-    given = GivenOptions(env_file=env_file, settings=settings, **options)
     return settings_from_config(config, given, environ=variables)
+
+
+def _given(options: Mapping[str, object]) -> GivenOptions:
+    from kestra_sync.config.config import GivenOptions
+
+    own = {each.name for each in fields(GivenOptions)}
+    timeout = options.get("timeout", GivenOptions.timeout)
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number, not {timeout!r}")
+    return GivenOptions(
+        paths=_texts(options, "paths"),
+        namespaces=_texts(options, "namespaces"),
+        config_path=_text(options, "config_path"),
+        environment=_text(options, "environment"),
+        name=_text(options, "name"),
+        url=_text(options, "url"),
+        tenant=_text(options, "tenant"),
+        username=_text(options, "username"),
+        env_file=_text(options, "env_file"),
+        timeout=timeout,
+        offline=options.get("offline") is True,
+        settings=given_settings({key: each for key, each in options.items() if key not in own}),
+    )
+
+
+def _text(options: Mapping[str, object], name: str) -> str | None:
+    value = options.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{name} must be a string, not {value!r}")
+
+
+def _texts(options: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = options.get(name, ())
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise TypeError(f"{name} must be a list of strings, not {value!r}")
+
+
+def given_settings(
+    options: Mapping[str, object], settings: type[Settings] = Settings
+) -> GivenSettings:
+    """The settings among ``options``; flags that are not set and empty lists were not given.
+
+    :param options: their values, by the fields of ``settings``.
+    :raises TypeError: one of them is not a declared setting, or has a value of another type.
+    """
+    known = {each.name: each.default for each in declarations(settings)}
+    if unknown := options.keys() - known.keys():
+        raise TypeError(f"not an option: {', '.join(sorted(unknown))}")
+    found = {
+        name: _of_type(name, known[name], value)
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
+    }
+    make: Callable[..., Settings] = settings  # each value has the type of its default
+    return GivenSettings(make(**found), frozenset(found))
+
+
+def _of_type(name: str, default: object, value: object) -> object:
+    """``value`` as the type of ``default``: click gives text for an enumeration."""
+    if isinstance(default, Enum):
+        return type(default)(value)
+    if isinstance(default, tuple):
+        return _texts({name: value}, name)
+    if isinstance(default, float) and isinstance(value, int):
+        return float(value)
+    if default is None or type(value) is type(default):
+        return value
+    raise TypeError(f"{name} must be of type {type(default).__name__}, not {value!r}")
 
 
 def server_options(*without: str) -> Callable[[F], F]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -49,7 +49,7 @@ def command(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Show what apply would do to the server with the flows in PATHS (default: flows).
 

@@ -67,7 +67,7 @@ def up(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Create or update the preview NAME, and run the smoke tests in it.
 
@@ -138,7 +138,7 @@ def down(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Remove the preview NAME and everything in it.
 
@@ -179,7 +179,7 @@ def clean(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Remove the previews that have expired.
 
@@ -208,7 +208,7 @@ def clean(
 @command.command("list")
 @_shared
 @output_options
-def list_(*, output_format: str, color: str, verbose: bool, **settings: Any) -> ExitCode:
+def list_(*, output_format: str, color: str, verbose: bool, **settings: object) -> ExitCode:
     """List the previews of this repository.
 
     Shows age, expiry, commit, number of flows, and the result of the last `up`.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import (
@@ -51,7 +49,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Write changes made on the server to the files in PATHS (default: flows).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -41,7 +41,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Show flows as they would be sent, without asking a server.
 

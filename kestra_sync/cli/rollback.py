@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -64,7 +64,7 @@ def command(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Restore what the server held after an earlier run.
 

@@ -81,7 +81,7 @@ def command(
     output_format: str,
     color: str,
     verbose: bool,
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Run the flow NAMESPACE/ID and wait for it to finish.
 

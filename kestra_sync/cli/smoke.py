@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import (
@@ -40,7 +38,7 @@ def command(
     color: str,
     verbose: bool,
     outputs: tuple[str, ...],
-    **settings: Any,
+    **settings: object,
 ) -> ExitCode:
     """Run the smoke tests of the flows in PATHS (default: flows), changed or not.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Any
 
 import click
 
@@ -58,7 +57,8 @@ def command(
     detailed_exitcode: bool,
     output_format: str,
     verbose: bool,
-    **settings: Any,
+    config_path: str | None,
+    **settings: object,
 ) -> ExitCode:
     """Show all environments: server, last apply, commits behind, pending changes, drift.
 
@@ -70,11 +70,14 @@ def command(
     from kestra_sync.report import environments as report
 
     output = Output.of("status", output_format=output_format, color="auto", verbose=verbose)
-    config = load_config(settings["config_path"])
+    config = load_config(config_path)
     known: tuple[str | None, ...] = config.environments if config is not None else ()
     names = environments or known or (None,)
     result = status(
-        [(name, partial(settings_from, environment=name, **settings)) for name in names],
+        [
+            (name, partial(settings_from, config_path=config_path, environment=name, **settings))
+            for name in names
+        ],
         limit=limit,
     )
     code = result.exit_code(detailed=detailed_exitcode)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.ask import ask
@@ -29,7 +27,7 @@ from kestra_sync.report.lines import line
 @connection_options
 @output_options
 def command(
-    *, yes: bool, output_format: str, color: str, verbose: bool, **settings: Any
+    *, yes: bool, output_format: str, color: str, verbose: bool, **settings: object
 ) -> ExitCode:
     """Release the lock of a crashed apply.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from pathlib import Path as FilePath
@@ -24,7 +23,14 @@ from kestra_sync.findings import NodePath
 from kestra_sync.model import KvOverride, Position, Scope, Severity
 from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.paths import is_below
-from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings, declarations
+from kestra_sync.settings import (
+    GivenSettings,
+    OnDrift,
+    OnFirstContact,
+    Prune,
+    Settings,
+    declarations,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,18 +281,22 @@ _DEFAULTS = Settings()
 class GivenOptions:
     """What the command line was given; what it was not is ``None`` or empty.
 
-    :param settings: of the declared settings, by their fields.
+    :param config_path: the configuration file, and ``environment`` the one of it to use.
+    :param offline: no server is asked, so it does not matter which.
     """
 
-    paths: Sequence[str] = ()
-    namespaces: Sequence[str] = ()
+    paths: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    config_path: str | None = None
+    environment: str | None = None
     name: str | None = None
     url: str | None = None
     tenant: str | None = None
     username: str | None = None
     env_file: str | None = None
     timeout: float = 60.0
-    settings: Mapping[str, object] = field(default_factory=dict)
+    offline: bool = False
+    settings: GivenSettings = field(default_factory=GivenSettings)
 
 
 def settings_from_config(
@@ -335,8 +345,9 @@ def settings_from_config(
             token_env=file.token_env,
             configured=not given.url and not environ.get("KESTRA_API_URL") and file.url is not None,
         ),
-        **{**file.settings, **from_options(given.settings)},
+        **file.settings,
     )
+    settings = given.settings.over(settings)
     return settings if file.preview is None else _of_preview(settings)
 
 
@@ -350,16 +361,6 @@ def _of_preview(settings: Settings) -> Settings:
         on_first_contact=OnFirstContact.REFUSE,
         take_over=False,
     )
-
-
-def from_options(given: Mapping[str, object], settings: type = Settings) -> dict[str, Any]:
-    """The values of the declared options that were given, by the fields of ``settings``."""
-    known = {each.name: each.default for each in declarations(settings)}
-    return {
-        name: type(known[name])(value) if isinstance(known[name], (tuple, Enum)) else value
-        for name, value in given.items()
-        if value is not None and value is not False and value != ()
-    }
 
 
 def is_part(paths: Sequence[str], source: Sequence[str]) -> bool:

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
-from kestra_sync.cli.options import settings_options
-from kestra_sync.config.config import from_file, from_options
+from kestra_sync.cli.options import given_settings, settings_options
+from kestra_sync.config.config import from_file
 from kestra_sync.schemas import load, resolve
 from kestra_sync.settings import Settings, declarations, setting
 
@@ -23,7 +23,7 @@ class _Mood(Enum):
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _Settings(Settings):
     """The declaration is all that it takes: option, variable, key, precedence, input."""
 
     mood: _Mood = setting(
@@ -41,17 +41,19 @@ def test_a_new_setting_is_one_declaration() -> None:
 
     @click.command()
     @settings_options("plan", settings=_Settings)
-    def command(**options: Any) -> None:
+    def command(**options: object) -> None:
         file = from_file({"moods": {"usual": "brave"}}, _Settings)
-        found.append(_Settings(**{**file, **from_options(options, _Settings)}))
+        found.append(given_settings(options, _Settings).over(_Settings(**file)))
 
     run = CliRunner().invoke
-    assert "--mood [calm|brave]  How bold to be." in run(command, ["--help"]).output
+    assert "--mood [calm|brave] How bold to be." in " ".join(
+        run(command, ["--help"]).output.split()
+    )
     for args, env in ((["--mood", "calm"], {}), ([], {"KESTRA_SYNC_MOOD": "calm"}), ([], {})):
         assert run(command, args, env=env).exit_code == 0
     assert [each.mood for each in found] == [_Mood.CALM, _Mood.CALM, _Mood.BRAVE]
     assert from_file({}, _Settings) == {}
-    (declaration,) = declarations(_Settings)
+    *_, declaration = declarations(_Settings)
     option = _declared(declaration)
     assert (option.option, option.commands, option.kind) == ("--mood", ("plan",), InputKind.VALUE)
 

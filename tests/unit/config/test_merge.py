@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from kestra_sync.cli.main import main
-from kestra_sync.cli.options import settings_from
+from kestra_sync.cli.options import given_settings, settings_from
 from kestra_sync.config.config import Config, GivenOptions, settings_from_config
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
@@ -90,17 +91,19 @@ def test_flags_override_the_file() -> None:
             name="other",
             url="http://flag",
             tenant="flag",
-            settings={
-                "prune": "scope",
-                "on_drift": "fail",
-                "re_enable": True,
-                "parallelism": 3,
-                "lock_timeout": 7.0,
-                "strict": True,
-                "allow_large": True,
-                "allow_empty": False,
-                "only": (),
-            },
+            settings=given_settings(
+                {
+                    "prune": "scope",
+                    "on_drift": "fail",
+                    "re_enable": True,
+                    "parallelism": 3,
+                    "lock_timeout": 7.0,
+                    "strict": True,
+                    "allow_large": True,
+                    "allow_empty": False,
+                    "only": (),
+                }
+            ),
         ),
     )
     assert settings.paths == ("conf",)
@@ -210,3 +213,21 @@ def test_variables_set_options(here: Path) -> None:
     assert "no flows found in prod" in run.exception.message
     run = CliRunner().invoke(main, ["validate", "--offline", "-e", "dev"], env=env)
     assert isinstance(run.exception, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prunes": "scope"}, "not an option: prunes"),
+        ({"parallelism": "3"}, "parallelism must be of type int, not '3'"),
+        ({"only": (1,)}, "only must be a list of strings"),
+        ({"url": 5}, "url must be a string, not 5"),
+        ({"timeout": "60"}, "timeout must be a number"),
+    ],
+)
+def test_options_of_another_name_or_type_are_refused(
+    here: Path, options: dict[str, object], message: str
+) -> None:
+    """What click hands over has no types: they are checked where the options become settings."""
+    with pytest.raises(TypeError, match=re.escape(message)):
+        settings_from(**options)

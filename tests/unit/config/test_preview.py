@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kestra_sync.cli.options import given_settings
 from kestra_sync.config.config import GivenOptions, load_config, settings_from_config
 from kestra_sync.errors import UsageError
 from kestra_sync.previews import environment_of, is_name, name_of, preview_name, rendered
@@ -46,7 +47,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def loaded(name: str, *, more: str = "", text: str = CONFIG) -> Settings:
     Path("kestra-sync.yaml").write_text(text.replace("  # more", more), encoding="utf-8")
     return settings_from_config(
-        load_config(environment=environment_of(name)), GivenOptions(settings={"take_over": True})
+        load_config(environment=environment_of(name)),
+        GivenOptions(settings=given_settings({"take_over": True})),
     )
 
 
