@@ -97,7 +97,7 @@ def test_init__nothing_is_overwritten() -> None:
     kept = {each.path for each in written.files if not each.written}
     assert kept == {".gitlab-ci.yml", "flows/.kestraignore"}
     assert all(Path(path).read_text() == "# mine\n" for path in kept)
-    assert any("by hand" in note for note in written.notes)
+    assert any("manually" in note for note in written.notes)
 
 
 def test_init__without_flows_the_namespace_is_asked_for(
