@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
-from tests.engine import Engine
 from tests.support.cleanup import remove_executions, remove_namespaces
 from tests.support.server import Http, Server
 
@@ -25,13 +21,10 @@ _RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder ``e2e``, and those with engines of their own."""
+    """Mark the tests of this folder ``e2e``."""
     for item in items:
-        if not item.nodeid.startswith("tests/e2e/"):
-            continue
-        item.add_marker(pytest.mark.e2e)
-        if "own_engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.embedded_only)
+        if item.nodeid.startswith("tests/e2e/"):
+            item.add_marker(pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
@@ -73,28 +66,3 @@ def namespace(request: pytest.FixtureRequest, http: Http) -> Iterator[str]:
         request.getfixturevalue("without_runs").append(name)
     yield name
     remove_namespaces(http, name, executions=runs)
-
-
-@pytest.fixture(scope="session")
-def lasting_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that keeps its data on disk: it can be killed and restarted at will."""
-    folder = tmp_path_factory.mktemp("engine")
-    with Engine.start(data=folder, port=_lasting_port()) as engine:
-        yield engine
-
-
-@pytest.fixture
-def own_engine(lasting_engine: Engine) -> Engine:
-    """The engine of those tests that end it. What earlier ones have stored may be there."""
-    if not lasting_engine.running:
-        lasting_engine.restart()
-    return lasting_engine
-
-
-def _lasting_port() -> int:
-    """A port outside of the ephemeral range: it stays free while the engine is down."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from kestra_sync.client.client import KestraClient
 from kestra_sync.smoke.result import SmokeVerdict
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
-from tests.engine import Engine
 from tests.support.proxy import (
     FaultProxy,
     Rule,
@@ -20,8 +18,8 @@ from tests.support.proxy import (
     drop_answer,
     reply,
 )
-from tests.support.server import Http, Server, server_of
-from tests.support.smoke import LOG, PAUSE, SLEEP, Bench, WhenRunning
+from tests.support.server import Http, Server
+from tests.support.smoke import LOG, PAUSE, SLEEP, Bench
 
 BUSY = f"""\
 tasks:
@@ -132,28 +130,3 @@ def test_ignored_kind__is_not_a_smoke_test(bench: Bench, proxy: FaultProxy) -> N
     run = bench.one(bench.flow("normal", BUSY))
     assert run.verdict is SmokeVerdict.ERROR
     assert "should have kind TEST" in run.failures[0].message
-
-
-def test_a_server_that_restarts_while_an_execution_runs(
-    own_engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = server_of(own_engine)
-    for name, value in server.env.items():
-        monkeypatch.setenv(name, value)
-    with KestraClient(server.url, env_file=None) as client, Http(server) as http:
-        bench = Bench(client, "kstest.asleep", http)
-        flow = bench.flow(
-            "survivor",
-            f"tasks:\n  - {{id: wait, type: {PAUSE}, pauseDuration: PT3S}}\n"
-            f"  - {{id: say, type: {LOG}, message: still here}}\n",
-        )
-
-        # In an orderly way: after a power cut the database of the engine may not open again.
-        cut = WhenRunning("PAUSED", lambda: threading.Thread(target=own_engine.restart).start())
-        result = bench.run(
-            SmokeSpec(flow, timeout=90, expect=Expectation(logs_match=("still here",))),
-            observer=cut,
-        )
-        assert cut.struck
-        assert [run.failures for run in result.runs] == [()]
-        assert bench.left() == []

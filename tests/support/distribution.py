@@ -12,10 +12,10 @@ from typing import Any
 
 from tests.engine import DEFAULT, VERSIONS, version_named
 
-#: The longest; those that share an engine of their own, one after the other.
+#: The longest, and those that wait most.
 _FIRST = (
-    *("test_interrupted.py", "test_action.py", "test_workflows.py", "test_faults.py"),
-    *("test_files_and_keys_faults.py", "test_stateful.py", "test_console.py", "test_engine.py"),
+    *("test_interrupted.py", "test_action.py", "test_workflows.py", "test_engine.py"),
+    *("test_faults.py", "test_files_and_keys_faults.py", "test_stateful.py", "test_console.py"),
     *("test_smoke_stream.py", "test_smoke.py", "test_client.py", "test_executions.py"),
 )
 _SERVER = ("tests/e2e/", "tests/action/test_action.py", "tests/action/test_workflows.py")

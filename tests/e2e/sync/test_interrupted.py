@@ -1,58 +1,28 @@
-"""Runs that are killed or interrupted, servers that go away: the next run ends what was begun."""
+"""Runs that are killed or interrupted: the next run ends what was begun."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import threading
-from pathlib import Path
 
 import pytest
 
-from kestra_sync.client.client import KestraClient
 from tests.e2e.sync.conftest import Repo
-from tests.e2e.sync.processes import Process, await_silence
-from tests.engine import Engine
+from tests.e2e.sync.processes import (
+    CREATES,
+    Process,
+    assert_ends_well,
+    await_silence,
+    prepared,
+)
 from tests.support.proxy import FaultProxy, Rule, call_after, call_first, reset_request
-from tests.support.server import server_of
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 RECORD = r"/kv/kestra-sync\."
-CREATES = 12
 #: The next request after these: the last writes of the run are deletions.
 LAST = ("DELETE", r"/flows/[^/]+/gone\d$")
-
-
-def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
-    """Writes to do: creations, four updates, two deletions. Returns the goal."""
-    repo.config()
-    for name in ("gone0", "gone1", "up0", "up1", "up2", "up3", "same"):
-        repo.flow(name)
-    assert repo.apply().code == 0
-    repo.remove("gone0")
-    repo.remove("gone1")
-    goal = {"same": repo.source("same")}
-    goal |= {f"up{index}": repo.flow(f"up{index}", "changed") for index in range(4)}
-    goal |= {f"new{index:02}": repo.flow(f"new{index:02}", "x") for index in range(creates)}
-    return goal
-
-
-def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
-    """The same command again: nothing lost, nothing doubled, the record complete."""
-    assert (
-        repo.run("unlock", "--yes").code == 0
-    )  # or it waits until the lock of the dead run expires
-    ran = repo.apply()
-    assert ran.code == 0, ran.err
-    assert repo.lives() == goal
-    revisions = {each.flow_id.id: each.revision for each in repo.client.flows.search(repo.scope)}
-    assert revisions == {name: 2 if name.startswith("up") else 1 for name in goal}
-    assert set(repo.owned()) == set(goal)
-    assert repo.agrees()
-    assert "intent" not in repo.inventory()
-    assert repo.plan("--detailed-exitcode").code == 0
 
 
 @posix
@@ -166,50 +136,6 @@ def test_an_interrupt_before_the_writes_writes_nothing(repo: Repo, proxy: FaultP
     ran = process.end()
     assert ran.code == ran.json["exit_code"] == 130
     assert repo.lives() == before
-    assert_ends_well(repo, goal)
-
-
-def test_server__restart_during_an_apply_loses_nothing(
-    own_engine: Engine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """It stops at the fifth creation and comes back at the same address.
-
-    In good order: H2, killed in the middle of writes, now and then cannot read its file again.
-    """
-    engine = own_engine
-    root = tmp_path / "repo"
-    root.mkdir()
-    monkeypatch.chdir(root)
-    for name, value in server_of(engine).env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("kestra_sync.apply.lock._SETTLE", 0.01)
-    monkeypatch.setattr("kestra_sync.apply.writer._SETTLE", 0.01)
-    repo = Repo(root, "kstest.restart", KestraClient(env_file=None), capsys)
-    goal = prepared(repo)
-    back = threading.Event()
-
-    failures: list[Exception] = []
-
-    def restart() -> None:
-        try:
-            engine.restart()
-        except Exception as error:
-            failures.append(error)
-            raise
-        back.set()
-
-    with FaultProxy(engine.url) as proxy:
-        monkeypatch.setenv("KESTRA_API_URL", proxy.url)
-        monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
-        proxy.add(Rule(call_first(restart), "POST", r"/flows$", nth=5))
-        ran = repo.apply()
-        assert back.wait(120), (failures, ran.code, ran.err)
-    assert ran.code == ran.json["exit_code"]
-    assert len(ran.outcomes()) == CREATES + 6
-    monkeypatch.setenv("KESTRA_API_URL", engine.url)
     assert_ends_well(repo, goal)
 
 

@@ -8,8 +8,8 @@ import java.util.concurrent.Executors;
 
 /**
  * The Kestra engine (executor, worker, scheduler, indexer, repository) in one process, behind the controllers of
- * this package. Prints {@code READY <url>} once it serves; ends on SIGTERM, or when its standard input is closed, so
- * that it never outlives the process that started it.
+ * this package. Prints {@code READY <url>} once it serves; ends on SIGTERM, or when its standard input is closed, even
+ * while it starts, so that it never outlives the process that started it.
  */
 public final class Main {
     private static final int WORKER_THREADS = 8;
@@ -17,7 +17,9 @@ public final class Main {
     private Main() {
     }
 
-    public static void main(String[] args) throws IOException {
+    public static void main(String[] args) throws IOException, InterruptedException {
+        Thread input = daemon(Main::endWithStandardInput, "input");
+        input.start();
         Settings settings = Settings.parse(args);
         ApplicationContext context = ApplicationContext.builder()
             .mainClass(Main.class)
@@ -29,32 +31,36 @@ public final class Main {
         Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
         System.out.println("READY http://127.0.0.1:" + server.getPort());
         System.out.flush();
-        endWithStandardInput();
+        input.join();
     }
 
     private static void startServices(ApplicationContext context) {
-        ExecutorService pool = Executors.newCachedThreadPool(task -> {
-            Thread thread = new Thread(task, "engine");
-            thread.setDaemon(true);
-            return thread;
-        });
+        ExecutorService pool = Executors.newCachedThreadPool(task -> daemon(task, "engine"));
         Services.start(context, pool, WORKER_THREADS);
     }
 
-    private static void endWithStandardInput() throws IOException {
-        while (System.in.read() != -1) {
-            // Only its end matters, not what is written to it.
+    private static void endWithStandardInput() {
+        try {
+            while (System.in.read() != -1) {
+                // Only its end matters, not what is written to it.
+            }
+        } catch (IOException ignored) {
+            // It cannot be read any more: that is its end as well.
         }
-        Thread patience = new Thread(() -> {
+        daemon(() -> {
             try {
                 Thread.sleep(10_000);
             } catch (InterruptedException ignored) {
                 // Halting is right either way.
             }
             Runtime.getRuntime().halt(1);
-        });
-        patience.setDaemon(true);
-        patience.start();
+        }, "patience").start();
         System.exit(0);
+    }
+
+    private static Thread daemon(Runnable task, String name) {
+        Thread thread = new Thread(task, name);
+        thread.setDaemon(true);
+        return thread;
     }
 }
