@@ -183,7 +183,7 @@ def test_what_a_preview_has_not_made_is_never_touched(previews: Repo, http: Http
     repo.config(f'preview:\n  namespaces: {{{ns}: "{ns}-preview2.{{name}}"}}\n  smoke: false\n')
     for name in ("up", "down"):
         ran = repo.run("preview", name, "y", "--yes")
-        assert (ran.code, "take it down" in ran.err) == (4, True), ran.out + ran.err
+        assert (ran.code, "remove it with the" in ran.err) == (4, True), ran.out + ran.err
 
 
 #: From which request on nothing arrives any more, as if the process or the network had ended: of a
