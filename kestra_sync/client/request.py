@@ -102,15 +102,14 @@ class Request:
         """Whether what the caller has read counts still."""
         return self.looked_until is not None and time.monotonic() < self.looked_until
 
-    def seen(self, answer: Answer | None) -> None:
+    def seen(self, answer: Answer) -> None:
         """Check the answer to ``first``.
 
         :raises UnexpectedAnswer: it does not prove that anything exists: it is a page, perhaps.
         """
-        if answer is not None:
-            found = answer.object()
-            if self.check is not None:
-                self.check(found)
+        found = answer.object()
+        if self.check is not None:
+            self.check(found)
 
     @property
     def target(self) -> str:

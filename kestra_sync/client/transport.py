@@ -262,7 +262,9 @@ class Transport:
                 return look
             body = self._body(request.first, look)
             looked = self._judge(request.first, look, body)
-            request.seen(looked if isinstance(looked, Answer) else None)
+            if isinstance(looked, Failed):
+                raise looked.error
+            request.seen(looked)
         response = self._redirected(session, request, request.body)
         self._compression.settle(first, response.status_code)
         return response

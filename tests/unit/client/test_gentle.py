@@ -263,10 +263,22 @@ def just_read(seconds: float) -> JustRead:
     return JustRead(Live(FLOW, SOURCE, revision=1), time.monotonic() + seconds)
 
 
-def test_a_refusal_of_compression_looks_again(server: ScriptedServer, client: KestraClient) -> None:
-    server.on("GET", PATH, THERE, Reply(404))
+@pytest.mark.parametrize(
+    ("look", "error"),
+    [
+        (Reply(404), errors.NotFound),
+        (Reply(200, b" "), errors.UnexpectedAnswer),
+        (as_json([]), errors.UnexpectedAnswer),
+    ],
+    ids=["gone", "empty", "no flow"],
+)
+def test_a_refusal_of_compression_looks_again(
+    server: ScriptedServer, client: KestraClient, look: Reply, error: type[errors.KestraError]
+) -> None:
+    """Without proof that the flow is there, the update is not sent again."""
+    server.on("GET", PATH, THERE, look)
     server.on("PUT", PATH, Reply(415))
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(error):
         client.flows.update(FLOW, SOURCE)
     assert [each.method for each in server.seen] == ["GET", "PUT", "GET"]
 
