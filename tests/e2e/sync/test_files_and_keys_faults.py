@@ -152,7 +152,8 @@ def test_killed_run__with_files_and_keys_is_completed_by_the_next(
         await_silence(proxy)
         proxy.clear()
         written = sum(it.method != "GET" and bool(WRITES.search(it.path)) for it in proxy.requests)
-        assert written == WRITTEN or not last  # other writes may be on their way at the kill
+        # Other writes may be on their way at the kill.
+        assert written == WRITTEN if last else 0 < written <= WRITTEN
         _is_true(repo)
         assert theirs.items() <= repo.state().items()
         for each in repo.client.kv.search(f"kestra-sync-lock.{repo.name}"):
