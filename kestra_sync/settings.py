@@ -158,9 +158,10 @@ def _limit(value: str | int) -> Limit:
 
 def _bytes(value: str | int) -> int:
     """``10MiB``, ``500 KB``, or a number of bytes."""
-    text = str(value)
-    number = text.rstrip("KMGiB ")
-    unit = text[len(number) :].strip()
+    if not isinstance(value, str):
+        return int(value)  # 1e6 is an integer too
+    number = value.rstrip("KMGiB ")
+    unit = value[len(number) :].strip()
     power = " KMG".index(unit[0]) if unit else 0
     factor: int = (1024 if "i" in unit else 1000) ** power
     return int(number) * factor

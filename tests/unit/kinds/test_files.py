@@ -154,7 +154,8 @@ def test_limit__is_of_the_configuration_and_counts_each_file() -> None:
     Path("files/.kestraignore").write_text("skip/\n")
     Path("kestra-sync.yaml").write_text(
         "version: 1\nlimits: {files: 2 KiB}\nfiles: [{path: files, namespace: acme}]\n"
-        "environments: {large: {limits: {files: 5000}}, huge: {limits: {files: 99GiB}}}\n"
+        "environments: {large: {limits: {files: 5000}}, huge: {limits: {files: 99GiB}},\n"
+        "  float: {limits: {files: 5e3}}}\n"
     )
 
     def loaded(environment: str | None) -> Loaded:
@@ -166,7 +167,7 @@ def test_limit__is_of_the_configuration_and_counts_each_file() -> None:
     assert found.message == "2,049 bytes, more than the 2,048 that `limits.files` allows"
     assert found.remedy is not None
     assert found.remedy.endswith("or raise `limits.files` in kestra-sync.yaml")
-    for environment in ("large", "huge"):
+    for environment in ("large", "huge", "float"):
         assert not loaded(environment).diagnostics
 
 
