@@ -118,6 +118,12 @@ class ResourceId:
         return name if self.kind is Kind.FLOW else f"{self.kind}:{name}"
 
 
+def by_kind(resource: ResourceId) -> tuple[bool, str, str, str]:
+    """A key to sort with: flows first, then the other kinds, each by name."""
+    kind = resource.kind
+    return kind is not Kind.FLOW, kind.value, resource.namespace, resource.id
+
+
 def noun_of(resources: Iterable[ResourceId]) -> str:
     """What people call one of ``resources``; ``resource`` where they are mixed."""
     nouns = {each.kind.noun for each in resources} or {"flow"}

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import Outcome, Restored
@@ -51,6 +50,40 @@ def check_unchanged(kv: Kv, place: InventoryLocation, seen: Inventory | None) ->
     """
     if read_version(kv, place) != (seen and seen.version):
         raise OvertakenError(f"the inventory {place.full_name!r}")
+
+
+def put_whole(
+    kv: Kv,
+    namespace: str,
+    key: str,
+    value: Mapping[str, object],
+    description: str = DESCRIPTION,
+    ttl: str | None = None,
+) -> None:
+    """Store a record, with a second attempt if the response to the first was lost.
+
+    The value is complete, and written under the lock: storing it twice is storing it once.
+
+    :raises KestraError: it could not be stored.
+    """
+    try:
+        kv.put(namespace, key, value, ttl=ttl, description=description)
+    except KestraError as error:
+        if not error.may_have_written:
+            raise
+        kv.put(namespace, key, value, ttl=ttl, description=description)
+
+
+def remove_whole(kv: Kv, place: InventoryLocation) -> None:
+    """Delete the record at ``place``. If the response was lost, a read shows whether it is gone.
+
+    :raises KestraError: it could not be deleted.
+    """
+    try:
+        kv.delete(place.namespace, place.key)
+    except KestraError as error:
+        if not error.may_have_written or read_inventory(kv, place) is not None:
+            raise
 
 
 class RecordKeeper:
@@ -184,24 +217,13 @@ class RecordKeeper:
             nonce=uuid.uuid4().hex,
             moved_from=moved_from,
         )
-        self._write(self._wanted.key, to_json(stored), DESCRIPTION)
+        put_whole(self._kv, self._wanted.namespace, self._wanted.key, to_json(stored))
         self._at, self._seen = self._wanted, stored
         beside = None if meanwhile is None else in_background(meanwhile)
         self.check()
         if beside is not None:
             beside()
         return stored
-
-    def _write(self, key: str, value: Any, description: str, ttl: str | None = None) -> None:
-        def put() -> None:
-            self._kv.put(self._wanted.namespace, key, value, ttl=ttl, description=description)
-
-        try:
-            put()
-        except KestraError as error:
-            if not error.may_have_written:
-                raise
-            put()  # whole, and under our lock: storing it twice is storing it once
 
     def _drop(self, place: InventoryLocation) -> bool:
         """Take the old copy away; whether it is gone. The next write tries again."""
@@ -219,7 +241,7 @@ class RecordKeeper:
         value = to_json(replace(inventory, resources={}, unknown=(), history=(), neighbours=()))
         key = self._wanted.run_key(self._nonce)
         try:
-            self._write(key, value, _RUN_DESCRIPTION, _RUN_TTL)
+            put_whole(self._kv, self._wanted.namespace, key, value, _RUN_DESCRIPTION, _RUN_TTL)
         except KestraError as error:
             self._has_run = error.may_have_written
             raise

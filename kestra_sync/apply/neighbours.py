@@ -6,11 +6,11 @@ Flows that are taken over are removed from the inventory that had them: nothing 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError
+from kestra_sync.apply.keeper import OvertakenError, put_whole
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import Done, Undo
@@ -110,6 +110,10 @@ def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
     return (*found, *removed)
 
 
+#: A resource in a record, as it is stored.
+_Entry = Mapping[str, object]
+
+
 @dataclass(frozen=True)
 class RemovedEntries:
     """What was taken out of an inventory.
@@ -118,7 +122,7 @@ class RemovedEntries:
     """
 
     key: KvKey
-    entries: tuple[Mapping[str, Any], ...]
+    entries: tuple[_Entry, ...]
 
     @property
     def name(self) -> str:
@@ -144,8 +148,8 @@ def strike(
     for key in sorted({others.owners[each] for each in flow_ids if each in others.owners}):
         theirs = {each for each in flow_ids if others.owners.get(each) == key}
 
-        def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[Any]:
-            gone = []
+        def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[_Entry]:
+            gone: list[_Entry] = []
             for entries in _lists(value):
                 gone += [each for each in entries if _resource_of(each) in theirs]
                 entries[:] = [each for each in entries if _resource_of(each) not in theirs]
@@ -172,7 +176,7 @@ def give_back(
     for each in struck:
         back = [entry for entry in each.entries if _resource_of(entry) in flow_ids]
 
-        def added(value: dict[str, Any], back: list[Mapping[str, Any]] = back) -> list[Any]:
+        def added(value: dict[str, Any], back: list[_Entry] = back) -> list[_Entry]:
             there = {_resource_of(entry) for entry in value.setdefault("resources", [])}
             new = [entry for entry in back if _resource_of(entry) not in there]
             value["resources"] += [entry for entry in new if "path" in entry]
@@ -182,8 +186,16 @@ def give_back(
             _rewrite(kv, each.key, added, lock_timeout)
 
 
-def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
-    """Change an inventory as it is stored, so that nothing else in it is lost."""
+def _rewrite(
+    kv: Kv,
+    key: KvKey,
+    change: Callable[[dict[str, Any]], list[_Entry]],
+    lock_timeout: float,
+) -> list[_Entry]:
+    """Change an inventory as it is stored, so that nothing else in it is lost.
+
+    :param change: changes it in place, and returns the entries that it removed or added.
+    """
     lock = Lock(kv, InventoryLocation(key.namespace, name_of(key)), timeout=lock_timeout)
     where = f"the inventory {key.key} in {key.namespace}"
     try:
@@ -193,12 +205,12 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
         except (NotFound, Gone):
             return []
         before = from_json(value, where)
-        changed: list[Any] = change(value)
+        changed = change(value)
         if not changed:
             return []
         value["generation"] = before.generation + 1
         value["nonce"] = uuid.uuid4().hex
-        kv.put(key.namespace, key.key, value, description=DESCRIPTION)
+        put_whole(kv, key.namespace, key.key, value)
         if from_json(record_at(kv, key.namespace, key.key), where).nonce != value["nonce"]:
             raise OvertakenError(where)
         return changed
@@ -206,12 +218,12 @@ def _rewrite(kv: Kv, key: KvKey, change: Any, lock_timeout: float) -> list[Any]:
         lock.release()
 
 
-def _lists(value: dict[str, Any]) -> list[list[Any]]:
+def _lists(value: dict[str, Any]) -> list[list[_Entry]]:
     intent = value.get("intent") or {}
     return [each for each in (value.get("resources"), intent.get("writes")) if each]
 
 
-def _resource_of(entry: Mapping[str, Any]) -> ResourceId | None:
+def _resource_of(entry: _Entry) -> ResourceId | None:
     """The resource of an entry; ``None`` for a kind that this version does not know."""
     try:
         kind = Kind(str(entry.get("kind")))

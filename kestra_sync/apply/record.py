@@ -219,8 +219,9 @@ class RunRecord:
             return None
         if not outcomes and preview is None:
             result = "adopted"
+        history = self._current.history
         run = HistoryEntry(
-            generation=self._current.generation + 1,
+            generation=history[-1].generation + 1 if history else 1,
             time=self.clock(),
             commit=self._current.commit,
             branch=self._current.branch,
@@ -232,7 +233,7 @@ class RunRecord:
             rollback_to=self._plan.rollback_to,
             kinds={} if kinds.keys() <= {Kind.FLOW} else dict(kinds),
         )
-        history = _limited((*self._current.history, run)[-_HISTORY:])
+        history = _limited((*history, run)[-_HISTORY:])
         if preview is not None:
             preview = replace(preview, result="smoke-failed" if red else result)
         return replace(

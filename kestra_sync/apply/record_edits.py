@@ -7,7 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kestra_sync.apply.keeper import DESCRIPTION, OvertakenError, RecordKeeper, check_unchanged
+from kestra_sync.apply.keeper import (
+    OvertakenError,
+    RecordKeeper,
+    check_unchanged,
+    put_whole,
+    remove_whole,
+)
 from kestra_sync.apply.lock import Lock
 from kestra_sync.client.kv import Kv
 from kestra_sync.errors import RefusedError
@@ -52,9 +58,9 @@ def rename_record(
             time=now(),
             moved_from=None,
         )
-        kv.put(new.namespace, new.key, to_json(renamed), description=DESCRIPTION)
+        put_whole(kv, new.namespace, new.key, to_json(renamed))
         check_unchanged(kv, new, renamed)
-        kv.delete(old.namespace, old.key)
+        remove_whole(kv, old)
 
 
 def move_record(

@@ -168,6 +168,8 @@ class Intent:
 class HistoryEntry:
     """One line of the history.
 
+    :param generation: the number of the run, counted from 1; in records of kestra-sync before 0.2
+        that of the record, which every write increases.
     :param result: ``applied``, ``partial``, ``failed``, ``interrupted``, ``rolled-back``,
         ``adopted``.
     :param dirty: the working tree had changes that are not in ``commit``.

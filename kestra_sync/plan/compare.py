@@ -25,7 +25,7 @@ from kestra_sync.model import (
     Severity,
 )
 from kestra_sync.plan.refusals import Refusal
-from kestra_sync.resources import Content, in_memory
+from kestra_sync.resources import Content, by_kind, in_memory
 from kestra_sync.settings import OnDrift
 
 _T = TypeVar("_T")
@@ -45,7 +45,7 @@ def build_changes(
     """
     texts = base_sources or {}
     changes = []
-    for flow_id in sorted({*desired, *live, *bases}, key=_name):
+    for flow_id in sorted({*desired, *live, *bases}, key=by_kind):
         wanted, there, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
         verdict = compare(wanted, there, base, rules, texts.get(flow_id))
         path = wanted.path if wanted else base.path if base else None
@@ -95,12 +95,6 @@ def rebuild_changes(
 
 def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[FlowId, _T]:
     return {key: everything[key] for key in wanted if key in everything}
-
-
-def _name(flow_id: FlowId) -> tuple[bool, str, str, str]:
-    """Flows first, then the order of ``FlowId``, computed once each."""
-    kind = flow_id.kind
-    return kind is not Kind.FLOW, kind.value, flow_id.namespace, flow_id.id
 
 
 def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:

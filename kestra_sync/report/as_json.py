@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kestra_sync.model import (
@@ -73,8 +73,7 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
         "summary": {
             **_counts(plan.writes),
             "unchanged": plan.unchanged,
-            "flows": plan.flows,
-            **{f"{kind.noun}s": number for kind, number in sorted(plan.beside.items())},
+            **resource_counts(plan.flows, plan.beside),
             **_by_kind(plan.writes, _counts),
             "record": sum(max(each.flows, 1) for each in plan.record),
         },
@@ -83,6 +82,14 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
             for each in plan.record
         ],
         "changes": [change_json(each, context=context) for each in plan.changes],
+    }
+
+
+def resource_counts(flows: int, beside: Mapping[Kind, int]) -> dict[str, int]:
+    """What Git has: ``flows``, and each other kind of which it has any, such as ``keys``."""
+    return {
+        "flows": flows,
+        **{f"{kind.noun}s": number for kind, number in sorted(beside.items()) if number},
     }
 
 

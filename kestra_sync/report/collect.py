@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from kestra_sync.report.as_json import (
     outcomes_json,
     plan_json,
     repository_json,
+    resource_counts,
     restored_json,
     severity_counts,
 )
@@ -50,7 +52,13 @@ def of_validate(result: ValidateResult, *, environment: str | None = None) -> Re
         return {
             "server": result.server,
             **repository_json(result.repository),
-            "summary": severity_counts(result.diagnostics),
+            "summary": {
+                **severity_counts(result.diagnostics),
+                **resource_counts(
+                    len(result.repository.flows),
+                    Counter(each.kind for each in result.repository.beside),
+                ),
+            },
             "diagnostics": diagnostics_json(result.diagnostics),
         }
 

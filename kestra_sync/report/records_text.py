@@ -8,6 +8,7 @@ from kestra_sync.inventory.read import InventoryLocation, Lookup
 from kestra_sync.inventory.record import Inventory
 from kestra_sync.model import Kind, counted, noun_of, plural
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
+from kestra_sync.resources import by_kind
 
 #: What a run did, in the order in which it is shown.
 _COUNTED = {
@@ -105,7 +106,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
         return
     yield BLANK
     rows = [(noun, "revision", "file", "")]
-    for key in sorted(inventory.resources):
+    for key in sorted(inventory.resources, key=by_kind):
         each = inventory.resources[key]
         revision = "-" if each.revision is None else str(each.revision)
         rows.append((str(key), revision, each.path, "kept disabled" if each.kept_off else ""))

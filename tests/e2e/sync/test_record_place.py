@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, call_first, replace_answer, reply
+from tests.support.proxy import FaultProxy, Rule, call_first, drop_answer, replace_answer, reply
 
 NOTHING = json.dumps({"results": [], "total": 0})
 JSON = {"Content-Type": "application/json"}
@@ -145,7 +145,8 @@ def test_a_checkout_that_cannot_name_its_repository_takes_no_record(
     assert other.plan().reasons() == {"a": "update changed", "b": "delete removed"}
 
 
-def test_inventory__renamed_is_reported_and_can_be_renamed(repo: Repo) -> None:
+def test_inventory__renamed_is_reported_and_can_be_renamed(repo: Repo, proxy: FaultProxy) -> None:
+    """Also if the responses to both of its writes are lost."""
     repo.config()
     repo.flow("a")
     repo.flow("b")
@@ -158,7 +159,10 @@ def test_inventory__renamed_is_reported_and_can_be_renamed(repo: Repo) -> None:
     assert f"kestra-sync inventory rename {old} {new}" in refused.err
     assert f"inventory rename {old} {new}" in repo.run("doctor").out
     assert repo.run("inventory", "rename", old, new).code == 64  # no terminal to ask on
+    stored = proxy.add(Rule(drop_answer, "PUT", rf"/kv/kestra-sync\.{new}$"))
+    removed = proxy.add(Rule(drop_answer, "DELETE", rf"/kv/kestra-sync\.{old}$"))
     done = repo.run("inventory", "rename", old, new, "--yes", "--format", "json")
+    assert (stored.seen, removed.seen) == (2, 1)  # stored twice, seen to be removed
     assert (done.code, done.json["done"]) == (0, True)
     keys = {each.key for each in repo.client.kv.search(old)}
     assert keys == {f"kestra-sync.{new}"}

@@ -228,7 +228,19 @@ def test_the_history_keeps_fifty_runs() -> None:
     for _ in range(60):
         before = Recorded(before, plan_of(what)).finish(applied(what))
     assert len(before.history) == 50
-    assert before.history[-1].generation == before.generation
+
+
+def test_history__runs_are_numbered_from_one() -> None:
+    """Not by how often the record was written, which a run does twice."""
+    what = change(OLD, NEW)
+    first = Recorded(None, plan_of(what)).finish(applied(what))
+    written = replace(first, generation=7)
+    second = Recorded(written, plan_of(what)).finish(applied(what))
+    assert [each.generation for each in second.history] == [1, 2]
+    assert second.generation == 8
+    old = replace(first, history=(replace(first.history[0], generation=12),))
+    later = Recorded(old, plan_of(what)).finish(applied(what))
+    assert [each.generation for each in later.history] == [12, 13]
 
 
 def test_a_lost_answer_of_the_record_is_sent_again() -> None:

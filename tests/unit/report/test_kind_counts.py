@@ -148,6 +148,14 @@ def test_apply_and_history() -> None:
     assert " · 1 file · " in text(inventory_lines(_found(found)))
 
 
+def test_inventory__flows_come_first_then_files_then_keys() -> None:
+    resources = {each: Resource(each, "a", "a", "a", None) for each in (*MIXED, OTHER)}
+    rows = text(inventory_lines(_found(_inventory(resources=resources)))).splitlines()[3:]
+    assert [row.split()[0] for row in rows] == [
+        "acme/f", "acme/g", "file:acme/a.sql", "kv:acme/k", "kv:acme/l",
+    ]  # fmt: skip
+
+
 def test_action() -> None:
     named = [{"flow": name_json(each), "action": "update", "status": "applied"} for each in MIXED]
     counts = {"create": 0, "update": 4, "move": 0, "delete": 0, "drifted": 0}

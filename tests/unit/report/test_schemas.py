@@ -29,6 +29,7 @@ from kestra_sync.report.as_json import (
     drift_summary,
     outcomes_json,
     repository_json,
+    resource_counts,
     restored_json,
     severity_counts,
 )
@@ -129,7 +130,7 @@ def _results() -> Iterator[tuple[str, Any]]:
             {
                 "server": None,
                 **repository_json(REPOSITORY),
-                "summary": severity_counts(DIAGNOSTICS),
+                "summary": {**severity_counts(DIAGNOSTICS), **resource_counts(2, {Kind.FILE: 1})},
                 "diagnostics": diagnostics_json(DIAGNOSTICS),
             },
         ),
