@@ -12,12 +12,12 @@ _INTRODUCTION = """\
 
 <!-- Written from kestra_sync/schemas by `UPDATE_GOLDEN=1 pytest tests/unit/report`. -->
 
-The members of the JSON output of each command. With `--format json`, every command prints one
-complete JSON document on stdout, whatever the exit code; everything else goes to stderr. The
+The JSON output of each command. With `--format json`, every command prints one
+complete JSON document to stdout, regardless of the exit code, and everything else to stderr. The
 document is plain ASCII, so it is safe for any terminal, and contains no secrets, and no sources
 except in diffs.
 
-`format_version` is the version of the format: additions raise the second number, incompatible
+`format_version` is the version of the format: additions increase the second number, incompatible
 changes the first. Accept `1.*`, and ignore unknown members.
 
 The JSON Schemas (draft 2020-12) are part of the package, in `kestra_sync/schemas/`: one for each
