@@ -294,7 +294,7 @@ class Settings:
     file_limit: int | None = setting(None, key="limits.files", from_file=_bytes)
     allow_large: bool = setting(
         False,
-        "Exceed the limits on deletions and updates.",
+        "Ignore the limits on deletions and updates.",
         flag="--allow-large",
         commands=(*_MAKING, "rollback"),
     )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @option(
     "--dry-run",
     is_flag=True,
-    help="Show the plan without writing anything; same as the plan command.",
+    help="Show the plan, without writing anything; same as the plan command.",
 )
 @option(
     "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
@@ -64,17 +64,17 @@ if TYPE_CHECKING:
 @option(
     "--rollback",
     is_flag=True,
-    help="Revert everything written if a write or a smoke test fails.",
+    help="Revert everything that was written if a write or a smoke test fails.",
 )
 @option(
     "--verify-triggers",
     is_flag=True,
-    help="Fail if triggers are not as in Git after the apply; waits for runs that are due soon.",
+    help="Fail if triggers differ from Git after the apply; waits for runs that are due soon.",
 )
 @option(
     "--refresh-only",
     is_flag=True,
-    help="Only update the inventory with flows that are in sync; write no flows.",
+    help="Only add flows that are in sync to the inventory; write no flows.",
 )
 @option("--journal", metavar="FILE", help="Append a line to FILE for every write.")
 @diff_options
@@ -106,7 +106,8 @@ def command(
     """Apply the flows in PATHS (default: flows) to the server.
 
     Validates everything before the first write, shows the plan, and asks for confirmation. Several
-    environments are applied one after the other, in the order given, up to the first that fails.
+    environments are applied one after the other, in the order given; the run stops at the first
+    failure.
     """
     if dry_run:
         return _dry_run(ctx)

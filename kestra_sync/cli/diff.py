@@ -39,10 +39,10 @@ def command(
     verbose: bool,
     **settings: object,
 ) -> ExitCode:
-    """Compare what the servers of two environments have.
+    """Compare what is deployed in two environments.
 
     Namespaces are mapped back to those of the files. Stamps and values set by patches are ignored,
-    as are files and keys that both servers have as configured. Writes nothing.
+    as are files and keys that match the configuration on both servers. Writes nothing.
     """
     from kestra_sync.commands.diff_environments import diff_environments
     from kestra_sync.report.environments import diff_json, diff_lines_of

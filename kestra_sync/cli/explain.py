@@ -17,10 +17,10 @@ from kestra_sync.errors import ExitCode
 def command(
     *, rule: str | None, output_format: str, color: str, verbose: bool, **_options: Any
 ) -> ExitCode:
-    """Explain a rule, a guard, or the reason of a change.
+    """Explain a rule, a guard, or the reason for a change.
 
-    RULE is a name as in error[flow-id] or refused[first-contact]. Without it, all are listed. An
-    unknown name exits with code 64.
+    RULE is the name in brackets, as in error[flow-id] or refused[first-contact]. Without RULE,
+    lists all rules. Exits with code 64 if the name is unknown.
     """
     from kestra_sync.commands.explain import explain, explanations
     from kestra_sync.report.diagnostics import explanation_json, explanation_lines, list_lines

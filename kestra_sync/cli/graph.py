@@ -32,7 +32,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
 @source_options
 @settings_options("graph")
 @config_options
-@option("--offline", is_flag=True, help="Do not mark changes: no requests to the server.")
+@option("--offline", is_flag=True, help="Send no requests to the server; changes are not marked.")
 @option(
     "--format",
     "output_format",

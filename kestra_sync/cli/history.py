@@ -21,7 +21,7 @@ from kestra_sync.errors import ExitCode
 @connection_options
 @output_options
 def command(*, output_format: str, color: str, verbose: bool, **settings: object) -> ExitCode:
-    """Show the latest applies: time, commit, changes and result."""
+    """Show recent applies: time, commit, changes and result."""
     from kestra_sync.commands.records import show_inventory
     from kestra_sync.inventory.codec import to_json
     from kestra_sync.report.records_text import history_lines

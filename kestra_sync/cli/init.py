@@ -58,13 +58,13 @@ def command(
 ) -> ExitCode:
     """Create a configuration and a CI pipeline for the flows in PATHS.
 
-    Writes kestra-sync.yaml, with the namespace that all flows share and the namespace files and
-    keys next to them, .kestraignore, and a pipeline for the CI system of the repository. Without
-    PATHS, looks for flows, _flows, NAMESPACE/flows and PROJECT/flows. Does not overwrite existing
-    files. With a configuration, kestra-sync keeps an inventory of applied flows on the server: it
-    can detect drift, and delete flows that were removed from Git.
+    Writes .kestraignore, a pipeline for the CI system of the repository, and kestra-sync.yaml,
+    which declares the common namespace of the flows and the namespace files and keys next to them.
+    Without PATHS, looks for flows, _flows, NAMESPACE/flows and PROJECT/flows. Does not overwrite
+    existing files. With a configuration, kestra-sync keeps an inventory of applied flows on the
+    server, so that it can detect drift and delete flows that were removed from Git.
 
-    With --from-server, the flows of a running server are written to files first, and recorded as
+    With --from-server, the flows of a running server are first written to files and recorded as
     deployed by this repository. Writes no flows to the server; a plan has no changes afterwards.
     """
     from kestra_sync.commands.forges import Forge

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def command(
     context: click.Context, /, *, output_format: str, color: str, verbose: bool, **settings: object
 ) -> ExitCode:
-    """Show the inventory: the flows deployed by this repository, and their origin.
+    """Show the inventory: the flows deployed by this repository, and their files.
 
     The subcommands change the inventory without writing flows.
     """
@@ -46,7 +46,7 @@ def command(
         ]
         if given:
             raise UsageError(
-                f"options go after the subcommand: kestra-sync inventory"
+                f"put options after the subcommand: kestra-sync inventory"
                 f" {context.invoked_subcommand} …"
             )
         return ExitCode.OK
@@ -80,35 +80,36 @@ def _edit_options(function: F) -> F:
     return _YES(_TAKE_OVER(function))
 
 
-@command.command("rename")
+@command.command("rename", short_help="Rename the inventory.")
 @click.argument("old")
 @click.argument("new")
 @_edit_options
 def rename(*, old: str, new: str, **more: object) -> ExitCode:
     """Rename the inventory OLD to NEW, for example after changing `name` or an environment.
 
-    Write both as in the key in Kestra's KV store, including the environment if there is one:
-    flows.prod. The flows listed in it do not change.
+    Specify both names as they appear in the key in Kestra's KV store, including the environment if
+    there is one: flows.prod. The flows listed in the inventory do not change.
     """
     from kestra_sync.commands.records import rename_inventory
 
     return _edit("rename", lambda settings, sure: rename_inventory(settings, old, new, sure), more)
 
 
-@command.command("forget")
+@command.command("forget", short_help="Remove flows from the inventory, but not from the server.")
 @click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
 @_edit_options
 def forget(*, flows: tuple[str, ...], **more: object) -> ExitCode:
     """Remove each FLOW (namespace/id) from the inventory, but not from the server.
 
-    It then belongs to no repository: kestra-sync does not delete it when it is removed from Git.
+    The flow is then not owned by any repository: kestra-sync does not delete it when it is removed
+    from Git.
     """
     from kestra_sync.commands.records import forget_flows
 
     return _edit("forget", lambda settings, sure: forget_flows(settings, flows, sure), more)
 
 
-@command.command("move")
+@command.command("move", short_help="Move the inventory to another namespace.")
 @click.argument("namespace")
 @_edit_options
 def move(*, namespace: str, **more: object) -> ExitCode:

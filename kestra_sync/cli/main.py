@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -29,10 +29,10 @@ _COMMANDS = {
     "validate": "Check flows, offline and against the server.",
     "plan": "Show what apply would do.",
     "apply": "Apply the flows in Git to the server.",
-    "preview": "Deploy a pull request to namespaces of its own.",
+    "preview": "Deploy a pull request to its own namespaces.",
     "status": "Show all environments in one table.",
     "render": "Show flows as they would be sent.",
-    "diff": "Compare the servers of two environments.",
+    "diff": "Compare two environments.",
     "smoke": "Run the smoke tests.",
     "run": "Run a flow and wait for it to finish.",
     "executions": "Manage executions.",
@@ -40,32 +40,66 @@ _COMMANDS = {
     "drift": "Show drift: changes made on the server.",
     "pull": "Write changes made on the server to the files.",
     "graph": "Show the dependency graph.",
-    "rollback": "Restore what the server held after an earlier run.",
-    "history": "Show the latest applies.",
+    "rollback": "Restore the state of the server after an earlier run.",
+    "history": "Show recent applies.",
     "inventory": "Show or change the inventory of deployed flows.",
     "unlock": "Release the lock of a crashed apply.",
     "doctor": "Check files, network, server, permissions, inventory and lock.",
     "init": "Create a configuration and a CI pipeline.",
-    "explain": "Explain a rule, a guard, or the reason of a change.",
+    "explain": "Explain a rule, a guard, or the reason for a change.",
 }
 
 
+#: Takes the place of a hyphen while text is wrapped: lines are not broken there.
+_NON_BREAKING_HYPHEN = "\u2011"
+
+
+class HelpFormatter(click.HelpFormatter):
+    """Wraps help texts at spaces only: ``kestra-sync.yaml`` and ``--no-wait`` stay in one piece."""
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph, wrapped."""
+        super().write_text(text.replace("-", _NON_BREAKING_HYPHEN))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write a list of terms and their explanations, which are wrapped."""
+        kept = [(term, text.replace("-", _NON_BREAKING_HYPHEN)) for term, text in rows]
+        super().write_dl(kept, col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        """Return the whole text."""
+        return super().getvalue().replace(_NON_BREAKING_HYPHEN, "-")
+
+
+class HelpContext(click.Context):
+    """Formats help with :class:`HelpFormatter`."""
+
+    formatter_class = HelpFormatter
+
+
 class LazyGroup(click.Group):
-    """Knows its commands by name and imports one when it is needed."""
+    """Knows the names of its commands, and imports a command when it is needed."""
+
+    context_class = HelpContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order in which people use them."""
+        """Return the names in the order of typical use."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name; ``None`` if there is none."""
+        """Return the command of that name, or ``None``."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"kestra_sync.cli.{cmd_name}").command
+        subcommands = command.commands.values() if isinstance(command, click.Group) else ()
+        for each in (command, *subcommands):
+            each.context_class = HelpContext
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 

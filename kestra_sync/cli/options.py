@@ -209,8 +209,8 @@ def output_options(function: F) -> F:
             type=click.Choice(["text", "json"]),
             default="text",
             show_default=True,
-            help="Output format. With json, stdout is one JSON document, whatever the exit code; "
-            "messages go to stderr.",
+            help="Output format. With json, stdout is one JSON document, regardless of the exit"
+            " code; messages go to stderr.",
         ),
         _colour_options,
     )(function)
@@ -225,7 +225,8 @@ def report_options(function: F) -> F:
             type=click.Choice(STREAM_FORMATS),
             default="text",
             show_default=True,
-            help="Format of stdout, complete whatever the exit code; messages go to stderr.",
+            help="Output format of stdout, complete regardless of the exit code; messages go to"
+            " stderr.",
         ),
         option(
             "-o",
@@ -249,7 +250,7 @@ def diff_options(function: F) -> F:
             default="short",
             show_default=True,
             help="Diffs to show: full (all lines, including those of created and deleted flows),"
-            " short (long diffs cut, equal ones shown once), stat (numbers of lines) or none.",
+            " short (long diffs truncated, identical ones shown once), stat (line counts) or none.",
         ),
         context_option,
     )(function)

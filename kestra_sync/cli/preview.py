@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @click.group("preview")
 def command() -> None:
-    """Deploy a pull request to namespaces of its own, and remove it again.
+    """Deploy a pull request to its own namespaces, and remove it afterwards.
 
     Configured with `preview:` in kestra-sync.yaml; see docs/previews.md.
     """
@@ -69,11 +69,11 @@ def up(
     outputs: tuple[str, ...],
     **settings: object,
 ) -> ExitCode:
-    """Create or update the preview NAME, and run the smoke tests in it.
+    """Create or update the preview NAME, and run its smoke tests.
 
-    NAME is the number of a pull request or another name; the name of a branch is turned into one.
-    Shows the plan and asks for confirmation. Writes only to the namespaces of the preview, and only
-    to what it has created there.
+    NAME is a pull request number or another name; a branch name is converted into a valid one.
+    Shows the plan and asks for confirmation. Changes only resources that it has created itself, in
+    the namespaces of the preview.
     """
     from kestra_sync.commands import preview
     from kestra_sync.report.apply_text import applied_sections
@@ -142,8 +142,8 @@ def down(
 ) -> ExitCode:
     """Remove the preview NAME and everything in it.
 
-    That is its flows, files and keys, the executions of its flows, and its record. Run it again if
-    it was interrupted. Reads no flows: any checkout with the configuration will do.
+    Removes its flows, files and keys, the executions of its flows, and its inventory. Run it again
+    if it was interrupted. Does not read flows: any checkout with the configuration works.
     """
     from kestra_sync.commands import preview
 
@@ -164,8 +164,7 @@ def down(
     "--keep",
     multiple=True,
     metavar="NAME",
-    help="Name of a preview that is still needed, such as an open pull request; repeatable. All"
-    " others are removed, expired or not.",
+    help="Name of a preview to keep, such as that of an open pull request; repeatable.",
 )
 @_YES
 @settings_options("preview clean")
@@ -183,8 +182,8 @@ def clean(
 ) -> ExitCode:
     """Remove the previews that have expired.
 
-    They expire after `preview.ttl`. With --keep, removes all others. Also finishes removals that
-    were interrupted.
+    A preview expires after `preview.ttl`. With --keep, removes all others, expired or not. Also
+    finishes removals that were interrupted.
     """
     from kestra_sync.commands import preview
 

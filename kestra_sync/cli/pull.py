@@ -35,9 +35,9 @@ from kestra_sync.errors import ExitCode
 @option(
     "--overwrite",
     is_flag=True,
-    help="Also take the server's source of flows in conflict, and replace uncommitted changes.",
+    help="Also overwrite the files of flows in conflict, and files with uncommitted changes.",
 )
-@option("--dry-run", is_flag=True, help="Show what would be written without writing it.")
+@option("--dry-run", is_flag=True, help="Show what would be written, without writing it.")
 @connection_options
 @output_options
 def command(
@@ -53,9 +53,9 @@ def command(
 ) -> ExitCode:
     """Write changes made on the server to the files in PATHS (default: flows).
 
-    Compares three ways, as plan does. If a flow changed only on the server, its file gets the
-    server's source, byte for byte: an edit made in the UI becomes a change to review in Git. If it
-    changed only in Git, its file is left alone. If it changed on both sides, or its file has
+    Uses the same three-way comparison as plan. If a flow changed only on the server, its source is
+    written to the file, byte for byte: an edit made in the UI becomes a change to review in Git. If
+    it changed only in Git, its file is left alone. If it changed on both sides, or its file has
     uncommitted changes, it is a conflict (exit code 5), and its file is only written with
     --overwrite. With --new, flows that exist only on the server are written as well, which turns a
     server into a repository. The same applies to namespace files and keys, if configured; keys

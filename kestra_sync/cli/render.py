@@ -43,10 +43,10 @@ def command(
     verbose: bool,
     **settings: object,
 ) -> ExitCode:
-    """Show flows as they would be sent, without asking a server.
+    """Show flows as they would be sent, without contacting a server.
 
-    FLOW is a pattern such as acme.sales/import or acme.sales, of names in the files or on the
-    server. A single flow is printed byte for byte.
+    FLOW is a pattern such as acme.sales/import or acme.sales. It matches names as in the files or
+    as on the server. A single flow is printed byte for byte.
     """
     from kestra_sync.commands.render import render_flows
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     metavar="RUN",
     default="last",
     show_default=True,
-    help="Run to restore, a number from 'kestra-sync history'; last is the one before the newest.",
+    help="Run to restore: a number from 'kestra-sync history', or last, the run before the most"
+    " recent one.",
 )
 @scope_options
 @config_options
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
     "--partial",
     "in_part",
     is_flag=True,
-    help="Restore the rest if the server does not keep everything.",
+    help="Restore what is possible if the server no longer has every revision.",
 )
-@option("--dry-run", is_flag=True, help="Show the plan without writing anything.")
+@option("--dry-run", is_flag=True, help="Show the plan, without writing anything.")
 @option(
     "-y", "--yes", is_flag=True, help="Skip the confirmation prompt; required without a terminal."
 )
@@ -66,11 +67,11 @@ def command(
     outputs: tuple[str, ...],
     **settings: object,
 ) -> ExitCode:
-    """Restore what the server held after an earlier run.
+    """Restore the state of the server after an earlier run.
 
-    Undoes what later runs wrote, from the revisions that the server keeps. The plan is shown and
-    confirmed like that of an apply, and lists what cannot be restored. What others have edited
-    since is left alone. Git is not changed: the next apply deploys it again.
+    Reverts what later runs wrote, using the revisions kept by the server. Shows the plan, including
+    what cannot be restored, and asks for confirmation. Later edits by others are left alone. Git is
+    not changed: the next apply deploys it again.
     """
     from kestra_sync.commands.apply import apply
     from kestra_sync.commands.rollback import make_rollback

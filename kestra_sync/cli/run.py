@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     "--timeout",
     envvar="KESTRA_SYNC_RUN_TIMEOUT",
     metavar="DURATION",
-    help="How long to wait for it to finish, such as 5m; it keeps running after that. Default: no "
+    help="How long to wait for it to finish, such as 5m; it keeps running afterwards. Default: no "
     "limit.",
 )
 @server_options("timeout")
@@ -85,9 +85,9 @@ def command(
 ) -> ExitCode:
     """Run the flow NAMESPACE/ID and wait for it to finish.
 
-    Exits with code 0 if the execution ends in SUCCESS or WARNING, or with --no-wait if it was
-    started; with code 1 if it ends in another state or times out. Interrupting the command does not
-    stop the execution.
+    Exits with code 0 if the execution ends in SUCCESS or WARNING, and with code 1 if it ends in
+    another state or times out. With --no-wait, exits with code 0 once the execution has started.
+    Interrupting the command does not stop the execution.
     """
     from kestra_sync.commands.run_flow import order_from, run_flow
     from kestra_sync.report.execution_json import ran_json

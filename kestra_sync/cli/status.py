@@ -62,8 +62,8 @@ def command(
 ) -> ExitCode:
     """Show all environments: server, last apply, commits behind, pending changes, drift.
 
-    Environments are queried in parallel; one that does not answer is shown as unreachable. Exits
-    with the code of the worst error.
+    Environments are queried in parallel; one that does not respond is shown as unreachable. Exits
+    with the code of the most severe error.
     """
     from kestra_sync.commands.status import status
     from kestra_sync.config.config import load_config

@@ -117,7 +117,7 @@ def clock(look: Look) -> Checkup:
     if look.ahead is None:
         return Checkup("clock", Health.OK, "not compared: the server does not send its time")
     if abs(look.ahead) <= _APART:
-        return Checkup("clock", Health.OK, "as on the server")
+        return Checkup("clock", Health.OK, "in sync with the server")
     side = "ahead of" if look.ahead > 0 else "behind"
     return Checkup(
         "clock",

@@ -300,7 +300,7 @@ def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | NeedsFu
 
 def missing_keys(keys: list[str]) -> str:
     """Why a document without these keys is not a flow."""
-    return f"no {' and no '.join(f'`{key}`' for key in keys)}"
+    return f"missing {', '.join(f'`{key}`' for key in keys)}"
 
 
 def _text_of(data: bytes, at: int) -> str | None:

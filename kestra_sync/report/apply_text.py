@@ -49,7 +49,7 @@ def outcome_lines(
     """The lists of what went wrong or was not attempted, then one line that counts everything."""
     for status, words, style in (
         (ChangeStatus.FAILED, "Failed", Style.ERROR),
-        (ChangeStatus.CONFLICT, "Conflicts with writes by others", Style.ALERT),
+        (ChangeStatus.CONFLICT, "Conflicts with concurrent changes", Style.ALERT),
         (ChangeStatus.NOT_ATTEMPTED, "Not attempted", Style.DIM),
     ):
         found = [each for each in outcomes if each.status is status]

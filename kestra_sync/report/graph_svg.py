@@ -118,7 +118,7 @@ def _box(box: Box, address: str | None) -> str:
         title.append(_WORDS[node.mark])
     elif node.place is not NodeLocation.GIT:
         computed = node.place is NodeLocation.COMPUTED
-        title.append("only known at run time" if computed else "not in these files")
+        title.append("only known at run time" if computed else "not in the files")
     if node.path:
         title.append(visible(node.path))
     sign = f"{_SIGNS[node.mark]} " if node.mark else ""

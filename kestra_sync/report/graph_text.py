@@ -75,7 +75,7 @@ def _node_line(node: GraphNode, before: str) -> Line:
     sign, style = _SIGNS[node.mark] if node.mark else ("", Style.PLAIN)
     where = {
         NodeLocation.GIT: "",
-        NodeLocation.ELSEWHERE: "   not in these files",
+        NodeLocation.ELSEWHERE: "   not in the files",
         NodeLocation.COMPUTED: "",
     }
     note = "" if node.mark is NodeMark.DELETE else where[node.place]

@@ -157,7 +157,7 @@ def _head(report: Report) -> Iterator[str]:
         what = counted(each.flow_id for each in edited)
         named = f"{what} was" if len(edited) == 1 else f"{what} were"
         kept = [each for each in edited if is_conflict(each)]
-        doing = "see the conflict below" if kept else "an apply reverts this"
+        doing = "see the conflict below" if kept else "apply will revert this"
         yield _alert("WARNING", [f"{named} edited on the server; {doing}."])
     if report.plan is not None and report.plan.partial:
         yield _alert("NOTE", ["Partial run: nothing is deleted."])

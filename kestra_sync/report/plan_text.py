@@ -88,7 +88,7 @@ def diff_lines(
     if hidden:
         more = plural(len(hidden), "more line")
         count = _signed(hidden.count(LineMark.ADDED), hidden.count(LineMark.REMOVED))
-        words = f"… {more} of this diff ({count}): --diff full shows all of it"
+        words = f"… {more} of this diff ({count}): --diff full shows all of them"
         yield line(pad, Span(words, Style.DIM))
 
 

@@ -129,6 +129,19 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert err == ""
 
 
+def test_help__names_are_not_broken_at_hyphens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``kestra-sync.yaml`` and ``--no-wait`` stay in one piece, in subcommands as well."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for args in (["plan"], ["run"], ["preview"], ["preview", "clean"]):
+        assert run([*args, "--help"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert any("kestra-sync.yaml" in each for each in lines) or args == ["preview"]
+        assert not [each for each in lines if each.endswith("-")]
+        assert max(map(len, lines)) <= 80
+
+
 @pytest.mark.parametrize(
     ("args", "command", "remedy"),
     [

@@ -62,9 +62,9 @@ def test_flows_that_need_no_parser(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (HEAD, "no `tasks`"),
-        (b"a: 1\n", "no `id` and no `namespace` and no `tasks`"),
-        (b"id: a\n" + TASKS, "no `namespace`"),
+        (HEAD, "missing `tasks`"),
+        (b"a: 1\n", "missing `id`, `namespace`, `tasks`"),
+        (b"id: a\n" + TASKS, "missing `namespace`"),
     ],
 )
 def test_what_is_not_a_flow(data: bytes, reason: str) -> None:

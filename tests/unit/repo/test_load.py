@@ -67,7 +67,7 @@ def test_one_bad_file_hides_no_other() -> None:
         "f/d.yaml:1 yaml-encoding",
     ]
     assert [(entry.path, entry.reason) for entry in found.skipped] == [
-        ("f/e.yaml", "no `id` and no `namespace` and no `tasks`"),
+        ("f/e.yaml", "missing `id`, `namespace`, `tasks`"),
         ("f/f.yaml", "empty"),
     ]
     assert (found.files, found.source) == (6, "f")
@@ -221,7 +221,7 @@ def test_what_cannot_be_parsed_and_shows_no_flow_is_skipped(name: str) -> None:
     (skipped,) = found.skipped
     assert skipped.path == f"f/{name}"
     # A plain mapping without the keys is not even parsed.
-    assert skipped.reason.startswith("no `") or ".kestraignore" in skipped.reason
+    assert skipped.reason.startswith("missing `") or ".kestraignore" in skipped.reason
     strict = _load({name: NO_FLOWS[name]}, strict=True)
     assert [d.rule for d in strict.diagnostics if d.path == f"f/{name}"] == ["not-a-flow"]
 

@@ -117,7 +117,7 @@ def test_plan_text__what_needs_a_look_is_never_grouped() -> None:
 def test_plan_text__long_diff_is_cut_unless_a_question_follows() -> None:
     old = "".join(f"a{number}\n" for number in range(300)).encode()
     made = plan([_update("long", old, old.replace(b"a", b"b"))])
-    assert "--diff full shows all of it" in _shown(made, DiffDetail.SHORT)
+    assert "--diff full shows all of them" in _shown(made, DiffDetail.SHORT)
     for text in (_shown(made, DiffDetail.SHORT, None), _shown(made, DiffDetail.FULL)):
         assert "more line" not in text
         assert text.count("+ b") == 300

@@ -31,7 +31,9 @@ from kestra_sync.model import (
     Target,
 )
 from kestra_sync.plan.diff import diff_flows
-from kestra_sync.plan.refusals import Refusal
+from kestra_sync.plan.guards import check_guards
+from kestra_sync.plan.refusals import GuardInput
+from kestra_sync.repo.text import missing_keys
 from kestra_sync.report.apply_text import outcome_lines
 from kestra_sync.report.collect import plan_document
 from kestra_sync.report.diagnostics import diagnostic_lines, refusal_lines, validate_lines
@@ -41,6 +43,7 @@ from kestra_sync.report.lines import Line, write
 from kestra_sync.report.plan_text import DiffDetail, plan_lines
 from kestra_sync.report.records_text import history_lines, inventory_lines
 from kestra_sync.resources import in_memory
+from kestra_sync.settings import Limit, Settings
 from tests.support.golden import check_golden
 from tests.support.plans import change, desired, plan, source
 
@@ -397,13 +400,16 @@ def test_inventory() -> None:
     check_golden("inventory_renamed.txt", text(inventory_lines(renamed)))
 
 
+_FORBIDDEN = Forbidden(403, "PUT", "/flows/acme/flow_1")
+
+
 def _outcomes(*given: tuple[Action, ChangeStatus, str]) -> list[Outcome]:
     return [
         Outcome(
             change(action, Reason.CHANGED, f"flow_{number}", before=b"a", after=b"b"),
             status,
             message=message,
-            error=Forbidden(403, "PUT", "/flows") if "403" in message else None,
+            error=_FORBIDDEN if "403" in message else None,
         )
         for number, (action, status, message) in enumerate(given)
     ]
@@ -419,7 +425,7 @@ _OUTCOMES = {
     ),
     "bad": _outcomes(
         (_CREATE, ChangeStatus.APPLIED, ""),
-        (_UPDATE, ChangeStatus.FAILED, "PUT /flows: 403: no permission"),
+        (_UPDATE, ChangeStatus.FAILED, str(_FORBIDDEN)),
         (_UPDATE, ChangeStatus.CONFLICT, "was edited on the server since the plan was created"),
         (_DELETE, ChangeStatus.NOT_ATTEMPTED, ""),
         (_DELETE, ChangeStatus.NOT_ATTEMPTED, "the lock was lost"),
@@ -459,7 +465,9 @@ def test_apply_rolled_back() -> None:
     check_golden("apply_rolled_back.txt", text(outcome_lines(outcomes, back)))
     left = [
         back[0],
-        Restored(outcomes[1].change, Undo.LEFT, message="was edited since (revision 9)"),
+        Restored(
+            outcomes[1].change, Undo.LEFT, message="it has been edited since (now at revision 9)"
+        ),
     ]
     check_golden("apply_rolled_back_in_part.txt", text(outcome_lines(outcomes, left)))
 
@@ -514,7 +522,7 @@ REPOSITORY = Repository(
     4,
     (desired(source("a"), FlowId("acme", "a")).flow,),
     (
-        Skipped("flows/values.yaml", 1, "no id, namespace, tasks"),
+        Skipped("flows/values.yaml", 1, missing_keys(["id", "namespace", "tasks"])),
         Skipped("flows/many.yaml", 12, "not a mapping"),
     ),
     (),
@@ -540,16 +548,6 @@ DIAGNOSTICS = (
     Diagnostic("", None, Severity.WARNING, "note", "not about a file"),
 )
 
-REFUSALS = (
-    Refusal(
-        "too-many-deletions",
-        "40 of 100 owned flows would be deleted (the limit is 30%)",
-        "if this is intended, pass --allow-large, or raise limits.delete in kestra-sync.yaml",
-    ),
-    Refusal(
-        "conflict",
-        "1 flow changed both in Git and on the server: acme/x",
-        "take the server's edit into Git, or pass --on-drift overwrite",
-        ExitCode.CONFLICT,
-    ),
+REFUSALS = check_guards(
+    _everything(), GuardInput(owned=6, live=9, settings=Settings(delete_limit=Limit(30)))
 )

@@ -58,7 +58,7 @@ FAILED = SmokeRun(
     75.0,
     (
         SmokeFailure(FailureKind.STATE, "expected SUCCESS, got FAILED"),
-        SmokeFailure(FailureKind.OUTPUT, "output pages: expected 3, got no such output"),
+        SmokeFailure(FailureKind.OUTPUT, "output pages: expected 3, got nothing"),
     ),
     Culprit(("send", "company.platform/notify", "post"), "FAILED", "no route to mail\nat Mail:12"),
     (

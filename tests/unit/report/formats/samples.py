@@ -6,8 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import requests
+
 from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
-from kestra_sync.client.errors import Unreachable
+from kestra_sync.client.breakage import describe, remedy_of
+from kestra_sync.client.errors import InvalidContent, Unreachable
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.commands.drift import DriftResult
 from kestra_sync.commands.plan import PlanResult
@@ -34,7 +37,9 @@ from kestra_sync.model import (
     Skipped,
     Target,
 )
-from kestra_sync.plan.refusals import Refusal
+from kestra_sync.plan.guards import check_guards
+from kestra_sync.plan.refusals import GuardInput, Refusal
+from kestra_sync.repo.text import missing_keys
 from kestra_sync.report.collect import (
     of_apply,
     of_drift,
@@ -44,6 +49,7 @@ from kestra_sync.report.collect import (
     of_validate,
 )
 from kestra_sync.report.report import Report
+from kestra_sync.settings import Limit, Settings
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeResult, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import SmokeSpec
 from tests.support.sources import log_flow, subflow
@@ -196,7 +202,7 @@ def repository(changes: tuple[Change, ...] = (), source: str = "flows") -> Repos
         source,
         len(flows) + 2,
         (*flows, notify.flow),
-        (Skipped("flows/values.yaml", 1, "no `id`, `namespace` and `tasks`"),),
+        (Skipped("flows/values.yaml", 1, missing_keys(["id", "namespace", "tasks"])),),
         (),
     )
 
@@ -226,20 +232,28 @@ def planned(
     return PlanResult(files, plan, diagnostics, held, refusals)
 
 
-REFUSAL = Refusal(
-    "too-many-deletions",
-    "2 of 5 owned flows would be deleted, more than 30%",
-    "look at the deletions; if they are meant, pass --allow-large",
-    ExitCode.REFUSED,
+UNRECORDED = (
+    "the inventory could not be written (PUT /namespaces/company/kv/kestra-sync.acme.prod: 500);"
+    " run apply again to complete it"
 )
+
+
+def _refusals(plan: Plan) -> tuple[Refusal, ...]:
+    """What the guards say of the plan where 5 flows are owned."""
+    settings = Settings(delete_limit=Limit(30))
+    return check_guards(plan, GuardInput(owned=5, live=6, settings=settings))
 
 
 def _outcomes(result: PlanResult) -> tuple[Outcome, ...]:
     assert result.plan is not None
+    invalid = InvalidContent(
+        422, "PUT", "/flows/company.sales/report", "Invalid cron expression: 'x'"
+    )
+    edited = "was edited on the server since the plan was created"
     statuses = (
         (ChangeStatus.APPLIED, 1, "", None),
-        (ChangeStatus.FAILED, None, "the server refused it: invalid cron", None),
-        (ChangeStatus.CONFLICT, 5, "someone wrote revision 4 in between", None),
+        (ChangeStatus.FAILED, None, str(invalid), invalid),
+        (ChangeStatus.CONFLICT, 5, edited, None),
         (ChangeStatus.NOT_ATTEMPTED, None, "", None),
         (ChangeStatus.NOT_ATTEMPTED, None, "", None),
     )
@@ -266,7 +280,7 @@ def smoke_result() -> SmokeResult:
                 8,
                 "FAILED",
                 2.5,
-                (SmokeFailure(FailureKind.STATE, "ended FAILED, expected SUCCESS"),),
+                (SmokeFailure(FailureKind.STATE, "expected SUCCESS, got FAILED"),),
                 Culprit(("send", "notify", "post"), "FAILED", "connection refused"),
                 (LogLine("12:00:01", "ERROR", "post", "connection refused"),),
                 Cleanup(kept=True),
@@ -302,25 +316,29 @@ def reports() -> dict[str, Report]:
         Action.CREATE, Reason.RECREATED, "gone", after=log_flow("company.sales", "gone")
     )
     outcomes = _outcomes(plan)
-    good = tuple(replace(each, status=ChangeStatus.APPLIED, message="") for each in outcomes)
+    good = tuple(
+        replace(each, status=ChangeStatus.APPLIED, message="", error=None) for each in outcomes
+    )
     files = repository(plan.plan.changes)
     checked = ValidateResult(
         files, (ERROR, OF_FLOW, WARNING), "http://localhost:8080 (Kestra 1.3.25)"
     )
-    left = Restored(outcomes[0].change, Undo.LEFT, message="it was edited since")
-    error = Unreachable("http://localhost:8080 cannot be reached: connection refused")
+    left = Restored(
+        outcomes[0].change, Undo.LEFT, message="it has been edited since (now at revision 2)"
+    )
+    refused = requests.ConnectionError(ConnectionRefusedError())
+    error = Unreachable(f"{TARGET.url}: {describe(refused)}", remedy=remedy_of(refused, TARGET.url))
     return {
         "validate": of_validate(checked),
         "valid": of_validate(ValidateResult(files, (), None)),
         "plan": of_plan(plan, ExitCode.CHANGES),
         "refused": of_plan(
-            planned(refusals=(REFUSAL,), partial=True, environment=None), ExitCode.REFUSED
+            planned(refusals=_refusals(plan.plan), partial=True, environment=None),
+            ExitCode.REFUSED,
         ),
         "invalid": of_plan(no_plan, ExitCode.INVALID, environment="prod"),
         "nothing": of_plan(planned((), diagnostics=()), ExitCode.OK),
-        "apply": of_apply(
-            ApplyResult(plan, Done(outcomes, (left,), notes=("the record could not be stored",)))
-        ),
+        "apply": of_apply(ApplyResult(plan, Done(outcomes, (left,), notes=(UNRECORDED,)))),
         "applied": of_apply(ApplyResult(plan, Done(good))),
         "declined": of_apply(ApplyResult(plan, declined=True)),
         "smoked": of_apply(ApplyResult(plan, Done(good), smoke=smoke_result())),

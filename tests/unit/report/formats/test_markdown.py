@@ -320,7 +320,7 @@ def test_a_failed_run_keeps_the_environment_of_its_comment() -> None:
         ("drift", "see what an apply would change:", "kestra-sync plan -e prod"),
         ("unfinished", "run the same command again", "kestra-sync apply -e prod"),
         ("smoke", "check the failed tests", ""),
-        ("failure", "", None),
+        ("failure", "check the URL, and that Kestra is running", ""),
         ("refused", "", None),
         ("nothing", "", None),
         ("applied", "", None),
