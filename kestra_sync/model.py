@@ -322,10 +322,10 @@ class Change:
         return None if self.desired is None else self.desired.content
 
     @property
-    def perhaps_theirs(self) -> bool:
-        """Whether it touches a flow that another inventory may own."""
+    def maybe_foreign(self) -> bool:
+        """Whether the change touches a flow that another inventory may own."""
         half = self.moved_from
-        return self.reason.traits.perhaps_theirs or (half is not None and half.perhaps_theirs)
+        return self.reason.traits.maybe_foreign or (half is not None and half.maybe_foreign)
 
     @property
     def writes(self) -> bool:

@@ -38,7 +38,7 @@ class Traits:
         applied last, and ``drift`` reports it.
     :param gone: the flow was deleted on the server. Confirmed by a separate read, and reported by
         ``drift``.
-    :param perhaps_theirs: another inventory may own the flow; all of them are read then.
+    :param maybe_foreign: another inventory may own the flow; all of them are read then.
     :param only_there: no record says that Git ever had the flow.
     :param listed: the record has the flow, and Git no longer does.
     :param recording: what happens to the inventory's entry, if the flow is not written.
@@ -52,7 +52,7 @@ class Traits:
     alert: Alert | None = None
     edited: bool = False
     gone: bool = False
-    perhaps_theirs: bool = False
+    maybe_foreign: bool = False
     only_there: bool = False
     listed: bool = False
     recording: Recording = Recording.KEEP
@@ -89,7 +89,7 @@ class Reason(ReasonTable):
             refused="drift: edited on the server, refused (--on-drift fail)",
             alert=Alert.DRIFT,
             edited=True,
-            perhaps_theirs=True,
+            maybe_foreign=True,
         ),
     )
     CONFLICT = (
@@ -100,7 +100,7 @@ class Reason(ReasonTable):
             deleted="conflict: no longer in Git, but edited on the server",
             alert=Alert.CONFLICT,
             edited=True,
-            perhaps_theirs=True,
+            maybe_foreign=True,
         ),
     )
     TAKE_OVER = (
@@ -108,13 +108,13 @@ class Reason(ReasonTable):
         Traits(
             "not owned yet, will be taken over",
             refused="not in the inventory and different on the server, refused",
-            perhaps_theirs=True,
+            maybe_foreign=True,
         ),
     )
-    REMOVED = "removed", Traits("no longer in Git", perhaps_theirs=True)
+    REMOVED = "removed", Traits("no longer in Git", maybe_foreign=True)
     # Only of a rollback.
-    UNDONE = "undone", Traits("created after that run", perhaps_theirs=True)
-    PRUNED = "pruned", Traits("not in Git (prune: scope)", perhaps_theirs=True, only_there=True)
+    UNDONE = "undone", Traits("created after that run", maybe_foreign=True)
+    PRUNED = "pruned", Traits("not in Git (prune: scope)", maybe_foreign=True, only_there=True)
     MOVED = "moved", Traits()
     IN_SYNC = "in-sync", Traits()
     # Also where only the file was renamed: ``drift`` asks the record whether anything was edited.
@@ -123,7 +123,7 @@ class Reason(ReasonTable):
         "adopt",
         Traits(
             "in sync, will be adopted",
-            perhaps_theirs=True,
+            maybe_foreign=True,
             recording=Recording.RENEW,
             group=1,
         ),
@@ -132,7 +132,7 @@ class Reason(ReasonTable):
         "kept-off",
         Traits(
             "disabled on the server, kept disabled",
-            perhaps_theirs=True,
+            maybe_foreign=True,
             recording=Recording.RENEW,
             group=2,
             differs="kept disabled",
@@ -143,7 +143,7 @@ class Reason(ReasonTable):
         Traits(
             "disabled on the server, will be re-enabled",
             alert=Alert.DRIFT,
-            perhaps_theirs=True,
+            maybe_foreign=True,
         ),
     )
     DRIFT_KEPT = (

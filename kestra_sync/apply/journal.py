@@ -1,4 +1,4 @@
-"""An append-only log file of writes, so that a killed run can be traced."""
+"""Writes an append-only log file of all writes, so that a killed run can be traced."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kestra_sync.inventory.record import now
 from kestra_sync.model import Change, sha256
 from kestra_sync.safe.paths import append_to
 
-#: The errors of fsync for files that are not on a disk: a pipe, a terminal, /dev/null.
+#: Errors of fsync on files that are not on a disk: a pipe, a terminal, /dev/null.
 _NOTHING_TO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
 
 
 class Journal:
     """A journal file, open for the length of a run. Safe to use from several threads.
 
-    It explains a run and decides nothing: once a line cannot be written (a full disk), the run
-    goes on without it, and :attr:`broken` says so.
+    It is for diagnosis only: if a line cannot be written (a full disk), the run continues without
+    the journal, and :attr:`broken` has the reason.
 
     Each line is a JSON object with ``time``, ``run``, ``event`` (``begin``, ``intend``, the
     status of an outcome, ``rolling-back``, the result of a rollback, ``end``) and, for a write,
@@ -46,10 +46,10 @@ class Journal:
         self._lock = threading.Lock()
         self._run = uuid.uuid4().hex
         self.broken = ""
-        """Why the journal ends before the run; ``""`` if it does not."""
+        """Why the journal ended before the run; ``""`` if it did not."""
 
     def event(self, event: str, **members: Any) -> None:
-        """Append a line and have it on disk before going on. Never raises."""
+        """Append a line and flush it to disk. Never raises."""
         line = {"time": now(), "run": self._run, "event": event, **members}
         with self._lock:
             if self.broken:
@@ -80,7 +80,7 @@ class Journal:
         )
 
     def around(self, write: Callable[[Change], Outcome]) -> Callable[[Change], Outcome]:
-        """``write`` with a line before and a line after each write."""
+        """Wrap ``write`` so that a line is logged before and after each write."""
 
         def journaled(change: Change) -> Outcome:
             self.change(change, "intend")
@@ -103,5 +103,5 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         self.event("end", error=None if error is None else type(error).__name__)
-        with suppress(OSError, ValueError):  # what could not be written is tried once more
+        with suppress(OSError, ValueError):  # closing tries to flush once more
             self._file.close()

@@ -1,9 +1,9 @@
-"""Stores the record in its namespace, without overwriting that of another run.
+"""Stores the record of a run in its namespace without overwriting the record of another run.
 
-Kestra's KV store has no compare-and-set. So the record is read before each write and must be the
-one that we saw last, and read again after it and must be ours. What a run is about to write is
-also kept under a key of its own: should another run overwrite the record anyway, the flows
-of this one are found there.
+Kestra's KV store has no compare-and-set. So the record is read before each write, and must be
+unchanged since the last read, and read again after the write, and must be the one just written.
+A run also stores the flows it is about to write under a separate key (the run key): if another run
+overwrites the record anyway, the next run finds those flows there.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from kestra_sync.inventory.codec import to_json
 from kestra_sync.inventory.read import InventoryLocation, read_inventory, read_version
 from kestra_sync.inventory.record import Inventory, now
 
-#: Of every inventory in the KV store.
+#: The description of every inventory in the KV store.
 DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
 _RUN_DESCRIPTION = "Flows that a run of kestra-sync is about to write."
-#: Seconds for which a look at the record need not be repeated before it is written.
+#: Seconds for which a check of the record need not be repeated before it is written.
 _RECENT = 2.0
-#: How long what a run meant to write is kept if the run is killed.
+#: How long the server keeps the run key of a run that was killed (ISO 8601).
 _RUN_TTL = "P7D"
 
 
-class OvertakenError(ConflictError):
-    """A record is not the one that this run has seen or stored last (exit 5)."""
+class StaleRecordError(ConflictError):
+    """The record has changed since this run last read or stored it (exit 5)."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -42,17 +42,17 @@ class OvertakenError(ConflictError):
         )
 
 
-def check_unchanged(kv: Kv, place: InventoryLocation, seen: Inventory | None) -> None:
-    """Make sure that the record at ``place`` is the one that was seen last.
+def check_unchanged(kv: Kv, place: InventoryLocation, expected: Inventory | None) -> None:
+    """Make sure that the record at ``place`` is still the ``expected`` one.
 
-    :raises OvertakenError: it is another one.
+    :raises StaleRecordError: it is a different one.
     :raises KestraError: it cannot be read.
     """
-    if read_version(kv, place) != (seen and seen.version):
-        raise OvertakenError(f"the inventory {place.full_name!r}")
+    if read_version(kv, place) != (expected and expected.version):
+        raise StaleRecordError(f"the inventory {place.full_name!r}")
 
 
-def put_whole(
+def put_record(
     kv: Kv,
     namespace: str,
     key: str,
@@ -62,7 +62,7 @@ def put_whole(
 ) -> None:
     """Store a record, with a second attempt if the response to the first was lost.
 
-    The value is complete, and written under the lock: storing it twice is storing it once.
+    The value is complete, and written under the lock: so repeating the request is harmless.
 
     :raises KestraError: it could not be stored.
     """
@@ -74,7 +74,7 @@ def put_whole(
         kv.put(namespace, key, value, ttl=ttl, description=description)
 
 
-def remove_whole(kv: Kv, place: InventoryLocation) -> None:
+def delete_record(kv: Kv, place: InventoryLocation) -> None:
     """Delete the record at ``place``. If the response was lost, a read shows whether it is gone.
 
     :raises KestraError: it could not be deleted.
@@ -89,85 +89,85 @@ def remove_whole(kv: Kv, place: InventoryLocation) -> None:
 class RecordKeeper:
     """The record of one run in the KV store.
 
-    :param wanted: where the record belongs.
-    :param at: where it is; it moves with the first write.
-    :param seen: the record as it was read; ``None`` if there was none.
+    :param destination: where the record belongs.
+    :param at: where the record is now; the first write moves it to ``destination``.
+    :param expected: the record as it was last read; ``None`` if there was none.
     """
 
     def __init__(
         self,
         kv: Kv,
-        wanted: InventoryLocation,
+        destination: InventoryLocation,
         at: InventoryLocation,
-        seen: Inventory | None,
+        expected: Inventory | None,
         clock: Callable[[], str] = now,
     ) -> None:
         self._kv = kv
-        self._wanted = wanted
+        self._destination = destination
         self._at = at
-        self._seen = seen
+        self._expected = expected
         self._clock = clock
         self._nonce = uuid.uuid4().hex
         self._has_run = False
-        self._announcing: Callable[[], None] | None = None
-        self._looked: tuple[float, Callable[[], None]] | None = None
+        self._storing_run_key: Callable[[], None] | None = None
+        self._check_ahead: tuple[float, Callable[[], None]] | None = None
 
     def check(self) -> None:
-        """Make sure that the record is the one that we saw last.
+        """Make sure that the record has not changed since this run last read or stored it.
 
-        :raises OvertakenError: it is another one.
+        :raises StaleRecordError: it is a different one.
         :raises KestraError: it cannot be read.
         """
-        check_unchanged(self._kv, self._at, self._seen)
+        check_unchanged(self._kv, self._at, self._expected)
 
-    def look(self) -> None:
-        """Begin to :meth:`check`, for the next :meth:`store`, while something else goes on."""
-        self._looked = time.monotonic(), in_background(self.check)
+    def check_ahead(self) -> None:
+        """Start :meth:`check` in the background; the next :meth:`store` uses its result."""
+        self._check_ahead = time.monotonic(), in_background(self.check)
 
-    def _just_looked(self) -> bool:
-        looked, self._looked = self._looked, None
-        if looked is None:
+    def _recently_checked(self) -> bool:
+        ahead, self._check_ahead = self._check_ahead, None
+        if ahead is None:
             return False
-        started, wait = looked
+        started, wait = ahead
         try:
             wait()
-        except Exception:  # it is looked at once more
+        except Exception:  # it is checked again
             return False
         return time.monotonic() - started < _RECENT
 
-    def intend(
+    def store_intent(
         self, inventory: Inventory, meanwhile: Callable[[], object] | None, *, checked: bool
     ) -> Inventory:
-        """:meth:`announce` and :meth:`store` what this run is about to write.
+        """Store what this run is about to write: under the run key and in the record.
 
-        :param checked: the record was seen to be unchanged just now, under the lock.
+        If anything is raised, the run key is removed again.
+
+        :param checked: the record was just found unchanged, under the lock.
         :param meanwhile: as for :meth:`store`.
-        :raises OvertakenError: it was written by another run.
+        :raises StaleRecordError: it was written by another run.
         :raises KestraError: it could not be stored.
-
-        Whatever is raised, nothing is announced any more.
         """
         if not checked:
             self.check()
-        self._announcing = in_background(lambda: self.announce(inventory))
+        self._storing_run_key = in_background(lambda: self.store_run_key(inventory))
         try:
             if not checked:
-                self._announced()
+                self._wait_for_run_key()
             stored = self.store(inventory, checked=True, meanwhile=meanwhile)
-            self._announced()
+            self._wait_for_run_key()
         except Exception:
-            self.done()
+            self.remove_run_key()
             raise
         return stored
 
-    def _announced(self) -> None:
-        """Wait for what is being announced; once.
+    def _wait_for_run_key(self) -> None:
+        """Wait until the run key is stored, if that was started and not yet waited for.
 
         :raises KestraError: it could not be stored.
         """
-        announcing, self._announcing = self._announcing, None
-        if announcing is not None:
-            announcing()
+        pending, self._storing_run_key = self._storing_run_key, None
+        if pending is not None:
+            pending()
 
     def store(
         self,
@@ -176,25 +176,27 @@ class RecordKeeper:
         checked: bool = False,
         meanwhile: Callable[[], object] | None = None,
     ) -> Inventory:
-        """Write the record and read it back; move it first if it is not where it belongs.
+        """Write the record and read it back; move it to its destination if it is elsewhere.
 
-        :param checked: :meth:`check` was called just before.
-        :param meanwhile: called while the record is read back; never raises.
-        :returns: the record as it is stored.
-        :raises OvertakenError: it was written by another run since it was last read.
+        :param checked: :meth:`check` was just called.
+        :param meanwhile: called while the record is read back; must not raise.
+        :returns: the record as stored.
+        :raises StaleRecordError: it was written by another run since it was last read.
         :raises KestraError: it could not be stored.
         """
-        if not (checked or self._just_looked()):
+        if not (checked or self._recently_checked()):
             self.check()
-        moving = self._at != self._wanted
+        moving = self._at != self._destination
         old = self._at
-        if moving and read_inventory(self._kv, self._wanted) is not None:
-            wanted = self._wanted
-            raise OvertakenError(f"an inventory {wanted.full_name!r} to {wanted.namespace}")
+        if moving and read_inventory(self._kv, self._destination) is not None:
+            destination = self._destination
+            raise StaleRecordError(
+                f"an inventory {destination.full_name!r} to {destination.namespace}"
+            )
         moved_from = old.namespace if moving else None
         stored = self._put(inventory, moved_from=moved_from, meanwhile=meanwhile)
         if moving and self._drop(old):
-            # Said once more without the mark: from now on there is only this one.
+            # Written again without ``moved_from``: the old copy no longer exists.
             stored = self._put(stored, moved_from=None)
         return stored
 
@@ -205,11 +207,13 @@ class RecordKeeper:
         moved_from: str | None,
         meanwhile: Callable[[], object] | None = None,
     ) -> Inventory:
-        left = self._seen.moved_from if self._seen is not None else None
-        if moved_from is None and left is not None and left != self._wanted.namespace:
-            # A move that was killed before it took the old copy away.
-            there = InventoryLocation(left, self._wanted.name, self._wanted.environment)
-            moved_from = None if self._drop(there) else left
+        leftover = self._expected.moved_from if self._expected is not None else None
+        if moved_from is None and leftover is not None and leftover != self._destination.namespace:
+            # A move was killed before it removed the old copy.
+            old_copy = InventoryLocation(
+                leftover, self._destination.name, self._destination.environment
+            )
+            moved_from = None if self._drop(old_copy) else leftover
         stored = replace(
             inventory,
             generation=inventory.generation + 1,
@@ -217,49 +221,50 @@ class RecordKeeper:
             nonce=uuid.uuid4().hex,
             moved_from=moved_from,
         )
-        put_whole(self._kv, self._wanted.namespace, self._wanted.key, to_json(stored))
-        self._at, self._seen = self._wanted, stored
-        beside = None if meanwhile is None else in_background(meanwhile)
+        put_record(self._kv, self._destination.namespace, self._destination.key, to_json(stored))
+        self._at, self._expected = self._destination, stored
+        parallel = None if meanwhile is None else in_background(meanwhile)
         self.check()
-        if beside is not None:
-            beside()
+        if parallel is not None:
+            parallel()
         return stored
 
     def _drop(self, place: InventoryLocation) -> bool:
-        """Take the old copy away; whether it is gone. The next write tries again."""
+        """Delete the old copy and return whether it is gone; if not, the next write tries again."""
         try:
             self._kv.delete(place.namespace, place.key)
             return read_inventory(self._kv, place) is None
         except KestraError:
             return False
 
-    def announce(self, inventory: Inventory) -> None:
-        """Store what this run is about to write, under a key that no other run touches.
+    def store_run_key(self, inventory: Inventory) -> None:
+        """Store what this run is about to write under a key that no other run touches.
 
         :raises KestraError: it could not be stored.
         """
         value = to_json(replace(inventory, resources={}, unknown=(), history=(), neighbours=()))
-        key = self._wanted.run_key(self._nonce)
+        key = self._destination.run_key(self._nonce)
         try:
-            put_whole(self._kv, self._wanted.namespace, key, value, _RUN_DESCRIPTION, _RUN_TTL)
+            namespace = self._destination.namespace
+            put_record(self._kv, namespace, key, value, _RUN_DESCRIPTION, _RUN_TTL)
         except KestraError as error:
             self._has_run = error.may_have_written
             raise
         self._has_run = True
 
-    def done(self) -> None:
-        """Drop what :meth:`announce` stored: the record has it all. Never fails, it expires."""
-        with suppress(Exception):  # what is not stored yet cannot be dropped
-            self._announced()
+    def remove_run_key(self) -> None:
+        """Delete the run key once the record is complete. Never fails: the key expires anyway."""
+        with suppress(Exception):  # it cannot be deleted before it is stored
+            self._wait_for_run_key()
         if self._has_run:
             with suppress(Exception):
-                self._kv.delete(self._wanted.namespace, self._wanted.run_key(self._nonce))
+                self._kv.delete(self._destination.namespace, self._destination.run_key(self._nonce))
 
 
 class Recorder:
-    """Stores what the record of one run says.
+    """Stores the record of one run.
 
-    :param record: what it says, and where it belongs and is.
+    :param record: its content, where it belongs and where it is now.
     """
 
     def __init__(self, kv: Kv, record: RunRecord) -> None:
@@ -268,33 +273,35 @@ class Recorder:
         self._recorded = False
 
     def check(self) -> None:
-        """Make sure that the record is still the one that was planned with.
+        """Make sure that the record is still the one that the plan is based on.
 
-        :raises OvertakenError: another run has written it.
+        :raises StaleRecordError: another run has written it.
         :raises KestraError: it cannot be read.
         """
         self._keeper.check()
 
-    def look(self) -> None:
-        """Begin to look whether the record is still ours, for :meth:`finish`."""
-        self._keeper.look()
+    def check_ahead(self) -> None:
+        """Start :meth:`check` in the background; :meth:`finish` uses its result."""
+        self._keeper.check_ahead()
 
-    def intend(
+    def store_intent(
         self,
         meanwhile: Callable[[], object] | None = None,
-        seen: tuple[object] | None = None,
+        recent: tuple[object] | None = None,
     ) -> None:
         """Store what the plan is about to write.
 
-        :param seen: the version of the record as it was read just now under the lock, if it was.
-        :param meanwhile: called while the record is read back; never raises.
-        :raises OvertakenError: another run has written the record; then nothing may be written.
+        :param recent: the version of the record, if it was just read under the lock.
+        :param meanwhile: called while the record is read back; must not raise.
+        :raises StaleRecordError: another run has written the record; then nothing may be written.
         :raises KestraError: it could not be stored; then nothing may be written.
         """
         before = self.record.before
         planned = None if before is None else before.version
         intent = self.record.intent()
-        self.record.stored(self._keeper.intend(intent, meanwhile, checked=seen == (planned,)))
+        self.record.stored(
+            self._keeper.store_intent(intent, meanwhile, checked=recent == (planned,))
+        )
 
     def finish(
         self,
@@ -307,17 +314,17 @@ class Recorder:
     ) -> None:
         """Store the result, unless nothing changed; see :meth:`.RunRecord.result`.
 
-        :param meanwhile: called while the record is read back; never raises.
-        :raises OvertakenError: another run has written the record. What this one meant to write
-            stays under its own key, where the next run finds it.
-        :raises KestraError: it could not be stored; the intent is there still.
+        :param meanwhile: called while the record is read back; must not raise.
+        :raises StaleRecordError: another run has written the record. The run key is kept, so the
+            next run finds the writes of this one.
+        :raises KestraError: it could not be stored; the stored intent remains.
         """
-        said = self.record.result(outcomes, result, restored, red=red)
-        if said is not None:
-            self.record.stored(self._keeper.store(said, meanwhile=meanwhile))
+        result_record = self.record.result(outcomes, result, restored, red=red)
+        if result_record is not None:
+            self.record.stored(self._keeper.store(result_record, meanwhile=meanwhile))
             self._recorded = True
 
     def close(self) -> None:
-        """Remove what :meth:`intend` stored beside the record, if the record has it all."""
+        """Remove the run key if the result was recorded."""
         if self._recorded:
-            self._keeper.done()
+            self._keeper.remove_run_key()

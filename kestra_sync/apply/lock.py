@@ -1,6 +1,6 @@
 """Prevents concurrent applies of the same name, on a best-effort basis.
 
-Kestra's KV store has no compare-and-set, so this is best effort: write our nonce, wait, read it
+Kestra's KV store has no compare-and-set, so this is best effort: write a nonce, wait, read it
 back. For stronger guarantees, use the concurrency groups of the CI system, which ``docs/safety.md``
 recommends.
 """
@@ -26,12 +26,12 @@ from kestra_sync.inventory.record import now
 LOG = logging.getLogger(__name__)
 
 #: Seconds after which a lock expires unless it is renewed; the server keeps the time. Less than the
-#: default of ``--lock-timeout``, so that the run after one that was killed need only wait.
+#: default of ``--lock-timeout``, so a run that follows a killed one only has to wait.
 TTL = 45
 #: Seconds between writing the nonce and reading it back.
 _SETTLE = 0.4
-#: Seconds for which a look at the lock need not be repeated before it is given back.
-_JUST_NOW = 0.2
+#: Seconds for which a check of the lock need not be repeated before it is released.
+_STILL_CURRENT = 0.2
 #: Seconds for which a read of the record need not be repeated before the record is written.
 _RECENT = 2.0
 #: Seconds between two checks of a lock held by another run.
@@ -74,37 +74,37 @@ class Lock:
         self._kv = kv
         self._place = place
         self._timeout = timeout
-        self._over = threading.Event()
-        self._sleep = sleep or self._over.wait
+        self._released = threading.Event()
+        self._sleep = sleep or self._released.wait
         self._clock = clock
         self._holder = Holder(uuid.uuid4().hex, whoami(), now())
         self._renewed = 0.0
-        self._seen: float | None = None
-        """When the lock was last seen to be ours; ``None`` if it was not."""
-        self._looked: bool | None = None
+        self._confirmed: float | None = None
+        """When this run was last known to hold the lock; ``None`` if it does not."""
+        self._checked: bool | None = None
         self._heartbeat: threading.Thread | None = None
         self._acquiring: Callable[[], None] | None = None
-        self._beside: Callable[[], object] | None = None
+        self._meanwhile: Callable[[], object] | None = None
         self._found: tuple[float, object] | None = None
 
-    def begin(self, beside: Callable[[], object] | None = None) -> None:
-        """Begin to take the lock in the background; :meth:`acquire` waits for it.
+    def begin(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Start acquiring the lock in the background; :meth:`acquire` waits for it.
 
-        :param beside: a read that is made while the lock is read back; see :meth:`read_beside`.
+        :param meanwhile: a read to make while the lock is read back; see :meth:`recent_read`.
         """
-        self._beside = beside
+        self._meanwhile = meanwhile
         self._acquiring = in_background(self._acquire)
 
-    def read_beside(self) -> tuple[object] | None:
-        """What the read of :meth:`begin` has found, if that was under the lock and just now."""
+    def recent_read(self) -> tuple[object] | None:
+        """The result of the read passed to :meth:`begin`, if it was just made under the lock."""
         if self._found is None or self._clock() - self._found[0] > _RECENT:
             return None
         return (self._found[1],)
 
     def acquire(self) -> None:
-        """Take the lock, or wait for it; it is renewed from now on until it is released.
+        """Acquire the lock, waiting if necessary; it is then renewed until it is released.
 
-        :raises LockedError: another run holds it all that time.
+        :raises LockedError: another run held it until the timeout.
         :raises KestraError: the KV store cannot be read or written.
         """
         acquiring, self._acquiring = self._acquiring, None
@@ -115,12 +115,12 @@ class Lock:
 
     def _acquire(self) -> None:
         deadline = self._clock() + self._timeout
-        while not self._over.is_set():
+        while not self._released.is_set():
             other = read_holder(self._kv, self._place)
             if other is None:
                 self._claim()
                 self._sleep(_SETTLE)
-                if self._over.is_set():
+                if self._released.is_set():
                     return
                 other = self._read_back()
                 if other is not None and other.nonce == self._holder.nonce:
@@ -132,7 +132,7 @@ class Lock:
 
     def _read_back(self) -> Holder | None:
         started = self._clock()
-        found = None if self._beside is None else in_background(self._beside)
+        found = None if self._meanwhile is None else in_background(self._meanwhile)
         other = read_holder(self._kv, self._place)
         if found is not None:
             try:
@@ -145,7 +145,7 @@ class Lock:
         try:
             self.acquire()
         except BaseException:
-            self.release()  # it may have been written all the same
+            self.release()  # the lock may have been written anyway
             raise
         return self
 
@@ -153,15 +153,15 @@ class Lock:
         self.release()
 
     def check(self) -> bool:
-        """Whether the lock is ours still; renews it when a quarter of its time is over.
+        """Return whether this run still holds the lock; renew it after a quarter of its TTL.
 
-        A failure to read is not taken for a loss: the writes look at each flow anyway.
+        A failed read does not count as a lost lock: each write checks its flow anyway.
         """
-        looked, self._looked = self._looked, None
-        if looked is not None:
-            return looked
+        checked, self._checked = self._checked, None
+        if checked is not None:
+            return checked
         try:
-            if not self._is_ours():
+            if not self._holds_lock():
                 return False
             if self._clock() - self._renewed > TTL / 4:
                 self._put()
@@ -169,49 +169,49 @@ class Lock:
             LOG.debug("reading the lock: %s", error)
         return True
 
-    def look(self) -> None:
-        """Check it now, while something else goes on: the next :meth:`check` takes the answer."""
-        self._looked = self.check()
+    def check_ahead(self) -> None:
+        """Check the lock concurrently with other work; the next :meth:`check` uses the result."""
+        self._checked = self.check()
 
     def release(self) -> None:
-        """Give the lock back, if it is ours still. Never fails: it expires by itself.
+        """Release the lock if this run still holds it. Never fails: the lock expires anyway.
 
         A second call does nothing.
         """
-        if self._over.is_set():
+        if self._released.is_set():
             return
-        self._over.set()
-        if self._acquiring is not None:  # it was begun, and not needed
+        self._released.set()
+        if self._acquiring is not None:  # started by ``begin``, but never needed
             try:
                 self.acquire()
             except Exception as error:
                 LOG.debug("the lock was not taken: %s", error)
         if self._heartbeat is not None:
             self._heartbeat.join()
-        ours = self._seen is not None and self._clock() - self._seen < _JUST_NOW
-        for _ in range(2):  # a lost answer is asked for again
+        held = self._confirmed is not None and self._clock() - self._confirmed < _STILL_CURRENT
+        for _ in range(2):  # a lost response is requested again
             try:
-                if ours or self._is_ours():
+                if held or self._holds_lock():
                     self._kv.delete(self._place.namespace, self._place.lock_key)
             except Exception as error:
                 LOG.debug("releasing the lock: %s", error)
-                ours = False
+                held = False
                 continue
             return
 
-    def _is_ours(self) -> bool:
+    def _holds_lock(self) -> bool:
         other = read_holder(self._kv, self._place)
-        ours = other is not None and other.nonce == self._holder.nonce
-        self._seen = self._clock() if ours else None
-        return ours
+        held = other is not None and other.nonce == self._holder.nonce
+        self._confirmed = self._clock() if held else None
+        return held
 
     def _keep(self) -> None:
-        """Renew it in the background: a level of many writes may take longer than it lives."""
+        """Renew the lock in the background: a level of many writes may take longer than its TTL."""
         self._heartbeat = threading.Thread(target=self._beat, name="lock", daemon=True)
         self._heartbeat.start()
 
     def _beat(self) -> None:
-        while not self._over.wait(TTL / 3):
+        while not self._released.wait(TTL / 3):
             if not self.check():
                 return
 
@@ -220,7 +220,7 @@ class Lock:
             self._put()
         except KestraError as error:
             if not error.may_have_written:
-                raise  # otherwise reading it back shows it
+                raise  # if it was written, reading it back will show it
 
     def _put(self) -> None:
         self._kv.put(
@@ -243,7 +243,7 @@ def read_holder(kv: Kv, place: InventoryLocation) -> Holder | None:
 
 
 def unlock(kv: Kv, place: InventoryLocation, holder: Holder) -> bool:
-    """Release the lock of ``holder``; false if another run holds it by now.
+    """Release the lock of ``holder``; return false if another run holds it by now.
 
     :raises KestraError: it cannot be read or removed.
     """
@@ -256,18 +256,18 @@ def unlock(kv: Kv, place: InventoryLocation, holder: Holder) -> bool:
 
 
 def try_to_write(kv: Kv, place: InventoryLocation) -> None:
-    """Make a call that needs the permission to write a record and changes nothing.
+    """Make a call that requires permission to write a record but changes nothing.
 
-    Deletes a key that does not exist: its name is made up for this one call.
+    Deletes a key that does not exist, with a name generated for this call.
 
-    :raises Forbidden: it may not be written.
-    :raises KestraError: the server could not be asked.
+    :raises Forbidden: the permission is missing.
+    :raises KestraError: the request failed.
     """
     kv.delete(place.namespace, f"kestra-sync-probe.{uuid.uuid4().hex}")
 
 
 def whoami() -> str:
-    """A name for messages: the CI job, or user, host and process."""
+    """Return who runs this, for messages: the CI job, or user, host and process."""
     if os.environ.get("GITHUB_RUN_ID"):
         repository = os.environ.get("GITHUB_REPOSITORY", "")
         return f"GitHub run {os.environ['GITHUB_RUN_ID']} of {repository}"

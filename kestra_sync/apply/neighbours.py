@@ -1,6 +1,6 @@
-"""How an apply uses other inventories: checks ownership, and takes flows over.
+"""Checks the ownership of flows in other inventories during an apply, and takes flows over.
 
-Flows that are taken over are removed from the inventory that had them: nothing is owned twice.
+Flows that are taken over are removed from their former inventory: no flow has two owners.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kestra_sync.apply.keeper import OvertakenError, put_whole
+from kestra_sync.apply.keeper import StaleRecordError, put_record
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import Done, Undo
@@ -26,15 +26,15 @@ from kestra_sync.settings import Settings
 
 
 def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Others:
-    """The other inventories once more, under the lock.
+    """Read the other inventories again, under the lock.
 
-    Our lock must be among the keys that the server lists: for the first apply of a name it is the
-    one key that must be there.
+    The keys that the server lists must include this run's lock: on the first apply of a name it is
+    the only key known to exist.
 
     :raises ConflictError: a flow of the plan belongs to another inventory by now.
     :raises NotCredible: the list of keys is implausible.
     """
-    perhaps = [each for each in plan.changes if each.perhaps_theirs]
+    perhaps = [each for each in plan.changes if each.maybe_foreign]
     others = read_others(
         kv,
         owned.at,
@@ -55,39 +55,39 @@ def others_now(kv: Kv, plan: Plan, owned: Ownership, record: RunRecord) -> Other
 def take_over(
     kv: Kv, plan: Plan, owned: Ownership, others: Others, settings: Settings
 ) -> tuple[RemovedEntries, ...]:
-    """Take what we take over out of the other inventories.
+    """Remove the flows that this apply takes over from the other inventories.
 
     :raises ConflictError: an apply of one of them is running.
     :raises KestraError: one of them could not be stored.
     """
     ours = taken_over(plan, owned.inventory, others.owners)
-    return strike(kv, others, ours, lock_timeout=settings.lock_timeout)
+    return remove_from_others(kv, others, ours, lock_timeout=settings.lock_timeout)
 
 
 def taken_over(
     plan: Plan, inventory: Inventory | None, owners: Collection[FlowId]
 ) -> tuple[FlowId, ...]:
-    """The flows of other inventories that ``--take-over`` makes ours, sorted."""
-    touched = {each.flow_id for each in plan.changes if each.perhaps_theirs}
+    """Return the flows of other inventories that ``--take-over`` takes over, sorted."""
+    touched = {each.flow_id for each in plan.changes if each.maybe_foreign}
     if inventory is not None and not plan.partial:
         touched |= {each for each in inventory.resources if plan.scope.covers(each.namespace)}
     return tuple(sorted(each for each in touched if each in owners))
 
 
-def given_back(kv: Kv, struck: tuple[RemovedEntries, ...], done: Done, settings: Settings) -> Done:
-    """After a rollback the flows are what the other repository deployed, and its own again."""
+def give_back(kv: Kv, removed: tuple[RemovedEntries, ...], done: Done, settings: Settings) -> Done:
+    """Return rolled-back flows to the inventories they were taken from; note it if that fails."""
     back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
     if not back:
         return done
     try:
-        give_back(kv, struck, back, lock_timeout=settings.lock_timeout)
+        return_entries(kv, removed, back, lock_timeout=settings.lock_timeout)
     except KestraSyncError as error:
         note = f"flows that were taken over could not be returned to their inventory: {error}"
         return replace(done, notes=(*done.notes, note), incomplete=True)
     return done
 
 
-_TOLD = {
+_SENTENCES = {
     "adopt": "Adopted {flows}.",
     "refresh": "Updated {flows} in the inventory.",
     "drop": "Removed {flows} from the inventory.",
@@ -97,17 +97,17 @@ _TOLD = {
 }
 
 
-def recorded(plan: Plan, struck: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
-    """What was recorded in addition to the writes, a sentence each."""
+def recorded(plan: Plan, removed: tuple[RemovedEntries, ...]) -> tuple[str, ...]:
+    """Return what was recorded in addition to the writes, one sentence each."""
     found = [
-        _TOLD[each.kind].format(flows=each.what or plural(each.flows, "flow"))
+        _SENTENCES[each.kind].format(flows=each.what or plural(each.flows, "flow"))
         for each in plan.record
-        if each.kind in _TOLD
+        if each.kind in _SENTENCES
     ]
-    removed = (
-        f"Removed {counted(one.resources)} from the inventory {one.name!r}." for one in struck
+    sentences = (
+        f"Removed {counted(one.resources)} from the inventory {one.name!r}." for one in removed
     )
-    return (*found, *removed)
+    return (*found, *sentences)
 
 
 #: A resource in a record, as it is stored.
@@ -116,7 +116,7 @@ _Entry = Mapping[str, object]
 
 @dataclass(frozen=True)
 class RemovedEntries:
-    """What was taken out of an inventory.
+    """The entries that were removed from another inventory.
 
     :param entries: the entries as they were stored.
     """
@@ -131,16 +131,16 @@ class RemovedEntries:
 
     @property
     def resources(self) -> frozenset[ResourceId]:
-        """What the entries are of, by name."""
+        """The resources of the entries."""
         return frozenset(filter(None, map(_resource_of, self.entries)))
 
 
-def strike(
+def remove_from_others(
     kv: Kv, others: Others, flow_ids: Collection[FlowId], *, lock_timeout: float
 ) -> tuple[RemovedEntries, ...]:
-    """Take ``flow_ids`` out of the inventories that own them, each under its own lock.
+    """Remove ``flow_ids`` from the inventories that own them, each under its lock.
 
-    :raises ConflictError: an apply of such an inventory is running, or wrote it meanwhile.
+    :raises ConflictError: an apply of such an inventory is running, or wrote it in the meantime.
     :raises InventoryError: one cannot be understood.
     :raises KestraError: one could not be stored.
     """
@@ -149,31 +149,31 @@ def strike(
         theirs = {each for each in flow_ids if others.owners.get(each) == key}
 
         def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[_Entry]:
-            gone: list[_Entry] = []
+            taken: list[_Entry] = []
             for entries in _lists(value):
-                gone += [each for each in entries if _resource_of(each) in theirs]
+                taken += [each for each in entries if _resource_of(each) in theirs]
                 entries[:] = [each for each in entries if _resource_of(each) not in theirs]
-            return gone
+            return taken
 
-        gone = _rewrite(kv, key, without, lock_timeout)
-        if gone:
-            found.append(RemovedEntries(key, tuple(gone)))
+        taken = _rewrite(kv, key, without, lock_timeout)
+        if taken:
+            found.append(RemovedEntries(key, tuple(taken)))
     return tuple(found)
 
 
-def give_back(
+def return_entries(
     kv: Kv,
-    struck: Collection[RemovedEntries],
+    removed: Collection[RemovedEntries],
     flow_ids: Collection[FlowId],
     *,
     lock_timeout: float,
 ) -> None:
-    """Put entries back: the flows are again what the other repository deployed.
+    """Put removed entries back: the flows are again as the other repository deployed them.
 
-    :raises ConflictError: an apply of such an inventory is running, or wrote it meanwhile.
+    :raises ConflictError: an apply of such an inventory is running, or wrote it in the meantime.
     :raises KestraError: one could not be stored.
     """
-    for each in struck:
+    for each in removed:
         back = [entry for entry in each.entries if _resource_of(entry) in flow_ids]
 
         def added(value: dict[str, Any], back: list[_Entry] = back) -> list[_Entry]:
@@ -210,9 +210,9 @@ def _rewrite(
             return []
         value["generation"] = before.generation + 1
         value["nonce"] = uuid.uuid4().hex
-        put_whole(kv, key.namespace, key.key, value)
+        put_record(kv, key.namespace, key.key, value)
         if from_json(record_at(kv, key.namespace, key.key), where).nonce != value["nonce"]:
-            raise OvertakenError(where)
+            raise StaleRecordError(where)
         return changed
     finally:
         lock.release()

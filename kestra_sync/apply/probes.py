@@ -1,8 +1,9 @@
-"""Calls that need the permissions of an apply and change nothing. For ``doctor``.
+"""Calls for ``doctor`` that require the permissions of an apply but change nothing.
 
-Every call names something that does not exist, by a name made up for that call, or sends what every
-Kestra refuses: with the permission the answer is 404 or 422, without it 403. Updates have no such
-call: one of a flow that is not there can hang the server (kestra-io/kestra issue 12984).
+Every call names a resource that does not exist (a name generated for the call), or sends a source
+that every Kestra rejects: with the permission the response is 404 or 422, without it 403. Updates
+are not probed: updating a flow that does not exist can hang the server (kestra-io/kestra issue
+12984).
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class ProbedExecutions(Protocol):
 
 
 def forbidden_for_flows(flows: ProbedFlows, namespace: str) -> tuple[str, ...]:
-    """What may not be done with the flows of ``namespace``: validate, create, delete.
+    """Return the forbidden actions on flows of ``namespace``: validate, create, delete.
 
-    :raises KestraError: the server could not be asked.
+    :raises KestraError: a request failed for another reason.
     """
     made_up = FlowId(namespace, _name())
     # No Kestra stores a flow without tasks.
@@ -55,9 +56,9 @@ def forbidden_for_flows(flows: ProbedFlows, namespace: str) -> tuple[str, ...]:
 
 
 def forbidden_for_executions(executions: ProbedExecutions, namespace: str) -> tuple[str, ...]:
-    """What may not be done with the executions of ``namespace``: start, delete.
+    """Return the forbidden actions on executions of ``namespace``: start, delete.
 
-    :raises KestraError: the server could not be asked.
+    :raises KestraError: a request failed for another reason.
     """
     calls: dict[str, Callable[[], object]] = {
         "start": lambda: executions.create(FlowId(namespace, _name())),

@@ -1,7 +1,8 @@
-"""What the record of a run says: the intent before the first write, the result after the last.
+"""Builds the record of a run: the intent before the first write, the result after the last.
 
-A run that is killed in between leaves the intent behind; whatever the server then holds of it
-counts as ours, so that the next run can go on. Nothing is stored here; see :mod:`.keeper`.
+A run that is killed in between leaves the intent behind. The intended writes that are found on the
+server then count as owned, so that the next run can continue. Nothing is stored here; see
+:mod:`.keeper`.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ from kestra_sync.model import (
 from kestra_sync.previews import Preview
 from kestra_sync.reasons import Recording
 
-#: Runs that the history keeps.
+#: Number of runs that the history keeps.
 _HISTORY = 50
-#: Writes that the history keeps, of all its runs, so that they can be undone: a quarter megabyte.
+#: Number of writes, over all runs, that the history keeps for rollbacks: a quarter megabyte.
 _REPLACED = 1_000
 
 
@@ -49,9 +50,9 @@ class RunRecord:
 
     :param place: where the record belongs.
     :param inventory: the record as it was read; ``None`` if there was none.
-    :param at: where it is, if it is somewhere else; it moves with the first write.
-    :param clock: the time, as records have it.
-    :param preview: the record is that of this preview: every run brings it up to date.
+    :param at: where it is now, if elsewhere; the first write moves it to ``place``.
+    :param clock: returns the current time in the format of records.
+    :param preview: the preview that the record belongs to, if any: every run updates it.
     """
 
     def __init__(
@@ -90,11 +91,11 @@ class RunRecord:
 
     @property
     def inventory(self) -> Inventory:
-        """The record as it was last stored, or would be."""
+        """The record as last stored, or as it would be stored."""
         return self._current
 
     def stored(self, inventory: Inventory) -> None:
-        """This is what was stored."""
+        """Set the record that was stored."""
         self._current = inventory
 
     @property
@@ -110,7 +111,7 @@ class RunRecord:
         )
 
     def pending(self) -> tuple[RecordChange, ...]:
-        """What an apply of the plan would record in addition to its writes."""
+        """Return what an apply of the plan would record in addition to its writes."""
         before = self._current.resources
         quiet = tuple(each for each in self._plan.changes if not each.writes)
         after = settled(self._current, replace(self._plan, changes=quiet))
@@ -146,20 +147,20 @@ class RunRecord:
         return tuple(found)
 
     def neighbours(self, keys: Iterable[KvKey]) -> None:
-        """Remember which other inventories there are: the next run expects to see them."""
+        """Remember which other inventories exist: the next run expects to find them."""
         found = tuple(sorted((each.namespace, each.key) for each in keys))
         self._current = replace(self._current, neighbours=found)
 
     def intent(self) -> Inventory:
-        """What is stored before the first write: what the plan is about to write."""
+        """Return the record to store before the first write, with the planned writes."""
         meant: dict[FlowId, Resource | None] = {**self._left_open}
         for change in self._plan.writes:
             meant[change.flow_id] = resource_of(change, None)
             if change.moved_from is not None:
                 meant[change.moved_from.flow_id] = None
         intent = Intent(self.clock(), self._current.commit, meant, self._unknown)
-        # What is true already is recorded already: should this run be killed as well, the next one
-        # still knows what the runs before it have written.
+        # What needs no write is recorded now: if this run is killed as well, the next one still
+        # knows what earlier runs have written.
         resources = settled(self._current, self._plan)
         current = replace(self._current, resources=resources, intent=intent)
         if self._preview is not None:
@@ -167,7 +168,7 @@ class RunRecord:
         return current
 
     def _previewed(self, preview: Preview) -> PreviewRecord:
-        """What the record says of the preview from now on: each run prolongs it."""
+        """Return the preview's entry for this run: each run extends its expiry."""
         at = self.clock()
         before = self._current.preview or PreviewRecord(created=at)
         gone = (each.moved_from or each for each in self._plan.writes if _deletes(each))
@@ -182,10 +183,10 @@ class RunRecord:
         *,
         red: bool = False,
     ) -> Inventory | None:
-        """What is stored after the last write; ``None`` if nothing changed.
+        """Return the record to store after the last write; ``None`` if nothing changed.
 
-        :param restored: what was rolled back: those flows get their previous entries again.
-        :param result: the word for the history: :attr:`HistoryEntry.result`.
+        :param restored: the rolled-back writes, whose flows get their previous entries back.
+        :param result: the result for the history: :attr:`HistoryEntry.result`.
         :param red: the smoke tests failed.
         """
         outcomes = tuple(outcomes)
@@ -247,7 +248,7 @@ class RunRecord:
     def _replaced(
         self, outcomes: Iterable[Outcome], restored: Collection[Change]
     ) -> dict[FlowId, Resource | None]:
-        """What was on the server before this run, of what it may have written and left so."""
+        """Return the previous entries of the flows that this run wrote and did not roll back."""
         found: dict[FlowId, Resource | None] = {}
         for outcome in outcomes:
             change = outcome.change
@@ -266,7 +267,7 @@ class RunRecord:
             resources.pop(flow_id, None)
         elif undone.change.before is not None and old.sent_sha256 == sha256(undone.change.before):
             resources[flow_id] = replace(old, revision=undone.revision)
-        else:  # it was edited before this run, and is restored to that
+        else:  # it was edited before this run, and restored to that edit
             resources[flow_id] = old
 
 
@@ -275,7 +276,7 @@ def _deletes(change: Change) -> bool:
 
 
 def expiry(at: str, ttl: int | None) -> str | None:
-    """When a preview expires that was deployed at ``at``; ``None`` for never.
+    """Return when a preview that was deployed at ``at`` expires; ``None`` for never.
 
     :param ttl: in seconds.
     """
@@ -285,7 +286,7 @@ def expiry(at: str, ttl: int | None) -> str | None:
 
 
 def _found_there(change: Change) -> Resource | None:
-    """What was on the server and that we had not applied; ``None`` if nothing was."""
+    """Return an entry for a flow that was on the server but not in the record."""
     if change.before is None:
         return None
     there = sha256(change.before)
@@ -293,7 +294,7 @@ def _found_there(change: Change) -> Resource | None:
 
 
 def _limited(history: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
-    """The same without the replaced resources of the oldest runs, if they are too many."""
+    """Drop the replaced resources of the oldest runs if there are too many."""
     left, found = _REPLACED, []
     for run in reversed(history):
         left -= len(run.replaced or ())
@@ -319,9 +320,9 @@ def _bound(before: Inventory, after: Inventory) -> str:
 
 
 def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
-    """The entries once everything that needs no write is recorded: adoptions, refreshes, drops.
+    """Return the entries after the changes that need no write: adoptions, refreshes, drops.
 
-    Of a run that did not come to its end, the writes that the server shows are recorded too.
+    Writes of an unfinished run that are found on the server are recorded, too.
     """
     found = dict(inventory.resources)
     meant = inventory.intent.writes if inventory.intent is not None else {}
@@ -338,13 +339,13 @@ def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
             fresh = resource_of(change, change.revision)
             old = found.get(change.flow_id)
             if fresh is None or (old is not None and replace(fresh, revision=old.revision) == old):
-                continue  # nothing new but a revision that we know better
+                continue  # only the revision differs, and the recorded one is more reliable
             found[change.flow_id] = fresh
     return found
 
 
 def _left_open(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource | None]:
-    """The intended writes of a killed run, as far as this plan does not cover them."""
+    """Return the intended writes of a killed run that this plan does not cover."""
     seen = {change.flow_id for change in plan.changes}
     meant = inventory.intent.writes if inventory.intent is not None else {}
     return {
@@ -361,7 +362,7 @@ def _recorded(recorded: Resource | None, meant: Resource) -> bool:
 
 
 def apply_outcome(resources: dict[FlowId, Resource], outcome: Outcome) -> None:
-    """Bring ``resources`` up to date with one write that went through."""
+    """Update ``resources`` with one successful write."""
     change = outcome.change
     if change.action is Action.DELETE:
         resources.pop(change.flow_id, None)
@@ -372,7 +373,7 @@ def apply_outcome(resources: dict[FlowId, Resource], outcome: Outcome) -> None:
 
 
 def resource_of(change: Change, revision: int | None) -> Resource | None:
-    """The entry of a flow as the change leaves it; ``None`` if it is gone then."""
+    """Return the entry of a flow after the change; ``None`` if the change deletes it."""
     if change.desired is None or change.after is None:
         return None
     return Resource(

@@ -1,4 +1,4 @@
-"""Edits the record: renames it, moves it, removes flows from it. Writes no flows."""
+"""Edits the record: renames it, moves it, or removes flows from it. Does not write flows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from kestra_sync.apply.keeper import (
-    OvertakenError,
     RecordKeeper,
+    StaleRecordError,
     check_unchanged,
-    put_whole,
-    remove_whole,
+    delete_record,
+    put_record,
 )
 from kestra_sync.apply.lock import Lock
 from kestra_sync.client.kv import Kv
@@ -27,88 +27,90 @@ def rename_record(
     kv: Kv,
     old: InventoryLocation,
     new: InventoryLocation,
-    seen: Inventory,
+    expected: Inventory,
     *,
     lock_timeout: float,
 ) -> None:
     """Store the record under a new name, and remove it under the old one.
 
-    A run that was killed in between is finished by the same call: the record is there under both
-    names then, with the same flows.
+    Repeating the call completes a run that was killed halfway: the record then exists under both
+    names, with the same flows.
 
-    :raises RefusedError: there is another record of the new name.
-    :raises ConflictError: an apply of either name is running, or ran since ``seen`` was read.
+    :raises RefusedError: a different record has the new name.
+    :raises ConflictError: an apply of either name is running, or ran since ``expected`` was read.
     :raises KestraError: it could not be stored or removed.
     """
     with _locked(kv, old, lock_timeout), _locked(kv, new, lock_timeout):
-        check_unchanged(kv, old, seen)
+        check_unchanged(kv, old, expected)
         there = read_inventory(kv, new)
-        if there is not None and there.resources != seen.resources:
+        if there is not None and there.resources != expected.resources:
             raise RefusedError(
                 f"the inventory {new.full_name!r} already exists in {new.namespace}, with "
                 f"{counted(there.resources)}",
                 remedy="choose another name, or take its flows over with 'apply --take-over'",
             )
         renamed = replace(
-            seen,
+            expected,
             name=new.name,
-            target=replace(seen.target, environment=new.environment),
-            generation=seen.generation + 1,
+            target=replace(expected.target, environment=new.environment),
+            generation=expected.generation + 1,
             nonce=uuid.uuid4().hex,
             time=now(),
             moved_from=None,
         )
-        put_whole(kv, new.namespace, new.key, to_json(renamed))
+        put_record(kv, new.namespace, new.key, to_json(renamed))
         check_unchanged(kv, new, renamed)
-        remove_whole(kv, old)
+        delete_record(kv, old)
 
 
 def move_record(
     kv: Kv,
     old: InventoryLocation,
     new: InventoryLocation,
-    seen: Inventory,
+    expected: Inventory,
     *,
     lock_timeout: float,
 ) -> None:
     """Store the record in another namespace, and remove it from the old one.
 
-    :raises ConflictError: an apply is running, or ran since ``seen`` was read.
+    :raises ConflictError: an apply is running, or ran since ``expected`` was read.
     :raises KestraError: it could not be stored or removed.
     """
     with _locked(kv, old, lock_timeout):
-        RecordKeeper(kv, new, old, seen).store(seen)
+        RecordKeeper(kv, new, old, expected).store(expected)
 
 
 def forget_in_record(
     kv: Kv,
     at: InventoryLocation,
-    seen: Inventory,
+    expected: Inventory,
     flow_ids: Collection[FlowId],
     *,
     lock_timeout: float,
 ) -> None:
-    """Take flows out of the record. They stay on the server, and belong to no repository.
+    """Remove flows from the record. They stay on the server, without an owner.
 
-    :raises ConflictError: an apply is running, or ran since ``seen`` was read.
+    :raises ConflictError: an apply is running, or ran since ``expected`` was read.
     :raises KestraError: it could not be stored.
     """
-    resources = {key: each for key, each in seen.resources.items() if key not in flow_ids}
-    intent = seen.intent
+    resources = {key: each for key, each in expected.resources.items() if key not in flow_ids}
+    intent = expected.intent
     if intent is not None:
         writes = {key: each for key, each in intent.writes.items() if key not in flow_ids}
         intent = replace(intent, writes=writes) if writes or intent.unknown else None
     with _locked(kv, at, lock_timeout):
-        RecordKeeper(kv, at, at, seen).store(replace(seen, resources=resources, intent=intent))
+        RecordKeeper(kv, at, at, expected).store(
+            replace(expected, resources=resources, intent=intent)
+        )
 
 
 def remove_record(
     kv: Kv, at: InventoryLocation, before: Callable[[Inventory], bool], *, lock_timeout: float
 ) -> bool:
-    """Remove the record of what is gone from the server, with all that belongs to it.
+    """Remove a record without flows, with all of its keys.
 
-    :param before: called under the lock with the record; false keeps it.
-    :returns: whether it is gone.
+    :param before: called under the lock with the record; if it returns false, the record is kept.
+    :returns: whether the record is gone.
     :raises ConflictError: an apply is running, or has written something since.
     :raises KestraError: it could not be removed.
     """
@@ -116,11 +118,11 @@ def remove_record(
         there = read_inventory(kv, at)
         if there is not None:
             if there.resources or there.unknown:
-                raise OvertakenError(f"the inventory {at.full_name!r}")
+                raise StaleRecordError(f"the inventory {at.full_name!r}")
             if not before(there):
                 return False
         for entry in kv.search(SEARCH):
-            # Those of a longer name have one more dot.
+            # The run keys of a longer inventory name contain one more dot.
             nonce = entry.key.removeprefix(at.run_key(""))
             if entry.namespace == at.namespace and nonce != entry.key and "." not in nonce:
                 kv.delete(entry.namespace, entry.key)

@@ -25,11 +25,11 @@ def roll_back(
     stores: Mapping[Kind, Store] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Restored, ...]:
-    """Give every flow that was written its previous source; delete what was created.
+    """Restore the previous source of every flow that was written; delete flows that were created.
 
-    Reads each flow first: one that was edited since is left as it is, and reported. Never
-    raises: what one flow throws does not keep the others from being restored, and a second ``^C``
-    leaves the rest as it is and says so.
+    Each flow is read first: a flow that was edited since is left as it is, and reported. Never
+    raises: a failure with one flow does not keep the others from being restored, and after a second
+    ``^C`` the remaining flows are reported as not rolled back.
 
     :param journal: called before and after each write.
     """
@@ -43,7 +43,7 @@ def roll_back(
         for outcome in reversed(written):
             change = current = outcome.change
             journal(change, "rolling-back")
-            results.append(_survived(undo, outcome))
+            results.append(_roll_back_one(undo, outcome))
             result = results[-1]
             journal(change, str(result.undo))
             words = f"{result.undo}: {result.message}"
@@ -53,7 +53,7 @@ def roll_back(
                 ok=result.undo is Undo.RESTORED,
             )
         observer.end()
-    except BaseException as error:  # mostly a second ^C; the rest is reported as it is
+    except BaseException as error:  # usually a second ^C; the rest is reported as failed
         interrupted = isinstance(error, KeyboardInterrupt)
         why = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
         known = {each.change.flow_id for each in results}
@@ -69,12 +69,12 @@ def roll_back(
     return tuple(results)
 
 
-def _survived(undo: _Undo, outcome: Outcome) -> Restored:
-    """How taking one write back ended, even with a bug: the others still have to be."""
+def _roll_back_one(undo: _Undo, outcome: Outcome) -> Restored:
+    """Roll back one write; even a bug becomes a result, because the others must be rolled back."""
     message = ""
-    for _ in range(2):  # once more after a bug: it reads first, and may find it rolled back
+    for _ in range(2):  # retried after a bug: it reads first, and may find it rolled back
         try:
-            return undo.take_back(outcome)
+            return undo.roll_back(outcome)
         except KestraError as error:
             message = str(error)
             break
@@ -84,7 +84,7 @@ def _survived(undo: _Undo, outcome: Outcome) -> Restored:
 
 
 class _Undo:
-    """Takes back single writes, with the care of the writer: it looks before and after."""
+    """Rolls back single writes with the checks of the writer, before and after each write."""
 
     def __init__(
         self, flows: FlowWrites, writer: ChangeWriter, stores: Mapping[Kind, Store]
@@ -93,7 +93,7 @@ class _Undo:
         self._stores = stores
         self._writer = writer
 
-    def take_back(self, outcome: Outcome) -> Restored:
+    def roll_back(self, outcome: Outcome) -> Restored:
         """Undo one write.
 
         :raises KestraError: it could not be done.
@@ -109,7 +109,7 @@ class _Undo:
             return Restored(change, Undo.LEFT, message=f"it has been edited since (now at {there})")
         previous, words = self._previous(outcome)
         back = Change(
-            _BACK[change.action, previous is None],
+            _REVERSE[change.action, previous is None],
             change.reason,
             change.flow_id,
             change.path,
@@ -120,17 +120,17 @@ class _Undo:
         done = self._writer.write(back)
         is_flow = change.flow_id.kind is Kind.FLOW
         if is_flow and back.action is Action.CREATE and isinstance(done.error, InvalidContent):
-            done = self._through_a_stub(back)
+            done = self._create_through_stub(back)
         if done.status is ChangeStatus.APPLIED or done.written:
             return Restored(change, Undo.RESTORED, done.revision, done.message or words)
         undo = Undo.LEFT if done.status is ChangeStatus.CONFLICT else Undo.FAILED
         return Restored(change, undo, message=done.message)
 
     def _previous(self, outcome: Outcome) -> tuple[Content | None, str]:
-        """The source before our write: the planned one, unless someone else wrote just before."""
+        """Return the source before this run's write, and a note if someone else wrote it."""
         change, revision = outcome.change, outcome.revision
-        theirs = outcome.status is ChangeStatus.CONFLICT and change.action is Action.UPDATE
-        if not theirs or revision is None or not change.flow_id.kind.traits.revisions:
+        overwrote_other = outcome.status is ChangeStatus.CONFLICT and change.action is Action.UPDATE
+        if not overwrote_other or revision is None or not change.flow_id.kind.traits.revisions:
             return change.before, ""
         with suppress(NotFound):
             store = self._stores.get(change.flow_id.kind, self._flows)
@@ -142,11 +142,11 @@ class _Undo:
                 )
         return change.before, ""
 
-    def _through_a_stub(self, change: Change) -> Outcome:
-        """Create a flow again that Kestra once stored, and now refuses.
+    def _create_through_stub(self, change: Change) -> Outcome:
+        """Recreate a flow whose source Kestra once stored but now rejects.
 
-        A source that came to the server by PUT, which is not strict, may be one that POST refuses
-        (``docs/kestra-api.md``, "PUT is not strict"). A disabled stub opens the door for it.
+        A source that was stored with PUT, which is not strict, may be rejected by POST
+        (``docs/kestra-api.md``, "PUT is not strict"). So a disabled stub is created, then updated.
         """
         stub = _stub(change.flow_id)
         revision = self._flows.create(stub).revision
@@ -165,8 +165,8 @@ class _Undo:
             return None
 
 
-#: What undoes an action; whether there was nothing before it.
-_BACK = {
+#: (action, whether the flow did not exist before) → the action that reverses it.
+_REVERSE = {
     (Action.CREATE, True): Action.DELETE,
     (Action.UPDATE, False): Action.UPDATE,
     (Action.DELETE, False): Action.CREATE,

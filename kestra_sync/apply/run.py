@@ -1,4 +1,4 @@
-"""Runs the writes of a plan in dependency order, and stops at a failure; the outcome of each."""
+"""Runs the writes of a plan in dependency order until one fails, and returns their outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kestra_sync.client.parallel import threads
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import Action, Change, FlowId, Kind, StrEnum
 from kestra_sync.observer import Observer, SafeObserver
-from kestra_sync.plan.order import Stage, turned
+from kestra_sync.plan.order import Stage, inverted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future  # entered with the first threads
@@ -37,10 +37,10 @@ class Outcome:
     """One change and how it ended.
 
     :param revision: the revision that the server has now, where it is known.
-    :param message: what went wrong, or what else there is to say; ``""`` if nothing.
+    :param message: what went wrong, or a note; may be ``""``.
     :param error: the exception behind a failure.
     :param unsure: the write may have happened although it could not be confirmed.
-    :param written: our write went through, regardless of what others did before or after it.
+    :param written: this run's write succeeded, regardless of writes by others before or after it.
     """
 
     change: Change
@@ -53,7 +53,7 @@ class Outcome:
 
 
 class Undo(StrEnum):
-    """How taking back one write ended; stable in the JSON."""
+    """How the rollback of one write ended; stable in the JSON."""
 
     RESTORED = "restored"
     LEFT = "left"
@@ -76,15 +76,15 @@ class Restored:
 
 @dataclass(frozen=True)
 class Done:
-    """What an apply has done.
+    """The result of an apply.
 
     :param outcomes: one for each write of the plan; empty if nothing was attempted.
-    :param restored: what was rolled back after a failure, and what could not be.
+    :param restored: the rollback of each write after a failure, successful or not.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: additional messages, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
     :param red: the smoke tests failed: one has failed, or running them crashed.
-    :param recorded: what was recorded in addition to the writes, a sentence each.
+    :param recorded: what was recorded in addition to the writes, one sentence each.
     """
 
     outcomes: tuple[Outcome, ...] = ()
@@ -96,8 +96,8 @@ class Done:
     recorded: tuple[str, ...] = ()
 
     @property
-    def word(self) -> str:
-        """How the history names the result."""
+    def summary(self) -> str:
+        """The result, as the history of the inventory names it."""
         if self.interrupted:
             return "interrupted"
         if self.restored:
@@ -107,9 +107,9 @@ class Done:
         return "partial" if any(each.written for each in self.outcomes) else "failed"
 
     def exit_code(self, *, red: bool = False) -> ExitCode:
-        """What the run says to the shell, unless it was interrupted.
+        """Return the exit code, unless the run was interrupted.
 
-        :param red: the smoke tests say that they are.
+        :param red: the smoke tests failed.
         """
         red = red or self.red
         if self.restored:
@@ -123,7 +123,7 @@ class Done:
 
 
 def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
-    """What a run with these outcomes says to the shell.
+    """Return the exit code of a run with these outcomes.
 
     A conflict takes precedence over a partial apply: its remedy, to review the other edit, comes
     first.
@@ -143,7 +143,7 @@ def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
 
 
 def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
-    """``red`` if everything was rolled back, else 6: partial changes are left."""
+    """Return ``red`` if everything was rolled back, else 6: some changes remain."""
     complete = all(each.undo is Undo.RESTORED for each in results)
     return red if complete else ExitCode.PARTIAL
 
@@ -155,14 +155,14 @@ _DONE = {
     Action.UPDATE: "updated",
     Action.DELETE: "deleted",
 }
-#: Seconds between two questions whether to go on.
-_ASK = 5.0
+#: Seconds between two checks of whether to continue.
+_CHECK_INTERVAL = 5.0
 
 
 class Tally:
     """The outcome of each change so far.
 
-    It is kept outside of the run: whatever ends a run early, what it has written is known.
+    It is kept outside of the run, so what was written is known however the run ends.
     """
 
     def __init__(self, stages: Sequence[Stage]) -> None:
@@ -183,7 +183,7 @@ class Tally:
         return bool(self._begun)
 
     def attempt(self, write: Callable[[Change], Outcome], change: Change) -> Outcome:
-        """The outcome of one write, even of a bug: it must not cost the record of the others."""
+        """Run one write and return its outcome, even if it crashes: the others must be recorded."""
         self._begun.add(change.flow_id)
         try:
             outcome = write(change)
@@ -197,9 +197,9 @@ class Tally:
         return outcome
 
     def outcomes(self, why: str = "") -> tuple[Outcome, ...]:
-        """An outcome for each change, in the order of the levels.
+        """Return an outcome for each change, in the order of the levels.
 
-        :param why: what kept the rest from being attempted; ``""`` if that is reported elsewhere.
+        :param why: why the rest was not attempted; ``""`` if that is reported elsewhere.
         """
         return tuple(self._outcome(change, why) for change in self._changes)
 
@@ -223,16 +223,16 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     tally: Tally | None = None,
 ) -> tuple[Outcome, ...]:
-    """Carry out all changes, each as soon as those it waits for are done.
+    """Carry out all changes, each as soon as the changes it depends on are done.
 
-    After the first failure nothing more is begun; requests that were sent are finished. The same
-    happens once ``stop`` is set. Never raises: whatever throws, the outcomes say what was written.
+    After the first failure, or once ``stop`` is set, no further change is started; requests that
+    were sent are completed. Never raises: after any exception the outcomes show what was written.
 
     :param write: carries out one change; called from several threads.
-    :param stop: set from outside to end the run; see :func:`held_back`.
-    :param go_on: asked before the first write of each level and every few seconds; false keeps
-        what is left from being attempted.
-    :param tally: has the outcomes so far, for a caller that is interrupted itself.
+    :param stop: set by the caller to end the run; see :func:`defer_signals`.
+    :param go_on: called before the first write of each level and every few seconds; if it
+        returns false, the remaining changes are not attempted.
+    :param tally: collects the outcomes, for a caller that may itself be interrupted.
     :returns: an outcome for each change, in the order of the levels.
     """
     failed = threading.Event()
@@ -252,7 +252,7 @@ def run(
         observer.done(change.flow_id, describe(outcome), ok=outcome.status is ChangeStatus.APPLIED)
         return outcome
 
-    def ask() -> None:
+    def check_go_on() -> None:
         if not stopped() and not go_on():
             failed.set()
 
@@ -266,12 +266,12 @@ def run(
 
             try:
                 for stage in stages:
-                    for _ in _walk(stage, begin, ask):
+                    for _ in _walk(stage, begin, check_go_on):
                         pass
             except BaseException:
-                failed.set()  # before the pool waits for what it was given
+                failed.set()  # before the pool waits for the submitted changes
                 raise
-    except KeyboardInterrupt:  # a second ^C: nothing more is begun, what was written is recorded
+    except KeyboardInterrupt:  # a second ^C: start nothing more, record what was written
         stop.set()
     except BaseException as error:
         why = f"the run failed: {type(error).__name__}: {error}"
@@ -281,7 +281,7 @@ def run(
 
 
 def first_updates(stages: Sequence[Stage], parallelism: int) -> tuple[FlowId, ...]:
-    """The flows that :func:`run` updates first, with two requests to spare beside them."""
+    """Return the flows that :func:`run` updates first, leaving two requests for other reads."""
     ready = [each for each, _ in _Queue(stages[0]).ready()] if stages else []
     updates = (each for each in ready[:parallelism] if each.action is Action.UPDATE)
     names = [each.flow_id for each in updates if each.flow_id.kind is Kind.FLOW]
@@ -289,22 +289,22 @@ def first_updates(stages: Sequence[Stage], parallelism: int) -> tuple[FlowId, ..
 
 
 def _walk(
-    stage: Stage, begin: Callable[[Change], Future[Outcome]], ask: Callable[[], None]
+    stage: Stage, begin: Callable[[Change], Future[Outcome]], check_go_on: Callable[[], None]
 ) -> Iterator[Outcome]:
-    """Begin each change of a stage once it waits for nothing; the outcomes, as they come."""
+    """Start each change of a stage once its dependencies are done; yield the outcomes."""
     finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
     queue = _Queue(stage)
     ready = queue.ready()
-    asked = time.monotonic()
+    checked = time.monotonic()
     while queue.left:
         for change, is_first in ready:
             if is_first:
-                ask()
+                check_go_on()
             begin(change).add_done_callback(finished.put)
         ready = ()
-        if time.monotonic() - asked > _ASK:
-            ask()
-            asked = time.monotonic()
+        if time.monotonic() - checked > _CHECK_INTERVAL:
+            check_go_on()
+            checked = time.monotonic()
         outcome = _next(finished)
         if outcome is not None:
             ready = queue.after(outcome.change.flow_id)
@@ -312,7 +312,7 @@ def _walk(
 
 
 class _Queue:
-    """The changes of a stage that are not done yet, and what they wait for."""
+    """The changes of a stage that are not done yet, and their dependencies."""
 
     def __init__(self, stage: Stage) -> None:
         self._level = {
@@ -320,20 +320,20 @@ class _Queue:
         }
         self._changes = {each.flow_id: each for level in stage.levels for each in level}
         self._waits = {each: len(others) for each, others in stage.waits.items()}
-        self._next = turned(stage.waits)
+        self._next = inverted(stage.waits)
         self._deepest = -1
         self.left = len(self._changes)
 
     def ready(self) -> Iterable[tuple[Change, bool]]:
-        """What waits for nothing, and whether it is the first of its level.
+        """Return the changes without dependencies, and whether each is the first of its level.
 
-        What others wait for comes first: else they would be left over, with nothing beside them.
+        Changes that others depend on come first: their dependents would otherwise run alone later.
         """
         ready = (each for each, waits in self._waits.items() if not waits)
         return self._begin(sorted(ready, key=lambda each: not self._next[each]))
 
     def after(self, flow_id: FlowId) -> Iterable[tuple[Change, bool]]:
-        """What can begin now that one more is done."""
+        """Return the changes that can start now that ``flow_id`` is done."""
         self.left -= 1
         ready = []
         for other in self._next[flow_id]:
@@ -350,7 +350,7 @@ class _Queue:
 
 
 def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
-    """What is done next; ``None`` now and then: on Windows signals are only heard in between."""
+    """Return the next outcome; ``None`` every half second, so that Windows handles signals."""
     try:
         return finished.get(timeout=0.5).result()
     except Empty:
@@ -358,7 +358,7 @@ def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
 
 
 def describe(outcome: Outcome) -> str:
-    """One line on how a change ended."""
+    """Return one line about how a change ended."""
     if outcome.status is ChangeStatus.NOT_ATTEMPTED:
         return f"not attempted: {outcome.message}" if outcome.message else "not attempted"
     if outcome.status is not ChangeStatus.APPLIED:
@@ -373,11 +373,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def held_back(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+def defer_signals(stop: threading.Event | None = None) -> Iterator[threading.Event]:
     """Delay ``^C`` and SIGTERM while writes are running, so that they are completed and recorded.
 
     CI systems cancel a job with one signal and, seconds later, another: the second must not cost
-    the record. Only a second ``^C``, which is a person who means it, ends the run at once.
+    the record. Only a second ``^C``, which comes from a person, ends the run at once.
 
     :param stop: the event to set when the run should end; by default a new one. Only the main
         thread receives signals: in other threads the event stays unset.

@@ -1,4 +1,4 @@
-"""One apply from the lock to the record: every step that writes, in the order that is safe."""
+"""Runs an apply from the lock to the record: every step that writes, in a safe order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from functools import partial
 from typing import Protocol
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.keeper import OvertakenError, Recorder
+from kestra_sync.apply.keeper import Recorder, StaleRecordError
 from kestra_sync.apply.lock import Lock
-from kestra_sync.apply.neighbours import RemovedEntries, given_back, others_now, recorded, take_over
+from kestra_sync.apply.neighbours import RemovedEntries, give_back, others_now, recorded, take_over
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.rollback import roll_back
-from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Tally, first_updates, held_back, run
+from kestra_sync.apply.run import (
+    ChangeStatus,
+    Done,
+    Outcome,
+    Tally,
+    defer_signals,
+    first_updates,
+    run,
+)
 from kestra_sync.apply.writer import ChangeWriter, FirstReads, FlowStore, existing_creates, verify
 from kestra_sync.client.errors import KestraError
 from kestra_sync.client.kv import Kv
@@ -46,9 +54,9 @@ class ApplyClient(Protocol):
     def kv(self) -> Kv: ...
 
 
-#: The outcomes if a flow to create is there already.
+#: Returns an outcome per change if a flow to create already exists, otherwise nothing.
 Existing = Callable[[], tuple[Outcome, ...]]
-#: Runs the smoke tests of what was written, told to end by the event; whether they are red.
+#: Runs the smoke tests of what was written until the event is set; returns whether any failed.
 ApplyTest = Callable[[Sequence[Outcome], threading.Event], bool]
 
 
@@ -59,18 +67,18 @@ def apply_plan(
     settings: Settings,
     options: ApplyOptions,
     observer: Observer,
-    prove: ApplyTest | None = None,
+    run_tests: ApplyTest | None = None,
     stop: threading.Event | None = None,
     kinds: KindsOnServer | None = None,
     early: Lock | None = None,
 ) -> Done:
-    """Lock, record the intent, write, verify, prove, perhaps roll back, record, unlock.
+    """Lock, record the intent, write, verify, test, roll back if needed, record, unlock.
 
-    :param settings: of these, how many writes go at once and how long to wait for others.
-    :param prove: called if everything could be written, also if there was nothing to write.
-    :param stop: set from outside to end the run; the writes that are running are finished.
+    :param settings: the number of concurrent writes and the lock timeout are used.
+    :param run_tests: called if all writes succeeded, or if there was nothing to write.
+    :param stop: set by the caller to end the run; writes that are running are completed.
     :param kinds: reads and writes what is not a flow.
-    :param early: the lock where the record is, if it was begun while the plan was made.
+    :param early: the lock, if acquiring it was started while the plan was created.
     :raises ConflictError: another apply holds the lock, or ran since the plan was created.
     :raises UsageError: the journal cannot be written.
     :raises KestraError: the lock or the intent could not be stored; no flow was written.
@@ -81,13 +89,13 @@ def apply_plan(
         done = Done()
         if owned is not None:
             done = _record_only(client, plan, owned, settings, early)
-        if prove is None or options.refresh_only:
+        if run_tests is None or options.refresh_only:
             return done
-        with held_back(stop) as stop:
+        with defer_signals(stop) as stop:
             steps = _Steps(client, settings, observer, stop, None, None)
             steps.begun = True
             steps.done = done
-            steps.go([lambda: steps.prove(prove)])
+            steps.run([lambda: steps.run_tests(run_tests)])
             return replace(steps.done, interrupted=steps.interrupted)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(options.journal)) if options.journal else None
@@ -95,37 +103,38 @@ def apply_plan(
         if owned is not None:
             lock = early or Lock(client.kv, owned.at, timeout=settings.lock_timeout)
             stack.enter_context(lock)
-        stop = stack.enter_context(held_back(stop))
+        stop = stack.enter_context(defer_signals(stop))
         steps = _Steps(client, settings, observer, stop, journal, lock, kinds)
         order = levels(plan.changes)
         first = FirstReads(client.flows, first_updates(order.stages, settings.parallelism))
-        there: Existing = partial(existing_creates, client.flows, order.levels)
+        existing: Existing = partial(existing_creates, client.flows, order.levels)
         recorder = None
-        struck: tuple[RemovedEntries, ...] = ()
+        removed: tuple[RemovedEntries, ...] = ()
         if owned is not None and lock is not None:
             recorder = _recorder(client, owned, plan)
-            others = _others(client, plan, owned, recorder)
-            there = in_background(there)
+            others = _read_others(client, plan, owned, recorder)
+            existing = in_background(existing)
             with _unchanged(owned):
-                meanwhile = None if owned.take_over else partial(first.read, lock.look)
-                recorder.intend(meanwhile, lock.read_beside())
-            # Before the writes: should this run be killed, no flow of theirs has changed yet.
+                meanwhile = None if owned.take_over else partial(first.read, lock.check_ahead)
+                recorder.store_intent(meanwhile, lock.recent_read())
+            # Before the writes: if this run is killed, no flow of another inventory has changed.
             if owned.take_over:
-                struck = take_over(client.kv, plan, owned, others, settings)
-        look = [] if recorder is None else [recorder.look]
-        todo = [lambda: _write(steps, order, there, first), *look, steps.verify, steps.check_lock]
-        if prove is not None:
-            todo.append(lambda: steps.prove(prove))
+                removed = take_over(client.kv, plan, owned, others, settings)
+        todo = [lambda: _write(steps, order, existing, first)]
+        todo += [] if recorder is None else [recorder.check_ahead]
+        todo += [steps.verify, steps.check_lock]
+        if run_tests is not None:
+            todo.append(lambda: steps.run_tests(run_tests))
         if options.rollback:
             todo.append(steps.roll_back)
-        steps.go(todo)
+        steps.run(todo)
         done = replace(steps.done, interrupted=steps.interrupted)
         if recorder is not None:
-            if struck:
-                done = given_back(client.kv, struck, done, settings)
-            done = _recorded(recorder, done, plan, struck, lock)
+            if removed:
+                done = give_back(client.kv, removed, done, settings)
+            done = _recorded(recorder, done, plan, removed, lock)
         if lock is not None:
-            with suppress(KeyboardInterrupt):  # they expire by themselves, the result is needed
+            with suppress(KeyboardInterrupt):  # both keys expire; the result must be returned
                 closed = in_background(recorder.close) if recorder is not None else lambda: None
                 lock.release()
                 closed()
@@ -137,25 +146,25 @@ def apply_plan(
 def _record_only(
     client: ApplyClient, plan: Plan, owned: Ownership, settings: Settings, early: Lock | None
 ) -> Done:
-    """Adopt and refresh, under the lock: another apply must not lose its record to this one."""
+    """Adopt and refresh under the lock, so that the record of another apply is not overwritten."""
     recorder = _recorder(client, owned, plan)
     if not recorder.record.stale and not any(each.kind == "strike" for each in plan.record):
         return Done()
     with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
         with _unchanged(owned):
             recorder.check()
-        others = _others(client, plan, owned, recorder)
-        struck: tuple[RemovedEntries, ...] = ()
+        others = _read_others(client, plan, owned, recorder)
+        removed: tuple[RemovedEntries, ...] = ()
         if owned.take_over:
-            struck = take_over(client.kv, plan, owned, others, settings)
+            removed = take_over(client.kv, plan, owned, others, settings)
         with _unchanged(owned):
             recorder.finish((), "adopted")
-        return Done(recorded=recorded(plan, struck))
+        return Done(recorded=recorded(plan, removed))
 
 
-def _others(client: ApplyClient, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
-    """The other inventories under the lock, if anything may be theirs; most applies need none."""
-    perhaps = any(each.perhaps_theirs for each in plan.changes)
+def _read_others(client: ApplyClient, plan: Plan, owned: Ownership, recorder: Recorder) -> Others:
+    """Read the other inventories, if they may own any flow of the plan; most applies need none."""
+    perhaps = any(each.maybe_foreign for each in plan.changes)
     if not (perhaps or owned.inventory is None or owned.take_over):
         return Others()
     return others_now(client.kv, plan, owned, recorder.record)
@@ -163,13 +172,13 @@ def _others(client: ApplyClient, plan: Plan, owned: Ownership, recorder: Recorde
 
 @contextmanager
 def _unchanged(owned: Ownership) -> Iterator[None]:
-    """The record must be the one that was planned with.
+    """Turn a changed record into a conflict: the plan is out of date.
 
     :raises ConflictError: another run has applied in the meantime.
     """
     try:
         yield
-    except OvertakenError as error:
+    except StaleRecordError as error:
         raise ConflictError(
             f"another apply of {owned.place.name!r} ran since the plan was created",
             remedy="run the command again to create a new plan",
@@ -186,14 +195,14 @@ def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
 def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) -> None:
     """Write everything, unless a flow to create was created by someone else in the meantime.
 
-    :param existing: what has become of the flows to create.
-    :raises KestraError: the server cannot be read; nothing was written.
+    :param existing: checks whether the flows to create already exist.
+    :raises KestraError: the server could not be read; nothing was written.
     """
     for cycle in order.cycles:
         steps.observer.note(f"these flows call each other: {', '.join(map(str, cycle))}")
-    there = existing()
-    if there:
-        steps.done = Done(there)
+    conflicts = existing()
+    if conflicts:
+        steps.done = Done(conflicts)
         return
     journal, lock = steps.journal, steps.lock
     stores = steps.stores(change for level in order.levels for change in level)
@@ -221,14 +230,14 @@ def _recorded(
     recorder: Recorder,
     done: Done,
     plan: Plan,
-    struck: tuple[RemovedEntries, ...],
+    removed: tuple[RemovedEntries, ...],
     lock: Lock | None,
 ) -> Done:
-    """Store the result. Never raises: a failure to do so is part of the result."""
+    """Store the result. Never raises: a failure becomes part of the result."""
     try:
-        look = None if lock is None else lock.look
-        recorder.finish(done.outcomes, done.word, done.restored, look, red=done.red)
-    except OvertakenError as error:
+        check = None if lock is None else lock.check_ahead
+        recorder.finish(done.outcomes, done.summary, done.restored, check, red=done.red)
+    except StaleRecordError as error:
         note = (
             f"the inventory was not written: {error}. The flows written by this run are recorded "
             f"in a separate key and count as owned; run apply again to complete it"
@@ -240,22 +249,18 @@ def _recorded(
         cut = isinstance(error, KeyboardInterrupt)
         words = "interrupted" if cut else words
         note = f"the inventory could not be written ({words}); run apply again to complete it"
-        return replace(
-            done,
-            notes=(*done.notes, note),
-            incomplete=True,
-            interrupted=done.interrupted or cut,
-        )
-    return replace(done, recorded=recorded(plan, struck)) if plan.record or struck else done
+        cut = cut or done.interrupted
+        return replace(done, notes=(*done.notes, note), incomplete=True, interrupted=cut)
+    return replace(done, recorded=recorded(plan, removed)) if plan.record or removed else done
 
 
 class _Steps:
     """The steps between the intent and the record, and their results so far.
 
-    There is one way out: whatever a step throws, and whenever a signal comes, :attr:`done` holds
-    what was written, for the record and the report. Only before the first write may anything pass.
+    Whatever a step raises, and whenever a signal arrives, :attr:`done` has what was written, for
+    the record and the report. Exceptions propagate only before the first write.
 
-    :param stop: set once the run should end.
+    :param stop: set when the run should end.
     :param kinds: reads and writes what is not a flow.
     """
 
@@ -281,7 +286,7 @@ class _Steps:
         self.begun = False
         """Whether the writes have begun."""
         self.still_locked: Callable[[], bool] | None = None
-        """Waits for the look at the lock after the writes."""
+        """Waits for the check of the lock after the writes."""
         self._cut_short = False
 
     @property
@@ -291,13 +296,13 @@ class _Steps:
 
     @property
     def failed(self) -> bool:
-        """Whether anything that was to be written was not."""
+        """Whether any change was not applied."""
         return any(each.status is not ChangeStatus.APPLIED for each in self.done.outcomes)
 
-    def go(self, steps: Sequence[Callable[[], None]]) -> None:
-        """Take the steps; what one of them throws is part of the result.
+    def run(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Run the steps; what one of them raises becomes part of the result.
 
-        :raises BaseException: whatever was thrown before the first write.
+        :raises BaseException: anything raised before the first write.
         """
         try:
             for step in steps:
@@ -306,89 +311,87 @@ class _Steps:
                 except BaseException as error:
                     if not self.begun:
                         raise
-                    self._broke(error)
-        except KeyboardInterrupt as error:  # in between two steps
+                    self._record_failure(error)
+        except KeyboardInterrupt as error:  # between two steps
             if not self.begun:
                 raise
-            self._broke(error)
+            self._record_failure(error)
 
     def verify(self) -> None:
-        """Look at everything that was written, in one read."""
+        """Read everything that was written, in one request, and compare it."""
         if self.interrupted:
             return
         self.observer.stage("verifying the result")
         try:
-            outcomes = verify(self.client.flows, self.done.outcomes, self._read_beside)
+            outcomes = verify(self.client.flows, self.done.outcomes, self._read_back)
         except Exception as error:
-            self.note(f"the written flows could not be verified: {_words(error)}")
+            self.note(f"the written flows could not be verified: {_error_text(error)}")
             self.done = replace(self.done, incomplete=True)
         else:
             self.done = replace(self.done, outcomes=outcomes)
 
     def check_lock(self) -> None:
-        """Take note if the lock was lost during the writes."""
+        """Add a note if the lock was lost during the writes."""
         if self.still_locked is not None and not self.still_locked():
             self.note(LOST_LOCK)
 
-    def prove(self, prove: ApplyTest) -> None:
-        """Run what was written; the lock renews itself meanwhile. What breaks is red."""
+    def run_tests(self, run_tests: ApplyTest) -> None:
+        """Run the smoke tests, while the lock is renewed. A crash counts as failed tests."""
         if self.failed or self.interrupted or self.done.incomplete:
             return
         self.observer.end()
         red = True
         try:
-            red = prove(self.done.outcomes, self.stop)
+            red = run_tests(self.done.outcomes, self.stop)
         except Exception as error:
-            self.note(f"the smoke tests crashed, which counts as failed: {_words(error)}")
+            self.note(f"the smoke tests crashed, which counts as failed: {_error_text(error)}")
             LOG.debug("the smoke tests crashed", exc_info=error)
         self.done = replace(self.done, red=red)
         if not self.done.notes and self.lock is not None and not self.lock.check():
             self.note(LOST_LOCK)
 
     def roll_back(self) -> None:
-        """Roll everything back if anything failed, unless the run should end."""
+        """Roll back all writes if anything failed, unless the run should end."""
         if not (self.failed or self.done.red) or self.interrupted:
             return
         self.observer.stage("rolling back")
-        tell = self.journal.change if self.journal is not None else _ignore_event
+        journal = self.journal.change if self.journal is not None else _ignore_event
         restored = roll_back(
             self.client.flows,
             self.done.outcomes,
             self.observer,
-            journal=tell,
+            journal=journal,
             stores=self.stores(each.change for each in self.done.outcomes),
         )
         self.done = replace(self.done, restored=restored)
 
     def stores(self, changes: Iterable[Change]) -> Mapping[Kind, Store]:
-        """What reads and writes the resources of ``changes`` that are not flows."""
+        """Return the stores for the resources of ``changes`` that are not flows."""
         if self.kinds is None:
             return {}
         return self.kinds.stores(each.flow_id for each in changes)
 
-    def _read_beside(
-        self, written: Iterable[tuple[Change, int | None]]
-    ) -> Mapping[ResourceId, Live]:
+    def _read_back(self, written: Iterable[tuple[Change, int | None]]) -> Mapping[ResourceId, Live]:
         return {} if self.kinds is None else self.kinds.read_written(written)
 
     def note(self, text: str) -> None:
-        """Something the report has to say."""
+        """Add a note for the report."""
         self.done = replace(self.done, notes=(*self.done.notes, text))
 
-    def _broke(self, error: BaseException) -> None:
-        """A step raised an unexpected exception, or ``^C`` was pressed a second time."""
+    def _record_failure(self, error: BaseException) -> None:
+        """Record an unexpected exception of a step, or a second ``^C``."""
         if not self.done.outcomes and self.tally is not None:
             self.done = replace(self.done, outcomes=self.tally.outcomes())
         if isinstance(error, KeyboardInterrupt):
             self._cut_short = True
             return
         LOG.debug("the apply failed", exc_info=error)
-        self.note(f"the apply failed after its writes: {_words(error)}")
+        self.note(f"the apply failed after its writes: {_error_text(error)}")
         self.done = replace(self.done, incomplete=True)
 
 
-def _words(error: BaseException) -> str:
-    """What an error says; of one that is not ours also what it is."""
+def _error_text(error: BaseException) -> str:
+    """Return the text of an error, with its type unless it is a :class:`KestraError`."""
     return str(error) if isinstance(error, KestraError) else f"{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Looks at the triggers after an apply, and enables those that are to be enabled."""
+"""Checks the triggers after an apply, and enables those that were requested."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from kestra_sync.triggers.changes import (
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
 
-#: Seconds to wait for the state of a trigger, which appears within one on a server that is idle.
+#: Seconds to wait for the state of a trigger; an idle server has it within one second.
 PATIENCE = 5.0
-#: The same where the triggers are to be verified.
+#: The same for ``--verify-triggers``.
 VERIFY_PATIENCE = 60.0
-#: A run that is further away, in seconds, is not waited for.
+#: Do not wait for a scheduled run that is further away than this, in seconds.
 LONGEST_TICK = 90.0
-#: Seconds after a tick within which the execution must be there.
+#: Seconds after the scheduled time within which the execution must exist.
 TICK_PATIENCE = 30.0
 _PAUSE = 0.5
 
 
 class TriggerWatch:
-    """Looks at triggers of one server.
+    """Watches the triggers of one server.
 
-    :param sleep: waits for some seconds; ``clock`` tells the time in them.
+    :param sleep: waits for a number of seconds.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(
@@ -52,22 +53,22 @@ class TriggerWatch:
     def enable(self, triggers: Collection[TriggerKey]) -> None:
         """Enable triggers that are disabled on the server.
 
-        :raises KestraError: the server does not allow it.
+        :raises KestraError: the server refuses.
         """
         if triggers:
             self._client.triggers.set_disabled(triggers, disabled=False)
 
-    def look(
+    def wait_until_settled(
         self,
         changed: Mapping[TriggerKey, TriggerChange],
         enabled: Collection[TriggerKey] = (),
         *,
         patience: float = PATIENCE,
     ) -> tuple[TriggerCheck, ...]:
-        """How the triggers are found, once they have settled or ``patience`` is over.
+        """Return the state of the triggers once they have settled, or after ``patience`` seconds.
 
         :param changed: the triggers that the apply changed.
-        :param enabled: those that were just enabled.
+        :param enabled: the triggers that were just enabled.
         :raises KestraError: the states cannot be read.
         """
         keys = sorted({*changed, *enabled})
@@ -107,9 +108,9 @@ class TriggerWatch:
     def verified(
         self, checks: Iterable[TriggerCheck], revisions: Mapping[FlowId, int]
     ) -> tuple[TriggerCheck, ...]:
-        """The same, each with the revision that its next run had, where that run is near.
+        """Add the revision of the next run to each check, if that run is near.
 
-        :param revisions: what was written.
+        :param revisions: the revision that was written of each flow.
         :raises KestraError: the executions cannot be read.
         """
         checks = tuple(checks)
@@ -131,13 +132,13 @@ class TriggerWatch:
             self._sleep(2 * _PAUSE)
             for check, tick in near.items():
                 if check not in ran:
-                    revision = self._ran(check, tick)
+                    revision = self._revision_run_at(check, tick)
                     if revision is not None:
                         ran[check] = revision
-        return tuple(self._judged(each, ran.get(each), revisions) for each in checks)
+        return tuple(self._with_revision(each, ran.get(each), revisions) for each in checks)
 
-    def _ran(self, check: TriggerCheck, tick: datetime) -> int | None:
-        """The revision of the newest run that the trigger started at ``tick`` or later."""
+    def _revision_run_at(self, check: TriggerCheck, tick: datetime) -> int | None:
+        """Return the revision of the latest run that the trigger started at ``tick`` or later."""
         scope = Scope((check.flow_id.namespace,), exact=True)
         found = self._client.executions.search(scope, flow_id=check.flow_id.id, limit=20)
         for each in found:
@@ -150,7 +151,7 @@ class TriggerWatch:
         return None
 
     @staticmethod
-    def _judged(
+    def _with_revision(
         check: TriggerCheck, revision: int | None, revisions: Mapping[FlowId, int]
     ) -> TriggerCheck:
         if revision is None:
@@ -162,5 +163,5 @@ class TriggerWatch:
 
 
 def unreadable(keys: Iterable[TriggerKey]) -> tuple[TriggerCheck, ...]:
-    """What is known of triggers whose states cannot be read."""
+    """Return a check with an unknown status for triggers whose state cannot be read."""
     return tuple(TriggerCheck(*key, TriggerStatus.UNKNOWN) for key in sorted(keys))

@@ -32,7 +32,7 @@ LOG = logging.getLogger("kestra_sync.client")
 
 
 @dataclass(frozen=True)
-class JustRead:
+class RecentRead:
     """A flow as the caller has read it.
 
     :param until: until when (of the monotonic clock) it counts as read right before a write.
@@ -86,7 +86,7 @@ class Flows:
         source: bytes | str,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: JustRead | None = None,
+        recent: RecentRead | None = None,
     ) -> Live:
         """Replace the source of a flow. An identical source does not create a new revision.
 
@@ -97,7 +97,7 @@ class Flows:
         flow that does not exist can hang the server (kestra-io/kestra issue 12984).
 
         :param check: called with the flow as it was read; if it raises, nothing is sent.
-        :param seen: the flow, if the caller has read it right before; it is read again if its turn
+        :param recent: the flow, if the caller has read it just before; it is read again if its turn
             comes too late.
         :raises NotFound: there is no such flow.
         :raises InvalidContent: the server refuses the source, or it names another flow.
@@ -114,12 +114,12 @@ class Flows:
                     raise UnexpectedAnswer(f"the read of {flow_id} returned {live.flow_id}")
                 check(live)
 
-            look = Request("GET", path, query=query(("source", True)))
-            request = replace(request, first=look, check=compare)
-        if seen is not None:
+            read = Request("GET", path, query=query(("source", True)))
+            request = replace(request, first=read, check=compare)
+        if recent is not None:
             if check is not None:
-                check(seen.live)
-            request = replace(request, looked_until=seen.until)
+                check(recent.live)
+            request = replace(request, fresh_until=recent.until)
         return _written(self._transport.send(request).object(), body)
 
     def delete(self, flow_id: FlowId) -> None:

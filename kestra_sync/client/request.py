@@ -61,7 +61,7 @@ class Request:
         each answer is not enough; a stream ends then, however much comes.
     :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
     :param first: a read that is made just before each attempt; if it fails, this is not sent.
-    :param looked_until: ``first`` was made by the caller just now, which counts until then (of the
+    :param fresh_until: ``first`` was made by the caller just now, which counts until then (of the
         monotonic clock): if this is sent later, and for further attempts, it is made again.
     :param check: is given what ``first`` found; if it raises, this is not sent either.
     :param replaceable: the caller knows another way, so what the server is too slow for is not
@@ -79,7 +79,7 @@ class Request:
     read_timeout: float | None = None
     time_limit: float | None = None
     first: Request | None = None
-    looked_until: float | None = None
+    fresh_until: float | None = None
     check: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
     storage: Storage = Storage.MEMORY
     moved: Moved | None = field(default=None, repr=False)
@@ -100,7 +100,7 @@ class Request:
     @property
     def looked(self) -> bool:
         """Whether what the caller has read counts still."""
-        return self.looked_until is not None and time.monotonic() < self.looked_until
+        return self.fresh_until is not None and time.monotonic() < self.fresh_until
 
     def seen(self, answer: Answer) -> None:
         """Check the answer to ``first``.

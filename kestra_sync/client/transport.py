@@ -129,8 +129,8 @@ class Transport:
                 raise found.error
             self.backoff.wait(attempt, found.asked, end)
             attempt += 1
-            if request.looked_until is not None:
-                request = replace(request, looked_until=None)
+            if request.fresh_until is not None:
+                request = replace(request, fresh_until=None)
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:

@@ -372,7 +372,7 @@ def _others(
     from kestra_sync.inventory.others import read_others
 
     changes = tuple(changes)
-    whole = all_of_them or ownership.take_over or any(each.perhaps_theirs for each in changes)
+    whole = all_of_them or ownership.take_over or any(each.maybe_foreign for each in changes)
     if known is not None and (known.whole or not whole):
         return known
     if not (whole or any(each.reason is Reason.FOREIGN for each in changes)):

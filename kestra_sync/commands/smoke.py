@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.run import held_back
+from kestra_sync.apply.run import defer_signals
 from kestra_sync.client.client import connect
 from kestra_sync.client.errors import KestraError
 from kestra_sync.commands.files import is_selected
@@ -82,7 +82,7 @@ def smoke(
             "no smoke tests to run" + (" for these flows" if loaded.specs else ""),
             remedy="write one in a *.smoke.yaml file next to the flow; see docs/smoke.md",
         )
-    with connect(settings.connection, settings.parallelism) as client, held_back() as stop:
+    with connect(settings.connection, settings.parallelism) as client, defer_signals() as stop:
         version = client.server_info().version
         wrong = tuple(_unknown_inputs(client, specs))
         if wrong:

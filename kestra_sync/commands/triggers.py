@@ -167,7 +167,7 @@ def check_after_apply(
         notes = (f"triggers could not be enabled: {error}",)
     patience = VERIFY_PATIENCE if verify else PATIENCE
     try:
-        checks = watch.look(changed, enabling, patience=0 if notes else patience)
+        checks = watch.wait_until_settled(changed, enabling, patience=0 if notes else patience)
         if verify:
             revisions = {flow: number for flow, number in written.items() if number is not None}
             checks = watch.verified(checks, revisions)

@@ -57,7 +57,7 @@ def order(flows: Iterable[FlowId], calls: Mapping[FlowId, Sequence[FlowId]]) -> 
     return Order(tuple(tuple(sorted(level)) for level in levels), waits, cycles)
 
 
-def turned(waits: Mapping[FlowId, Iterable[FlowId]]) -> dict[FlowId, tuple[FlowId, ...]]:
+def inverted(waits: Mapping[FlowId, Iterable[FlowId]]) -> dict[FlowId, tuple[FlowId, ...]]:
     """For each flow of ``waits`` those that wait for it, which must be keys as well."""
     found: dict[FlowId, list[FlowId]] = {flow: [] for flow in waits}
     for flow, others in waits.items():
@@ -169,7 +169,7 @@ def levels(changes: Iterable[Change]) -> Levels:
     stages = (
         _beside(writes, deletions=False),
         _stage(writes, up.levels, up.waits),
-        _stage(writes, tuple(reversed(down.levels)), turned(down.waits)),
+        _stage(writes, tuple(reversed(down.levels)), inverted(down.waits)),
         _beside(writes, deletions=True),
     )
     return Levels(tuple(each for each in stages if each.levels), (*up.cycles, *down.cycles))

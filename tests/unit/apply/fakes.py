@@ -14,7 +14,7 @@ from kestra_sync.client.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from kestra_sync.client.flows import JustRead
+from kestra_sync.client.flows import RecentRead
 from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.inventory.read import InventoryLocation, Ownership
 from kestra_sync.inventory.record import Inventory, Origin
@@ -83,10 +83,10 @@ class Flows:
         source: bytes,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: JustRead | None = None,
+        recent: RecentRead | None = None,
     ) -> Live:
         if check is not None:
-            check(seen.live if seen is not None else self.get(flow_id))
+            check(recent.live if recent is not None else self.get(flow_id))
         self._around("update", self._before)
         if self.source(flow_id.id) is None:
             raise NOT_FOUND

@@ -21,7 +21,7 @@ from kestra_sync.apply.run import ChangeStatus, Done
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound
-from kestra_sync.client.flows import JustRead
+from kestra_sync.client.flows import RecentRead
 from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import KestraSyncError
 from kestra_sync.inventory.codec import from_json, to_json
@@ -131,10 +131,10 @@ class Flows:
         source: bytes,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: JustRead | None = None,
+        recent: RecentRead | None = None,
     ) -> Live:
         if check is not None:
-            check(seen.live if seen is not None else self.get(flow_id))
+            check(recent.live if recent is not None else self.get(flow_id))
 
         def update() -> Live:
             if self._live(flow_id).source != source:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.keeper import OvertakenError, Recorder
+from kestra_sync.apply.keeper import Recorder, StaleRecordError
 from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
 from kestra_sync.client.errors import Forbidden, KestraError, UnknownOutcome
@@ -75,7 +75,7 @@ def applied(what: Change, revision: int | None = 2, **more: Any) -> Outcome:
 def test_the_intent_comes_first_and_goes_last() -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
-    run.recorder.intend()
+    run.recorder.store_intent()
     stored = run.stored
     assert (stored.generation, stored.commit, stored.repository) == (
         6,
@@ -98,7 +98,7 @@ def test_a_move_is_meant_as_two_writes() -> None:
     old = change(OLD, None, flow_id=B)
     move = change(None, NEW, action=Action.MOVE, reason=Reason.MOVED, moved_from=old)
     run = Recorded(inventory(resource(B)), plan_of(move))
-    run.recorder.intend()
+    run.recorder.store_intent()
     assert run.stored.intent is not None
     assert run.stored.intent.writes == {A: resource(source=NEW, revision=None), B: None}
     assert run.finish(applied(change(None, NEW), 1), applied(old)).resources.keys() == {A}
@@ -107,7 +107,7 @@ def test_a_move_is_meant_as_two_writes() -> None:
 def test_what_was_not_written_is_not_claimed() -> None:
     one, two = change(None, NEW), change(OLD, NEW, flow_id=B)
     run = Recorded(inventory(resource(B)), plan_of(one, two))
-    run.recorder.intend()
+    run.recorder.store_intent()
     after = run.finish(Outcome(one, ChangeStatus.FAILED), Outcome(two, ChangeStatus.NOT_ATTEMPTED))
     assert after.resources == {B: resource(B)}
     assert after.intent is None
@@ -124,7 +124,7 @@ def test_record__equal_write_by_others_is_recorded() -> None:
 def test_what_is_unsure_stays_meant() -> None:
     one, two = change(OLD, NEW), change(OLD, None, flow_id=B)
     run = Recorded(inventory(resource(), resource(B)), plan_of(one, two))
-    run.recorder.intend()
+    run.recorder.store_intent()
     after = run.finish(*(Outcome(each, ChangeStatus.FAILED, unsure=True) for each in (one, two)))
     assert after.intent is not None
     assert after.intent.writes == {A: resource(source=NEW, revision=None), B: None}
@@ -165,7 +165,7 @@ def test_what_a_killed_run_wrote_is_known_before_the_next_begins() -> None:
     """Should that be killed as well, before it writes: what is there is still ours."""
     before = inventory(resource(), meant={A: resource(source=THEIRS, revision=None)})
     run = Recorded(before, plan_of(change(THEIRS, NEW)))
-    run.recorder.intend()
+    run.recorder.store_intent()
     assert run.stored.bases()[A].live_hashes == {sha256(THEIRS), sha256(NEW)}
 
 
@@ -174,7 +174,7 @@ def test_killed_run__unchecked_intent_is_kept() -> None:
     before = inventory(resource(C), meant={B: lost, C: resource(C), A: None})
     what = change(None, NEW)
     run = Recorded(before, plan_of(what, partial=True))
-    run.recorder.intend()
+    run.recorder.store_intent()
     assert run.stored.intent is not None
     assert run.stored.intent.writes == {A: resource(source=NEW, revision=None), B: lost}
     after = run.finish(applied(what, 1))
@@ -194,7 +194,7 @@ def test_intent__without_writes_is_closed() -> None:
 def test_a_rollback_brings_the_entries_back(known: bool) -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()) if known else None, plan_of(what))
-    run.recorder.intend()
+    run.recorder.store_intent()
     after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
     assert after.resources == ({A: resource(revision=3)} if known else {})
     assert after.history[-1].counts == {"update": 1, "rolled-back": 1}
@@ -246,7 +246,7 @@ def test_history__runs_are_numbered_from_one() -> None:
 def test_a_lost_answer_of_the_record_is_sent_again() -> None:
     run = Recorded(None, plan_of(change(None, NEW)))
     run.kv.lose_put.append(LOST)
-    run.recorder.intend()
+    run.recorder.store_intent()
     assert [key.partition(".")[0] for key, _, _ in run.kv.puts] == [
         "kestra-sync-run",
         "kestra-sync-run",
@@ -261,7 +261,7 @@ def test_a_refused_record_is_an_error() -> None:
     run = Recorded(None, plan_of(change(None, NEW)))
     run.kv.fail_put.append(Forbidden(403, "PUT", "/kv"))
     with pytest.raises(Forbidden):
-        run.recorder.intend()
+        run.recorder.store_intent()
     assert run.recorder.record.inventory.generation == 0
 
 
@@ -269,10 +269,10 @@ def test_another_runs_record_is_not_overwritten() -> None:
     """Two believed holders of the lock: the second one sees the first one's record and stops."""
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
-    run.recorder.intend()
+    run.recorder.store_intent()
     theirs = {**run.kv.values[PLACE.key], "nonce": "theirs"}
     run.kv.values[PLACE.key] = theirs
-    with pytest.raises(OvertakenError):
+    with pytest.raises(StaleRecordError):
         run.finish(applied(what))
     assert run.kv.values[PLACE.key] is theirs
     # What it was about to write is still there, under its own key.
@@ -290,8 +290,8 @@ def test_a_record_that_is_overwritten_at_once_is_noticed() -> None:
             run.kv.values[key] = {**value, "nonce": "theirs"}
 
     run.kv.put = overwritten  # type: ignore[method-assign]
-    with pytest.raises(OvertakenError):
-        run.recorder.intend()
+    with pytest.raises(StaleRecordError):
+        run.recorder.store_intent()
 
 
 @pytest.mark.parametrize("error", [Forbidden(403, "PUT", "/kv"), LOST], ids=["refused", "lost"])
@@ -314,7 +314,7 @@ def test_intent__that_fails_leaves_no_key_of_the_run(checked: bool, error: Kestr
 
     run.kv.put = slowly  # type: ignore[method-assign]
     with pytest.raises(type(error)):
-        run.recorder.intend(seen=(before.version,) if checked else None)
+        run.recorder.store_intent(recent=(before.version,) if checked else None)
     for each in threading.enumerate():
         if each.name == "kestra-early":  # a write that was not waited for
             each.join()
@@ -334,14 +334,14 @@ def test_intent__that_could_not_be_announced_leaves_no_key_of_the_run() -> None:
 
     run.kv.put = lost  # type: ignore[method-assign]
     with pytest.raises(UnknownOutcome):
-        run.recorder.intend(seen=(before.version,))
+        run.recorder.store_intent(recent=(before.version,))
     assert set(run.kv.values) == {PLACE.key}
 
 
 def test_a_clean_end_leaves_only_the_record() -> None:
     what = change(None, NEW)
     run = Recorded(None, plan_of(what))
-    run.recorder.intend()
+    run.recorder.store_intent()
     run.finish(applied(what, 1))
     run.recorder.close()
     assert set(run.kv.values) == {PLACE.key}

@@ -16,10 +16,10 @@ from kestra_sync.apply.run import (
     ChangeStatus,
     Outcome,
     Tally,
+    defer_signals,
     describe,
     exit_code,
     first_updates,
-    held_back,
     run,
 )
 from kestra_sync.apply.writer import existing_creates, verify
@@ -112,7 +112,7 @@ def test_stages_one_after_another() -> None:
 
 def test_a_long_level_may_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for every few seconds."""
-    monkeypatch.setattr("kestra_sync.apply.run._ASK", 0.0)
+    monkeypatch.setattr("kestra_sync.apply.run._CHECK_INTERVAL", 0.0)
     answers = iter([True, True, False])
 
     def write(what: Change) -> Outcome:
@@ -213,9 +213,9 @@ def test_a_run_that_breaks_says_what_it_has_written(monkeypatch: pytest.MonkeyPa
     assert describe(outcomes[1]) == "not attempted: the run failed: MemoryError: out of it"
 
 
-def test_signals_are_held_back_and_handed_back() -> None:
+def test_signals_are_deferred_and_then_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with held_back() as stop:
+    with defer_signals() as stop:
         assert not stop.is_set()
         signal.raise_signal(signal.SIGTERM)
         assert stop.is_set()
@@ -238,7 +238,7 @@ def test_a_foreign_signal_handler_is_survived(monkeypatch: pytest.MonkeyPatch) -
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         monkeypatch.setattr(signal, "signal", foreign)
-        with held_back():
+        with defer_signals():
             pass
         assert set_again[2:] == [signal.SIG_DFL, signal.SIG_DFL]
     finally:
@@ -250,7 +250,7 @@ def test_other_threads_get_no_signals() -> None:
     found: list[threading.Event] = []
 
     def inside() -> None:
-        with held_back() as stop:
+        with defer_signals() as stop:
             found.append(stop)
 
     before = signal.getsignal(signal.SIGINT)

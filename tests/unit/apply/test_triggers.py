@@ -67,36 +67,36 @@ def _state(date: datetime = _NEW_DATE, **more: Any) -> TriggerState:
 
 def test_it_waits_for_the_state_and_for_its_new_date() -> None:
     server = _Server([], [_state(_OLD_DATE)], [_state()])
-    (check,) = server.watch.look({_KEY: _change()})
+    (check,) = server.watch.wait_until_settled({_KEY: _change()})
     assert check == TriggerCheck(*_KEY, TriggerStatus.REGISTERED, _NEW_DATE)
     assert server.now == 1.0
 
 
 def test_it_waits_no_longer_than_it_should() -> None:
     server = _Server([])
-    (check,) = server.watch.look({_KEY: _change()}, patience=3)
+    (check,) = server.watch.wait_until_settled({_KEY: _change()}, patience=3)
     assert (check.status, server.now) == (TriggerStatus.MISSING, 3.0)
     # A date that differs is not an error: conditions, or another time zone than we think.
     server = _Server([_state(_OLD_DATE)])
-    assert [each.good for each in server.watch.look({_KEY: _change()})] == [True]
+    assert [each.good for each in server.watch.wait_until_settled({_KEY: _change()})] == [True]
     server = _Server([_state(_OLD_DATE)])
-    server.watch.look({_KEY: _change(conditions=[1])})
+    server.watch.wait_until_settled({_KEY: _change(conditions=[1])})
     assert server.now == 0.0
 
 
 def test_disabled_is_reported_and_enabling_is_waited_for() -> None:
     off = _state(disabled=True)
-    (check,) = _Server([off]).watch.look({_KEY: _change()})
+    (check,) = _Server([off]).watch.wait_until_settled({_KEY: _change()})
     assert (check.status, check.next_date) == (TriggerStatus.DISABLED, None)
     assert "--triggers enable" in warnings_of([check])[0]
     # Kestra 2.0 switches it on by itself, a moment later.
     server = _Server([off], [off], [_state()])
     switched = replace(_change(), effect=Effect.SWITCHED_ON)
-    assert [each.good for each in server.watch.look({_KEY: switched})] == [True]
+    assert [each.good for each in server.watch.wait_until_settled({_KEY: switched})] == [True]
     server = _Server([off], [off], [_state()])
     server.watch.enable([_KEY])
     assert server.enabled == [_KEY]
-    (check,) = server.watch.look({}, [_KEY])
+    (check,) = server.watch.wait_until_settled({}, [_KEY])
     assert (check.status, check.good) == (TriggerStatus.ENABLED, True)
     _Server().watch.enable([])
 

@@ -9,7 +9,7 @@ import pytest
 from kestra_sync.apply.run import ChangeStatus, Outcome
 from kestra_sync.apply.writer import ChangeWriter, FirstReads
 from kestra_sync.client.errors import ApiError
-from kestra_sync.client.flows import JustRead
+from kestra_sync.client.flows import RecentRead
 from kestra_sync.model import Action, Change, FlowId, Live
 from tests.unit.apply.fakes import DOWN, INVALID, LOST, A, Flows, change, fail
 
@@ -294,13 +294,13 @@ def test_update__edited_and_put_back_between_two_reads_of_it() -> None:
             source: bytes,
             *,
             check: Callable[[Live], None] | None = None,
-            seen: JustRead | None = None,
+            recent: RecentRead | None = None,
         ) -> Live:
             assert check is not None
             check(self.get(flow_id))
             self.put("a", THEIRS)
             self.put("a", OLD)
-            return super().update(flow_id, source, check=check, seen=seen)
+            return super().update(flow_id, source, check=check, recent=recent)
 
     flows = Reread(a=OLD)
     assert write(flows, change(OLD, NEW)).status is ChangeStatus.APPLIED

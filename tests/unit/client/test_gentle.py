@@ -13,7 +13,7 @@ import pytest
 
 from kestra_sync.client import errors
 from kestra_sync.client.client import KestraClient
-from kestra_sync.client.flows import JustRead
+from kestra_sync.client.flows import RecentRead
 from kestra_sync.errors import ExitCode
 from kestra_sync.model import FlowId, Live
 from kestra_sync.resources import in_memory
@@ -217,7 +217,7 @@ def test_update__flow_that_the_caller_has_just_read_is_not_read_first(
     server.on("GET", PATH, Reply(404))
     server.on("PUT", PATH, Reply(429, headers={"Retry-After": "5"}))
     with pytest.raises(errors.NotFound):
-        client.flows.update(FLOW, SOURCE, check=lambda _live: None, seen=just_read(60.0))
+        client.flows.update(FLOW, SOURCE, check=lambda _live: None, recent=just_read(60.0))
     assert [each.method for each in server.seen] == ["PUT", "GET"]
 
 
@@ -239,7 +239,7 @@ def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_agai
     now = time.monotonic()
     monkeypatch.setattr("kestra_sync.client.request.time", SimpleNamespace(monotonic=lambda: now))
     checked: list[bytes] = []
-    seen = just_read(60.0)
+    recent = just_read(60.0)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.flows.namespaces)
         assert begun.wait(10)
@@ -248,10 +248,10 @@ def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_agai
             FLOW,
             SOURCE,
             check=lambda live: checked.append(in_memory(live.content)),
-            seen=seen,
+            recent=recent,
         )
         assert wait_for(lambda: bool(checked))
-        now = seen.until + 1
+        now = recent.until + 1
         over.set()
         first.result()
         update.result()
@@ -259,8 +259,8 @@ def test_update__flow_that_was_read_before_a_long_wait_for_its_turn_is_read_agai
     assert [each.method for each in server.seen] == ["GET", "GET", "PUT"]
 
 
-def just_read(seconds: float) -> JustRead:
-    return JustRead(Live(FLOW, SOURCE, revision=1), time.monotonic() + seconds)
+def just_read(seconds: float) -> RecentRead:
+    return RecentRead(Live(FLOW, SOURCE, revision=1), time.monotonic() + seconds)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Undo
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
-from kestra_sync.client.flows import JustRead
+from kestra_sync.client.flows import RecentRead
 from kestra_sync.commands.apply import ApplyResult
 from kestra_sync.errors import ExitCode
 from kestra_sync.inventory.codec import from_json, to_json
@@ -108,10 +108,10 @@ class Server:
         text: bytes,
         *,
         check: Callable[[Live], None] | None = None,
-        seen: JustRead | None = None,
+        recent: RecentRead | None = None,
     ) -> Live:
         if check is not None:
-            check(seen.live if seen is not None else self.get(flow_id))
+            check(recent.live if recent is not None else self.get(flow_id))
         self.faults.at("update")
         if self.source(flow_id.id) is None:
             raise NotFound(404, "PUT", "/flows")
