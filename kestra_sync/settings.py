@@ -381,7 +381,7 @@ class ApplyOptions:
 
 @dataclass(frozen=True)
 class GivenSettings:
-    """The settings that were given on the command line.
+    """The settings that were given in one place: on the command line, or in the configuration.
 
     :param values: those in ``names`` as they were given, all others with their defaults.
     """

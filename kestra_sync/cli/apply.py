@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -214,7 +214,7 @@ def command(
     return report()
 
 
-def _with_saved(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _with_saved(settings: Mapping[str, object], path: str) -> dict[str, object]:
     """The options with those that shaped a saved plan."""
     from kestra_sync.cli.invocation import with_saved
     from kestra_sync.plan.saved import load_saved

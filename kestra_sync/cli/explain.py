@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from kestra_sync.cli.options import output_options
@@ -15,7 +13,7 @@ from kestra_sync.errors import ExitCode
 @click.argument("rule", required=False, metavar="[RULE]")
 @output_options
 def command(
-    *, rule: str | None, output_format: str, color: str, verbose: bool, **_options: Any
+    *, rule: str | None, output_format: str, color: str, verbose: bool, **_options: object
 ) -> ExitCode:
     """Explain a rule, a guard, or the reason for a change.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +22,7 @@ from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import line
 
 if TYPE_CHECKING:
-    from kestra_sync.commands.records import RecordEdit
+    from kestra_sync.commands.records import ConfirmChanges, RecordEdit
 
 
 @click.group("inventory", invoke_without_command=True)
@@ -84,7 +84,16 @@ def _edit_options(function: F) -> F:
 @click.argument("old")
 @click.argument("new")
 @_edit_options
-def rename(*, old: str, new: str, **more: object) -> ExitCode:
+def rename(
+    *,
+    old: str,
+    new: str,
+    yes: bool,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: object,
+) -> ExitCode:
     """Rename the inventory OLD to NEW, for example after changing `name` or an environment.
 
     Specify both names as they appear in the key in Kestra's KV store, including the environment if
@@ -92,13 +101,25 @@ def rename(*, old: str, new: str, **more: object) -> ExitCode:
     """
     from kestra_sync.commands.records import rename_inventory
 
-    return _edit("rename", lambda settings, sure: rename_inventory(settings, old, new, sure), more)
+    output = Output.of(
+        "inventory rename", output_format=output_format, color=color, verbose=verbose
+    )
+    asked = settings_from(**settings)
+    return _edit(output, lambda sure: rename_inventory(asked, old, new, sure), yes=yes)
 
 
 @command.command("forget", short_help="Remove flows from the inventory, but not from the server.")
 @click.argument("flows", nargs=-1, required=True, metavar="FLOW...")
 @_edit_options
-def forget(*, flows: tuple[str, ...], **more: object) -> ExitCode:
+def forget(
+    *,
+    flows: tuple[str, ...],
+    yes: bool,
+    output_format: str,
+    color: str,
+    verbose: bool,
+    **settings: object,
+) -> ExitCode:
     """Remove each FLOW (namespace/id) from the inventory, but not from the server.
 
     The flow is then not owned by any repository: kestra-sync does not delete it when it is removed
@@ -106,13 +127,19 @@ def forget(*, flows: tuple[str, ...], **more: object) -> ExitCode:
     """
     from kestra_sync.commands.records import forget_flows
 
-    return _edit("forget", lambda settings, sure: forget_flows(settings, flows, sure), more)
+    output = Output.of(
+        "inventory forget", output_format=output_format, color=color, verbose=verbose
+    )
+    asked = settings_from(**settings)
+    return _edit(output, lambda sure: forget_flows(asked, flows, sure), yes=yes)
 
 
 @command.command("move", short_help="Move the inventory to another namespace.")
 @click.argument("namespace")
 @_edit_options
-def move(*, namespace: str, **more: object) -> ExitCode:
+def move(
+    *, namespace: str, yes: bool, output_format: str, color: str, verbose: bool, **settings: object
+) -> ExitCode:
     """Move the inventory to the KV store of NAMESPACE.
 
     Set `inventory: {namespace: …}` in the configuration as well: without it, the next apply moves
@@ -120,20 +147,19 @@ def move(*, namespace: str, **more: object) -> ExitCode:
     """
     from kestra_sync.commands.records import move_inventory
 
-    return _edit("move", lambda settings, sure: move_inventory(settings, namespace, sure), more)
+    output = Output.of("inventory move", output_format=output_format, color=color, verbose=verbose)
+    asked = settings_from(**settings)
+    return _edit(output, lambda sure: move_inventory(asked, namespace, sure), yes=yes)
 
 
-def _edit(name: str, change: Callable[[Any, Any], RecordEdit], more: dict[str, Any]) -> ExitCode:
+def _edit(output: Output, change: Callable[[ConfirmChanges], RecordEdit], *, yes: bool) -> ExitCode:
     """Show what will be done, ask, and do it."""
-    yes = more.pop("yes")
-    shape = {each: more.pop(each) for each in ("output_format", "color", "verbose")}
-    output = Output.of(f"inventory {name}", **shape)
 
     def sure(changes: Sequence[str]) -> bool:
         output.text(line(f"~ {each}") for each in changes)
         return yes or ask("Change the inventory?")
 
-    edit = change(settings_from(**more), sure)
+    edit = change(sure)
     if not edit.changes:
         output.text([line("Nothing to do.")])
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -61,7 +60,7 @@ def options_for(command: str) -> tuple[str, ...]:
     )
 
 
-def to_save(environment: str | None = None) -> dict[str, Any]:
+def to_save(environment: str | None = None) -> dict[str, object]:
     """The options that shaped this plan, by the names of their parameters; JSON values.
 
     :param environment: the one of this plan.
@@ -77,10 +76,10 @@ def to_save(environment: str | None = None) -> dict[str, Any]:
     return {name: each for name, each in saved.items() if name not in _OF_SEVERAL}
 
 
-def with_saved(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+def with_saved(settings: Mapping[str, object], saved: Mapping[str, object]) -> dict[str, object]:
     """The settings of this command, with what a saved plan records where nothing was given."""
     context = click.get_current_context()
-    known = {each.name: each for each in context.command.params}
+    known = {each.name: each for each in context.command.params if each.name is not None}
     taken = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in _listed(saved, known).items()
@@ -92,7 +91,7 @@ def with_saved(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[st
     return {**settings, **taken}
 
 
-def _listed(saved: Mapping[str, Any], known: Mapping[Any, click.Parameter]) -> dict[str, Any]:
+def _listed(saved: Mapping[str, object], known: Mapping[str, click.Parameter]) -> dict[str, object]:
     """The one environment of a plan, as the option has it, which takes several."""
     return {
         name: [value] if name == "environment" and known[name].multiple else value
@@ -111,7 +110,7 @@ def _typed(context: click.Context, parameter: click.Parameter) -> bool:
     return name not in _OF_ONE_RUN and context.get_parameter_source(name) in _TYPED
 
 
-def _fits(parameter: click.Parameter, value: Any) -> bool:
+def _fits(parameter: click.Parameter, value: object) -> bool:
     """Whether a value of a file is of the kind that the command line could have given."""
     if parameter.multiple or parameter.nargs == -1:
         return isinstance(value, list) and all(isinstance(each, str) for each in value)
@@ -122,13 +121,13 @@ def _fits(parameter: click.Parameter, value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
-def _words(option: click.Option, value: Any) -> Iterator[str]:
+def _words(option: click.Option, value: object) -> Iterator[str]:
     name = max(option.opts, key=len)
     if option.is_flag:
         if value:
             yield name
         return
-    values: Sequence[Any] = value if option.multiple else [value]
+    values: Iterable[object] = value if isinstance(value, (tuple, list)) else [value]
     for each in values:
         if each is None:
             continue
@@ -145,5 +144,5 @@ def _without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value

@@ -110,7 +110,7 @@ def for_one_environment(
     :param settings: with the values of :func:`environments_options`.
     :param name: take this one of several.
     """
-    given = tuple(dict.fromkeys(_texts(settings, "environment")))
+    given = tuple(dict.fromkeys(texts_option(settings, "environment")))
     if name is None and (settings["all_environments"] or len(given) > 1):
         return None
     left = {key: value for key, value in settings.items() if key != "all_environments"}
@@ -304,29 +304,34 @@ def _given(options: Mapping[str, object]) -> GivenOptions:
     if not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number, not {timeout!r}")
     return GivenOptions(
-        paths=_texts(options, "paths"),
-        namespaces=_texts(options, "namespaces"),
-        config_path=_text(options, "config_path"),
-        environment=_text(options, "environment"),
-        name=_text(options, "name"),
-        url=_text(options, "url"),
-        tenant=_text(options, "tenant"),
-        username=_text(options, "username"),
-        env_file=_text(options, "env_file"),
+        paths=texts_option(options, "paths"),
+        namespaces=texts_option(options, "namespaces"),
+        config_path=text_option(options, "config_path"),
+        environment=text_option(options, "environment"),
+        name=text_option(options, "name"),
+        url=text_option(options, "url"),
+        tenant=text_option(options, "tenant"),
+        username=text_option(options, "username"),
+        env_file=text_option(options, "env_file"),
         timeout=timeout,
         offline=options.get("offline") is True,
         settings=given_settings({key: each for key, each in options.items() if key not in own}),
     )
 
 
-def _text(options: Mapping[str, object], name: str) -> str | None:
+def text_option(options: Mapping[str, object], name: str) -> str | None:
+    """The value of an option that is a string, ``None`` if it was not given.
+
+    :raises TypeError: it has a value of another type.
+    """
     value = options.get(name)
     if value is None or isinstance(value, str):
         return value
     raise TypeError(f"{name} must be a string, not {value!r}")
 
 
-def _texts(options: Mapping[str, object], name: str) -> tuple[str, ...]:
+def texts_option(options: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """The values of an option that can be repeated; see :func:`text_option`."""
     value = options.get(name, ())
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return tuple(value)
@@ -358,7 +363,7 @@ def _of_type(name: str, default: object, value: object) -> object:
     if isinstance(default, Enum):
         return type(default)(value)
     if isinstance(default, tuple):
-        return _texts({name: value}, name)
+        return texts_option({name: value}, name)
     if isinstance(default, float) and isinstance(value, int):
         return float(value)
     if default is None or type(value) is type(default):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,7 +28,7 @@ from kestra_sync.safe.text import visible
 
 if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult
-    from kestra_sync.commands.preview import Removal
+    from kestra_sync.commands.preview import ConfirmRemoval, DownResult, Removal
     from kestra_sync.settings import Settings
 
 
@@ -222,11 +222,11 @@ def list_(*, output_format: str, color: str, verbose: bool, **settings: object) 
     return ExitCode.OK
 
 
-def _settings(name: str, given: dict[str, Any]) -> Settings:
+def _settings(name: str, given: Mapping[str, object]) -> Settings:
     return settings_from(environment=environment_of(preview_name(name)), **given)
 
 
-def _confirm(output: Output, *, yes: bool) -> Any:
+def _confirm(output: Output, *, yes: bool) -> ConfirmRemoval:
     def confirm(removals: Sequence[Removal]) -> bool:
         from kestra_sync.report.preview_text import removal_lines, removal_question
 
@@ -237,7 +237,7 @@ def _confirm(output: Output, *, yes: bool) -> Any:
 
 
 def _tell(
-    output: Output, results: Sequence[Any], code: ExitCode, environment: str | None = None
+    output: Output, results: Sequence[DownResult], code: ExitCode, environment: str | None = None
 ) -> ExitCode:
     from kestra_sync.report.collect import of_removals
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -121,7 +122,7 @@ def command(
     return ran.exit_code
 
 
-def _listener(output: Output, *, follow: bool, on_change: Any) -> Listener:
+def _listener(output: Output, *, follow: bool, on_change: Callable[[str], None]) -> Listener:
     from kestra_sync.commands.run_flow import Listener
     from kestra_sync.report.execution_text import log_line_text
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
-from kestra_sync.cli.options import for_one_environment, settings_from
+from kestra_sync.cli.options import (
+    for_one_environment,
+    settings_from,
+    text_option,
+    texts_option,
+)
 from kestra_sync.cli.output import Output, masker
 from kestra_sync.client.parallel import in_background
 from kestra_sync.config.config import load_config
@@ -30,20 +35,20 @@ T = TypeVar("T")
 PLACEHOLDER = "{environment}"
 
 
-def names_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def names_of(settings: Mapping[str, object]) -> tuple[str, ...]:
     """The environments that were asked for, which are several or ``--all-environments``.
 
     :param settings: the shared options.
     :raises UsageError: the configuration does not have them, or options that would send what is
         meant for one of them to another one.
     """
-    given = tuple(dict.fromkeys(settings["environment"]))
+    given = tuple(dict.fromkeys(texts_option(settings, "environment")))
     if given and settings["all_environments"]:
         raise UsageError(
             "--all-environments and --environment cannot be used together",
             remedy="remove one of them",
         )
-    config = load_config(settings["config_path"])
+    config = load_config(text_option(settings, "config_path"))
     known = config.environments if config is not None else ()
     if config is None or not known:
         raise UsageError(
@@ -61,13 +66,13 @@ def names_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return names
 
 
-def _check_one_server_each(names: Sequence[str], settings: Mapping[str, Any]) -> None:
+def _check_one_server_each(names: Sequence[str], settings: Mapping[str, object]) -> None:
     """Refuse ``--url`` and ``--tenant`` where the environments name their own."""
     for option in ("url", "tenant"):
-        if not settings.get(option):
+        if not text_option(settings, option):
             continue
         for name in names:
-            if getattr(load_config(settings["config_path"], name), option, None):
+            if getattr(load_config(text_option(settings, "config_path"), name), option, None):
                 raise UsageError(
                     f"--{option} cannot be used with several environments: '{name}' has a"
                     f" `{option}` of its own",
@@ -75,7 +80,7 @@ def _check_one_server_each(names: Sequence[str], settings: Mapping[str, Any]) ->
                 )
 
 
-def settings_of(settings: Mapping[str, Any], name: str) -> Settings:
+def settings_of(settings: Mapping[str, object], name: str) -> Settings:
     """The settings of one of several environments.
 
     :raises UsageError: they make no sense.
@@ -169,7 +174,7 @@ def one_after_another(
     return output.report(made)
 
 
-def check_connections(names: Sequence[str], settings: Mapping[str, Any]) -> None:
+def check_connections(names: Sequence[str], settings: Mapping[str, object]) -> None:
     """Make the settings and the client of each, before the first write to any. Nothing is sent.
 
     :raises UsageError: for the configuration, the URL or the credentials of one of them.

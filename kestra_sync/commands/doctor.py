@@ -46,9 +46,9 @@ def doctor(settings: Settings) -> Diagnosis:
     """
 
     @cache
-    def files() -> _Files:
+    def loaded() -> _LoadedFiles:
         repository = load_files(settings)
-        return _Files(repository, render_files(repository, settings))
+        return _LoadedFiles(repository, render_files(repository, settings))
 
     @cache
     def lookup() -> Lookup:
@@ -56,7 +56,7 @@ def doctor(settings: Settings) -> Diagnosis:
         wanted = place_of(settings, settings.scope)
         return find_inventory(client.kv, wanted, settings.scope, origin().repository)
 
-    checkups = [ask("files", lambda: _files(files(), settings))]
+    checkups = [ask("files", lambda: _files(loaded(), settings))]
     with connect(settings.connection, settings.parallelism) as client:
         look = cache(partial(look_at, client.url))
         asked: list[tuple[str, Callable[[], Checkup]]] = [
@@ -69,9 +69,9 @@ def doctor(settings: Settings) -> Diagnosis:
             ("inventory", lambda: _inventory(client, settings, lookup)),
             ("lock", lambda: _lock(client, settings, lookup)),
             ("executions", lambda: _executions(client, settings)),
-            ("triggers", lambda: _triggers(client, settings, files())),
+            ("triggers", lambda: _triggers(client, settings, loaded())),
             ("writing", lambda: _writing(client, settings, lookup)),
-            ("flows", lambda: _flows(client, settings, files())),
+            ("flows", lambda: _flows(client, settings, loaded())),
         ]
         if settings.files or settings.kv:
             asked.append(("files and keys", lambda: _beside(client, settings)))
@@ -88,7 +88,7 @@ def doctor(settings: Settings) -> Diagnosis:
 
 
 @dataclass(frozen=True)
-class _Files:
+class _LoadedFiles:
     """The flows in the files, and as they would be sent."""
 
     repository: Repository
@@ -98,8 +98,8 @@ class _Files:
         return scope_of(self.rendered, settings.scope)
 
 
-def _files(files: _Files, settings: Settings) -> Checkup:
-    repository, rendered = files.repository, files.rendered
+def _files(loaded: _LoadedFiles, settings: Settings) -> Checkup:
+    repository, rendered = loaded.repository, loaded.rendered
     found = [
         *repository.diagnostics,
         *rendered.diagnostics,
@@ -125,7 +125,7 @@ def _files(files: _Files, settings: Settings) -> Checkup:
         return Checkup(
             "files", Health.WARNING, f"no flows in {repository.source}{skipped}", "check the paths"
         )
-    scope = files.scope(settings)
+    scope = loaded.scope(settings)
     return Checkup(
         "files",
         Health.OK,
@@ -272,10 +272,10 @@ def _executions(client: KestraClient, settings: Settings) -> Checkup:
     )
 
 
-def _triggers(client: KestraClient, settings: Settings, files: _Files) -> Checkup:
-    desired = {each.flow_id: each for each in files.rendered.desired}
+def _triggers(client: KestraClient, settings: Settings, loaded: _LoadedFiles) -> Checkup:
+    desired = {each.flow_id: each for each in loaded.rendered.desired}
     try:
-        found = disabled_triggers(client, files.scope(settings), desired)
+        found = disabled_triggers(client, loaded.scope(settings), desired)
     except (Forbidden, Unauthorized) as error:
         return Checkup(
             "triggers",
@@ -320,11 +320,11 @@ def _writing(client: KestraClient, settings: Settings, lookup: Callable[[], Look
     )
 
 
-def _flows(client: KestraClient, settings: Settings, files: _Files) -> Checkup:
+def _flows(client: KestraClient, settings: Settings, loaded: _LoadedFiles) -> Checkup:
     """What an apply does to flows, tried with flows that do not exist."""
     return _allowed(
         "flows",
-        files.scope(settings).namespaces,
+        loaded.scope(settings).namespaces,
         lambda namespace: forbidden_for_flows(client.flows, namespace),
         allowed="can validate, create and delete flows in {} (tested with flows that do not exist; "
         "an update cannot be tested without writing one)",

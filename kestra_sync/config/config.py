@@ -42,7 +42,7 @@ class Config:
     :param environments: the names of all environments of the file.
     :param environment: the environment merged over it.
     :param source: the paths of the flows, relative to the working directory.
-    :param settings: what it says of the settings that are declared with a key, by their fields.
+    :param settings: what it says of the settings that are declared with a key.
     :param login: the environment whose credentials are used; that of the run, or of its preview.
     :param preview: what it says of the preview that ``environment`` is.
     """
@@ -55,7 +55,7 @@ class Config:
     source: tuple[str, ...] | None = None
     scope: Scope | None = None
     files_scope: Scope | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: GivenSettings = field(default_factory=GivenSettings)
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: ConfigSection | None = None
@@ -153,13 +153,13 @@ def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
 
 
 def from_file(
-    value: Mapping[str, Any], settings: type = Settings, base: FilePath = FilePath()
-) -> dict[str, Any]:
-    """What a configuration says of the settings that are declared with a key, by their fields.
+    value: Mapping[str, Any], settings: type[Settings] = Settings, base: FilePath = FilePath()
+) -> GivenSettings:
+    """What a configuration says of the settings that are declared with a key.
 
     :param base: the directory that paths in it are relative to.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for each in declarations(settings):
         node: Any = value
         for key in each.key.split(".") if each.key else ("",):
@@ -170,7 +170,7 @@ def from_file(
             found[each.name] = each.from_paths(node, partial(shown, base))
         else:
             found[each.name] = each.from_file(node) if each.from_file is not None else node
-    return found
+    return GivenSettings(settings(**found), frozenset(found))
 
 
 def shown(base: FilePath, given: str) -> str:
@@ -345,9 +345,8 @@ def settings_from_config(
             token_env=file.token_env,
             configured=not given.url and not environ.get("KESTRA_API_URL") and file.url is not None,
         ),
-        **file.settings,
     )
-    settings = given.settings.over(settings)
+    settings = given.settings.over(file.settings.over(settings))
     return settings if file.preview is None else _of_preview(settings)
 
 

@@ -11,7 +11,7 @@ from kestra_sync.config.file import MAX_BYTES, ConfigError, find
 from kestra_sync.configured import FilesFolder, Policy
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
-from kestra_sync.settings import Limit, OnDrift, Prune
+from kestra_sync.settings import GivenSettings, Limit, OnDrift, Prune
 from tests.cases.config import POSITIVE
 
 EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))
@@ -114,11 +114,8 @@ def test_a_minimal_file_says_nothing() -> None:
     write("")
     config = loaded()
     assert config.scope is None
-    assert config.settings.get("prune") is None
-    assert config.settings.get("on_drift") is None
+    assert config.settings == GivenSettings()
     assert config.source is None
-    assert config.settings.get("delete_limit") is None
-    assert config.settings.get("lock_timeout") is None
     assert config.smoke is None
     assert config.policy == Policy()
     assert config.environments == ()
@@ -128,17 +125,17 @@ def test_everything_is_typed() -> None:
     config = loaded(EVERYTHING)
     assert config.name == "acme-flows"
     assert config.scope == Scope(("company", "shared.jobs"))
-    assert config.settings.get("prune") is Prune.OWNED
-    assert config.settings.get("on_drift") is OnDrift.KEEP
-    assert config.settings.get("protect") == ("company.vault",)
-    assert config.settings.get("inventory_namespace") == "company"
-    assert config.settings.get("delete_limit") == Limit(30)
-    assert config.settings.get("update_limit") == Limit(100, percent=False)
-    assert config.settings.get("lock_timeout") == 300
-    assert config.settings.get("parallelism") == 4
+    assert config.settings.values.prune is Prune.OWNED
+    assert config.settings.values.on_drift is OnDrift.KEEP
+    assert config.settings.values.protect == ("company.vault",)
+    assert config.settings.values.inventory_namespace == "company"
+    assert config.settings.values.delete_limit == Limit(30)
+    assert config.settings.values.update_limit == Limit(100, percent=False)
+    assert config.settings.values.lock_timeout == 300
+    assert config.settings.values.parallelism == 4
     assert config.url == "https://kestra.acme.io/kestra"
     assert config.tenant == "main"
-    assert config.settings.get("ignore") == ("drafts/**",)
+    assert config.settings.values.ignore == ("drafts/**",)
     assert config.environments == ("prod", "dev")
     assert config.environment is None
     assert config.policy == Policy(
@@ -164,14 +161,14 @@ def test_an_environment_lies_over_the_file() -> None:
     assert config.environment == "prod"
     assert config.name == "acme-flows"
     assert config.scope == Scope(("prod",))
-    assert config.settings.get("prune") is Prune.NONE
-    assert config.settings.get("on_drift") is OnDrift.FAIL
+    assert config.settings.values.prune is Prune.NONE
+    assert config.settings.values.on_drift is OnDrift.FAIL
     assert config.url == "https://kestra.acme.io"
     assert config.tenant == "prod"
-    assert config.settings.get("delete_limit") == Limit(0, percent=False)
-    assert config.settings.get("update_limit") == Limit(0)
-    assert config.settings.get("lock_timeout") == 30
-    assert config.settings.get("protect") == ()
+    assert config.settings.values.delete_limit == Limit(0, percent=False)
+    assert config.settings.values.update_limit == Limit(0)
+    assert config.settings.values.lock_timeout == 30
+    assert config.settings.values.protect == ()
     # Mappings are merged key by key.
     assert config.policy.options["read_only"] is False
     assert config.policy.options["require_labels"] == ["team"]
@@ -354,7 +351,7 @@ def test_smoke_tests_keep_their_places() -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     write(f"lock: {{timeout: {text}}}")
-    assert loaded().settings["lock_timeout"] == seconds
+    assert loaded().settings.values.lock_timeout == seconds
 
 
 def test_namespace_files_and_keys_are_next_to_the_file() -> None:
@@ -363,10 +360,10 @@ def test_namespace_files_and_keys_are_next_to_the_file() -> None:
         "conf/kestra-sync.yaml",
     )
     settings = loaded(path).settings
-    assert settings["files"] == (FilesFolder("files/*", "*", ("*.tmp",)),)
-    assert settings["kv"] == ("conf/kv/**.yaml",)
+    assert settings.values.files == (FilesFolder("files/*", "*", ("*.tmp",)),)
+    assert settings.values.kv == ("conf/kv/**.yaml",)
 
 
 def test_protected_namespaces_are_unique() -> None:
     write("protect: [a, b, a]")
-    assert loaded().settings["protect"] == ("a", "b")
+    assert loaded().settings.values.protect == ("a", "b")

@@ -43,7 +43,7 @@ def test_a_new_setting_is_one_declaration() -> None:
     @settings_options("plan", settings=_Settings)
     def command(**options: object) -> None:
         file = from_file({"moods": {"usual": "brave"}}, _Settings)
-        found.append(given_settings(options, _Settings).over(_Settings(**file)))
+        found.append(given_settings(options, _Settings).over(file.over(_Settings())))
 
     run = CliRunner().invoke
     assert "--mood [calm|brave] How bold to be." in " ".join(
@@ -52,7 +52,7 @@ def test_a_new_setting_is_one_declaration() -> None:
     for args, env in ((["--mood", "calm"], {}), ([], {"KESTRA_SYNC_MOOD": "calm"}), ([], {})):
         assert run(command, args, env=env).exit_code == 0
     assert [each.mood for each in found] == [_Mood.CALM, _Mood.CALM, _Mood.BRAVE]
-    assert from_file({}, _Settings) == {}
+    assert from_file({}, _Settings).names == frozenset()
     *_, declaration = declarations(_Settings)
     option = _declared(declaration)
     assert (option.option, option.commands, option.kind) == ("--mood", ("plan",), InputKind.VALUE)

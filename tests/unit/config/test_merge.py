@@ -15,7 +15,7 @@ from kestra_sync.config.config import Config, GivenOptions, settings_from_config
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
-from kestra_sync.settings import Limit, OnDrift, Prune, Settings
+from kestra_sync.settings import GivenSettings, Limit, OnDrift, Prune, Settings
 
 CONFIG = Config(
     path="conf/kestra-sync.yaml",
@@ -24,16 +24,30 @@ CONFIG = Config(
     name="acme",
     source=("conf/flows",),
     scope=Scope(("company",)),
-    settings={
-        "ignore": ("drafts",),
-        "prune": Prune.NONE,
-        "on_drift": OnDrift.KEEP,
-        "protect": ("vault",),
-        "delete_limit": Limit(5),
-        "inventory_namespace": "company.sync",
-        "lock_timeout": 5.0,
-        "parallelism": 2,
-    },
+    settings=GivenSettings(
+        Settings(
+            ignore=("drafts",),
+            prune=Prune.NONE,
+            on_drift=OnDrift.KEEP,
+            protect=("vault",),
+            delete_limit=Limit(5),
+            inventory_namespace="company.sync",
+            lock_timeout=5.0,
+            parallelism=2,
+        ),
+        frozenset(
+            {
+                "ignore",
+                "prune",
+                "on_drift",
+                "protect",
+                "delete_limit",
+                "inventory_namespace",
+                "lock_timeout",
+                "parallelism",
+            }
+        ),
+    ),
     policy=Policy({"read_only": True}),
     url="http://file",
     tenant="file",
