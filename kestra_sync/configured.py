@@ -8,6 +8,9 @@ from typing import Any
 
 from kestra_sync.model import KvOverride, Position, Severity
 
+#: The label that locks a flow in Kestra's editor, if it is ``"true"``.
+READ_ONLY_LABEL = "system.readOnly"
+
 
 @dataclass(frozen=True)
 class Connection:

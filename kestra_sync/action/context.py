@@ -16,7 +16,6 @@ class Context:
 
     :param pull_request: the number of the pull request that the event is about.
     :param fork: it comes from another repository, so the token may only read.
-    :param run_url: the page of this run.
     :param event: what started it, such as ``pull_request``; ``action`` what happened to that,
         such as ``closed``.
     """
@@ -28,7 +27,6 @@ class Context:
     branch: str = ""
     pull_request: int | None = None
     fork: bool = False
-    run_url: str = ""
     event: str = ""
     action: str = ""
 
@@ -41,8 +39,6 @@ class Context:
         head = ((request.get("head") or {}).get("repo") or {}).get("full_name")
         number = request.get("number")
         api_url = environ.get("GITHUB_API_URL") or "https://api.github.com"
-        server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
-        run = environ.get("GITHUB_RUN_ID", "")
         return cls(
             api_url=api_url,
             graphql_url=environ.get("GITHUB_GRAPHQL_URL") or f"{api_url}/graphql",
@@ -57,7 +53,6 @@ class Context:
             fork=bool(request) and head != repository,
             event=environ.get("GITHUB_EVENT_NAME", ""),
             action=str(event.get("action") or ""),
-            run_url=f"{server}/{repository}/actions/runs/{run}" if run else "",
         )
 
 

@@ -8,7 +8,7 @@ server then count as owned, so that the next run can continue. Nothing is stored
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -190,38 +190,61 @@ class RunRecord:
         :param red: the smoke tests failed.
         """
         outcomes = tuple(outcomes)
+        back = [each for each in restored if each.undo is Undo.RESTORED]
+        preview = self._current.preview if self._preview is not None else None
+        if not outcomes and preview is None:
+            if not self.stale:
+                return None
+            result = "adopted"
+        history = (*self._current.history, self._history_entry(outcomes, back, result))
+        if preview is not None:
+            preview = replace(preview, result="smoke-failed" if red else result)
+        return replace(
+            self._current,
+            resources=self._resources(outcomes, back),
+            intent=self._left(outcomes, back),
+            history=_limited(history[-_HISTORY:]),
+            preview=preview or self._current.preview,
+        )
+
+    def _resources(
+        self, outcomes: Iterable[Outcome], back: Iterable[Restored]
+    ) -> dict[FlowId, Resource]:
+        """Return the entries after the run; ``back`` was rolled back."""
         resources = settled(self._current, self._plan)
-        counts: Counter[str] = Counter()
         for outcome in outcomes:
-            counts[f"{outcome.change.action}" if outcome.written else str(outcome.status)] += 1
             if outcome.written or outcome.status is ChangeStatus.APPLIED:
                 apply_outcome(resources, outcome)
-        back = [each for each in restored if each.undo is Undo.RESTORED]
         for undone in back:
             self._restore(resources, undone)
-        if back:
-            counts["rolled-back"] = len(back)
+        return resources
+
+    def _left(self, outcomes: Iterable[Outcome], back: Iterable[Restored]) -> Intent | None:
+        """Return the intended writes whose result is unknown; ``None`` if there are none."""
+        restored = {each.change for each in back}
         unsure: dict[FlowId, Resource | None] = {
             outcome.change.flow_id: resource_of(outcome.change, None)
             for outcome in outcomes
-            if outcome.unsure and outcome.change not in {each.change for each in back}
+            if outcome.unsure and outcome.change not in restored
         }
         left_open = {**self._left_open, **unsure}
-        intent = None
-        if left_open or self._unknown:
-            intent = Intent(self.clock(), self._current.commit, left_open, self._unknown)
+        if not (left_open or self._unknown):
+            return None
+        return Intent(self.clock(), self._current.commit, left_open, self._unknown)
+
+    def _history_entry(
+        self, outcomes: Sequence[Outcome], back: Sequence[Restored], result: str
+    ) -> HistoryEntry:
+        counts = Counter(
+            f"{each.change.action}" if each.written else str(each.status) for each in outcomes
+        )
         adopted = self._plan.because(Reason.ADOPT)
-        if adopted:
-            counts["adopt"] = len(adopted)
+        # Unary plus drops the counts of zero.
+        counts = +Counter({**counts, "rolled-back": len(back), "adopt": len(adopted)})
         changes = [*(each.change for each in outcomes), *adopted]
         kinds = Counter(str(each.flow_id.kind) for each in changes)
-        preview = self._current.preview if self._preview is not None else None
-        if not outcomes and not self.stale and preview is None:
-            return None
-        if not outcomes and preview is None:
-            result = "adopted"
         history = self._current.history
-        run = HistoryEntry(
+        return HistoryEntry(
             generation=history[-1].generation + 1 if history else 1,
             time=self.clock(),
             commit=self._current.commit,
@@ -233,16 +256,6 @@ class RunRecord:
             replaced=self._replaced(outcomes, {each.change for each in back}),
             rollback_to=self._plan.rollback_to,
             kinds={} if kinds.keys() <= {Kind.FLOW} else dict(kinds),
-        )
-        history = _limited((*history, run)[-_HISTORY:])
-        if preview is not None:
-            preview = replace(preview, result="smoke-failed" if red else result)
-        return replace(
-            self._current,
-            resources=resources,
-            intent=intent,
-            history=history,
-            preview=preview or self._current.preview,
         )
 
     def _replaced(

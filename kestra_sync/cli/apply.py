@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,10 +24,12 @@ from kestra_sync.cli.output import Output
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.lines import question
 from kestra_sync.safe.text import visible
+from kestra_sync.settings import ApplyOptions
 
 if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
     from kestra_sync.commands.plan import PlanResult
+    from kestra_sync.observer import Observer
     from kestra_sync.report.report import Report
     from kestra_sync.settings import Settings
 
@@ -111,107 +114,152 @@ def command(
     """
     if dry_run:
         return _dry_run(ctx)
-    from kestra_sync.commands.apply import apply
-    from kestra_sync.report.apply_text import applied_sections
-    from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
-    from kestra_sync.settings import ApplyOptions
-
     output = Output.of(
         "apply", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    observer = output.observer()
-    smoke_observer = None
+    options = ApplyOptions(
+        saved_plan=saved_plan,
+        expect_digest=expect_digest,
+        rollback=rollback,
+        refresh_only=refresh_only,
+        journal=journal,
+        smoke=smoke,
+        verify_triggers=verify_triggers,
+    )
+    observer, smoke_observer = output.observer(), None
     if smoke:
         from kestra_sync.cli.smoke_progress import smoke_progress
 
         smoke_observer = smoke_progress(output)
-
-    def confirm(planned: PlanResult) -> bool:
-        observer.end()
-        changes = planned.exit_code(detailed=True) is ExitCode.CHANGES and _asks(planned)
-        agreed = yes or refresh_only or saved_plan is not None or not changes
-        # Before a question nothing is cut.
-        cut = DIFF_LINES if agreed else None
-        output.show(
-            plan_sections(
-                planned,
-                context=context,
-                verbose=verbose,
-                detail=detail,
-                limit=cut,
-                width=output.width,
-            )
-        )
-        return agreed or _ask(planned)
-
-    def carry_out(asked: Settings, file: str | None) -> ApplyResult:
-        try:
-            return apply(
-                asked,
-                confirm,
-                options=ApplyOptions(
-                    saved_plan=file,
-                    expect_digest=expect_digest,
-                    rollback=rollback,
-                    refresh_only=refresh_only,
-                    journal=journal,
-                    smoke=smoke,
-                    verify_triggers=verify_triggers,
-                    unattended=yes or file is not None,
-                ),
-                observer=observer,
-                smoke_observer=smoke_observer,
-            )
-        finally:
-            observer.end()
-
-    def tell(result: ApplyResult) -> None:
-        if result.planned.plan is None:  # there was nothing to confirm
-            output.show(plan_sections(result.planned, context=context, verbose=verbose))
-        output.show(applied_sections(result))
-
-    def report_of(result: ApplyResult, environment: str | None) -> Report:
-        from kestra_sync.report.collect import of_apply
-
-        return of_apply(result, context=context, verbose=verbose, environment=environment)
-
+    shown = _Shown(detail, context, verbose)
+    runs = _Runs(output, observer, smoke_observer, options, shown, yes=yes)
     single = for_one_environment(settings)
     if single is None:
-        from kestra_sync.cli import several
-
-        names = several.names_of(settings)
-        files = {name: several.file_of(saved_plan, "--plan", name) for name in names}
-        if expect_digest is not None:
-            raise UsageError(
-                "--expect-digest is the digest of the plan of one environment",
-                remedy="run apply for each environment, or use --plan",
-            )
-        several.check_connections(names, settings)
-
-        def one(name: str) -> Report:
-            file = files[name]
-            given = settings if file is None else _with_saved(settings, file)
-            result = carry_out(several.settings_of(given, name), file)
-            output.decided(result.exit_code, lambda: tell(result))
-            return report_of(result, name)
-
-        return several.one_after_another(output, names, one, keep_going=keep_going)
+        return _several(runs, settings, keep_going=keep_going)
     if saved_plan is not None:
         single = for_one_environment(_with_saved(settings, saved_plan))
         assert single is not None
     asked = settings_from(**single)
-    result = carry_out(asked, saved_plan)
+    result = runs.apply(asked, saved_plan)
 
     def report() -> ExitCode:
         if not output.reports:
             return result.exit_code
-        return output.report(report_of(result, asked.environment))
+        return output.report(runs.report(result, asked.environment))
 
     written = result.done.outcomes or result.done.recorded or result.triggers
     if written or result.smoke is not None:
-        return output.decided(result.exit_code, lambda: tell(result), report)
-    tell(result)
+        return output.decided(result.exit_code, lambda: runs.tell(result), report)
+    runs.tell(result)
     return report()
+
+
+class _Shown(NamedTuple):
+    """How plans are shown."""
+
+    detail: str
+    context: int
+    verbose: bool
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """What the applies of one command line share: what they ask and show.
+
+    :param options: with the saved plan as it was given, for several environments perhaps.
+    :param yes: do not ask for confirmation.
+    """
+
+    output: Output
+    observer: Observer
+    smoke_observer: Observer | None
+    options: ApplyOptions
+    shown: _Shown
+    yes: bool
+
+    def apply(self, settings: Settings, saved_plan: str | None) -> ApplyResult:
+        """Apply to one environment.
+
+        :param saved_plan: its file.
+        """
+        from kestra_sync.commands.apply import apply
+
+        unattended = self.yes or saved_plan is not None
+        try:
+            return apply(
+                settings,
+                self._confirm,
+                options=replace(self.options, saved_plan=saved_plan, unattended=unattended),
+                observer=self.observer,
+                smoke_observer=self.smoke_observer,
+            )
+        finally:
+            self.observer.end()
+
+    def _confirm(self, planned: PlanResult) -> bool:
+        """Show the plan, and ask unless there is nothing to ask."""
+        from kestra_sync.report.plan_text import DIFF_LINES, plan_sections
+
+        self.observer.end()
+        changes = planned.exit_code(detailed=True) is ExitCode.CHANGES and _asks(planned)
+        settled = self.yes or self.options.refresh_only or self.options.saved_plan is not None
+        agreed = settled or not changes
+        self.output.show(
+            plan_sections(
+                planned,
+                context=self.shown.context,
+                verbose=self.shown.verbose,
+                detail=self.shown.detail,
+                limit=DIFF_LINES if agreed else None,  # before a question nothing is cut
+                width=self.output.width,
+            )
+        )
+        return agreed or _ask(planned)
+
+    def tell(self, result: ApplyResult) -> None:
+        """Show what was done, and the plan if there was none to confirm."""
+        from kestra_sync.report.apply_text import applied_sections
+        from kestra_sync.report.plan_text import plan_sections
+
+        if result.planned.plan is None:
+            context, verbose = self.shown.context, self.shown.verbose
+            self.output.show(plan_sections(result.planned, context=context, verbose=verbose))
+        self.output.show(applied_sections(result))
+
+    def report(self, result: ApplyResult, environment: str | None) -> Report:
+        """The result as a report."""
+        from kestra_sync.report.collect import of_apply
+
+        context, verbose = self.shown.context, self.shown.verbose
+        return of_apply(result, context=context, verbose=verbose, environment=environment)
+
+
+def _several(runs: _Runs, settings: Mapping[str, object], *, keep_going: bool) -> ExitCode:
+    """Apply to several environments, one after the other.
+
+    :param settings: the shared options.
+    :param keep_going: also after one that failed.
+    """
+    from kestra_sync.cli import several
+
+    saved_plan = runs.options.saved_plan
+    names = several.names_of(settings)
+    files = {name: several.file_of(saved_plan, "--plan", name) for name in names}
+    if runs.options.expect_digest is not None:
+        raise UsageError(
+            "--expect-digest is the digest of the plan of one environment",
+            remedy="run apply for each environment, or use --plan",
+        )
+    several.check_connections(names, settings)
+
+    def one(name: str) -> Report:
+        file = files[name]
+        given = settings if file is None else _with_saved(settings, file)
+        result = runs.apply(several.settings_of(given, name), file)
+        runs.output.decided(result.exit_code, lambda: runs.tell(result))
+        return runs.report(result, name)
+
+    return several.one_after_another(runs.output, names, one, keep_going=keep_going)
 
 
 def _with_saved(settings: Mapping[str, object], path: str) -> dict[str, object]:

@@ -13,8 +13,6 @@ from kestra_sync.model import FlowId
 FINAL = frozenset(
     {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED"}
 )
-WAITING_FOR_A_PERSON = frozenset({"PAUSED", "BREAKPOINT"})
-"""It may continue forever unless a person acts."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,14 @@ from types import MappingProxyType
 from typing import Any
 
 from kestra_sync.config.file import ConfigFile, Layer, check_source, find, layer_of, read
-from kestra_sync.configured import ConfigSection, Connection, Patch, Policy, Rendering
+from kestra_sync.configured import (
+    READ_ONLY_LABEL,
+    ConfigSection,
+    Connection,
+    Patch,
+    Policy,
+    Rendering,
+)
 from kestra_sync.errors import UsageError
 from kestra_sync.findings import NodePath
 from kestra_sync.model import KvOverride, Position, Scope, Severity
@@ -202,7 +209,7 @@ def _rendering(
     stamp = value.get("stamp", {})
     labels = dict(stamp.get("labels", {}))
     if stamp.get("read_only"):
-        labels.setdefault("system.readOnly", "true")
+        labels.setdefault(READ_ONLY_LABEL, "true")
     if not (labels or environment):
         return Rendering()
     return Rendering(

@@ -22,9 +22,6 @@ from kestra_sync.render.values import find, is_pair_list
 from kestra_sync.render.writer import PatchError
 from kestra_sync.repo.text import block_scalars
 
-#: The label that locks a flow in Kestra's editor.
-READ_ONLY = "system.readOnly"
-
 
 def stamped(data: bytes, stamp: Stamp) -> tuple[bytes, tuple[Edits, ...]]:
     """``data`` with the labels of ``stamp`` that it does not have, and the edits that made it.

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kestra_sync.checks.policy_rules.base import PolicyRule, RuleContext, at_labels, labels
+from kestra_sync.configured import READ_ONLY_LABEL
 from kestra_sync.findings import Finding
 from kestra_sync.repo.document import as_text
 
-_LABEL = "system.readOnly"
-
 
 def _check(given: RuleContext, _value: bool) -> Iterator[Finding]:
-    if as_text(labels(given.value).get(_LABEL)) != "true":
+    if as_text(labels(given.value).get(READ_ONLY_LABEL)) != "true":
         yield at_labels(
             given.value,
             RULE.id,
-            f'the label `{_LABEL}` is not "true": Kestra\'s editor can change this flow',
-            f'add `{_LABEL}: "true"` below `labels:`',
+            f'the label `{READ_ONLY_LABEL}` is not "true": Kestra\'s editor can change this flow',
+            f'add `{READ_ONLY_LABEL}: "true"` below `labels:`',
         )
 
 

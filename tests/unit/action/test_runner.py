@@ -88,7 +88,6 @@ def test_the_place_of_a_step(tmp_path: Path) -> None:
     found = Context.of(environ)
     assert (found.pull_request, found.fork, found.sha) == (7, False, "abc")
     assert found.api_url == "https://api.github.com"
-    assert found.run_url == "https://github.com/acme/flows/actions/runs/5"
 
     request["head"]["repo"]["full_name"] = "mallory/flows"  # type: ignore[index]
     merged = {**request, "merged": True, "merge_commit_sha": "def"}
@@ -106,5 +105,5 @@ def test_a_step_without_an_event(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         event.write_text(text)
     found = Context.of({"GITHUB_EVENT_PATH": str(event), "GITHUB_API_URL": "https://ghe/api/v3"})
-    assert (found.pull_request, found.fork, found.run_url) == (None, False, "")
+    assert (found.pull_request, found.fork) == (None, False)
     assert found.graphql_url == "https://ghe/api/v3/graphql"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestra_sync.client import errors, execution
+from kestra_sync.client import errors
 from kestra_sync.client.client import KestraClient, ServerInfo
 from kestra_sync.client.execution import execution_of
 from kestra_sync.client.follow import FollowTimeout, PollInterval
@@ -84,10 +84,6 @@ def test_execution() -> None:
 def test_what_is_not_an_execution(data: object) -> None:
     with pytest.raises(errors.UnexpectedAnswer):
         execution_of(data)
-
-
-def test_states() -> None:
-    assert not execution.FINAL & execution.WAITING_FOR_A_PERSON
 
 
 # Starting
