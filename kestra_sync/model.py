@@ -135,7 +135,7 @@ class Repository:
 
     :param source: the directory or files walked, as the user wrote them.
     :param files: how many YAML files were read.
-    :param beside: what is not a flow, as it will be sent.
+    :param other_resources: resources that are not flows, as they will be sent.
     """
 
     source: str
@@ -143,7 +143,7 @@ class Repository:
     flows: tuple[Flow, ...]
     skipped: tuple[Skipped, ...]
     diagnostics: tuple[Diagnostic, ...]
-    beside: Mapping[ResourceId, Desired] = field(default_factory=dict)
+    other_resources: Mapping[ResourceId, Desired] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -353,15 +353,15 @@ class RecordChange:
 class Plan:
     """What an apply would do, and what it would leave alone. Sorted by flow.
 
-    :param server_version: Kestra's own, such as ``1.3.25``.
-    :param source: the paths the flows came from, as the user wrote them.
-    :param flows: how many flows Git holds there.
-    :param beside: how many resources of other kinds Git holds, for each kind that has any.
-    :param changes: every flow that is not simply in sync.
-    :param unchanged: how many are.
-    :param partial: paths or filters left part of the repository out: nothing is deleted.
+    :param server_version: of Kestra, such as ``1.3.25``.
+    :param source: the paths of the flows, as specified by the user.
+    :param flows: the number of flows in Git.
+    :param other_counts: the number of resources in Git of each kind other than flows, if any.
+    :param changes: of every resource that is not simply in sync.
+    :param unchanged: the number of resources that are not written.
+    :param partial: only part of the repository was selected: nothing is deleted.
     :param record: what an apply would record in addition to the writes.
-    :param rollback_to: the run whose result it restores; ``None`` for a plan of what Git holds.
+    :param rollback_to: the run whose result it restores; ``None`` for a plan of the files.
     """
 
     target: Target
@@ -373,13 +373,13 @@ class Plan:
     unchanged: int
     partial: bool = False
     record: tuple[RecordChange, ...] = ()
-    beside: Mapping[Kind, int] = field(default_factory=dict)
+    other_counts: Mapping[Kind, int] = field(default_factory=dict)
     rollback_to: int | None = None
 
     @property
     def resources(self) -> int:
-        """How many resources of all kinds Git holds."""
-        return self.flows + sum(self.beside.values())
+        """The number of resources of all kinds in Git."""
+        return self.flows + sum(self.other_counts.values())
 
     @property
     def changes_anything(self) -> bool:

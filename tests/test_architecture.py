@@ -340,6 +340,7 @@ _OPENERS = {"safe/paths.py", "action/install.py", "cli/streams.py"}
 #: Calls of these names that open nothing: parts of the package, a zip in memory, text in memory.
 _NO_FILES = re.compile(
     r"files\('kestra_sync.*|resources\.files\(.*|archive\.open|\(files\(.*|entries\.remove"
+    r"|super\(\)\.write_text"  # of a help formatter
 )
 
 
@@ -501,7 +502,7 @@ _NAME_KINDS = {
     "checks/reads.py": "the expressions in which flows name files and keys",
     "plan/compare.py": "equal contents of files, but not of keys, are a move",
     "commands/pull.py": "where what is only on the server is written",
-    "commands/pull_beside.py": "the same",
+    "commands/pull_resources.py": "the same",
     "commands/layouts.py": "the same, for a new configuration",
 }
 

@@ -1,4 +1,4 @@
-"""Compares Git and the server flow by flow; uncertain results of a bulk read are read again."""
+"""Compares Git with the server; what a bulk read leaves uncertain is read again, one by one."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OtherResources:
-    """What is not a flow.
+    """The resources that are not flows.
 
-    :param desired: what Git holds.
-    :param partial: only part of the repository is looked at.
+    :param desired: those in Git.
+    :param partial: only part of the repository is compared.
     """
 
     kinds: Kinds
@@ -59,14 +59,14 @@ class OtherResources:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was compared, and the outcome.
+    """The result of comparing Git with the server.
 
-    :param desired: what Git holds, by name.
-    :param live: how many flows the scope holds on the server.
-    :param live_beside: how many resources of other kinds, for each kind.
-    :param bases: what we applied last, inside of the scope.
+    :param desired: the resources in Git, by name.
+    :param live: the number of flows on the server, within the scope.
+    :param live_others: the number of resources of each kind other than flows, likewise.
+    :param bases: the last applied state of each resource, within the scope.
     :param others: the other inventories of the tenant, if they were read.
-    :param checked: what is wrong with the flows that would be written, each by itself.
+    :param checked: the problems found in each flow that would be written.
     :param unreadable: why some of ``desired`` cannot be parsed.
     """
 
@@ -77,7 +77,7 @@ class Comparison:
     others: Others | None
     checked: flows_check.CheckedFlows
     unreadable: tuple[Diagnostic, ...]
-    live_beside: Mapping[Kind, int] = field(default_factory=dict)
+    live_others: Mapping[Kind, int] = field(default_factory=dict)
 
 
 def read_live(
@@ -88,9 +88,9 @@ def read_live(
     exported: Callable[[], tuple[bytes, ...]] | None,
     observer: Observer,
 ) -> flows_read.LiveFlows:
-    """What the server holds in ``scope``.
+    """Read the flows on the server that are within ``scope``.
 
-    :param exported: waits for the export of the scope, if that has been asked for already.
+    :param exported: waits for the export of the scope, if it has already been requested.
     :raises KestraError: if the server cannot be read.
     """
     observer.stage("reading the server")
@@ -102,7 +102,7 @@ def read_live(
 def only_touched(
     everything: Mapping[FlowId, Live], touched: frozenset[ResourceId] | None
 ) -> Mapping[FlowId, Live]:
-    """The flows among these resources; all of them for ``None``."""
+    """Keep only the flows in ``touched``; ``None`` keeps all."""
     if touched is None:
         return everything
     return {key: each for key, each in everything.items() if key in touched}
@@ -111,7 +111,7 @@ def only_touched(
 def record_of_touched(
     ownership: Ownership | None, touched: frozenset[ResourceId] | None
 ) -> Ownership | None:
-    """The same with the entries of these resources only; with all of them for ``None``."""
+    """Keep only the entries of resources in ``touched``; ``None`` keeps all."""
     if ownership is None or ownership.inventory is None or touched is None:
         return ownership
     whole, intent = ownership.inventory, ownership.inventory.intent
@@ -128,68 +128,70 @@ def compare(
     scope: Scope,
     desired: Iterable[Desired],
     live: Mapping[FlowId, Live],
-    beside: OtherResources,
+    resources: OtherResources,
     ownership: Ownership | None,
     observer: Observer,
 ) -> Comparison:
-    """Place every resource in the three-way table, and read again what is about to change.
+    """Compare every resource three ways, and read again those that are about to change.
 
-    :param live: the flows that the server holds, from a bulk read.
-    :param beside: what is not a flow.
+    :param live: the flows on the server, from a bulk read.
+    :param resources: the resources that are not flows.
     :raises KestraError: if the server cannot be read.
     """
     observer.stage("comparing")
     desired, flows = tuple(desired), live
     bases, rules = _bases(ownership, scope), _rules(settings)
-    if beside.partial:
-        # What is not looked at is not read either.
+    if resources.partial:
+        # What is not compared need not be read.
         bases = {
             key: base
             for key, base in bases.items()
-            if key.kind is Kind.FLOW or key in beside.desired
+            if key.kind is Kind.FLOW or key in resources.desired
         }
-    reading = beside.kinds.read(
-        client, beside.desired, {k: v for k, v in bases.items() if k.kind is not Kind.FLOW}
+    reading = resources.kinds.read(
+        client, resources.desired, {k: v for k, v in bases.items() if k.kind is not Kind.FLOW}
     )
     bases, live = {**bases, **reading.bases}, {**live, **reading.live}
-    named = {**{each.flow_id: each for each in desired}, **beside.desired}
+    named = {**{each.flow_id: each for each in desired}, **resources.desired}
     changes = build_changes(named, live, bases, rules)
-    # The server looks at them while they are parsed here.
-    asked = flows_check.ask(client, flows_check.written(changes))
+    # The server validates them while they are parsed here.
+    validating = flows_check.ask(client, flows_check.written(changes))
     parsed, unreadable = flows_read.confirmed(desired, flows)
-    confirmed = {**parsed, **beside.desired}
-    if confirmed != named:  # the names that a scan has found are rarely wrong
+    confirmed = {**parsed, **resources.desired}
+    if confirmed != named:  # rare: a scan has found other names than the parser
         changes = build_changes(confirmed, live, bases, rules)
-    asking = None if settings.only_looking else ownership
-    second_look = _begin_second_look(
-        client, changes, live, bases, asking, scope, parallelism=settings.parallelism
+    checked_ownership = None if settings.only_looking else ownership
+    finish_reread = _begin_reread(
+        client, changes, live, bases, checked_ownership, scope, parallelism=settings.parallelism
     )
-    # Checked while the answers are on their way: which flows are written rarely depends on them.
-    checked = _check_written(client, settings, changes, observer, asked)
-    seen = second_look()
+    # Checked while the responses are pending: they rarely change which flows are written.
+    checked = _check_written(client, settings, changes, observer, validating)
+    fresh = finish_reread()
     changes = rebuild_changes(
-        changes, seen.flows, confirmed, seen.live, seen.bases, rules, seen.base_sources
+        changes, fresh.flows, confirmed, fresh.live, fresh.bases, rules, fresh.base_sources
     )
     edited = {
-        each.flow_id: seen.bases[each.flow_id]
+        each.flow_id: fresh.bases[each.flow_id]
         for each in changes
         if each.flow_id.kind is not Kind.FLOW
         and each.reason.traits.edited
         and is_in_memory(each.before)  # else there is no diff to show
-        and each.flow_id in seen.bases
+        and each.flow_id in fresh.bases
     }
-    texts = beside.kinds.last_applied(client, edited)
+    texts = resources.kinds.last_applied(client, edited)
     changes = tuple(
         replace(each, base=texts[each.flow_id]) if each.flow_id in texts else each
         for each in changes
     )
-    others = seen.others if asking is None else _others(client, changes, asking, seen.others)
-    counts = Counter(each.kind for each in seen.live)
+    others = fresh.others
+    if checked_ownership is not None:
+        others = _others(client, changes, checked_ownership, fresh.others)
+    counts = Counter(each.kind for each in fresh.live)
     return Comparison(
         confirmed,
         changes,
         counts.pop(Kind.FLOW, 0),
-        seen.bases,
+        fresh.bases,
         others,
         checked,
         (*unreadable, *reading.diagnostics),
@@ -198,7 +200,7 @@ def compare(
 
 
 def passes(settings: Settings, compared: Comparison, *, partial: bool) -> Iterator[Pass]:
-    """What refines the outcome, in order.
+    """Return the passes that refine the changes, in order.
 
     :param partial: only part of the repository was selected.
     """
@@ -221,9 +223,9 @@ def check_planned(
     kinds: Kinds,
     observer: Observer,
 ) -> list[Diagnostic]:
-    """Everything that is wrong with what would be written, what it refers to included.
+    """Check what would be written, including its references.
 
-    :raises KestraError: the server cannot be asked.
+    :raises KestraError: the server cannot be reached.
     """
     checked = compared.checked
     if flows_check.written(changes) != checked.desired:
@@ -232,12 +234,12 @@ def check_planned(
         *flows_check.check_changes(client, changes, checked, scope),
         *kinds.check_reads(client, checked.fine, compared.desired),
     ]
-    # What cannot be parsed was told when it was compared, and again when it was checked.
-    told = {_words(each) for each in problems}
-    return [*(each for each in compared.unreadable if _words(each) not in told), *problems]
+    # What cannot be parsed is reported by the comparison, and often by the checks as well.
+    reported = {_identity(each) for each in problems}
+    return [*(each for each in compared.unreadable if _identity(each) not in reported), *problems]
 
 
-def _words(diagnostic: Diagnostic) -> tuple[object, ...]:
+def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
     return diagnostic.path, diagnostic.position, diagnostic.rule, diagnostic.message
 
 
@@ -246,17 +248,20 @@ def _check_written(
     settings: Settings,
     changes: tuple[Change, ...],
     observer: Observer,
-    asked: flows_check.Asked | None = None,
+    validating: flows_check.Asked | None = None,
 ) -> flows_check.CheckedFlows:
-    """What is wrong with each of the flows that would be written, by itself."""
+    """Check each flow that would be written, independently of the others.
+
+    :param validating: the validation by the server, if it has already been requested.
+    """
     desired = flows_check.written(changes)
     if desired:
         observer.stage("checking flows to write")
-    return flows_check.check(client, desired, settings, asked=asked)
+    return flows_check.check(client, desired, settings, asked=validating)
 
 
 def _rules(settings: Settings) -> Rules:
-    """The settings that the comparison uses."""
+    """Return the settings that the comparison uses."""
     return Rules(
         tracked=settings.name is not None,
         prune_owned=settings.prune is not Prune.NONE,
@@ -267,9 +272,9 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _bases(ownership: Ownership | None, scope: Scope) -> dict[FlowId, Base]:
-    """What we applied last, inside of ``scope``: what is outside is kept and ignored.
+    """Return the last applied state within ``scope``; entries outside are kept and ignored.
 
-    A name that is not one of Kestra's comes from a forged record.
+    Names that Kestra does not allow come from a forged record, and are ignored as well.
     """
     bases = ownership.bases if ownership is not None else {}
     return {
@@ -280,13 +285,13 @@ def _bases(ownership: Ownership | None, scope: Scope) -> dict[FlowId, Base]:
 
 
 @dataclass(frozen=True)
-class _SecondLook:
-    """What is known after asking again.
+class _Reread:
+    """The state after uncertain results were read again.
 
-    :param flows: those to be compared once more.
-    :param live: everything that the server holds, the flows that were read again with revision.
-    :param bases: what we applied last, and what runs of ours that were killed meant to write.
-    :param base_sources: the texts of ``bases`` for flows that were edited on the server.
+    :param flows: the flows to compare again.
+    :param live: all resources on the server; flows that were read again have a revision.
+    :param bases: the last applied state, including the intended writes of killed runs.
+    :param base_sources: the sources of ``bases`` for flows that were edited on the server.
     :param others: the other inventories of the tenant, if they were read.
     """
 
@@ -297,7 +302,7 @@ class _SecondLook:
     others: Others | None
 
 
-def _begin_second_look(
+def _begin_reread(
     client: KestraClient,
     changes: tuple[Change, ...],
     live: Mapping[FlowId, Live],
@@ -306,20 +311,20 @@ def _begin_second_look(
     scope: Scope,
     *,
     parallelism: int,
-) -> Callable[[], _SecondLook]:
-    """Ask for what ``changes`` leave in doubt; what is returned waits for the last answers.
+) -> Callable[[], _Reread]:
+    """Start to read what is uncertain in ``changes``; the returned function waits for the rest.
 
-    :param ownership: ``None`` if it does not matter whose the flows are.
+    :param ownership: ``None`` if the owners of flows do not matter.
     :raises KestraError: if the server cannot be read.
     """
-    # What is dropped from the record has no owner any more, and what is missing is reported as
-    # deleted: make sure that it does not exist.
-    gone = [
+    # A flow dropped from the record loses its owner, and a missing flow is reported as deleted:
+    # make sure that it really does not exist.
+    missing = [
         each.flow_id
         for each in changes
         if each.reason.traits.gone and each.flow_id.kind is Kind.FLOW
     ]
-    found = flows_read.still_there(client.flows, gone, parallelism=parallelism)
+    found = flows_read.still_there(client.flows, missing, parallelism=parallelism)
     others = None
     runs: frozenset[FlowId] = frozenset()
     if ownership is not None:
@@ -329,20 +334,22 @@ def _begin_second_look(
 
         bases = with_runs(bases, others.runs, scope)
         runs = frozenset(others.runs)
-    ours_after_all = {
+    written_by_killed_runs = {
         each.flow_id
         for each in changes
         if each.reason is Reason.FOREIGN and each.flow_id in runs and each.flow_id.kind is Kind.FLOW
     }
-    wanted = ours_after_all.union(needs_reading(changes))
-    reread = flows_read.begin_reread(client, sorted(wanted), live, bases, parallelism=parallelism)
+    uncertain = written_by_killed_runs.union(needs_reading(changes))
+    reread = flows_read.begin_reread(
+        client, sorted(uncertain), live, bases, parallelism=parallelism
+    )
 
-    def wait() -> _SecondLook:
+    def wait() -> _Reread:
         fresh = reread()
-        return _SecondLook(
-            frozenset(wanted.union(found, runs)),
+        return _Reread(
+            frozenset(uncertain.union(found, runs)),
             {
-                **{key: each for key, each in live.items() if key not in wanted},
+                **{key: each for key, each in live.items() if key not in uncertain},
                 **found,
                 **fresh.flows,
             },
@@ -362,12 +369,12 @@ def _others(
     *,
     all_of_them: bool = False,
 ) -> Others | None:
-    """The other inventories; they are only read where something may be theirs.
+    """Read the other inventories, unless nothing in ``changes`` can belong to them.
 
-    What we own may have been taken over by another repository since: it is not ours to delete.
+    Another repository may have taken over flows of ours since: those must not be deleted.
 
-    :param known: what was read before.
-    :param all_of_them: read them whatever ``changes`` say.
+    :param known: the result of an earlier read.
+    :param all_of_them: read them regardless of ``changes``.
     """
     from kestra_sync.inventory.others import read_others
 

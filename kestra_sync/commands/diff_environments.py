@@ -129,7 +129,7 @@ def _side(settings: Settings, kinds: Kinds, flows: Repository) -> Side:
         live = flows_read.read(
             client, scope, rendered.desired, parallelism=settings.parallelism
         ).flows
-        beside = kinds.read(client, repository.beside, {})
+        reading = kinds.read(client, repository.other_resources, {})
     sources: dict[ResourceId, Content] = {}
     configured = set()
     for flow_id, each in live.items():
@@ -137,13 +137,13 @@ def _side(settings: Settings, kinds: Kinds, flows: Repository) -> Side:
             continue
         data = to_file(each.source, flow_id, desired.get(flow_id), settings.rendering, stamp)
         sources[name_in_files(flow_id, settings)] = each.source if data is None else data
-    for resource, each in beside.live.items():
+    for resource, each in reading.live.items():
         if not is_selected(resource, settings):
             continue
         name = name_in_files(resource, settings)
         sources[name] = each.content
-        wanted = repository.beside.get(resource)
+        wanted = repository.other_resources.get(resource)
         if wanted is not None and wanted.content == each.content:
             configured.add(name)
-    diagnostics = (*repository.diagnostics, *rendered.diagnostics, *beside.diagnostics)
+    diagnostics = (*repository.diagnostics, *rendered.diagnostics, *reading.diagnostics)
     return Side(server, sources, frozenset(configured), diagnostics)

@@ -74,7 +74,7 @@ def doctor(settings: Settings) -> Diagnosis:
             ("flows", lambda: _flows(client, settings, loaded())),
         ]
         if settings.files or settings.kv:
-            asked.append(("files and keys", lambda: _beside(client, settings)))
+            asked.append(("files and keys", lambda: _files_and_keys(client, settings)))
         if specs := load_specs(settings).specs:
             asked.append(("smoke tests", lambda: _smoke(client, specs)))
         broken = False
@@ -134,7 +134,7 @@ def _files(loaded: _LoadedFiles, settings: Settings) -> Checkup:
     )
 
 
-def _beside(client: KestraClient, settings: Settings) -> Checkup:
+def _files_and_keys(client: KestraClient, settings: Settings) -> Checkup:
     """Whether namespace files and keys are valid, and can be read; nothing is written."""
     question = "files and keys"
     kinds = Kinds(settings, client.tenant)

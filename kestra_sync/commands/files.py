@@ -53,14 +53,14 @@ def load_files(
         )
     if kinds is None or not kinds.configured:
         return flows
-    beside = kinds.load()
+    loaded = kinds.load()
     return replace(
         flows,
-        skipped=(*flows.skipped, *beside.skipped),
+        skipped=(*flows.skipped, *loaded.skipped),
         diagnostics=tuple(
-            sorted((*flows.diagnostics, *beside.diagnostics), key=lambda it: it.sort_key)
+            sorted((*flows.diagnostics, *loaded.diagnostics), key=lambda it: it.sort_key)
         ),
-        beside=beside.desired,
+        other_resources=loaded.desired,
     )
 
 
@@ -72,16 +72,16 @@ def render_files(repository: Repository, settings: Settings) -> Rendered:
 
 
 def scope_of(
-    rendered: Rendered, configured: Scope | None, beside: Iterable[ResourceId] = ()
+    rendered: Rendered, configured: Scope | None, others: Iterable[ResourceId] = ()
 ) -> Scope:
     """The scope: as configured, or exactly the namespaces that the flows are sent to.
 
-    :param beside: what is sent in addition to flows.
+    :param others: the resources that are sent in addition to flows.
     """
     if configured is not None:
         return configured
     names = {each.flow_id.namespace for each in rendered.desired}
-    return Scope(tuple(sorted(names.union(each.namespace for each in beside))), exact=True)
+    return Scope(tuple(sorted(names.union(each.namespace for each in others))), exact=True)
 
 
 def only_selected(
@@ -96,8 +96,12 @@ def only_selected(
         if is_selected(each.flow_id, settings, here=each.flow.flow_id)
     )
     flows = tuple(each.flow for each in desired)
-    beside = {key: each for key, each in repository.beside.items() if is_selected(key, settings)}
-    return replace(repository, flows=flows, beside=beside), replace(rendered, desired=desired)
+    others = {
+        key: each for key, each in repository.other_resources.items() if is_selected(key, settings)
+    }
+    return replace(repository, flows=flows, other_resources=others), replace(
+        rendered, desired=desired
+    )
 
 
 def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None) -> bool:
@@ -192,8 +196,8 @@ def incomplete_in_git(settings: Settings, repository: Repository) -> Incomplete:
     from kestra_sync.repo.load import flows_in
     from kestra_sync.repo.not_here import find_not_here
 
-    beside = (*(each.path for each in settings.files), *settings.kv)
-    paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, beside))))
+    others = (*(each.path for each in settings.files), *settings.kv)
+    paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, others))))
     return find_not_here(
         paths,
         ignore=settings.ignore,

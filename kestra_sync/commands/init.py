@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from kestra_sync.commands.forges import Forge, forge_of, pipelines
-from kestra_sync.commands.layouts import Beside, find_beside, find_sources
+from kestra_sync.commands.layouts import FoundResources, find_resources, find_sources
 from kestra_sync.config.file import NAMES
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.inventory.record import origin
@@ -111,9 +111,9 @@ def init(
             remedy="pass --namespace, and the directory is created; or --from-server",
         )
     flows = () if missing else load(paths).flows
-    beside = find_beside(paths, flows) if flows else Beside()
+    resources = find_resources(paths, flows) if flows else FoundResources()
     names = {each.flow_id.namespace for each in flows}
-    names.update(namespace for each in beside.files for _, namespace in roots(each))
+    names.update(namespace for each in resources.files for _, namespace in roots(each))
     scope = list(namespaces) or _outermost(sorted(names))
     if not scope:
         raise UsageError(
@@ -125,7 +125,7 @@ def init(
         name=name or _default_name(),
         source=_text(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_text, paths))}]",
         scope=", ".join(scope),
-        beside=_beside(beside),
+        resources=_files_and_keys(resources),
     )
     files = [InitFile(_FILE, "configuration", text)]
     if not is_there(paths[0]) or is_directory(paths[0]):
@@ -133,7 +133,7 @@ def init(
     seen = forge_of() if forge is None else forge
     made, notes = pipelines(seen)
     files += [InitFile(path, purpose, text) for path, purpose, text in made]
-    notes = (*(_UNSURE.format(path=each) for each in beside.unsure), *notes)
+    notes = (*(_UNSURE.format(path=each) for each in resources.unsure), *notes)
     return InitResult(tuple(_write(each) for each in files), notes)
 
 
@@ -221,7 +221,7 @@ source: {source}
 # Namespaces that this repository manages, including their children.
 scope: [{scope}]
 
-{beside}
+{resources}
 # Delete deployed flows that were removed from Git. Other values: none, scope.
 prune: owned
 """
@@ -238,19 +238,19 @@ drafts/
 """
 
 
-def _beside(beside: Beside) -> str:
+def _files_and_keys(resources: FoundResources) -> str:
     """The lines of the configuration for namespace files and keys."""
     lines = []
-    if beside.files or beside.unsure:
+    if resources.files or resources.unsure:
         lines += ["", "# Namespace files: each directory is the root of a namespace's files."]
-        lines += ["files:"] if beside.files else ["# files:"]
+        lines += ["files:"] if resources.files else ["# files:"]
         lines += [
             f"  - {{path: {_text(each.path)}, namespace: {_text(each.namespace)}}}"
-            for each in beside.files
+            for each in resources.files
         ]
-        lines += [f"#   - {{path: {_text(each)}, namespace: …}}" for each in beside.unsure]
-    if beside.kv:
-        lines += ["", "# Key-value pairs.", f"kv: [{', '.join(map(_text, beside.kv))}]"]
+        lines += [f"#   - {{path: {_text(each)}, namespace: …}}" for each in resources.unsure]
+    if resources.kv:
+        lines += ["", "# Key-value pairs.", f"kv: [{', '.join(map(_text, resources.kv))}]"]
     return "\n".join([*lines, ""]) if lines else ""
 
 

@@ -30,7 +30,7 @@ _NOT_FILES = frozenset({"node_modules", "vendor", "dist", "build", "target", "ve
 
 
 @dataclass(frozen=True)
-class Beside:
+class FoundResources:
     """What a repository has in addition to its flows.
 
     :param unsure: directories that look like namespace files of no certain namespace.
@@ -62,7 +62,7 @@ def find_sources() -> tuple[str, ...]:
     return (_DEFAULT,)
 
 
-def find_beside(paths: Sequence[str], flows: Iterable[Flow]) -> Beside:
+def find_resources(paths: Sequence[str], flows: Iterable[Flow]) -> FoundResources:
     """The namespace files and keys next to and below the directories of flows.
 
     :param paths: the directories of flows.
@@ -95,7 +95,7 @@ def find_beside(paths: Sequence[str], flows: Iterable[Flow]) -> Beside:
     for entry in _read_by(flows, paths, tuple(found)):
         found.setdefault(entry.path, entry)
     left = tuple(each for each in unsure if each not in found)
-    return Beside(tuple(found.values()), tuple(dict.fromkeys(keys)), left)
+    return FoundResources(tuple(found.values()), tuple(dict.fromkeys(keys)), left)
 
 
 def _entries(folder: str, own: set[str], known: set[str]) -> Iterator[FilesFolder]:

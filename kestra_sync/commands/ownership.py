@@ -82,7 +82,7 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target
     here = _here(settings)
     found = find_inventory(kv, place, scope, here.repository)
     check_owner(found.inventory, here.repository, target, take_over=settings.take_over)
-    # The live flows are expected to have a record beside a preview's.
+    # The live flows are expected to have a record in addition to that of the preview.
     similar = () if settings.preview is not None else found.similar
     return Ownership(
         place, found.inventory, here, found.at, similar, settings.take_over, settings.preview

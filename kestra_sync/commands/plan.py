@@ -1,4 +1,4 @@
-"""``plan``: what an apply would do."""
+"""The ``plan`` command: computes what an apply would do."""
 
 from __future__ import annotations
 
@@ -70,15 +70,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanResult:
-    """A plan, or what kept one from being made.
+    """A plan, or the reason why there is none.
 
-    :param plan: ``None`` if files could not be understood: what they hold is not known, so
-        neither is what would have to change.
-    :param desired: every flow that Git holds, by name.
-    :param refusals: why guards refuse it.
-    :param triggers: what the changes do to triggers, by flow.
-    :param kinds: reads and writes what is not a flow.
-    :param enabling: triggers that an apply enables, as Git has them, by flow and id.
+    :param plan: ``None`` if files could not be parsed: the desired state is not known.
+    :param desired: all flows in Git, by name.
+    :param refusals: why guards refuse the plan.
+    :param triggers: the effect of the changes on triggers, by flow.
+    :param kinds: reads and writes the resources that are not flows.
+    :param enabling: the triggers that an apply enables, as defined in Git, by flow and id.
     """
 
     repository: Repository
@@ -102,9 +101,9 @@ class PlanResult:
         return bool(self.enabling) or (self.plan is not None and self.plan.changes_anything)
 
     def writing_nothing(self) -> PlanResult:
-        """The same for a run that only records: what is not written need not be refused."""
-        left = tuple(each for each in self.refusals if each.rule != "first-contact")
-        return replace(self, refusals=left)
+        """Return this plan for a run that only records: refusals of single writes do not apply."""
+        remaining = tuple(each for each in self.refusals if each.rule != "first-contact")
+        return replace(self, refusals=remaining)
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """3 with errors in the files; 5 and 4 if refused; 2 with changes if ``detailed``."""
@@ -118,10 +117,10 @@ class PlanResult:
 
 
 def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
-    """Make a plan with a client of its own.
+    """Connect to the server and make a plan.
 
-    :raises UsageError: for paths or connection settings that make no sense.
-    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises UsageError: if paths or connection settings are not valid.
+    :raises RefusedError: if the inventory belongs to another repository, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
     with connect(settings.connection, settings.parallelism) as client:
@@ -131,10 +130,10 @@ def plan(settings: Settings, *, observer: Observer = SILENT) -> PlanResult:
 
 
 def check_something(result: PlanResult, settings: Settings) -> None:
-    """Refuse a plan without any flows or changes.
+    """Reject a plan without any flows or changes.
 
-    Where the record lists flows that Git no longer has, the plan says what happens to them, and
-    the guards have a say.
+    If the record lists flows that are no longer in Git, the plan shows what happens to them, and
+    the guards decide.
 
     :raises UsageError: nothing was found.
     """
@@ -154,9 +153,9 @@ def make_plan(
 ) -> PlanResult:
     """Make a plan with ``client``. Nothing is written, here or on the server.
 
-    :param on_changed_files: called if the files differ from what was applied last, which is known
-        long before the plan is made.
-    :param secrets: the variables that keys are taken from must be set.
+    :param on_changed_files: called early, before the plan is complete, if the files differ from
+        the last applied state.
+    :param secrets: require that the variables that hold values of keys are set.
     """
     ahead = prefetch(client, settings)
 
@@ -167,28 +166,30 @@ def make_plan(
         return PlanResult(repository, None, repository.diagnostics, {})
 
     rendered = render_files(repository, settings)
-    scope = scope_of(rendered, settings.scope, repository.beside)
+    scope = scope_of(rendered, settings.scope, repository.other_resources)
     partial = settings.partial or bool(settings.only or settings.exclude)
     repository, rendered = only_selected(repository, rendered, settings)
 
-    wanted = Wanted(kinds, repository, rendered, scope, partial)
+    desired = DesiredState(kinds, repository, rendered, scope, partial)
     info, ownership = ahead.server_info(), ahead.ownership(scope)
     if on_changed_files is not None and ownership is not None:
-        desired_now = {**{each.flow_id: each for each in rendered.desired}, **repository.beside}
+        flows = {each.flow_id: each for each in rendered.desired}
+        resources = {**flows, **repository.other_resources}
         prunes = not partial and settings.prune is not Prune.NONE
-        if differs(ownership, desired_now, scope, prunes=prunes):
+        if differs(ownership, resources, scope, prunes=prunes):
             on_changed_files(ownership)
-    return plan_for(wanted, settings, client, info, ownership, ahead.exported, observer)
+    return plan_for(desired, settings, client, info, ownership, ahead.exported, observer)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the server should hold, and how far a plan for it may go.
+class DesiredState:
+    """The state that the server should have, and the limits of a plan for it.
 
     :param partial: only part of the repository was selected: nothing is deleted.
-    :param touched: nothing else is compared; ``None`` compares everything in the scope.
-    :param refine: done with the changes in addition to what every plan does.
-    :param rollback_to: the run that the server held it after; ``None`` for what is in the files.
+    :param touched: only these resources are compared; ``None`` compares all in the scope.
+    :param refine: passes over the changes in addition to those of every plan.
+    :param rollback_to: the run whose result is restored; ``None`` if the state is that of the
+        files.
     """
 
     kinds: Kinds
@@ -202,7 +203,7 @@ class Wanted:
 
 
 def plan_for(
-    wanted: Wanted,
+    desired: DesiredState,
     settings: Settings,
     client: KestraClient,
     info: ServerInfo,
@@ -210,13 +211,13 @@ def plan_for(
     exported: Callable[[], tuple[bytes, ...]] | None,
     observer: Observer,
 ) -> PlanResult:
-    """Read the server and compare it with what is wanted.
+    """Read the server and compare it with the desired state.
 
-    :param exported: waits for the export of the scope, if that has been asked for already.
+    :param exported: waits for the export of the scope, if it has already been requested.
     :raises KestraError: if the server cannot be read.
     """
-    repository, rendered, scope = wanted.repository, wanted.rendered, wanted.scope
-    kinds, partial, restoring = wanted.kinds, wanted.partial, wanted.rollback_to is not None
+    repository, rendered, scope = desired.repository, desired.rendered, desired.scope
+    kinds, partial, restoring = desired.kinds, desired.partial, desired.rollback_to is not None
     live = read_live(client, settings, scope, rendered.desired, exported, observer)
 
     if not restoring:
@@ -226,21 +227,21 @@ def plan_for(
             stamp_of(settings),
             [label for label, _ in settings.rendering.stamp],
         )
-    beside = OtherResources(kinds, repository.beside, partial)
+    others = OtherResources(kinds, repository.other_resources, partial)
     compared = compare(
         client,
         settings,
         scope,
         rendered.desired,
-        only_touched(live.flows, wanted.touched),
-        beside,
-        record_of_touched(ownership, wanted.touched),
+        only_touched(live.flows, desired.touched),
+        others,
+        record_of_touched(ownership, desired.touched),
         observer,
     )
     compared = replace(compared, live=len(live.flows))
 
     changes = refined(
-        compared.changes, [*passes(settings, compared, partial=partial), *wanted.refine]
+        compared.changes, [*passes(settings, compared, partial=partial), *desired.refine]
     )
 
     problems = check_planned(client, settings, scope, changes, compared, kinds, observer)
@@ -252,11 +253,11 @@ def plan_for(
         source=repository.source,
         scope=scope,
         flows=len(flows),
-        beside=Counter(each.kind for each in repository.beside),
+        other_counts=Counter(each.kind for each in repository.other_resources),
         changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
         unchanged=sum(each.desired is not None and not each.writes for each in changes),
         partial=partial,
-        rollback_to=wanted.rollback_to,
+        rollback_to=desired.rollback_to,
     )
     if ownership is not None:
         plan = replace(plan, record=record_changes(plan, ownership, compared.others))
@@ -282,7 +283,7 @@ def plan_for(
 
 
 def _triggers(client: KestraClient, written: Sequence[Change]) -> TriggerChanges:
-    """What the changes of flows do to triggers; most flows have none."""
+    """Compute the effect of the changes on triggers; most flows have none."""
     sources = [each for it in written for each in (it.before, it.after) if is_in_memory(each)]
     if not any(b"trigger" in each for each in sources):
         return {}
@@ -294,9 +295,9 @@ def _triggers(client: KestraClient, written: Sequence[Change]) -> TriggerChanges
 def save_plan(
     result: PlanResult, path: str, options: Mapping[str, object] | None = None
 ) -> tuple[str, ...]:
-    """Save a plan that can be applied; returns lines that say so and what to do, or why not.
+    """Save a plan that can be applied. Return the messages: where it is and how to apply it.
 
-    :param options: those that shaped it, for the apply of it.
+    :param options: the options that shaped it, to be used when it is applied.
     :raises UsageError: the file cannot be written.
     """
     from kestra_sync.plan.saved import freeze, save
@@ -311,10 +312,10 @@ def save_plan(
 
 @dataclass(frozen=True)
 class GuardResult:
-    """A plan that the guards have seen.
+    """A plan that was checked by the guards.
 
-    :param plan: what is refused of it is marked.
-    :param diagnostics: what could not be asked.
+    :param plan: with the refused changes marked.
+    :param diagnostics: what could not be checked.
     """
 
     plan: Plan
@@ -333,10 +334,10 @@ def guard(
     *,
     in_git: bool = True,
 ) -> GuardResult:
-    """Ask the guards about ``plan``.
+    """Check ``plan`` with the guards.
 
-    :param changes: those of the plan, and the flows that are in sync.
-    :param in_git: Git should hold what the plan does: it is asked about what is deleted.
+    :param changes: the changes of the plan, and the flows that are in sync.
+    :param in_git: the desired state is that of Git, which is searched for what would be deleted.
     """
     from kestra_sync.repo.load import FilesWithoutFlows
 
@@ -355,8 +356,8 @@ def guard(
             owned=owned.pop(Kind.FLOW, 0),
             live=compared.live,
             settings=settings,
-            owned_beside=owned,
-            live_beside=compared.live_beside,
+            owned_others=owned,
+            live_others=compared.live_others,
             without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
             not_here=may_be_in_git(incomplete, settings),
             owners=owners_of(compared.others, ownership),
@@ -383,7 +384,7 @@ def _is_flow(change: Change) -> bool:
 
 
 def _remaining(changes: tuple[Change, ...]) -> list[tuple[FlowId, bytes]]:
-    """Every flow that stays, with the source it will have."""
+    """Return every flow that remains, with the source it will have."""
     found = []
     for each in changes:
         source = each.after if each.writes else each.before

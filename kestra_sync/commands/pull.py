@@ -119,7 +119,9 @@ def pull(
             and (verdict := _judged(client, change, bases.get(change.flow_id), new=new)) is not None
         ]
         if settings.files or settings.kv:
-            judged += _beside(client, settings, planned, observer, new=new, values=kv_values)
+            judged += _judge_resources(
+                client, settings, planned, observer, new=new, values=kv_values
+            )
     judged = [_overwriting(each) for each in judged] if overwrite else _sparing_local_work(judged)
     judged, left = _with_new_files(judged, settings, planned.repository.flows)
     _none_in_the_way(judged)
@@ -133,7 +135,7 @@ def pull(
     return PullResult(planned, flows, dry_run, (*unusable, *left))
 
 
-def _beside(
+def _judge_resources(
     client: KestraClient,
     settings: Settings,
     planned: PlanResult,
@@ -143,7 +145,7 @@ def _beside(
     values: bool,
 ) -> Iterator[_Decision]:
     """The verdicts on namespace files and keys."""
-    from kestra_sync.commands.pull_beside import decided, not_pulled, only_there, secrets_of
+    from kestra_sync.commands.pull_resources import decided, not_pulled, only_there, secrets_of
 
     bases = planned.ownership.bases if planned.ownership is not None else {}
     secrets = secrets_of(settings, bases)
@@ -321,7 +323,7 @@ def _write_all(judged: Iterable[_Decision]) -> None:
 
 
 def _with_key(judged: _Decision, path: str) -> bytes:
-    from kestra_sync.commands.pull_beside import with_key
+    from kestra_sync.commands.pull_resources import with_key
 
     key = judged.change.flow_id
     data = with_key(path, judged.namespace, key.id, in_memory(judged.data))

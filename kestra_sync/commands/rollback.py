@@ -1,7 +1,7 @@
-"""``rollback``: a plan that restores what the server held after an earlier run.
+"""``rollback``: a plan that restores the state of the server after an earlier run.
 
-The history says what each run replaced, and the server keeps the sources as revisions. So the plan
-is one like any other: compared, guarded, shown, and carried out by the same code as an apply.
+The history records what each run replaced, and the server keeps the sources as revisions. The plan
+is like any other: compared, guarded, shown, and applied by the same code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kestra_sync.commands.files import is_selected
 from kestra_sync.commands.ownership import prefetch
-from kestra_sync.commands.plan import PlanResult, Wanted, plan_for
+from kestra_sync.commands.plan import DesiredState, PlanResult, plan_for
 from kestra_sync.commands.records import place_in
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.inventory.read import Ownership
@@ -43,11 +43,11 @@ from kestra_sync.settings import Settings
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
 
-#: The run before the newest one.
+#: The run before the most recent one.
 LAST = "last"
 RULE = "not-restorable"
 
-#: What resources were at a time; ``None`` for one that did not exist.
+#: The recorded state of resources at a point in time; ``None`` if a resource did not exist.
 _State = dict[ResourceId, Resource | None]
 
 
@@ -60,23 +60,23 @@ def make_rollback(
     observer: Observer = SILENT,
     on_changed_files: Callable[[Ownership], None] | None = None,
 ) -> PlanResult:
-    """Make the plan that restores what the server held after a run. Nothing is written.
+    """Make the plan that restores the state of the server after a run. Nothing is written.
 
-    Only what later runs have written is touched. What others have edited since is a conflict, or
-    left alone if no run of ours has written it.
+    Only resources that later runs have written are changed. Later edits by others are conflicts
+    there, and left alone everywhere else.
 
     :param to: the number of a run in the history, or ``last``.
-    :param in_part: restore the rest if the server does not keep everything.
+    :param in_part: restore what is possible if the server no longer has every revision.
     :param on_changed_files: as in :func:`kestra_sync.commands.plan.make_plan`.
-    :raises UsageError: there is no such run, or it cannot be told what later runs replaced.
-    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises UsageError: there is no such run, or it is not known what later runs replaced.
+    :raises RefusedError: if the inventory belongs to another repository, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
     place_in(settings)
     ahead = prefetch(client, settings)
     scope = settings.scope or Scope(())
     info, ownership = ahead.server_info(), ahead.ownership(scope)
-    assert ownership is not None  # there is a name
+    assert ownership is not None  # the settings have a name
     inventory = ownership.inventory
     run = _named(inventory, to)
     assert inventory is not None
@@ -93,12 +93,12 @@ def make_rollback(
     kinds = Kinds(settings, client.tenant, secrets=False, observer=observer)
     sources = _sources(client, kinds, before, inventory.resources, settings.parallelism)
     missing = sorted(key for key, each in before.items() if each and key not in sources)
-    wanted = _wanted(kinds, scope, run, before, sources, frozenset(missing))
-    # The record and the history name the commit whose flows are there afterwards.
+    desired = _desired_state(kinds, scope, run, before, sources, frozenset(missing))
+    # The record and the history name the commit whose flows are deployed afterwards.
     origin = replace(ownership.origin, commit=run.commit, branch=run.branch, dirty=run.dirty)
     ownership = replace(ownership, origin=origin)
-    result = plan_for(wanted, settings, client, info, ownership, ahead.exported, observer)
-    found = (*result.diagnostics, *map(_not_kept, missing))
+    result = plan_for(desired, settings, client, info, ownership, ahead.exported, observer)
+    found = (*result.diagnostics, *map(_not_restorable, missing))
     refusals = result.refusals if in_part or not missing else (*result.refusals, _refusal(missing))
     return replace(
         result,
@@ -111,7 +111,7 @@ def _named(inventory: Inventory | None, to: str) -> HistoryEntry:
     history = inventory.history if inventory is not None else ()
     if not history:
         raise UsageError(
-            "nothing was applied yet, so there is nothing to roll back",
+            "there is nothing to roll back: no apply is recorded",
             remedy="see 'kestra-sync history'",
         )
     if to == LAST:
@@ -132,9 +132,9 @@ def _named(inventory: Inventory | None, to: str) -> HistoryEntry:
 
 
 def _replaced_since(inventory: Inventory, run: HistoryEntry) -> _State:
-    """What the resources that later runs have written were after ``run``.
+    """Return the state after ``run`` of the resources that later runs have written.
 
-    :raises UsageError: one of those runs did not keep it.
+    :raises UsageError: one of those runs did not record it.
     """
     found: _State = {}
     for later in reversed(inventory.history):
@@ -150,34 +150,34 @@ def _replaced_since(inventory: Inventory, run: HistoryEntry) -> _State:
     return found
 
 
-def _wanted(
+def _desired_state(
     kinds: Kinds,
     scope: Scope,
     run: HistoryEntry,
     before: _State,
     sources: Mapping[ResourceId, Content],
     missing: frozenset[ResourceId],
-) -> Wanted:
+) -> DesiredState:
     desired = {
         key: _desired(key, each, sources[key])
         for key, each in before.items()
         if each and key in sources
     }
     flows = [each for key, each in sorted(desired.items()) if key.kind is Kind.FLOW]
-    beside = {key: each for key, each in desired.items() if key.kind is not Kind.FLOW}
+    others = {key: each for key, each in desired.items() if key.kind is not Kind.FLOW}
     repository = Repository(
-        f"run {run.generation}", 0, tuple(each.flow for each in flows), (), (), beside
+        f"run {run.generation}", 0, tuple(each.flow for each in flows), (), (), others
     )
 
     def only_since(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-        """Leave out what no later run has written, and what is not kept."""
+        """Leave out what no later run has written, and what cannot be restored."""
         return tuple(
             replace(each, reason=Reason.UNDONE) if each.reason is Reason.REMOVED else each
             for each in changes
             if each.flow_id in before and each.flow_id not in missing
         )
 
-    return Wanted(
+    return DesiredState(
         kinds,
         repository,
         Rendered(tuple(flows)),
@@ -200,21 +200,21 @@ def _sources(
     recorded: Mapping[ResourceId, Resource],
     parallelism: int,
 ) -> dict[ResourceId, Content]:
-    """The sources that the server still keeps; each has the hash that was recorded.
+    """Read the sources that the server still has; each matches the recorded hash.
 
-    :param recorded: what is in the inventory. What was moved is there under its new name.
+    :param recorded: the inventory, which has moved resources under their new names.
     """
-    wanted = {key: each for key, each in before.items() if each is not None}
+    restored = {key: each for key, each in before.items() if each is not None}
     flows = {
         key: Base(each.path, each.file_sha256, frozenset({each.sent_sha256}), each.revision)
-        for key, each in wanted.items()
+        for key, each in restored.items()
         if key.kind is Kind.FLOW
     }
     found: dict[ResourceId, Content] = {}
     if flows:
         found.update(base_sources(client.flows, flows, parallelism=parallelism))
     moved = {(key.kind, each.sent_sha256): key for key, each in recorded.items()}
-    for key, each in wanted.items():
+    for key, each in restored.items():
         if key.kind is Kind.FLOW:
             continue
         for name in filter(None, (key, moved.get((key.kind, each.sent_sha256)))):
@@ -225,7 +225,7 @@ def _sources(
     return found
 
 
-def _not_kept(key: ResourceId) -> Diagnostic:
+def _not_restorable(key: ResourceId) -> Diagnostic:
     return Diagnostic(
         "",
         None,

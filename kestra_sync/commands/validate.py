@@ -60,7 +60,9 @@ def validate(
     observer.stage("reading the files")
     # Whether variables of secrets are set is a question for the plan, not for a pull request.
     repository = load_files(settings, Kinds(settings, secrets=False))
-    check_found(repository, settings, selected=len(repository.flows) + len(repository.beside))
+    check_found(
+        repository, settings, selected=len(repository.flows) + len(repository.other_resources)
+    )
     rendered = render_files(repository, settings)
     found = (*repository.diagnostics, *rendered.diagnostics)
     server = None

@@ -211,7 +211,7 @@ def _too_many_of(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> 
 
 @guard("too-many-updates")
 def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Objection]:
-    there = {kind: _in_git_and_there(plan, kind) for kind in plan.beside}
+    there = {kind: _in_git_and_there(plan, kind) for kind in plan.other_counts}
     there[Kind.FLOW] = plan.unchanged + plan.count(Action.UPDATE) - sum(there.values())
     for kind in Kind:
         updates = sum(each.action is Action.UPDATE for each in _of_kind(plan.changes, kind))
@@ -228,7 +228,9 @@ def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 def _in_git_and_there(plan: Plan, kind: Kind) -> int:
     """How many resources of ``kind`` are in Git and on the server."""
     new = (Action.CREATE, Action.MOVE)
-    return plan.beside[kind] - sum(each.action in new for each in _of_kind(plan.changes, kind))
+    return plan.other_counts[kind] - sum(
+        each.action in new for each in _of_kind(plan.changes, kind)
+    )
 
 
 @guard("outside-scope")
@@ -236,7 +238,7 @@ def _outside_scope(plan: Plan, _given: GuardInput) -> Iterator[Objection]:
     outside = [each for each in plan.changes if not plan.scope.covers(each.flow_id.namespace)]
     outside = [each for each in outside if each.desired is not None]
     if outside:
-        noun = "resource" if plan.beside else "flow"
+        noun = "resource" if plan.other_counts else "flow"
         yield Objection(
             f"{len(outside)} of {plan.resources} {noun}s are outside the scope"
             f" ({', '.join(plan.scope.namespaces)}): {_named(outside)}",
@@ -305,7 +307,7 @@ def _total(kind: Kind, given: GuardInput) -> int:
     """How many there are to be deleted at most."""
     if kind is Kind.FLOW:
         return given.live if given.settings.prune is Prune.SCOPE else given.owned
-    return (given.live_beside if given.settings.prune is Prune.SCOPE else given.owned_beside).get(
+    return (given.live_others if given.settings.prune is Prune.SCOPE else given.owned_others).get(
         kind, 0
     )
 

@@ -167,15 +167,15 @@ def levels(changes: Iterable[Change]) -> Levels:
     up = order(others, {each: calls(_text(writes[each].after)) for each in others})
     down = order(deletes, {each: calls(_text(writes[each].before)) for each in deletes})
     stages = (
-        _beside(writes, deletions=False),
+        _other_kinds(writes, deletions=False),
         _stage(writes, up.levels, up.waits),
         _stage(writes, tuple(reversed(down.levels)), inverted(down.waits)),
-        _beside(writes, deletions=True),
+        _other_kinds(writes, deletions=True),
     )
     return Levels(tuple(each for each in stages if each.levels), (*up.cycles, *down.cycles))
 
 
-def _beside(writes: Mapping[ResourceId, Change], *, deletions: bool) -> Stage:
+def _other_kinds(writes: Mapping[ResourceId, Change], *, deletions: bool) -> Stage:
     """The writes of what is not a flow: none of them waits for another."""
     found = tuple(
         writes[key]

@@ -36,8 +36,8 @@ class GuardInput:
     :param owned: how many flows of the scope the inventory says are ours.
     :param live: how many live flows the scope holds.
     :param settings: for the options that a guard obeys.
-    :param owned_beside: how many resources of other kinds are ours, for each kind; likewise
-        ``live_beside``.
+    :param owned_others: how many resources of each kind other than flows are ours; ``live_others``
+        how many are on the server.
     :param without_flow: returns whether a recorded path still exists but no longer contains the
         flow.
     :param not_here: returns where Git may still have a flow that is missing in the working tree, by
@@ -53,8 +53,8 @@ class GuardInput:
     owned: int
     live: int
     settings: Settings = field(default_factory=Settings)
-    owned_beside: Mapping[Kind, int] = field(default_factory=dict)
-    live_beside: Mapping[Kind, int] = field(default_factory=dict)
+    owned_others: Mapping[Kind, int] = field(default_factory=dict)
+    live_others: Mapping[Kind, int] = field(default_factory=dict)
     without_flow: Callable[[str], bool] = lambda _path: False
     not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None

@@ -73,7 +73,7 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
         "summary": {
             **_counts(plan.writes),
             "unchanged": plan.unchanged,
-            **resource_counts(plan.flows, plan.beside),
+            **resource_counts(plan.flows, plan.other_counts),
             **_by_kind(plan.writes, _counts),
             "record": sum(max(each.flows, 1) for each in plan.record),
         },
@@ -85,11 +85,11 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
     }
 
 
-def resource_counts(flows: int, beside: Mapping[Kind, int]) -> dict[str, int]:
+def resource_counts(flows: int, other_counts: Mapping[Kind, int]) -> dict[str, int]:
     """What Git has: ``flows``, and each other kind of which it has any, such as ``keys``."""
     return {
         "flows": flows,
-        **{f"{kind.noun}s": number for kind, number in sorted(beside.items()) if number},
+        **{f"{kind.noun}s": number for kind, number in sorted(other_counts.items()) if number},
     }
 
 

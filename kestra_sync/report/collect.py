@@ -56,7 +56,7 @@ def of_validate(result: ValidateResult, *, environment: str | None = None) -> Re
                 **severity_counts(result.diagnostics),
                 **resource_counts(
                     len(result.repository.flows),
-                    Counter(each.kind for each in result.repository.beside),
+                    Counter(each.kind for each in result.repository.other_resources),
                 ),
             },
             "diagnostics": diagnostics_json(result.diagnostics),

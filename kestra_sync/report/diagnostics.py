@@ -80,8 +80,8 @@ def validate_lines(
     by = f"by {server}" if server else "offline"
     found = counts(diagnostics)
     flows = f"{plural(len(repository.flows), 'flow')} in {folders(repository.source)}"
-    if counts_beside := kind_counts(repository.beside):
-        flows += f", {counts_beside}"
+    if other_counts := kind_counts(repository.other_resources):
+        flows += f", {other_counts}"
     verdict = found or "all valid"
     yield line(Span(f"{flows} checked {by}: {verdict}.", Style.GOOD if valid else Style.ERROR))
 

@@ -186,8 +186,8 @@ def _sweep(columns: list[list[_Item]], links: Mapping[_Item, Sequence[_Item]]) -
         forward = sweep % 2 == 0
         order = range(1, len(columns)) if forward else range(len(columns) - 2, -1, -1)
         for index in order:
-            beside = columns[index - 1 if forward else index + 1]
-            row = {item: float(number) for number, item in enumerate(beside)}
+            neighbor = columns[index - 1 if forward else index + 1]
+            row = {item: float(number) for number, item in enumerate(neighbor)}
             own = {item: float(number) for number, item in enumerate(columns[index])}
 
             def near(

@@ -79,8 +79,8 @@ def _flows(report: Report) -> Iterator[Case]:
     here = {each.path: each.flow_id for each in flows}
     known = {*here.values()}
     if repository is not None:
-        known.update(repository.beside)
-        flows = (*flows, *(each.flow for _, each in sorted(repository.beside.items())))
+        known.update(repository.other_resources)
+        flows = (*flows, *(each.flow for _, each in sorted(repository.other_resources.items())))
     for each in report.diagnostics:
         flow_id = each.flow or here.get(each.path)
         said[str(flow_id) if flow_id in known else each.path].append(each)

@@ -279,10 +279,12 @@ def _kinds(counts: Mapping[Kind, int]) -> str:
     return ", ".join(plural(counts[kind], kind.noun) for kind in Kind if counts.get(kind))
 
 
-def beside(plan: Plan) -> str:
+def other_counts_text(plan: Plan) -> str:
     """``, 3 files, 1 key``: what Git has in addition to the flows."""
     return "".join(
-        f", {plural(plan.beside[kind], kind.noun)}" for kind in Kind if plan.beside.get(kind)
+        f", {plural(plan.other_counts[kind], kind.noun)}"
+        for kind in Kind
+        if plan.other_counts.get(kind)
     )
 
 
@@ -298,7 +300,7 @@ def _nothing_to_do(plan: Plan) -> str:
         if reason.traits.differs
         and (number := sum(each.desired is not None for each in plan.because(reason)))
     }
-    counted = {Kind.FLOW: plan.flows, **plan.beside}
+    counted = {Kind.FLOW: plan.flows, **plan.other_counts}
     parts = [plural(counted[kind], f"{selected}{kind.noun}") for kind in Kind if counted.get(kind)]
     everything, several = in_words(parts), len(parts) > 1
     if not others:

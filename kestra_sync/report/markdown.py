@@ -186,7 +186,7 @@ def verdict(report: Report) -> str:
     if report.repository is None:
         return f"{found[:1].upper()}{found[1:]}."
     flows = (each.flow_id for each in report.repository.flows)
-    return f"{counted([*flows, *report.repository.beside])} checked: {found}."
+    return f"{counted([*flows, *report.repository.other_resources])} checked: {found}."
 
 
 def verdicts(reports: Reports) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,6 @@ from kestra_sync.report.lines import (
     Sections,
     Span,
     Style,
-    beside,
     cells,
     folders,
     is_alert,
@@ -26,6 +25,7 @@ from kestra_sync.report.lines import (
     line,
     message,
     note,
+    other_counts_text,
     padded,
     section,
     sign,
@@ -180,7 +180,7 @@ def header(plan: Plan, command: str = "plan") -> Line:
     if plan.rollback_to is not None:
         command, what = "rollback", f"to run {plan.rollback_to}"
     else:
-        what = f"{plural(plan.flows, 'flow')} in {folders(plan.source)}{beside(plan)}"
+        what = f"{plural(plan.flows, 'flow')} in {folders(plan.source)}{other_counts_text(plan)}"
     return line(Span(f"kestra-sync {command}", Style.HEADING), f" · {where} · {what}")
 
 

@@ -63,7 +63,7 @@ def load(name: str) -> Mapping[str, Any]:
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``schema`` with its reference followed; keys beside the reference win."""
+    """``schema`` with its reference followed; keys next to the reference take precedence."""
     reference = schema.get("$ref")
     if reference is None:
         return schema

@@ -36,7 +36,7 @@ def find_spec_files(
             for file in _below(path, rules):
                 found.setdefault(file.resolve(), file.as_posix())
         elif is_file(path):
-            for file in [path] if is_spec_file(path.name) else _beside(path):
+            for file in [path] if is_spec_file(path.name) else _next_to(path):
                 found.setdefault(file.resolve(), file.as_posix())
         else:
             raise UsageError(f"no such file or directory: {given}")
@@ -56,7 +56,7 @@ def is_spec_file(name: str) -> bool:
     return name.lower().endswith(SMOKE_SUFFIXES) and not name.startswith(".")
 
 
-def _beside(flow_file: Path) -> Iterator[Path]:
+def _next_to(flow_file: Path) -> Iterator[Path]:
     for suffix in SMOKE_SUFFIXES:
         candidate = flow_file.with_name(flow_file.stem + suffix)
         if is_file(candidate) and not candidate.is_symlink():

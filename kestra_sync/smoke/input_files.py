@@ -17,7 +17,7 @@ from kestra_sync.safe.paths import check_readable, is_below, is_directory, is_fi
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files that tests may send: those beside them and below the flows, and what is allowed.
+    """The files that tests may send: those next to them and below the flows, and what is allowed.
 
     :param sources: the directories of the flows.
     :param ignore: patterns of the configuration, relative to ``base``.

@@ -54,7 +54,7 @@ class SmokeSpec:
 
     :param name: distinguishes several tests of one flow.
     :param inputs: a ``Path`` is sent as a file.
-    :param labels: beside those of kestra-sync itself.
+    :param labels: in addition to those of kestra-sync itself.
     :param timeout: seconds after which the execution is killed and the test has failed.
     :param path: the file in which the test stands; ``""`` if it comes from no file.
     :param position: where it begins there.

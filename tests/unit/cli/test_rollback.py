@@ -164,7 +164,7 @@ def test_rollback__runs_that_cannot_be_restored(
     repo: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(["rollback", "--yes"]) == 64
-    assert "nothing was applied yet" in capsys.readouterr().err
+    assert "no apply is recorded" in capsys.readouterr().err
     first = repo.deploy(a="one")
     assert run(["rollback", "--yes"]) == 64
     assert "only one run" in capsys.readouterr().err

@@ -118,7 +118,7 @@ def test_smoke__a_flow_that_reads_what_was_written_is_due() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flows", "beside", "text"),
+    ("flows", "other_counts", "text"),
     [
         (210, {}, "All 210 flows are up to date."),
         (1, {}, "1 flow is up to date."),
@@ -128,13 +128,13 @@ def test_smoke__a_flow_that_reads_what_was_written_is_due() -> None:
         (1, {Kind.FILE: 1, Kind.KV: 2}, "1 flow, 1 file and 2 keys are up to date."),
     ],
 )
-def test_what_is_up_to_date_in_words(flows: int, beside: dict[Kind, int], text: str) -> None:
-    assert summary(plan(flows=flows, beside=beside)) == f"No changes. {text}"
+def test_what_is_up_to_date_in_words(flows: int, other_counts: dict[Kind, int], text: str) -> None:
+    assert summary(plan(flows=flows, other_counts=other_counts)) == f"No changes. {text}"
 
 
 def test_what_is_not_up_to_date_in_words() -> None:
     kept = change(Action.NONE, Reason.DRIFT_KEPT, "a", before=b"a", after=b"b")
-    told = summary(plan([kept], flows=3, beside={Kind.KV: 2}))
+    told = summary(plan([kept], flows=3, other_counts={Kind.KV: 2}))
     assert told == (
         "No changes. 4 of 5 up to date (3 flows and 2 keys), 1 edited on the server and kept."
     )
@@ -143,7 +143,7 @@ def test_what_is_not_up_to_date_in_words() -> None:
 def test_what_is_configured_as_one_kind_is_not_read_as_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``NAMESPACE/flows`` beside ``NAMESPACE/files``, and a file that looks like a flow."""
+    """``NAMESPACE/flows`` next to ``NAMESPACE/files``, and a file that looks like a flow."""
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "acme.sales/flows/f.yaml": "id: f\nnamespace: acme.sales\ntasks: []\n",
@@ -157,7 +157,10 @@ def test_what_is_configured_as_one_kind_is_not_read_as_another(
     settings = Settings(paths=(".",), strict=True, files=(folder,), kv=("kv/*.yaml",))
     loaded = load_files(settings, Kinds(settings))
     assert [each.flow_id.id for each in loaded.flows] == ["g", "f"]
-    assert sorted(map(str, loaded.beside)) == ["file:acme.sales/template.yaml", "kv:acme.sales/k"]
+    assert sorted(map(str, loaded.other_resources)) == [
+        "file:acme.sales/template.yaml",
+        "kv:acme.sales/k",
+    ]
     assert loaded.diagnostics == ()
 
     # The whole directory of a namespace, flows and keys included.

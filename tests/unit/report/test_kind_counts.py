@@ -67,9 +67,9 @@ def _changes(names: tuple[ResourceId, ...], reason: Reason, action: Action) -> l
 
 
 def _adopting(names: tuple[ResourceId, ...], changes: Iterable[Change] = ()) -> Plan:
-    beside = {each.kind: 1 for each in names if each.kind is not Kind.FLOW}
+    counts = {each.kind: 1 for each in names if each.kind is not Kind.FLOW}
     record = (RecordChange("adopt", f"{len(names)} to adopt", len(names), counted(names)),)
-    return plan(changes, record=record, beside=beside)
+    return plan(changes, record=record, other_counts=counts)
 
 
 def test_record() -> None:
@@ -177,8 +177,8 @@ def test_html_and_junit() -> None:
     changes = _changes((FLOW, KEYS[0]), Reason.CHANGED, Action.UPDATE)
     planned = replace(samples.planned(tuple(changes)), triggers={})
     data = b'{"value": 1}'
-    beside = {each: Desired(Flow(each, Document("kv.yaml", 0, 3, data)), data) for each in KEYS}
-    repository = replace(planned.repository, beside=beside)
+    others = {each: Desired(Flow(each, Document("kv.yaml", 0, 3, data)), data) for each in KEYS}
+    repository = replace(planned.repository, other_resources=others)
     report = Report("plan", ExitCode.OK, repository=repository, planned=planned)
     page = HtmlReporter().render(report)
     assert "Flows, files, keys <span" in page

@@ -98,7 +98,7 @@ def only_there(
     if planned.plan is None or not (settings.files or settings.kv):
         return
     bases = planned.ownership.bases if planned.ownership is not None else {}
-    known = {*planned.repository.beside, *bases, *secrets}
+    known = {*planned.repository.other_resources, *bases, *secrets}
     scope = planned.plan.scope
     names = {*client.flows.namespaces(), *scope.namespaces, *(each.namespace for each in known)}
     to_server = NamespaceMap(settings.rendering.namespaces).to_server

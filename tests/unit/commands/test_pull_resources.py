@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kestra_sync.client.body import Moved
-from kestra_sync.commands import pull_beside
-from kestra_sync.commands.pull_beside import with_key
+from kestra_sync.commands import pull_resources
+from kestra_sync.commands.pull_resources import with_key
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.kv.load import load
 from kestra_sync.kinds.kv.values import KvValue, source_of, typed
@@ -77,7 +77,7 @@ def test_places() -> None:
 
     def file(patterns: tuple[str, ...], namespace: str, *files: FilesFolder) -> str | None:
         settings = Settings(kv=patterns, files=files, scope=Scope(("acme.sales",)))
-        return pull_beside._file_of_keys(settings, namespace)
+        return pull_resources._file_of_keys(settings, namespace)
 
     assert file(("kv/*.yaml",), "acme.ops") == "kv/ops.yaml"
     assert file(("kv/*.yaml",), "acme.sales") == "kv/acme.sales.yaml"
@@ -107,7 +107,7 @@ def test_places() -> None:
         (FilesFolder("*/data", "acme"), "acme", "c/data"),
         (FilesFolder("*/files", "acme"), "acme", None),  # in which of the two?
     ]:
-        assert pull_beside._root((folder,), namespace)[1] == root
+        assert pull_resources._root((folder,), namespace)[1] == root
 
 
 def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
@@ -127,7 +127,7 @@ def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
     planned: Any = SimpleNamespace(
         plan=SimpleNamespace(scope=Scope(("acme",))),
         ownership=None,
-        repository=SimpleNamespace(beside={}),
+        repository=SimpleNamespace(other_resources={}),
     )
     settings = Settings(files=(FilesFolder("files", "*"),), scope=Scope(("acme",)))
 
@@ -137,7 +137,7 @@ def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
 
     shown: list[tuple[str, int, int | None]] = []
     found = list(
-        pull_beside.only_there(
+        pull_resources.only_there(
             client, settings, planned, frozenset(), values=False, observer=Bytes()
         )
     )
