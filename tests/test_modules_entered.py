@@ -22,5 +22,5 @@ def test_one_change_enters_few_modules() -> None:
 def test_the_page_says_how_many() -> None:
     """``docs/architecture.md`` has the same numbers."""
     page = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
-    words = "a plan enters at most {plan} modules and an apply at most {apply}:"
+    words = "a plan calls functions in at most {plan} modules, and an apply in at most {apply}."
     assert words.format(**_MOST) in page
