@@ -220,7 +220,9 @@ def test_failures(act: Act, namespace: str, http: Http, github: Github, tmp_path
     assert names(http, namespace) == []
 
 
-def test_a_pull_request_from_a_fork(act: Act, namespace: str, github: Github) -> None:
+def test_fork__pull_request_gets_no_credentials_and_runs_nothing(
+    act: Act, namespace: str, github: Github
+) -> None:
     """The token may only read: the report is in the summary, and the step does not fail for it.
 
     What is in the checkout stays data: no module of it is imported, no program run.

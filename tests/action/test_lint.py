@@ -57,7 +57,7 @@ def steps(document: Any) -> Iterator[Any]:
     yield from document.get("runs", {}).get("steps", ())
 
 
-def test_actionlint_has_nothing_to_say() -> None:
+def test_actionlint__has_no_findings() -> None:
     # Without the linters that may or may not be on this machine.
     plain = ["-no-color", "-shellcheck=", "-pyflakes="]
     run(str(go_tool("actionlint")), *plain, *map(str, [*WORKFLOWS, *COPIES]))
@@ -84,7 +84,7 @@ def test_the_copies_use_inputs_and_outputs_that_exist(tmp_path: Path) -> None:
         run(*actionlint, cwd=tmp_path)
 
 
-def test_zizmor_has_nothing_to_say(tmp_path: Path) -> None:
+def test_zizmor__has_no_findings(tmp_path: Path) -> None:
     zizmor = [str(Path(sysconfig.get_path("scripts")) / "zizmor"), "--offline", "--no-progress"]
     zizmor += ["--persona=pedantic", "--color=never"]
     dependabot = ROOT / ".github" / "dependabot.yml"
@@ -107,7 +107,7 @@ def test_nothing_reaches_a_shell_as_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda path: path.name)
-def test_the_copies_are_careful(path: Path) -> None:
+def test_workflows__copies_follow_the_rules(path: Path) -> None:
     """No permission but where it is needed, no run without an end, no two applies at once."""
     workflow = load(path)
     assert workflow["permissions"] == {}
@@ -160,7 +160,7 @@ def test_every_input_reaches_the_program() -> None:
     assert all(each.get("description") for each in ACTION["inputs"].values())
 
 
-def test_every_output_is_set() -> None:
+def test_action__every_output_is_set() -> None:
     assert tuple(ACTION["outputs"]) == OUTPUTS
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
@@ -211,7 +211,7 @@ _PYTHON = re.compile(
     [ROOT / "action.yml", *sorted((ROOT / ".ci").glob("*.sh")), *sorted(CI.glob("*.*")), COMPONENT],
     ids=lambda path: path.name,
 )
-def test_every_python_is_isolated(path: Path) -> None:
+def test_lint__every_python_is_isolated(path: Path) -> None:
     """Else the working directory, which is a checkout, is where it looks for modules first."""
     shown = [
         line
@@ -244,7 +244,7 @@ def _step(name: str) -> str:
 
 
 @pytest.mark.parametrize("entry", ["", "."], ids=["plain", "relative PATH"])
-def test_nothing_of_the_checkout_is_run(tmp_path: Path, entry: str) -> None:
+def test_action__runs_nothing_in_the_checkout(tmp_path: Path, entry: str) -> None:
     """The steps of the Action, as a runner runs them, in a hostile checkout."""
     checkout = tmp_path / "checkout"
     mark = plant(checkout)
@@ -346,7 +346,7 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
         find_go()
 
 
-def test_a_tool_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tool__failed_build_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = tmp_path / "go"
     go.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
     go.chmod(0o755)

@@ -37,7 +37,7 @@ def _part(source: bytes) -> tuple[str, tuple[str, bytes, str]]:
 
 
 @pytest.mark.parametrize("case", [*POSITIVE, *NEGATIVE], ids=_name)
-def test_kestra_judges_each_case_as_it_says(http: Http, case: Path) -> None:
+def test_cases__server_agrees_with_each_expected_result(http: Http, case: Path) -> None:
     refusals = _refusals(http, case)
     if accepted_by_kestra(case, http.server.release):
         assert refusals == []
@@ -45,7 +45,7 @@ def test_kestra_judges_each_case_as_it_says(http: Http, case: Path) -> None:
         assert refusals
 
 
-def test_kestra_reads_yaml_as_we_do(http: Http, namespace: str) -> None:
+def test_cases__server_parses_yaml_the_same_way(http: Http, namespace: str) -> None:
     """All files of the corpus, in few requests.
 
     Kestra validates a text without the blanks and control characters at its ends, but creates a

@@ -27,7 +27,7 @@ def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[KestraCl
         yield client
 
 
-def test_a_file_is_deleted_once_and_its_neighbour_stays(
+def test_delete__file_is_deleted_once_and_its_neighbor_kept(
     client: KestraClient, namespace: str
 ) -> None:
     directory = namespace.replace(".", "-")
@@ -147,7 +147,7 @@ def test_every_value_comes_back_as_it_was_declared(
         assert len(proxy.requests) == 1
 
 
-def test_a_key_that_has_expired_is_not_there(
+def test_key__expired_is_absent(
     client: KestraClient, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

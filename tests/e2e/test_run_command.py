@@ -73,7 +73,7 @@ def test_a_run_as_json_with_its_log_on_stderr(repo: Repo, deploy: Deploy) -> Non
     assert "WARN  bye  bye world" in ran.err
 
 
-def test_a_failed_run_says_where_and_why(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
+def test_run__failure_shows_the_task_and_the_reason(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("broken", f"tasks:\n  - {{id: burn, type: {FAIL}, errorMessage: it burns}}\n")
     ran = repo.run("run", flow)
     assert ran.code == 1

@@ -236,7 +236,7 @@ def test_a_failed_iteration_is_followed_into(bench: Bench) -> None:
     assert bench.left() == []
 
 
-def test_what_does_not_end_is_killed_at_its_timeout(bench: Bench) -> None:
+def test_smoke__execution_is_killed_at_its_timeout(bench: Bench) -> None:
     """Paused, asleep, behind another one: all at once, to save time."""
     paused = bench.flow("paused", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n")
     asleep = bench.flow("asleep", f"tasks:\n  - {{id: nap, type: {SLEEP}, duration: PT1M}}\n")
@@ -267,7 +267,7 @@ def test_what_does_not_end_is_killed_at_its_timeout(bench: Bench) -> None:
     assert set(bench.left()) <= {"crowded"}
 
 
-def test_what_cannot_be_started_says_why(bench: Bench) -> None:
+def test_start__refused_execution_shows_the_reason(bench: Bench) -> None:
     needy = bench.flow(
         "needy",
         f"inputs:\n  - {{id: who, type: STRING}}\ntasks:\n  - {{id: a, type: {LOG}, message: a}}\n",

@@ -29,7 +29,7 @@ def write(repo: Repo, path: str, text: str) -> bytes:  # noqa: F811
 
 
 @pytest.mark.once
-def test_a_red_test_after_an_apply_is_exit_7(repo: Repo) -> None:  # noqa: F811
+def test_smoke__failed_test_after_an_apply_is_exit_7(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", BAD)
     write(repo, "flows/work.smoke.yaml", "flow: $NS/work\n")
     ran = repo.apply("--smoke")
@@ -41,7 +41,7 @@ def test_a_red_test_after_an_apply_is_exit_7(repo: Repo) -> None:  # noqa: F811
     assert [each["status"] for each in ran.json["outcomes"]] == ["applied"]
 
 
-def test_a_red_test_with_rollback_leaves_the_sources_as_before(
+def test_smoke__failed_test_with_rollback_restores_the_sources(
     repo: Repo,  # noqa: F811
     http: Http,
 ) -> None:
@@ -96,7 +96,7 @@ def test_only_what_changed_is_proved_and_callers_count(repo: Repo) -> None:  # n
 
 
 @pytest.mark.once
-def test_a_test_that_makes_no_sense_stops_all_writing(repo: Repo) -> None:  # noqa: F811
+def test_smoke__invalid_test_stops_all_writes(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     write(repo, "flows/work.smoke.yaml", "# smoke\nflow: $NS/work\ntimeuot: 5s\n")
     ran = repo.apply("--smoke")
@@ -140,7 +140,7 @@ def test_without_any_test_an_apply_says_so(repo: Repo) -> None:  # noqa: F811
 
 
 @pytest.mark.once
-def test_a_broken_file_of_tests(repo: Repo) -> None:  # noqa: F811
+def test_smoke_file__invalid_yaml_is_reported(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.smoke.yaml", "flow: a: b")
     ran = repo.run("smoke")
     assert ran.code == 3

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.versions
 
 
 @pytest.mark.parametrize("command", [["smoke"], ["apply", "--yes", "--smoke", "--rollback"]])
-def test_what_runs_is_killed_deleted_and_said(
+def test_interrupt__running_execution_is_killed_and_reported(
     repo: Repo,  # noqa: F811
     http: Http,
     command: list[str],

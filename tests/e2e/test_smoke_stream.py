@@ -87,7 +87,7 @@ def test_a_server_without_streams_is_asked_instead(bench: Bench, proxy: FaultPro
     assert bench.one(bench.flow("busy", BUSY)).verdict is SmokeVerdict.PASSED
 
 
-def test_a_lost_answer_to_the_start_is_red_and_says_how_to_look(
+def test_smoke__lost_response_to_the_start_fails_with_a_remedy(
     bench: Bench, proxy: FaultProxy
 ) -> None:
     flow = bench.flow("lost", BUSY)
@@ -107,7 +107,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench, proxy: FaultProxy
     assert bench.left() == []
 
 
-def test_what_cannot_be_deleted_is_reported(bench: Bench, proxy: FaultProxy) -> None:
+def test_cleanup__failed_deletion_is_reported(bench: Bench, proxy: FaultProxy) -> None:
     flow = bench.flow("sticky", BUSY)
     proxy.add(Rule(reply(500), method="DELETE", path=r"/executions/", times=None))
     run = bench.one(flow)

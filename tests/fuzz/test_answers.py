@@ -191,7 +191,7 @@ def world(patched: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory)
         yield World(server, state, sessions)
 
 
-def test_the_sessions_are_whole(world: World) -> None:
+def test_console__sessions_are_complete(world: World) -> None:
     """The test below is only as good as this: what is mutated is what commands ask for."""
     routes = {route for session in world.sessions.values() for route in session}
     assert routes >= {
@@ -202,7 +202,7 @@ def test_the_sessions_are_whole(world: World) -> None:
     assert "elsewhere" not in world.sessions[APPLY]
 
 
-def test_what_is_wrong_is_seen(world: World) -> None:
+def test_checks__find_what_they_are_for(world: World) -> None:
     """The checks below find what they are for."""
     world.server.begin(world.state)
     document = {

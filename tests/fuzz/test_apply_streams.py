@@ -62,7 +62,7 @@ def shell(
         (f"PYTHONIOENCODING=ascii {APPLY} --smoke --journal journal.jsonl -o junit=-", 7),
     ],
 )
-def test_streams_decide_nothing(
+def test_streams__do_not_affect_the_result(
     server: SmallKestra, tmp_path: Path, script: str, code: int
 ) -> None:
     ran = shell(tmp_path, server, script)

@@ -39,7 +39,7 @@ def _ours(modules: set[str]) -> int:
 @pytest.mark.parametrize(
     ("args", "ours"), [(["--version"], 10), (["--help"], 10), (["plan", "--help"], 50)]
 )
-def test_what_asks_nothing_imports_little(args: list[str], ours: int) -> None:
+def test_imports__command_without_requests_imports_little(args: list[str], ours: int) -> None:
     """The interpreter itself brings about 60 modules of the standard library, click as many."""
     found = _imported(*args)
     assert {each.partition(".")[0] for each in found} & _HEAVY == set()

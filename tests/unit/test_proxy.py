@@ -112,7 +112,7 @@ def test_a_reset_request_never_reaches_the_server(
     assert session.put(f"{proxy.url}/a").status_code == 201
 
 
-def test_a_lost_answer_has_done_its_work(
+def test_proxy__lost_answer_of_an_executed_write(
     proxy: FaultProxy, backend: Backend, session: requests.Session
 ) -> None:
     proxy.add(Rule(faults.drop_answer, method="PUT"))
@@ -127,7 +127,7 @@ def test_a_cut_body_is_shorter_than_announced(proxy: FaultProxy, session: reques
         session.post(f"{proxy.url}/a", data=b"0123456789")
 
 
-def test_a_rule_strikes_the_nth_match_only(
+def test_proxy__rule_applies_to_the_nth_match_only(
     proxy: FaultProxy, backend: Backend, session: requests.Session
 ) -> None:
     proxy.add(Rule(faults.bad_gateway, method="GET", path=r"^/flows/", nth=2))

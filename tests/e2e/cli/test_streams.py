@@ -54,7 +54,7 @@ def test_from_the_first_plan_to_no_changes(shell: Shell) -> None:
     ],
     ids=" ".join,
 )
-def test_a_process_prints_what_a_call_prints(args: tuple[str, ...], shell: Shell) -> None:
+def test_command__process_and_call_print_the_same(args: tuple[str, ...], shell: Shell) -> None:
     """Else most of the other tests would not tell what users see."""
     before = (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
     here = shell.run(*args)
@@ -113,7 +113,7 @@ def test_a_file_that_only_a_parser_finds_broken(shell: Shell) -> None:
     assert "\nNothing can be applied: 1 error in files.\n" in ran.err
 
 
-def test_nothing_to_ask_on(shell: Shell) -> None:
+def test_confirm__without_a_terminal(shell: Shell) -> None:
     """``--yes`` is needed where there is no terminal; the plan is shown all the same."""
     ran = shell.run("apply", stdin="y\n")
     assert ran.code == 64
@@ -264,7 +264,7 @@ def test_the_env_file(shell: Shell) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x03", 130)])
-def test_on_a_terminal_it_asks(answer: str, code: int, shell: Shell) -> None:
+def test_confirm__asks_on_a_terminal(answer: str, code: int, shell: Shell) -> None:
     """And takes a no, nothing and ^C for what they are."""
     text, ended = _on_a_terminal(shell, answer)
     assert ended == code

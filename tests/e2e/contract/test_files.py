@@ -92,7 +92,7 @@ def test_trap_deleting_an_absent_file_deletes_its_only_neighbour(
     assert _all(http, namespace) == ["/kept.txt"]
 
 
-def test_deleting_beside_two_neighbours_leaves_them(http: Http, namespace: str) -> None:
+def test_delete__leaves_two_neighbors(http: Http, namespace: str) -> None:
     directory = namespace.replace(".", "-")
     for name in ("a", "b"):
         _write(http, namespace, f"/{directory}/{name}", b"x")
@@ -135,7 +135,7 @@ def test_safe_names_are_kept(http: Http, namespace: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/../a", "/a/../../b"])
-def test_a_way_out_is_refused(http: Http, namespace: str, path: str) -> None:
+def test_path__out_of_the_repository_is_refused(http: Http, namespace: str, path: str) -> None:
     answer = http.post(
         f"/namespaces/{namespace}/files",
         params={"path": path},

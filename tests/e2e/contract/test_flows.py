@@ -85,9 +85,7 @@ def test_update_cannot_change_id_or_namespace(http: Http, namespace: str) -> Non
 
 
 @pytest.mark.parametrize("where", ["task", "flow"])
-def test_trap_update_may_store_an_unknown_property_that_create_refuses(
-    http: Http, namespace: str, where: str
-) -> None:
+def test_trap__update_may_store_an_unknown_property(http: Http, namespace: str, where: str) -> None:
     if where == "task":
         source = flow(namespace, "typo", task(LOG, mesage="hello", message="hello"))
     else:
@@ -168,7 +166,7 @@ def test_a_flow_that_calls_itself_is_refused(http: Http, namespace: str) -> None
     assert "Recursive call" in answer.text
 
 
-def test_two_flows_that_call_each_other(http: Http, namespace: str) -> None:
+def test_reference_cycle__is_stored_or_refused(http: Http, namespace: str) -> None:
     """2.0 knows the calls of a flow a moment after it has stored it."""
     expected = Statuses(200, 422).of(http)
     created(http, subflow(namespace, "ping", "pong"))
@@ -256,7 +254,9 @@ def test_ids_may_hold_dots_and_upper_case(http: Http, namespace: str) -> None:
         ("search", Statuses(422, 200)),
     ],
 )
-def test_limits_of_ids(http: Http, namespace: str, flow_id: str, status: Statuses) -> None:
+def test_id__limits_of_the_server(
+    http: Http, namespace: str, flow_id: str, status: Statuses
+) -> None:
     assert create(http, log_flow(namespace, flow_id)).status_code == status.of(http)
 
 

@@ -92,12 +92,12 @@ def test_an_expired_key_is_410(http: Http, namespace: str) -> None:
     assert http.get(f"/namespaces/{namespace}/kv/key").status_code == 410
 
 
-def test_a_key_that_has_not_expired_is_there(http: Http, namespace: str) -> None:
+def test_key__unexpired_is_present(http: Http, namespace: str) -> None:
     _put(http, namespace, "key", '"x"', ttl="PT1H", description="held by a test")
     assert _value(http, namespace, "key") == "x"
 
 
-def test_a_bad_key_is_refused(http: Http, namespace: str) -> None:
+def test_key__invalid_name_is_refused(http: Http, namespace: str) -> None:
     assert _put(http, namespace, "-key", "1").status_code >= 400
 
 
@@ -165,7 +165,7 @@ def test_an_empty_body_is_422(http: Http, namespace: str) -> None:
 
 
 @pytest.mark.parametrize(("ttl", "status"), [("soon", 500), ("-PT5M", 422)])
-def test_a_bad_ttl_is_refused(http: Http, namespace: str, ttl: str, status: int) -> None:
+def test_ttl__invalid_value_is_refused(http: Http, namespace: str, ttl: str, status: int) -> None:
     assert _put(http, namespace, "key", "1", ttl=ttl).status_code == status
 
 

@@ -81,7 +81,7 @@ def test_trap_a_kill_is_refused_where_json_is_asked_for(http: Http, namespace: s
         ("POST", "/flows/export/by-ids", "application/x-yaml"),
     ],
 )
-def test_a_body_of_another_type_is_415(
+def test_content_type__wrong_type_is_415(
     http: Http, namespace: str, method: str, path: str, content_type: str
 ) -> None:
     answer = http.request(

@@ -84,7 +84,7 @@ def test_a_flow_as_json_is_refused_or_reaches_another_handler(http: Http, namesp
     assert answer.status_code >= 400
 
 
-def test_a_body_over_10_mib_is_refused(http: Http, namespace: str) -> None:
+def test_body__over_10_mib_is_refused(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "big", "x" * (11 * 1024 * 1024))
     answer = http.post("/flows", data=source.encode(), headers=YAML)
     # Kestra says 500; a proxy before it may be quicker with a 413.

@@ -47,7 +47,7 @@ def _switch(http: Http, namespace: str, trigger: str, *, disabled: bool) -> Any:
     return http.put(path, json=body)
 
 
-def test_a_state_names_its_trigger_and_the_next_date(http: Http, scheduled: str) -> None:
+def test_trigger_state__contains_trigger_and_next_date(http: Http, scheduled: str) -> None:
     state = _state(http, scheduled)
     assert (state["namespace"], state["flowId"], state["triggerId"]) == (scheduled, "f", "nightly")
     old = http.server.release < (2, 0)

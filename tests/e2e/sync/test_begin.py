@@ -76,7 +76,7 @@ def test_init_from_server_needs_flows_there(repo: Repo) -> None:
     assert not Path("kestra-sync.yaml").exists()
 
 
-def test_doctor_finds_everything_in_place(repo: Repo) -> None:
+def test_doctor__working_setup_passes_all_checks(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     ran = repo.run("doctor")

@@ -46,7 +46,7 @@ def assert_refused(repo: Repo, *words: str) -> None:
     assert repo.lives() == before
 
 
-def test_what_a_checkout_lacks_is_not_deleted(repo: Repo, tmp_path: Path) -> None:
+def test_incomplete_checkout__missing_files_are_not_deleted(repo: Repo, tmp_path: Path) -> None:
     deployed(repo, tmp_path)
     git(repo.root, "submodule", "--quiet", "deinit", "-f", "flows/shared")
     assert_refused(
@@ -67,7 +67,7 @@ def test_what_a_checkout_lacks_is_not_deleted(repo: Repo, tmp_path: Path) -> Non
     assert_refused(repo, "flows/f0.yaml: a Git LFS or git-annex pointer", "lfs: true")
 
 
-def test_what_git_no_longer_holds_is_deleted(repo: Repo, tmp_path: Path) -> None:
+def test_checkout__file_removed_from_git_is_deleted(repo: Repo, tmp_path: Path) -> None:
     deployed(repo, tmp_path)
     repo.remove("f0")
     git(repo.root, "rm", "-q", "flows/f1.yaml")

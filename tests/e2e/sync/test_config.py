@@ -8,7 +8,7 @@ from kestra_sync.client.errors import NotFound
 from tests.e2e.sync.conftest import Repo
 
 
-def test_a_broken_policy_stops_all_writing(repo: Repo) -> None:
+def test_policy__violation_stops_all_writes(repo: Repo) -> None:
     repo.config("policy: {require_labels: [team]}\n")
     repo.flow("labelled", extra="labels: {team: a}\n")
     repo.flow("bare")
@@ -66,7 +66,7 @@ def test_an_environment_has_its_own_scope_source_and_record(repo: Repo) -> None:
     assert ran.reasons() == {"one": "delete removed"}
 
 
-def test_a_configuration_with_errors_reaches_no_server(repo: Repo) -> None:
+def test_config__with_errors_sends_no_request(repo: Repo) -> None:
     repo.config("prunne: scope\n")
     repo.flow("a")
     ran = repo.apply()

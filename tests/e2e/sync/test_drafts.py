@@ -12,7 +12,7 @@ pytestmark = pytest.mark.versions
 DRAFT = "draft: true\n"
 
 
-def test_a_draft_in_git(repo: Repo) -> None:
+def test_draft__in_git_is_reported(repo: Repo) -> None:
     repo.config()
     repo.flow("a", "runs")
     assert repo.apply().code == 0

@@ -75,7 +75,7 @@ def writes(ran: RunResult) -> dict[str, str]:
     return {each["flow"]["id"]: each["reason"] for each in changes if each["action"] != "none"}
 
 
-def test_dev_and_prod_on_one_server(repo: Repo) -> None:
+def test_environments__dev_and_prod_on_one_server(repo: Repo) -> None:
     ns = repo.namespace
     repo.config(CONFIG.format(ns=ns))
     caller, called = CALLER.format(ns=ns), CALLED.format(ns=ns)
@@ -163,7 +163,7 @@ def test_dev_and_prod_on_one_server(repo: Repo) -> None:
     assert "patches apply" in refused.out
 
 
-def test_a_mapping_that_goes_wrong_stops_all_writing(repo: Repo) -> None:
+def test_mapping__invalid_result_stops_all_writes(repo: Repo) -> None:
     ns = repo.namespace
     repo.config(
         f"environments:\n  prod:\n    scope: {ns}.other\n"

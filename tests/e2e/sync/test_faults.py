@@ -96,7 +96,7 @@ def assert_converges(repo: Repo, proxy: FaultProxy, goal: dict[str, bytes]) -> N
     ],
     ids=["reset-before", "reset-after", "cut", "429", "502", "504-after", "login-form"],
 )
-def test_one_fault_costs_nothing(repo: Repo, proxy: FaultProxy, fault: Fault) -> None:
+def test_fault__single_one_loses_nothing(repo: Repo, proxy: FaultProxy, fault: Fault) -> None:
     """Lost answers are looked up, and requests that were turned away are sent again.
 
     It strikes once at each write: the creation, the update and the deletion.
@@ -160,7 +160,7 @@ def test_a_write_that_is_always_refused_is_a_failure_without_effect(
     assert_converges(repo, proxy, goal)
 
 
-def test_a_flow_the_server_cannot_store_stops_the_rest(repo: Repo, proxy: FaultProxy) -> None:
+def test_apply__flow_that_cannot_be_stored_stops_the_rest(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     proxy.add(Rule(reply(500, {}, '{"message": "out of order"}'), "PUT", "/update$", times=None))
     ran = repo.apply("--parallelism", "1")
@@ -236,7 +236,7 @@ def test_lost_answers_of_the_record_lose_nothing(
     assert_converges(repo, proxy, goal)
 
 
-def test_a_second_writer_between_plan_and_write_is_named(repo: Repo, proxy: FaultProxy) -> None:
+def test_second_writer__between_plan_and_write_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     theirs = repo.source("update", "by hand")
     intent = r"/kv/kestra-sync-run\."
@@ -254,7 +254,7 @@ def test_a_second_writer_between_plan_and_write_is_named(repo: Repo, proxy: Faul
     assert repo.lives() == goal
 
 
-def test_a_second_writer_in_the_last_moment_is_named_with_the_revision(
+def test_second_writer__right_before_the_write_is_reported_with_its_revision(
     repo: Repo, proxy: FaultProxy
 ) -> None:
     """Kestra has no precondition: their revision is overwritten, and still readable."""
@@ -274,7 +274,7 @@ def test_a_second_writer_in_the_last_moment_is_named_with_the_revision(
     assert repo.plan().reasons() == {}
 
 
-def test_a_second_writer_right_after_ours_is_named(repo: Repo, proxy: FaultProxy) -> None:
+def test_second_writer__right_after_the_write_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     prepared(repo)
     theirs = repo.source("update", "by hand")
     proxy.add(Rule(call_after(lambda: repo.edit("update", theirs)), "PUT", "/update$"))
@@ -287,7 +287,7 @@ def test_a_second_writer_right_after_ours_is_named(repo: Repo, proxy: FaultProxy
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same flow", "another flow"])
-def test_a_second_writer_who_creates_is_named(repo: Repo, proxy: FaultProxy, same: bool) -> None:
+def test_second_writer__that_creates_is_reported(repo: Repo, proxy: FaultProxy, same: bool) -> None:
     """Also in the last moment, when the look just before the writes is over."""
     goal = prepared(repo)
     theirs = goal["create"] if same else repo.source("create", "theirs")
@@ -337,7 +337,7 @@ def test_a_flow_deleted_between_plan_and_update_is_named(repo: Repo, proxy: Faul
     assert repo.lives() == goal
 
 
-def test_equal_names_in_the_export_are_survived(repo: Repo, proxy: FaultProxy) -> None:
+def test_export__colliding_names_are_handled(repo: Repo, proxy: FaultProxy) -> None:
     """``a.b`` + ``c-d`` and ``a.b-c`` + ``d`` share a file name in the export of Kestra."""
     repo.config()
     left = repo.flow("one-etl", ns=f"{repo.namespace}.team")
@@ -350,7 +350,7 @@ def test_equal_names_in_the_export_are_survived(repo: Repo, proxy: FaultProxy) -
     assert len(repo.inventory()["resources"]) == 3
 
 
-def test_a_look_at_the_result_that_fails_is_reported(repo: Repo, proxy: FaultProxy) -> None:
+def test_verify__failed_read_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     proxy.add(Rule(reply(403), "GET", "/flows/export", nth=2, times=None))
     ran = repo.apply()
@@ -366,7 +366,7 @@ def test_a_look_at_the_result_that_fails_is_reported(repo: Repo, proxy: FaultPro
     [reset_request, cut_body, bad_gateway, too_many_requests(0)],
     ids=["reset", "cut", "502", "429"],
 )
-def test_reads_are_tried_again(repo: Repo, proxy: FaultProxy, fault: Fault) -> None:
+def test_read__is_retried(repo: Repo, proxy: FaultProxy, fault: Fault) -> None:
     goal = prepared(repo)
     proxy.add(Rule(fault, "GET", "/flows/export"))
     assert repo.apply().code == 0
@@ -382,7 +382,7 @@ def test_a_server_out_of_reach_is_69_and_nothing_is_written(repo: Repo, proxy: F
     assert repo.lives() == before
 
 
-def test_a_flow_that_a_bulk_read_missed_is_not_forgotten(repo: Repo, proxy: FaultProxy) -> None:
+def test_inventory__flow_missing_from_a_bulk_read_is_kept(repo: Repo, proxy: FaultProxy) -> None:
     """It is older than the record, as another apply ended in between; or the server cut it."""
     repo.config()
     repo.flow("a")

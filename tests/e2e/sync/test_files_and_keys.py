@@ -69,7 +69,7 @@ SECRET = "hunter2-of-the-test"
 
 
 @pytest.mark.once
-def test_a_secret_is_nowhere_but_on_the_server(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret__value_is_only_on_the_server(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.config_all()
     repo.flow("f")
     repo.write("files/a.txt", b"x")
@@ -152,7 +152,7 @@ def test_only_keys_and_counts_by_kind(repo: Repo) -> None:
     assert set(repo.state()) == {"f", "a.py", "region"}
 
 
-def test_a_rollback_restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__restores_bytes_and_values(repo: Repo, proxy: FaultProxy) -> None:
     """Files and keys are written before the flow that fails, and deleted after it."""
     _deployed(repo, "on_first_contact: overwrite\n")
     before = repo.state()
@@ -243,7 +243,7 @@ def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
 
 
 @pytest.mark.once
-def test_two_repositories_share_a_namespace(repo: Repo) -> None:
+def test_two_repositories__share_a_namespace(repo: Repo) -> None:
     _deployed(repo)
     other = repo.beside("other")
     other.config_all()
@@ -259,7 +259,7 @@ def test_two_repositories_share_a_namespace(repo: Repo) -> None:
 
 
 @pytest.mark.once
-def test_a_record_of_the_future_is_kept(repo: Repo) -> None:
+def test_record__of_a_future_version_is_kept(repo: Repo) -> None:
     """Kinds that this version does not know stay in the record, word for word."""
     _deployed(repo)
     record = repo.inventory()

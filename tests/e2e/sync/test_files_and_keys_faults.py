@@ -169,7 +169,7 @@ def test_killed_run__with_files_and_keys_is_completed_by_the_next(
 
 
 @pytest.mark.versions
-def test_lost_answers(repo: Repo, proxy: FaultProxy) -> None:
+def test_lost_response__is_resolved_by_reading(repo: Repo, proxy: FaultProxy) -> None:
     """Each write arrives and its answer is lost, or never arrives; nothing is done twice."""
     space, client = repo.namespace, repo.client
     repo.config_all()

@@ -38,7 +38,7 @@ def assert_refused(repo: Repo, rule: str, *words: str, code: int = 4) -> RunResu
     return ran
 
 
-def test_an_empty_repository_deletes_nothing(repo: Repo) -> None:
+def test_empty_repository__deletes_nothing(repo: Repo) -> None:
     deployed(repo, 2)
     repo.remove("f00")
     repo.remove("f01")
@@ -76,7 +76,7 @@ def test_skipped_file__file_without_its_flow_deletes_nothing(repo: Repo, how: st
     assert set(repo.lives()) == {"f01", "f02", "f03"}
 
 
-def test_a_third_of_the_owned_flows_is_too_many_to_delete(repo: Repo) -> None:
+def test_too_many_deletions__a_third_of_the_owned_flows_is_refused(repo: Repo) -> None:
     deployed(repo, 10)
     for index in range(4):
         repo.remove(f"f{index:02}")
@@ -97,7 +97,7 @@ def test_a_third_of_the_owned_flows_is_too_many_to_delete(repo: Repo) -> None:
     assert set(repo.lives()) == {f"f{index:02}" for index in range(4, 10)}
 
 
-def test_most_of_a_few_flows_are_too_many_to_delete(repo: Repo) -> None:
+def test_too_many_deletions__most_of_a_few_flows_is_refused(repo: Repo) -> None:
     deployed(repo, 4)
     repo.remove("f00")
     repo.remove("f01")
@@ -114,7 +114,7 @@ def test_most_of_a_few_flows_are_too_many_to_delete(repo: Repo) -> None:
     assert_refused(repo, "too-many-deletions", "4 of 4 owned", "all of them", "--allow-large")
 
 
-def test_pruning_the_scope_counts_the_live_flows(repo: Repo) -> None:
+def test_prune_scope__limit_counts_the_live_flows(repo: Repo) -> None:
     repo.config("prune: scope\n")
     for index in range(6):
         repo.client.flows.create(repo.source(f"theirs{index}"))
@@ -123,7 +123,7 @@ def test_pruning_the_scope_counts_the_live_flows(repo: Repo) -> None:
     assert_refused(repo, "too-many-deletions", "6 of 12 live flows would be deleted")
 
 
-def test_half_of_the_flows_are_too_many_to_update(repo: Repo) -> None:
+def test_too_many_updates__half_of_the_flows_is_refused(repo: Repo) -> None:
     deployed(repo, 10)
     for index in range(6):
         repo.flow(f"f{index:02}", "changed")
@@ -141,7 +141,7 @@ def test_half_of_the_flows_are_too_many_to_update(repo: Repo) -> None:
     assert repo.live("f05") == changed
 
 
-def test_a_flow_outside_the_scope_is_refused_and_the_scope_knows_dots(repo: Repo) -> None:
+def test_scope__flow_outside_is_refused_and_dots_count(repo: Repo) -> None:
     beside = f"{repo.namespace}2"  # starts with the same text, and is another namespace
     repo.config()
     repo.flow("inside", ns=f"{repo.namespace}.team")
@@ -157,7 +157,7 @@ def test_a_flow_outside_the_scope_is_refused_and_the_scope_knows_dots(repo: Repo
     assert set(repo.lives()) == {f"{repo.namespace}.team/inside"}
 
 
-def test_another_repositorys_flow_is_not_adopted(repo: Repo) -> None:
+def test_adopt__flow_of_another_repository_is_left_alone(repo: Repo) -> None:
     deployed(repo, 2)
     other = repo.beside("other")
     other.config()
@@ -191,7 +191,7 @@ def test_ownership__flow_of_another_repository_is_not_taken_over_by_default(repo
     assert repo.live("f00") == ours
 
 
-def test_pruning_the_scope_spares_another_repositorys_flows(repo: Repo) -> None:
+def test_prune_scope__spares_flows_of_another_repository(repo: Repo) -> None:
     sources = deployed(repo, 3)
     other = repo.beside("other")
     other.config("prune: scope\n")
@@ -204,7 +204,7 @@ def test_pruning_the_scope_spares_another_repositorys_flows(repo: Repo) -> None:
     assert other.lives() == sources | mine
 
 
-def test_an_inventory_that_cannot_be_read_stops_pruning(repo: Repo) -> None:
+def test_prune__unreadable_inventory_stops_it(repo: Repo) -> None:
     """What it owns is unknown, so any flow might be owned."""
     repo.config("prune: scope\n")
     repo.flow("a")
@@ -216,7 +216,7 @@ def test_an_inventory_that_cannot_be_read_stops_pruning(repo: Repo) -> None:
     assert set(repo.lives()) == {"theirs"}
 
 
-def test_a_protected_namespace_is_left_alone_unless_named(repo: Repo) -> None:
+def test_protected_namespace__unchanged_unless_named_in_the_scope(repo: Repo) -> None:
     secret = f"{repo.namespace}.secret"
     repo.config(f"protect: [{secret}]\n")
     repo.flow("a")
@@ -237,7 +237,7 @@ def test_a_protected_namespace_is_left_alone_unless_named(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("caller", ["in Git", "foreign"])
-def test_a_flow_that_is_still_called_is_not_deleted(repo: Repo, caller: str) -> None:
+def test_still_called__flow_is_not_deleted(repo: Repo, caller: str) -> None:
     repo.config()
     repo.flow("called")
     repo.flow("other")
@@ -262,7 +262,7 @@ def test_a_flow_that_is_still_called_is_not_deleted(repo: Repo, caller: str) -> 
         assert set(repo.lives()) == {"other", "another", "new"}
 
 
-def test_a_flow_that_says_keep_is_kept(repo: Repo) -> None:
+def test_protected__flow_with_keep_comment_is_kept(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a", extra="# kestra-sync: keep\n")
     repo.flow("b")
@@ -275,7 +275,7 @@ def test_a_flow_that_says_keep_is_kept(repo: Repo) -> None:
     assert "kept because of '# kestra-sync: keep'" in repo.run("plan").out
 
 
-def test_a_server_that_ignores_filters_costs_no_flow(repo: Repo, proxy: FaultProxy) -> None:
+def test_scope__server_that_ignores_filters_loses_no_flow(repo: Repo, proxy: FaultProxy) -> None:
     """The export brings the whole tenant; everything outside the scope must not even be seen."""
     outside = f"{repo.namespace}2"
     repo.client.flows.create(repo.source("outside", ns=outside))

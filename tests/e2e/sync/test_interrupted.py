@@ -60,7 +60,7 @@ def test_killed_run__is_completed_by_the_next(
 
 
 @posix
-def test_two_kills_in_a_row_forget_nothing(repo: Repo, proxy: FaultProxy) -> None:
+def test_killed_run__two_kills_in_a_row_lose_nothing(repo: Repo, proxy: FaultProxy) -> None:
     """The second run knows what the first one has written, and the third what both have."""
     goal = prepared(repo, 14)
     for nth in (5, 3):
@@ -85,7 +85,7 @@ def test_two_kills_in_a_row_forget_nothing(repo: Repo, proxy: FaultProxy) -> Non
     [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM, signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM", "as CI cancels a job"],
 )
-def test_an_interrupted_run_ends_its_writes_and_says_what_was_done(
+def test_interrupt__completes_running_writes_and_reports_them(
     repo: Repo, proxy: FaultProxy, signals: tuple[int, ...]
 ) -> None:
     goal = prepared(repo)
@@ -112,9 +112,7 @@ def test_an_interrupted_run_ends_its_writes_and_says_what_was_done(
 
 
 @posix
-def test_an_interrupt_while_the_result_is_recorded_costs_nothing(
-    repo: Repo, proxy: FaultProxy
-) -> None:
+def test_interrupt__while_recording_loses_nothing(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo, 2)
     process = Process(repo.root)
     proxy.add(Rule(call_first(process.send(signal.SIGINT)), "PUT", RECORD, nth=2))

@@ -16,7 +16,7 @@ def lines(repo: Repo) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_each_write_has_a_line_before_and_after(repo: Repo) -> None:
+def test_journal__has_a_line_before_and_after_each_write(repo: Repo) -> None:
     repo.config()
     before = repo.flow("a", "one")
     repo.flow("b")
@@ -46,7 +46,7 @@ def test_each_write_has_a_line_before_and_after(repo: Repo) -> None:
     assert "hello" not in (repo.root / "journal.jsonl").read_text()  # hashes, no sources
 
 
-def test_failures_and_the_way_back_are_in_it(repo: Repo, proxy: FaultProxy) -> None:
+def test_journal__contains_failures_and_the_rollback(repo: Repo, proxy: FaultProxy) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")
@@ -77,7 +77,7 @@ def test_a_run_without_writes_leaves_no_line(repo: Repo) -> None:
     assert not (repo.root / "journal.jsonl").exists()
 
 
-def test_a_journal_that_cannot_be_written_stops_everything(repo: Repo) -> None:
+def test_journal__unwritable_file_stops_the_run_before_writes(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     ran = repo.apply("--journal", "no/such/folder/journal.jsonl")

@@ -48,7 +48,7 @@ def test_lock__second_apply_is_refused_while_one_is_running(
     assert repo.agrees()
 
 
-def test_who_planned_before_another_apply_ended_plans_again(repo: Repo, proxy: FaultProxy) -> None:
+def test_lock__plan_is_repeated_after_another_apply(repo: Repo, proxy: FaultProxy) -> None:
     """What it waited for has changed what it planned against."""
     repo.config()
     repo.flow("a")
@@ -86,7 +86,7 @@ def test_an_apply_waits_for_the_lock(repo: Repo, proxy: FaultProxy) -> None:
     assert gone.is_set()
 
 
-def test_a_stale_lock_expires(repo: Repo) -> None:
+def test_lock__stale_one_expires(repo: Repo) -> None:
     """The server keeps the time: it expires without any run to remove it."""
     repo.config()
     repo.flow("a")
@@ -95,7 +95,7 @@ def test_a_stale_lock_expires(repo: Repo) -> None:
     assert repo.live("a")
 
 
-def test_a_lock_can_be_taken_away(repo: Repo) -> None:
+def test_unlock__releases_the_lock(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     take(repo)
@@ -108,7 +108,7 @@ def test_a_lock_can_be_taken_away(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["only locked", "recorded as well"])
-def test_a_run_that_lost_its_lock_stops(repo: Repo, proxy: FaultProxy, recorded: bool) -> None:
+def test_lock__run_that_lost_it_stops(repo: Repo, proxy: FaultProxy, recorded: bool) -> None:
     """Before the next level of writes, and without hiding what the other run has recorded."""
     repo.config()
     repo.flow("called")

@@ -38,7 +38,7 @@ def writes(repo: Repo, proxy: FaultProxy) -> list[tuple[str, str]]:
     return found
 
 
-def test_callees_come_first_and_go_last(repo: Repo, proxy: FaultProxy) -> None:
+def test_order__callees_are_written_first_and_deleted_last(repo: Repo, proxy: FaultProxy) -> None:
     """Names are chosen so that no alphabet helps."""
     ns = repo.namespace
     repo.config()
@@ -67,7 +67,7 @@ def test_callees_come_first_and_go_last(repo: Repo, proxy: FaultProxy) -> None:
 
 
 @pytest.mark.once
-def test_deletions_come_after_all_other_writes(repo: Repo, proxy: FaultProxy) -> None:
+def test_order__deletions_come_after_all_other_writes(repo: Repo, proxy: FaultProxy) -> None:
     """Also those of a move: the caller gets the new name before the old one goes."""
     ns = repo.namespace
     repo.config()
@@ -118,7 +118,7 @@ def test_flows_that_call_each_other_are_written_and_named(repo: Repo) -> None:
 
 
 @pytest.mark.once
-def test_a_reference_to_nowhere_is_an_error_in_the_scope_with_its_line(repo: Repo) -> None:
+def test_reference__missing_in_the_scope_is_an_error_with_its_line(repo: Repo) -> None:
     ns = repo.namespace
     repo.config()
     nested = f"""\
@@ -148,7 +148,7 @@ def test_a_reference_to_nowhere_is_an_error_in_the_scope_with_its_line(repo: Rep
 
 
 @pytest.mark.once
-def test_a_reference_to_a_flow_that_is_about_to_go_leads_nowhere(repo: Repo) -> None:
+def test_reference__to_a_flow_that_will_be_deleted_is_missing(repo: Repo) -> None:
     ns = repo.namespace
     repo.config()
     repo.flow("called")

@@ -16,9 +16,7 @@ from tests.e2e.sync.conftest import Repo
     ],
     ids=["path", "only", "exclude"],
 )
-def test_a_partial_run_writes_what_it_looks_at_and_nothing_else(
-    repo: Repo, how: tuple[str, ...]
-) -> None:
+def test_partial_run__writes_only_its_files(repo: Repo, how: tuple[str, ...]) -> None:
     repo.config("prune: scope\n")
     for name in "abcd":
         repo.flow(name)

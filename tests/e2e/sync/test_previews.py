@@ -72,7 +72,7 @@ def nothing_left(repo: Repo, http: Http, name: str) -> None:
     assert [each for each in client.kv.search("kestra-sync") if namespace in each.namespace] == []
 
 
-def test_up_and_down(previews: Repo, http: Http) -> None:
+def test_preview__up_and_down(previews: Repo, http: Http) -> None:
     repo, ns = previews, previews.namespace
     assert repo.apply().code == 0  # the live ones
     live = repo.inventory()
@@ -135,7 +135,7 @@ def quiet(repo: Repo) -> None:
 
 
 @pytest.mark.once
-def test_what_a_preview_has_not_made_is_never_touched(previews: Repo, http: Http) -> None:
+def test_preview__resources_of_others_are_not_changed(previews: Repo, http: Http) -> None:
     repo, ns = previews, previews.namespace
     quiet(repo)
     home, there = f"{ns}-preview.x", f"{ns}-preview.x.team"
@@ -198,7 +198,7 @@ STEPS: list[tuple[tuple[str, str, int] | None, tuple[str, str, int]]] = [
 
 
 @pytest.mark.once
-def test_what_was_interrupted_is_completed_by_running_it_again(
+def test_preview__interrupted_command_is_completed_by_the_next(
     previews: Repo, proxy: FaultProxy, http: Http
 ) -> None:
     repo, there = previews, f"{previews.namespace}-preview.x.team"
@@ -228,7 +228,7 @@ def test_what_was_interrupted_is_completed_by_running_it_again(
         nothing_left(repo, http, "x")
 
 
-def test_running_executions_are_ended(previews: Repo, http: Http) -> None:
+def test_preview_down__kills_running_executions(previews: Repo, http: Http) -> None:
     repo, there = previews, f"{previews.namespace}-preview.x.team"
     quiet(repo)
     sleeping = SOURCE.format(id="called", ns=repo.namespace, message="x").replace(
@@ -244,7 +244,7 @@ def test_running_executions_are_ended(previews: Repo, http: Http) -> None:
 
 
 @pytest.mark.once
-def test_previews_that_expired_are_cleaned_up(previews: Repo, http: Http) -> None:
+def test_preview_clean__removes_expired_previews(previews: Repo, http: Http) -> None:
     repo, ns = previews, previews.namespace
     quiet(repo)
     for name in ("one", "two", "three"):

@@ -61,7 +61,7 @@ def test_new_turns_a_server_into_a_repository(repo: Repo) -> None:
     assert repo.plan().reasons() == {"x": "none adopt", "y": "none adopt"}
 
 
-def test_a_file_that_holds_something_else_is_not_overwritten(repo: Repo) -> None:
+def test_new_file__different_content_is_not_overwritten(repo: Repo) -> None:
     repo.config()
     repo.client.flows.create(repo.source("x"))
     path = "/".join(["flows", *repo.namespace.split("."), "x.yaml"])
@@ -72,7 +72,7 @@ def test_a_file_that_holds_something_else_is_not_overwritten(repo: Repo) -> None
     assert Path(path).read_text() == "just: data\n"
 
 
-def test_each_side_that_changed_is_treated_as_what_it_is(repo: Repo) -> None:
+def test_pull__three_way_comparison_decides(repo: Repo) -> None:
     """Changed only in Git, only on the server, on both, deleted on either; a dry run says so."""
     repo.config()
     for name in ("git", "server", "both", "gone", "gone-edited", "deleted"):
@@ -120,7 +120,7 @@ def test_each_side_that_changed_is_treated_as_what_it_is(repo: Repo) -> None:
     assert {reasons[each] for each in ("server", "both", "gone-edited")} == {"none refreshed"}
 
 
-def test_what_no_commit_holds_is_not_overwritten(repo: Repo) -> None:
+def test_pull__uncommitted_changes_are_not_overwritten(repo: Repo) -> None:
     names = ("clean", "edited", "staged", "untracked", "ignored", "hidden")
     repo.config()
     git(repo.root, "init", "-q")
@@ -158,7 +158,7 @@ def test_what_no_commit_holds_is_not_overwritten(repo: Repo) -> None:
     assert set(repo.plan().reasons().values()) == {"none refreshed"}
 
 
-def test_without_a_record_the_histories_tell_who_changed(repo: Repo) -> None:
+def test_pull__without_a_record_compares_the_histories(repo: Repo) -> None:
     """No name, so no record: what either side had before is what the other still has."""
     repo.write("kestra-sync.yaml", f"version: 1\nsource: flows\nscope: [{repo.namespace}]\n")
     git(repo.root, "init", "-q")

@@ -42,7 +42,7 @@ def record(repo: Repo, below: str) -> Any:
     return repo.client.kv.get(f"{repo.namespace}.{below}", repo.key)
 
 
-def test_reordering_the_scope_moves_the_record_and_loses_nothing(repo: Repo) -> None:
+def test_record__is_moved_when_the_scope_is_reordered(repo: Repo) -> None:
     two_namespaces(repo)
     scoped(repo, "b", "a")
     assert "the next apply moves it" in repo.run("inventory").out
@@ -61,7 +61,7 @@ def test_reordering_the_scope_moves_the_record_and_loses_nothing(repo: Repo) -> 
     assert repo.run("plan", "--detailed-exitcode").code == 0
 
 
-def test_narrowing_the_scope_keeps_the_record(repo: Repo) -> None:
+def test_record__is_kept_when_the_scope_is_narrowed(repo: Repo) -> None:
     two_namespaces(repo)
     for name in ("one", "two", "three"):
         repo.remove(name)
@@ -75,7 +75,7 @@ def test_narrowing_the_scope_keeps_the_record(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("when", ["before the new one", "before the old one goes"])
-def test_a_move_that_breaks_off_is_finished_by_the_next_run(
+def test_record__interrupted_move_is_completed_by_the_next_run(
     repo: Repo, proxy: FaultProxy, when: str
 ) -> None:
     two_namespaces(repo)
@@ -94,7 +94,7 @@ def test_a_move_that_breaks_off_is_finished_by_the_next_run(
     assert repo.run("plan", "--detailed-exitcode").code == 0
 
 
-def test_a_record_of_another_tenant_or_server_is_refused(repo: Repo) -> None:
+def test_record__of_another_tenant_or_server_is_refused(repo: Repo) -> None:
     """A backup that was restored, a database that was copied: nothing of it was deployed here."""
     repo.config()
     repo.flow("a")
@@ -121,7 +121,7 @@ def git(repo: Repo, *args: str) -> None:
     subprocess.run(["git", "-C", str(repo.root), *args], check=True, capture_output=True)
 
 
-def test_a_checkout_that_cannot_name_its_repository_takes_no_record(
+def test_record__of_a_repository_is_refused_in_an_unnamed_checkout(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repo.root.parent))
@@ -237,7 +237,7 @@ def test_key_list__empty_list_is_rejected(repo: Repo, proxy: FaultProxy) -> None
     assert other.lives() == theirs | mine | {"g0": other.source("g0", "changed")}
 
 
-def test_a_record_that_seems_absent_is_not_overwritten(repo: Repo, proxy: FaultProxy) -> None:
+def test_record__seemingly_absent_is_not_overwritten(repo: Repo, proxy: FaultProxy) -> None:
     """A gateway that answers 404 must not make this look like a first apply."""
     repo.config()
     repo.flow("a")
@@ -251,7 +251,7 @@ def test_a_record_that_seems_absent_is_not_overwritten(repo: Repo, proxy: FaultP
     assert repo.inventory() == before
 
 
-def test_taking_over_strikes_the_flows_from_the_other_inventory(repo: Repo) -> None:
+def test_take_over__removes_flows_from_the_other_inventory(repo: Repo) -> None:
     """Else both own them, and neither ever deletes them."""
     repo.config()
     for name in ("a", "b", "c"):
@@ -275,7 +275,7 @@ def test_taking_over_strikes_the_flows_from_the_other_inventory(repo: Repo) -> N
     assert set(other.lives()) == {"a", "c"}
 
 
-def test_taking_over_gives_back_what_is_rolled_back(repo: Repo, proxy: FaultProxy) -> None:
+def test_take_over__rollback_returns_the_flows(repo: Repo, proxy: FaultProxy) -> None:
     repo.config()
     theirs = repo.flow("a")
     assert repo.apply().code == 0

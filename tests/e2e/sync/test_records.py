@@ -63,7 +63,7 @@ def test_drift_needs_a_name(repo: Repo) -> None:
     assert "name" in ran.err
 
 
-def test_switched_off_is_listed_and_no_drift(repo: Repo) -> None:
+def test_disabled_flow__is_listed_and_not_drift(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     repo.apply()

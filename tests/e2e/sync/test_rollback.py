@@ -52,7 +52,7 @@ def entries(resources: list[object]) -> list[object]:
 
 @pytest.mark.once
 @pytest.mark.parametrize("answer", [REFUSED, FAILED], ids=["422", "500"])
-def test_everything_comes_back_when_a_write_fails(
+def test_rollback__restores_everything_if_a_write_fails(
     repo: Repo, proxy: FaultProxy, answer: Fault
 ) -> None:
     before, recorded = prepared(repo)
@@ -80,7 +80,7 @@ def test_everything_comes_back_when_a_write_fails(
     assert set(repo.lives()) == {"create", "update", "taken", "new_name", "stays", "z_last"}
 
 
-def test_what_was_deleted_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__restores_deleted_flows(repo: Repo, proxy: FaultProxy) -> None:
     before, recorded = prepared(repo)
     proxy.add(Rule(REFUSED, "DELETE", "/old_name$", times=None))
     ran = repo.apply("--rollback", "--parallelism", "1")
@@ -142,7 +142,9 @@ def test_lost_answers_of_the_way_back_are_resolved_by_reading(
 
 
 @pytest.mark.once
-def test_an_edit_just_before_our_write_is_what_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__restores_an_edit_made_right_before_the_write(
+    repo: Repo, proxy: FaultProxy
+) -> None:
     before, _ = prepared(repo)
     theirs = repo.source("update", "by hand, in the last moment")
     proxy.add(Rule(call_first(lambda: repo.edit("update", theirs)), "PUT", "/update$"))
@@ -152,7 +154,7 @@ def test_an_edit_just_before_our_write_is_what_comes_back(repo: Repo, proxy: Fau
     assert repo.lives() == before | {"update": theirs}
 
 
-def test_a_source_that_kestra_would_refuse_now_comes_back(repo: Repo, proxy: FaultProxy) -> None:
+def test_rollback__source_that_create_refuses_is_restored(repo: Repo, proxy: FaultProxy) -> None:
     """PUT is not strict: the server holds flows that a POST refuses. On 2.0 only drafts are so."""
     repo.config()
     repo.flow("stays")

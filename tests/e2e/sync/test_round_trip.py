@@ -90,7 +90,7 @@ def put(repo: Repo, number: int, file: File) -> dict[str, bytes]:
     return dict(zip(ids, documents, strict=True))
 
 
-def test_plan_apply_plan_ends_empty_and_every_byte_arrives(repo: Repo, http: Http) -> None:
+def test_round_trip__second_plan_is_empty_and_bytes_are_equal(repo: Repo, http: Http) -> None:
     @settings(
         max_examples=examples(50),
         deadline=None,

@@ -46,7 +46,9 @@ def test_the_saved_plan_is_applied(repo: Repo) -> None:
     assert_stale(repo, f"{repo.id('create')}: was create (new), now in sync or deleted")
 
 
-def test_it_holds_neither_sources_nor_secrets(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_plan__contains_neither_sources_nor_secrets(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_MINE", "s3cr3t-message")
     planned(repo)
     text = (repo.root / "plan.json").read_text()
@@ -95,7 +97,7 @@ def test_saved_plan__differences_are_listed(repo: Repo, move: Callable[[Repo], s
     assert "delete" in repo.lives()
 
 
-def test_another_target_is_refused(repo: Repo, proxy: FaultProxy) -> None:
+def test_saved_plan__another_target_is_refused(repo: Repo, proxy: FaultProxy) -> None:
     planned(repo)
     ran = repo.apply("--plan", "plan.json", "--url", repo.client.url)
     assert ran.code == 5
@@ -103,7 +105,7 @@ def test_another_target_is_refused(repo: Repo, proxy: FaultProxy) -> None:
     assert repo.client.url in ran.json["error"]["message"]
 
 
-def test_a_plan_that_was_tampered_with_is_refused(repo: Repo) -> None:
+def test_saved_plan__tampered_is_refused(repo: Repo) -> None:
     document = planned(repo)
     changes = document["plan"]["changes"]
     document["plan"]["changes"] = [each for each in changes if each["action"] != "delete"]

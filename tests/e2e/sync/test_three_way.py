@@ -49,7 +49,7 @@ def test_changed_in_git_only_is_an_update(repo: Repo) -> None:
     assert repo.live("a") == source
 
 
-def test_changed_on_the_server_only_is_drift_and_reverted(repo: Repo) -> None:
+def test_drift__changed_on_the_server_only_is_reverted(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a", "git")
     repo.apply()
@@ -62,7 +62,7 @@ def test_changed_on_the_server_only_is_drift_and_reverted(repo: Repo) -> None:
     assert repo.live("a") == source
 
 
-def test_changed_on_both_sides_is_a_conflict_unless_overwritten(repo: Repo) -> None:
+def test_conflict__changed_on_both_sides(repo: Repo) -> None:
     repo.config()
     repo.flow("a", "base")
     repo.apply()
@@ -184,7 +184,7 @@ def test_gone_on_both_sides_drops_the_record(repo: Repo) -> None:
     assert [each["id"] for each in repo.inventory()["resources"]] == ["b"]
 
 
-def test_foreign_flows_are_reported_and_never_touched(repo: Repo) -> None:
+def test_foreign__flows_are_reported_and_not_changed(repo: Repo) -> None:
     repo.config()
     theirs = repo.source("theirs")
     repo.client.flows.create(theirs)
@@ -220,7 +220,7 @@ def test_prune_none_only_reports(repo: Repo) -> None:
     assert repo.live("a")
 
 
-def test_switched_off_on_the_server_is_kept_off_until_re_enabled(repo: Repo) -> None:
+def test_disabled_flow__is_kept_disabled_until_re_enabled(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     repo.apply()
@@ -235,7 +235,7 @@ def test_switched_off_on_the_server_is_kept_off_until_re_enabled(repo: Repo) -> 
     assert repo.live("a") == source
 
 
-def test_a_change_in_git_to_a_switched_off_flow_leaves_it_off(repo: Repo) -> None:
+def test_disabled_flow__stays_disabled_after_a_change_in_git(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a", "one")
     repo.apply()
@@ -251,7 +251,7 @@ def test_a_change_in_git_to_a_switched_off_flow_leaves_it_off(repo: Repo) -> Non
     assert repo.live("a") == again + b"disabled: true\n"
 
 
-def test_switched_off_where_git_says_disabled_false_is_drift(repo: Repo) -> None:
+def test_disabled_flow__with_disabled_false_in_git_is_drift(repo: Repo) -> None:
     repo.config()
     repo.flow("a", extra="disabled: false\n")
     repo.apply()
@@ -297,7 +297,7 @@ def test_on_drift_fail_refuses_with_5(repo: Repo) -> None:
     assert [each["rule"] for each in ran.json["refusals"]] == ["drift"]
 
 
-def test_losing_the_inventory_loses_nothing(repo: Repo) -> None:
+def test_inventory__loss_deletes_nothing(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")

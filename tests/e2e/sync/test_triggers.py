@@ -44,7 +44,7 @@ def _states(
         time.sleep(0.5)
 
 
-def test_dates_are_those_of_the_server(repo: Repo) -> None:
+def test_trigger_dates__match_the_server(repo: Repo) -> None:
     client, namespace = repo.client, repo.namespace
     crons = [(each, False) for each in _CRONS] + [(each, True) for each in _WITH_SECONDS]
     lines = ["triggers:\n"]
@@ -98,7 +98,7 @@ def _trigger(cron: str, more: str = "") -> str:
     )
 
 
-def test_a_trigger_that_was_disabled_on_the_server(repo: Repo) -> None:
+def test_trigger__disabled_on_the_server_is_reported(repo: Repo) -> None:
     """From plan over apply and drift to enabling it: what each version does is told before."""
     old = repo.release < (2, 0)
     key = (repo.id("a"), "yearly")
@@ -144,7 +144,7 @@ def test_a_trigger_that_was_disabled_on_the_server(repo: Repo) -> None:
     assert repo.run("drift", "--format", "json").json["disabled_triggers"] == []
 
 
-def test_the_next_run_has_the_revision_that_was_written(repo: Repo) -> None:
+def test_verify_triggers__next_run_has_the_written_revision(repo: Repo) -> None:
     repo.config()
     often = _trigger("*/10 * * * * *", "    withSeconds: true\n")
     repo.flow("a", "one", extra=often)

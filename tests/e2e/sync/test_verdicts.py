@@ -24,7 +24,7 @@ _TASKS = "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    messag
     ],
     ids=["form", "upper case", "draft", "plain", "misspelt property", "misspelt type"],
 )
-def test_what_the_server_accepts_is_accepted(repo: Repo, http: Http, part: str) -> None:
+def test_verdict__server_accepts_so_the_flow_is_applied(repo: Repo, http: Http, part: str) -> None:
     """And what it refuses is refused, whatever its version is."""
     source = f"id: judged\nnamespace: {repo.namespace}\n{part}{_TASKS}"
     (judged,) = http.post("/flows/validate", data=source.encode(), headers=YAML).json()

@@ -153,7 +153,7 @@ def test_a_saved_plan_where_the_workflow_wants_it(environ: dict[str, str], tmp_p
     assert outputs(environ)["plan-file"] == str(tmp_path / "mine.json")
 
 
-def test_another_folder(environ: dict[str, str], tmp_path: Path) -> None:
+def test_working_directory__another_directory(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     environ |= {"INPUT_WORKING_DIRECTORY": "below", "INPUT_REPORT": "markdown"}
     main(environ, CommandLine(markdown="# a plan"))
@@ -162,7 +162,7 @@ def test_another_folder(environ: dict[str, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["link", "..", "link/inner"])
-def test_a_folder_outside_of_the_workspace(
+def test_working_directory__outside_the_workspace_is_refused(
     folder: str,
     environ: dict[str, str],
     tmp_path: Path,
@@ -181,7 +181,7 @@ def test_a_folder_outside_of_the_workspace(
     assert Path.cwd() == workspace
 
 
-def test_another_folder_that_is_not_there(
+def test_working_directory__missing_directory(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ["INPUT_WORKING_DIRECTORY"] = "nowhere"
@@ -189,7 +189,7 @@ def test_another_folder_that_is_not_there(
     assert "::error title=kestra-sync::the input 'working-directory'" in capsys.readouterr().out
 
 
-def test_inputs_that_make_no_sense(
+def test_inputs__invalid_values_are_refused(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ |= {"INPUT_COMMAND": "destroy"}
@@ -231,7 +231,7 @@ def test_a_comment_with_a_key(github: Github, environ: dict[str, str]) -> None:
     assert comment["body"].startswith("<!-- kestra-sync:prod.sales -->\n\na plan")
 
 
-def test_a_comment_that_may_not_be_written(
+def test_comment__without_permission_does_not_fail_the_step(
     github: Github, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The summary says so and has the report, even if none was asked for."""
@@ -293,7 +293,9 @@ def test_an_issue_that_may_not_be_written(
     assert "`permissions: issues: write`" in capsys.readouterr().out
 
 
-def test_what_was_reviewed_is_expected(github: Github, environ: dict[str, str]) -> None:
+def test_reviewed__digest_of_the_comment_is_expected(
+    github: Github, environ: dict[str, str]
+) -> None:
     run = CommandLine(2)
     main({**environ, "INPUT_COMMENT": "true"}, run)
     run = CommandLine()
@@ -302,7 +304,7 @@ def test_what_was_reviewed_is_expected(github: Github, environ: dict[str, str]) 
     assert f"--expect-digest={DIGEST}" in run.args
 
 
-def test_what_was_not_reviewed_is_not_applied(
+def test_reviewed__unreviewed_plan_is_not_applied(
     github: Github, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     inputs = {"INPUT_COMMAND": "apply", "INPUT_EXPECT_DIGEST": "reviewed"}
@@ -348,7 +350,7 @@ def test_files_that_cannot_be_written_never_alter_what_an_apply_did(
     assert "Step outputs could not be written" in capsys.readouterr().out
 
 
-def test_the_real_thing(tmp_path: Path) -> None:
+def test_action__runs_by_its_path(tmp_path: Path) -> None:
     """By its path, as the action runs it: nothing comes from the checkout of the pull request."""
     flows = tmp_path / "flows"
     flows.mkdir()

@@ -57,7 +57,7 @@ def test_comment__marker_by_others_is_not_trusted(github: Github, api: GithubApi
     assert [each["user"]["login"] for each in github.comments[7]] == ["mallory", BOT]
 
 
-def test_a_marker_further_down_is_none(github: Github, api: GithubApi) -> None:
+def test_marker__must_be_in_the_first_line(github: Github, api: GithubApi) -> None:
     """Such as in a comment of another bot that quotes ours."""
     quoting = github.add_comment(7, f"> quoted\n{body()}")
     comment.post(api.comments(7), body())
@@ -66,7 +66,7 @@ def test_a_marker_further_down_is_none(github: Github, api: GithubApi) -> None:
 
 
 @pytest.mark.parametrize("number", [99, 100, 101, 250])
-def test_it_is_found_on_any_page(github: Github, api: GithubApi, number: int) -> None:
+def test_comment__is_found_on_any_page(github: Github, api: GithubApi, number: int) -> None:
     for index in range(number):
         github.add_comment(7, f"comment {index}", author="alice")
     github.add_comment(7, body("old"))
@@ -76,7 +76,7 @@ def test_it_is_found_on_any_page(github: Github, api: GithubApi, number: int) ->
     ]
 
 
-def test_of_two_one_is_left(github: Github, api: GithubApi) -> None:
+def test_comment__duplicate_is_deleted(github: Github, api: GithubApi) -> None:
     """Two runs at once may have written one each."""
     first = github.add_comment(7, body("one"))
     github.add_comment(7, body("two"))
@@ -101,7 +101,7 @@ def test_the_token_of_an_app(github: Github, api: GithubApi, viewer: str) -> Non
     assert [each["body"] for each in github.comments[7]] == [body("new")]
 
 
-def test_a_github_that_does_not_say_who_we_are(github: Github, api: GithubApi) -> None:
+def test_github__unknown_login(github: Github, api: GithubApi) -> None:
     github.viewer = ""
     assert api.login() == BOT
 
@@ -191,7 +191,7 @@ def test_nothing_was_reviewed(github: Github, api: GithubApi, context: Context) 
         comment.reviewed_digest(api, pushed, MARKER)
 
 
-def test_another_pull_request_s_plan_was_not_reviewed(
+def test_reviewed_digest__plan_of_another_pull_request_is_rejected(
     github: Github, api: GithubApi, context: Context
 ) -> None:
     """Neither that of one that contains the commit, nor one of two by the same merge."""
@@ -210,7 +210,7 @@ def test_another_pull_request_s_plan_was_not_reviewed(
         comment.reviewed_digest(api, pushed, MARKER)
 
 
-def test_a_plan_that_was_replaced_was_not_reviewed(
+def test_reviewed_digest__replaced_plan_is_rejected(
     github: Github, api: GithubApi, context: Context
 ) -> None:
     github.add_comment(7, body())
@@ -219,7 +219,7 @@ def test_a_plan_that_was_replaced_was_not_reviewed(
         comment.reviewed_digest(api, context, MARKER)
 
 
-def test_a_comment_that_others_edited_is_not_ours(
+def test_reviewed_digest__comment_edited_by_others_is_rejected(
     github: Github, api: GithubApi, context: Context
 ) -> None:
     written = github.add_comment(7, body(digest="sha256&#58;" + "0" * 64))

@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_one_note_is_kept_up_to_date(
+def test_gitlab_note__is_updated_in_place(
     server: Gitlab, environ: dict[str, str], file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.add(BODY, "mallory")
@@ -50,7 +50,7 @@ def test_one_note_is_kept_up_to_date(
     assert ours == [BODY.replace("a plan", "another")]
 
 
-def test_of_two_one_is_left(server: Gitlab, environ: dict[str, str], file: Path) -> None:
+def test_comment__duplicate_is_deleted(server: Gitlab, environ: dict[str, str], file: Path) -> None:
     server.add(BODY, ME)
     server.add(BODY, ME)
     gitlab.main([str(file)], environ)
@@ -82,7 +82,7 @@ def test_no_file(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("case", ["link out", "link in", "tracked", "other", "fifo", "no marker"])
-def test_what_we_did_not_write_is_not_posted(
+def test_gitlab_note__foreign_report_is_not_posted(
     case: str,
     server: Gitlab,
     environ: dict[str, str],

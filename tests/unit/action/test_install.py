@@ -56,7 +56,7 @@ def pinned(folder: Path, path: Path) -> Path:
     return requirements
 
 
-def test_only_what_is_pinned_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install__only_pinned_dependencies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel planted in the cache is refused, and nothing partial is left.
 
     The working directory is a hostile checkout.
@@ -130,7 +130,7 @@ def test_wheels_are_fetched_if_there_are_none(
     assert len(commands) == 3
 
 
-def test_another_job_was_quicker(
+def test_install__another_job_was_faster(
     tmp_path: Path, commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its environment is as good as ours."""
@@ -149,7 +149,7 @@ def test_another_job_was_quicker(
     assert [each.name for each in where.folder.parent.iterdir()] == [where.key]
 
 
-def test_a_place_that_cannot_be_taken(
+def test_install__full_disk_is_an_error(
     tmp_path: Path, commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
@@ -163,7 +163,7 @@ def test_a_place_that_cannot_be_taken(
         install(requirements, where, tmp_path / "wheels")
 
 
-def test_the_place_depends_on_all_that_matters(
+def test_install__directory_depends_on_all_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requirements = tmp_path / "requirements.txt"
@@ -206,7 +206,7 @@ def _planted(folder: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows: no such modes")
 @pytest.mark.parametrize("how", ["others may write", "a link", "another user", "an open parent"])
-def test_a_planted_environment_is_not_run(
+def test_install__planted_virtual_environment_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """In a shared temporary folder another user can know the place, and be there first."""

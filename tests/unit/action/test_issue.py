@@ -40,7 +40,7 @@ def test_others_are_left_alone(github: Github, api: GithubApi) -> None:
     assert len(github.issues) == 3
 
 
-def test_of_two_one_is_closed(github: Github, api: GithubApi) -> None:
+def test_issue__duplicate_is_closed(github: Github, api: GithubApi) -> None:
     github.add_issue(TITLE, body("one"))
     github.add_issue(TITLE, body("two"))
     report_drift(api.issues(TITLE), body("three"), drifted=True)

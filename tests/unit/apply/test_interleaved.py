@@ -258,7 +258,7 @@ def play(seed: int) -> tuple[Server, dict[str, Done | BaseException], Schedule]:
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_two_applies_in_any_order(seed: int) -> None:
+def test_interleaved__two_applies_in_any_order(seed: int) -> None:
     server, ends, schedule = play(seed)
     for who, end in ends.items():
         if who not in schedule.dead:

@@ -373,7 +373,7 @@ def test_the_steps_are_those_of_a_whole_apply() -> None:
 
 
 @pytest.mark.parametrize("name", [*ERRORS])
-def test_smoke_tests_that_break_are_red(name: str) -> None:
+def test_smoke__test_that_crashes_fails(name: str) -> None:
     """What was written is taken back, recorded, and the exit code is that of a red test."""
     story = play(Faults("smoke", 1, ERRORS[name]), rollback=True)
     assert story.done is not None
@@ -387,7 +387,7 @@ def test_smoke_tests_that_break_are_red(name: str) -> None:
     assert _noted(story, "the smoke tests crashed")
 
 
-def test_a_second_interrupt_in_a_rollback_says_what_is_left() -> None:
+def test_second_interrupt__in_a_rollback_reports_the_rest() -> None:
     """Reads: before the update, before the deletion, and then of the way back."""
     story = play(Faults("get", 4, KeyboardInterrupt), rollback=True, red=True)
     assert story.done is not None
@@ -417,7 +417,7 @@ class FullDisk(io.BytesIO):
 
 @pytest.mark.parametrize("red", [False, True], ids=["green", "red"])
 @pytest.mark.parametrize("lines", range(14))
-def test_a_journal_on_a_full_disk_decides_nothing(
+def test_journal__full_disk_does_not_affect_the_apply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, red: bool
 ) -> None:
     monkeypatch.setattr("kestra_sync.apply.journal.append_to", lambda _path: FullDisk(lines))
@@ -431,13 +431,13 @@ def test_a_journal_on_a_full_disk_decides_nothing(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_journal_that_is_full_from_the_beginning_decides_nothing() -> None:
+def test_journal__disk_full_from_the_start() -> None:
     story = play(Faults(), rollback=True, journal=Path("/dev/full"))
     assert story.result.exit_code is ExitCode.OK
     assert _noted(story, "the journal failed")
 
 
-def test_a_change_without_a_tally_is_not_begun() -> None:
+def test_apply__flow_created_in_the_meantime_is_a_conflict() -> None:
     """A flow was created since: nothing is written, and nothing is rolled back."""
     faults = Faults()
     server = Server(faults, {"create": [b"theirs"], **{n: [t] for n, t in BEFORE.items()}})
@@ -450,7 +450,7 @@ def test_a_change_without_a_tally_is_not_begun() -> None:
     assert done.restored == ()
 
 
-def test_a_stop_from_outside_ends_the_run_in_good_order() -> None:
+def test_stop_event__ends_the_run_cleanly() -> None:
     """An agent that is told to end sets the event: nothing more is begun, and it is recorded."""
     faults, stop = Faults(), threading.Event()
     server = Server(faults, {name: [text] for name, text in BEFORE.items()})

@@ -41,7 +41,7 @@ def lock_of(kv: KvStore, clock: Clock, timeout: float = 10) -> Lock:
     return Lock(kv, PLACE, timeout=timeout, sleep=clock.sleep, clock=clock)
 
 
-def test_a_free_lock_is_taken_and_given_back(clock: Clock) -> None:
+def test_lock__free_one_is_acquired_and_released(clock: Clock) -> None:
     kv = KvStore()
     lock = lock_of(kv, clock)
     lock.acquire()
@@ -68,7 +68,7 @@ def test_lock__waits_for_the_lock_of_another_run(clock: Clock) -> None:
     lock.release()
 
 
-def test_the_wait_ends_and_names_the_holder(clock: Clock) -> None:
+def test_lock__timeout_names_the_holder(clock: Clock) -> None:
     kv = KvStore()
     kv.values[KEY] = THEIRS
     with pytest.raises(LockedError, match="'flows' is running: job 7 since then") as refused:
@@ -91,7 +91,7 @@ def test_contract__last_write_wins(clock: Clock) -> None:
         lock.acquire()
 
 
-def test_a_lock_that_vanishes_while_we_look_is_tried_for_again(clock: Clock) -> None:
+def test_lock__that_expires_during_the_check_is_acquired(clock: Clock) -> None:
     kv = KvStore()
 
     def vanishing(seconds: float) -> None:
@@ -103,7 +103,7 @@ def test_a_lock_that_vanishes_while_we_look_is_tried_for_again(clock: Clock) -> 
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-def test_a_lost_answer_is_read_back(clock: Clock, arrived: bool) -> None:
+def test_lost_response__is_read_back(clock: Clock, arrived: bool) -> None:
     kv = KvStore()
     (kv.lose_put if arrived else kv.fail_put).append(LOST)
     lock = lock_of(kv, clock)
@@ -119,7 +119,7 @@ def test_lock__store_that_refuses_gives_no_lock(clock: Clock) -> None:
         lock_of(kv, clock).acquire()
 
 
-def test_it_is_renewed_in_time(clock: Clock) -> None:
+def test_lock__is_renewed_in_time(clock: Clock) -> None:
     kv = KvStore()
     lock = lock_of(kv, clock)
     lock.acquire()
@@ -131,7 +131,7 @@ def test_it_is_renewed_in_time(clock: Clock) -> None:
     lock.release()
 
 
-def test_a_lost_lock_is_noticed_and_left_to_its_new_holder(clock: Clock) -> None:
+def test_lock__lost_one_is_left_to_its_new_holder(clock: Clock) -> None:
     kv = KvStore()
     lock = lock_of(kv, clock)
     lock.acquire()
@@ -162,7 +162,7 @@ def test_giving_it_back_never_fails(clock: Clock, errors: list[KestraError | Non
     assert (KEY in kv.values) is (len(errors) == 2)  # else it expires
 
 
-def test_it_is_kept_in_the_background(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock__is_kept_in_the_background(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TTL", 0.04)
     renewed = threading.Event()
 
@@ -188,7 +188,7 @@ def test_it_is_kept_in_the_background(clock: Clock, monkeypatch: pytest.MonkeyPa
     lock.release()
 
 
-def test_who_holds_it() -> None:
+def test_lock__shows_its_holder() -> None:
     kv = KvStore()
     assert read_holder(kv, PLACE) is None
     kv.values[KEY] = "no holder"
@@ -217,7 +217,9 @@ def test_who_holds_it() -> None:
         ({}, "unknown@"),
     ],
 )
-def test_who_we_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
+def test_lock__holder_in_ci_and_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
     for name in ("GITHUB_RUN_ID", "CI_JOB_URL", "USER", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -225,7 +227,7 @@ def test_who_we_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], 
     assert whoami().startswith(words)
 
 
-def test_a_lock_that_was_begun_is_waited_for(clock: Clock) -> None:
+def test_lock__early_one_is_waited_for(clock: Clock) -> None:
     kv = KvStore()
     lock = lock_of(kv, clock)
     lock.begin()
@@ -235,7 +237,7 @@ def test_a_lock_that_was_begun_is_waited_for(clock: Clock) -> None:
     assert kv.values == {}
 
 
-def test_a_lock_that_was_begun_and_is_not_needed_is_given_back_at_once() -> None:
+def test_lock__early_one_is_released_if_not_needed() -> None:
     """Without waiting for its time to settle, or for another run to end."""
     claimed = threading.Event()
 
@@ -257,7 +259,7 @@ def test_a_lock_that_was_begun_and_is_not_needed_is_given_back_at_once() -> None
     assert kv.values == {KEY: THEIRS}
 
 
-def test_what_goes_wrong_in_the_background_is_reported_to_who_needs_the_lock(clock: Clock) -> None:
+def test_lock__background_error_is_reported_to_the_holder(clock: Clock) -> None:
     kv = KvStore()
     kv.fail_put = [DOWN]
     lock = lock_of(kv, clock)

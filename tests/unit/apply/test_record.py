@@ -94,7 +94,7 @@ def test_the_intent_comes_first_and_goes_last() -> None:
     assert (after.history[-1].dirty, after.history[-1].by) == (True, "ada")
 
 
-def test_a_move_is_meant_as_two_writes() -> None:
+def test_intent__move_is_two_writes() -> None:
     old = change(OLD, None, flow_id=B)
     move = change(None, NEW, action=Action.MOVE, reason=Reason.MOVED, moved_from=old)
     run = Recorded(inventory(resource(B)), plan_of(move))
@@ -104,7 +104,7 @@ def test_a_move_is_meant_as_two_writes() -> None:
     assert run.finish(applied(change(None, NEW), 1), applied(old)).resources.keys() == {A}
 
 
-def test_what_was_not_written_is_not_claimed() -> None:
+def test_record__unwritten_changes_are_not_recorded() -> None:
     one, two = change(None, NEW), change(OLD, NEW, flow_id=B)
     run = Recorded(inventory(resource(B)), plan_of(one, two))
     run.recorder.store_intent()
@@ -121,7 +121,7 @@ def test_record__equal_write_by_others_is_recorded() -> None:
     assert after.resources == {A: resource(source=NEW, revision=4)}
 
 
-def test_what_is_unsure_stays_meant() -> None:
+def test_intent__unsure_write_is_kept() -> None:
     one, two = change(OLD, NEW), change(OLD, None, flow_id=B)
     run = Recorded(inventory(resource(), resource(B)), plan_of(one, two))
     run.recorder.store_intent()
@@ -137,7 +137,7 @@ def none(reason: Reason, source: bytes | None = OLD, flow_id: FlowId = A) -> Cha
     return what
 
 
-def test_what_needs_no_write_is_recorded() -> None:
+def test_record__flow_without_a_write_is_recorded() -> None:
     dropped = change(OLD, None, flow_id=B, reason=Reason.DROPPED, action=Action.NONE)
     plan = plan_of(none(Reason.ADOPT), dropped)
     run = Recorded(inventory(resource(B)), plan)
@@ -152,7 +152,7 @@ def test_inventory__flow_now_owned_by_others_is_removed() -> None:
     assert Recorded(inventory(resource()), plan_of(foreign)).finish().resources == {}
 
 
-def test_nothing_new_is_not_stored() -> None:
+def test_kv__unchanged_value_is_not_stored() -> None:
     """Not even for a revision that we know better than the plan."""
     run = Recorded(inventory(resource()), plan_of(none(Reason.REFRESHED)))
     assert not run.recorder.record.stale
@@ -161,7 +161,7 @@ def test_nothing_new_is_not_stored() -> None:
     assert run.recorder.record.inventory.generation == 5
 
 
-def test_what_a_killed_run_wrote_is_known_before_the_next_begins() -> None:
+def test_killed_run__writes_are_known_before_the_next_run() -> None:
     """Should that be killed as well, before it writes: what is there is still ours."""
     before = inventory(resource(), meant={A: resource(source=THEIRS, revision=None)})
     run = Recorded(before, plan_of(change(THEIRS, NEW)))
@@ -191,7 +191,7 @@ def test_intent__without_writes_is_closed() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["ours before", "taken over"])
-def test_a_rollback_brings_the_entries_back(known: bool) -> None:
+def test_rollback__restores_the_entries_of_the_record(known: bool) -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()) if known else None, plan_of(what))
     run.recorder.store_intent()
@@ -207,7 +207,7 @@ def test_rollback__to_an_edit_by_others_keeps_the_entry() -> None:
     assert after.resources == {A: resource()}
 
 
-def test_a_rollback_of_what_was_unsure_leaves_no_intent() -> None:
+def test_rollback__of_an_unsure_write_leaves_no_intent() -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
     lost = Outcome(what, ChangeStatus.FAILED, unsure=True)
@@ -243,7 +243,7 @@ def test_history__runs_are_numbered_from_one() -> None:
     assert [each.generation for each in later.history] == [12, 13]
 
 
-def test_a_lost_answer_of_the_record_is_sent_again() -> None:
+def test_record__lost_response_is_retried() -> None:
     run = Recorded(None, plan_of(change(None, NEW)))
     run.kv.lose_put.append(LOST)
     run.recorder.store_intent()
@@ -265,7 +265,7 @@ def test_a_refused_record_is_an_error() -> None:
     assert run.recorder.record.inventory.generation == 0
 
 
-def test_another_runs_record_is_not_overwritten() -> None:
+def test_record__of_another_run_is_not_overwritten() -> None:
     """Two believed holders of the lock: the second one sees the first one's record and stops."""
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
@@ -338,7 +338,7 @@ def test_intent__that_could_not_be_announced_leaves_no_key_of_the_run() -> None:
     assert set(run.kv.values) == {PLACE.key}
 
 
-def test_a_clean_end_leaves_only_the_record() -> None:
+def test_apply__leaves_only_the_record() -> None:
     what = change(None, NEW)
     run = Recorded(None, plan_of(what))
     run.recorder.store_intent()

@@ -93,7 +93,7 @@ def test_the_last_write_goes_first() -> None:
     ]
 
 
-def test_an_edit_just_before_ours_comes_back() -> None:
+def test_rollback__restores_the_edit_right_before_the_update() -> None:
     flows = Flows(a=OLD)
     flows.put("a", THEIRS)
     flows.put("a", NEW)
@@ -103,7 +103,7 @@ def test_an_edit_just_before_ours_comes_back() -> None:
     assert flows.source("a") == THEIRS
 
 
-def test_an_edit_just_before_ours_that_is_lost_by_now() -> None:
+def test_rollback__edit_right_before_the_update_is_no_longer_kept() -> None:
     flows = Flows(a=OLD)
     flows.put("a", NEW)
     assert (

@@ -69,7 +69,7 @@ def test_levels_one_after_another() -> None:
     assert [each.change for each in outcomes] == [A, B, C]
 
 
-def test_nothing_waits_for_what_it_does_not_call() -> None:
+def test_order__independent_flows_do_not_wait() -> None:
     """B is running until C is done, which waits for A alone."""
     c_done = threading.Event()
 
@@ -85,7 +85,7 @@ def test_nothing_waits_for_what_it_does_not_call() -> None:
     assert statuses(outcomes) == ["applied"] * 3
 
 
-def test_what_others_wait_for_goes_first() -> None:
+def test_order__callee_with_waiting_callers_is_first() -> None:
     done: list[Change] = []
 
     def write(what: Change) -> Outcome:
@@ -130,7 +130,7 @@ def test_a_long_level_may_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     assert statuses(outcomes)[-1] == "not-attempted"
 
 
-def test_nothing_more_after_a_failure() -> None:
+def test_order__nothing_starts_after_a_failure() -> None:
     def write(what: Change) -> Outcome:
         return Outcome(what, ChangeStatus.FAILED) if what is B else applied(what)
 
@@ -169,7 +169,7 @@ def test_a_level_may_be_forbidden() -> None:
     assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
 
 
-def test_a_second_interrupt_begins_nothing_more_and_loses_nothing(
+def test_second_interrupt__starts_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stop = threading.Event()
@@ -203,7 +203,7 @@ def test_an_interrupt_while_a_write_is_sent_leaves_it_unsure() -> None:
     assert statuses(tally.outcomes()) == ["applied", "not-attempted"]
 
 
-def test_a_run_that_breaks_says_what_it_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run__crash_reports_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_finished: object) -> None:
         raise MemoryError("out of it")
 
@@ -246,7 +246,7 @@ def test_a_foreign_signal_handler_is_survived(monkeypatch: pytest.MonkeyPatch) -
             real(each, handler)
 
 
-def test_other_threads_get_no_signals() -> None:
+def test_signals__other_threads_get_none() -> None:
     found: list[threading.Event] = []
 
     def inside() -> None:
@@ -342,7 +342,7 @@ def test_one_look_for_all_creations() -> None:
     assert existing_creates(Searching("a"), [[change(b"x", b"y")]]) == ()
 
 
-def test_what_does_not_show_in_the_end_is_a_conflict() -> None:
+def test_verify__missing_write_is_a_conflict() -> None:
     kept, lost = (f"id: {name}\nnamespace: acme\ntasks: []\n".encode() for name in "ab")
     keep = applied(change(None, kept, flow_id=FlowId("acme", "a")))
     lose = applied(change(None, lost, flow_id=FlowId("acme", "b")))

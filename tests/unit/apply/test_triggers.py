@@ -72,7 +72,7 @@ def test_it_waits_for_the_state_and_for_its_new_date() -> None:
     assert server.now == 1.0
 
 
-def test_it_waits_no_longer_than_it_should() -> None:
+def test_verify_triggers__waits_no_longer_than_necessary() -> None:
     server = _Server([])
     (check,) = server.watch.wait_until_settled({_KEY: _change()}, patience=3)
     assert (check.status, server.now) == (TriggerStatus.MISSING, 3.0)
@@ -130,7 +130,7 @@ def test_the_revision_of_the_next_run() -> None:
     assert (found.revision, waited) == (None, 0.0)
 
 
-def test_what_has_no_state_is_not_waited_for() -> None:
+def test_triggers__without_a_state_are_not_waited_for() -> None:
     changes = [
         TriggerChange(_FLOW, TriggerAction.NEW, after=Trigger(id_, type_, {"disabled": off}))
         for id_, type_, off in (

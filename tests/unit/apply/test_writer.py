@@ -54,13 +54,13 @@ def test_create__different_flow_created_by_others_is_a_conflict() -> None:
     assert flows.source("a") == THEIRS
 
 
-def test_a_creation_that_is_gone_again_when_we_look() -> None:
+def test_create__deleted_before_the_check() -> None:
     flows = Flows(a=THEIRS)
     flows.before("get", lambda: flows.put("a", None))
     assert create(flows).status is ChangeStatus.CONFLICT
 
 
-def test_a_creation_whose_answer_was_lost_arrived() -> None:
+def test_create__lost_response_of_an_executed_request() -> None:
     flows = Flows()
     flows.after("create", fail(LOST))
     done = create(flows)
@@ -68,7 +68,7 @@ def test_a_creation_whose_answer_was_lost_arrived() -> None:
     assert flows.calls == ["create", "get"]
 
 
-def test_a_creation_whose_answer_was_lost_did_not_arrive() -> None:
+def test_create__lost_response_of_an_unexecuted_request() -> None:
     flows = Flows()
     flows.before("create", fail(LOST))
     done = create(flows)
@@ -76,7 +76,7 @@ def test_a_creation_whose_answer_was_lost_did_not_arrive() -> None:
     assert flows.calls == ["create", "get", "create"]
 
 
-def test_a_creation_that_only_came_late() -> None:
+def test_create__late_arrival_is_recognized() -> None:
     """The look finds nothing, the second try meets the first."""
     flows = Flows()
     flows.before("create", fail(LOST), lambda: flows.put("a", NEW))
@@ -105,7 +105,7 @@ def test_writer__unknown_outcome(what: Change) -> None:
 
 
 @pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
-def test_a_write_that_was_refused_and_is_there_all_the_same_was_done(what: Change) -> None:
+def test_write__rejected_but_executed_is_recorded(what: Change) -> None:
     """By a proxy, say, that takes the answer for a page that it must not show."""
     flows = Flows() if what.before is None else Flows(a=OLD)
     flows.after(str(what.action), fail(REFUSED))
@@ -143,7 +143,7 @@ def test_update__flow_changed_by_others_before_the_read(there: bytes | None) -> 
     assert flows.source("a") == there
 
 
-def test_an_update_of_what_was_edited_there_and_back() -> None:
+def test_update__flow_edited_and_reverted_in_between() -> None:
     flows = Flows(a=OLD)
     flows.put("a", THEIRS)
     flows.put("a", OLD)
@@ -151,7 +151,7 @@ def test_an_update_of_what_was_edited_there_and_back() -> None:
     assert (done.status, done.revision) == (ChangeStatus.APPLIED, 4)
 
 
-def test_an_update_of_what_is_deleted_in_the_last_moment() -> None:
+def test_update__flow_deleted_right_before_the_write() -> None:
     flows = Flows(a=OLD)
     flows.before("update", lambda: flows.put("a", None))
     done = update(flows)
@@ -191,7 +191,7 @@ def test_update__lost_response_and_a_later_write_by_others(there: bytes | None) 
     assert flows.source("a") == there
 
 
-def test_a_second_try_meets_a_deletion() -> None:
+def test_retry__finds_a_deleted_flow() -> None:
     flows = Flows(a=OLD)
     flows.before("update", fail(LOST), lambda: flows.put("a", None))
     assert update(flows).status is ChangeStatus.CONFLICT
@@ -204,7 +204,7 @@ def test_a_deletion() -> None:
     assert flows.source("a") is None
 
 
-def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
+def test_delete__already_deleted_by_others() -> None:
     done = delete(Flows())
     assert (done.status, done.written, done.message) == (
         ChangeStatus.APPLIED,
@@ -213,20 +213,20 @@ def test_a_deletion_of_what_is_gone_is_not_ours() -> None:
     )
 
 
-def test_delete__already_deleted_by_others() -> None:
+def test_delete__deleted_by_others_right_before() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", lambda: flows.put("a", None))
     assert (delete(flows).status, delete(flows).written) == (ChangeStatus.APPLIED, False)
 
 
-def test_a_deletion_of_what_was_edited() -> None:
+def test_delete__edited_flow_is_kept() -> None:
     flows = Flows(a=THEIRS)
     assert delete(flows).status is ChangeStatus.CONFLICT
     assert flows.source("a") == THEIRS
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-def test_a_deletion_whose_answer_was_lost(arrived: bool) -> None:
+def test_delete__lost_response_is_resolved_by_reading(arrived: bool) -> None:
     flows = Flows(a=OLD)
     (flows.after if arrived else flows.before)("delete", fail(LOST))
     done = delete(flows)
@@ -234,7 +234,7 @@ def test_a_deletion_whose_answer_was_lost(arrived: bool) -> None:
     assert flows.calls == ["get", "delete", "get", *([] if arrived else ["delete"])]
 
 
-def test_a_deletion_that_only_came_late() -> None:
+def test_delete__late_arrival_is_recognized() -> None:
     flows = Flows(a=OLD)
     flows.before("delete", fail(LOST), lambda: flows.put("a", None))
     assert (delete(flows).status, flows.source("a")) == (ChangeStatus.APPLIED, None)

@@ -42,7 +42,7 @@ def test_without_ignores_nothing_changes() -> None:
     assert drop_ignored([desired("id: a\n")], []) == ()
 
 
-def test_a_line_answers_for_itself_alone() -> None:
+def test_ignore__line_comment_applies_to_its_line_only() -> None:
     each = desired("id: a # kestra-sync: ignore[deprecated]\nb: 1\n")
     said = [warning("deprecated", 1), warning("deprecated", 2), warning("deprecated", None)]
     assert apply_ignores([each], said) == tuple(said[1:])
@@ -61,7 +61,7 @@ def test_lines_are_mapped_back_from_what_is_sent() -> None:
     assert apply_ignores([each], [warning("deprecated", 1)]) == ()
 
 
-def test_the_same_flow_in_another_place_is_another_matter() -> None:
+def test_ignore__applies_to_its_own_document_only() -> None:
     first = desired("# kestra-sync: ignore[deprecated]\nid: a\n")
     second = desired("id: a\n", first_line=4)
     third = desired("id: a\n", path="b.yaml")
@@ -69,7 +69,7 @@ def test_the_same_flow_in_another_place_is_another_matter() -> None:
     assert apply_ignores([first, second, third], said) == tuple(said[1:])
 
 
-def test_what_the_server_refuses_cannot_be_ignored() -> None:
+def test_ignore__error_of_the_server_is_kept() -> None:
     each = desired("# kestra-sync: ignore[kestra-invalid, reference-missing]\nid: a\n")
     said = [
         warning("kestra-invalid", severity=Severity.ERROR),
@@ -80,7 +80,7 @@ def test_what_the_server_refuses_cannot_be_ignored() -> None:
     assert found.message == "kestra-invalid cannot be ignored"
 
 
-def test_what_the_server_warns_of_can() -> None:
+def test_ignore__warning_of_the_server() -> None:
     each = desired("# kestra-sync: ignore[kestra-warning, reference-missing]\nid: a\n")
     assert drop_ignored([each], [warning("kestra-warning"), warning("reference-missing")]) == ()
     # Whether the server will say so cannot be known offline.
@@ -111,7 +111,7 @@ def test_comments_that_are_not_directives() -> None:
     assert apply_ignores([each], []) == ()
 
 
-def test_weights() -> None:
+def test_severity__configured_one_replaces_the_default() -> None:
     policy = Policy(
         severity={"deprecated": Severity.ERROR, "yaml-alias": None, "server-property": None}
     )

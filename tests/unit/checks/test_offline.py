@@ -40,7 +40,7 @@ def test_places_of_rendered_bytes_are_those_of_the_file() -> None:
     assert found[0].position == Position(3, 1)
 
 
-def test_what_cannot_be_parsed_is_reported_as_well() -> None:
+def test_unparsable__file_is_reported() -> None:
     found = check_offline(_desired(b"id: a\nnamespace: x.y\ntasks: [a\n", first_line=5))
     assert [(d.rule, d.position) for d in found] == [("yaml-syntax", Position(7, 8))]
 
@@ -72,7 +72,7 @@ def test_shown(value: object, text: str) -> None:
     assert shown(value) == text
 
 
-def test_quoted_is_short() -> None:
+def test_quote__is_short() -> None:
     assert len(quoted("x" * 1000)) == 60
 
 

@@ -83,6 +83,6 @@ def test_the_page_of_checks_says_what_each_rule_weighs() -> None:
     ] == _TABLE
 
 
-def test_hardly_any_rule_stops_what_the_server_accepts() -> None:
+def test_rules__few_stop_flows_that_the_server_accepts() -> None:
     stopping = {rule for rule, _, accepted, _, _ in _TABLE if accepted == "error"}
     assert stopping - set(CHECKS) == FINAL

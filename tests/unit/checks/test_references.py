@@ -87,7 +87,7 @@ def test_validate_offline_warns_and_passes(tmp_path: Path) -> None:
         (FlowId("other", "clean_up"), "add the flow, or correct namespace and flowId"),
     ],
 )
-def test_a_flow_that_is_nowhere_may_be_misspelt(there: FlowId, remedy: str) -> None:
+def test_reference__missing_flow_has_a_suggestion(there: FlowId, remedy: str) -> None:
     missing = dangling([_flow("a", "cleanup")], {FlowId("acme", "a")})
     for known, elsewhere in (({there}, ()), ((), {there})):
         (found,) = report_dangling(missing, elsewhere, Scope(("acme",)), known)

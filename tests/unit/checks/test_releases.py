@@ -89,7 +89,7 @@ def _diagnostic(rule: str, severity: Severity, line: int = 1) -> Diagnostic:
     return Diagnostic("a.yaml", Position(line, 1), severity, rule, rule, None, NAME)
 
 
-def test_what_the_server_accepts_is_at_most_a_warning() -> None:
+def test_verdict__accepted_flow_is_at_most_a_warning() -> None:
     ours = [_diagnostic(rule, Severity.ERROR) for rule in ("flow-schema", "yaml-syntax")]
     final = [_diagnostic("flow-deleted", Severity.ERROR)]
     found = settled([*ours, *final], {("a.yaml", NAME)}, Policy())

@@ -230,7 +230,7 @@ _CASES = {
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_the_place_of_a_message(name: str) -> None:
+def test_server_message__position_in_the_file(name: str) -> None:
     """Line and column, in characters."""
     message, marked = _CASES[name]
     source = marked.replace(_PLACE, "").encode()
@@ -272,7 +272,7 @@ def _desired(text: str, *, first_line: int = 1) -> Desired:
     return Desired(Flow(FlowId("acme", "a"), document), document.data)
 
 
-def test_a_diagnostic_says_what_the_server_says() -> None:
+def test_diagnostic__contains_the_message_of_the_server() -> None:
     """In its words, without what says nothing beside line and column; with what can be done."""
     text = f"{_HEAD}tasks:\n  - id: t\n    {_LOG}\n    mesage: x\n    foo: y\n"
     log = "io.kestra.plugin.core.log.Log"

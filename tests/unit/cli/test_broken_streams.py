@@ -70,7 +70,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8", "cp437"])
-def test_what_cannot_be_encoded_is_escaped(encoding: str) -> None:
+def test_streams__unencodable_text_is_escaped(encoding: str) -> None:
     raw = io.BytesIO()
     stream = OutputStream(io.TextIOWrapper(raw, encoding=encoding), decides=True)
     text = 'é → │ 😀 \ud800 "x"'
@@ -107,7 +107,7 @@ def test_what_machines_read_is_right_in_every_encoding(
     assert for_stream("é→", Target(), output_format) == wanted
 
 
-def test_what_was_done_is_not_decided_by_how_it_is_reported(
+def test_exit_code__does_not_depend_on_the_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails() -> None:
@@ -190,7 +190,7 @@ def test_a_whole_command_in_another_encoding(flows: Path) -> None:
         (f"set -o pipefail; {VALIDATE} --format json | true", 1),
     ],
 )
-def test_closed_and_full_streams(flows: Path, script: str, code: int) -> None:
+def test_streams__closed_or_full_do_not_fail(flows: Path, script: str, code: int) -> None:
     if "/dev/full" in script and not Path("/dev/full").exists():
         pytest.skip("a device of Linux")
     ran = shell(flows, script)

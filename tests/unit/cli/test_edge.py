@@ -179,7 +179,7 @@ _BASIC = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
         ({"KESTRA_USERNAME": "me", "KESTRA_PASSWORD": PASSWORD}, ["--url=http://me@host"]),
     ],
 )
-def test_a_bug_leaves_a_log_without_secrets(
+def test_bug__log_contains_no_secrets(
     environment: dict[str, str],
     args: list[str],
     raising: Any,
@@ -268,7 +268,7 @@ def test_signals_are_left_alone_outside_the_main_thread(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), SystemExit(1)])
-def test_a_broken_pipe_is_silent(
+def test_output__broken_pipe_is_silent(
     error: BaseException, raising: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The reader of our output has closed it."""
@@ -277,7 +277,9 @@ def test_a_broken_pipe_is_silent(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_pipe_may_break_while_we_complain(raising: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output__pipe_breaks_while_an_error_is_printed(
+    raising: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No exception leaves ``run``."""
 
     class Broken:

@@ -69,7 +69,7 @@ _WRITES = [
 
 @pytest.mark.parametrize("target", _TARGETS)
 @pytest.mark.parametrize("command", _WRITES, ids=lambda command: " ".join(command))
-def test_no_output_goes_through_a_link(
+def test_output__is_not_written_through_a_link(
     command: tuple[str, ...], target: str, tmp_path: Path, said: Said
 ) -> None:
     Path("planted").symlink_to(target)
@@ -98,7 +98,9 @@ _READS = [
 
 @pytest.mark.parametrize("target", _TARGETS)
 @pytest.mark.parametrize("command", _READS, ids=lambda command: " ".join(command))
-def test_nothing_is_read_through_a_link(command: tuple[str, ...], target: str, said: Said) -> None:
+def test_input__is_not_read_through_a_link(
+    command: tuple[str, ...], target: str, said: Said
+) -> None:
     for name in ("planted", "flows/planted.yaml", "flows/planted.smoke.yaml", "flows/a.smoke.yaml"):
         Path(name).symlink_to(Path(target) if target.startswith("/") else Path.cwd() / target)
     code, text = said(*command)
@@ -125,7 +127,9 @@ def test_nothing_is_read_through_a_link(command: tuple[str, ...], target: str, s
     ],
     ids=lambda command: " ".join(command),
 )
-def test_no_name_is_a_bug_or_hangs(command: tuple[str, ...], name: str, said: Said) -> None:
+def test_file_name__invalid_one_is_a_usage_error(
+    command: tuple[str, ...], name: str, said: Said
+) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo("pipe")
     if command[0] != "init":

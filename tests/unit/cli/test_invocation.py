@@ -20,7 +20,7 @@ def called(*args: str, then: Any) -> Any:
             return then()
 
 
-def test_what_shaped_a_plan_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_command__has_the_options_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KESTRA_SYNC_ON_DRIFT", "keep")
     args = (
         "plan", "--prune", "scope", "--only", "a/*", "--only", "b", "--name=-x", "--out", "p.json",

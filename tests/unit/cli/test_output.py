@@ -64,7 +64,7 @@ def test_when_there_is_colour(
     assert ("\x1b[" in stream.getvalue()) is wanted
 
 
-def test_each_stream_is_looked_at_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams__each_is_checked_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     """``plan > file`` has colour on stderr only."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")

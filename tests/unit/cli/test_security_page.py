@@ -36,7 +36,7 @@ def test_each_command_has_a_row() -> None:
     assert sorted(named) == sorted(name for name, _ in _commands())
 
 
-def test_no_option_takes_a_secret() -> None:
+def test_options__none_takes_a_secret() -> None:
     """What is typed can be seen by every user of the machine."""
     wrong = re.compile(r"token|password|secret", re.IGNORECASE)
     found = [

@@ -58,7 +58,7 @@ def failure(client: KestraClient, call: Callable[[KestraClient], object]) -> Kes
         (503, PAGE, errors.Unavailable, 69),
     ],
 )
-def test_an_answer_that_is_not_kestras_is_never_taken_for_one(
+def test_response__not_from_kestra_is_rejected(
     scripted: ScriptedServer,
     client: KestraClient,
     status: int,
@@ -86,7 +86,7 @@ def test_response__status_204_with_a_body_is_rejected(
 
 
 @pytest.mark.parametrize("body", [b'{"namespace": "a.b", "id"', b""])
-def test_a_shorter_answer_than_announced_is_not_believed(
+def test_response__shorter_than_announced_is_rejected(
     scripted: ScriptedServer, client: KestraClient, body: bytes
 ) -> None:
     scripted.on("GET", PATH, Reply(200, body, {"Content-Type": "application/json"}, cut=True))
@@ -172,7 +172,7 @@ def dripper(request: pytest.FixtureRequest) -> Iterator[Dripper]:
     server.close()
 
 
-def test_an_answer_that_comes_byte_by_byte_ends_at_the_time_limit(
+def test_response__slow_byte_by_byte_ends_at_the_timeout(
     dripper: Dripper, make_client: ClientFactory
 ) -> None:
     started = time.monotonic()
@@ -181,7 +181,7 @@ def test_an_answer_that_comes_byte_by_byte_ends_at_the_time_limit(
     assert time.monotonic() - started < 60  # else it never ends
 
 
-def test_a_stream_of_pings_does_not_prolong_following(
+def test_follow__pings_do_not_extend_the_timeout(
     scripted: ScriptedServer, make_client: ClientFactory
 ) -> None:
     running = {"id": "e", "namespace": "a", "flowId": "b", "state": {"current": "RUNNING"}}
@@ -224,7 +224,7 @@ def test_a_proxy_that_does_not_work_is_named(
     assert "proxy-secret" not in f"{error} {error.remedy}"
 
 
-def test_an_own_authority_is_named_with_the_variable(
+def test_tls__private_ca_is_reported_with_the_variable(
     scripted: ScriptedServer, make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SegmentRecorder(scripted.url, tls=True) as server:
@@ -237,7 +237,7 @@ def test_an_own_authority_is_named_with_the_variable(
         assert make_client(server.url).server_info().version == "1.3.25"
 
 
-def test_a_bundle_that_is_not_there_is_named(
+def test_ca_bundle__missing_file_is_reported(
     make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
@@ -272,7 +272,7 @@ def test_a_line_break_in_a_password_is_named(name: str, value: str) -> None:
         resolve(url="http://x", environ={"KESTRA_TOKEN": "to\nken"}, env_file=None)
 
 
-def test_what_was_too_large_is_named_with_its_size(
+def test_too_large__is_reported_with_its_size(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     scripted.on("GET", PATH, as_json({"namespace": "a.b", "id": "c"}))
@@ -287,7 +287,7 @@ def test_what_was_too_large_is_named_with_its_size(
 HEADERS = "CF-Access-Client-Id: some-id-1234\n\n  CF-Access-Client-Secret:very-secret-5678 \n"
 
 
-def test_headers_are_on_every_request(
+def test_headers__are_sent_with_every_request(
     scripted: ScriptedServer, make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KESTRA_HEADERS", HEADERS)
@@ -320,7 +320,7 @@ def test_headers_are_on_every_request(
         ("Authorization: Bearer very-secret", "line 1: Authorization is set from KESTRA_TOKEN"),
     ],
 )
-def test_headers_that_make_no_sense_are_named_by_their_line(lines: str, words: str) -> None:
+def test_headers__invalid_one_is_reported_by_its_line(lines: str, words: str) -> None:
     environ = {"KESTRA_API_URL": "http://x", "KESTRA_TOKEN": "t", "KESTRA_HEADERS": lines}
     with pytest.raises(UsageError) as caught:
         resolve(environ=environ, env_file=None)

@@ -88,7 +88,7 @@ def test_arguments_over_environment_over_file(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("typed", [False, True])
-def test_an_env_file_is_mixed_with_nothing(
+def test_env_file__is_used_completely_or_not_at_all(
     tmp_path: Path, text: str, elsewhere: dict[str, str], typed: bool
 ) -> None:
     """It is part of a checkout, and so perhaps of a pull request."""
@@ -122,7 +122,7 @@ def test_an_env_file_counts_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["KESTRA_PASSWORD_FILE", "KESTRA_TOKEN_FILE"])
-def test_an_env_file_names_files_below_it(tmp_path: Path, name: str) -> None:
+def test_env_file__only_names_files_below_its_directory(tmp_path: Path, name: str) -> None:
     """Else it could have any file of this machine sent to its server."""
     checkout = tmp_path / "checkout"
     (checkout / "secrets").mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_an_env_file_is_not_a_link_out(
         ({}, "http://prod", "prod", None),
     ],
 )
-def test_two_places_name_one_server(
+def test_url__named_twice_must_be_equal(
     variables: dict[str, str], url: str | None, tenant: str | None, words: str | None
 ) -> None:
     """``-e prod`` must not go to dev since a variable was left over."""
@@ -246,7 +246,7 @@ def test_secret_files_that_cannot_be_used(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_settings_that_make_no_sense(environ: dict[str, str], words: str) -> None:
+def test_settings__invalid_combinations_are_refused(environ: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         resolve(env_file=None, environ=environ)
     assert "secret" not in str(caught.value)

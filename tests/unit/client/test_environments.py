@@ -23,7 +23,7 @@ def test_names_end_with_the_environment() -> None:
     assert names["KESTRA_PASSWORD_FILE_FILE"] == "KESTRA_PASSWORD_FILE"
 
 
-def test_an_environment_gets_its_own_credentials_and_no_others() -> None:
+def test_environment__gets_only_its_own_credentials() -> None:
     environ = {
         "KESTRA_USERNAME": "me",
         "KESTRA_PASSWORD": "general",
@@ -51,7 +51,7 @@ def test_an_environment_gets_its_own_credentials_and_no_others() -> None:
         {"KESTRA_TOKEN": "general", "KESTRA_TOKEN_DEV": "of-dev"},
     ],
 )
-def test_what_was_given_without_a_server_is_not_sent_to_a_configured_one(
+def test_credentials__without_a_server_are_not_sent_to_a_configured_one(
     environ: dict[str, str],
 ) -> None:
     with pytest.raises(UsageError, match=r"is not sent to http://prod\.acme\.io") as error:
@@ -79,7 +79,7 @@ def test_the_configuration_may_name_the_variable() -> None:
         resolve(url=PROD, env_file=None, environ={"KESTRA_TOKEN": "x"}, scope=scope)
 
 
-def test_an_env_file_redirects_nothing(tmp_path: Path) -> None:
+def test_env_file__does_not_redirect_credentials(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     # Its server does not get what the environment has for an environment.
     file.write_text("KESTRA_API_URL=http://evil\n")

@@ -35,7 +35,7 @@ def test_create(scripted: ScriptedServer, client: KestraClient) -> None:
 
 
 @pytest.mark.parametrize(("status", "message"), [(422, "Flow id already exists"), (409, "")])
-def test_create_what_exists(
+def test_create__existing_flow_has_the_status_of_the_version(
     scripted: ScriptedServer, client: KestraClient, status: int, message: str
 ) -> None:
     scripted.on("POST", BASE, as_json({"message": message}, status))
@@ -405,7 +405,7 @@ def test_answers_without_file_names(scripted: ScriptedServer, client: KestraClie
         [{"filename": "0.yaml"}, {"filename": "9.yaml"}],
     ],
 )
-def test_answers_that_do_not_fit(
+def test_response__of_the_wrong_shape_is_rejected(
     scripted: ScriptedServer, client: KestraClient, answers: list[object]
 ) -> None:
     scripted.on("POST", VALIDATE, as_json(answers), as_json([{"flow": "x", "namespace": "n"}]))
@@ -457,7 +457,9 @@ def test_failures_are_failures(scripted: ScriptedServer, client: KestraClient, s
         client.flows.validate([b"a"])
 
 
-def test_one_by_one(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_validate__one_request_per_flow_on_old_servers(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
     empty = {"index": 1, "constraints": "No content to map due to end-of-input"}
     scripted.on("POST", VALIDATE, Reply(415), as_json([empty, {"constraints": "really"}]))
     assert client.flows.validate([b"a"])[0].constraints == ("really",)

@@ -85,7 +85,7 @@ def way(
                 assert set(proxy.connects) == {tls.url.removeprefix("https://")}
 
 
-def test_every_write_leaves_in_one_send(
+def test_write__leaves_in_one_send(
     way: tuple[str, SegmentRecorder], make_client: ClientFactory
 ) -> None:
     url, recorder = way
@@ -126,7 +126,7 @@ def test_a_large_body_leaves_in_one_send_too(
     assert sent[0] > 1_000_000
 
 
-def test_the_server_gets_the_source_byte_for_byte(
+def test_compression__server_gets_the_source_byte_for_byte(
     server: ScriptedServer, client: KestraClient
 ) -> None:
     client.flows.update(FLOW, SOURCE)
@@ -134,7 +134,7 @@ def test_the_server_gets_the_source_byte_for_byte(
 
 
 @pytest.mark.parametrize("status", [400, 415, 422])
-def test_compressed_bodies_that_are_refused_are_sent_again_as_they_are(
+def test_compression__rejected_body_is_sent_uncompressed(
     server: ScriptedServer, client: KestraClient, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     def picky(seen: Seen) -> Reply:
@@ -174,7 +174,7 @@ def test_a_content_that_is_refused_either_way_says_nothing_about_compression(
     assert server.seen[-1].headers["Content-Encoding"] == "gzip"
 
 
-def test_once_understood_a_refusal_is_about_the_content(
+def test_compression__later_rejection_is_about_the_content(
     server: ScriptedServer, client: KestraClient
 ) -> None:
     server.on("PUT", PATH, THERE, Reply(422))
@@ -189,7 +189,7 @@ def test_once_understood_a_refusal_is_about_the_content(
     [Reply(404), Reply(500), Reply(200, b"<html>"), Reply(401)],
     ids=["gone", "failing", "page", "not allowed"],
 )
-def test_an_update_is_not_sent_unless_the_flow_is_seen_just_before(
+def test_update__is_only_sent_after_a_successful_read(
     server: ScriptedServer, client: KestraClient, answer: Reply
 ) -> None:
     server.on("GET", PATH, answer)
@@ -199,9 +199,7 @@ def test_an_update_is_not_sent_unless_the_flow_is_seen_just_before(
     assert server.asked("PUT", PATH) == []
 
 
-def test_an_update_that_was_turned_away_looks_again(
-    server: ScriptedServer, client: KestraClient
-) -> None:
+def test_update__reads_again_after_a_429(server: ScriptedServer, client: KestraClient) -> None:
     """In the time that the server wants us to wait, the flow may go."""
     server.on("GET", PATH, THERE, Reply(404))
     server.on("PUT", PATH, Reply(429, headers={"Retry-After": "5"}))
@@ -272,7 +270,7 @@ def just_read(seconds: float) -> RecentRead:
     ],
     ids=["gone", "empty", "no flow"],
 )
-def test_a_refusal_of_compression_looks_again(
+def test_compression__rejected_update_reads_again(
     server: ScriptedServer, client: KestraClient, look: Reply, error: type[errors.KestraError]
 ) -> None:
     """Without proof that the flow is there, the update is not sent again."""
@@ -286,7 +284,7 @@ def test_a_refusal_of_compression_looks_again(
 @pytest.mark.parametrize(
     "answer", [Reply(stall=True), Reply(504)], ids=["silence", "a gateway's time limit"]
 )
-def test_an_update_without_an_answer_is_not_repeated_and_says_why(
+def test_update__without_a_response_is_not_repeated_and_explained(
     server: ScriptedServer, make_client: ClientFactory, answer: Reply
 ) -> None:
     server.on("PUT", PATH, answer)
@@ -308,9 +306,7 @@ def test_a_broken_connection_does_not_look_like_a_hanging_server(
     assert not caught.value.hanging
 
 
-def test_a_key_that_times_out_is_another_matter(
-    server: ScriptedServer, make_client: ClientFactory
-) -> None:
+def test_key__read_timeout_is_an_error(server: ScriptedServer, make_client: ClientFactory) -> None:
     server.on("PUT", KEY, Reply(stall=True))
     with pytest.raises(errors.UnknownOutcome) as caught:
         make_client(timeout=0.3).kv.put("a.b", "k", 1)

@@ -31,7 +31,7 @@ FLOW = "id: a\nnamespace: acme\ntasks:\n  - {id: t, type: io.kestra.plugin.core.
     ],
     ids=" ".join,
 )
-def test_kestra_1_0_is_refused_before_anything_is_done(
+def test_old_server__1_0_is_refused_before_any_other_request(
     scripted: ScriptedServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -61,7 +61,7 @@ def test_filter_is_the_scope(
     st.integers(1, 3),
     NAME,
 )
-def test_a_widened_filter_finds_no_less(
+def test_filter__wider_one_finds_at_least_as_much(
     names: list[str], exact: bool, longest: int, requests: int, other: str
 ) -> None:
     scope = Scope(tuple(names), exact=exact)

@@ -24,7 +24,7 @@ def _answers(pressure: Pressure, count: int) -> None:
         pressure.answered()
 
 
-def test_there_is_no_limit_without_a_reason() -> None:
+def test_pressure__no_limit_without_a_refusal() -> None:
     pressure = Pressure()
     with ExitStack() as stack:
         _in_progress(stack, pressure, 64)
@@ -48,7 +48,7 @@ def test_pressure__refusal_halves_concurrent_requests(caplog: pytest.LogCaptureF
         assert pressure.limit == 1
 
 
-def test_good_answers_bring_it_back() -> None:
+def test_pressure__successful_responses_restore_the_limit() -> None:
     pressure = Pressure()
     with ExitStack() as stack:
         _in_progress(stack, pressure, 4)
@@ -60,7 +60,7 @@ def test_good_answers_bring_it_back() -> None:
     assert pressure.limit is None
 
 
-def test_a_turn_is_waited_for() -> None:
+def test_pressure__request_waits_for_its_turn() -> None:
     pressure = Pressure()
     with pressure.turn():
         pressure.refused(429)
@@ -78,7 +78,7 @@ def test_a_turn_is_waited_for() -> None:
     thread.join()
 
 
-def test_the_client_slows_down(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_pressure__client_slows_down(scripted: ScriptedServer, client: KestraClient) -> None:
     """And every write gets through."""
     refusal = Reply(429, headers={"Retry-After": "1"})
     live = as_json({"id": "a", "namespace": "x", "revision": 1, "source": "x"})

@@ -133,7 +133,7 @@ def test_create_with_everything(
     assert b'name="no"' not in seen.body
 
 
-def test_a_date_as_text_goes_as_it_is(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_date__as_text_is_sent_unchanged(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("POST", STARTS, as_json(run()))
     client.executions.create(FLOW, schedule_date="2030-01-02T00:00:00Z")
     assert scripted.seen[0].params["scheduleDate"] == "2030-01-02T00:00:00Z"
@@ -189,7 +189,7 @@ def test_delete(scripted: ScriptedServer, client: KestraClient) -> None:
 
 
 @pytest.mark.parametrize(("version", "prefix"), [("1.3.25", ""), ("2.0.0", "actions/")])
-def test_actions_of_each_version(
+def test_execution_actions__have_the_path_of_the_version(
     scripted: ScriptedServer, client: KestraClient, version: str, prefix: str
 ) -> None:
     scripted.on("GET", "/api/v1/configs", as_json({"version": version}))
@@ -228,7 +228,9 @@ def test_outputs_of_each_version(scripted: ScriptedServer, client: KestraClient)
     assert scripted.asked("GET", f"{OUTPUTS}/executions/x1") == []
 
 
-def test_outputs_apart_from_the_execution(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_outputs__are_read_with_a_separate_request(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
     scripted.on("GET", "/api/v1/configs", as_json({"version": "2.0.0"}))
     scripted.on("GET", f"{OUTPUTS}/executions/x1", as_json({"o": [1, 2]}))
     scripted.on("GET", f"{OUTPUTS}/tasks/x1/t1", as_json({"a": 1}))
@@ -238,7 +240,9 @@ def test_outputs_apart_from_the_execution(scripted: ScriptedServer, client: Kest
     assert client.executions.task_outputs(execution, execution.task_runs[0]) == {"a": 1}
 
 
-def test_what_an_execution_has_started(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_subflows__started_executions_are_found(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
     ours = [{"key": "system.correlationId", "value": "x1"}]
     root = execution_of(run("FAILED", kind="TEST", labels=ours))
     assert client.executions.started_by(root) == ()  # 1.3 makes no executions of iterations

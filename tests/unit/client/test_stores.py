@@ -180,7 +180,7 @@ def test_a_version_that_is_too_old_is_refused(
         client.server_info()
 
 
-def test_servers_that_are_none(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_server__not_a_kestra_server(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("GET", "/api/v1/configs", Reply(404))
     with pytest.raises(errors.UnexpectedAnswer, match="does not look like a Kestra server"):
         client.server_info()
@@ -212,7 +212,7 @@ def test_shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert kestra_sync.KestraClient is KestraClient
 
 
-def test_a_closed_client_opens_again(scripted: ScriptedServer, make_client: ClientFactory) -> None:
+def test_client__reopens_after_close(scripted: ScriptedServer, make_client: ClientFactory) -> None:
     with make_client(timeout=5.0) as client:
         client.server_info()
     scripted.on("GET", KEY, as_json(1))

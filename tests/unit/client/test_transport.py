@@ -77,7 +77,7 @@ def test_error_of_each_status(
     assert not caught.value.may_have_written
 
 
-def test_a_message_cannot_leak_our_secret(scripted: ScriptedServer, transport: Transport) -> None:
+def test_message__masks_the_secret(scripted: ScriptedServer, transport: Transport) -> None:
     scripted.on("GET", "/x", as_json({"message": f"bad \x1b[31m header Bearer {TOKEN}"}, 400))
     with pytest.raises(errors.ApiError) as caught:
         transport.send(GET)
@@ -131,7 +131,7 @@ def test_retry_after(
     assert naps == ([] if nap is None else [nap])
 
 
-def test_a_write_turned_away_is_repeated(
+def test_write__with_retry_after_is_retried(
     scripted: ScriptedServer, transport: Transport, naps: list[float]
 ) -> None:
     scripted.on("PUT", "/x", Reply(429, headers={"Retry-After": "2"}), Reply(200))
@@ -139,7 +139,7 @@ def test_a_write_turned_away_is_repeated(
     assert naps == [2.0]
 
 
-def test_a_write_turned_away_without_a_time_is_not(
+def test_write__rejected_without_retry_after_is_not_retried(
     scripted: ScriptedServer, transport: Transport
 ) -> None:
     scripted.on("PUT", "/x", Reply(429))
@@ -208,7 +208,7 @@ def test_refused(make_client: ClientFactory, naps: list[float], closed_port: int
         assert not caught.value.may_have_written
 
 
-def test_an_exception_that_the_caller_handles_proves_nothing(
+def test_write__earlier_handled_exception_does_not_make_it_retryable(
     scripted: ScriptedServer, transport: Transport, make_client: ClientFactory, closed_port: int
 ) -> None:
     scripted.on("PUT", "/x", Reply(hang_up=True))
@@ -257,7 +257,7 @@ def test_redirects_of_reads(scripted: ScriptedServer, transport: Transport) -> N
     assert scripted.seen[-1].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_redirects_to_another_server_are_not_followed(
+def test_redirect__to_another_server_is_not_followed(
     scripted: ScriptedServer, transport: Transport
 ) -> None:
     """It would be believed, as if Kestra had said it."""
@@ -275,7 +275,7 @@ def test_redirects_to_another_server_are_not_followed(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirected_writes_are_not_followed(
+def test_redirect__of_a_write_is_not_followed(
     scripted: ScriptedServer, transport: Transport, status: int
 ) -> None:
     location = "http://me:pw@new.example/kestra/x?q=1"
@@ -417,7 +417,7 @@ def test_an_endless_body(scripted: ScriptedServer) -> None:
     transport.close()
 
 
-def test_a_body_over_the_servers_limit(scripted: ScriptedServer, transport: Transport) -> None:
+def test_body__over_the_limit_of_the_server(scripted: ScriptedServer, transport: Transport) -> None:
     large = Request("POST", "/x", body=bytes(11 * 1024 * 1024))
     scripted.on("POST", "/x", Reply(500), Reply(hang_up=True))
     with pytest.raises(errors.RequestTooLarge):
@@ -435,7 +435,7 @@ def test_headers(scripted: ScriptedServer, make_client: ClientFactory) -> None:
     assert headers["Content-Type"] == "text/plain"
 
 
-def test_the_log_holds_no_secrets(
+def test_log__contains_no_secrets(
     scripted: ScriptedServer, transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -449,7 +449,7 @@ def test_the_log_holds_no_secrets(
 
 
 @pytest.mark.parametrize("reply", [Reply(401), Reply(500), Reply(hang_up=True), HTML])
-def test_tracebacks_hold_no_secrets(
+def test_traceback__contains_no_secrets(
     scripted: ScriptedServer, make_client: ClientFactory, reply: Reply
 ) -> None:
     url = scripted.url.replace("//", "//me:url-secret@")

@@ -48,7 +48,7 @@ def test_states_of_both_versions(scripted: ScriptedServer, client: KestraClient)
     assert scripted.seen[-1].params["filters[namespace][EQUALS]"] == "a"
 
 
-def test_a_page_may_be_short(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_pages__short_page_is_accepted(scripted: ScriptedServer, client: KestraClient) -> None:
     """The total counts triggers of flows that are gone, which the pages leave out."""
     first = as_json({"results": [_old("x")], "total": 3})
     second = as_json({"results": [_old("y")], "total": 3})
@@ -63,7 +63,9 @@ def test_no_scope_asks_nothing(scripted: ScriptedServer, client: KestraClient) -
 
 
 @pytest.mark.parametrize("answer", [{}, {"results": []}, {"results": {}, "total": 1}])
-def test_an_odd_answer(scripted: ScriptedServer, client: KestraClient, answer: Any) -> None:
+def test_response__unexpected_is_reported(
+    scripted: ScriptedServer, client: KestraClient, answer: Any
+) -> None:
     scripted.on("GET", _SEARCH, as_json(answer))
     with pytest.raises(UnexpectedAnswer):
         client.triggers.search()

@@ -35,7 +35,7 @@ def test_places_lead_back_to_the_file() -> None:
         ("", False, False),
     ],
 )
-def test_a_scope_knows_the_dots(namespace: str, wanted: bool, exact: bool) -> None:
+def test_scope__respects_dots(namespace: str, wanted: bool, exact: bool) -> None:
     """``company`` covers ``company.team`` and not ``company2``."""
     assert Scope(("other", "company")).covers(namespace) is wanted
     assert Scope(("other", "company"), exact=True).covers(namespace) is exact

@@ -54,11 +54,13 @@ def test_new_file__invalid_name_gets_no_file(text: str) -> None:
         ("acme", "kestra-sync", "a file name that kestra-sync reserves"),
     ],
 )
-def test_a_name_that_makes_no_file_everywhere(namespace: str, name: str, why: str) -> None:
+def test_new_file__name_invalid_on_some_platform_gets_no_file(
+    namespace: str, name: str, why: str
+) -> None:
     assert why in _why(namespace, name)
 
 
-def test_names_that_fold_into_one() -> None:
+def test_new_file__names_that_collide_get_no_file() -> None:
     """On a disk that does not tell capitals apart the second would overwrite the first."""
     one, two, other = (FlowId("acme", name) for name in ("flow", "Flow", "other"))
     paths, problems = new_files([one, two, other], Settings())
@@ -73,7 +75,7 @@ def test_names_that_fold_into_one() -> None:
 
 
 @pytest.mark.parametrize(("at", "to"), [("flows", ".."), ("flows/acme", "../.."), ("flows", "x")])
-def test_no_link_is_followed(at: str, to: str) -> None:
+def test_new_file__symbolic_link_is_not_followed(at: str, to: str) -> None:
     """Nor one that is broken."""
     Path(at).parent.mkdir(exist_ok=True)
     Path(at).symlink_to(to)

@@ -20,7 +20,7 @@ def _write(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("parallelism", [1, 2, 4])
-def test_a_plan_has_no_more_requests_in_flight(
+def test_plan__limits_concurrent_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallelism: int
 ) -> None:
     """What is asked while the files are read, and the single reads of what changes, count too."""

@@ -86,7 +86,7 @@ def test_the_server_is_not_asked_without_need() -> None:
     assert server.asked == []
 
 
-def test_a_server_that_does_not_tell_stops_nothing() -> None:
+def test_server__unknown_information_stops_nothing() -> None:
     forbidden = Forbidden(403, "GET", "/triggers/search", "")
     assert _effect(_Server(error=forbidden), _updated()) == [Effect.STAYS_OFF]
 

@@ -39,7 +39,7 @@ def loaded(path: str | None = None, environment: str | None = None) -> Config:
     return config
 
 
-def test_there_need_not_be_a_file() -> None:
+def test_config__file_is_optional() -> None:
     assert load_config() is None
     assert load_config("") is None
 
@@ -51,7 +51,7 @@ def test_the_file_in_the_working_directory_is_found(name: str) -> None:
     assert loaded().name == "acme"
 
 
-def test_two_files_are_one_too_many() -> None:
+def test_config__two_files_are_an_error() -> None:
     write("")
     write("", "kestra-sync.yml")
     with pytest.raises(UsageError, match=r"both kestra-sync\.yaml and kestra-sync\.yml"):
@@ -60,7 +60,7 @@ def test_two_files_are_one_too_many() -> None:
 
 
 @pytest.mark.parametrize("path", ["absent.yaml", ".", "a\0b"])
-def test_a_file_that_is_named_must_be_readable(path: str) -> None:
+def test_file_argument__must_be_readable(path: str) -> None:
     with pytest.raises(UsageError, match="cannot be read") as error:
         load_config(path)
     assert error.value.exit_code is ExitCode.USAGE
@@ -110,7 +110,7 @@ def test_bytes_that_are_not_text_have_no_position() -> None:
         load_config()
 
 
-def test_a_minimal_file_says_nothing() -> None:
+def test_config__minimal_file_has_the_defaults() -> None:
     write("")
     config = loaded()
     assert config.scope is None
@@ -121,7 +121,7 @@ def test_a_minimal_file_says_nothing() -> None:
     assert config.environments == ()
 
 
-def test_everything_is_typed() -> None:
+def test_architecture__everything_is_typed() -> None:
     config = loaded(EVERYTHING)
     assert config.name == "acme-flows"
     assert config.scope == Scope(("company", "shared.jobs"))
@@ -156,7 +156,7 @@ def test_everything_is_typed() -> None:
     )
 
 
-def test_an_environment_lies_over_the_file() -> None:
+def test_environment__overrides_the_file() -> None:
     config = loaded(EVERYTHING, "prod")
     assert config.environment == "prod"
     assert config.name == "acme-flows"
@@ -245,7 +245,7 @@ def test_paths_are_relative_to_the_file_and_shown_from_here(here: Path) -> None:
 
 @pytest.mark.parametrize("source", ["../../other", "/etc", "x/../../other", "link/inner", "link"])
 @pytest.mark.parametrize("where", ["top", "list", "environment"])
-def test_a_source_outside_of_the_repository_is_refused(
+def test_source__outside_the_repository_is_refused(
     here: Path, monkeypatch: pytest.MonkeyPatch, source: str, where: str
 ) -> None:
     """A pull request must not have files of the machine read; links lead out, too."""
@@ -290,7 +290,7 @@ def test_a_source_may_lie_where_the_named_configuration_lies(
 
 
 @pytest.mark.parametrize("target", ["../secret", "/proc/self/environ", ".git/config", "missing"])
-def test_a_configuration_that_is_a_link_is_not_shown(
+def test_config__symbolic_link_is_not_shown(
     here: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     """What is wrong with it would be said with its content."""
@@ -305,7 +305,7 @@ def test_a_configuration_that_is_a_link_is_not_shown(
 
 
 @pytest.mark.parametrize("path", ["a\x00b", "x" * 300, "/".join(["x" * 200] * 30), "."])
-def test_a_configuration_that_no_file_can_be(path: str) -> None:
+def test_config__invalid_path_is_a_usage_error(path: str) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_config(path)
 

@@ -63,7 +63,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_without_anything_there_are_the_defaults() -> None:
+def test_config__defaults() -> None:
     settings = settings_from_config(None)
     assert settings.base_path is None
     assert settings.paths == Settings().paths

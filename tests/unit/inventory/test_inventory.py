@@ -142,7 +142,7 @@ def test_members_of_newer_formats_are_ignored_if_they_may_be() -> None:
         ({**SMALL, "deep": json.loads("[" * 500 + "]" * 500)}, "corrupt.*levels"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(value: Any, words: str) -> None:
+def test_record__unreadable_is_refused(value: Any, words: str) -> None:
     """Rather than lost: who does not know what is ours might delete it."""
     with pytest.raises(InventoryError, match=words) as refused:
         from_json(value)
@@ -150,7 +150,7 @@ def test_what_cannot_be_understood_is_refused(value: Any, words: str) -> None:
     assert refused.value.remedy
 
 
-def test_what_counts_as_ours() -> None:
+def test_ownership__of_a_resource() -> None:
     a, b, c = (FlowId("acme", name) for name in "abc")
     inventory = Inventory(
         "flows",
@@ -221,7 +221,7 @@ def test_read__of_something_else_is_made_again(
 
 
 @pytest.mark.parametrize("error", [NotFound(404, "", ""), Gone(410, "", "")])
-def test_there_may_be_none_yet(error: Exception) -> None:
+def test_inventory__may_not_exist_yet(error: Exception) -> None:
     assert read_inventory(Store(**{PLACE.key: error}), PLACE) is None
 
 
@@ -424,7 +424,7 @@ def others_of(tenant: Tenant, ours: Any = SMALL, **more: Any) -> Any:
     return read_others(tenant, PLACE, inventory, sleep=tenant.slept.append, **more)
 
 
-def test_what_others_own() -> None:
+def test_ownership__of_others() -> None:
     theirs = {**SMALL, "name": "other", "resources": [ENTRY]}
     tenant = Tenant(
         {
@@ -441,7 +441,7 @@ def test_what_others_own() -> None:
         others_of(tenant)
 
 
-def test_unknown_kinds_of_others_do_not_stop_us() -> None:
+def test_unknown_kinds__of_others_are_skipped() -> None:
     theirs = {**SMALL, "name": "other", "resources": [{"kind": "app", "path": "x"}, ENTRY]}
     tenant = Tenant({("acme", KEY): SMALL, ("acme", "kestra-sync.other"): theirs})
     assert others_of(tenant).owners.keys() == {FlowId("acme", "a")}
@@ -469,7 +469,7 @@ def test_before_the_first_apply_the_lock_must_be_listed() -> None:
         others_of(tenant, None, witness=witness)
 
 
-def test_a_neighbour_that_a_list_leaves_out_is_asked_for() -> None:
+def test_inventories__missing_from_the_list_are_requested_by_name() -> None:
     """The list has our own key and is cut all the same."""
     other = ("beta", "kestra-sync.other")
     ours = {**SMALL, "neighbours": [list(other), ["beta", "kestra-sync.gone"]]}
@@ -479,7 +479,7 @@ def test_a_neighbour_that_a_list_leaves_out_is_asked_for() -> None:
     assert others_of(tenant, ours).owners.keys() == {FlowId("acme", "a")}
 
 
-def test_what_a_run_of_ours_meant_is_found_under_its_own_key() -> None:
+def test_intent__is_found_under_its_own_key() -> None:
     meant = {**SMALL, "intent": {"time": "t", "writes": [ENTRY]}}
     tenant = Tenant(
         {
@@ -495,7 +495,7 @@ def test_what_a_run_of_ours_meant_is_found_under_its_own_key() -> None:
     assert [base.live_hashes for base in runs[FlowId("acme", "a")]] == [frozenset({"00"})]
 
 
-def test_the_rest_of_a_move_is_not_anothers() -> None:
+def test_record__old_copy_of_a_move_is_not_foreign() -> None:
     ours = {**SMALL, "moved_from": "beta", "resources": [ENTRY]}
     tenant = Tenant({("acme", KEY): ours, ("beta", KEY): {**SMALL, "resources": [ENTRY]}})
     assert others_of(tenant, ours).owners == {}
@@ -535,7 +535,7 @@ GITLAB = {
         ),
     ],
 )
-def test_where_we_are_in_ci(environ: dict[str, str], expected: Origin) -> None:
+def test_provenance__in_ci(environ: dict[str, str], expected: Origin) -> None:
     assert origin(environ=environ) == expected
 
 
@@ -548,7 +548,7 @@ def test_where_we_are_in_ci(environ: dict[str, str], expected: Origin) -> None:
         ("/srv/git/flows", ""),
     ],
 )
-def test_where_we_are_in_a_checkout(tmp_path: Path, url: str, expected: str) -> None:
+def test_provenance__of_a_checkout(tmp_path: Path, url: str, expected: str) -> None:
     def git(*args: str) -> None:
         who = ["-c", "user.name=x", "-c", "user.email=x@x"]
         subprocess.run(["git", "-C", str(tmp_path), *who, *args], check=True, capture_output=True)
@@ -562,7 +562,7 @@ def test_where_we_are_in_a_checkout(tmp_path: Path, url: str, expected: str) -> 
     assert origin(str(tmp_path), {}).branch is None
 
 
-def test_where_we_are_may_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_provenance__may_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert origin(str(tmp_path), {}) == Origin()
     monkeypatch.setenv("PATH", str(tmp_path))

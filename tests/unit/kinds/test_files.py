@@ -72,7 +72,7 @@ def test_ignore_rules_hidden_files_and_flows() -> None:
     ]
 
 
-def test_a_broken_ignore_file_is_an_error() -> None:
+def test_ignore_file__invalid_one_is_an_error() -> None:
     _write("files/a.py")
     Path("files/.kestraignore").write_text("\n!!\\\n")
     loaded = load([FilesFolder("files", "acme")])
@@ -107,7 +107,7 @@ def test_a_folder_that_is_not_a_namespace_is_an_error() -> None:
     ]
 
 
-def test_a_folder_that_is_not_there_is_an_error() -> None:
+def test_directory__missing_is_an_error() -> None:
     assert _problems(load([FilesFolder("absent", "acme")])) == ["absent: namespace-file-folder"]
 
 
@@ -132,7 +132,7 @@ def test_two_files_of_one_name_are_an_error() -> None:
     assert _problems(loaded) == ["two/a.py: namespace-file-duplicate"]
 
 
-def test_a_file_with_the_name_of_a_folder_is_an_error() -> None:
+def test_namespace_file__with_the_name_of_a_directory_is_an_error() -> None:
     _write("one/a", b"x")
     _write("two/a/b", b"x")
     loaded = load([FilesFolder("one", "acme"), FilesFolder("two", "acme")])

@@ -119,7 +119,7 @@ def test_export__empty_response_is_confirmed_first() -> None:
     assert flows.calls == ["export acme", "namespaces", "export acme", "export acme.b"]
 
 
-def test_where_no_export_helps_each_flow_is_read() -> None:
+def test_export__falls_back_to_single_reads() -> None:
     """The search names them."""
     flows = FakeFlows(*_acme("a"), empty_exports=9)
     assert _names(snapshot(flows, Scope(("acme",)), {})) == ["acme/a"]
@@ -176,7 +176,7 @@ def test_many_flows_as_we_left_them_have_the_revision_that_we_recorded(count: in
         replace(base(source("f0"), revision=7), live_hashes=frozenset({sha256(source("f0")), "x"})),
     ],
 )
-def test_a_recorded_revision_of_another_source_counts_for_nothing(recorded: Base) -> None:
+def test_revision__recorded_for_another_source_is_ignored(recorded: Base) -> None:
     """Nor one that may be of either of two."""
     flows = FakeFlows(*_acme(*(f"f{number}" for number in range(11))))
     lives = list(flows.lives.values())
@@ -238,7 +238,7 @@ def test_the_search_of_many_namespaces_is_not_exact() -> None:
         (None, None, None, ["revisions acme/a"]),
     ],
 )
-def test_what_we_applied_last(
+def test_base__is_the_last_applied_state(
     revision: int | None,
     kept: list[tuple[int, bytes]] | None,
     wanted: bytes | None,

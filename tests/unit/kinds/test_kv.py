@@ -111,7 +111,7 @@ def test_the_type_comes_from_yaml_or_is_declared(text: str, kind: str, sent: str
         ("  kestra-sync.x: 1\n", "reserved"),
     ],
 )
-def test_what_kestra_would_not_keep_is_an_error_with_its_line(text: str, words: str) -> None:
+def test_kv__value_that_kestra_alters_is_an_error(text: str, words: str) -> None:
     assert words in _problem(text)
 
 
@@ -201,7 +201,7 @@ def test_durations(text: str, seconds: int, again: str) -> None:
         (None, 2.0, 2),
     ],
 )
-def test_what_comes_back_equals_what_was_written(kind: str | None, data: Any, same: Any) -> None:
+def test_kv__read_value_equals_the_written_one(kind: str | None, data: Any, same: Any) -> None:
     assert source_of(from_server(kind, data)) == source_of(typed(same, None))
 
 

@@ -54,7 +54,7 @@ def test_what_a_flow_reads(text: str, found: list[str]) -> None:
     assert _found(text) == found
 
 
-def test_what_is_nowhere_has_a_line() -> None:
+def test_diagnostic__missing_reference_has_a_line() -> None:
     source = b"id: f\nb: {{ read('gone') }}\nc: {{ kv('up') }} {{ kv('here') }} {{ kv('no') }}\n"
     names = {("file", "acme.sales"): ["other"], ("kv", "acme"): ["up"]}
     found = check_reads(
@@ -140,7 +140,7 @@ def test_what_is_not_up_to_date_in_words() -> None:
     )
 
 
-def test_what_is_configured_as_one_kind_is_not_read_as_another(
+def test_kinds__configured_paths_do_not_overlap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``NAMESPACE/flows`` next to ``NAMESPACE/files``, and a file that looks like a flow."""
@@ -192,7 +192,7 @@ def test_an_environment_maps_the_namespaces_of_files_and_keys(
 @pytest.mark.parametrize(
     "name", ["acme.sales/f", "kv:acme/region", "file:acme.sales/sub/a:b.py", "odd:acme/f"]
 )
-def test_a_name_there_and_back(name: str) -> None:
+def test_mapping__name_and_inverse(name: str) -> None:
     assert str(resource_named(name)) == name
 
 

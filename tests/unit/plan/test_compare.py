@@ -206,7 +206,7 @@ def test_delete__flow_that_was_only_disabled_may_be_deleted() -> None:
     assert compare(None, live_, _base(APPLIED), _PRUNE, EDITED).reason is Reason.CONFLICT
 
 
-def test_what_was_only_intended_is_not_recreated() -> None:
+def test_intent__unwritten_flow_is_not_recreated() -> None:
     """A run that was killed meant to create it: it is still new, or ours if it is there."""
     meant = _base(GIT, only_intended=True)
     assert compare(_git(GIT), None, meant, Rules()).reason is Reason.NEW

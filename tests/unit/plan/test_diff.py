@@ -54,7 +54,7 @@ def test_the_hunks_lead_from_before_to_after(before: bytes, after: bytes, contex
 
 
 @given(_SOURCE, _SOURCE)
-def test_a_hunk_has_no_more_context_than_asked_for(before: bytes, after: bytes) -> None:
+def test_hunk__has_the_requested_context(before: bytes, after: bytes) -> None:
     """Without any, each line of a diff is a change."""
     marks = {mark for hunk in unified(before, after, context=0) for mark, _ in hunk.lines}
     assert LineMark.SAME not in marks

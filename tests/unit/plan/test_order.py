@@ -30,7 +30,7 @@ def _reachable(graph: dict[FlowId, list[FlowId]], start: FlowId) -> set[FlowId]:
 
 
 @given(_GRAPHS)
-def test_a_flow_comes_after_those_it_calls(graph: dict[FlowId, list[FlowId]]) -> None:
+def test_order__flow_comes_after_its_callees(graph: dict[FlowId, list[FlowId]]) -> None:
     """Unless they call each other: then they are one cycle, and in one level."""
     found = order(graph, graph)
     level_of = {flow: number for number, level in enumerate(found.levels) for flow in level}
@@ -103,7 +103,9 @@ def test_deletions_come_last_and_the_other_way_round() -> None:
 
 
 @given(_GRAPHS, st.booleans())
-def test_a_flow_waits_for_all_it_calls(graph: dict[FlowId, list[FlowId]], delete: bool) -> None:
+def test_order__flow_waits_for_all_its_callees(
+    graph: dict[FlowId, list[FlowId]], delete: bool
+) -> None:
     """Or, where it is deleted, for all that call it; but never in a circle."""
     texts = {each: _caller(each.id, *(other.id for other in graph[each])) for each in graph}
     found = levels(

@@ -71,7 +71,7 @@ def test_new_flows_are_wanted_or_not() -> None:
     assert judged(None, SERVER, OLD, new=True) == "conflict"
 
 
-def test_what_a_run_left_off_was_changed_on_the_server() -> None:
+def test_pulling__flow_kept_disabled_is_an_edit() -> None:
     assert judged(OLD, OLD + OFF, OLD + OFF, kept_off=True) == "updated"
     assert judged(GIT, OLD + OFF, OLD + OFF, kept_off=True) == "left"
 

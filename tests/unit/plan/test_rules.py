@@ -54,7 +54,7 @@ def test_switching_off_is_seen_as_such(lines: list[str], ending: str, newline: b
 
 
 @given(_LINES, st.data())
-def test_an_edit_beside_it_is_not_overlooked(lines: list[str], data: st.DataObject) -> None:
+def test_stamp__edit_next_to_it_is_detected(lines: list[str], data: st.DataObject) -> None:
     """Any other line that changes is an edit, wherever the line was put."""
     ours = "\n".join(lines).strip("\n") + "\n"
     rows = ours.split("\n")[:-1]
@@ -125,7 +125,7 @@ def test_what_the_line_says() -> None:
         (b"id: a\n", False),
     ],
 )
-def test_a_flow_can_ask_to_be_kept(text: bytes, wanted: bool) -> None:
+def test_keep_comment__is_recognized(text: bytes, wanted: bool) -> None:
     """By a comment of its own on the server."""
     assert keeps(text) is wanted
     gone = change(Action.DELETE, Reason.REMOVED, "a", before=text)

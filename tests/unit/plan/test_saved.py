@@ -89,7 +89,7 @@ _DEEP = '{"plan":' * 20_000 + "1" + "}" * 20_000
 @pytest.mark.parametrize(
     "text", [_DEEP, '{"plan": ' + "[" * 100_000, '{"plan": {"changes": ' + "9" * 5000 + "}}"]
 )
-def test_a_forged_plan_that_is_too_much_for_the_reader(text: str, tmp_path: Path) -> None:
+def test_saved_plan__too_deeply_nested_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="is not a saved plan"):
@@ -97,7 +97,7 @@ def test_a_forged_plan_that_is_too_much_for_the_reader(text: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("depth", range(100, 3000, 97))
-def test_a_forged_plan_of_any_depth(depth: int, tmp_path: Path) -> None:
+def test_saved_plan__forged_at_any_depth_is_refused(depth: int, tmp_path: Path) -> None:
     """Reading it, or writing it once more for its digest, may be what is too much."""
     path = tmp_path / "plan.json"
     nested = '{"x":' * depth + "1" + "}" * depth
@@ -113,7 +113,7 @@ def test_a_forged_plan_of_any_depth(depth: int, tmp_path: Path) -> None:
         [{"flow": "a/b"}], "flow", "action", "revision", "path", "more",
     ],
 )  # fmt: skip
-def test_a_forged_plan_whose_digest_fits(changes: Any, tmp_path: Path) -> None:
+def test_saved_plan__forged_with_a_valid_digest_is_refused(changes: Any, tmp_path: Path) -> None:
     """A digest is not a signature: what is compared later must have its form."""
     path = tmp_path / "plan.json"
     content = json.loads(json.dumps(freeze(_plan()).content))

@@ -67,14 +67,14 @@ def test_in_a_text_there_is_no_comment(text: str) -> None:
         ("a: {url: https://x} # kestra-sync: x\n", 1),
     ],
 )
-def test_beside_a_text_there_is(text: str, line: int | None) -> None:
+def test_ignore__comment_after_a_text_value(text: str, line: int | None) -> None:
     assert about(text) == [("x", line)]
 
 
 @pytest.mark.parametrize(
     "data", [b"a: [\n# kestra-sync: x\n", b"\xff # kestra-sync: x\n", b"a: 1\nb # kestra-sync: x"]
 )
-def test_what_cannot_be_parsed_has_none(data: bytes) -> None:
+def test_unparsable__source_has_no_triggers(data: bytes) -> None:
     assert comments(data) == ()
 
 

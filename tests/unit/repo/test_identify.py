@@ -110,7 +110,7 @@ def test_what_is_not_a_flow(data: bytes, reason: str) -> None:
         b"\xff\xfei\x00",
     ],
 )
-def test_doubts(data: bytes) -> None:
+def test_scan__uncertain_document_needs_the_parser(data: bytes) -> None:
     assert isinstance(scan(data), NeedsFullParse)
     _agree(data)
 
@@ -188,7 +188,7 @@ def test_the_scan_is_never_wrong(lines: list[str], end: bytes, head: bool) -> No
 
 @settings(max_examples=examples(500))
 @given(st.permutations(["id: a", "namespace: x", "tasks: y"]), st.lists(LINES, max_size=4))
-def test_nor_where_the_keys_are_hidden(keys: list[str], lines: list[str]) -> None:
+def test_scan__keys_inside_of_other_structures(keys: list[str], lines: list[str]) -> None:
     for opening, closing in (("a: '", "'"), ('a: "', '"'), ("a: {", "}"), ("a: {b: c,", " }")):
         for separator in ("\n", ",\n"):
             text = opening + "\n" + separator.join(keys) + "\n" + closing + "\n" + "\n".join(lines)

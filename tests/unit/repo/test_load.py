@@ -214,7 +214,7 @@ NO_FLOWS: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("name", NO_FLOWS)
-def test_what_cannot_be_parsed_and_shows_no_flow_is_skipped(name: str) -> None:
+def test_unparsable__file_without_flow_keys_is_skipped(name: str) -> None:
     found = _load({name: NO_FLOWS[name], "a.yaml": _flow("a")})
     assert not found.diagnostics
     assert [str(flow.flow_id) for flow in found.flows] == ["x.y/a"]

@@ -122,7 +122,7 @@ def test_a_submodule_that_is_not_initialised_is_not_here(
     assert [each.reason for each in said.problems] == ["git is not on the PATH"]
 
 
-def test_a_whole_checkout_holds_all(
+def test_checkout__complete_one_lacks_nothing(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--recurse-submodules", "--depth=1", monkeypatch=monkeypatch)
@@ -158,7 +158,7 @@ def test_a_sparse_checkout_tells_which_flows_it_leaves_out(
     assert without.holds(id_of("three"), "flows/b/three.yaml") is not None
 
 
-def test_what_a_partial_clone_has_not_fetched_is_not_fetched(
+def test_partial_clone__missing_objects_are_not_fetched(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(origin, "config", "uploadpack.allowFilter", "true")
@@ -221,7 +221,7 @@ def test_submodules_of_submodules_and_their_own_gaps(
     assert causes(found("flows/shared"))["flows/shared/deep"] is Cause.OTHER_COMMIT
 
 
-def test_a_checkout_that_failed_is_not_here(
+def test_checkout__failed_one_is_incomplete(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--no-checkout", monkeypatch=monkeypatch)
@@ -240,7 +240,7 @@ def test_a_checkout_that_failed_is_not_here(
     assert "index.lock" in found().paths[0].remedy
 
 
-def test_what_git_does_not_look_at_is_not_here(
+def test_checkout__paths_that_git_skips_are_incomplete(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--recurse-submodules", monkeypatch=monkeypatch)
@@ -268,7 +268,7 @@ def test_a_pointer_is_not_the_file(
     assert "lfs: true" in said.paths[0].remedy
 
 
-def test_a_link_whose_target_is_not_here(
+def test_link__missing_target_is_reported(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(origin, "mv", "flows/shared", "flows/.modules")
@@ -300,7 +300,7 @@ def test_only_the_files_of_a_run_make_others_uncertain(
     assert found("flows/a", "flows/shared").holds(id_of("gone"), None) is not None
 
 
-def test_worktrees_and_a_misleading_environment(
+def test_git__worktrees_and_redirecting_variables(
     origin: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--recurse-submodules", monkeypatch=monkeypatch)
@@ -354,7 +354,7 @@ def test_the_index_is_read_as_git_reads_it(origin: Path, version: str) -> None:
     assert read_index(index_file(origin)) == entries_of(origin)
 
 
-def test_an_index_of_another_kind_is_not_guessed(tmp_path: Path, origin: Path) -> None:
+def test_git_index__unknown_format_is_reported(tmp_path: Path, origin: Path) -> None:
     run(origin, "update-index", "--split-index")
     with pytest.raises(GitError, match="is not a valid Git index"):
         read_index(index_file(origin))
@@ -372,7 +372,7 @@ def test_an_index_of_another_kind_is_not_guessed(tmp_path: Path, origin: Path) -
             read_index(tmp_path / "index")
 
 
-def test_nothing_of_the_checkout_is_executed(
+def test_git__executes_nothing_in_the_checkout(
     origin: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, monkeypatch=monkeypatch)

@@ -80,7 +80,7 @@ def test_positions(pure: bool) -> None:
     assert parsed.position_of(("id", "x")) == Position(2, 5)
 
 
-def test_lenient_places_follow_the_last_key() -> None:
+def test_positions__lenient_parser_uses_the_last_key() -> None:
     parsed = parse(b"a: 1\nb: 2\na: 3\n", lenient=True)
     assert isinstance(parsed, ParsedDocument)
     assert parsed.value == {"a": 3, "b": 2}
@@ -186,7 +186,7 @@ def test_aliases_are_text(pure: bool) -> None:
     )
 
 
-def test_a_bomb_of_aliases_is_small() -> None:
+def test_yaml__alias_bomb_stays_small() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60)]
     assert len(_parsed("\n".join(lines).encode()).value) == 60

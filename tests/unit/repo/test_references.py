@@ -109,7 +109,7 @@ triggers:
     assert found[0].path == ("triggers", 0, "preconditions", "flows", 0, "flowId")
 
 
-def test_upstream_flows_and_loops_of_kestra_2() -> None:
+def test_references__upstream_flows_and_loops_of_kestra_2() -> None:
     found = _references(
         """
 tasks:

@@ -46,7 +46,7 @@ def test_a_file_is_found_once() -> None:
     assert _found("f", "f/a.yaml", "f/a.yaml", "./f") == ["f/a.yaml"]
 
 
-def test_a_path_that_is_not_there() -> None:
+def test_path__missing_is_reported() -> None:
     with pytest.raises(UsageError, match="no such file or directory: nowhere"):
         walk(["nowhere"])
 
@@ -218,7 +218,7 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error(
 
 
 @pytest.mark.parametrize("target", ["../outside", "/etc", ".git", ".git/modules"])
-def test_a_folder_of_flows_that_is_a_link_stays_in_the_repository(
+def test_walk__linked_directory_stays_in_the_repository(
     here: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     """Also where its name was typed: the link was made by the author of the checkout."""
@@ -231,7 +231,7 @@ def test_a_folder_of_flows_that_is_a_link_stays_in_the_repository(
     assert [each.rule for each in found.diagnostics] == ["symlink-outside"]
 
 
-def test_a_flow_is_not_a_link_to_something_hidden(
+def test_walk__link_to_a_hidden_file_is_not_followed(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is wrong with it would be said with its content."""
@@ -245,6 +245,6 @@ def test_a_flow_is_not_a_link_to_something_hidden(
 
 
 @pytest.mark.parametrize("path", ["a\x00b", "x" * 300, "/".join(["x" * 200] * 30)])
-def test_what_no_file_can_be_is_not_there(path: str) -> None:
+def test_path__invalid_name_does_not_exist(path: str) -> None:
     with pytest.raises(UsageError, match="no such file or directory"):
         walk([path])

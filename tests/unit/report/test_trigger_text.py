@@ -217,7 +217,7 @@ def test_equal_changes_with_other_triggers_have_their_own_lines() -> None:
     assert shown.count("trigger poll:") == 1
 
 
-def test_no_format_shows_the_key_of_a_webhook() -> None:
+def test_webhook__key_is_masked_in_every_format() -> None:
     result = _result()
     assert "webhook/acme/orders/***" in dump(plan_document(result)["triggers"])
     assert "s3cr3t" not in dump(plan_document(result)["triggers"])

@@ -31,7 +31,7 @@ def test_what_kestra_gives() -> None:
     assert not is_namespace("Acme")
 
 
-def test_a_name_is_shown_harmless() -> None:
+def test_name__is_neutralized() -> None:
     for text in HOSTILE:
         assert shown(text).isprintable()
         assert shown(text).isascii()

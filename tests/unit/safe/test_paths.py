@@ -61,7 +61,7 @@ def _link(at: str, to: str | Path) -> None:
     ],
 )
 @pytest.mark.parametrize("depth", ["file", "folder", "two links"])
-def test_a_link_of_the_checkout_leads_nowhere(target: str, why: str, depth: str) -> None:
+def test_paths__link_out_of_the_checkout_is_not_followed(target: str, why: str, depth: str) -> None:
     """Its author would read what is not in the repository, through our messages."""
     path = "plan.md"
     if depth == "two links":
@@ -92,7 +92,7 @@ def test_a_link_that_stays_may_be_read() -> None:
 
 @pytest.mark.parametrize("path", ["plan.md", "out/plan.md", "out/deep/er.md"])
 @pytest.mark.parametrize("target", ["..", "../secret", "flows", "flows/a.yaml", ".git", "/dev"])
-def test_nothing_is_written_through_a_link(path: str, target: str, tmp_path: Path) -> None:
+def test_write__through_a_link_is_refused(path: str, target: str, tmp_path: Path) -> None:
     """Not even one that stays in the checkout: what it names was not asked for."""
     _link(path.partition("/")[0], target)
     for refused in (check_writable, lambda it: write(it, "x", parents=True), append_to):
@@ -106,12 +106,12 @@ def test_nothing_is_written_through_a_link(path: str, target: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("path", [".git/hooks/pre-commit", ".git/config", "flows/.GIT/x", ".git"])
-def test_nothing_is_written_into_git(path: str) -> None:
+def test_write__into_git_directory_is_refused(path: str) -> None:
     with pytest.raises(OSError, match=r"Git|directory"):
         write(path, "x", parents=True)
 
 
-def test_the_way_out_of_the_checkout_is_the_user_s(tmp_path: Path) -> None:
+def test_path__given_by_the_user_may_leave_the_checkout(tmp_path: Path) -> None:
     """What is typed may be anywhere, through links that are not in a checkout."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -277,7 +277,7 @@ def test_which_checkout_it_is(checkout: Path, monkeypatch: pytest.MonkeyPatch) -
     assert repository_root("/usr") is None
 
 
-def test_what_lies_below(checkout: Path) -> None:
+def test_input_file__below_the_directory(checkout: Path) -> None:
     _link("out", "..")
     assert is_below("flows/a.yaml", [checkout])
     assert is_below(".", [None, checkout])

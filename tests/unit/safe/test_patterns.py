@@ -26,7 +26,7 @@ def test_patterns_mean_what_they_mean_in_re() -> None:
 
 
 @pytest.mark.parametrize("pattern", [SLOW, r"^(aa|a)+c?$"])
-def test_a_slow_pattern_ends_with_an_error(pattern: str) -> None:
+def test_pattern__slow_match_is_an_error(pattern: str) -> None:
     compiled = Pattern(pattern, seconds=0.2)
     started = time.process_time()
     for _ in range(3):  # the second time it is not tried for long
@@ -38,7 +38,7 @@ def test_a_slow_pattern_ends_with_an_error(pattern: str) -> None:
     assert time.process_time() - started < 3
 
 
-def test_others_go_on_meanwhile() -> None:
+def test_pattern__other_threads_continue() -> None:
     """The heartbeat of a lock is one of them."""
     beats: list[float] = []
     over = threading.Event()
@@ -83,7 +83,7 @@ def test_what_is_not_a_pattern_is_reported_with_its_position(
     assert caught.value.position == position
 
 
-def test_log_messages_are_searched_with_a_limit() -> None:
+def test_pattern__log_search_has_a_time_limit() -> None:
     entry = LogEntry("2026-01-01T00:00:00Z", "INFO", LONG)
     with pytest.raises(SlowPatternError):
         found_in(SLOW, [entry])

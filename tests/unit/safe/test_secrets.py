@@ -51,7 +51,7 @@ def test_tokens_are_known_by_their_form(secret: str) -> None:
         ("commit 2b64e0b79bcf918a7a900549017ecb439c322d13", None),
     ],
 )
-def test_what_a_name_gives_away(text: str, shown: str | None) -> None:
+def test_name__secret_by_its_name(text: str, shown: str | None) -> None:
     assert clean(text) == (shown or text)
 
 
@@ -67,7 +67,7 @@ def test_known_secrets_in_every_disguise() -> None:
         assert clean(f"<{form}>", secret) == "<***>"
 
 
-def test_a_secret_of_many_lines_is_known_by_each() -> None:
+def test_secret__multiline_is_masked_line_by_line() -> None:
     secret = "-----BEGIN THING-----\nline-one-of-it\nline-two-of-it\n-----END THING-----"
     assert clean("x line-two-of-it y", secret) == "x *** y"
 
@@ -97,7 +97,7 @@ def test_a_secret_at_the_limit_is_masked_before_the_cut() -> None:
     assert clean("x" * 12 + "topsecret", "topsecret", limit=14) == "xxxxxxxxxxxx**…"
 
 
-def test_very_long_texts_are_not_even_looked_at_whole() -> None:
+def test_clean__very_long_text_is_truncated_first() -> None:
     assert clean("y" * 100_000, limit=10) == "yyyyyyyyyy…"
 
 
@@ -153,5 +153,5 @@ def test_headers_are_secrets_but_for_short_values() -> None:
     assert shown == "*** prod ***"
 
 
-def test_what_is_masked_is_harmless_too() -> None:
+def test_mask__masked_text_is_neutralized() -> None:
     assert clean("x\n::add-mask::y\u202e\x07") == "x\n\\x3a:add-mask::y\\u202e\\x07"

@@ -38,7 +38,7 @@ def test_nothing_is_left_that_a_terminal_or_ci_would_obey(text: str) -> None:
     assert harmless(shown) == shown
 
 
-def test_what_is_harmless_stays() -> None:
+def test_neutralize__harmless_text_is_unchanged() -> None:
     text = "a::b\n\ttabs, ## heading [x], ümlaut → ok: 日本 #[x]"
     assert harmless(text) == text
 

@@ -39,7 +39,7 @@ def _problem(given: str, **more: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("given", ["x.csv", "./x.csv", "deep/y.csv", "../shared.csv"])
-def test_what_lies_beside_the_test_or_below_the_flows(given: str) -> None:
+def test_input_file__next_to_the_test_or_below_the_flows(given: str) -> None:
     assert _problem(given) == ""
 
 
@@ -65,13 +65,13 @@ def test_what_lies_beside_the_test_or_below_the_flows(given: str) -> None:
         ("/".join(["x" * 200] * 30), "must not be sent"),
     ],
 )
-def test_anything_else_is_not_sent(given: str, why: str) -> None:
+def test_input_file__other_files_are_not_sent(given: str, why: str) -> None:
     problem = _problem(given, ignore=("gone/",))
     assert why in problem or ("x" * 9 in given and "no such file" in problem)
 
 
 @pytest.mark.parametrize("target", ["../../../outside", "../../.env", "../../.git/HEAD", ".hidden"])
-def test_a_link_makes_it_no_other_file(target: str) -> None:
+def test_input_file__link_does_not_change_the_rules(target: str) -> None:
     Path("flows/team/link.csv").symlink_to(target)
     assert _problem("link.csv") != ""
 

@@ -43,7 +43,7 @@ def follow(server: FakeServer, clock: FakeClock, seconds: float = 60) -> tuple[s
     return ended.state, seen
 
 
-def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
+def test_server__temporarily_unavailable_is_waited_for() -> None:
     clock = FakeClock()
     server = FakeServer(
         [execution("RUNNING"), execution()], failing={"follow": [not_found(), DOWN, BROKEN, DOWN]}
@@ -84,7 +84,7 @@ def test_a_stream_that_is_silent_is_not_trusted_for_long() -> None:
     assert clock.time == pytest.approx(200)
 
 
-def test_only_the_deadline_ends_the_waiting_for_a_server() -> None:
+def test_server__wait_ends_at_the_deadline() -> None:
     clock = FakeClock()
     with pytest.raises(StillRunning):
         follow(FakeServer(failing={"follow": [DOWN] * 1000}), clock, seconds=30)
@@ -203,7 +203,7 @@ def test_the_tail_is_short_and_leaves_debug_output_out() -> None:
     assert [each.text for each in tail([entry("")], MASKER)] == [""]
 
 
-def test_the_innermost_first_failure_is_the_guilty_one() -> None:
+def test_culprit__innermost_first_failure() -> None:
     failed = execution(
         "FAILED",
         task_runs=(
@@ -223,7 +223,7 @@ def test_the_innermost_first_failure_is_the_guilty_one() -> None:
     assert at.task_id == "now"
 
 
-def test_an_iteration_that_is_an_execution_is_followed_into() -> None:
+def test_loop__iteration_with_its_own_execution_is_followed() -> None:
     loop = task_run("loop", "FAILED", id="t1")
     first, second, fine = (
         execution(state, known, started_by="t1", loop_value=value, end=end, task_runs=(call,))
@@ -252,7 +252,7 @@ def test_an_iteration_that_is_an_execution_is_followed_into() -> None:
     assert server.names().count("started by") == 1
 
 
-def test_what_an_execution_has_started_is_deleted_with_it() -> None:
+def test_subflows__are_deleted_with_the_execution() -> None:
     iterations = [replace(execution(known=known), kind="LOOP") for known in ("i1", "i2")]
     server = FakeServer(found=iterations, failing={"get": [not_found()] * 9})
     cleanup = remove(
@@ -370,7 +370,7 @@ def test_only_executions_of_ours_are_deleted_whatever_a_log_says() -> None:
     assert ("kill", "e3") in some.calls
 
 
-def test_what_cannot_be_deleted_is_reported_after_two_attempts() -> None:
+def test_cleanup__failed_deletion_is_reported_after_two_attempts() -> None:
     server = FakeServer(failing={"delete": [BROKEN, BROKEN]})
     done = remove(
         server,
@@ -385,7 +385,7 @@ def test_what_cannot_be_deleted_is_reported_after_two_attempts() -> None:
     assert done.problems == ("execution e1 could not be deleted: GET /x: 500: broken",)
 
 
-def test_what_comes_back_is_deleted_again() -> None:
+def test_cleanup__recreated_resource_is_deleted_again() -> None:
     server = FakeServer(failing={"get": []})
     clock = FakeClock()
     done = remove(

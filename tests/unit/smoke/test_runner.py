@@ -62,7 +62,7 @@ def test_how_an_execution_is_started() -> None:
     }
 
 
-def test_a_run_of_another_revision_proves_nothing() -> None:
+def test_verify_triggers__run_of_another_revision_is_ignored() -> None:
     (ran,) = run(FakeServer(), written={FLOW: 7}).runs
     assert [each.message for each in ran.failures] == ["revision 1 was run instead of 7"]
 
@@ -101,7 +101,9 @@ def test_a_start_that_may_have_happened_is_not() -> None:
         ({"create": [Unreachable("down")] * 99}, "could not be started: down"),
     ],
 )
-def test_what_cannot_be_started(failing: dict[str, list[Exception]], words: str) -> None:
+def test_start__refused_execution_is_an_error(
+    failing: dict[str, list[Exception]], words: str
+) -> None:
     result = run(FakeServer(failing=failing))
     assert [each.message for each in result.runs[0].failures] == [words]
     assert result.exit_code is ExitCode.SMOKE_FAILED
@@ -210,7 +212,7 @@ def test_smoke_observer__exceptions_do_not_change_the_result(method: str) -> Non
         (b"draft: true\n", "the flow is a draft"),
     ],
 )
-def test_a_flow_that_is_off_is_skipped_and_said(line: bytes, reason: str) -> None:
+def test_smoke__disabled_flow_is_skipped_and_reported(line: bytes, reason: str) -> None:
     server = FakeServer(source=SOURCE + line)
     result = run(server, SPEC, written={FLOW: 1})
     assert (result.red, result.runs[0].verdict) == (False, SmokeVerdict.SKIPPED)
@@ -242,9 +244,7 @@ tasks:
         (b"not: [a, flow", "a", ""),
     ],
 )
-def test_an_input_that_the_flow_does_not_have_is_an_error(
-    source: bytes, given: str, words: str
-) -> None:
+def test_smoke__unknown_input_is_an_error(source: bytes, given: str, words: str) -> None:
     """Kestra ignores it, and the test would be green without having tested anything."""
     server = FakeServer(source=source)
     (ran,) = run(server, SmokeSpec(FLOW, inputs={given: "1"})).runs
@@ -303,7 +303,7 @@ def test_an_interrupt_ends_what_runs_and_begins_nothing_more() -> None:
     assert notes == ["interrupted: ending the running executions"]
 
 
-def test_a_second_interrupt_gives_up() -> None:
+def test_second_interrupt__stops_waiting() -> None:
     server = Interrupting([execution("RUNNING")])
     server.stubborn = True
     (ran,) = run(server).runs
@@ -313,7 +313,9 @@ def test_a_second_interrupt_gives_up() -> None:
     assert "given up" in ran.failures[0].message
 
 
-def test_a_server_that_ends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smoke__server_that_kills_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Five seconds after ``^C`` the run is over, whatever the server does."""
     monkeypatch.setattr("kestra_sync.smoke.runner.INTERRUPTED_FOR", 0.3)
     hang = threading.Event()

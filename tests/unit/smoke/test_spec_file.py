@@ -97,7 +97,7 @@ CASES = sorted((Path(__file__).parent / "problems").glob("*.smoke.yaml"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.partition(".")[0])
-def test_what_is_wrong_is_reported_at_its_place(here: Path, case: Path) -> None:
+def test_spec_file__problem_has_its_position(here: Path, case: Path) -> None:
     """Drop a file into ``problems``: its last line says what is expected of the others."""
     text = case.read_text()
     loaded = load(here, text)

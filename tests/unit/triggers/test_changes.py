@@ -128,7 +128,7 @@ def test_flow_triggers_and_webhooks_have_no_run_time_state() -> None:
     assert [each.effect for each in found] == [None, None]
 
 
-def test_a_real_time_trigger_keeps_the_old_revision_on_1_x() -> None:
+def test_trigger__realtime_keeps_the_old_revision_on_1_x() -> None:
     trigger = _other("stream", "io.kestra.plugin.kafka.RealtimeTrigger", topic="t")
     before, after = _flow(trigger, tasks=[1]), _flow(trigger, tasks=[2])
     (change,) = _changes(before, after)

@@ -180,7 +180,7 @@ def _seen(document: str) -> dict[str, Any]:
     return seen
 
 
-def test_the_attacks_work_where_nothing_keeps_them_from_it(pages: Pages, trap: Trap) -> None:
+def test_attacks__work_without_the_protection(pages: Pages, trap: Trap) -> None:
     """Else the next test would show nothing."""
     assert 'data-owned="1"' in pages.control
     asked = {path.removeprefix("/control-") for path in trap.paths if "control" in path}
@@ -216,13 +216,13 @@ def test_keys_and_controls(pages: Pages) -> None:
     assert pages.wide["focusable"] >= 5 + 2 + 5 + 2
 
 
-def test_diffs_stand_side_by_side_where_there_is_room(pages: Pages) -> None:
+def test_html__diffs_are_side_by_side_if_there_is_room(pages: Pages) -> None:
     """What has one side only stays as it is; the reader may turn them."""
     assert (pages.wide["sides"], pages.wide["turned"]) == (3, 0)
     assert (pages.narrow["sides"], pages.narrow["turned"]) == (0, 3)
 
 
-def test_a_phone_need_not_scroll_sideways(pages: Pages) -> None:
+def test_html__fits_on_a_phone(pages: Pages) -> None:
     """Only what is wide by nature scrolls, in a box of its own."""
     assert pages.narrow["width"] <= 0
     assert pages.wide["width"] <= 0

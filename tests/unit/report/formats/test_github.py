@@ -48,7 +48,7 @@ def test_any_text_comes_through(message: str, one: str, other: str) -> None:
     assert parse(text) == ("error", {"file": one, "title": other}, message)
 
 
-def test_the_escapes_are_those_of_the_runner() -> None:
+def test_github__escapes_match_the_runner() -> None:
     """The percent sign first; colons and commas in properties only."""
     assert command("notice", "a%b\r\nc:d,e") == "::notice::a%25b%0D%0Ac:d,e"
     assert command("error", "m", file="a:b,c%") == "::error file=a%3Ab%2Cc%25::m"

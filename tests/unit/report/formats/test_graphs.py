@@ -117,7 +117,7 @@ def test_targets_that_are_not_there_have_a_place() -> None:
     }
 
 
-def test_what_cannot_be_parsed_is_a_flow_without_references() -> None:
+def test_unparsable__flow_has_no_references() -> None:
     """It hides nothing else."""
     graph = build_graph([Source(FlowId("n", "bad"), b"{"), flow("a", "bad")])
     assert len(graph.nodes) == 2
@@ -215,7 +215,7 @@ def _ends_at_boxes(drawn: Layout) -> None:
         assert way.points[-1][1] == end.middle
 
 
-def test_callers_stand_left_of_what_they_call() -> None:
+def test_graph__callers_are_left_of_their_callees() -> None:
     """And long edges go through places of their own."""
     drawn = layout(build_graph([flow("a", "b", "c"), flow("b", "c"), flow("c")]))
     left = {box.node.flow_id.id: box.x for box in drawn.boxes}
@@ -312,7 +312,7 @@ def test_the_command_takes_a_part(flows: Path, capsys: pytest.CaptureFixture[str
     assert document["exit_code"] == 0
 
 
-def test_a_broken_file_is_reported_and_the_rest_is_drawn(
+def test_graph__invalid_file_is_reported_and_the_rest_drawn(
     flows: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 3: what it refers to is missing."""

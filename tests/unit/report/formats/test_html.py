@@ -129,7 +129,7 @@ def test_attacks_stay_text() -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=30))
-def test_any_text_anywhere_stays_text(text: str) -> None:
+def test_markdown__untrusted_text_stays_text(text: str) -> None:
     """Names, paths and sources; the page can be written as UTF-8."""
     before = log_flow("company.sales", "a", "hello")
     after = before + text.encode("utf-8", "replace").decode()

@@ -97,7 +97,7 @@ def same(one: str, other: str) -> bool:
 
 
 @given(_NASTY)
-def test_code_is_code_and_nothing_else(text: str) -> None:
+def test_markdown__code_stays_code(text: str) -> None:
     """In a cell of a table, which is the most delicate place."""
     reader = read(f"| a | b |\n| --- | --- |\n| {code(text)} | end |\n")
     assert set(reader.elements) <= {"table", "thead", "tbody", "tr", "th", "td", "code"}
@@ -107,7 +107,7 @@ def test_code_is_code_and_nothing_else(text: str) -> None:
 
 
 @given(_NASTY)
-def test_prose_is_text_and_nothing_else(text: str) -> None:
+def test_markdown__prose_stays_text(text: str) -> None:
     """In a cell and in a paragraph."""
     words = " ".join(spelled(line) for line in text.splitlines())
     reader = read(f"| a |\n| --- |\n| x {prose(text)} |\n\ny {prose(text)}\n")
@@ -190,7 +190,7 @@ def test_attacks_stay_text(made: MarkdownReporter) -> None:
 
 @given(_NASTY)
 @example("0@")
-def test_any_text_anywhere_stays_text(text: str) -> None:
+def test_markdown__untrusted_text_stays_text(text: str) -> None:
     """In names, paths, messages and sources at once."""
     before = log_flow("company.sales", "a", "hello")
     change = changed(Action.UPDATE, Reason.DRIFT, "a", before, before + text, path=text or "p")

@@ -94,7 +94,7 @@ def test_no_permission_is_reported_before_the_run(
         parse_outputs(["html=report.html"], "text")
 
 
-def test_what_fails_at_the_end_does_not_hide_the_result(
+def test_finish__error_does_not_hide_the_result(
     repo: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stdout is whole, the code says that something went wrong."""
@@ -133,7 +133,7 @@ def test_a_server_out_of_reach_is_in_the_reports(repo: Path, capsys: Printed) ->
     assert capsys.readouterr().out == ""
 
 
-def test_a_command_line_that_makes_no_sense_is_reported(repo: Path, capsys: Printed) -> None:
+def test_command_line__invalid_arguments_are_reported(repo: Path, capsys: Printed) -> None:
     """As far as it can be read; what is wrong with ``-o`` itself is left out."""
     assert run(["validate", "--nonsense", "-o", "junit=a.xml", "-o", "nonsense=b", "-o", "x"]) == 64
     assert "No such option" in (repo / "a.xml").read_text()
