@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kestra_sync.client.answer import Answer
+from kestra_sync.client.connection import Timeouts
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import UnexpectedAnswer
 from kestra_sync.client.request import JSON, Request, query
 from kestra_sync.client.retry import Backoff
-from kestra_sync.client.transport import Timeouts, Transport
+from kestra_sync.client.transport import Transport
 from kestra_sync.version import __version__
 
 #: The most that both forges give at once.

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from kestra_sync.client.answer import Answer, describe_html, int_of, looks_like_html
 from kestra_sync.client.archive import read_archive
-from kestra_sync.client.body import Storage
 from kestra_sync.client.errors import ApiError, KestraError, NotFound, Unreachable
 from kestra_sync.client.request import Query, Request, query
+from kestra_sync.client.response import Storage
 from kestra_sync.client.transport import Transport
 from kestra_sync.model import FlowId, Live, Scope
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from kestra_sync.client.connection import Timeouts
 from kestra_sync.client.credentials import resolve
 from kestra_sync.client.errors import NotFound, UnexpectedAnswer, UnsupportedServer
 from kestra_sync.client.flows import Flows
@@ -18,7 +19,7 @@ from kestra_sync.client.kv import Kv
 from kestra_sync.client.login import GENERAL, LoginScope
 from kestra_sync.client.request import Request
 from kestra_sync.client.retry import Backoff
-from kestra_sync.client.transport import Timeouts, Transport
+from kestra_sync.client.transport import Transport
 from kestra_sync.configured import Connection
 from kestra_sync.model import Target
 from kestra_sync.version import __version__

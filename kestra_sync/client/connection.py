@@ -1,25 +1,20 @@
-"""Connections to the server: one ``send`` per request, and a time limit for the whole response.
+"""Connections to the server: one ``send`` per request.
 
 Kestra hangs, and takes its whole server along, when it reads the head of some requests without
 their body (kestra-io/kestra issue 12984). ``http.client`` sends the two apart, so a connection here
 holds back what is to be sent until the request is complete.
-
-``requests`` and urllib3 limit the time between two packets only. An answer that comes byte by byte
-would never end; :class:`TimeLimit` ends it.
 """
 
 from __future__ import annotations
 
-import io
-import socket
+import re
 import threading
-import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPResponse, RemoteDisconnected
-from typing import Any, cast
+from typing import Any
 
 import requests
 from requests import PreparedRequest, Response
@@ -27,8 +22,16 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
 from urllib3.connection import HTTPConnection
 
-from kestra_sync.client.body import StreamedBody
-from kestra_sync.client.request import PLAIN_URL, YAML
+from kestra_sync.client.request import PLAIN_URL, YAML, StreamedBody
+from kestra_sync.client.response import LIMIT, response_of
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to connect, and until an answer is complete (a large one gets more)."""
+
+    connect: float = 10.0
+    read: float = 60.0
 
 
 class SessionPool:
@@ -68,59 +71,6 @@ class SessionPool:
             self._closed += 1
         for session in idle:
             session.close()
-
-
-SLOWEST = 64 * 1024
-"""Bytes per second: an answer that comes faster may take longer than its time limit."""
-
-
-class TimeLimit:
-    """When an answer must be complete. The time runs from the moment the request leaves.
-
-    :param seconds: for a small answer; a large one gets a second more for every 64 KiB of it.
-    :param fixed: no such addition, and the time runs at once: for what must end in any case.
-    """
-
-    def __init__(
-        self, seconds: float, *, fixed: bool = False, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._fixed = fixed
-        self._end = clock() + seconds if fixed else None
-
-    def begin(self) -> None:
-        """The request leaves now. It is called again for a redirect, without effect."""
-        if self._end is None:
-            self._end = self._clock() + self._seconds
-
-    def left(self) -> float:
-        """Seconds that are left.
-
-        :raises TimeoutError: none.
-        """
-        left = self._seconds if self._end is None else self._end - self._clock()
-        if left <= 0:
-            raise TimeoutError("the response was not complete within the time limit")
-        return left
-
-    def received(self, size: int) -> None:
-        """Count ``size`` more bytes."""
-        if not self._fixed and self._end is not None:
-            self._end += size / SLOWEST
-
-
-_LIMIT: ContextVar[TimeLimit | None] = ContextVar("kestra_sync_time_limit", default=None)
-
-
-@contextmanager
-def limited(limit: TimeLimit | None) -> Iterator[None]:
-    """Answers to what is sent in this block, by this thread, obey ``limit`` to their end."""
-    token = _LIMIT.set(limit)
-    try:
-        yield
-    finally:
-        _LIMIT.reset(token)
 
 
 _ON_ITS_OWN: ContextVar[bool] = ContextVar("kestra_sync_on_its_own", default=False)
@@ -240,6 +190,10 @@ _PIECE = 64 * 1024
 """Of a streamed body, as much as is sent at once."""
 
 
+#: Without the markers of urllib3 for fields to skip, which have an ``@`` in front.
+_PLAIN_HEADER = re.compile(r"[A-Za-z-]+: (?!@)[ -~]*")
+
+
 class _SingleSend:
     """A mixin for the connection classes of urllib3."""
 
@@ -249,7 +203,7 @@ class _SingleSend:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Called for answers of the server, and of a proxy to CONNECT.
-        self.response_class = _response
+        self.response_class = response_of
 
     @property
     def is_connected(self) -> bool:
@@ -266,12 +220,20 @@ class _SingleSend:
         finally:
             self._held = None
 
+    def putheader(self, header: Any, *values: Any) -> None:
+        """Add a field to the head; what is not plain text is left to urllib3 to check."""
+        line = f"{header}: {values[0]}" if len(values) == 1 and isinstance(values[0], str) else ""
+        if _PLAIN_HEADER.fullmatch(line):
+            self._output(line.encode("ascii"))  # type: ignore[attr-defined]
+        else:
+            super().putheader(header, *values)  # type: ignore[misc]
+
     def _release(self, *, last: bool) -> None:
         """Send what is held back."""
         this: Any = self
         if this.sock is None:
             this.connect()
-        limit = _LIMIT.get()
+        limit = LIMIT.get()
         if limit is not None:
             if last:  # the time for the answer; each piece before has as much
                 limit.begin()
@@ -293,84 +255,6 @@ class _SingleSend:
 
 _TELLS = hasattr(HTTPConnection, "is_connected")
 """Whether the pools of this urllib3 ask a connection if it can be used again (2.0)."""
-
-
-def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
-    limit = _LIMIT.get()
-    source: Any = sock if limit is None else _Limited(sock, limit)
-    return _WholeHead(source, *args, **kwargs)
-
-
-class _WholeHead(HTTPResponse):
-    """A response whose head has come to its end.
-
-    ``http.client`` takes the end of the connection for the end of the head. Without
-    ``Content-Length`` that makes an empty response of one that was cut: a write would count as
-    done, a lock as free.
-    """
-
-    def begin(self) -> None:
-        """Read the head.
-
-        :raises RemoteDisconnected: the connection ended before it did.
-        """
-        file: Any = self.fp
-        lines = _Lines(file)
-        self.fp = cast("io.BufferedReader", lines)
-        try:
-            super().begin()
-        finally:
-            self.fp = file
-        if not lines.last:
-            raise RemoteDisconnected("the connection ended within the head of the response")
-
-
-class _Lines:
-    """As much of a file as reading a head takes."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self.last = b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self._file.readline(limit)
-        return self.last
-
-
-class _Limited:
-    """A socket, as far as ``HTTPResponse`` needs it."""
-
-    def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
-        self._socket = sock
-        self._limit = limit
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """For reading."""
-        return io.BufferedReader(_LimitedReader(self._socket, self._limit))
-
-
-class _LimitedReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
-        self._socket = sock
-        self._file = sock.makefile("rb", buffering=0)
-        self._limit = limit
-        self._between_packets = sock.gettimeout()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._limit.left()
-        gap = self._between_packets
-        self._socket.settimeout(left if gap is None else min(gap, left))
-        size = self._file.readinto(buffer)
-        if size:
-            self._limit.received(size)
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 class Session(requests.Session):

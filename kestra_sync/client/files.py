@@ -7,17 +7,18 @@ from functools import partial
 
 from kestra_sync.client.answer import describe_html, looks_like_html
 from kestra_sync.client.archive import ArchiveLimits, read_named_archive
-from kestra_sync.client.body import MAX_ANSWER, Moved, Storage, StreamedBody
 from kestra_sync.client.bulk import ZIP
 from kestra_sync.client.errors import NotFound, SourceChanged
 from kestra_sync.client.request import (
     Part,
     Request,
+    StreamedBody,
     encode_multipart,
     query,
     segments,
     stream_multipart,
 )
+from kestra_sync.client.response import MAX_ANSWER, Moved, Storage
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -17,8 +17,8 @@ from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
 from kestra_sync.client.answer import Answer
-from kestra_sync.client.body import Moved, Storage, StreamedBody
 from kestra_sync.client.credentials import Credentials
+from kestra_sync.client.response import Moved, Storage
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import LargeContent
 
@@ -46,6 +46,35 @@ def query(*pairs: tuple[str, object]) -> Query:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class StreamedBody:
+    """A form with one large file, read while it is sent, and again for another attempt.
+
+    Its last bytes are only sent if the file is still the one that was hashed, so a server never
+    gets a whole request with something else.
+    """
+
+    def __init__(
+        self, head: bytes, content: LargeContent, tail: bytes, moved: Moved | None = None
+    ) -> None:
+        self._head = head
+        self._content = content
+        self._tail = tail
+        self._moved = moved
+
+    def __len__(self) -> int:
+        return len(self._head) + self._content.size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        done = 0
+        for piece in self._content.chunks():
+            yield piece
+            done += len(piece)
+            if self._moved is not None:
+                self._moved(done, self._content.size)
+        yield self._tail
 
 
 @dataclass(frozen=True)

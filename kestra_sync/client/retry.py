@@ -13,7 +13,6 @@ from typing import Literal
 import requests
 
 from kestra_sync.client.answer import message_of, might_be_of_kestra
-from kestra_sync.client.body import StreamedBody
 from kestra_sync.client.breakage import describe, never_sent, remedy_of, timed_out, worth_a_retry
 from kestra_sync.client.errors import (
     MAX_BODY,
@@ -23,7 +22,7 @@ from kestra_sync.client.errors import (
     Unreachable,
     api_error,
 )
-from kestra_sync.client.request import Request
+from kestra_sync.client.request import Request, StreamedBody
 
 
 @dataclass(frozen=True)

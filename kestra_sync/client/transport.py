@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from mmap import mmap
 from typing import Any, TypeVar
@@ -30,13 +30,22 @@ from kestra_sync.client.answer import (
     describe_html,
     looks_like_html,
 )
-from kestra_sync.client.body import MAX_ANSWER, BodyTooLargeError, StreamedBody, read_body
 from kestra_sync.client.breakage import describe, proxy_for
-from kestra_sync.client.connection import Session, SessionPool, TimeLimit, limited, new_session
+from kestra_sync.client.connection import Session, SessionPool, Timeouts, new_session
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.errors import AnswerTooLarge, UnexpectedAnswer, Unreachable
 from kestra_sync.client.parallel import Pressure, in_parallel
-from kestra_sync.client.request import JSON, TEXT, YAML, KestraAuth, Request, prepare, same_origin
+from kestra_sync.client.request import (
+    JSON,
+    TEXT,
+    YAML,
+    KestraAuth,
+    Request,
+    StreamedBody,
+    prepare,
+    same_origin,
+)
+from kestra_sync.client.response import MAX_ANSWER, BodyTooLargeError, limited, read_body
 from kestra_sync.client.retry import Backoff, ErrorBuilder, Failed, decide
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import LargeContent
@@ -52,14 +61,6 @@ _COMPRESSED = frozenset({YAML, TEXT})
 """Forms are sent as they are."""
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds to connect, and until an answer is complete (a large one gets more)."""
-
-    connect: float = 10.0
-    read: float = 60.0
-
-
 class Transport:
     """One server, one login, many sessions."""
 
@@ -68,7 +69,7 @@ class Transport:
         credentials: Credentials,
         *,
         user_agent: str,
-        timeouts: Timeouts = Timeouts(),
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         verify: bool | str = True,
         max_answer: int = MAX_ANSWER,
@@ -142,7 +143,7 @@ class Transport:
         limit = request.time_limit
         with self._sessions.lend() as session:
             try:
-                with limited(None if limit is None else TimeLimit(limit, fixed=True)):
+                with limited(limit, fixed=True):
                     response = self._exchange(session, request)
             except requests.RequestException as error:
                 self._log(request, describe(error), started)
@@ -191,7 +192,7 @@ class Transport:
         if request.time_limit is not None:
             seconds = min(seconds, request.time_limit)
         try:
-            with limited(TimeLimit(seconds, fixed=request.time_limit is not None)):
+            with limited(seconds, fixed=request.time_limit is not None):
                 response = self._exchange(session, request)
                 body = self._body(request, response)
         except requests.RequestException as error:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from kestra_sync.client.body import Moved
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.errors import (
     AlreadyExists,
@@ -22,6 +21,7 @@ from kestra_sync.client.errors import (
     Unreachable,
 )
 from kestra_sync.client.files import Files
+from kestra_sync.client.response import Moved
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store
 from kestra_sync.kinds.files.load import ANY, load, roots

@@ -307,7 +307,7 @@ def test_other_refusals_are_refusals(scripted: ScriptedServer, client: KestraCli
 def test_a_large_export_goes_to_a_file(
     scripted: ScriptedServer, client: KestraClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kestra_sync.client.body.SPOOL", 100)
+    monkeypatch.setattr("kestra_sync.client.response.SPOOL", 100)
     sources = tuple(bytes([number]) * 1000 for number in range(50))
     scripted.on("GET", EXPORT, Reply(200, zipped(*sources)), Reply(200, b"<html>" + bytes(200)))
     assert client.flows.export() == sources

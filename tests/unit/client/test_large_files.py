@@ -16,8 +16,8 @@ from typing import IO
 import pytest
 
 from kestra_sync.client import errors
-from kestra_sync.client.body import Storage
 from kestra_sync.client.client import KestraClient
+from kestra_sync.client.response import Storage
 from kestra_sync.errors import ExitCode
 from kestra_sync.resources import LARGE, LargeContent, chunks_of, hashed, sha256
 from tests.support.measured import python_apart
@@ -236,7 +236,7 @@ def test_read__that_ends_early_leaves_no_temporary_file(
         files.append(TemporaryFile())  # noqa: SIM115 - it is to be closed by the client
         return files[-1]
 
-    monkeypatch.setattr("kestra_sync.client.body._new_file", new)
+    monkeypatch.setattr("kestra_sync.client.response._new_file", new)
     scripted.on("GET", FILES, Reply(200, DATA, cut=True))
     with pytest.raises(errors.UnexpectedAnswer, match="truncated"):
         client.files.read("a.b", "x.bin", storage=Storage.FILE)
@@ -250,7 +250,7 @@ def test_export__without_space_for_a_temporary_file(
     def full() -> object:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kestra_sync.client.body._new_file", full)
+    monkeypatch.setattr("kestra_sync.client.response._new_file", full)
     scripted.on("GET", EXPORT, Reply(200, zipped({"big.bin": DATA}, zipfile.ZIP_STORED)))
     with pytest.raises(errors.KestraError, match="No space left on device") as caught:
         client.files.export("a.b")

@@ -11,11 +11,11 @@ import pytest
 import requests
 
 from kestra_sync.client import errors
-from kestra_sync.client.body import BodyTooLargeError
 from kestra_sync.client.breakage import describe, never_sent, worth_a_retry
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.credentials import Credentials
 from kestra_sync.client.request import Request
+from kestra_sync.client.response import BodyTooLargeError
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import ExitCode
 from tests.support.waiting import wait_for

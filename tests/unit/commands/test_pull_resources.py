@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.client.body import Moved
+from kestra_sync.client.response import Moved
 from kestra_sync.commands import pull_resources
 from kestra_sync.commands.pull_resources import with_key
 from kestra_sync.configured import FilesFolder
