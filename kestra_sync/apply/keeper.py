@@ -21,8 +21,9 @@ from kestra_sync.client.kv import Kv
 from kestra_sync.client.parallel import in_background
 from kestra_sync.errors import ConflictError
 from kestra_sync.inventory.codec import to_json
-from kestra_sync.inventory.read import InventoryLocation, read_inventory, read_version
+from kestra_sync.inventory.read import InventoryLocation, Ownership, read_inventory, read_version
 from kestra_sync.inventory.record import Inventory, now
+from kestra_sync.model import Plan
 
 #: The description of every inventory in the KV store.
 DESCRIPTION = "Inventory of kestra-sync. Deleting it loses ownership, not flows."
@@ -271,6 +272,14 @@ class Recorder:
         self.record = record
         self._keeper = RecordKeeper(kv, record.place, record.at, record.before, record.clock)
         self._recorded = False
+
+    @classmethod
+    def of(cls, kv: Kv, owned: Ownership, plan: Plan) -> Recorder:
+        """Return the recorder of a run that applies ``plan``."""
+        record = RunRecord(
+            owned.place, owned.inventory, plan, owned.origin, at=owned.at, preview=owned.preview
+        )
+        return cls(kv, record)
 
     def check(self) -> None:
         """Make sure that the record is still the one that the plan is based on.

@@ -260,14 +260,9 @@ def run(
     observer.begin(tally.total)
     try:
         with threads(parallelism) as pool:
-
-            def begin(change: Change) -> Future[Outcome]:
-                return pool.submit(guarded, change)
-
             try:
                 for stage in stages:
-                    for _ in _walk(stage, begin, check_go_on):
-                        pass
+                    _walk(stage, lambda change: pool.submit(guarded, change), check_go_on)
             except BaseException:
                 failed.set()  # before the pool waits for the submitted changes
                 raise
@@ -290,8 +285,8 @@ def first_updates(stages: Sequence[Stage], parallelism: int) -> tuple[FlowId, ..
 
 def _walk(
     stage: Stage, begin: Callable[[Change], Future[Outcome]], check_go_on: Callable[[], None]
-) -> Iterator[Outcome]:
-    """Start each change of a stage once its dependencies are done; yield the outcomes."""
+) -> None:
+    """Start each change of a stage once its dependencies are done, until all are done."""
     finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
     queue = _Queue(stage)
     ready = queue.ready()
@@ -308,7 +303,6 @@ def _walk(
         outcome = _next(finished)
         if outcome is not None:
             ready = queue.after(outcome.change.flow_id)
-            yield outcome
 
 
 class _Queue:

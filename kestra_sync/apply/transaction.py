@@ -14,7 +14,6 @@ from kestra_sync.apply.journal import Journal
 from kestra_sync.apply.keeper import Recorder, StaleRecordError
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.neighbours import RemovedEntries, give_back, others_now, recorded, take_over
-from kestra_sync.apply.record import RunRecord
 from kestra_sync.apply.rollback import roll_back
 from kestra_sync.apply.run import (
     ChangeStatus,
@@ -86,17 +85,12 @@ def apply_plan(
     observer = SafeObserver(observer)
     preview = owned is not None and owned.preview is not None
     if options.refresh_only or not (plan.writes or preview):
-        done = Done()
-        if owned is not None:
-            done = _record_only(client, plan, owned, settings, early)
+        done = Done() if owned is None else _record_only(client, plan, owned, settings, early)
         if run_tests is None or options.refresh_only:
             return done
         with defer_signals(stop) as stop:
-            steps = _Steps(client, settings, observer, stop, None, None)
-            steps.begun = True
-            steps.done = done
-            steps.run([lambda: steps.run_tests(run_tests)])
-            return replace(steps.done, interrupted=steps.interrupted)
+            steps = _Steps(client, settings, observer, stop)
+            return steps.only_test(run_tests, done)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(options.journal)) if options.journal else None
         lock = None
@@ -111,7 +105,7 @@ def apply_plan(
         recorder = None
         removed: tuple[RemovedEntries, ...] = ()
         if owned is not None and lock is not None:
-            recorder = _recorder(client, owned, plan)
+            recorder = Recorder.of(client.kv, owned, plan)
             others = _read_others(client, plan, owned, recorder)
             existing = in_background(existing)
             with _unchanged(owned):
@@ -134,20 +128,25 @@ def apply_plan(
                 done = give_back(client.kv, removed, done, settings)
             done = _recorded(recorder, done, plan, removed, lock)
         if lock is not None:
-            with suppress(KeyboardInterrupt):  # both keys expire; the result must be returned
-                closed = in_background(recorder.close) if recorder is not None else lambda: None
-                lock.release()
-                closed()
+            _release(lock, recorder)
         if journal is not None and journal.broken:
             done = replace(done, notes=(*done.notes, f"{_JOURNAL} ({journal.broken})"))
         return replace(done, interrupted=done.interrupted or steps.interrupted)
+
+
+def _release(lock: Lock, recorder: Recorder | None) -> None:
+    """Release the lock and delete the intent, at the same time."""
+    with suppress(KeyboardInterrupt):  # both keys expire; the result must be returned
+        closed = in_background(recorder.close) if recorder is not None else lambda: None
+        lock.release()
+        closed()
 
 
 def _record_only(
     client: ApplyClient, plan: Plan, owned: Ownership, settings: Settings, early: Lock | None
 ) -> Done:
     """Adopt and refresh under the lock, so that the record of another apply is not overwritten."""
-    recorder = _recorder(client, owned, plan)
+    recorder = Recorder.of(client.kv, owned, plan)
     if not recorder.record.stale and not any(each.kind == "strike" for each in plan.record):
         return Done()
     with early or Lock(client.kv, owned.at, timeout=settings.lock_timeout):
@@ -183,13 +182,6 @@ def _unchanged(owned: Ownership) -> Iterator[None]:
             f"another apply of {owned.place.name!r} ran since the plan was created",
             remedy="run the command again to create a new plan",
         ) from error
-
-
-def _recorder(client: ApplyClient, owned: Ownership, plan: Plan) -> Recorder:
-    record = RunRecord(
-        owned.place, owned.inventory, plan, owned.origin, at=owned.at, preview=owned.preview
-    )
-    return Recorder(client.kv, record)
 
 
 def _write(steps: _Steps, order: Levels, existing: Existing, first: FirstReads) -> None:
@@ -270,8 +262,8 @@ class _Steps:
         settings: Settings,
         observer: Observer,
         stop: threading.Event,
-        journal: Journal | None,
-        lock: Lock | None,
+        journal: Journal | None = None,
+        lock: Lock | None = None,
         kinds: KindsOnServer | None = None,
     ) -> None:
         self.kinds = kinds
@@ -349,6 +341,12 @@ class _Steps:
         self.done = replace(self.done, red=red)
         if not self.done.notes and self.lock is not None and not self.lock.check():
             self.note(LOST_LOCK)
+
+    def only_test(self, run_tests: ApplyTest, done: Done) -> Done:
+        """Run the smoke tests after ``done``, which wrote nothing."""
+        self.begun, self.done = True, done
+        self.run([lambda: self.run_tests(run_tests)])
+        return replace(self.done, interrupted=self.interrupted)
 
     def roll_back(self) -> None:
         """Roll back all writes if anything failed, unless the run should end."""

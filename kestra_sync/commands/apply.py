@@ -19,6 +19,7 @@ from kestra_sync.settings import ApplyOptions, DisabledTriggers, Settings
 if TYPE_CHECKING:
     from kestra_sync.apply.lock import Lock
     from kestra_sync.client.client import KestraClient
+    from kestra_sync.commands.apply_smoke import SmokeAfter
     from kestra_sync.inventory.read import Ownership
     from kestra_sync.plan.saved import SavedPlan
     from kestra_sync.smoke.result import SmokeResult
@@ -139,35 +140,15 @@ def apply_with(
             on_changed_files=early.begin if options.unattended else None,
         )
         check_something(planned, settings)
-        if options.rollback:
-            planned = _with_what_stays(client, planned)
-        smoke = None
-        if options.smoke:
-            from kestra_sync.commands.apply_smoke import SmokeAfter
-
-            smoke = SmokeAfter(client, settings, smoke_observer or observer)
-            planned = smoke.checked(planned)
-        if planned.plan is None:
-            return ApplyResult(planned)
-        if options.refresh_only:
-            planned = planned.writing_nothing()
+        smoke = _smoke_after(client, settings, options, smoke_observer or observer)
+        planned = _checked(client, settings, planned, options, smoke)
         plan = planned.plan
-        assert plan is not None
-        if settings.triggers is DisabledTriggers.ENABLE and not options.refresh_only:
-            from kestra_sync.commands.triggers import disabled_triggers
-
-            enabling = disabled_triggers(client, plan.scope, planned.desired)
-            planned = replace(planned, enabling=enabling)
+        if plan is None:
+            return ApplyResult(planned)
         confirmed = confirm(planned)
-        reviewed = saved is not None or bool(options.expect_digest)
-        met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
-        if reviewed and met:
-            # The flow was created since: the list of changes is more helpful than its owner.
-            _same_plan(plan, saved, options.expect_digest)
+        _check_reviewed(planned, plan, saved, options.expect_digest)
         if planned.exit_code(detailed=False) is not ExitCode.OK:
             return ApplyResult(planned)
-        if reviewed:
-            _same_plan(plan, saved, options.expect_digest)
         if planned.changes_anything and not confirmed and not options.refresh_only:
             return ApplyResult(planned, declined=True)
         from kestra_sync.apply.transaction import apply_plan
@@ -189,6 +170,41 @@ def apply_with(
             checks, done = _with_triggers(client, planned, done, verify=options.verify_triggers)
         ran = smoke.result if smoke is not None else None
         return ApplyResult(planned, done, smoke=ran, triggers=checks)
+
+
+def _smoke_after(
+    client: KestraClient, settings: Settings, options: ApplyOptions, observer: Observer
+) -> SmokeAfter | None:
+    """Return the smoke tests to run after the writes; ``None`` if they were not requested."""
+    if not options.smoke:
+        return None
+    from kestra_sync.commands.apply_smoke import SmokeAfter
+
+    return SmokeAfter(client, settings, observer)
+
+
+def _checked(
+    client: KestraClient,
+    settings: Settings,
+    planned: PlanResult,
+    options: ApplyOptions,
+    smoke: SmokeAfter | None,
+) -> PlanResult:
+    """Return the plan with what only an apply checks, and the triggers that it enables."""
+    if options.rollback:
+        planned = _with_what_stays(client, planned)
+    if smoke is not None:
+        planned = smoke.checked(planned)
+    if planned.plan is None:
+        return planned
+    if options.refresh_only:
+        return planned.writing_nothing()
+    if settings.triggers is DisabledTriggers.ENABLE:
+        from kestra_sync.commands.triggers import disabled_triggers
+
+        enabling = disabled_triggers(client, planned.plan.scope, planned.desired)
+        planned = replace(planned, enabling=enabling)
+    return planned
 
 
 class _EarlyLock:
@@ -250,6 +266,22 @@ def _with_what_stays(client: KestraClient, planned: PlanResult) -> PlanResult:
 
     found = (*planned.diagnostics, *check_restorable(client.flows, planned.plan.changes))
     return replace(planned, diagnostics=tuple(sorted(found, key=lambda each: each.sort_key)))
+
+
+def _check_reviewed(
+    planned: PlanResult, plan: Plan, saved: SavedPlan | None, expected: str | None
+) -> None:
+    """Refuse a plan that is not the one that was reviewed, if one was.
+
+    :raises ConflictError: it is another one.
+    """
+    if saved is None and not expected:
+        return
+    # A flow of a first contact was created since: the list of changes is more helpful than its
+    # owner. Other refusals and errors in files are the result.
+    met = {each.rule for each in planned.refusals} == {"first-contact"} and not planned.invalid
+    if met or planned.exit_code(detailed=False) is ExitCode.OK:
+        _same_plan(plan, saved, expected)
 
 
 def _same_plan(plan: Plan, saved: SavedPlan | None, expected: str | None) -> None:
