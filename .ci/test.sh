@@ -1,5 +1,5 @@
 #!/bin/sh
-# All checks: style and types beside the tests, with what these leave of the processor.
+# All checks: style and types run at the same time as the tests, with the remaining processor time.
 set -u
 cd "$(dirname "$0")/.."
 

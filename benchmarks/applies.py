@@ -1,4 +1,4 @@
-"""Small applies, near the server and far from it: what is done many times a day."""
+"""Small applies, with a near and a distant server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floor: the same requests with nothing around them, and the loops that people write by hand.
+"""The floor: the bare requests, and hand-written loops.
 
 Run as ``python -m benchmarks.bare WHAT FOLDER ROOT``; prints the seconds that the work itself took.
 Unlike those of kestra-sync, they do not include the start of the interpreter and the imports.

@@ -1,4 +1,4 @@
-"""Directories whose flows become those of a tree by the rules of an environment.
+"""Directories whose flows become those of a tree with an environment.
 
 Each holds the files of the tree without what its environment adds, so that one deployment serves
 all of them: the plan of each has no changes.

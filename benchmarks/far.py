@@ -1,4 +1,4 @@
-"""A server that is far away: relays bytes to another one, each half of a round trip later.
+"""A distant server: relays bytes, each direction delayed by half of a round trip.
 
 Run as ``python -m benchmarks.far HOST PORT SECONDS``; prints the port that it listens on.
 """

@@ -1,4 +1,4 @@
-"""How time grows with the number of flows: ours, the bare requests, what people write by hand."""
+"""The growth of time with the number of flows: kestra-sync, bare requests, hand-written loops."""
 
 from __future__ import annotations
 

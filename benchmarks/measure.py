@@ -1,4 +1,4 @@
-"""Runs commands, one after the other and in turn, and keeps what they took."""
+"""Runs commands alternately, and records their time and memory."""
 
 from __future__ import annotations
 

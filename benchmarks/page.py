@@ -63,14 +63,14 @@ def measured(results: Results, version: str, load: str, plot: str) -> Iterator[s
     yield ""
     yield from growth.table(results.plan)
     yield ""
-    yield "Seconds: the median, and in brackets the quickest and the slowest run."
+    yield "Seconds: the median, and in parentheses the fastest and the slowest run."
     yield ""
     yield from _table(results)
     yield from _far(results)
 
 
 def goals(results: Results) -> Iterator[Goal]:
-    """What was meant to be reached, and what was."""
+    """The goals, and the measured values."""
     for size, plan in sorted(results.plan.items()):
         ours, floor = plan["ours"].median, plan["floor"].median
         limit = _FACTOR * floor + _START
@@ -153,27 +153,27 @@ def goals(results: Results) -> Iterator[Goal]:
 
 
 def _changed(size: int, plan: Mapping[str, Series]) -> Iterator[Goal]:
-    """Plans with changes; what the server takes to validate those is counted apart."""
+    """Plans with changes, without the time of the validation on the server."""
     ours = plan["ours"].median
     few, many = (plan.get(f"ours, {name} changed") for name in ("1 %", f"{MANY:,}"))
     if few is not None and size > _FEW:
         validation = plan["validation, 1 % changed"].median
-        beside = few.median - validation
+        rest = few.median - validation
         yield Goal(
             f"plan with 1 % changed, {size:,} flows",
-            f"≤ 1.2 × without changes = {1.2 * ours:.2f} s, beside the validation",
-            f"{few.median:.2f} − {validation:.2f} s ({beside / ours:.2f} ×)",
-            beside <= 1.2 * ours,
+            f"≤ 1.2 × without changes = {1.2 * ours:.2f} s, without the validation",
+            f"{few.median:.2f} − {validation:.2f} s ({rest / ours:.2f} ×)",
+            rest <= 1.2 * ours,
             Cost.CHANGED,
         )
     if many is not None:
         validation = plan[f"validation, {MANY:,} changed"].median
-        beside = many.median - validation - ours
+        rest = many.median - validation - ours
         yield Goal(
             f"plan with {MANY:,} changed, {size:,} flows",
-            "≤ without changes + 2 s, beside the validation",
-            f"{many.median:.2f} − {validation:.2f} s (+ {beside:.2f} s)",
-            beside <= 2,
+            "≤ without changes + 2 s, without the validation",
+            f"{many.median:.2f} − {validation:.2f} s (+ {rest:.2f} s)",
+            rest <= 2,
             Cost.CHANGED,
         )
 
@@ -193,7 +193,7 @@ def _small(results: Results) -> Iterator[Goal]:
 
 
 def _table(results: Results) -> Iterator[str]:
-    yield "| | flows | seconds | beside the floor |"
+    yield "| | flows | seconds | relative to the floor |"
     yield "|---|--:|--:|--:|"
     for size, plan in sorted(results.plan.items()):
         floor = plan["floor"].median
@@ -230,12 +230,12 @@ def _table(results: Results) -> Iterator[str]:
 
 
 def _far(results: Results) -> Iterator[str]:
-    """What takes how much longer far from the server."""
+    """The additional time with a distant server."""
     if not results.far:
         return
     away = f"{1000 * ROUND_TRIP:.0f} ms"
     yield ""
-    yield f"With {away} added to each round trip, those of exports and for connections included:"
+    yield f"With {away} added to each round trip, including exports and connections:"
     yield ""
     yield f"| | flows | near, s | {away} away, s | round trips |"
     yield "|---|--:|--:|--:|--:|"

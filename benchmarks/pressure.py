@@ -1,4 +1,4 @@
-"""What it brings to send fewer requests at once to a server that is overloaded.
+"""The effect of fewer concurrent requests on an overloaded server.
 
 ``python -m benchmarks.pressure`` creates flows on a small server behind a proxy that behaves as
 gateways and databases do under load, once with ``client/parallel.py`` and once without it, and

@@ -1,4 +1,4 @@
-"""Why a goal may be missed, and what another design would give."""
+"""Why a goal may be missed, and what a different design would change."""
 
 from __future__ import annotations
 

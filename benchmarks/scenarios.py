@@ -1,4 +1,4 @@
-"""What is measured."""
+"""The measurements."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ class Bench:
         series.update(self._validations(machine, work, root, size))
         series.update(self._loops(machine, flows, root, size, LOOPS))
         self._small_applies(machine, work, found, size)
-        beside = environments.with_files(self.folder, root)
-        machine.ours(beside, "apply", *_AS, "--yes", "--allow-large")
-        with_files = {"ours, mapped, with files": partial(machine.ours, beside, *_PLAN)}
+        folder = environments.with_files(self.folder, root)
+        machine.ours(folder, "apply", *_AS, "--yes", "--allow-large")
+        with_files = {"ours, mapped, with files": partial(machine.ours, folder, *_PLAN)}
         series.update(interleaved(min(3, self.repetitions), with_files, self.say))
         return series
 

@@ -1,4 +1,4 @@
-"""What all tests share: the markers, and the servers that end-to-end tests talk to.
+"""Shared by all tests: the markers, and the servers for end-to-end tests.
 
 One run covers both versions of Kestra. A test that uses ``server`` runs on the embedded engine of
 the default version; one marked ``versions`` runs once for each. ``KESTRA=2.0`` makes another

@@ -1,4 +1,4 @@
-"""The rules of ``docs/architecture.md`` that a machine can hold."""
+"""Enforces the rules of ``docs/architecture.md``."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def _types_defined(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_check_for_names_sees_aliases() -> None:
-    """The check above is only as good as this."""
+    """The check above detects violations."""
     text = "class A1:\n    pass\nRun = Callable[[], None]\nLOG = 1\n_Own = int\nclass Place: pass\n"
     assert list(_types_defined(ast.parse(text))) == ["Run", "Place"]
 
@@ -267,7 +267,7 @@ def test_no_modules_import_each_other() -> None:
 
 
 def test_the_check_for_cycles_sees_imports_on_first_use() -> None:
-    """The check above is only as good as this."""
+    """The check above detects violations."""
     lazy = "def f():\n    from kestra_sync.plan import order\n    import kestra_sync.model\n"
     typed = "if TYPE_CHECKING:\n    import kestra_sync.errors\n"
     module = Module(PACKAGE / "x.py", ast.parse(lazy + typed + "import kestra_sync.settings\n"))
@@ -315,7 +315,7 @@ def _writes(function: ast.expr) -> bool:
 
 
 def test_the_check_for_writes_sees_them() -> None:
-    """The check above is only as good as this."""
+    """The check above detects violations."""
     calls = ["client.flows.update(a, b)", "self._kv.put(a, b, c)", "flows.delete(a)"]
     reads = ["client.flows.get(a)", "found.update(b)", "shutil.move(a, b)"]
     assert all(_writes(_function(text)) for text in calls)
@@ -391,7 +391,7 @@ def _opens(call: ast.Call) -> bool:
 
 
 def test_the_check_for_files_sees_them() -> None:
-    """The check above is only as good as this."""
+    """The check above detects violations."""
     opens = [
         "open(a)", "Path(a).open('rb')", "a.read_text()", "Path(a).write_bytes(b)", "os.open(a, b)",
         "tempfile.mkstemp()", "io.open(a)", "a.mkdir()", "dotenv_values(a)", "shutil.move(a, b)",
@@ -403,7 +403,7 @@ def test_the_check_for_files_sees_them() -> None:
 
 
 def test_nothing_writes_for_people_but_report_and_cli() -> None:
-    """Everybody else returns values, or tells the observer."""
+    """All other parts return values, or notify the observer."""
     wrong = [
         f"{module}:{call.lineno}"
         for module in _modules()

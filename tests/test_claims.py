@@ -1,4 +1,4 @@
-"""What the documentation says of tests, versions and platforms: each is there, and is tested."""
+"""Tests, versions and platforms in the documentation exist and are tested."""
 
 from __future__ import annotations
 

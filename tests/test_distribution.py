@@ -1,4 +1,4 @@
-"""Tests are handed out in groups: those that cannot run beside each other are in one."""
+"""Tests are distributed in groups: those that cannot run at the same time are in one group."""
 
 from __future__ import annotations
 

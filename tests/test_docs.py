@@ -1,4 +1,4 @@
-"""The documentation says what the code does. What its examples print: ``e2e/test_console.py``."""
+"""The documentation agrees with the code. Output of its examples: ``e2e/test_console.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many files a reader has to open to follow a change through the code."""
+"""The number of modules that a plan and an apply enter."""
 
 from __future__ import annotations
 

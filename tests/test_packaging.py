@@ -1,4 +1,4 @@
-"""What users install: the sdist and the wheel, not the working tree."""
+"""The sdist and the wheel that users install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release does, as far as it can be done without releasing anything."""
+"""The steps of a release that can be tested without releasing."""
 
 from __future__ import annotations
 

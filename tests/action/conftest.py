@@ -1,4 +1,4 @@
-"""A Kestra, a GitHub that is none, and a repository whose workflows act runs."""
+"""A Kestra server, a GitHub stand-in, and a repository whose workflows act runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small stand-in of GitHub's API: comments, issues, pull requests of a commit, who we are."""
+"""A small stand-in for GitHub's API: comments, issues, pull requests of a commit, the login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small stand-in of GitLab's API: the notes on one merge request."""
+"""A small stand-in for GitLab's API: the notes on one merge request."""
 
 from __future__ import annotations
 

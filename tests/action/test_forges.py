@@ -1,4 +1,4 @@
-"""The GitLab component and the snippets for other forges: their syntax, and what they promise."""
+"""The GitLab component and the snippets for other forges: syntax and guarantees."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _as_text(node: Any) -> Any:
 
 @pytest.mark.parametrize("forge", list(_SCHEMAS))
 def test_forges__syntax(forge: str, tmp_path: Path) -> None:
-    """And the schema does look: a mistake fails."""
+    """The schema detects mistakes."""
     text = (CI / f"{forge}.yml").read_text(encoding="utf-8")
     yaml = YAML(typ="safe")
     done = check(forge, yaml.load(text), tmp_path)

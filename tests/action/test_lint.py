@@ -1,4 +1,4 @@
-"""What a machine can say about ``action.yml`` and the workflows without running them."""
+"""Static checks of ``action.yml`` and the workflows."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_zizmor__has_no_findings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *WORKFLOWS, *COPIES], ids=lambda p: p.name)
 def test_nothing_reaches_a_shell_as_text(path: Path) -> None:
-    """And every action is pinned by the hash of a commit, its version beside it."""
+    """Every action is pinned by a commit hash, with its version in a comment."""
     for step in steps(load(path)):
         assert "${{" not in step.get("run", "")
     for line in re.findall(r"uses: (.+)", path.read_text(encoding="utf-8")):
@@ -224,7 +224,7 @@ def test_lint__every_python_is_isolated(path: Path) -> None:
 
 
 def test_the_check_for_isolation_sees_them() -> None:
-    """The check above is only as good as this."""
+    """The check above detects violations."""
     for line in (
         'if ! "$python" -m venv x',
         "    - python -m venv /opt/x",

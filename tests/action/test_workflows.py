@@ -1,4 +1,4 @@
-"""The workflows to copy, run as they are: by act, by a shell, against a real Kestra."""
+"""The workflows to copy, run unchanged: by act or a shell, against a real Kestra."""
 
 from __future__ import annotations
 

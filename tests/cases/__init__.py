@@ -1,6 +1,6 @@
 """Cases are files: drop a flow into ``positive`` or ``negative``, and it is a test.
 
-Beside ``NAME.yaml`` stands ``NAME.expected.txt`` with one line for each diagnostic; a positive
+Next to ``NAME.yaml`` is ``NAME.expected.txt`` with one line for each diagnostic; a positive
 case without warnings needs none. The line ``# kestra: accepts`` marks a negative case that we
 refuse and Kestra does not (a duplicate key): all others must be refused by the server
 as well, see ``tests/e2e/test_cases_agree.py``. The line ``# kestra 2.0: refuses`` (or

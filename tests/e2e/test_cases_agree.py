@@ -1,4 +1,4 @@
-"""The offline verdict against the server's: Kestra is the judge."""
+"""The offline checks agree with Kestra's validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client against a real server: every call once, and the traps."""
+"""The client against a real server: every call, and the pitfalls of the API."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ def test_key_value(client: KestraClient, namespace: str) -> None:
         "list": [1, None, 2.5, True],
         "in": {"type": "x"},
     }
-    key = "kestra-sync-e2e"  # not the name of an inventory: tests of those may run beside
+    key = "kestra-sync-e2e"  # not the name of an inventory: tests of those may run at the same time
     with pytest.raises(errors.NotFound):
         client.kv.get(namespace, key)
     client.kv.put(namespace, key, value, description="written by a test")

@@ -136,7 +136,7 @@ def test_a_server_that_restarts_while_an_execution_runs(
             SmokeSpec(flow, timeout=90, expect=Expectation(logs_match=("still here",))),
             observer=cut,
         )
-        assert cut.struck
+        assert cut.fired
         assert [run.failures for run in result.runs] == [()]
         assert bench.left() == []
 

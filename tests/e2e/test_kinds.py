@@ -1,4 +1,4 @@
-"""Namespace files and keys on a real server: what the plans of them rely on."""
+"""Namespace files and keys on a real server: the behavior that plans rely on."""
 
 from __future__ import annotations
 

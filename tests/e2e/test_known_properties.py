@@ -1,4 +1,4 @@
-"""What our schema knows of a flow, held against the schema that the server gives out.
+"""The schema of flows agrees with the schema that the server publishes.
 
 Offline, a property or type that we do not know is a warning, so a list that falls behind the server
 would warn of flows that are fine.

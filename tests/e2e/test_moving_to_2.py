@@ -1,4 +1,4 @@
-"""The table of what Kestra 2.0 no longer loads, held against the running server."""
+"""The table of features removed in Kestra 2.0 agrees with a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``run``, ``executions delete`` and ``logs``, as they are typed, on a real Kestra."""
+"""``run``, ``executions delete`` and ``logs`` on a real Kestra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoke tests on a real Kestra: everything that may become of an execution."""
+"""Smoke tests on a real Kestra: every possible result of an execution."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_failed_subflow_is_followed_to_its_task_and_deleted_with_the_rest(benc
 
 
 def test_the_executions_of_a_loop_are_deleted_too(bench: Bench) -> None:
-    """On 2.0 each iteration is one, beside the subflow that it calls."""
+    """On 2.0, each iteration is an execution, in addition to the subflow that it calls."""
     bench.flow("item", OK)
     older = bench.http.server.release < (2, 0)
     flow = bench.flow(

@@ -1,4 +1,4 @@
-"""``smoke`` and ``apply --smoke --rollback`` as they are typed, on a real Kestra."""
+"""``smoke`` and ``apply --smoke --rollback`` on a real Kestra."""
 
 from __future__ import annotations
 

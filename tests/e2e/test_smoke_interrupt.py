@@ -1,4 +1,4 @@
-"""``^C`` while a smoke test runs, as a person presses it: in a process of its own."""
+"""``^C`` while a smoke test runs, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoke tests behind networks and servers that have a bad day."""
+"""Smoke tests with faults of the network and the server."""
 
 from __future__ import annotations
 

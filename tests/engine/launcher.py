@@ -1,4 +1,4 @@
-"""Starts and stops the test engine: a process of its own, on 127.0.0.1, with basic auth."""
+"""Starts and stops the test engine: a separate process on 127.0.0.1 with basic auth."""
 
 from __future__ import annotations
 

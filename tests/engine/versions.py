@@ -16,7 +16,7 @@ class KestraVersion:
 
     @property
     def adapters(self) -> str:
-        """The folder, beside ``src/main/java``, of what is different in this version."""
+        """The directory, next to ``src/main/java``, with the code for this version."""
         return f"java-{self.name}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What happens to answers on their way: values, sizes, status, bytes, connections."""
+"""Mutations of responses: values, sizes, status, bytes, connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small Kestra in this process: flows, keys and executions in memory, over real HTTP.
+"""A small Kestra server in this process: flows, keys and executions in memory, real HTTP.
 
 It keeps its state whatever happens to its answers: a test may change each of them on the way out,
 and look at what the commands have really done.

@@ -1,4 +1,4 @@
-"""Every answer of the server, mutated, against every command.
+"""Every command, with mutated responses of the server.
 
 A session of each command is recorded against a small Kestra; then, seeded, one answer of it (or
 every answer of one kind) is changed on its way. Whatever the server says: a documented exit code
@@ -203,7 +203,7 @@ def test_console__sessions_are_complete(world: World) -> None:
 
 
 def test_checks__find_what_they_are_for(world: World) -> None:
-    """The checks below find what they are for."""
+    """The checks below detect faults."""
     world.server.begin(world.state)
     document = {
         "outcomes": [

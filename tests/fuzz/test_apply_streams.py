@@ -1,4 +1,4 @@
-"""Streams that break in the middle of an apply: the flows, the record and the exit code stay."""
+"""Streams that break during an apply do not affect the flows, the record and the exit code."""
 
 from __future__ import annotations
 

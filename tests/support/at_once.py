@@ -1,4 +1,4 @@
-"""How many requests a server works on at once."""
+"""The number of concurrent requests at a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Chromium without a window, for pages that were written to a file."""
+"""A headless Chromium for pages in files."""
 
 from __future__ import annotations
 

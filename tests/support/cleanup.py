@@ -1,4 +1,4 @@
-"""Leaves a server as it was found: empties the namespaces that a test has used."""
+"""Cleans up the server: empties the namespaces that a test used."""
 
 from __future__ import annotations
 

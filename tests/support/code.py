@@ -1,4 +1,4 @@
-"""The modules of the package as trees, parsed and walked once for all tests that look at them."""
+"""Syntax trees of the package, parsed and walked once for all tests that analyze them."""
 
 from __future__ import annotations
 

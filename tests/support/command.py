@@ -1,4 +1,4 @@
-"""The command in the process of the tests: what a process of its own costs half a second for.
+"""Runs the command in the process of the test, because a separate process takes half a second.
 
 It has its own environment, folder and streams, and leaves nothing behind, so stdout, stderr and
 exit code are those of a process. What is about processes (signals, terminals, imports, two at once)

@@ -1,4 +1,4 @@
-"""Which tests stay together on one worker of pytest-xdist, and which begin.
+"""Groups tests for the workers of pytest-xdist, and orders the groups.
 
 What needs no server is first: a mistake is reported at once, not after a minute. Then what takes
 longest begins, so that no worker waits long for the others in the end.
@@ -42,7 +42,7 @@ def group_of(nodeid: str) -> str:
     """The group of a test: its file on a version, or all that may keep an inventory there.
 
     An apply reads the inventories of the whole server; tests count these reads, and break
-    inventories on purpose: on an engine that workers share they cannot run beside each other.
+    inventories on purpose: on an engine that workers share, they cannot run at the same time.
     """
     file = nodeid.partition("::")[0]
     return f"{'inventories' if _is_alone(nodeid) else file} {_version_of(nodeid)}"

@@ -1,4 +1,4 @@
-"""How many examples hypothesis looks at: few at every run, many on request."""
+"""The number of examples of hypothesis: few in every run, many on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git as a user runs it, in repositories of the tests' own."""
+"""Git, in repositories that belong to the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares what people and machines read with files that were looked at: ``tests/golden/``.
+"""Compares output with the reviewed files in ``tests/golden/``.
 
 ``UPDATE_GOLDEN=1 pytest tests/unit/report`` updates them; review the difference before you commit
 it.

@@ -1,4 +1,4 @@
-"""A checkout whose author wants code to run, or settings to be read, beside the secrets."""
+"""A hostile checkout that tries to execute code or inject settings in a job with secrets."""
 
 from __future__ import annotations
 

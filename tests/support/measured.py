@@ -1,4 +1,4 @@
-"""Processes whose coverage is measured: those that a test gives ``MEASURED``, and no others.
+"""Processes whose coverage is measured: those that a test starts with ``MEASURED``.
 
 Measuring doubles the time of a command, and what most commands run is measured in this process.
 """

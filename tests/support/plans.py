@@ -1,4 +1,4 @@
-"""Plans and changes made of plain values, for tests of what is done with them."""
+"""Plans and changes from plain values, for tests of their consumers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy in front of a server that does what networks and gateways do on bad days.
+"""A proxy in front of a server that injects faults of networks and gateways.
 
 It relays plain HTTP to one server. Rules say which requests go wrong and how:
 
@@ -324,7 +324,7 @@ def call_after(action: Callable[[], object]) -> Fault:
 
 @dataclass
 class Rule:
-    """Which requests a fault strikes: those that match, from the ``nth`` on, ``times`` times."""
+    """The requests with a fault: those that match, from the ``nth`` on, ``times`` times."""
 
     fault: Fault
     method: str | None = None
@@ -332,14 +332,14 @@ class Rule:
     path: str = ""
     """A regular expression, searched in the path (without the query)."""
     nth: int = 1
-    """The first matching request that it strikes, counted from 1."""
+    """The first matching request that it applies to, counted from 1."""
     times: int | None = 1
-    """How often it strikes; None: without limit."""
+    """How often it applies; None: without limit."""
     seen: int = field(default=0, init=False)
-    """How many requests have matched so far."""
+    """Number of requests that matched so far."""
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Count the request if it matches; whether it is one to strike."""
+    def applies_to(self, method: str, path: str) -> bool:
+        """Count the request if it matches; return whether the fault applies to it."""
         if self.method not in (None, method) or not re.search(self.path, path):
             return False
         self.seen += 1
@@ -368,12 +368,12 @@ class FaultProxy:
 
     @property
     def requests(self) -> list[Seen]:
-        """The requests so far, in the order in which they came."""
+        """The requests so far, in order of arrival."""
         with self._lock:
             return list(self._seen)
 
     def count(self, method: str | None = None, path: str = "") -> int:
-        """How many requests have come with this method and a path that matches."""
+        """Number of requests with this method and a matching path."""
         return sum(
             1 for it in self.requests if method in (None, it.method) and re.search(path, it.path)
         )
@@ -384,7 +384,7 @@ class FaultProxy:
             self._seen.clear()
 
     def add(self, rule: Rule) -> Rule:
-        """Add a rule; the first one that strikes decides."""
+        """Add a rule; the first one that applies to a request is used."""
         with self._lock:
             self._rules.append(rule)
         return rule
@@ -412,12 +412,12 @@ class FaultProxy:
         self.close()
 
     def handle(self, seen: Seen, handler: _Handler) -> None:
-        """Record one request and let the first rule that strikes, or nothing, happen to it."""
+        """Record one request, and apply the fault of the first matching rule, if any."""
         seen.began = time.monotonic()
         with self._lock:
             self._seen.append(seen)
-            struck = [rule for rule in self._rules if rule.strikes(seen.method, seen.path)]
-        fault = struck[0].fault if struck else relay
+            matching = [rule for rule in self._rules if rule.applies_to(seen.method, seen.path)]
+        fault = matching[0].fault if matching else relay
         exchange = Exchange(seen, handler, self._server)
         try:
             fault(exchange)

@@ -1,4 +1,4 @@
-"""The JSON Schemas of our own results, as a user's validator would apply them."""
+"""The JSON Schemas of the results, as a user's validator applies them."""
 
 from __future__ import annotations
 

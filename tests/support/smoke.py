@@ -69,20 +69,20 @@ class Bench:
 
 
 class WhenRunning(SmokeObserver):
-    """Does something, once, as soon as a test is in a state.
+    """Runs an action once, as soon as a test is in a state.
 
-    :param words: how the state is told: ``RUNNING, task nap``.
+    :param words: the reported state, such as ``RUNNING, task nap``.
     """
 
     def __init__(self, words: str, action: Any) -> None:
         self._words = words
         self._action = action
         self._lock = threading.Lock()
-        self.struck = False
+        self.fired = False
 
     def smoke_running(self, index: int, words: str) -> None:
         with self._lock:
-            if self.struck or not words.startswith(self._words):
+            if self.fired or not words.startswith(self._words):
                 return
-            self.struck = True
+            self.fired = True
         self._action()

@@ -1,4 +1,4 @@
-"""Waiting for what another thread does, however slow the machine is."""
+"""Waits for another thread, regardless of the speed of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contents that are not in memory are equal by size and hash, and never read as something else."""
+"""Contents that are not in memory are compared by size and hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How workers of pytest-xdist get the engines that they share."""
+"""How workers of pytest-xdist share engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a stranger has to touch what: each recipe of CONTRIBUTING, followed in a copy of the code.
+"""Follows each recipe of CONTRIBUTING in a copy of the code.
 
 A line or a module is added at the extension point, and nothing else is edited: help, schema, docs,
 ``explain`` and output must follow.

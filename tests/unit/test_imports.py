@@ -1,4 +1,4 @@
-"""Start-up stays light: what a command imports is counted, since times depend on the machine."""
+"""Counts the imports of a command, because startup times depend on the machine."""
 
 from __future__ import annotations
 

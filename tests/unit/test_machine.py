@@ -1,4 +1,4 @@
-"""``.ci/machine.py``: what ``make`` installs, with which commands, and where it does not."""
+"""``.ci/machine.py``: what ``make`` installs, with which commands, and when it does not."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_dnf__by_sudo(machine: ModuleType, programs: Path, monkeypatch: pytest.M
 def test_nothing_is_installed_without_permission(
     program: str, user: int, machine: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No sudo, or one that asks for a password; Homebrew as root; a manager that is not known."""
+    """Without sudo, with a sudo that asks for a password, Homebrew as root, unknown manager."""
     _as(user, monkeypatch)
     _program(programs, program)
     machine.install(["java"], 21)

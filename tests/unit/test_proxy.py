@@ -1,4 +1,4 @@
-"""The fault proxy does what the fault tests believe it does."""
+"""The faults of the proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of reasons is the only place that knows a reason's properties."""
+"""The table of reasons is the only place with the properties of a reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _collections(among: Iterable[ast.AST]) -> Iterator[list[str]]:
 
 
 def test_no_module_keeps_a_set_of_reasons() -> None:
-    """A set kept elsewhere is one that a new reason is missing from."""
+    """A set in another module would miss a new reason."""
     kept = {path.name: list(_collections(nodes(path))) for path in paths()}
     assert {name: found for name, found in kept.items() if found} == {}
     for text in ("{Reason.A, Reason.B}", "x in (Reason.A, Reason.B)", "f(Reason.A, Reason.B)"):

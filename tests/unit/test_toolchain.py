@@ -1,4 +1,4 @@
-"""Java and Maven are found where people have them, and asked for by name where not."""
+"""Java and Maven are found in the usual places, or the message says what to install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of Kestra about a flow have the right line and column."""
+"""Messages from Kestra have the line and column in the file."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_each_message_has_its_place(shell: Shell) -> None:
 @pytest.mark.once
 @pytest.mark.parametrize("name", ["missing property", "unknown property", "cron"])
 def test_a_plan_says_the_same(name: str, shell: Shell) -> None:
-    """Of what would be written; and nothing is."""
+    """Only flows to write are validated, and nothing is written."""
     shell.write("flows/bad.yaml", _CASES[name].replace(_PLACE, ""))
     for args in (["plan"], ["apply", "--yes"]):
         ran = shell.run(*args)
@@ -101,7 +101,7 @@ def test_a_plan_says_the_same(name: str, shell: Shell) -> None:
 
 
 def test_a_typing_error_is_explained(shell: Shell) -> None:
-    """By the name that was meant."""
+    """The message suggests the closest name."""
     shell.write("flows/bad.yaml", _CASES["unknown property"].replace(_PLACE, ""))
     ran = shell.run("validate")
     assert 'error[kestra-invalid] Unrecognized field "mesage" (class io.kestra.' in ran.out

@@ -55,7 +55,7 @@ def test_from_the_first_plan_to_no_changes(shell: Shell) -> None:
     ids=" ".join,
 )
 def test_command__process_and_call_print_the_same(args: tuple[str, ...], shell: Shell) -> None:
-    """Else most of the other tests would not tell what users see."""
+    """Otherwise, most other tests would not show what users see."""
     before = (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr)
     here = shell.run(*args)
     assert (dict(os.environ), Path.cwd(), sys.stdin, sys.stdout, sys.stderr) == before
@@ -105,7 +105,7 @@ def test_invalid_files(shell: Shell) -> None:
 
 
 def test_a_file_that_only_a_parser_finds_broken(shell: Shell) -> None:
-    """Its name could be told without one; what is wrong with it is told once."""
+    """An unparsable flow is identified without a parser, and its error is reported once."""
     shell.write("flows/bad.yaml", "id: bad\nnamespace: NS\ntasks: [\n")
     ran = shell.run("apply", "--yes")
     assert ran.code == 3
@@ -114,7 +114,7 @@ def test_a_file_that_only_a_parser_finds_broken(shell: Shell) -> None:
 
 
 def test_confirm__without_a_terminal(shell: Shell) -> None:
-    """``--yes`` is needed where there is no terminal; the plan is shown all the same."""
+    """Without a terminal, ``--yes`` is required; the plan is shown anyway."""
     ran = shell.run("apply", stdin="y\n")
     assert ran.code == 64
     assert "Plan: 1 to create" in ran.out
@@ -124,7 +124,7 @@ def test_confirm__without_a_terminal(shell: Shell) -> None:
 
 
 def test_usage(shell: Shell) -> None:
-    """64, never 2; told before any server is asked."""
+    """Exit code 64, never 2, before any request."""
     for args in (("plan", "--nope"), ("nope",), ("plan", "no/such/folder")):
         ran = shell.run(*args, "--format", "json", KESTRA_API_URL="http://127.0.0.1:1")
         assert ran.code == 64
@@ -137,7 +137,7 @@ def test_usage(shell: Shell) -> None:
 
 
 def test_unreachable__no_server_at_the_url(shell: Shell) -> None:
-    """69, after a few tries."""
+    """Exit code 69, after a few attempts."""
     ran = shell.run("plan", "--format", "json", KESTRA_API_URL="http://127.0.0.1:1")
     assert ran.code == 69
     assert ran.json["error"]["kind"] == "Unreachable"
@@ -145,7 +145,7 @@ def test_unreachable__no_server_at_the_url(shell: Shell) -> None:
 
 
 def test_not_allowed(shell: Shell) -> None:
-    """77, and the password is in no message, log or traceback."""
+    """Exit code 77, without the password in any message, log or traceback."""
     if shell.server.token:
         wrong = {"KESTRA_TOKEN": "wrong-secret-1"}
     else:
@@ -202,7 +202,7 @@ _MODULES = "click rich requests jsonschema ruamel.yaml deepdiff dotenv pathspec"
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["plan", "--help"], ["apply", "-h"]])
 def test_help_imports_next_to_nothing(args: list[str], shell: Shell) -> None:
-    """It answers at once, as does the completion of a shell."""
+    """It responds at once, as does shell completion."""
     script = (
         "import sys; from kestra_sync.cli.main import run; code = run(sys.argv[1:]);"
         f"print([each for each in '{_MODULES}'.split() if each in sys.modules], file=sys.stderr);"
@@ -244,7 +244,7 @@ def test_every_option_has_a_variable() -> None:
 
 
 def test_variables_work(shell: Shell) -> None:
-    """What is typed wins over them."""
+    """Options on the command line take precedence."""
     given = {"KESTRA_SYNC_FORMAT": "json", "KESTRA_SYNC_DETAILED_EXITCODE": "1"}
     ran = shell.run("plan", **given)
     assert (ran.code, ran.json["plan"]["summary"]["create"]) == (2, 1)
@@ -265,7 +265,7 @@ def test_the_env_file(shell: Shell) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x03", 130)])
 def test_confirm__asks_on_a_terminal(answer: str, code: int, shell: Shell) -> None:
-    """And takes a no, nothing and ^C for what they are."""
+    """No, an empty answer and ^C all decline."""
     text, ended = _on_a_terminal(shell, answer)
     assert ended == code
     assert f"Apply 1 change (1 to create) to {shell.server.url} (tenant " in text
@@ -335,7 +335,7 @@ def _take_terminal() -> None:
 
 
 def test_the_server_is_named(shell: Shell, server: Server) -> None:
-    """With its version and the tenant."""
+    """The header shows version and tenant."""
     first = shell.run("plan").out.splitlines()[0]
     assert first == (
         f"kestra-sync plan · {server.url} (Kestra {server.version}, tenant {server.tenant})"

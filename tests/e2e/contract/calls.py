@@ -1,4 +1,4 @@
-"""The calls that the contract tests make again and again."""
+"""Requests that several contract tests send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One flow: create, read, update, delete, switch off."""
+"""One flow: create, read, update, delete, disable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request must accept and say of its body: 406 and 415, on every version."""
+"""Content negotiation: 406 and 415, on every version."""
 
 from __future__ import annotations
 

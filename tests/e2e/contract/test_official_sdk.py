@@ -1,4 +1,4 @@
-"""Kestra's own Python SDK works against the server: a second opinion on what its API is."""
+"""Kestra's own Python SDK against the server: an independent check of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between Kestra 1.3 and 2.0, one table: who serves what, and how it is answered.
+"""A table of the differences between Kestra 1.3 and 2.0: routes and responses.
 
 The rows hold for whatever server the tests run against; the version that answers picks the column.
 """

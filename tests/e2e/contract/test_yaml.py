@@ -1,4 +1,4 @@
-"""How the server reads YAML: in Jackson's own way."""
+"""How the server reads YAML, with Jackson."""
 
 from __future__ import annotations
 

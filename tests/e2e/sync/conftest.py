@@ -1,4 +1,4 @@
-"""The tool as its users run it: a repository in a folder, a server, the command line."""
+"""kestra-sync as users run it: a repository in a directory, a server, the command line."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ class Repo:
         """The full name of a flow of this namespace."""
         return FlowId(self.namespace, name)
 
-    def beside(self, label: str) -> Repo:
-        """Another repository, with a name of its own, for the same namespace."""
+    def neighbor(self, label: str) -> Repo:
+        """Another repository, with its own name, for the same namespace."""
         root = self.root.parent / label
         (root / "flows").mkdir(parents=True)
         return Repo(root, self.namespace, self.client, self._capsys, f"-{label}")

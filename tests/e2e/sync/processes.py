@@ -1,4 +1,4 @@
-"""The command in a process of its own, to be interrupted and killed, and what it has to do."""
+"""The command in a separate process that can be interrupted and killed, and its workload."""
 
 from __future__ import annotations
 

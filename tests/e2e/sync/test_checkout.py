@@ -1,4 +1,4 @@
-"""A checkout that lacks what Git holds deletes nothing; what Git no longer holds is deleted."""
+"""An incomplete checkout deletes nothing; files that were removed from Git are deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drafts (Kestra 2.0): what runs is not what is shown. Before, there are none."""
+"""Drafts (Kestra 2.0): the running revision is not the latest. Kestra 1.x has no drafts."""
 
 from __future__ import annotations
 

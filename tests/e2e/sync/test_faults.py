@@ -1,4 +1,4 @@
-"""Networks and gateways on bad days: the server, the report and the record always agree."""
+"""Faults of networks and gateways: the server, the report and the record always agree."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def assert_converges(repo: Repo, proxy: FaultProxy, goal: dict[str, bytes]) -> N
     ids=["reset-before", "reset-after", "cut", "429", "502", "504-after", "login-form"],
 )
 def test_fault__single_one_loses_nothing(repo: Repo, proxy: FaultProxy, fault: Fault) -> None:
-    """Lost answers are looked up, and requests that were turned away are sent again.
+    """Lost responses are resolved by reading, and rejected requests are retried.
 
-    It strikes once at each write: the creation, the update and the deletion.
+    It occurs once at each write: the creation, the update and the deletion.
     """
     goal = prepared(repo)
     rules = [proxy.add(Rule(fault, *request)) for request in REQUEST.values()]
@@ -121,7 +121,7 @@ def test_fault__single_one_loses_nothing(repo: Repo, proxy: FaultProxy, fault: F
 def test_fault__permanent_is_reported_and_fixed_by_the_next_run(
     repo: Repo, proxy: FaultProxy, action: str, fault: Fault
 ) -> None:
-    """The answers of the writes, and from the first one on all reads of the flow, fail."""
+    """The responses of all writes, and all reads of the flow after the first write, fail."""
     goal = prepared(repo)
     method, path = REQUEST[action]
     reads = Rule(reset_request, "GET", rf"/flows/[^/]+/{action}$", times=None)
@@ -288,7 +288,7 @@ def test_second_writer__right_after_the_write_is_reported(repo: Repo, proxy: Fau
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same flow", "another flow"])
 def test_second_writer__that_creates_is_reported(repo: Repo, proxy: FaultProxy, same: bool) -> None:
-    """Also in the last moment, when the look just before the writes is over."""
+    """Also right before the write, after the last check."""
     goal = prepared(repo)
     theirs = goal["create"] if same else repo.source("create", "theirs")
     proxy.add(Rule(call_first(lambda: repo.client.flows.create(theirs)), "POST", r"/flows$"))

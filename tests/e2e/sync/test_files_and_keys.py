@@ -1,4 +1,4 @@
-"""Namespace files and keys beside flows, from the plan to the record."""
+"""Namespace files and keys together with flows, from the plan to the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.versions
 
 
 def test_a_flow_a_file_and_a_key(repo: Repo) -> None:
-    """Created, in sync, updated, deleted, each beside the other."""
+    """Created, in sync, updated and deleted, in one run."""
     repo.config_all()
     repo.flow("f")
     repo.write("files/top.sql", b"select 1;\n")
@@ -237,15 +237,15 @@ def test_requests_where_nothing_changes(repo: Repo, proxy: FaultProxy) -> None:
     proxy.forget()
     assert repo.plan("--detailed-exitcode").code == 0
     paths = [each.path for each in proxy.requests]
-    beside = [path for path in paths if "/files/" in path or path.endswith("/kv")]
-    assert len(beside) == 2, beside
+    others = [path for path in paths if "/files/" in path or path.endswith("/kv")]
+    assert len(others) == 2, others
     assert len(proxy.requests) == 5
 
 
 @pytest.mark.once
 def test_two_repositories__share_a_namespace(repo: Repo) -> None:
     _deployed(repo)
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config_all()
     other.flow("g")
     other.write("files/theirs.txt", b"x")
@@ -260,7 +260,7 @@ def test_two_repositories__share_a_namespace(repo: Repo) -> None:
 
 @pytest.mark.once
 def test_record__of_a_future_version_is_kept(repo: Repo) -> None:
-    """Kinds that this version does not know stay in the record, word for word."""
+    """Unknown kinds are kept unchanged in the record."""
     _deployed(repo)
     record = repo.inventory()
     unknown = {"kind": "dashboard", "namespace": repo.namespace, "id": "d", "since": "2.0"}

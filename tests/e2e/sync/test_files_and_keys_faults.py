@@ -1,4 +1,4 @@
-"""Files and keys on bad days: cut connections, lost answers, other writers.
+"""Faults while files and keys are written: cut connections, lost responses, other writers.
 
 Kestra deletes the neighbor of a file that it is told to delete and that does not exist. So a
 deletion may be sent only once, and only if the file is there.

@@ -1,4 +1,4 @@
-"""What a server gets to read at once: no write of a run may reach it in pieces."""
+"""No write of a run reaches the server in several pieces."""
 
 from __future__ import annotations
 

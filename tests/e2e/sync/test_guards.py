@@ -1,4 +1,4 @@
-"""Each rule that refuses a plan: what it says, what allows it, and that nothing is written."""
+"""Each guard: its message, the option that allows the plan, and that nothing is written."""
 
 from __future__ import annotations
 
@@ -142,14 +142,14 @@ def test_too_many_updates__half_of_the_flows_is_refused(repo: Repo) -> None:
 
 
 def test_scope__flow_outside_is_refused_and_dots_count(repo: Repo) -> None:
-    beside = f"{repo.namespace}2"  # starts with the same text, and is another namespace
+    similar = f"{repo.namespace}2"  # starts with the same text, and is another namespace
     repo.config()
     repo.flow("inside", ns=f"{repo.namespace}.team")
-    repo.flow("outside", ns=beside)
+    repo.flow("outside", ns=similar)
     ran = repo.run("apply", "--yes")
     assert ran.code == 4
     assert "refused[outside-scope]" in ran.err
-    assert f"1 of 2 flows are outside the scope ({repo.namespace}): {beside}/outside" in ran.err
+    assert f"1 of 2 flows are outside the scope ({repo.namespace}): {similar}/outside" in ran.err
     assert "`scope` in kestra-sync.yaml" in ran.err
     assert repo.lives() == {}
     repo.remove("outside")
@@ -159,7 +159,7 @@ def test_scope__flow_outside_is_refused_and_dots_count(repo: Repo) -> None:
 
 def test_adopt__flow_of_another_repository_is_left_alone(repo: Repo) -> None:
     deployed(repo, 2)
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config()
     other.flow("f00")
     assert other.plan().reasons()["f00"] == "none adopt"
@@ -174,7 +174,7 @@ def test_adopt__flow_of_another_repository_is_left_alone(repo: Repo) -> None:
 
 def test_ownership__flow_of_another_repository_is_not_taken_over_by_default(repo: Repo) -> None:
     sources = deployed(repo, 2)
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config()
     ours = other.flow("f00", "another idea")
     assert_refused(other, "other-owner", f"({repo.name})", str(repo.id("f00")), "--take-over")
@@ -193,7 +193,7 @@ def test_ownership__flow_of_another_repository_is_not_taken_over_by_default(repo
 
 def test_prune_scope__spares_flows_of_another_repository(repo: Repo) -> None:
     sources = deployed(repo, 3)
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config("prune: scope\n")
     mine = {f"g{index}": other.flow(f"g{index}") for index in range(3)}
     repo.client.flows.create(repo.source("nobodys"))
@@ -205,7 +205,7 @@ def test_prune_scope__spares_flows_of_another_repository(repo: Repo) -> None:
 
 
 def test_prune__unreadable_inventory_stops_it(repo: Repo) -> None:
-    """What it owns is unknown, so any flow might be owned."""
+    """Its contents are unknown, so it might own any flow."""
     repo.config("prune: scope\n")
     repo.flow("a")
     repo.client.flows.create(repo.source("theirs"))
@@ -300,7 +300,7 @@ def test_scope__server_that_ignores_filters_loses_no_flow(repo: Repo, proxy: Fau
 
 
 def test_export__empty_response_is_confirmed_first(repo: Repo, proxy: FaultProxy) -> None:
-    """Two filters that are ANDed are answered with an empty archive: every flow looks deleted."""
+    """Two ANDed filters return an empty archive, so every flow looks deleted."""
     sources = deployed(repo, 3)
     proxy.add(
         Rule(

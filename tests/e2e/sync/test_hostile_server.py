@@ -1,4 +1,4 @@
-"""A server, or what stands before it, that sends names which Kestra never gives."""
+"""A server or gateway that sends names that are invalid in Kestra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are killed or interrupted: the next run ends what was begun."""
+"""Killed and interrupted runs: the next run completes them."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_killed_run__is_completed_by_the_next(
     process = Process(repo.root)
     kill = process.send(signal.SIGKILL)
     fault = call_after(kill) if arrives else call_first(kill, reset_request)
-    struck = proxy.add(Rule(fault, method, path, nth=nth))
+    added = proxy.add(Rule(fault, method, path, nth=nth))
     proxy.forget()
     process.start("apply", "--yes", "--journal", "journal.jsonl")
     assert process.end().code == -signal.SIGKILL
-    assert struck.seen >= nth
+    assert added.seen >= nth
     await_silence(proxy)
     # The journal explains what the run was about when it died.
     journal = (repo.root / "journal.jsonl").read_text().splitlines()
@@ -61,7 +61,7 @@ def test_killed_run__is_completed_by_the_next(
 
 @posix
 def test_killed_run__two_kills_in_a_row_lose_nothing(repo: Repo, proxy: FaultProxy) -> None:
-    """The second run knows what the first one has written, and the third what both have."""
+    """Each run knows what the previous runs wrote."""
     goal = prepared(repo, 14)
     for nth in (5, 3):
         process = Process(repo.root)
@@ -140,7 +140,7 @@ def test_an_interrupt_before_the_writes_writes_nothing(repo: Repo, proxy: FaultP
 def test_killed_run__intended_creation_is_not_owned(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Created by someone else since: their flow is taken over visibly, or left alone."""
+    """A flow that someone else created in the meantime is taken over visibly, or left alone."""
 
     class KilledError(BaseException):
         pass

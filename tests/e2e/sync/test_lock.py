@@ -49,10 +49,10 @@ def test_lock__second_apply_is_refused_while_one_is_running(
 
 
 def test_lock__plan_is_repeated_after_another_apply(repo: Repo, proxy: FaultProxy) -> None:
-    """What it waited for has changed what it planned against."""
+    """The run that it waited for changed the state that the plan used."""
     repo.config()
     repo.flow("a")
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.label = ""  # another checkout of the same repository
     other.config()
     other.flow("b")
@@ -87,7 +87,7 @@ def test_an_apply_waits_for_the_lock(repo: Repo, proxy: FaultProxy) -> None:
 
 
 def test_lock__stale_one_expires(repo: Repo) -> None:
-    """The server keeps the time: it expires without any run to remove it."""
+    """The lock expires on the server, without a run that removes it."""
     repo.config()
     repo.flow("a")
     take(repo, ttl="PT1S")
@@ -109,7 +109,7 @@ def test_unlock__releases_the_lock(repo: Repo) -> None:
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["only locked", "recorded as well"])
 def test_lock__run_that_lost_it_stops(repo: Repo, proxy: FaultProxy, recorded: bool) -> None:
-    """Before the next level of writes, and without hiding what the other run has recorded."""
+    """It stops before the next level of writes, and keeps the record of the other run."""
     repo.config()
     repo.flow("called")
     repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "called"))

@@ -1,4 +1,4 @@
-"""The command that a report proposes does what it says, whatever options shaped the plan."""
+"""The command that a report proposes reproduces the plan, regardless of its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that has looked at nothing is not green; ``apply --dry-run`` is a plan."""
+"""A run without flows is an error; ``apply --dry-run`` is a plan."""
 
 from __future__ import annotations
 

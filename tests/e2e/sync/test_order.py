@@ -1,4 +1,4 @@
-"""What is called is written before what calls it, and references lead somewhere."""
+"""Callees are written before their callers, and references are checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def writes(repo: Repo, proxy: FaultProxy) -> list[tuple[str, str]]:
 
 
 def test_order__callees_are_written_first_and_deleted_last(repo: Repo, proxy: FaultProxy) -> None:
-    """Names are chosen so that no alphabet helps."""
+    """The alphabetical order of the names is not the order of the calls."""
     ns = repo.namespace
     repo.config()
     repo.flow("other")

@@ -1,4 +1,4 @@
-"""Partial runs: what was not looked at is neither deleted nor forgotten."""
+"""Partial runs: flows that are not selected are neither deleted nor removed from the record."""
 
 from __future__ import annotations
 

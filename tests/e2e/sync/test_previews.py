@@ -1,4 +1,4 @@
-"""Previews on a real server: deployed, listed and removed, and nothing else is ever touched."""
+"""Previews on a real server: deployed, listed and removed, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_preview__resources_of_others_are_not_changed(previews: Repo, http: Http
     assert repo.client.kv.get(there, "region") == "theirs"
     repo.client.kv.delete(there, "region")
 
-    # Once it is up, what others put beside it is left alone, by `down` too.
+    # Once it is up, resources that others add to its namespaces are kept, also by `down`.
     assert repo.run("preview", "up", "x", "--yes").code == 0
     repo.client.flows.create(other)
     repo.client.executions.create(FlowId(there, "other"), wait=True)

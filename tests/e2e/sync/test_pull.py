@@ -306,7 +306,7 @@ def test_new__each_layout_gets_flows_files_and_keys_where_it_says(repo: Repo) ->
         ),
     }  # fmt: skip
     for label, (source, files, kv, paths) in layouts.items():
-        here = repo.beside(label)
+        here = repo.neighbor(label)
         (here.root / "flows").rmdir()
         text = f"version: 1\nname: {here.name}\nscope: [{space}]\n"
         text += f"source: {source}\nfiles: [{files}]\nkv: {kv}\n"

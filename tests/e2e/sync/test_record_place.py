@@ -1,4 +1,4 @@
-"""The record finds itself, wherever it is; it moves, is renamed, and is bound to its server."""
+"""The record is found in any namespace, can be moved and renamed, and is bound to its server."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_record__of_a_repository_is_refused_in_an_unnamed_checkout(
     repo.flow("b")
     assert repo.apply().code == 0
     assert repo.inventory()["repository"] == "github.com/acme/flows"
-    other = repo.beside("folder")
+    other = repo.neighbor("folder")
     other.label = ""  # the same name, and no Git
     other.config()
     other.flow("a", "another idea")
@@ -214,7 +214,7 @@ def test_key_list__empty_list_is_rejected(repo: Repo, proxy: FaultProxy) -> None
     repo.config()
     theirs = {name: repo.flow(name) for name in ("x", "y")}
     assert repo.apply().code == 0
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config("prune: scope\n")
     mine = {f"g{index}": other.flow(f"g{index}") for index in range(6)}
     lie = Rule(replace_answer(200, JSON, NOTHING), "GET", TENANT_KEYS, times=None)
@@ -238,7 +238,7 @@ def test_key_list__empty_list_is_rejected(repo: Repo, proxy: FaultProxy) -> None
 
 
 def test_record__seemingly_absent_is_not_overwritten(repo: Repo, proxy: FaultProxy) -> None:
-    """A gateway that answers 404 must not make this look like a first apply."""
+    """A gateway that responds with 404 must not make this look like a first apply."""
     repo.config()
     repo.flow("a")
     assert repo.apply().code == 0
@@ -252,12 +252,12 @@ def test_record__seemingly_absent_is_not_overwritten(repo: Repo, proxy: FaultPro
 
 
 def test_take_over__removes_flows_from_the_other_inventory(repo: Repo) -> None:
-    """Else both own them, and neither ever deletes them."""
+    """Otherwise, both would own them, and neither would delete them."""
     repo.config()
     for name in ("a", "b", "c"):
         repo.flow(name)
     assert repo.apply().code == 0
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config()
     other.flow("a")
     other.flow("b", "another idea")
@@ -279,7 +279,7 @@ def test_take_over__rollback_returns_the_flows(repo: Repo, proxy: FaultProxy) ->
     repo.config()
     theirs = repo.flow("a")
     assert repo.apply().code == 0
-    other = repo.beside("other")
+    other = repo.neighbor("other")
     other.config()
     other.flow("a", "another idea")
     other.flow("b")

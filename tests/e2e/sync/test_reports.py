@@ -1,4 +1,4 @@
-"""Reports of runs against a real server: several formats of one run, all saying the same."""
+"""Reports of runs against a real server: several consistent formats of one run."""
 
 from __future__ import annotations
 

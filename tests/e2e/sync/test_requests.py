@@ -1,4 +1,4 @@
-"""How many requests a run makes. Time depends on the machine; this does not."""
+"""The number of requests of a run, which does not depend on the machine."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_scope__with_many_entries(repo: Repo, proxy: FaultProxy) -> None:
 
 
 def test_an_empty_server_is_confirmed(repo: Repo, proxy: FaultProxy) -> None:
-    """An empty export is not believed as it is, nor is a missing record: it may be elsewhere."""
+    """An empty export and a missing record are confirmed with another request."""
     repo.config()
     _many(repo, 2)
     assert repo.plan("--detailed-exitcode").code == 2

@@ -1,4 +1,4 @@
-"""``--rollback``: after a failure everything is as it was, or it is said what is not."""
+"""``--rollback``: a failed apply restores everything, or reports what it could not restore."""
 
 from __future__ import annotations
 

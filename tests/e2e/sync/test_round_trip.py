@@ -1,4 +1,4 @@
-"""Any tree of flows: after plan and apply there is nothing left to do, and every byte is there."""
+"""Random trees of flows: after an apply, the plan is empty and every byte is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters
 
 @dataclass(frozen=True)
 class Body:
-    """What a flow says beside its name."""
+    """The content of a flow in addition to its name."""
 
     comment: str
     message: str

@@ -1,4 +1,4 @@
-"""A plan that was reviewed is what is applied, or nothing is."""
+"""An apply writes exactly the reviewed plan, or nothing."""
 
 from __future__ import annotations
 

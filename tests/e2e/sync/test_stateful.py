@@ -1,4 +1,4 @@
-"""Git edits, edits on the server, deletions on both sides, killed runs: played at random.
+"""Random histories: edits and deletions in Git and on the server, killed runs.
 
 Whatever happens, a successful apply ends with every flow, file and key of Git on the server byte
 for byte, with nothing of ours that Git has dropped, and with a record of exactly what is ours; and
@@ -244,9 +244,9 @@ class Machine(RuleBasedStateMachine):
             else:
                 assert live == source
         # What Git does not have and the record had is gone; what it had not is as it was.
-        beside = set(lives) - set(self.git)
-        assert not beside & owned
-        assert {name: lives[name] for name in beside} == {name: before[name] for name in beside}
+        foreign = set(lives) - set(self.git)
+        assert not foreign & owned
+        assert {name: lives[name] for name in foreign} == {name: before[name] for name in foreign}
         assert set(before) - set(lives) <= owned | meant
         assert self._record() == (set(self.git), set())
         assert all(

@@ -1,4 +1,4 @@
-"""Every row of the three-way table, each by name, against a real server."""
+"""Every row of the three-way table, against a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triggers, as the scheduler of a real server treats them."""
+"""Triggers, with the scheduler of a real server."""
 
 from __future__ import annotations
 

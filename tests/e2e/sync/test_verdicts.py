@@ -1,4 +1,4 @@
-"""The server's word is final: what it accepts is not refused for a rule of ours."""
+"""The server decides: an offline check does not refuse a flow that the server accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TASKS = "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    messag
     ids=["form", "upper case", "draft", "plain", "misspelt property", "misspelt type"],
 )
 def test_verdict__server_accepts_so_the_flow_is_applied(repo: Repo, http: Http, part: str) -> None:
-    """And what it refuses is refused, whatever its version is."""
+    """A flow that the server rejects is an error on every version."""
     source = f"id: judged\nnamespace: {repo.namespace}\n{part}{_TASKS}"
     (judged,) = http.post("/flows/validate", data=source.encode(), headers=YAML).json()
     repo.write("flows/judged.yaml", source)

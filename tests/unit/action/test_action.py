@@ -141,7 +141,7 @@ def test_an_apply(environ: dict[str, str]) -> None:
     }
     assert main(environ, run) == 0
     assert {"--yes", "--plan=plan.json", f"--expect-digest={DIGEST}", "--rollback"} <= {*run.args}
-    # The login that was given, and nothing of another one beside it.
+    # Only the credentials that were passed.
     assert environ["KESTRA_TOKEN"] == "t0ken"
     assert not {"KESTRA_PASSWORD", "KESTRA_TOKEN_FILE"} & set(environ)
     assert outputs(environ)["plan-file"] == ""

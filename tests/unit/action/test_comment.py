@@ -1,4 +1,4 @@
-"""The comment on a pull request: ours alone, one for each environment, always up to date."""
+"""The comment on a pull request: one per environment, by the Action's login, kept up to date."""
 
 from __future__ import annotations
 

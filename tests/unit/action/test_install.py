@@ -1,4 +1,4 @@
-"""The environment of the action: made once, of pinned wheels, whole or not at all."""
+"""The virtual environment of the Action: created once and atomically, from pinned wheels."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_wheels_are_fetched_if_there_are_none(
 def test_install__another_job_was_faster(
     tmp_path: Path, commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its environment is as good as ours."""
+    """The environment of the other job is used."""
     requirements = pinned(tmp_path, wheel(tmp_path / "wheels"))
     where = place(requirements, {"RUNNER_TEMP": str(tmp_path)})
 

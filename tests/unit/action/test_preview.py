@@ -1,4 +1,4 @@
-"""What an event of GitHub means for a preview."""
+"""The effect of GitHub events on a preview."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What GitHub's runner reads."""
+"""The files and commands that GitHub's runner reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server in memory, with faults to order."""
+"""A server in memory, with configurable faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two applies of one name at once, call by call in any order, and one of them perhaps killed.
+"""Two concurrent applies of one inventory, interleaved in any order, one possibly killed.
 
 The lock is of no help here: it settles at once, so that both may believe to hold it. Whatever the
 order, nothing foreign changes, what one of the two has written is known as ours afterwards, and at
@@ -266,7 +266,7 @@ def test_interleaved__two_applies_in_any_order(seed: int) -> None:
     # Nothing foreign was touched, and what neither run speaks of is as it was.
     assert server.flows["foreign"] == [b"theirs"]
     assert server.flows["same"] == [BEFORE["same"]]
-    # Whatever there is of ours is known as ours: by the record, or by what a run left beside it.
+    # Every owned flow is known: from the record, or from the intent of a run next to it.
     onlooker = Client(server, schedule, "onlooker").kv
     record = from_json(server.keys["acme", PLACE.key])
     runs = read_others(onlooker, PLACE, record, only_runs=True).runs

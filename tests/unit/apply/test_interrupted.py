@@ -1,4 +1,4 @@
-"""One way out after the first write: whatever a step throws, the record and the report hold.
+"""After the first write, the record and the report are correct, whatever a step raises.
 
 Every step of an apply is made to throw, every time it is taken; after each run the server, the
 record, the report and the exit code must tell the same story.
@@ -62,7 +62,7 @@ class Faults:
     error: Callable[[], BaseException] = RuntimeError
     after: bool = False
     times: Counter[str] = field(default_factory=Counter)
-    struck: bool = False
+    raised: bool = False
     lock: Any = field(default_factory=threading.Lock)
 
     def at(self, step: str, *, after: bool = False) -> None:
@@ -71,7 +71,7 @@ class Faults:
             key = f"{step} carried out" if after else step
             self.times[key] += 1
             if key == self.step and self.times[key] == self.nth:
-                self.struck = True
+                self.raised = True
                 raise self.error()
 
 
@@ -343,7 +343,7 @@ def test_apply__any_exception_is_recorded_and_reported(
             continue  # only reported for what was never sent
         faults = Faults(step, nth, ERRORS[name])
         story = play(faults, rollback=rollback, red=red)
-        assert faults.struck
+        assert faults.raised
         if story.raised is not None:
             # Only before the first write may anything pass.
             live = {name: story.server.source(name) for name in ("create", *BEFORE)}

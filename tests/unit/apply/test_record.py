@@ -1,4 +1,4 @@
-"""What a run leaves in the record: never less than is ours, never what is not there."""
+"""The record after a run: all owned flows, and no flow that does not exist."""
 
 from __future__ import annotations
 
@@ -295,9 +295,9 @@ def test_a_record_that_is_overwritten_at_once_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("error", [Forbidden(403, "PUT", "/kv"), LOST], ids=["refused", "lost"])
-@pytest.mark.parametrize("checked", [True, False], ids=["beside", "before"])
+@pytest.mark.parametrize("checked", [True, False], ids=["at the same time", "before"])
 def test_intent__that_fails_leaves_no_key_of_the_run(checked: bool, error: KestraError) -> None:
-    """The key is stored beside the record, and may be there only after that has failed."""
+    """The key is stored at the same time as the record, and may arrive after that failed."""
     before = inventory(resource())
     run = Recorded(before, plan_of(change(OLD, NEW)))
     put, failed, begun = run.kv.put, threading.Event(), []

@@ -1,4 +1,4 @@
-"""Taking writes back without harming anyone else's."""
+"""Rolls back writes without changing those of others."""
 
 from __future__ import annotations
 

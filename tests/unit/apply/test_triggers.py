@@ -1,4 +1,4 @@
-"""Looking at triggers after an apply, with a server and a clock of the test's own."""
+"""Checks triggers after an apply, with a simulated server and clock."""
 
 from __future__ import annotations
 

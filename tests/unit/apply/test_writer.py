@@ -1,4 +1,4 @@
-"""One write: looked at before and after, and resolved by reading where its answer was lost."""
+"""One write: reads before and after it, and after a lost response."""
 
 from __future__ import annotations
 

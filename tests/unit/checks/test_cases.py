@@ -1,4 +1,4 @@
-"""Every file in ``tests/cases``, by itself."""
+"""Every file in ``tests/cases``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drafts, and sources that no rollback could restore: said before anything is written."""
+"""Drafts, and sources that a rollback could not restore, are reported before the first write."""
 
 from __future__ import annotations
 

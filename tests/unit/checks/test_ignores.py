@@ -1,4 +1,4 @@
-"""Which diagnostics an ignore answers, and which ignores are warnings themselves."""
+"""Which diagnostics an ignore comment suppresses, and which comments are reported."""
 
 from __future__ import annotations
 

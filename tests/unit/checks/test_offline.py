@@ -1,4 +1,4 @@
-"""Diagnostics point into the file, whatever was sent."""
+"""Diagnostics have positions in the file, regardless of the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the case files below ``tests/cases/policy`` cannot show."""
+"""Policy tests that are not possible with the case files in ``tests/cases/policy``."""
 
 from __future__ import annotations
 

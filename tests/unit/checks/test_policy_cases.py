@@ -1,4 +1,4 @@
-"""Every folder in ``tests/cases/policy``, by itself."""
+"""Every directory in ``tests/cases/policy``."""
 
 from __future__ import annotations
 

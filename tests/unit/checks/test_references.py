@@ -1,4 +1,4 @@
-"""Flows that call flows: circles among them."""
+"""References between flows, including cycles."""
 
 from __future__ import annotations
 

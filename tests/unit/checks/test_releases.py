@@ -1,4 +1,4 @@
-"""Moving from Kestra 1.3 to 2.0, and the server's word on what our own rules object to."""
+"""The move from Kestra 1.3 to 2.0, and flows that the server accepts despite offline checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of Kestra, at their places. Each message here was given by a real server."""
+"""Positions of messages from Kestra. Each message here comes from a real server."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def _desired(text: str, *, first_line: int = 1) -> Desired:
 
 
 def test_diagnostic__contains_the_message_of_the_server() -> None:
-    """In its words, without what says nothing beside line and column; with what can be done."""
+    """The message of the server, without redundant parts, with line, column and remedy."""
     text = f"{_HEAD}tasks:\n  - id: t\n    {_LOG}\n    mesage: x\n    foo: y\n"
     log = "io.kestra.plugin.core.log.Log"
     said = Said(

@@ -1,4 +1,4 @@
-"""Full disks, closed pipes and terminals without Unicode: output never decides what a run says."""
+"""Full disks, closed pipes and terminals without Unicode do not affect the result of a run."""
 
 from __future__ import annotations
 

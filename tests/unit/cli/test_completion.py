@@ -1,4 +1,4 @@
-"""Shell completion: click's own, reached through our edge of the process."""
+"""Shell completion, which click implements."""
 
 from __future__ import annotations
 

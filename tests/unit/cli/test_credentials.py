@@ -1,4 +1,4 @@
-"""No server gets the credentials of another one, whatever a checkout says."""
+"""No server gets the credentials of another one, regardless of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which a run can end, and what the process says of it."""
+"""Every way in which a run can end: messages and exit codes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _ODD = ["a\x00b", "x" * 300, "/".join(["x" * 200] * 30), "\udcff", "pipe", "miss
 
 @pytest.fixture(autouse=True)
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with one flow; secrets of the machine are beside it and in it."""
+    """A checkout with one flow; secrets of the machine are next to it and in it."""
     for name in [each for each in os.environ if each.startswith(("KESTRA_", "GITHUB_", "CI_"))]:
         monkeypatch.delenv(name)
     root = tmp_path / "checkout"

@@ -1,4 +1,4 @@
-"""Options that travel: into the next command, and into a saved plan."""
+"""Options that are passed on to the next command and to a saved plan."""
 
 from __future__ import annotations
 

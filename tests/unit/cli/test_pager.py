@@ -1,4 +1,4 @@
-"""The pager: on a terminal that is too small, and nowhere else."""
+"""The pager is only used on a terminal that is too small."""
 
 from __future__ import annotations
 

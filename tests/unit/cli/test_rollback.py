@@ -1,4 +1,4 @@
-"""``rollback``: what the server held after an earlier run, on a server in this process."""
+"""``rollback`` restores the state after an earlier run, on a server in this process."""
 
 from __future__ import annotations
 

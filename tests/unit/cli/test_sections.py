@@ -1,4 +1,4 @@
-"""There is one text of a result: the terminal shows it in sections, ``-o text`` in a row."""
+"""The terminal and ``-o text`` show the same sections of a result."""
 
 from __future__ import annotations
 

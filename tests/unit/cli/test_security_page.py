@@ -1,4 +1,4 @@
-"""What SECURITY.md says of the command line is so."""
+"""The statements in SECURITY.md about the command line are true."""
 
 from __future__ import annotations
 

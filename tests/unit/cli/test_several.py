@@ -1,4 +1,4 @@
-"""One command over several environments, on servers in this process."""
+"""One command for several environments, on servers in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages about a server that cannot be reached, or that is something else."""
+"""Messages about a server that cannot be reached or is not Kestra."""
 
 from __future__ import annotations
 

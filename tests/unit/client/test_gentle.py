@@ -1,4 +1,4 @@
-"""Writes that cannot hang a Kestra server: at once, compressed, and only after a look."""
+"""Writes that cannot hang a Kestra server: in one piece, compressed, and only after a read."""
 
 from __future__ import annotations
 

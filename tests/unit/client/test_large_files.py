@@ -1,4 +1,4 @@
-"""Namespace files that are larger than the memory should be: sent, read and compared."""
+"""Large namespace files are sent, read and compared without being held in memory."""
 
 from __future__ import annotations
 

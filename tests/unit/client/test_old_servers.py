@@ -1,4 +1,4 @@
-"""A server that is too old is refused by every command that would change or judge anything."""
+"""A server that is too old is refused by every command that writes or validates."""
 
 from __future__ import annotations
 

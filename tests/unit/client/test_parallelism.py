@@ -1,4 +1,4 @@
-"""``--parallelism`` is the most requests at once, of reads too."""
+"""``--parallelism`` limits concurrent requests, including reads."""
 
 from __future__ import annotations
 

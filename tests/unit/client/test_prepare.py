@@ -1,4 +1,4 @@
-"""Requests that we prepare ourselves are those that ``requests`` would send."""
+"""Prepared requests equal those that ``requests`` would send."""
 
 from __future__ import annotations
 

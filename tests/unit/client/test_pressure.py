@@ -1,4 +1,4 @@
-"""How the client slows down for an overloaded server, and finds its way back."""
+"""The client slows down for an overloaded server, and recovers."""
 
 from __future__ import annotations
 

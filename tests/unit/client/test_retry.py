@@ -1,4 +1,4 @@
-"""The table of what is sent again, row by row."""
+"""The table of retries, row by row."""
 
 from __future__ import annotations
 

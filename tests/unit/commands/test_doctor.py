@@ -1,4 +1,4 @@
-"""``doctor``: what it says of the connection and of permissions, and how it reads."""
+"""``doctor``: connection, permissions, and its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``explain``: every name that the output has in brackets has an entry, and one is hinted at."""
+"""``explain`` has an entry for every name in brackets, and suggests a name after a typo."""
 
 from __future__ import annotations
 

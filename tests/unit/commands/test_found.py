@@ -1,4 +1,4 @@
-"""A run that has looked at nothing is not green."""
+"""A run without flows is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few values that know something."""
+"""Values with methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of flows that only the server has: their paths are made of what it sent."""
+"""The files of flows that only exist on the server, with paths from the names that it sent."""
 
 from __future__ import annotations
 

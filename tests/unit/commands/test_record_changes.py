@@ -1,4 +1,4 @@
-"""What a plan says that an apply would record, without asking the record where it need not."""
+"""Planned changes to the record, with as few reads of it as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the results of the commands say to the shell, and what they refuse before any request."""
+"""Exit codes of the commands, and usage errors before any request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``status`` and ``render`` say of files that are wrong."""
+"""``status`` and ``render`` with invalid files."""
 
 from __future__ import annotations
 

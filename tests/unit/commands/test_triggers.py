@@ -1,4 +1,4 @@
-"""Which triggers a plan reports, and what it asks the server about them."""
+"""Which triggers a plan reports, and the requests for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find, read and type a configuration, with an environment over it."""
+"""Finds, reads and types a configuration, merged with an environment."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_a_source_may_lie_where_the_named_configuration_lies(
 def test_config__symbolic_link_is_not_shown(
     here: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    """What is wrong with it would be said with its content."""
+    """Otherwise, an error would show its content."""
     (here / "repo" / ".git").mkdir(parents=True)
     for secret in ("secret", "repo/.git/config"):
         (here / secret).write_text("token: hunter2\n")

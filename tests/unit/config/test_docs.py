@@ -1,4 +1,4 @@
-"""``docs/configuration.md`` says what the schema says, and its examples work."""
+"""``docs/configuration.md`` agrees with the schema, and its examples are valid."""
 
 from __future__ import annotations
 

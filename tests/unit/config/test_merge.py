@@ -1,4 +1,4 @@
-"""Flags over environment over file over defaults."""
+"""Precedence: options, environment variables, file, defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of previews, and the environment that the configuration makes of one."""
+"""Names of previews, and the environment of a preview."""
 
 from __future__ import annotations
 

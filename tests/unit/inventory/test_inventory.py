@@ -1,4 +1,4 @@
-"""The record as JSON, whose it is, and where it comes from."""
+"""The record as JSON, its owner, and its location."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests of the kinds of resources beside flows."""
+"""Tests of the kinds of resources."""

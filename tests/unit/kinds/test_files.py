@@ -1,4 +1,4 @@
-"""Namespace files as the repository has them."""
+"""Namespace files in the repository."""
 
 from __future__ import annotations
 

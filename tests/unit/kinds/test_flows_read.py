@@ -1,4 +1,4 @@
-"""What the server holds, read from a server that cannot be trusted."""
+"""Reading live flows from an untrusted server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key-value pairs as the repository has them, and what counts as equal."""
+"""Key-value pairs in the repository, and the comparison of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What flows read, and what is done with all kinds at once."""
+"""Resources that flows read, and operations on all kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called comes before what calls it."""
+"""Callees come before their callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small rules: switched off, keep, selections, limits and guards."""
+"""Small rules: disabled flows, keep comments, selections, limits and guards."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_stamp__edit_next_to_it_is_detected(lines: list[str], data: st.DataObjec
 @pytest.mark.parametrize(
     ("live", "ours", "wanted"),
     [
-        # Rewritten in place, eating blank lines beside it.
+        # Rewritten in place, which removes blank lines next to it.
         (b"id: a\ndisabled: true\ntasks: []\n", b"id: a\n\ntasks: []\n", True),
         (b"id: a\n\ndisabled: true\n\ntasks: []\n", b"id: a\ntasks: []\n", True),
         (b"disabled: true # by hand\nid: a\n", b"id: a\n", True),
@@ -101,12 +101,12 @@ def test_stamp__edit_next_to_it_is_detected(lines: list[str], data: st.DataObjec
     ],
 )
 def test_switched_off(live: bytes, ours: bytes, wanted: bool) -> None:
-    """Nothing but that line, and the blank lines beside it."""
+    """Only that line and the blank lines next to it."""
     assert switched_off(live, ours) is wanted
 
 
 def test_what_the_line_says() -> None:
-    """Whatever it says, it is there."""
+    """A failed write may exist on the server."""
     assert disabled_in(b"disabled: false\n") is False
     assert disabled_in(b"id: a\n") is None
     assert says_disabled(b"id: a\ndisabled: maybe\n")
@@ -126,7 +126,7 @@ def test_what_the_line_says() -> None:
     ],
 )
 def test_keep_comment__is_recognized(text: bytes, wanted: bool) -> None:
-    """By a comment of its own on the server."""
+    """The live flow contains the comment."""
     assert keeps(text) is wanted
     gone = change(Action.DELETE, Reason.REMOVED, "a", before=text)
     (kept,) = without_kept([gone])
@@ -227,7 +227,7 @@ def _rules(changes: list[Change], made: dict[str, Any], given_: dict[str, Any]) 
 def test_guards(
     changes: list[Change], made: dict[str, Any], given_: dict[str, Any], rules: list[str]
 ) -> None:
-    """Each by the numbers that the design names."""
+    """Each limit at its boundary."""
     found = _rules(changes, made, given_)
     assert [each.rule for each in found] == rules
     for each in found:
@@ -237,7 +237,7 @@ def test_guards(
 
 
 def test_guards_name_a_few_and_count_the_rest() -> None:
-    """With n of m."""
+    """The message contains both numbers."""
     (found,) = _rules(_MANY[:31], {}, {"without_flow": lambda _path: False})
     assert "31 of 100 owned flows" in found.message
     assert "30%" in found.message

@@ -1,4 +1,4 @@
-"""Saved plans: what was reviewed is what is applied, or nothing is."""
+"""Saved plans: an apply writes exactly the reviewed plan, or nothing."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_saved_plan__forged_with_a_valid_digest_is_refused(changes: Any, tmp_pat
 def test_saved_plan__path_is_not_a_file(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Named, and not waited for."""
+    """It is reported, and not read."""
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)
     monkeypatch.chdir(checkout)
@@ -158,13 +158,13 @@ def test_saved_plan__path_is_not_a_file(
 
 
 def test_a_plan_that_cannot_be_written(tmp_path: Path) -> None:
-    """Is told before anything is done with it."""
+    """The error is reported before any request."""
     with pytest.raises(UsageError, match="cannot write"):
         save(freeze(_plan()), str(tmp_path / "no" / "plan.json"))
 
 
 def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
-    """Its digest does not fit any more."""
+    """Its digest no longer matches."""
     path = tmp_path / "plan.json"
     save(freeze(_plan()), str(path))
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -175,7 +175,7 @@ def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_differences_are_named() -> None:
-    """One by one, in words."""
+    """Each difference is described."""
     before = freeze(_plan())
     made = _plan()
     a, b, c, _ = made.changes

@@ -1,1 +1,1 @@
-"""Tests of what is sent."""
+"""Tests of rendered flows."""

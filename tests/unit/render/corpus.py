@@ -1,4 +1,4 @@
-"""The documents that renderings are tried on: the example flows and the YAML corpus."""
+"""The documents for tests of rendering: the sample flows and the YAML corpus."""
 
 from __future__ import annotations
 

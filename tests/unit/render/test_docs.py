@@ -1,4 +1,4 @@
-"""The example of ``docs/environments.md`` gives what the page shows."""
+"""The example in ``docs/environments.md`` renders as shown."""
 
 from __future__ import annotations
 

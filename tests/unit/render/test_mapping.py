@@ -1,4 +1,4 @@
-"""Namespaces are mapped where they are names, and every other byte stays."""
+"""Mappings change only names of namespaces, and no other byte."""
 
 from __future__ import annotations
 

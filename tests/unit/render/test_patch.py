@@ -1,4 +1,4 @@
-"""Patches change what they name, in the manner of the file, and nothing else."""
+"""Patches change only the named values, in the style of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows as an environment's server gets them: names, positions, messages, and stamps."""
+"""Rendered flows: names, positions, messages and stamps."""
 
 from __future__ import annotations
 

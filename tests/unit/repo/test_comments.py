@@ -1,4 +1,4 @@
-"""Comments for kestra-sync are told from texts that look like them."""
+"""Comments for kestra-sync are distinguished from text that looks like them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git is asked without letting the checkout choose what it runs."""
+"""Git runs without executing anything that the checkout configures."""
 
 from __future__ import annotations
 

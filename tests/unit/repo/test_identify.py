@@ -1,4 +1,4 @@
-"""Where the scan answers, a full parse must say the same."""
+"""The scan and a full parse return the same result."""
 
 from __future__ import annotations
 

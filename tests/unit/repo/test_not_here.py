@@ -1,4 +1,4 @@
-"""What Git holds and the working tree lacks, in repositories that Git itself made."""
+"""Files in Git that are missing from the working tree, in real repositories."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_sparse_checkout_tells_which_flows_it_leaves_out(
     assert causes(said) == {"flows/b/three.yaml": Cause.SPARSE}
     assert said.paths[0].flows == frozenset({id_of("three")})
     assert said.holds(id_of("three"), "elsewhere.yaml") is said.paths[0]
-    # What is left out is known, so what was deleted beside it is deleted.
+    # The omitted paths are known, so other missing files were deleted.
     assert said.holds(id_of("one"), "flows/a/one.yaml") is None
     monkeypatch.setattr(git_module, "_find", lambda _path: None)
     without = found()

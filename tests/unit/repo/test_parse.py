@@ -1,4 +1,4 @@
-"""Values as Jackson reads them, places, and messages about broken YAML: both parsers agree."""
+"""Values as Jackson reads them, positions, and errors in YAML: both parsers agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References are found wherever tasks may stand."""
+"""References are found in all lists of tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No file takes long to read, however it is written."""
+"""No file takes long to parse."""
 
 from __future__ import annotations
 

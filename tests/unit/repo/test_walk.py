@@ -174,7 +174,7 @@ def test_unreadable_directories(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("line", ["!", "[z-a]", "a\\", "!\\"])
 @pytest.mark.parametrize("place", ["f", "f/sub", "."])
 def test_a_line_that_is_not_a_pattern_is_named(line: str, place: str) -> None:
-    """What was meant to be ignored would be deployed."""
+    """Otherwise, files that should be ignored would be deployed."""
     _files("f/a.yaml", "f/sub/b.yaml")
     Path(place, ".kestraignore").write_text(f"# fine\n\n{line}\n")
     (problem,) = walk(["f"]).diagnostics
@@ -185,7 +185,7 @@ def test_a_line_that_is_not_a_pattern_is_named(line: str, place: str) -> None:
 
 
 def test_an_ignore_file_may_have_a_byte_order_mark() -> None:
-    """Else its first pattern would be one that nothing fits."""
+    """Otherwise, its first pattern would never match."""
     _files("f/a.yaml", "f/b.yaml")
     Path("f/.kestraignore").write_bytes(b"\xef\xbb\xbfa.yaml\r\n")
     assert _found("f") == ["f/b.yaml"]
@@ -234,7 +234,7 @@ def test_walk__linked_directory_stays_in_the_repository(
 def test_walk__link_to_a_hidden_file_is_not_followed(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong with it would be said with its content."""
+    """Otherwise, an error would show its content."""
     (here / ".git").mkdir()
     _files(".git/config", ".env", content="token: hunter2\n")
     Path("a.yaml").symlink_to(".env")

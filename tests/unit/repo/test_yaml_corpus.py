@@ -1,4 +1,4 @@
-"""Files that show how Kestra reads YAML, judged by both parsers; and mutations of real files.
+"""The YAML corpus, read by both parsers, and mutations of real files.
 
 ``tests/e2e/test_cases_agree.py`` holds the same files against a running Kestra.
 """

@@ -1,4 +1,4 @@
-"""A large plan, as much of it as was asked for."""
+"""Diffs of a large plan, at each level of detail."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _wide() -> Plan:
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_plan_text__width_of_the_terminal(width: int) -> None:
-    """At 80 columns the path and the reason are below the name, at 200 beside it."""
+    """At 80 columns, the path and the reason are below the name, at 200 next to it."""
     shown = _shown(_wide(), DiffDetail.SHORT, width=width)
     check_golden(f"plan_{width}_columns.txt", shown)
     head, *lines = shown.splitlines()

@@ -1,4 +1,4 @@
-"""Every report, as it is read. The files in ``tests/golden`` were looked at, one by one."""
+"""Golden files of every report, in ``tests/golden``."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_diagnostics() -> None:
 
 
 def test_drift() -> None:
-    """What others did, not what we would do."""
+    """It shows the edits of others, not the plan."""
     applied, edited = source("x", "applied"), source("x", "edited")
     drifted = [
         change(_UPDATE, Reason.DRIFT, "edited", before=edited, after=applied, revision=12),
@@ -440,7 +440,7 @@ _OUTCOMES = {
 
 @pytest.mark.parametrize("name", _OUTCOMES)
 def test_apply(name: str) -> None:
-    """What went wrong first, the count last."""
+    """Problems first, the count last."""
     check_golden(f"apply_{name}.txt", text(outcome_lines(_OUTCOMES[name])))
 
 
@@ -455,7 +455,7 @@ def test_apply_interrupted() -> None:
 
 
 def test_apply_rolled_back() -> None:
-    """As a whole, and not quite."""
+    """A complete and an incomplete rollback."""
     outcomes = _outcomes(
         (_CREATE, ChangeStatus.APPLIED, ""),
         (_UPDATE, ChangeStatus.APPLIED, ""),

@@ -1,4 +1,4 @@
-"""Every summary counts flows, files and keys apart; without files and keys it is about flows."""
+"""Summaries count flows, files and keys separately; without files and keys, only flows."""
 
 from __future__ import annotations
 

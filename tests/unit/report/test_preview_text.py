@@ -1,4 +1,4 @@
-"""What the reports say of previews."""
+"""Reports of previews."""
 
 from __future__ import annotations
 

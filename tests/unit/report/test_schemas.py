@@ -1,4 +1,4 @@
-"""The JSON results are what their schemas promise, and the page says what the schemas say."""
+"""JSON output is valid against its schemas, and the page agrees with the schemas."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def _schemas(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_the_schemas_know_every_reason_status_and_code() -> None:
-    """What the code can say, the schema allows; and nothing else."""
+    """The schema allows exactly the values in the code."""
     definitions = schema("result")["$defs"]
     change_ = definitions["change"]["properties"]
     assert change_["reason"]["enum"] == [each.value for each in Reason]

@@ -1,4 +1,4 @@
-"""The verdict of smoke tests and single executions, as they are read."""
+"""Golden files of smoke tests and single executions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan says of triggers, in every format."""
+"""Triggers of a plan, in every format."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What may be trusted: paths and names."""
+"""Tests of safe paths, names, patterns and text."""

@@ -1,4 +1,4 @@
-"""Names as Kestra gives them, and those that only a hostile server sends."""
+"""Names that are valid in Kestra, and names from a hostile server."""
 
 from __future__ import annotations
 

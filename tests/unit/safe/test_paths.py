@@ -1,4 +1,4 @@
-"""Where may be read and written, and that nothing half is ever left."""
+"""Which paths may be read and written, and atomic writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NO_NAMES = ["a\x00b", "a" * 300, "/".join(["a" * 200] * 30), ""]
 
 @pytest.fixture(autouse=True)
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout, which is the working directory; beside it a secret."""
+    """A checkout, which is the working directory, with a secret next to it."""
     for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
         monkeypatch.delenv(name, raising=False)
     root = tmp_path / "checkout"
@@ -112,7 +112,7 @@ def test_write__into_git_directory_is_refused(path: str) -> None:
 
 
 def test_path__given_by_the_user_may_leave_the_checkout(tmp_path: Path) -> None:
-    """What is typed may be anywhere, through links that are not in a checkout."""
+    """A path that the user passes may be anywhere, also behind links outside of a checkout."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write(tmp_path / "link" / "report.md", "text")
@@ -141,7 +141,7 @@ def test_a_link_elsewhere_is_written_through(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", _NO_NAMES, ids=["NUL", "long", "long path", "empty"])
 def test_what_is_not_a_path_is_an_ordinary_error(path: str) -> None:
-    """Neither a ``ValueError`` nor a surprise."""
+    """An invalid path is an ordinary error."""
     assert not is_file(path)
     assert not is_there(path) or path == ""
     assert not is_below(path, [Path("flows")])
@@ -210,7 +210,7 @@ def test_a_file_is_replaced_as_a_whole() -> None:
 def test_write__leaves_no_partial_file(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, step: str, fault: BaseException
 ) -> None:
-    """Whatever fails or interrupts: the old file is there, and nothing beside it."""
+    """After a failure or an interrupt, only the old file exists."""
 
     def fails(*_args: object, **_named: object) -> None:
         raise fault

@@ -1,4 +1,4 @@
-"""Regular expressions that people write never hang a run."""
+"""Regular expressions of users never hang a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_pattern__slow_match_is_an_error(pattern: str) -> None:
 
 
 def test_pattern__other_threads_continue() -> None:
-    """The heartbeat of a lock is one of them."""
+    """For example, the heartbeat of a lock continues."""
     beats: list[float] = []
     over = threading.Event()
 
@@ -56,7 +56,7 @@ def test_pattern__other_threads_continue() -> None:
     thread = threading.Thread(target=beat)
     thread.start()
     try:
-        # One that nothing goes on beside has none, and a busy machine may slow some of them.
+        # A pattern without other threads has none, and a busy machine may slow some of them.
         assert any(beats_during_a_search() > 5 for _ in range(5))
     finally:
         over.set()

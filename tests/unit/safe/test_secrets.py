@@ -1,4 +1,4 @@
-"""One masker for all that is shown."""
+"""The masking of secrets in all output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Untrusted text, before it is shown."""
+"""The neutralization of untrusted text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value does not depend on which validator is installed."""
+"""Findings do not depend on which validator is installed."""
 
 from __future__ import annotations
 

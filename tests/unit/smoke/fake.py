@@ -1,4 +1,4 @@
-"""A server in memory that ends executions as a test tells it to."""
+"""A server in memory with scripted executions."""
 
 from __future__ import annotations
 

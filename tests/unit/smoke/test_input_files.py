@@ -1,4 +1,4 @@
-"""Which files a test that comes with a pull request may send to the server."""
+"""Which files a smoke test in a pull request may send to the server."""
 
 from __future__ import annotations
 

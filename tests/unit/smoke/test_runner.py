@@ -1,4 +1,4 @@
-"""Whole runs against a server in memory: what cannot be had from a real one at will."""
+"""Complete runs against a server in memory, for situations that a real one does not produce."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ BUGS = [
 @pytest.mark.parametrize("call", ["flow", "create", "follow", "logs", "delete", "get"])
 @pytest.mark.parametrize("bug", BUGS, ids=lambda each: type(each).__name__)
 def test_smoke__exception_in_a_test_fails_or_is_reported(bug: Exception, call: str) -> None:
-    """Never an exception: what was written would not be taken back, and not be recorded."""
+    """An exception would prevent the rollback and the record, so it becomes a result."""
     server = FakeServer([execution("FAILED")], failing={call: [bug]})
     (ran,) = run(server, SmokeSpec(FLOW, keep=Keep.NEVER)).runs
     assert ran.verdict in (SmokeVerdict.ERROR, SmokeVerdict.FAILED)
@@ -245,7 +245,7 @@ tasks:
     ],
 )
 def test_smoke__unknown_input_is_an_error(source: bytes, given: str, words: str) -> None:
-    """Kestra ignores it, and the test would be green without having tested anything."""
+    """Kestra ignores it, and the test would pass without testing anything."""
     server = FakeServer(source=source)
     (ran,) = run(server, SmokeSpec(FLOW, inputs={given: "1"})).runs
     assert [each.message for each in ran.failures] == ([words] if words else [])

@@ -1,4 +1,4 @@
-"""From YAML to tests, with every problem at its line."""
+"""Reads smoke tests from YAML, and reports every problem with its line."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_files_are_found_next_to_the_flows(here: Path) -> None:
 def test_halves_of_characters_are_reported_before_anything_is_written(
     test: dict[str, object],
 ) -> None:
-    """They cannot be sent; a run that finds out in the middle would break.
+    """They cannot be sent, so they are reported before the run.
 
     From the configuration, or from a parser that takes ``"\\ud800"`` in YAML.
     """

@@ -1,4 +1,4 @@
-"""What a change of a flow does to its triggers."""
+"""The effects of a changed flow on its triggers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a schedule fires next."""
+"""The next dates of a schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports to render: made from the commands' own results, without a server."""
+"""Sample reports from results of the commands, without a server."""
 
 from __future__ import annotations
 

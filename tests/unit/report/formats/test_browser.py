@@ -1,4 +1,4 @@
-"""The page of HTML in Chromium: what a reader sees, can do, and is safe from."""
+"""The HTML report in Chromium: appearance, interaction, and protection against attacks."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _seen(document: str) -> dict[str, Any]:
 
 
 def test_attacks__work_without_the_protection(pages: Pages, trap: Trap) -> None:
-    """Else the next test would show nothing."""
+    """Otherwise, the next test would be meaningless."""
     assert 'data-owned="1"' in pages.control
     asked = {path.removeprefix("/control-") for path in trap.paths if "control" in path}
     assert {"img", "fetch", "script", "link", "import", "frame", "style"} <= asked
@@ -229,7 +229,7 @@ def test_html__fits_on_a_phone(pages: Pages) -> None:
 
 
 def test_the_address_is_the_state_of_the_page(pages: Pages) -> None:
-    """It can be passed on."""
+    """The URL can be shared."""
     cards = re.findall(r"<details [^>]*>", pages.addressed)
     assert len(cards) == 5
     assert [each for each in cards if " hidden" not in each] == [
@@ -239,7 +239,7 @@ def test_the_address_is_the_state_of_the_page(pages: Pages) -> None:
 
 
 def test_light_and_dark(pages: Pages) -> None:
-    """As the reader's system wants it."""
+    """The color scheme follows the system."""
     assert min(pages.light) > 200
     assert max(pages.dark) < 60
 

@@ -1,4 +1,4 @@
-"""Each format of each command, as it is read. The files were looked at, one by one."""
+"""Golden files of each format of each command."""
 
 from __future__ import annotations
 

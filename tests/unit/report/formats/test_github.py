@@ -1,4 +1,4 @@
-"""Annotations: what GitHub's runner makes of them."""
+"""Annotations, as GitHub's runner reads them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_github__escapes_match_the_runner() -> None:
 
 
 def test_the_worst_come_first_and_ten_of_each() -> None:
-    """GitHub drops the others in silence; a notice counts them."""
+    """GitHub silently drops the others; a notice counts them."""
     warnings = [finding(number, Severity.WARNING) for number in range(1, 13)]
     errors = [finding(number) for number in range(1, 12)]
     infos = [finding(1, Severity.INFO)]

@@ -1,4 +1,4 @@
-"""What runs what: the graph, its layout, and each way to draw it."""
+"""The dependency graph, its layout, and its formats."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def flows(tmp_path: Path) -> Path:
 
 
 def test_the_command_draws(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On stdout, and in files beside it."""
+    """On stdout, and in additional files."""
     target = flows.parent / "out" / "graph.svg"
     more = ["-o", f"svg={target}", "-o", f"dot={target.with_suffix('.dot')}"]
     assert run(["graph", str(flows), "--offline", "--format", "mermaid", *more]) == 0
@@ -303,7 +303,7 @@ def test_the_command_draws(flows: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_command_takes_a_part(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The flows that were chosen, and those beside them."""
+    """The selected flows and their neighbors."""
     assert run(["graph", str(flows), "--offline", "--format", "json", "--only", "n/b"]) == 0
     document = json.loads(capsys.readouterr().out)
     check_result(document)

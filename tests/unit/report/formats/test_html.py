@@ -1,4 +1,4 @@
-"""The page of HTML, as a parser sees it. What a browser makes of it: ``test_browser.py``."""
+"""The HTML report, parsed. For tests in a browser, see ``test_browser.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SARIF against its schema, JUnit as XML: what machines read."""
+"""SARIF against its schema, and JUnit as XML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown: nothing that others can choose becomes markup, and it fits where it goes."""
+"""Markdown: untrusted text does not become markup, and size limits are respected."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_large_graphs_stay_out_of_comments() -> None:
 
 
 def test_conflicts_show_both_sides() -> None:
-    """What the plan does, and what was done on the server."""
+    """Planned and actual changes of triggers."""
     text = MarkdownReporter().render(reports()["conflict"])
     assert text.count("```diff") == 2
     assert "Edited on the server since the last apply" in text
@@ -344,7 +344,7 @@ def test_the_next_step(made: str, words: str, command: str | None) -> None:
 
 
 def test_the_next_step_names_other_paths() -> None:
-    """As they have to be typed."""
+    """Arguments are quoted for a shell."""
     from kestra_sync.report.next_step import next_step
 
     plan = reports()["plan"]

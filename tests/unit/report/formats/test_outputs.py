@@ -1,4 +1,4 @@
-"""``--format`` and ``-o``: one run, several reports, whatever its outcome."""
+"""``--format`` and ``-o``: several reports of one run, regardless of its result."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_run_writes_them_all(repo: Path, capsys: Printed) -> None:
 
 @pytest.mark.parametrize("name", [each for each in STREAM_FORMATS if each != "text"])
 def test_stdout_is_one_of_them(repo: Path, name: str, capsys: Printed) -> None:
-    """Whole, and nothing else is on stdout."""
+    """Stdout only contains the complete document."""
     assert run(["validate", "--format", name, "-o", f"{name}=same"]) == 3
     printed = capsys.readouterr()
     assert printed.out == (repo / "same").read_text()
@@ -80,7 +80,7 @@ def test_a_dash_is_stdout(capsys: Printed) -> None:
 def test_output__invalid_path_is_reported_before_the_run(
     given: list[str], words: str, capsys: Printed
 ) -> None:
-    """An apply cannot be done again for the sake of its report."""
+    """An apply cannot be repeated to get its report."""
     assert run(["validate", *given]) == 64
     assert words in capsys.readouterr().err
 
@@ -97,7 +97,7 @@ def test_no_permission_is_reported_before_the_run(
 def test_finish__error_does_not_hide_the_result(
     repo: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stdout is whole, the code says that something went wrong."""
+    """Stdout is complete, and the exit code shows the failure."""
     (repo / "flows/bad.yaml").unlink()
     monkeypatch.setattr(reports, "_prepare", lambda _path: None)
     assert run(["validate", "--format", "json", "-o", "html=flows"]) == 1
@@ -109,7 +109,7 @@ def test_finish__error_does_not_hide_the_result(
 
 
 def test_a_run_that_fails_writes_its_reports(repo: Path, capsys: Printed) -> None:
-    """A stale report beside a red run would be a lie."""
+    """A stale report next to a failed run would be misleading."""
     outputs = [word for name in FORMATS for word in ("-o", f"{name}=out/{name}")]
     command = ["plan", "--url", "http://127.0.0.1:9", "-e", "prod", "--format", "github"]
     assert run([*command, *outputs]) == 64
@@ -142,7 +142,7 @@ def test_command_line__invalid_arguments_are_reported(repo: Path, capsys: Printe
 
 
 def test_variables_ask_as_options_do(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also for a run that fails; what is typed wins."""
+    """Also for a failed run; options take precedence."""
     monkeypatch.setenv("KESTRA_SYNC_OUTPUT", "markdown=a.md json=b.json")
     monkeypatch.setenv("KESTRA_SYNC_FORMAT", "sarif")
     assert run(["validate"]) == 3

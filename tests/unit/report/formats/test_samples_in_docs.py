@@ -1,4 +1,4 @@
-"""The samples of ``docs/formats.md`` are what the program writes."""
+"""The samples in ``docs/formats.md`` are real output."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 
-/** The parts of a Kestra 1.3 that run beside its web server. */
+/** The parts of Kestra 1.3 that run in addition to its web server. */
 final class Services {
     private Services() {
     }

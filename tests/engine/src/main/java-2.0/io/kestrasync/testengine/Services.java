@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 
-/** The parts of a Kestra 2.0 that run beside its web server. */
+/** The parts of Kestra 2.0 that run in addition to its web server. */
 final class Services {
     private static final Duration PATIENCE = Duration.ofSeconds(100);
 
