@@ -1,4 +1,4 @@
-"""A complete response of the server: read with limits, decoded, and what an error in it says."""
+"""A complete response of the server: its limits, its JSON, and the error message in it."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from kestra_sync.safe.text import harmless
 LOG = logging.getLogger("kestra_sync.http")
 _REFUSED = frozenset({400, 415})
 _MISUNDERSTOOD = frozenset({406, 422, 501})
-"""What a server may say that was given the compressed bytes for the content itself."""
+"""Statuses of a server that takes the compressed bytes for the content itself."""
 _COST = len("Content-Encoding: gzip\r\n")
 
 
 _LONG = 64 * 1024
-"""Bytes of a body that is only compressed fast: records of some hundred flows, mostly hashes."""
+"""Bytes above which speed matters more than size: records of some hundred flows."""
 
 
 class Compression:
-    """Whether bodies leave compressed, for one server. Safe to share between threads."""
+    """Decides whether bodies are compressed, for one server. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._understood = False
         self._refused = False
 
     def pack(self, body: bytes) -> bytes | None:
-        """``body`` compressed; ``None`` if it is to leave as it is."""
+        """Return ``body`` compressed; ``None`` if it should be sent as it is."""
         if self._refused:
             return None
-        # What cannot fit into one read of the server is not worth the time to make it smaller.
+        # A body that cannot fit into one read of the server is not worth compressing.
         packed = gzip.compress(body, compresslevel=9 if len(body) < _LONG else 1, mtime=0)
         return packed if len(packed) + _COST < len(body) else None
 
     def doubtful(self, status: int) -> bool:
-        """Whether ``status``, the answer to a compressed body, may be about the compression.
+        """Return whether ``status``, the response to a compressed body, may be due to compression.
 
-        Nothing was written then, and the request can be sent again with the plain body.
+        If so, nothing was written, and the request can be sent again with the plain body.
         """
         if status < 400:
             self._understood = True
         return status in _REFUSED or (not self._understood and status in _MISUNDERSTOOD)
 
     def settle(self, packed: int, plain: int) -> None:
-        """Compare the answers to both: if the plain body got further, no other is sent again."""
+        """Compare both responses; if the plain body was accepted, stop compressing."""
         if packed != plain and plain < 500 and plain != 429 and not self._refused:
             self._refused = True
             LOG.info(
@@ -67,26 +67,26 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 def clean(text: str) -> str:
-    """``text`` as it may be shown, trimmed to a sane length."""
+    """Return ``text`` made safe to display, and trimmed to a reasonable length."""
     text = harmless(text.strip())
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
 def looks_like_html(body: bytes, content_type: str = "") -> bool:
-    """Whether this is a page for people: a proxy's error, a login form."""
+    """Return whether this is an HTML page, such as a proxy's error or a login form."""
     if "html" in content_type.lower():
         return True
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 def might_be_of_kestra(body: bytes, content_type: str = "") -> bool:
-    """Whether Kestra can have written this error: it answers JSON, or nothing."""
+    """Return whether this error can come from Kestra, whose errors are JSON or empty."""
     text = body.strip()
     return not text or (not looks_like_html(body, content_type) and text[:1] in b'{["')
 
 
 def html_title(body: bytes) -> str:
-    """The title of a page, or ``""``."""
+    """Return the title of an HTML page, or ``""``."""
     match = _TITLE.search(body[:20_000].decode("utf-8", errors="replace"))
     if match is None:
         return ""
@@ -102,7 +102,7 @@ def describe_html(body: bytes) -> str:
 
 
 def message_of(body: bytes, content_type: str = "") -> str:
-    """The server's own message, ``""`` if there is none. Never raises."""
+    """Return the server's own message; ``""`` if there is none. Never raises."""
     if not body.strip():
         return ""
     if looks_like_html(body, content_type):
@@ -120,7 +120,7 @@ def _messages(data: Any) -> Iterable[str]:
         yield data
     if not isinstance(data, dict):
         return
-    # RFC 7807: `title` is the kind, `detail` is what happened this time.
+    # RFC 7807: `title` is the type of the problem, `detail` describes this occurrence.
     for key in ("detail", "message"):
         if isinstance(data.get(key), str):
             yield data[key]
@@ -135,7 +135,7 @@ def _messages(data: Any) -> Iterable[str]:
 
 
 def _unique(messages: Iterable[str]) -> list[str]:
-    """Without repetitions: Kestra says the same thing in ``message`` and in ``errors``."""
+    """Remove duplicates: Kestra repeats messages in ``message`` and ``errors``."""
     found: list[str] = []
     for message in messages:
         text = message.strip()
@@ -150,11 +150,11 @@ NOT_KESTRA_REMEDY = "check that the URL points to Kestra itself, and check any p
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and body of an answer that is not an error.
+    """Status and body of a response that is not an error.
 
-    :param write: whether it answers a call that changes the server.
-    :param file: the body where it is too large for the memory; ``body`` is empty then.
-    :param stored: the same for an answer that is to be kept as such a content.
+    :param write: whether it is the response to a call that changes the server.
+    :param file: the body if it is too large for memory; ``body`` is empty then.
+    :param stored: the same for a response that is kept as large content.
     """
 
     method: str
@@ -168,12 +168,12 @@ class Answer:
 
     @property
     def content(self) -> bytes | mmap.mmap:
-        """The body, wherever it is."""
+        """Return the body, from memory or from the file."""
         return self.body if self.file is None else self.file
 
     @property
     def whole(self) -> Content:
-        """The body of an answer that was not mapped."""
+        """The body of a response that was not mapped."""
         return self.body if self.stored is None else self.stored
 
     def json(self) -> Any:
@@ -218,7 +218,7 @@ class Answer:
         return data
 
     def unexpected(self, what: str) -> UnexpectedAnswer:
-        """The exception for an answer that holds ``what`` and should not."""
+        """Return the exception for a response that unexpectedly has ``what``."""
         return UnexpectedAnswer(
             f"{self.method} {self.path}: {self.status} with {what}",
             remedy=NOT_KESTRA_REMEDY,
@@ -227,7 +227,7 @@ class Answer:
 
 
 def _kind_of(data: Any) -> str:
-    """``a JSON list``: what an answer holds, without its content, which may be secret."""
+    """Return the JSON type of a response, without its content, which may be secret."""
     if data is None:
         return "null"
     kinds = {dict: "object", list: "list", str: "string", bool: "boolean"}
@@ -239,7 +239,7 @@ class _Ambiguous(ValueError):  # noqa: N818 - becomes an UnexpectedAnswer
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which no key has two values: readers differ in which they take."""
+    """Build a JSON object, rejecting duplicate keys: parsers differ in which value they use."""
     found = dict(pairs)
     if len(found) != len(pairs) and any(found[key] != value for key, value in pairs):
         raise _Ambiguous("JSON with a duplicate key")
@@ -258,7 +258,7 @@ def _refuse(text: str) -> None:
 
 
 def flow_id_of(data: Any) -> FlowId | None:
-    """Namespace and id of an object, if it has both."""
+    """Return namespace and id of an object, if it has both."""
     if not isinstance(data, dict):
         return None
     namespace, flow = data.get("namespace"), data.get("id")
@@ -268,7 +268,7 @@ def flow_id_of(data: Any) -> FlowId | None:
 
 
 def int_of(value: Any) -> int | None:
-    """A number, and nothing that merely looks like one."""
+    """Return ``value`` if it is an integer, and not a boolean or a string."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -276,9 +276,9 @@ _FRACTION = re.compile(r"\.(\d+)(?=[+-]|\Z)")
 
 
 def time_of(value: Any) -> datetime | None:
-    """A time in an answer, in UTC if it names no offset; ``None`` if it is not one.
+    """Parse a time in a response, as UTC if it has no offset; ``None`` if it is not a time.
 
-    Kestra gives nanoseconds, and leaves out zeros at the end: Python 3.10 reads 3 or 6 digits.
+    Kestra writes nanoseconds without trailing zeros; Python 3.10 reads only 3 or 6 digits.
     """
     if not isinstance(value, str):
         return None
@@ -291,7 +291,7 @@ def time_of(value: Any) -> datetime | None:
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """The strings of a list; of anything else, nothing."""
+    """Return the strings of a list; ``()`` for anything else."""
     if not isinstance(value, list):
         return ()
     return tuple(item for item in value if isinstance(item, str))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
 _HEADER = struct.Struct("<4s22xHH")
-"""Of a file in the zip: the mark, what the directory tells as well, the lengths of what follows."""
+"""Local file header: signature, fields that the directory also has, lengths of name and extra."""
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an export may hold at most.
+    """Limits for the contents of an export.
 
     :param entry_size: bytes of one source; Kestra takes 3,145,728 characters.
     :param any_ratio: bytes that the whole may always unpack to; beyond that it is ``ratio`` times
@@ -48,7 +48,7 @@ def read_archive(
     data: bytes | mmap,
     limits: ArchiveLimits = ArchiveLimits(),
 ) -> tuple[bytes, ...]:
-    """The contents of all files in the zip, in its order. Names are ignored.
+    """Return the contents of all files in the zip, in its order. Names are ignored.
 
     :raises UnexpectedAnswer: it is not a zip file, is corrupt, or exceeds the limits.
     """
@@ -61,7 +61,7 @@ def read_named_archive(
     wanted: Callable[[str], bool],
     limits: ArchiveLimits = ArchiveLimits(),
 ) -> dict[str, Content]:
-    """The contents of the files in the zip by their names, which are those of the server.
+    """Return the contents of the files in the zip by name, as the server wrote the names.
 
     Large ones are hashed, and read from the zip when they are needed.
 
@@ -79,7 +79,7 @@ def read_named_archive(
 
 @dataclass(frozen=True)
 class _Held:
-    """A zip, wherever it is."""
+    """A zip in memory or in a file."""
 
     data: bytes | mmap | BinaryIO
     size: int
@@ -115,7 +115,7 @@ class _Damaged(Exception):  # noqa: N818 - becomes an UnexpectedAnswer
     pass
 
 
-#: What reading a directory that was tampered with may raise.
+#: Exceptions of reading a manipulated directory.
 _NO_ZIP = (
     *(_Damaged, zlib.error, struct.error, EOFError, OSError),
     *(NotImplementedError, OverflowError, RuntimeError, ValueError),
@@ -133,7 +133,7 @@ def _contents(
     left, left_large = limits.total(held.size), limits.large
     end = 0
     for entry in sorted(entries, key=lambda each: each.header_offset):
-        # Files that share their bytes are how a small zip unpacks to a large one.
+        # Overlapping files make a small zip unpack to a huge one.
         if entry.header_offset < end:
             raise _Damaged("its files overlap")
         end = entry.header_offset + _HEADER.size + entry.compress_size
@@ -170,7 +170,7 @@ def _check_method(entry: ZipInfo) -> None:
 
 
 def _content(held: _Held, entry: ZipInfo, limit: int) -> bytes:
-    """What ``ZipFile.read`` would give, in a fifth of its time; one byte more than allowed."""
+    """Do the work of ``ZipFile.read`` in a fifth of its time; read one byte over the limit."""
     head = held.piece(entry.header_offset, _HEADER.size)
     if len(head) < _HEADER.size:
         raise _Damaged("it is truncated")

@@ -19,7 +19,7 @@ _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationE
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that it wraps, by any of the ways ``requests`` and urllib3 wrap."""
+    """Yield ``error`` and all errors that it wraps, in the ways of ``requests`` and urllib3."""
     pending: list[BaseException] = [error]
     seen: set[int] = set()
     while pending:
@@ -28,7 +28,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        # Not `__context__`: it may be an exception that our caller was handling.
+        # Not `__context__`: it may be an exception that the caller was handling.
         linked = [current.__cause__, getattr(current, "reason", None)]
         if isinstance(current, NewConnectionError):
             linked.append(current.__context__)  # urllib3 before 2.0 does not raise it `from`
@@ -36,14 +36,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def never_sent(error: requests.RequestException) -> bool:
-    """Whether the request provably did not reach the server."""
+    """Return whether the request provably did not reach the server."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     return any(isinstance(cause, _NEVER_SENT) for cause in causes(error))
 
 
 def timed_out(error: requests.RequestException) -> bool:
-    """Whether the request was sent, at least in part, and the time limit ended it."""
+    """Return whether the request was sent, at least in part, and then timed out."""
     return not never_sent(error) and (
         isinstance(error, requests.Timeout)
         or any(isinstance(cause, TimeoutError) for cause in causes(error))
@@ -51,7 +51,7 @@ def timed_out(error: requests.RequestException) -> bool:
 
 
 def worth_a_retry(error: requests.RequestException) -> bool:
-    """Not for TLS: a certificate does not get better by asking again."""
+    """Return whether a retry may help; it does not for TLS errors."""
     return not any(isinstance(cause, ssl.SSLError) for cause in causes(error)) and isinstance(
         error,
         (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError),
@@ -59,7 +59,7 @@ def worth_a_retry(error: requests.RequestException) -> bool:
 
 
 def describe(error: requests.RequestException) -> str:
-    """The failure in a few words, without the address (the caller has it)."""
+    """Describe the failure briefly, without the address (the caller adds it)."""
     found = list(causes(error))
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -80,7 +80,7 @@ def describe(error: requests.RequestException) -> str:
     if timed_out(error):
         return "no answer within the time limit"
     for cause in found:
-        # The errors of `requests` are OSErrors too, without anything to say as such.
+        # The errors of `requests` are OSErrors, too, but without details.
         if isinstance(cause, OSError) and isinstance(cause.strerror, str):
             return f"the connection was interrupted ({cause.strerror})"
     return "the connection was interrupted"
@@ -110,13 +110,13 @@ _TLS = {
 
 
 def proxy_for(url: str) -> str | None:
-    """The HTTP proxy that the environment names for a URL, without credentials."""
+    """Return the HTTP proxy that the environment sets for a URL, without credentials."""
     proxy = select_proxy(url, get_environ_proxies(url))
     return without_userinfo(proxy) if proxy else None
 
 
 def remedy_of(error: requests.RequestException, url: str) -> str:
-    """The remedy, as precisely as the failure allows."""
+    """Return the remedy, as specific as the failure allows."""
     found = list(causes(error))
     text = " ".join(str(cause) for cause in found)
     proxy = proxy_for(url)
@@ -149,7 +149,7 @@ def _tls(found: list[BaseException]) -> bool:
 
 
 def proxy_variable(url: str) -> str:
-    """The variable that names the proxy for ``url``."""
+    """Return the variable that sets the proxy for ``url``."""
     scheme = urlsplit(url).scheme
     names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
     return next((name for name in names if os.environ.get(name)), "the system's configuration")

@@ -1,7 +1,7 @@
-"""Reads many at once: filters by scope, the pages of a search, and the export of sources.
+"""Reads many resources: filters by scope, pages of search results, and exports of sources.
 
-Filters are there to fetch less, not to decide: the caller filters again with ``Scope.covers``. So
-a coarser filter is right where a finer one is refused.
+Filters only reduce what is fetched: the caller filters again with ``Scope.covers``. So a coarser
+filter is used where the server rejects a finer one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kestra_sync.model import FlowId, Live, Scope
 
 LOG = logging.getLogger("kestra_sync.client")
 _PARALLEL = 8
-# An error comes as JSON where a zip was asked for, so nothing is ruled out.
+# Errors are JSON even where a zip was requested, so accept anything.
 ZIP = "application/octet-stream, */*;q=0.5"
 
 
@@ -40,9 +40,9 @@ class Exporter:
     """Reads all sources of a scope, with the most efficient requests that the server supports.
 
     The export is one request, but it fails for the whole server when two flows share
-    ``{namespace}-{id}``, may take longer than a gateway waits, and is not there on every server.
-    Then each namespace is asked for apart, and where even that fails each flow. What did not work
-    once is not tried again.
+    ``{namespace}-{id}``, may exceed the timeout of a gateway, and is not available on every server.
+    Then each namespace is exported separately, and if that fails, each flow is read. A method that
+    failed once is not tried again.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Exporter:
         self._get = get
 
     def export(self, scope: Scope | None) -> tuple[bytes, ...]:
-        """The sources; more than those of the scope, if the server's filter is coarse."""
+        """Return the sources; more than those of the scope if the server's filter is coarse."""
         if self._at_once:
             sources = self._archive(scope)
             if sources is not None:
@@ -101,7 +101,7 @@ class Exporter:
             return None  # deleted since the search
 
     def _archive(self, scope: Scope | None) -> tuple[bytes, ...] | None:
-        """One export; ``None`` if the server cannot do that."""
+        """Make one export request; ``None`` if the server cannot handle it."""
 
         def ask(filters: Query) -> Answer:
             request = Request("GET", self._path, query=filters, accept=ZIP, storage=Storage.MAP)
@@ -118,7 +118,7 @@ class Exporter:
         return tuple(source for answer in answers for source in read_export(answer))
 
     def _replaceable(self, error: KestraError) -> str | None:
-        """Why the export fails, if there is another way."""
+        """Return why the export failed, if there is an alternative; otherwise ``None``."""
         if isinstance(error, Unreachable) and error.too_slow:
             return "it takes longer than the time limit"
         if not isinstance(error, ApiError):
@@ -134,7 +134,7 @@ class Exporter:
 
 
 def read_export(answer: Answer) -> tuple[bytes, ...]:
-    """The sources in an answer. Where there are none, there is an empty zip, never nothing.
+    """Return the sources in a response. Without flows it is an empty zip, never an empty body.
 
     :raises UnexpectedAnswer: it is not a zip file.
     """
@@ -146,17 +146,17 @@ def read_export(answer: Answer) -> tuple[bytes, ...]:
 T = TypeVar("T")
 
 MAX_PATTERN = 250
-"""Kestra 2.0 refuses longer patterns; so does it ``(...)*`` and ``(...)?`` within one."""
+"""Kestra 2.0 rejects longer patterns, and any ``(...)*`` or ``(...)?`` in a pattern."""
 MAX_REQUESTS = 8
-"""Before more filters than these, each a request, parents are asked for instead."""
+"""With more filters than these, each a request, parent namespaces are requested instead."""
 
 
 def scope_filters(
     scope: Scope | None, *, pattern: int = MAX_PATTERN, requests: int = MAX_REQUESTS
 ) -> tuple[Query, ...]:
-    """Filters that find, together, at least what the scope covers: one for each request.
+    """Return filters, one per request, that together find at least what the scope covers.
 
-    An empty one means the whole tenant.
+    An empty filter means the whole tenant.
     """
     if scope is None:
         return ((),)
@@ -174,13 +174,13 @@ def scope_filters(
 
 
 class Filtering:
-    """Remembers whether the server understands our filters: all of the tenant will do as well."""
+    """Filters requests, or reads the whole tenant if the server does not support the filters."""
 
     def __init__(self) -> None:
         self._refused = False
 
     def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
-        """What ``send`` gives for each of the filters of ``scope``, or else for none."""
+        """Return the result of ``send`` for each filter of ``scope``, or for no filter."""
         filters = ((),) if self._refused else scope_filters(scope)
         try:
             return [send(each) for each in filters]
@@ -194,9 +194,9 @@ class Filtering:
 
 
 def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:
-    """One regular expression for several namespaces: two filters would be ANDed.
+    """Return one regular expression for several namespaces: two filters would be ANDed.
 
-    It is searched for, not matched, hence the anchors.
+    The server searches for it anywhere in the name, hence the anchors.
     """
     alternatives = "|".join(re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", name) for name in namespaces)
     return f"^({alternatives})$" if exact else f"^({alternatives})($|\\.)"
@@ -220,14 +220,14 @@ def _filter(namespaces: tuple[str, ...], exact: bool) -> Query:
 
 
 def _outermost(namespaces: tuple[str, ...]) -> tuple[str, ...]:
-    """Without those that another one covers."""
+    """Remove namespaces that another one covers."""
     return tuple(
         name for name in namespaces if not any(name.startswith(f"{other}.") for other in namespaces)
     )
 
 
 def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
-    """The deepest ones replaced by their parents; nothing once a root would be."""
+    """Replace the deepest namespaces by their parents; return ``()`` at the root."""
     deepest = max(name.count(".") for name in namespaces)
     if deepest == 0:
         return ()
@@ -240,7 +240,7 @@ def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
 Hit = TypeVar("Hit", bound=Hashable)
 _PAGES_AT_ONCE = 4
 MOST = 16
-"""Pages that are held at once."""
+"""Maximum number of pages in memory."""
 
 
 def pages(
@@ -250,9 +250,9 @@ def pages(
     convert: Callable[[dict[str, Any]], Hit],
     page_size: int,
 ) -> Iterator[Hit]:
-    """Every result once, in the server's order; some pages at once when their number is known.
+    """Yield every result once, in the server's order; reads pages concurrently if possible.
 
-    :raises UnexpectedAnswer: a page that is none, or one that only repeats, while more is due.
+    :raises UnexpectedAnswer: a page is invalid, or only repeats results while some are missing.
     """
 
     def ask(page: int) -> Answer:

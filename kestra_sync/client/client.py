@@ -1,4 +1,4 @@
-"""The client, the entry point to all calls; the server's version, and what it can do."""
+"""The client, the entry point to all calls, and the version and capabilities of the server."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ OLDEST: Version = (1, 1)
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a server can do.
+    """The capabilities of a server.
 
     :param multipart_validate: several flows can be validated in one request.
-    :param actions_paths: kill and resume are ``executions/{id}/actions/kill``; before, the action
-        followed the id.
-    :param outputs_apart: outputs are under ``outputs/``, and no longer part of the execution.
+    :param actions_paths: kill and resume are ``executions/{id}/actions/kill``; in older versions
+        the action follows the id.
+    :param outputs_apart: outputs are under ``outputs/`` instead of part of the execution.
     :param loop_executions: each iteration of a ``Loop`` is an execution of kind ``LOOP``.
-    :param strict_update: an update refuses unknown properties, as a creation does.
+    :param strict_update: an update rejects unknown properties, as a creation does.
     :param drafts: a flow with ``draft: true`` is stored as a revision that does not run.
     :param trigger_change_enables: changing the definition of a trigger that was disabled on the
-        server enables it, and runs what was missed; before, it stays disabled.
+        server enables it, and runs what was missed; in older versions it stays disabled.
     :param realtime_reloads: a real-time trigger runs the new revision of its flow at once; before,
         only once its own definition changes.
     """
@@ -65,7 +65,7 @@ class Capabilities:
     realtime_reloads: bool
 
 
-#: Since which version a server can do it.
+#: Capability → the first version that has it.
 SINCE: dict[str, Version] = {
     "multipart_validate": (1, 3),
     "actions_paths": (2, 0),
@@ -79,7 +79,7 @@ SINCE: dict[str, Version] = {
 
 
 def capabilities_of(version: Version) -> Capabilities:
-    """The capabilities of a server of ``version``; one without a number counts as new."""
+    """Return the capabilities of ``version``; without a number it counts as the latest."""
     return Capabilities(**{name: not version or version >= since for name, since in SINCE.items()})
 
 
@@ -88,7 +88,7 @@ class ServerInfo:
     """The response of ``/api/v1/configs``.
 
     :param version: as the server writes it, ``1.3.25``.
-    :param version_tuple: its numbers; ``()`` if it has none, which is taken for a new one.
+    :param version_tuple: its numbers; ``()`` if it has none, which counts as the latest.
     :param edition: ``OSS`` or ``EE``.
     """
 
@@ -109,15 +109,15 @@ class ServerInfo:
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """``(1, 3, 25)`` of ``v1.3.25-rc1``."""
+    """Parse ``v1.3.25-rc1`` to ``(1, 3, 25)``."""
     match = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
     return tuple(int(part) for part in match.group(1).split(".")) if match else ()
 
 
 def read_server_info(transport: Transport) -> ServerInfo:
-    """Ask the server. It answers without credentials.
+    """Request version and edition, which needs no credentials.
 
-    :raises UnexpectedAnswer: there is something else at this URL.
+    :raises UnexpectedAnswer: the URL is not that of a Kestra server.
     :raises UnsupportedServer: it is older than :data:`~kestra_sync.client.client.OLDEST`.
     """
     try:
@@ -217,7 +217,7 @@ class KestraClient:
         self.flows = Flows(self._transport, self.tenant, self.server_info)
         self.kv = Kv(self._transport, self.tenant)
 
-    # Imported on first use: a plan needs none of these, and would wait for them.
+    # Imported on first use: a plan needs none of these, and should not wait for the import.
 
     @cached_property
     def executions(self) -> Executions:
@@ -273,7 +273,7 @@ class KestraClient:
             return self._info
 
     def map(self, work: Callable[[T], R], items: Iterable[T], most: int = 8) -> list[R]:
-        """The results of ``work``, which sends requests, with at most ``most`` calls at a time.
+        """Return the results of ``work``, which sends requests, with at most ``most`` at a time.
 
         ``parallelism`` of the client still applies. The first failure is raised.
         """
@@ -299,7 +299,7 @@ class KestraClient:
 
 
 def connect(connection: Connection, parallelism: int | None = None) -> KestraClient:
-    """A client for the server of ``connection``; nothing is sent yet.
+    """Create a client for the server of ``connection``; nothing is sent yet.
 
     :param parallelism: maximum number of concurrent requests.
 
@@ -317,5 +317,5 @@ def connect(connection: Connection, parallelism: int | None = None) -> KestraCli
 
 
 def target_of(client: KestraClient, environment: str | None = None) -> Target:
-    """What plans and inventories are bound to."""
+    """Return the server and tenant that plans and inventories are bound to."""
     return Target(client.url, client.tenant, environment)

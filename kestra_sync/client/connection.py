@@ -28,14 +28,14 @@ from kestra_sync.client.response import LIMIT, response_of
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to connect, and until an answer is complete (a large one gets more)."""
+    """Seconds to connect, and for a complete response (more for large ones)."""
 
     connect: float = 10.0
     read: float = 60.0
 
 
 class SessionPool:
-    """Lends sessions; makes a new one when all are out."""
+    """A pool of sessions; creates a new one if none is idle."""
 
     def __init__(self, create: Callable[[], Session]) -> None:
         self._create = create
@@ -44,8 +44,8 @@ class SessionPool:
         self._closed = 0
 
     @contextmanager
-    def lend(self) -> Iterator[Session]:
-        """A session for this thread alone, until the block ends."""
+    def borrow(self) -> Iterator[Session]:
+        """Provide a session for the exclusive use of this thread until the block ends."""
         with self._lock:
             session = self._idle.pop() if self._idle else None
             closed = self._closed
@@ -62,9 +62,9 @@ class SessionPool:
                 session.close()
 
     def close(self) -> None:
-        """Close the sessions, those that are lent once they come back.
+        """Close the idle sessions now, and the ones in use when they are returned.
 
-        The pool can be used again after.
+        The pool can still be used afterwards.
         """
         with self._lock:
             idle, self._idle = self._idle, []
@@ -73,45 +73,45 @@ class SessionPool:
             session.close()
 
 
-_ON_ITS_OWN: ContextVar[bool] = ContextVar("kestra_sync_on_its_own", default=False)
-"""What is sent by this thread needs a new connection."""
+_NEW_CONNECTION: ContextVar[bool] = ContextVar("kestra_sync_on_its_own", default=False)
+"""Whether the request of this thread needs a new connection."""
 
 
 class SingleSendAdapter(HTTPAdapter):
-    """Makes ``requests`` use our connections: directly, over TLS, and through any proxy."""
+    """Makes ``requests`` use the connections of this module: direct, TLS, and through proxies."""
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send a request; the update of a flow on a connection of its own.
+        """Send a request; updates of flows use a new connection.
 
-        The first read of a server on a new connection takes 2,048 bytes. After small requests its
-        buffer is smaller, and even a short update would reach it in two pieces.
+        The server's first read on a new connection takes 2,048 bytes. After small requests its
+        buffer is smaller, and even a short update would arrive in two pieces.
         """
         if request.method != "PUT" or request.headers.get("Content-Type") != YAML:
             return super().send(request, *args, **kwargs)
-        if not _TELLS:
+        if not _CHECKS_REUSE:
             self.close()
-        token = _ON_ITS_OWN.set(True)
+        token = _NEW_CONNECTION.set(True)
         try:
             return super().send(request, *args, **kwargs)
         finally:
-            _ON_ITS_OWN.reset(token)
+            _NEW_CONNECTION.reset(token)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Of direct connections."""
+        """Set up the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        _make_gentle(self.poolmanager)
+        _use_single_send(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Of connections through a proxy."""
+        """Set up the pools of connections through a proxy."""
         manager = super().proxy_manager_for(*args, **kwargs)
-        _make_gentle(manager)
+        _use_single_send(manager)
         return manager
 
 
 class _Response(Response):
-    """What is used of a response: status, headers, and the body as it comes.
+    """A response with only what is needed: status, headers, and the body as it arrives.
 
-    ``requests`` also makes a jar of cookies and a copy of the headers for each.
+    ``requests`` also creates a cookie jar and a copy of the headers for each response.
     """
 
     def __init__(self, request: PreparedRequest, raw: Any) -> None:
@@ -124,9 +124,9 @@ class _Response(Response):
 
 
 class _OneServerAdapter(SingleSendAdapter):
-    """Finds out once what ``requests`` finds out about the server for each request.
+    """Caches what ``requests`` would determine about the server for each request.
 
-    It belongs to a session of ours, which sends one request at a time, nearly always to one server.
+    It belongs to one session, which sends one request at a time, nearly always to one server.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class _OneServerAdapter(SingleSendAdapter):
     def get_connection_with_tls_context(
         self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """The pool of connections to the server of ``request``."""
+        """Return the connection pool for the server of ``request``."""
         key = (_origin(request.url or ""), verify, proxies, cert)
         if self._found is None or self._found[0] != key:
             found = super().get_connection_with_tls_context(request, verify, proxies, cert)
@@ -150,36 +150,36 @@ class _OneServerAdapter(SingleSendAdapter):
         return self._found[1]
 
     def cert_verify(self, conn: Any, *args: Any) -> None:
-        """Tell the pool once which certificates count."""
+        """Configure the pool's certificates once."""
         if conn is not self._verified:
             super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
             self._verified = conn
 
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:
-        """The path and the query, or the whole URL for a proxy."""
+        """Return path and query, or the whole URL for a proxy."""
         url = request.url or ""
         if proxies or not PLAIN_URL.fullmatch(url):
             return super().request_url(request, proxies)
         return url[len(_origin(url)) :]
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """What is used of it."""
+        """Return the minimal response."""
         return _Response(req, resp)
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port, as they are written."""
+    """Return scheme, host and port, as written."""
     return url[: url.find("/", 8)] if url.find("/", 8) > 0 else url
 
 
-def _make_gentle(manager: Any) -> None:
+def _use_single_send(manager: Any) -> None:
     pools: MutableMapping[str, Any] = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {name: _gentle(pool) for name, pool in pools.items()}
+    manager.pool_classes_by_scheme = {name: _with_single_send(pool) for name, pool in pools.items()}
 
 
 @cache
-def _gentle(pool: Any) -> Any:
-    """The class of pools like ``pool``, whose connections are ours."""
+def _with_single_send(pool: Any) -> Any:
+    """Return a class like ``pool`` whose connections send each request at once."""
     if issubclass(pool.ConnectionCls, _SingleSend):
         return pool
     connection = type(pool.ConnectionCls.__name__, (_SingleSend, pool.ConnectionCls), {})
@@ -187,7 +187,7 @@ def _gentle(pool: Any) -> Any:
 
 
 _PIECE = 64 * 1024
-"""Of a streamed body, as much as is sent at once."""
+"""Bytes of a streamed body that are sent at a time."""
 
 
 #: Without the markers of urllib3 for fields to skip, which have an ``@`` in front.
@@ -197,28 +197,28 @@ _PLAIN_HEADER = re.compile(r"[A-Za-z-]+: (?!@)[ -~]*")
 class _SingleSend:
     """A mixin for the connection classes of urllib3."""
 
-    _held: bytearray | None = None
+    _unsent: bytearray | None = None
     _streams = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Called for answers of the server, and of a proxy to CONNECT.
+        # Called for responses of the server, and of a proxy to CONNECT.
         self.response_class = response_of
 
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may use it again; if not, the pool connects it again."""
-        return not _ON_ITS_OWN.get() and bool(super().is_connected)  # type: ignore[misc]
+        """Whether the pool may reuse the connection; otherwise it reconnects."""
+        return not _NEW_CONNECTION.get() and bool(super().is_connected)  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body at once; a streamed body piece by piece, the first with the head."""
         self._streams = isinstance(kwargs.get("body"), StreamedBody)
-        self._held = bytearray()
+        self._unsent = bytearray()
         try:
             super().request(*args, **kwargs)  # type: ignore[misc]
             self._release(last=True)
         finally:
-            self._held = None
+            self._unsent = None
 
     def putheader(self, header: Any, *values: Any) -> None:
         """Add a field to the head; what is not plain text is left to urllib3 to check."""
@@ -229,41 +229,41 @@ class _SingleSend:
             super().putheader(header, *values)  # type: ignore[misc]
 
     def _release(self, *, last: bool) -> None:
-        """Send what is held back."""
+        """Send the buffered data."""
         this: Any = self
         if this.sock is None:
             this.connect()
         limit = LIMIT.get()
         if limit is not None:
-            if last:  # the time for the answer; each piece before has as much
+            if last:  # the time limit of the response; each earlier piece has the same
                 limit.begin()
-            # Up to here it is the limit for connecting, which is too short for a large body.
+            # The timeout so far is that of connecting, which is too short for a large body.
             this.sock.settimeout(limit.left())
-        whole, self._held = bytes(self._held or b""), None
+        whole, self._unsent = bytes(self._unsent or b""), None
         this.send(whole)
-        self._held = bytearray()
+        self._unsent = bytearray()
 
     def send(self, data: Any) -> None:
-        """Hold a part of a request back; anything else leaves as it comes."""
-        if self._held is None:
+        """Buffer a part of a request; send anything else immediately."""
+        if self._unsent is None:
             super().send(data)  # type: ignore[misc]
             return
-        self._held += data
-        if self._streams and len(self._held) >= _PIECE:
+        self._unsent += data
+        if self._streams and len(self._unsent) >= _PIECE:
             self._release(last=False)
 
 
-_TELLS = hasattr(HTTPConnection, "is_connected")
-"""Whether the pools of this urllib3 ask a connection if it can be used again (2.0)."""
+_CHECKS_REUSE = hasattr(HTTPConnection, "is_connected")
+"""Whether this urllib3 checks if a connection can be reused (2.0)."""
 
 
 class Session(requests.Session):
-    """Sends each request once and follows no redirects: where one leads is for us to look at."""
+    """Sends each request once and follows no redirects: the transport checks them."""
 
     def exchange(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send ``request``; the body of the response is not read yet.
 
-        ``Session.send`` would also look for hooks and redirects, and measure the time.
+        ``Session.send`` would also process hooks and redirects, and measure the time.
 
         :raises requests.RequestException: there is no response.
         """
@@ -276,7 +276,7 @@ class Session(requests.Session):
 
 
 def new_session(user_agent: str) -> Session:
-    """A session of our connections."""
+    """Create a session that uses the connections of this module."""
     session = Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _OneServerAdapter())

@@ -5,8 +5,8 @@ precedence over a password, and a more explicit source over both: a user name an
 arguments are used even if the environment has a token.
 
 A ``.env`` file is part of a checkout, so its author may be untrusted. URL and credentials come from
-it together, or neither does: else it could name the server that a password of the environment is
-sent to, or the file on this machine that is sent to its server.
+it together, or neither does: otherwise it could choose the server that receives a password from the
+environment, or the local file that is sent to its server.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from kestra_sync.safe.secrets import secrets_of_headers, without_userinfo
 DEFAULT_TENANT = "main"
 URL, TENANT = "KESTRA_API_URL", "KESTRA_TENANT"
 _LOGIN = LOGIN
-# What follows the base if the URL is copied from the browser or from API documentation.
+# The path after the base of a URL that was copied from the browser or API documentation.
 _TAIL = re.compile(r"(/api(/v1(/.*)?)?|/ui(/.*)?)$")
-#: Bytes; no secret and no list of variables is longer.
+#: Maximum size in bytes of a secret or a list of variables.
 _LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Address:
-    """A base URL without credentials, and the credentials that stood in it."""
+    """A base URL without credentials, and the credentials that were in it."""
 
     url: str
     username: str | None = None
@@ -54,7 +54,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """``https://me:pw@host/kestra/ui/main/flows`` is ``https://host/kestra``, me and pw.
+    """Parse ``https://me:pw@host/kestra/ui/main/flows`` to ``https://host/kestra``, me and pw.
 
     :raises UsageError: no ``http://`` or ``https://``, no host, a bad port, an ``@`` in the path.
     """
@@ -70,8 +70,8 @@ def parse_address(text: str) -> Address:
     rest = text.partition("://")[2]
     end = re.search(r"[/?#\\]", rest)
     if end is not None and "@" in rest[end.end() :]:
-        # `http://me:pa/ss@host` is a password with a slash: who reads it literally has the host
-        # `me` and the port `pa`, and would send or show the rest.
+        # `http://me:pa/ss@host` has a password with a slash: read literally, the host is `me`,
+        # # the port `pa`, and the rest would be sent or shown.
         raise UsageError(
             "the Kestra URL has an @ after a slash or another special character:"
             f" {without_userinfo(text)}",
@@ -108,7 +108,7 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown; user name and password also together, as requests have them."""
+        """Values that must never be shown, including user name and password as a pair."""
         pair = f"{self.username}:{self.password}" if self.username and self.password else None
         lines = "\n".join(f"{name}: {value}" for name, value in self.headers)
         known = (self.token, self.password, pair, *secrets_of_headers(lines))
@@ -126,9 +126,9 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     scope: LoginScope = GENERAL,
 ) -> Credentials:
-    """Put the three places together.
+    """Combine arguments, environment and ``.env`` file.
 
-    :param scope: whose credentials are wanted.
+    :param scope: which credentials to use.
     :raises UsageError: no URL or a bad one, a user name without a password, an unreadable file; a
         ``.env`` file that would be mixed with what comes from elsewhere.
     """
@@ -136,7 +136,7 @@ def resolve(
     variables = os.environ if environ is None else environ
     outside = _of_scope(scope, variables)
     if scope.configured and not scope.of(variables):
-        # Given without a server: whatever else is known of this one, they are not for it.
+        # They were set without a server, so they are not for the configured one.
         outside = {name: value for name, value in outside.items() if name not in LOGIN}
     layers = [_layer(arguments), _layer(outside)]
     if scope.configured:
@@ -163,7 +163,7 @@ def resolve(
 
 
 def _of_scope(scope: LoginScope, values: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """``values`` with the credentials of an environment, if there is one, for the general ones."""
+    """Return ``values`` with the credentials of the environment, if any."""
     return values if scope == GENERAL else scope.over(values)
 
 
@@ -173,9 +173,9 @@ def _of_checkout(
     variables: Mapping[str, str | None],
     scope: LoginScope,
 ) -> dict[str, str]:
-    """The layer of a ``.env`` file for a server that the configuration names.
+    """Return the layer of a ``.env`` file for a server that the configuration names.
 
-    :raises UsageError: there are credentials, and none of them are for that server.
+    :raises UsageError: there are credentials, but none for that server.
     """
     if scope.of(variables):
         return {}
@@ -198,10 +198,10 @@ def _of_checkout(
 def _of_file(
     path: str | os.PathLike[str] | None, outside: Mapping[str, str], scope: LoginScope
 ) -> dict[str, str]:
-    """The layer of a ``.env`` file: all of it, or nothing.
+    """Return the layer of a ``.env`` file: all of it, or nothing.
 
-    :param outside: what is given elsewhere.
-    :raises UsageError: only together would they be complete.
+    :param outside: the values set elsewhere.
+    :raises UsageError: the credentials are only complete with both.
     """
     held = _of_scope(scope, read_env_file(path))
     values = {name: value for name, value in held.items() if (value or "").strip()}
@@ -233,13 +233,13 @@ def _of_file(
 
 
 def _layer(values: Mapping[str, str | None], *, below: Path | None = None) -> dict[str, str]:
-    """One place: empty is unset, files are read, credentials come out of the URL.
+    """Normalize one source: ignore empty values, read files, split credentials from the URL.
 
-    :param below: the directory that such files must lie in.
+    :param below: the directory that contains such files.
     """
     names = (URL, TENANT, TOKEN, USERNAME, PASSWORD, TOKEN_FILE, PASSWORD_FILE, HEADERS)
     layer = {name: value for name in names if (value := values.get(name) or "").strip()}
-    # A password may begin or end with a blank; nothing else may.
+    # Only a password may begin or end with a space.
     layer = {name: value if name == PASSWORD else value.strip() for name, value in layer.items()}
     for name, file_name in ((TOKEN, TOKEN_FILE), (PASSWORD, PASSWORD_FILE)):
         path = layer.pop(file_name, None)
@@ -263,7 +263,7 @@ def _merged(layers: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _login(layers: list[dict[str, str]]) -> dict[str, str]:
-    """The login of the most explicit place that completes one."""
+    """Return the login of the most explicit source that completes one."""
     for depth in range(len(layers)):
         merged = _merged(layers[: depth + 1])
         if TOKEN in merged:
@@ -282,7 +282,7 @@ def _login(layers: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _one_line(value: str, name: str) -> None:
-    """:raises UsageError: it has a line break, mostly from ``echo`` or a file."""
+    """:raises UsageError: the value has a line break, usually from ``echo`` or a file."""
     if "\n" in value or "\r" in value:
         inner = value.rstrip("\r\n")
         at = "has" if "\n" in inner or "\r" in inner else "ends with"
@@ -293,7 +293,7 @@ def _one_line(value: str, name: str) -> None:
 
 
 def _printable(token: str, name: str) -> str:
-    """A header can hold it. The token itself is not shown."""
+    """Check that a header can contain the token. The error does not show it."""
     _one_line(token, name)
     if not (token.isascii() and token.isprintable()):
         raise UsageError(f"{name} contains characters that are not allowed in a token")
@@ -301,10 +301,10 @@ def _printable(token: str, name: str) -> str:
 
 
 def read_secret(path: str, name: str, below: Path | None) -> str:
-    """The secret in the file that the variable ``name`` names.
+    """Read the secret in the file that the variable ``name`` refers to.
 
-    :param below: the directory that it must lie in.
-    :raises UsageError: it lies elsewhere, cannot be read, or is empty.
+    :param below: the directory that must contain it.
+    :raises UsageError: it is elsewhere, cannot be read, or is empty.
     """
     place = path if below is None else below / path
     if below is not None and not is_below(place, [below]):
@@ -325,7 +325,7 @@ def read_secret(path: str, name: str, below: Path | None) -> str:
 
 
 def read_env_file(path: str | os.PathLike[str] | None) -> dict[str, str | None]:
-    """The variables in a ``.env`` file; none if it does not exist.
+    """Read the variables in a ``.env`` file; none if it does not exist.
 
     :raises UsageError: it cannot be read.
     """

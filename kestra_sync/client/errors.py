@@ -1,10 +1,10 @@
 """The errors of calls to the server.
 
-``except KestraError`` catches all of it. After a failed write, ask
+``except KestraError`` catches all of them. After a failed write, check
 :attr:`KestraError.may_have_written`: if it is true, read before you try again.
 """
 
-# ruff: noqa: N818 - the names say what happened; that they are errors, `raise` and `except` say
+# ruff: noqa: N818 - the names say what happened; the suffix Error would add nothing
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class KestraError(KestraSyncError):
 
 
 class Unreachable(KestraError):
-    """No answer, and nothing was done: name unknown, refused, TLS, timeout, reset (exit 69)."""
+    """No response, and nothing was done: unknown host, refused, TLS, timeout, reset (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
     too_slow: bool = False
-    """Whether the server was there, and the time limit too short for it."""
+    """Whether the server was reached, but did not respond within the time limit."""
 
 
 class UnknownOutcome(KestraError):
-    """A write whose answer was lost: it may have happened. Resolve it by reading.
+    """A write whose response was lost: it may have happened. Resolve it by reading.
 
     :param status: 502, 503 or 504 from a gateway, ``None`` if the connection was interrupted.
     """
@@ -48,7 +48,7 @@ class UnknownOutcome(KestraError):
 
 
 class UnexpectedAnswer(KestraError):
-    """An answer that Kestra would not give: HTML for JSON, a cut body, a redirect (exit 69)."""
+    """A response that Kestra would not send: HTML, a truncated body, a redirect (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
 
@@ -60,36 +60,36 @@ class UnexpectedAnswer(KestraError):
 
 
 class AnswerTooLarge(UnexpectedAnswer):
-    """An answer that is larger than what we are ready to read (exit 69)."""
+    """A response that exceeds the maximum size (exit 69)."""
 
 
 class NotCredible(UnexpectedAnswer):
-    """Answers that contradict each other, or leave out what is known to be there (exit 69)."""
+    """Responses that contradict each other, or omit what is known to exist (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
 class UnsupportedServer(UnexpectedAnswer):
-    """The server is too old, or cannot do what was asked for (exit 69)."""
+    """The server is too old, or does not support the request (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
 class SourceChanged(KestraError):
-    """What was to be sent is no longer what was compared; nothing was written (exit 5)."""
+    """The content to send changed after it was compared; nothing was written (exit 5)."""
 
     exit_code = ExitCode.CONFLICT
 
 
 class ApiError(KestraError):
-    """The server answered with an error.
+    """The server responded with an error.
 
     :param status: the HTTP status.
-    :param server_message: what the server says about it; ``""`` if nothing.
+    :param server_message: the message of the server; may be ``""``.
     """
 
     default_remedy: str | None = None
-    #: What the status means, for a server that says nothing.
+    #: The meaning of the status, if the server sends no message.
     words: str = ""
 
     def __init__(
@@ -128,7 +128,7 @@ class Forbidden(ApiError):
 
 
 class NotKestra(ApiError):
-    """An error that something else than Kestra answers, such as a 404 page of a proxy (exit 69)."""
+    """An error response that is not from Kestra, such as a 404 page of a proxy (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
     default_remedy = "check that the URL points to Kestra itself, and check any proxy in between"
@@ -149,11 +149,11 @@ class NotFound(ApiError):
 
 
 class Gone(ApiError):
-    """410: the key was there and has expired."""
+    """410: the key has expired."""
 
 
 class ConflictingState(ApiError):
-    """409: the object is not in a state in which this can be done (a disabled flow, …)."""
+    """409: the state of the object does not allow this (a disabled flow, …)."""
 
 
 class AlreadyExists(ApiError):
@@ -161,11 +161,11 @@ class AlreadyExists(ApiError):
 
 
 class InvalidContent(ApiError):
-    """422: the server refuses the content."""
+    """422: the server rejects the content."""
 
 
 class RequestTooLarge(ApiError):
-    """413, or the 500 that Kestra answers to a body over its limit (10 MiB by default)."""
+    """413, or Kestra's 500 for a body over its limit (10 MiB by default)."""
 
     default_remedy = (
         "reduce the size of the content, or raise the limit of Kestra "
@@ -175,7 +175,7 @@ class RequestTooLarge(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """429, again after waiting: nothing was done."""
+    """429 even after retries: nothing was done."""
 
 
 class ServerFailure(ApiError):
@@ -183,7 +183,7 @@ class ServerFailure(ApiError):
 
 
 class Unavailable(ServerFailure):
-    """502, 503 or 504 to a read, again after waiting (exit 69)."""
+    """502, 503 or 504 for a read, even after retries (exit 69)."""
 
     exit_code = ExitCode.UNREACHABLE
 
@@ -204,7 +204,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 _ABOUT_CONTENT = (ApiError, NotFound, ConflictingState, Gone, InvalidContent)
-"""What says something about a flow or key, if Kestra says it. A page of a proxy does not."""
+"""Errors about a flow or key, if they come from Kestra and not from a proxy."""
 
 MAX_BODY = 10 * 1024 * 1024
 """Kestra's default limit for a request body."""
@@ -221,10 +221,10 @@ def api_error(
     limited: bool = True,
     of_kestra: bool = True,
 ) -> ApiError:
-    """The exception that fits an error status.
+    """Return the exception for an error status.
 
     :param limited: whether Kestra's limit for request bodies applies.
-    :param of_kestra: whether the body looks as if Kestra wrote it.
+    :param of_kestra: whether the body looks like a response of Kestra.
     """
     kind = _BY_STATUS.get(status, ServerFailure if status >= 500 else ApiError)
     if not of_kestra and kind in _ABOUT_CONTENT:

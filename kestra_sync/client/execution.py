@@ -19,8 +19,8 @@ FINAL = frozenset(
 class TaskRun:
     """One run of one task.
 
-    :param value: the item it is for, inside a loop.
-    :param attempts: how often it was tried.
+    :param value: the item of the loop that it runs for, if any.
+    :param attempts: the number of attempts.
     """
 
     id: str
@@ -65,14 +65,14 @@ class Execution:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is over."""
+        """Whether the execution has ended."""
         return self.state in FINAL
 
 
 def execution_of(data: Any) -> Execution:
-    """The execution in an answer.
+    """Parse an execution from a response.
 
-    :raises UnexpectedAnswer: it is none.
+    :raises UnexpectedAnswer: it is not an execution.
     """
     if not isinstance(data, dict):
         raise UnexpectedAnswer("the server's answer is not an execution")
@@ -118,7 +118,7 @@ def _task_run(data: dict[str, Any]) -> TaskRun:
 
 
 def _labels(value: Any) -> dict[str, str]:
-    """Labels are a list of pairs; older answers have a mapping."""
+    """Parse labels: a list of pairs, or a mapping on older servers."""
     if isinstance(value, dict):
         return {str(key): str(text) for key, text in value.items()}
     return {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WAIT_TIMEOUT = 3600.0
 CORRELATION = "system.correlationId"
-"""Kestra's label that an execution shares with all that it has started."""
+"""Kestra's label that an execution shares with all executions that it started."""
 LOOP = "LOOP"
 """The kind of an iteration of a loop, since Kestra 2.0."""
 
@@ -63,7 +63,7 @@ class Executions:
 
         :param inputs: a ``Path`` or ``bytes`` is sent as a file, a string as it is, anything else
             as JSON.
-        :param wait: respond when it has ended. A proxy may time out; prefer :meth:`follow`.
+        :param wait: wait until it has ended. A proxy may time out; prefer :meth:`follow`.
         :param schedule_date: when to start it.
         :param breakpoints: ids of tasks before which it is suspended.
         :param kind: ``TEST`` keeps it out of the lists of the UI. Servers that do not know the
@@ -119,7 +119,7 @@ class Executions:
         return execution
 
     def with_outputs(self, execution: Execution) -> Execution:
-        """The execution with its outputs, which Kestra 2.0 gives only when asked for them.
+        """Return the execution with its outputs, which Kestra 2.0 returns only on request.
 
         :raises NotFound: no such execution.
         """
@@ -129,7 +129,7 @@ class Executions:
         return replace(execution, outputs=self._transport.send(Request("GET", path)).object())
 
     def task_outputs(self, execution: Execution, run: TaskRun) -> Mapping[str, Any]:
-        """The outputs of one task run; empty if it has none.
+        """Return the outputs of one task run; empty if it has none.
 
         :raises NotFound: there is no such task run.
         """
@@ -139,16 +139,16 @@ class Executions:
         return self._transport.send(Request("GET", path)).object()
 
     def started_by(self, execution: Execution) -> tuple[Execution, ...]:
-        """The executions that ``execution`` started, at any depth, from the server's search.
+        """Search for the executions that ``execution`` started, at any depth.
 
-        Those are subflows and, since Kestra 2.0, the iterations of loops: all that carry its
-        correlation id, without itself. ``()`` on servers that do not make executions of
+        These are subflows and, since Kestra 2.0, iterations of loops: all others with its
+        correlation id. ``()`` on servers that do not make executions of
         iterations: there the outputs of the task runs name the subflows.
         """
         if not self._server_info().can.loop_executions:
             return ()
         ours = {CORRELATION: execution.labels.get(CORRELATION, execution.id)}
-        # Without a kind the search leaves all but the normal ones out.
+        # Without a kind the search only returns normal executions.
         kinds = (None, LOOP) if execution.kind == "NORMAL" else (None, execution.kind, LOOP)
         found = {each.id: each for kind in kinds for each in self.search(labels=ours, kind=kind)}
         found.pop(execution.id, None)
@@ -166,11 +166,11 @@ class Executions:
         self._transport.send(Request("DELETE", self._path(execution_id), query=asked))
 
     def kill(self, execution_id: str) -> None:
-        """Stop an execution. It is over some time later: follow it. If it is over already, nothing
-        happens, or some servers say so.
+        """Kill an execution. This takes some time: follow it. If it has already ended, nothing
+        happens, or an error is raised on some servers.
 
         :raises NotFound: no such execution.
-        :raises ConflictingState: it is over already, on servers that say so.
+        :raises ConflictingState: it has already ended, on servers that report it.
         :raises UnknownOutcome: it may have been stopped or not.
         """
         self._transport.send(Request("DELETE", self._action(execution_id, "kill"), accept=ANY))
@@ -214,7 +214,7 @@ class Executions:
         page_size: int = 100,
         limit: int = 1000,
     ) -> tuple[Execution, ...]:
-        """Executions of the scope, the newest first, ``limit`` at most.
+        """Return the executions of the scope, newest first, at most ``limit``.
 
         :param flow_id: only of flows with this id.
         :param labels: only those that have all of these labels.
@@ -240,7 +240,7 @@ class Executions:
         return tuple(sorted(found, key=lambda each: each.start or "", reverse=True)[:limit])
 
     def _refuse(self, execution: Execution, kind: str) -> None:
-        with contextlib.suppress(KestraError):  # it may be over already
+        with contextlib.suppress(KestraError):  # it may have already ended
             self.kill(execution.id)
         raise UnexpectedAnswer(
             f"execution {execution.id} should have kind {kind}, but has {execution.kind}",
@@ -259,7 +259,7 @@ class Executions:
 def _wanted(
     execution: Execution, scope: Scope | None, flow_id: str | None, labels: Mapping[str, str]
 ) -> bool:
-    """Whether it is what was asked for: a filter that the server does not know is ignored."""
+    """Return whether it matches: a server ignores filters that it does not know."""
     return (
         (scope is None or scope.covers(execution.flow_id.namespace))
         and flow_id in (None, execution.flow_id.id)
@@ -281,13 +281,13 @@ class _SearchHit:
 
 
 def input_parts(inputs: Mapping[str, Any] | None) -> Iterator[Part]:
-    """A path or bytes become a file, a string stays as it is, all else is written as JSON.
+    """Encode inputs: a path or bytes as a file, a string as it is, all else as JSON.
 
     :raises UsageError: a file that cannot be read.
     """
     for name, value in (inputs or {}).items():
         if value is None:
-            continue  # not given: the flow's default applies
+            continue  # not set: the flow's default applies
         if isinstance(value, Path):
             try:
                 yield Part(name, read_bytes(value), value.name)

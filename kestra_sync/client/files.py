@@ -31,14 +31,14 @@ from kestra_sync.resources import (
 )
 
 _FLOWS = "_flows/"
-"""Where an export has the flows of the namespace."""
+"""The directory of an export that has the flows of the namespace."""
 _LIMITS = ArchiveLimits(
     entry_size=LARGE, any_ratio=256 * 1024 * 1024, ratio=50, large=16 * MAX_ANSWER
-)  # files pack better than flows, and large ones are not held in memory
+)  # files compress better than flows, and large ones are not kept in memory
 
 
 class Files:
-    """``client.files``. Large files are neither sent nor received as a whole."""
+    """``client.files``. Large files are streamed in both directions."""
 
     def __init__(self, transport: Transport, tenant: str) -> None:
         self._transport = transport
@@ -47,9 +47,9 @@ class Files:
     def put(
         self, namespace: str, path: str, content: Content, *, moved: Moved | None = None
     ) -> None:
-        """Write a file; directories come into being.
+        """Write a file; missing directories are created.
 
-        :param moved: is notified how many bytes of a large file have been sent.
+        :param moved: called with the number of bytes of a large file that were sent.
         :raises UsageError: a path below ``/_flows``, which Kestra would take for a flow.
         :raises SourceChanged: a large file changed since it was hashed; it was not written.
         :raises UnknownOutcome: it may have been written or not.
@@ -57,7 +57,7 @@ class Files:
         # A part whose file name ends in ".zip" is unpacked into the root of the namespace.
         body: bytes | StreamedBody
         try:
-            content = here(content)  # a request inside of a request would wait for its turn
+            content = here(content)  # a request within a request would wait for a slot forever
             if isinstance(content, LargeContent):
                 body, content_type = stream_multipart("fileContent", content, "content", moved)
             else:
@@ -77,10 +77,10 @@ class Files:
             ) from error
 
     def get(self, namespace: str, path: str, *, revision: int | None = None) -> bytes:
-        """The contents of a file, in memory.
+        """Return the contents of a file, in memory.
 
-        :param revision: ignored by Kestra before 1.1, which keeps none.
-        :raises NotFound: there is no such file, or not this revision of it.
+        :param revision: ignored by Kestra before 1.1, which keeps no revisions.
+        :raises NotFound: there is no such file or revision.
         """
         return self._transport.send(self._get(namespace, path, revision)).body
 
@@ -93,12 +93,12 @@ class Files:
         storage: Storage = Storage.HASH,
         moved: Moved | None = None,
     ) -> Content:
-        """The content of a file: of a large one size and hash, and a way to read it.
+        """Return the content of a file; of a large one, size, hash and a way to read it.
 
-        :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` asks for it again
-            when it is read, and it must be the same then, or a revision that is kept.
-        :param moved: is notified how many bytes came.
-        :raises NotFound: there is no such file, or not this revision of it.
+        :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` requests it again
+            when it is read, when it must be unchanged or still available as a revision.
+        :param moved: called with the number of bytes received.
+        :raises NotFound: there is no such file or revision.
         """
         request = self._get(namespace, path, revision)
         answer = self._transport.send(
@@ -128,7 +128,7 @@ class Files:
         return Request("GET", self._files(namespace), query=asked, accept="*/*")
 
     def revisions(self, namespace: str, path: str) -> tuple[int, ...]:
-        """The numbers of the revisions that are kept, the oldest first; none before Kestra 1.1.
+        """Return the numbers of the kept revisions, oldest first; none before Kestra 1.1.
 
         :raises NotFound: there is no such file, or it was deleted.
         """
@@ -144,12 +144,12 @@ class Files:
         )
 
     def export(self, namespace: str, *, moved: Moved | None = None) -> dict[str, Content]:
-        """All files of the namespace by their paths (without a leading ``/``), in one request.
+        """Return all files of the namespace by path (without a leading ``/``), in one request.
 
-        The flows that the server's export also contains are left out. Large files stay in the
-        export, which is in a temporary file then.
+        The flows in the server's export are left out. Large files stay in the export, which is kept
+        in a temporary file.
 
-        :param moved: is notified how many bytes came.
+        :param moved: called with the number of bytes received.
         :raises UnexpectedAnswer: the answer is not a zip.
         :raises AnswerTooLarge: it is larger than 512 MiB.
         """
@@ -172,16 +172,16 @@ class Files:
 
     def names(self, namespace: str) -> tuple[str, ...]:
         """The paths of all files of the namespace (without a leading ``/``), sorted."""
-        # An empty text finds nothing since Kestra 2.0.
+        # Since Kestra 2.0, an empty query finds nothing.
         request = Request("GET", f"{self._files(namespace)}/search", query=query(("q", "/")))
         names = self._transport.send(request).list()
         return tuple(sorted(str(name).lstrip("/") for name in names if isinstance(name, str)))
 
     def delete(self, namespace: str, path: str) -> None:
-        """Delete a file or directory that is there.
+        """Delete an existing file or directory.
 
         Never call this for a path that may not exist, and never twice: Kestra then deletes the
-        directory above if it contains one other entry only, and 200 is the answer.
+        parent directory if it contains only one other entry, and responds with 200.
 
         :raises UnknownOutcome: it may have been deleted or not.
         """
@@ -189,7 +189,7 @@ class Files:
         self._transport.send(Request("DELETE", self._files(namespace), query=asked))
 
     def list(self, namespace: str, path: str = "/") -> tuple[str, ...]:
-        """The names in a directory, sorted, directories with ``/`` at the end."""
+        """Return the names in a directory, sorted, directories with a trailing ``/``."""
         asked = query(("path", path))
         request = Request("GET", f"{self._files(namespace)}/directory", query=asked)
         try:

@@ -33,9 +33,9 @@ LOG = logging.getLogger("kestra_sync.client")
 
 @dataclass(frozen=True)
 class RecentRead:
-    """A flow as the caller has read it.
+    """A flow that the caller has just read.
 
-    :param until: until when (of the monotonic clock) it counts as read right before a write.
+    :param until: when (monotonic clock) the read is too old to precede a write.
     """
 
     live: Live
@@ -44,7 +44,7 @@ class RecentRead:
 
 class Flows:
     """``client.flows``. Every method may raise any :class:`~kestra_sync.client.errors.KestraError`;
-    named are those that belong to the call."""
+    only errors that are specific to the call are documented."""
 
     def __init__(
         self, transport: Transport, tenant: str, server_info: Callable[[], ServerInfo]
@@ -65,10 +65,10 @@ class Flows:
         )
 
     def create(self, source: bytes | str) -> Live:
-        """Create the flow that ``source`` describes: one document, sent byte for byte.
+        """Create the flow in ``source``: one YAML document, sent byte for byte.
 
         :raises AlreadyExists: a flow with this name exists.
-        :raises InvalidContent: the server refuses the source.
+        :raises InvalidContent: the server rejects the source.
         :raises UnknownOutcome: it may have been created or not.
         """
         body = _bytes(source)
@@ -97,10 +97,10 @@ class Flows:
         flow that does not exist can hang the server (kestra-io/kestra issue 12984).
 
         :param check: called with the flow as it was read; if it raises, nothing is sent.
-        :param recent: the flow, if the caller has read it just before; it is read again if its turn
-            comes too late.
+        :param recent: the flow, if the caller has just read it; it is read again if the request
+            has to wait for too long.
         :raises NotFound: there is no such flow.
-        :raises InvalidContent: the server refuses the source, or it names another flow.
+        :raises InvalidContent: the server rejects the source, or it names another flow.
         :raises UnknownOutcome: it may have been updated or not.
         """
         body = _bytes(source)
@@ -133,9 +133,9 @@ class Flows:
     def get(
         self, flow_id: FlowId, *, revision: int | None = None, allow_deleted: bool = False
     ) -> Live:
-        """A flow with its source and revision.
+        """Return a flow with its source and revision.
 
-        :raises NotFound: there is no such flow, or not this revision of it.
+        :raises NotFound: there is no such flow or revision.
         """
         asked = query(
             ("source", True), ("revision", revision), ("allowDeleted", allow_deleted or None)
@@ -147,7 +147,7 @@ class Flows:
         return live
 
     def revisions(self, flow_id: FlowId) -> tuple[Live, ...]:
-        """All revisions that the server keeps, the oldest first.
+        """Return all revisions that the server keeps, oldest first.
 
         :raises NotFound: there is no such flow.
         """
@@ -163,7 +163,7 @@ class Flows:
         return self._validator.validate(sources) if sources else ()
 
     def search(self, scope: Scope | None = None, page_size: int = 2000) -> tuple[FlowSummary, ...]:
-        """All flows of the scope, without sources. ``None`` is the whole tenant."""
+        """Return all flows of the scope, without sources. ``None`` is the whole tenant."""
         if scope is not None and not scope.namespaces:
             return ()
 
@@ -179,7 +179,7 @@ class Flows:
         )
 
     def export(self, scope: Scope | None = None) -> tuple[bytes, ...]:
-        """The sources of all flows of the scope, byte for byte, without revisions.
+        """Return the sources of all flows of the scope, byte for byte, without revisions.
 
         The result may contain flows of other namespaces, because this client does not read YAML:
         filter by the namespace in the source. Falls back to single namespaces and flows if the
@@ -190,7 +190,7 @@ class Flows:
         return self._exporter.export(scope)
 
     def export_by_ids(self, flow_ids: Iterable[FlowId]) -> tuple[bytes, ...]:
-        """The sources of these flows, in any order.
+        """Return the sources of these flows, in any order.
 
         :raises NotFound: one of them is missing.
         """
@@ -208,7 +208,7 @@ class Flows:
         return read_export(self._transport.send(request))
 
     def namespaces(self) -> tuple[str, ...]:
-        """The namespaces of the tenant that contain flows, sorted."""
+        """Return the namespaces of the tenant that contain flows, sorted."""
         try:
             answer = self._transport.send(Request("GET", f"{self._base}/distinct-namespaces"))
         except ApiError as error:
@@ -219,7 +219,7 @@ class Flows:
         return tuple(sorted(set(texts_of(answer.list()))))
 
     def dependencies(self, flow_id: FlowId) -> dict[str, Any]:
-        """The server's dependency graph of a flow, as the server returns it.
+        """Return the dependency graph of a flow, as the server returns it.
 
         :raises NotFound: there is no such flow.
         """
@@ -243,9 +243,9 @@ def _written(data: dict[str, Any], sent: bytes) -> Live:
 
 
 def live_of(data: Any, source: bytes | None = None) -> Live:
-    """The flow in an answer.
+    """Parse a flow from a response.
 
-    :param source: what to take where the answer brings no source.
+    :param source: the source to use if the response has none.
     :raises UnexpectedAnswer: it is not a flow.
     """
     flow_id = flow_id_of(data)

@@ -1,7 +1,7 @@
 """Follows an execution to its end.
 
-The stream only wakes us up; the result comes from a plain read. So a stream that breaks, stalls,
-is cut by a proxy or is not offered at all costs time and nothing else.
+Events of the stream only trigger a plain read, which has the result. So a stream that breaks,
+stalls, is cut by a proxy or is not available only costs time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Event:
 
 
 def read_events(chunks: Iterable[bytes], limit: int = MAX_EVENT) -> Iterator[Event]:
-    """The events of a stream, however it is cut into chunks. An unfinished last one is dropped.
+    """Parse the events of a stream of chunks. An incomplete last event is dropped.
 
-    :raises UnexpectedAnswer: an event is over the limit.
+    :raises UnexpectedAnswer: an event exceeds the limit.
     """
     fields: dict[str, list[str]] = {}
     size = 0
@@ -43,7 +43,7 @@ def read_events(chunks: Iterable[bytes], limit: int = MAX_EVENT) -> Iterator[Eve
             raise UnexpectedAnswer(f"an event in the stream is larger than {limit} bytes")
         if line:
             name, _, value = line.decode("utf-8", errors="replace").partition(":")
-            # No name is a comment, which servers send to keep the connection open.
+            # A line without a name is a comment, which servers send as a keepalive.
             if name:
                 fields.setdefault(name, []).append(value.removeprefix(" "))
             continue
@@ -77,15 +77,15 @@ def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
 
 STREAM = "text/event-stream"
 STREAM_TIMEOUT = 20.0
-"""Seconds after which we look ourselves, whatever the stream sends meanwhile."""
+"""Seconds after which the execution is read, whatever the stream sends in the meantime."""
 LEAST = 1.0
-"""Seconds for a last look when the time is over."""
+"""Seconds for a last read after the timeout."""
 
 
 class FollowTimeout(KestraError):  # noqa: N818 - as the other errors
-    """The execution is not over within the time limit. It goes on.
+    """The execution did not end within the timeout. It continues.
 
-    :param execution: as it was last seen.
+    :param execution: as it was last read.
     """
 
     def __init__(self, execution: Execution, seconds: float) -> None:
@@ -97,7 +97,7 @@ class FollowTimeout(KestraError):  # noqa: N818 - as the other errors
 
 @dataclass(frozen=True)
 class PollInterval:
-    """How often to look: soon at first, then less and less."""
+    """The intervals between reads: short at first, then longer."""
 
     first: float = 0.25
     longest: float = 5.0
@@ -117,11 +117,11 @@ def follow_execution(
     timeout: float | None,
     pace: PollInterval,
 ) -> Iterator[Execution]:
-    """The execution whenever it has changed, the last time in a final state.
+    """Yield the execution whenever it has changed, the last time in a final state.
 
-    :raises NotFound: no such execution; found out by a read before any stream.
-    :param get: reads the execution, within so many seconds if any are given.
-    :raises FollowTimeout: it goes on for longer than ``timeout`` seconds.
+    :param get: reads the execution, within a number of seconds.
+    :raises NotFound: no such execution; raised by a read before any stream.
+    :raises FollowTimeout: it has not ended after ``timeout`` seconds.
     """
     deadline = None if timeout is None else pace.clock() + timeout
     current = get(timeout)
@@ -134,7 +134,7 @@ def follow_execution(
         changed = False
         for seen in _streamed(transport, path, left):
             if seen.is_final:
-                break  # the read below shows how it ended
+                break  # the read below gets the final state
             if _changed(current, seen):
                 current, changed = seen, True
                 yield current
@@ -157,7 +157,7 @@ def follow_execution(
 
 
 def _streamed(transport: Transport, path: str, left: float | None) -> Iterator[Execution]:
-    """What the stream brings, until it ends for whatever reason."""
+    """Yield the executions in the stream, until it ends for any reason."""
     seconds = STREAM_TIMEOUT if left is None else max(0.1, min(STREAM_TIMEOUT, left))
     request = Request(
         "GET",

@@ -59,7 +59,7 @@ class Kv:
         self._base = f"/api/v1/{segments(tenant)}"
 
     def get(self, namespace: str, key: str) -> Any:
-        """The value of a key.
+        """Return the value of a key.
 
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.
@@ -67,7 +67,7 @@ class Kv:
         return self.entry(namespace, key).value
 
     def entry(self, namespace: str, key: str) -> KvEntry:
-        """The value with its revision and time, if the server returns them.
+        """Return the value with its revision and time, if the server returns them.
 
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.
@@ -84,7 +84,7 @@ class Kv:
                 revision=int_of(data.get("revision")),
                 updated=data.get("updated") if isinstance(data.get("updated"), str) else None,
             )
-        return KvEntry(value=data)  # Kestra 2.0 may give the bare value
+        return KvEntry(value=data)  # Kestra 2.0 may return the bare value
 
     def put(
         self,
@@ -100,7 +100,7 @@ class Kv:
         :param ttl: how long to keep it, an ISO 8601 duration such as ``PT10M``.
         :raises UnknownOutcome: it may have been stored or not.
         """
-        # The server reads JSON here, and half of anything else. ASCII needs no charset.
+        # The server parses JSON, and truncates anything else. ASCII needs no charset.
         text = json.dumps(value, allow_nan=False)
         self.put_text(namespace, key, text, ttl=ttl, description=description)
 
@@ -113,7 +113,7 @@ class Kv:
         ttl: str | None = None,
         description: str | None = None,
     ) -> None:
-        """Store what the server reads from ``text``: JSON, or a bare date, time or duration.
+        """Store the value that the server parses from ``text``: JSON, a date, time or duration.
 
         :param text: ASCII.
         :raises UnknownOutcome: it may have been stored or not.
@@ -138,7 +138,7 @@ class Kv:
         return answer.json() is not False
 
     def search(self, text: str, page_size: int = 100) -> tuple[KvKey, ...]:
-        """The keys of the whole tenant that the server finds for ``text``, sorted.
+        """Return the keys of the whole tenant that the server finds for ``text``, sorted.
 
         The server matches anywhere in the key: check the returned keys.
         """
@@ -147,7 +147,7 @@ class Kv:
         return tuple(sorted(found))
 
     def list(self, namespace: str, page_size: int = 1000) -> tuple[KvListed, ...]:
-        """The keys of exactly this namespace, without their values, sorted by key."""
+        """Return the keys of exactly this namespace, without their values, sorted by key."""
         filters = query(("filters[namespace][EQUALS]", namespace))
         found = pages(self._transport, f"{self._base}/kv", filters, _listed, page_size)
         return tuple(
@@ -186,7 +186,7 @@ def _listed(item: dict[str, Any]) -> KvListed:
 
 def _ttl(item: dict[str, Any]) -> int | None:
     expires = time_of(item.get("expirationDate"))
-    # The creation date is that of the newest revision.
+    # The creation date is that of the latest revision.
     written = time_of(item.get("updateDate")) or time_of(item.get("creationDate"))
     if expires is None or written is None:
         return None

@@ -1,6 +1,6 @@
-"""The variables with credentials: those of one environment, and headers.
+"""The variables with credentials, general and per environment, and extra headers.
 
-Those of one environment take precedence: ``KESTRA_TOKEN_PROD`` in place of ``KESTRA_TOKEN``.
+Those of an environment take precedence: ``KESTRA_TOKEN_PROD`` over ``KESTRA_TOKEN``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ TOKEN, TOKEN_FILE = "KESTRA_TOKEN", "KESTRA_TOKEN_FILE"
 USERNAME = "KESTRA_USERNAME"
 PASSWORD, PASSWORD_FILE = "KESTRA_PASSWORD", "KESTRA_PASSWORD_FILE"
 HEADERS = "KESTRA_HEADERS"
-#: The variables that say who we are, of any environment.
+#: The variables with credentials, without the suffix of an environment.
 LOGIN = (TOKEN, TOKEN_FILE, USERNAME, PASSWORD, PASSWORD_FILE, HEADERS)
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-#: Those that say what a request or answer is.
+#: Headers that kestra-sync or the HTTP protocol sets.
 _OWN_HEADERS = frozenset(
     {
         *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
@@ -30,12 +30,12 @@ _OWN_HEADERS = frozenset(
 
 @dataclass(frozen=True)
 class LoginScope:
-    """Whose credentials are wanted.
+    """Which credentials to use.
 
-    :param environment: the environment of the run; ``None`` for one without.
+    :param environment: the environment of the run, if any.
     :param token_env: the variable that the configuration names for its token.
-    :param configured: the configuration names the server: credentials that were given without a
-        server are not for it.
+    :param configured: the configuration names the server, so credentials that are set without a
+        server are not sent to it.
     """
 
     environment: str | None = None
@@ -43,7 +43,7 @@ class LoginScope:
     configured: bool = False
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Each variable of the environment, and the general one that it replaces."""
+        """Yield each variable of the environment, and the general one that it replaces."""
         if self.token_env is not None:
             yield self.token_env, TOKEN
         if self.environment:
@@ -53,7 +53,7 @@ class LoginScope:
                     yield f"{name}_{suffix}", name
 
     def of(self, values: Mapping[str, str | None]) -> dict[str, str | None]:
-        """The credentials of the environment in ``values``, under their general names."""
+        """Return the credentials of the environment in ``values``, under their general names."""
         found: dict[str, str | None] = {}
         for name, general in self.names():
             if (values.get(name) or "").strip():
@@ -61,26 +61,26 @@ class LoginScope:
         return found
 
     def over(self, values: Mapping[str, str | None]) -> dict[str, str | None]:
-        """``values`` with the credentials of the environment in place of the general ones."""
+        """Return ``values`` with the environment's credentials in place of the general ones."""
         own = self.of(values)
         if not own:
             return dict(values)
         return {**{name: each for name, each in values.items() if name not in LOGIN}, **own}
 
 
-#: Those of a run without an environment.
+#: The credentials of a run without an environment.
 GENERAL = LoginScope()
 
 
 def suffix_of(environment: str) -> str:
-    """What an environment's variables end with: ``PROD_EU`` for ``prod-eu``."""
+    """Return the suffix of an environment's variables: ``PROD_EU`` for ``prod-eu``."""
     return re.sub(r"[^A-Z0-9]", "_", environment.upper())
 
 
 def not_for_it(url: str, scope: LoginScope, given: list[str]) -> UsageError:
-    """The error for credentials that were given without a server, which is not to get them.
+    """Return the error for credentials that are set without a server, and so are not sent.
 
-    :param given: the variables that hold them.
+    :param given: the variables with these credentials.
     """
     where = f"the environment {scope.environment}" if scope.environment else "the configuration"
     names = " and ".join(given)
@@ -98,10 +98,10 @@ def not_for_it(url: str, scope: LoginScope, given: list[str]) -> UsageError:
 
 
 def parse_headers(text: str, *, login: bool = False) -> tuple[tuple[str, str], ...]:
-    """The headers in ``text``, one ``Name: value`` per line.
+    """Parse the headers in ``text``, one ``Name: value`` per line.
 
-    :param login: whether there is a token or password, which has a header of its own.
-    :raises UsageError: a line that is not a header, or one of a header that is not to be set.
+    :param login: there is a token or password, which sets ``Authorization``.
+    :raises UsageError: a line is not a header, or a header may not be set.
     """
     found: list[tuple[str, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):

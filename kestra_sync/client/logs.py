@@ -21,12 +21,12 @@ from kestra_sync.client.transport import LOG, Transport
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SILENCE = 3.0
-"""Seconds without a message after which we look whether the execution is over."""
+"""Seconds without a message after which to check whether the execution has ended."""
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One message. Nothing in it is to be trusted: it is what a task printed.
+    """One message. It is untrusted: it is what a task printed.
 
     :param level: ``TRACE``, ``DEBUG``, ``INFO``, ``WARN`` or ``ERROR``.
     :param timestamp: as the server writes it (ISO 8601).
@@ -41,7 +41,7 @@ class LogEntry:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The identity of a message: streams give more digits of a time than reads do."""
+        """The identity of a message: timestamps in streams have more digits than those in reads."""
         return (self.timestamp[:23], self.level, self.task_run_id, self.attempt, self.message)
 
 
@@ -61,9 +61,9 @@ class Logs:
         self._base = f"/api/v1/{segments(tenant)}/logs"
 
     def get(self, execution_id: str, min_level: str | None = None) -> tuple[LogEntry, ...]:
-        """What was logged so far, in order; nothing for an unknown execution.
+        """Return the messages so far, in order; none for an unknown execution.
 
-        :param min_level: leave out what is below, such as ``WARN``.
+        :param min_level: the lowest level to return, such as ``WARN``.
         """
         asked = _at_least(min_level)
         path = f"{self._base}/{segments(execution_id)}"
@@ -77,10 +77,10 @@ class Logs:
         return tuple(sorted(found, key=lambda entry: entry.timestamp.rstrip("Z")))
 
     def follow(self, execution_id: str, min_level: str | None = None) -> Iterator[LogEntry]:
-        """All that was and will be logged, each once, until the execution is over.
+        """Yield all past and future messages, each once, until the execution has ended.
 
-        The server does not end its stream with the execution; so silence makes us look. What a
-        broken stream has missed is read after.
+        The server does not end its stream with the execution, so its state is checked after a
+        period of silence. Messages that a broken stream missed are read afterwards.
 
         :raises NotFound: no such execution.
         """
@@ -96,7 +96,7 @@ class Logs:
         while not over:
             over = self._is_over(execution_id)
             if over:
-                self._pace.sleep(self._pace.first)  # messages may come after the state
+                self._pace.sleep(self._pace.first)  # messages may arrive after the final state
             yield from new(iter(self.get(execution_id, min_level)))
             if not over:
                 yield from new(self._streamed(execution_id, min_level))
@@ -125,7 +125,7 @@ class Logs:
 
 
 def log_entry_of(data: Any) -> LogEntry | None:
-    """The message in an answer; ``None`` for the stub that begins a stream."""
+    """Parse a message from a response; ``None`` for the stub that begins a stream."""
     if not isinstance(data, dict) or data.get("message") is None:
         return None
     return LogEntry(
@@ -139,8 +139,9 @@ def log_entry_of(data: Any) -> LogEntry | None:
 
 
 def _at_least(level: str | None) -> Query:
-    """Asks for ``level`` and above in the words of 1.x and in those of 2.0: each ignores the
-    other's. What comes is filtered again, as neither is refused where it is not understood."""
+    """Return filters for ``level`` and above, for 1.x and for 2.0: each ignores the other's.
+
+    The response is filtered again, because unknown filters are ignored."""
     return query(("minLevel", level), ("filters[level][GREATER_THAN_OR_EQUAL_TO]", level))
 
 

@@ -1,4 +1,4 @@
-"""What is between this machine and the server: proxy, certificate, clocks. For ``doctor``."""
+"""Examines the connection to the server for ``doctor``: proxy, certificate, clocks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from requests.utils import should_bypass_proxies
 
 from kestra_sync.client.breakage import proxy_for, proxy_variable
 
-#: In the order in which ``requests`` looks at them.
+#: In the order in which ``requests`` reads them.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @dataclass(frozen=True)
 class NetworkRoute:
-    """How requests reach a server, as far as the environment decides.
+    """How requests reach a server according to the environment.
 
     :param proxy: the proxy, without credentials; ``None`` for a direct connection.
     :param proxy_variable: the variable that names it.
@@ -48,8 +48,8 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one response shows in addition to its content.
+class ConnectionInfo:
+    """What a response reveals about the connection and the clock.
 
     :param ahead: seconds that the clock of this machine is ahead of the server's; ``None`` if the
         server does not send its time.
@@ -61,7 +61,7 @@ class Look:
 
 
 def route_to(url: str) -> NetworkRoute:
-    """The route to ``url`` by the variables of the environment. Nothing is sent."""
+    """Return the route to ``url`` according to the environment. Sends nothing."""
     host = urlsplit(url).hostname or ""
     proxy = proxy_for(url)
     variable = proxy_variable(url)
@@ -77,10 +77,10 @@ def route_to(url: str) -> NetworkRoute:
     )
 
 
-def look_at(url: str, *, timeout: float = 10.0) -> Look:
-    """Send one request without credentials, and look at the response and its connection.
+def examine_connection(url: str, *, timeout: float = 10.0) -> ConnectionInfo:
+    """Send one request without credentials, and examine the response and its connection.
 
-    Nothing is raised: what does not answer shows nothing.
+    Never raises: without a response, all values are ``None``.
     """
     started = time.time()
     try:
@@ -88,9 +88,11 @@ def look_at(url: str, *, timeout: float = 10.0) -> Look:
             f"{url}/api/v1/configs", timeout=timeout, allow_redirects=False, stream=True
         ) as response:
             now = (started + time.time()) / 2
-            return Look(_ahead(response.headers.get("Date"), now), _certificate(response.raw))
+            return ConnectionInfo(
+                _ahead(response.headers.get("Date"), now), _certificate(response.raw)
+            )
     except (requests.RequestException, OSError):
-        return Look()
+        return ConnectionInfo()
 
 
 def _ahead(date: str | None, now: float) -> float | None:
@@ -105,7 +107,7 @@ def _ahead(date: str | None, now: float) -> float | None:
 
 
 def _certificate(raw: Any) -> Certificate | None:
-    # On the connection; where the response is its last one, only the response has the socket.
+    # Usually on the connection; after its last response, only the response has the socket.
     places = (("connection", "sock"), ("_fp", "fp", "raw", "_sock"))
     socks = (reduce(lambda each, name: getattr(each, name, None), path, raw) for path in places)
     found = next((each.getpeercert() for each in socks if isinstance(each, SSLSocket)), None)

@@ -1,8 +1,8 @@
-"""Many requests at once: the only place that starts threads for them, and how many may run.
+"""Runs concurrent requests: the only place that starts threads for them and limits their number.
 
-A server that answers 429 or 503 is not helped by more of them. So fewer are let through at once,
-and more again as it recovers. Requests wait their turn; none is lost. ``benchmarks/pressure.py``
-shows the effect: few writes fail where most of a gateway's refusals would be final.
+If a server responds with 429 or 503, fewer requests are sent at a time, and more again as it
+recovers. Requests wait for a slot; none is lost. ``benchmarks/pressure.py`` shows the effect: few
+writes fail where most rejections by a gateway would be final.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> list[R]:
-    """The results, in the order of the items.
+    """Call ``work`` for each item and return the results, in the order of the items.
 
     The first failure (or ``^C``) is raised once running calls are done; the rest is not started.
     """
@@ -32,9 +32,9 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> lis
 
 @contextmanager
 def threads(most: int) -> Iterator[Executor]:
-    """Up to ``most`` threads that carry out calls until the block ends.
+    """Provide up to ``most`` threads until the block ends.
 
-    However it ends, with ``^C`` too: running calls are finished, the rest is not started.
+    However the block ends, also with ``^C``: running calls are completed, the rest is not started.
     """
     from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
 
@@ -46,9 +46,9 @@ def threads(most: int) -> Iterator[Executor]:
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Begin ``work``; what is returned is called once: it waits, and gives the result or raises.
+    """Start ``work`` in a thread; return a function that waits for its result, to be called once.
 
-    Work that is not waited for does not keep the process from ending: it is abandoned.
+    Work whose result is never requested does not keep the process from ending: it is abandoned.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -64,10 +64,10 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
 
     def result() -> T:
         while thread.is_alive():
-            thread.join(0.5)  # and wake up: on Windows signals are only heard in between
+            thread.join(0.5)  # wakes up regularly, so that Windows can handle signals
         if errors:
             raise errors[0]
-        return results.pop()  # which may be large, and not be needed for long
+        return results.pop()  # drop the reference: the result may be large
 
     return result
 
@@ -75,11 +75,11 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
 LOG = logging.getLogger("kestra_sync.client")
 
 _GOOD = 16
-"""Good answers after which one more is let through."""
+"""Successful responses after which the limit is raised by one."""
 
 
 class Pressure:
-    """Shared by all threads that talk to one server."""
+    """Limits concurrent requests to an overloaded server. Shared by all threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -91,15 +91,15 @@ class Pressure:
 
     @property
     def limit(self) -> int | None:
-        """How many are sent at once; ``None`` for no limit."""
+        """The maximum number of concurrent requests; ``None`` for no limit."""
         return self._limit
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn, and take it until the block ends."""
+        """Wait for a slot, and occupy it until the block ends."""
         with self._changed:
             while self._limit is not None and self._in_progress >= self._limit:
-                self._changed.wait(0.5)  # and wake up: on Windows signals are only heard between
+                self._changed.wait(0.5)  # wakes up regularly: Windows handles signals only then
             self._in_progress += 1
             self._most = max(self._most, self._in_progress)
         try:
@@ -110,21 +110,21 @@ class Pressure:
                 self._changed.notify()
 
     def refused(self, status: int) -> None:
-        """The server turned a request away: half as many from now on, down to one."""
+        """Halve the limit, down to one: the server rejected a request."""
         with self._changed:
             self._calm = max(0, self._calm - 1)
             if self._calm:
-                return  # those that were running when we slowed down
+                return  # a request that was already running when the limit was reduced
             self._slow_down(max(1, self._now() // 2), status)
 
     def answered(self) -> None:
-        """The server did what it was asked for."""
+        """Count a successful response, and raise the limit if there were enough."""
         with self._changed:
             self._calm = max(0, self._calm - 1)
             self._recover()
 
     def _now(self) -> int:
-        """How many there are at once: as many as may be, or as are."""
+        """Return the current concurrency: the limit, or the number of running requests."""
         return max(1, self._in_progress if self._limit is None else self._limit)
 
     def _slow_down(self, limit: int, status: int) -> None:

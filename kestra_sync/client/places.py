@@ -1,4 +1,4 @@
-"""All places that settings come from, together: whether they agree, and the secrets they hold."""
+"""Checks that all sources of settings agree, and collects the secrets in them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from kestra_sync.safe.secrets import secrets_of_headers, secrets_of_url
 def check_one_server(
     variables: Mapping[str, str], where: str, url: str | None, tenant: str | None
 ) -> None:
-    """Refuse two places that name different servers, of which one would win silently.
+    """Reject two sources that name different servers, of which one would silently win.
 
-    :param variables: what :func:`from_environment` says.
-    :param where: the configuration, for the message; ``url`` and ``tenant`` are what it says, or
-        ``None`` where an option was typed, which decides.
+    :param variables: the result of :func:`from_environment`.
+    :param where: the configuration, for the message.
+    :param url: the URL in the configuration; ``None`` if ``--url`` was passed.
+    :param tenant: the tenant in the configuration; ``None`` if ``--tenant`` was passed.
     :raises UsageError: they differ.
     """
     named = variables.get(URL)
@@ -48,7 +49,7 @@ def check_one_server(
 
 
 def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -> bool:
-    """Whether any of the three places names a server.
+    """Return whether any of the three sources names a server.
 
     :raises UsageError: an unreadable ``env_file``.
     """
@@ -58,16 +59,16 @@ def has_url(url: str | None, env_file: str | os.PathLike[str] | None = ".env") -
 def known_secrets(
     url: str | None = None, env_file: str | os.PathLike[str] | None = ".env"
 ) -> tuple[str, ...]:
-    """What must not be shown, of all places that settings come from, whether they are used or not.
+    """Return all secrets in any source of settings, whether used or not.
 
-    For error messages, so it never raises: what cannot be read is not known.
+    For error messages, so it never raises: sources that cannot be read are skipped.
     """
     found: list[str] = [*secrets_of_url(url or "")]
     layers: list[tuple[Mapping[str, str | None], Path | None]] = [(os.environ, None)]
     with suppress(Exception):
         layers.append((read_env_file(env_file), Path(env_file or ".").absolute().parent))
     for layer, below in layers:
-        # Those of every environment, whichever is used: KESTRA_TOKEN_PROD, KESTRA_USERNAME_DEV.
+        # The variables of every environment: KESTRA_TOKEN_PROD, KESTRA_USERNAME_DEV.
         users = [value or "" for name, value in layer.items() if name.startswith(USERNAME)]
         secrets = [*secrets_of_url(layer.get(URL) or "")]
         for name, value in layer.items():

@@ -1,4 +1,4 @@
-"""A call, before it is made: what it asks for, and what is sent of it, the login included."""
+"""Describes a request before it is sent, and encodes it, including authentication."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from kestra_sync.resources import LargeContent
 Query = tuple[tuple[str, str], ...]
 JSON, YAML, TEXT = "application/json", "application/x-yaml", "text/plain"
 ANY = "*/*"
-"""For routes that answer something else than JSON: a kill is ``text/json``, and 406 to JSON."""
+"""For routes that do not respond with JSON: a kill is ``text/json``, and 406 for JSON."""
 
 
 def segments(*parts: str) -> str:
-    """Path segments, each encoded whole: ``a/b`` stays one segment.
+    """Encode path segments, so that ``a/b`` stays one segment.
 
-    :raises UsageError: empty, or ``.`` or ``..``, which every HTTP library resolves away.
+    :raises UsageError: a segment is empty, or ``.`` or ``..``, which every HTTP library resolves.
     """
     for part in parts:
         if part in {"", ".", ".."}:
@@ -40,7 +40,7 @@ def segments(*parts: str) -> str:
 
 
 def query(*pairs: tuple[str, object]) -> Query:
-    """Parameters as strings; those that are ``None`` are left out."""
+    """Return the parameters as strings, without those that are ``None``."""
     return tuple((name, _text(value)) for name, value in pairs if value is not None)
 
 
@@ -49,10 +49,10 @@ def _text(value: object) -> str:
 
 
 class StreamedBody:
-    """A form with one large file, read while it is sent, and again for another attempt.
+    """A form with one large file, read while it is sent, and again for each retry.
 
-    Its last bytes are only sent if the file is still the one that was hashed, so a server never
-    gets a whole request with something else.
+    Its last bytes are only sent if the file still has the same hash, so the server never receives
+    a complete request with other content.
     """
 
     def __init__(
@@ -79,22 +79,22 @@ class StreamedBody:
 
 @dataclass(frozen=True)
 class Request:
-    """Method, path below the base URL, and what goes with it.
+    """Method, path below the base URL, and options of a request.
 
-    :param safe: changes nothing, so it may be repeated (a GET, or a POST that only asks).
-    :param read_timeout: seconds, where the usual time limit does not fit.
-    :param storage: where the answer goes, if it may be too large for the memory.
-    :param moved: is notified of the bytes of the answer that came.
-    :param longest: bytes that the answer may have, where the usual limit does not fit.
-    :param time_limit: seconds for all of it, attempts and pauses included, where the time limit of
-        each answer is not enough; a stream ends then, however much comes.
-    :param unsettled: a 500 may be over in a moment, so it counts as a gateway's failure does.
-    :param first: a read that is made just before each attempt; if it fails, this is not sent.
-    :param fresh_until: ``first`` was made by the caller just now, which counts until then (of the
-        monotonic clock): if this is sent later, and for further attempts, it is made again.
-    :param check: is given what ``first`` found; if it raises, this is not sent either.
-    :param replaceable: the caller knows another way, so what the server is too slow for is not
-        asked for again.
+    :param safe: it changes nothing, so it may be repeated (a GET, or a POST that only reads).
+    :param read_timeout: seconds, instead of the default.
+    :param storage: where to store the response, if it may be too large for memory.
+    :param moved: called with the number of bytes received.
+    :param longest: maximum size of the response in bytes, instead of the default.
+    :param time_limit: seconds for the whole call, including retries and pauses; a stream is ended
+        then, even if it still sends data.
+    :param unsettled: a 500 may be temporary, so it is retried like a gateway error.
+    :param first: a read to make just before each attempt; if it fails, the request is not sent.
+    :param fresh_until: the caller has just made the read of ``first``, which is valid until this
+        time (monotonic clock); it is repeated for later or further attempts.
+    :param check: called with the result of ``first``; if it raises, the request is not sent.
+    :param replaceable: the caller has an alternative, so the request is not retried after a
+        timeout.
     """
 
     method: str
@@ -118,23 +118,23 @@ class Request:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again if its outcome is unknown."""
+        """Whether the request may be sent again if its outcome is unknown."""
         return self.safe or self.method in {"GET", "HEAD"}
 
     @property
     def may_hang(self) -> bool:
-        """Whether it is the kind of request that can hang a Kestra server, and so is guarded."""
+        """Whether the request can hang a Kestra server, and needs the read before it."""
         return self.first is not None
 
     @property
-    def looked(self) -> bool:
-        """Whether what the caller has read counts still."""
+    def first_is_fresh(self) -> bool:
+        """Whether the caller's read is still valid."""
         return self.fresh_until is not None and time.monotonic() < self.fresh_until
 
-    def seen(self, answer: Answer) -> None:
-        """Check the answer to ``first``.
+    def check_first(self, answer: Answer) -> None:
+        """Check the response to ``first``.
 
-        :raises UnexpectedAnswer: it does not prove that anything exists: it is a page, perhaps.
+        :raises UnexpectedAnswer: it is not a resource; perhaps an HTML page.
         """
         found = answer.object()
         if self.check is not None:
@@ -147,7 +147,7 @@ class Request:
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
-    """The query string. Brackets are encoded too: some proxies refuse them."""
+    """Encode the query string, including brackets, which some proxies reject."""
     return urlencode(list(pairs), quote_via=quote, safe="")
 
 
@@ -162,9 +162,9 @@ class Part:
 
 
 def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
-    """Body and content type of a form. No parts at all make a body that is valid too.
+    """Return body and content type of a form. A form without parts is valid, too.
 
-    The body is held in memory, so that a refused one can be sent again.
+    The body is kept in memory, so that a rejected request can be sent again.
     """
     from urllib3.fields import RequestField
     from urllib3.filepost import encode_multipart_formdata
@@ -183,9 +183,9 @@ def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
 def stream_multipart(
     name: str, content: LargeContent, filename: str, moved: Moved | None = None
 ) -> tuple[StreamedBody, str]:
-    """Body and content type of a form with one large file, which is read while it is sent.
+    """Return body and content type of a form with one large file, which is read while sending.
 
-    :param moved: is notified how many bytes of the file have been sent.
+    :param moved: called with the number of bytes sent.
     """
     empty, content_type = encode_multipart([Part(name, b"", filename)])
     boundary = content_type.partition("boundary=")[2]
@@ -194,7 +194,7 @@ def stream_multipart(
 
 
 class KestraAuth(AuthBase):
-    """Bearer token, or basic authentication, or nothing at all."""
+    """Bearer token, basic authentication, or no authentication."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -202,7 +202,7 @@ class KestraAuth(AuthBase):
         self._header = _header(credentials)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Set the header, or make sure that there is none."""
+        """Set the header for our server; remove it for any other."""
         request.headers.pop("Authorization", None)
         url = request.url or ""
         if url.startswith(self._below) or same_origin(url, self._credentials.url):
@@ -228,10 +228,10 @@ def prepare(
     headers: dict[str, str],
     auth: KestraAuth,
 ) -> PreparedRequest:
-    """What ``session.prepare_request`` makes of a request, in a fifth of its time.
+    """Do the work of ``session.prepare_request`` in a fifth of its time.
 
-    It looks at URL, cookies, hooks and parameters again for each request. Where there are cookies,
-    or a URL that it would change, it is asked.
+    That method processes URL, cookies, hooks and parameters for each request. It is only called if
+    there are cookies, or a URL that it would change.
     """
     if session.cookies or not PLAIN_URL.fullmatch(url):
         return session.prepare_request(
@@ -239,7 +239,7 @@ def prepare(
         )
     prepared = PreparedRequest()
     prepared.method, prepared.url = method, url
-    content: Any = body or None  # `requests` sends whatever it can iterate over
+    content: Any = body or None  # `requests` would send any iterable
     prepared.body = content
     together: dict[str, Any] = {**session.headers, **headers}
     prepared.headers = CaseInsensitiveDict(together)
@@ -258,7 +258,7 @@ def _header(credentials: Credentials) -> str | None:
 
 
 def same_origin(url: str, ours: str) -> bool:
-    """Same scheme, host and port; an upgrade of our host from http to https counts too."""
+    """Return whether both have the same origin; an upgrade from http to https is allowed."""
     there, here = urlsplit(url), urlsplit(ours)
     if there.hostname != here.hostname:
         return False

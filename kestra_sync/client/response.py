@@ -36,35 +36,35 @@ _CHUNK = 64 * 1024
 """It may be compressed a thousand times."""
 
 Moved = Callable[[int, "int | None"], None]
-"""Is told how many bytes of a body have been sent or received, of how many, if that is known."""
+"""A progress callback: bytes sent or received so far, and the total, if known."""
 
 
 class BodyTooLargeError(Exception):
-    """The answer is larger than anything we asked for."""
+    """The response exceeds the maximum size."""
 
 
 class Storage(Enum):
-    """Where the body of an answer is, if it is too large for the memory."""
+    """Where to keep the body of a response that may be too large for memory."""
 
     MEMORY = "memory"
-    """There: nothing large is expected."""
+    """In memory: nothing large is expected."""
     MAP = "map"
-    """In a file that is mapped."""
+    """In a memory-mapped file."""
     FILE = "file"
     """In a file, as :class:`~kestra_sync.resources.LargeContent`."""
     HASH = "hash"
-    """Nowhere: only its size and hash are wanted."""
+    """Nowhere: only its size and hash are needed."""
 
 
 SLOWEST = 64 * 1024
-"""Bytes per second: an answer that comes faster may take longer than its time limit."""
+"""Bytes per second: a response that arrives faster may exceed its time limit."""
 
 
 class TimeLimit:
-    """When an answer must be complete. The time runs from the moment the request leaves.
+    """The deadline for a complete response, counted from when the request is sent.
 
-    :param seconds: for a small answer; a large one gets a second more for every 64 KiB of it.
-    :param fixed: no such addition, and the time runs at once: for what must end in any case.
+    :param seconds: for a small response; each 64 KiB add one second.
+    :param fixed: nothing is added, and the time starts immediately.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class TimeLimit:
         self._end = clock() + seconds if fixed else None
 
     def begin(self) -> None:
-        """The request leaves now. It is called again for a redirect, without effect."""
+        """Start the time when the request is sent; no effect on later calls, as for redirects."""
         if self._end is None:
             self._end = self._clock() + self._seconds
 
     def left(self) -> float:
-        """Seconds that are left.
+        """Return the remaining seconds.
 
-        :raises TimeoutError: none.
+        :raises TimeoutError: no time is left.
         """
         left = self._seconds if self._end is None else self._end - self._clock()
         if left <= 0:
@@ -128,10 +128,10 @@ _MOST_LINES, _LONGEST_LINE = 100, 65_536
 
 
 class _WholeHead(HTTPResponse):
-    """A response whose head has come to its end.
+    """A response whose head is complete.
 
-    ``http.client`` takes the end of the connection for the end of the head. Without
-    ``Content-Length`` that makes an empty response of one that was cut: a write would count as
+    ``http.client`` treats the end of the connection as the end of the head. Without
+    ``Content-Length`` a truncated response then looks like an empty one: a write would count as
     done, a lock as free.
     """
 
@@ -145,7 +145,7 @@ class _WholeHead(HTTPResponse):
         ``http.client`` reads it like that of an email, which is a sixth of the time of a request.
         So an ordinary head is understood here, and any other one by ``http.client``.
 
-        :raises RemoteDisconnected: the connection ended before it did.
+        :raises RemoteDisconnected: the connection ended first.
         """
         file: Any = self.fp
         lines = _Lines(file)
@@ -212,7 +212,7 @@ class _Lines:
 
 
 class _Limited:
-    """A socket, as far as ``HTTPResponse`` needs it."""
+    """The part of the socket interface that ``HTTPResponse`` needs."""
 
     def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
         self._socket = sock
@@ -253,9 +253,9 @@ def read_body(
     storage: Storage = Storage.MEMORY,
     moved: Moved | None = None,
 ) -> bytes | mmap | LargeContent:
-    """The whole body.
+    """Read the whole body.
 
-    :raises BodyTooLargeError: over the limit.
+    :raises BodyTooLargeError: it exceeds the limit.
     :raises KestraError: the temporary file cannot be written.
     :raises requests.exceptions.ChunkedEncodingError: the connection ended before the body did.
     :raises requests.Timeout: it stalled.
@@ -264,10 +264,10 @@ def read_body(
     response.raw.enforce_content_length = True
     collected, complete = _Collected(storage), False
     length = response.headers.get("Content-Length", "")
-    # What is counted is what it unpacks to.
+    # The decompressed bytes are counted.
     packed = response.headers.get("Content-Encoding", "identity") != "identity"
     total = int(length) if length.isdecimal() and not packed else None
-    small = total is not None and total <= _CHUNK  # one read, with no second one to find its end
+    small = total is not None and total <= _CHUNK  # a single read, without one to find its end
     try:
         for chunk in response.iter_content(None if small else _CHUNK):
             if collected.size + len(chunk) > limit:
@@ -289,7 +289,7 @@ def read_body(
 
 
 class _Collected:
-    """The part of a body that was received: in memory at first."""
+    """The received part of a body, in memory until it is large."""
 
     def __init__(self, storage: Storage) -> None:
         self.size = 0
@@ -322,11 +322,11 @@ class _Collected:
             return LargeContent(self.size, self._hash.hexdigest(), self._reader())
         if self._file is None:
             return b"".join(self._chunks)
-        with self._file:  # the map keeps what it needs of it
+        with self._file:  # the map keeps its own reference
             return mmap(self._file.fileno(), 0, access=ACCESS_READ)
 
     def discard(self) -> None:
-        """Give up the temporary file at once: an exception may be kept for long."""
+        """Close the temporary file now: an exception may keep a reference to it."""
         if self._file is not None:
             self._file.close()
 
@@ -342,7 +342,7 @@ def _new_file() -> IO[bytes]:
 
 
 class _Disk:
-    """A temporary file that cannot be written is an error of this machine."""
+    """Turns an OSError about a temporary file into an error with a remedy."""
 
     def __enter__(self) -> None:
         return None
@@ -356,7 +356,7 @@ class _Disk:
 
 
 class _Shared:
-    """A file that several readers read at the same time, each at its own position."""
+    """A file with several concurrent readers, each at its own position."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

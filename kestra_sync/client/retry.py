@@ -1,4 +1,4 @@
-"""When a request is repeated and after how long, and the error if it is not."""
+"""Decides whether and when a request is retried, and builds the error if it is not."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from kestra_sync.client.request import Request, StreamedBody
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential, with jitter; what the server asks for takes precedence, up to a limit.
+    """Exponential backoff with jitter; ``Retry-After`` takes precedence, up to a limit.
 
-    :param retries: how many attempts after the first one.
+    :param retries: number of attempts after the first one.
     """
 
     retries: int = 3
     first: float = 0.5
     longest: float = 10.0
-    longest_asked: float = 60.0
+    longest_retry_after: float = 60.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
-    # A generator of its own: waiting threads leave the state of the shared one alone.
+    # A separate generator: waiting threads do not change the state of the shared one.
     jitter: Callable[[], float] = random.Random().random  # noqa: S311 - spreads load, no secret
 
     def wait(self, attempt: int, asked: float | None = None, end: float | None = None) -> None:
-        """Wait after ``attempt`` (from 0) has failed, not beyond ``end`` of the monotonic clock."""
+        """Wait after ``attempt`` (from 0) has failed, at most until ``end`` (monotonic clock)."""
         if asked is not None:
-            seconds = min(asked, self.longest_asked)
+            seconds = min(asked, self.longest_retry_after)
         else:
-            # Half of it is certain, half of it is chance.
+            # Half of the time is fixed, half is random.
             whole = min(self.first * 2.0**attempt, self.longest)
             seconds = whole * (0.5 + self.jitter() / 2)
         if end is not None:
@@ -55,7 +55,7 @@ class Backoff:
             self.sleep(seconds)
 
     def retry_after(self, header: str | None) -> float | None:
-        """The seconds that ``Retry-After`` asks for: a number or a date; ``None`` if neither."""
+        """Return the seconds in ``Retry-After``, a number or a date; ``None`` if it is neither."""
         if header is None:
             return None
         header = header.strip()
@@ -72,7 +72,7 @@ class Backoff:
 
 
 GATEWAY = frozenset({502, 503, 504})
-"""Something in between has no answer from Kestra; what Kestra did, it does not know."""
+"""A proxy or gateway got no response from Kestra; the outcome of the request is unknown."""
 
 
 def _none(_request: Request) -> bool:
@@ -88,7 +88,7 @@ def _reads(request: Request) -> bool:
 
 
 def _reads_without_alternative(request: Request) -> bool:
-    """Another way is quicker than what the server is too slow for."""
+    """Return whether it is a read without an alternative that is faster than a retry."""
     return request.repeatable and not request.replaceable
 
 
@@ -96,18 +96,18 @@ def _unsettled_reads(request: Request) -> bool:
     return request.repeatable and request.unsettled
 
 
-#: What failed → the requests that are sent again. What is not here is final.
+#: Failure → the requests that are retried after it. All other failures are final.
 _AGAIN: Mapping[str | int, Callable[[Request], bool]] = {
     "never sent": _all,
     "connection broken": _reads,
     "no answer in time": _reads_without_alternative,
-    "429 with Retry-After": _all,  # the server has not looked at it
+    "429 with Retry-After": _all,  # the server has not processed it
     429: _reads,
     500: _unsettled_reads,
     502: _reads,
     503: _reads,
     504: _reads_without_alternative,
-    "empty response": _reads,  # of JSON, which is never empty
+    "empty response": _reads,  # JSON is never empty
 }
 
 
@@ -118,11 +118,11 @@ def decide(
     backoff: Backoff,
     asked: float | None = None,
 ) -> bool:
-    """Whether a request is sent again.
+    """Return whether to retry a request, after waiting.
 
-    :param what: the exception of the connection, the status of the answer, or that it is empty.
-    :param attempt: how many there were before this one.
-    :param asked: the seconds that the server asks to wait, if it does.
+    :param what: the exception of the connection, the status of the response, or that it is empty.
+    :param attempt: the number of attempts before this one.
+    :param asked: the seconds of ``Retry-After``, if there is one.
     """
     row: str | int | None
     if isinstance(what, requests.RequestException):
@@ -135,7 +135,7 @@ def decide(
 
 
 def _broken(error: requests.RequestException) -> str | None:
-    """The row of a failed connection; ``None`` for one that another attempt cannot repair."""
+    """Return the row for a failed connection; ``None`` if a retry cannot help."""
     if not worth_a_retry(error):
         return None
     if never_sent(error):
@@ -144,10 +144,10 @@ def _broken(error: requests.RequestException) -> str | None:
 
 
 class ErrorBuilder:
-    """Makes exceptions, with the secrets taken out.
+    """Builds exceptions without secrets.
 
-    :param redact: takes our secrets out of a text.
-    :param hint: what may be wrong with the credentials, for a 401.
+    :param redact: masks our secrets in a text.
+    :param hint: the possible problem with the credentials, for a 401.
     """
 
     def __init__(self, url: str, redact: Callable[[str], str], hint: str = "") -> None:
@@ -156,7 +156,7 @@ class ErrorBuilder:
         self._hint = hint
 
     def broken(self, request: Request, error: requests.RequestException) -> KestraError:
-        """For a connection that failed before the answer was complete."""
+        """Return the error for a connection that failed before the response was complete."""
         where = f"{request.method} {request.path}"
         if not request.repeatable and not never_sent(error):
             if request.may_hang and timed_out(error):
@@ -172,7 +172,7 @@ class ErrorBuilder:
         return self.unreachable(error)
 
     def unreachable(self, error: requests.RequestException) -> Unreachable:
-        """For a server that cannot be talked to."""
+        """Return the error for a server that cannot be reached."""
         failure = Unreachable(
             self._redact(f"{self._url}: {describe(error)}"), remedy=remedy_of(error, self._url)
         )
@@ -182,7 +182,7 @@ class ErrorBuilder:
     def answered(
         self, request: Request, status: int, content_type: str, body: bytes
     ) -> KestraError:
-        """For an error status."""
+        """Return the error for an error status."""
         message = self._redact(message_of(body, content_type))
         if status == 401 and self._hint:
             message = f"{message}; {self._hint}" if message else self._hint
@@ -209,7 +209,7 @@ class ErrorBuilder:
 
 
 def _hanging(request: Request, what: str, status: int | None = None) -> UnknownOutcome:
-    """For an update without an answer. If the flow was deleted just then, the server hangs."""
+    """Return the error for an update without a response: the server may be hanging."""
     error = UnknownOutcome(
         f"{request.method} {request.path}: {what}; not retried, because the server may be hanging "
         f"(kestra-io/kestra issue 12984)",
@@ -226,11 +226,11 @@ def _hanging(request: Request, what: str, status: int | None = None) -> UnknownO
 
 @dataclass(frozen=True)
 class Failed:
-    """An attempt without an answer.
+    """A failed attempt.
 
     :param what: see :func:`decide`.
-    :param error: what the caller gets if there is no further attempt.
-    :param asked: the seconds that the server asks to wait.
+    :param error: the error to raise if there is no further attempt.
+    :param asked: the seconds of ``Retry-After``.
     """
 
     request: Request

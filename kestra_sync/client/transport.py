@@ -1,9 +1,9 @@
-"""Sends requests, and decides about retries.
+"""Sends requests and retries them.
 
-Reads are repeated when the connection or a gateway fails. Writes are repeated only if they
-provably were not carried out: never sent, or turned away with 429 and a time to come back. A
-write whose answer is lost is an :class:`~kestra_sync.client.errors.UnknownOutcome`, for the
-caller to resolve by reading.
+Reads are retried when the connection or a gateway fails. Writes are retried only if they were
+provably not carried out: never sent, or rejected with 429 and ``Retry-After``. A write whose
+response is lost raises :class:`~kestra_sync.client.errors.UnknownOutcome`, which the caller
+resolves by reading.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _COMPRESSED = frozenset({YAML, TEXT})
 
 
 class Transport:
-    """One server, one login, many sessions."""
+    """Sends requests to one server, with one login and a pool of sessions."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Transport:
 
     @cached_property
     def _masker(self) -> Masker:
-        # Only failures need it, and it takes longer to make than a request.
+        # Only needed for failures, and it takes longer to build than a request.
         return Masker(self._credentials.secrets, {})
 
     def close(self) -> None:
@@ -103,18 +103,18 @@ class Transport:
         self._sessions.close()
 
     def mask(self, text: str) -> str:
-        """What the server says, without our secrets."""
+        """Return ``text`` of the server with our secrets masked."""
         return self._masker.mask(text)
 
     def map(self, work: Callable[[T], R], items: Iterable[T], most: int) -> list[R]:
-        """The results of ``work``, which sends requests: ``most`` of them at once at most.
+        """Return the results of ``work``, which sends requests, with at most ``most`` at a time.
 
         See :func:`~kestra_sync.client.parallel.in_parallel` for failures.
         """
         return in_parallel(work, items, min(most, self._parallelism or most))
 
     def send(self, request: Request) -> Answer:
-        """The answer to ``request``, if it is not an error.
+        """Send ``request`` and return the response, if it is not an error.
 
         :raises KestraError: for any failure, see :mod:`kestra_sync.client.errors`.
         """
@@ -135,13 +135,13 @@ class Transport:
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
-        """The body of the answer as it arrives, once, without another attempt.
+        """Yield the body of the response as it arrives, without retries.
 
         :raises KestraError: before or while it is read; a broken stream is ``Unreachable``.
         """
         started = time.monotonic()
         limit = request.time_limit
-        with self._sessions.lend() as session:
+        with self._sessions.borrow() as session:
             try:
                 with limited(limit, fixed=True):
                     response = self._exchange(session, request)
@@ -160,7 +160,7 @@ class Transport:
                 yield self._chunks(response)
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
-        # Chunks as they come; a stream without them would otherwise be read to its end first.
+        # Chunks as they arrive; a stream without chunks would otherwise be read to its end first.
         chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         try:
             yield from response.iter_content(None if chunked else 1)
@@ -168,19 +168,19 @@ class Transport:
             raise self._failures.unreachable(error) from error
 
     def _attempt(self, request: Request) -> Answer | Failed:
-        """One attempt. What cannot be Kestra's answer is raised at once."""
-        with self._slot(request), self._pressure.turn(), self._sessions.lend() as session:
-            if request.first is not None and not request.looked:
-                look = self._exchange_and_judge(session, request.first)
-                if isinstance(look, Failed):
-                    return look
-                request.seen(look)
+        """Make one attempt. A response that cannot come from Kestra is raised immediately."""
+        with self._slot(request), self._pressure.turn(), self._sessions.borrow() as session:
+            if request.first is not None and not request.first_is_fresh:
+                found = self._exchange_and_judge(session, request.first)
+                if isinstance(found, Failed):
+                    return found
+                request.check_first(found)
             return self._exchange_and_judge(session, request)
 
     def _slot(self, request: Request) -> AbstractContextManager[object]:
-        """A slot for one of the concurrent requests.
+        """Return a slot for one of the concurrent requests.
 
-        Keys are written without: the lock of an apply must not wait for the apply.
+        Writes of keys need none: renewing the lock of an apply must not wait for the apply.
         """
         if self._slots is None or request.content_type == TEXT:
             return nullcontext()
@@ -208,7 +208,7 @@ class Transport:
         return self._judge(request, response, body)
 
     def _seconds(self, request: Request) -> float:
-        """For one answer."""
+        """Return the time limit of one response."""
         return self._timeouts.read if request.read_timeout is None else request.read_timeout
 
     def _judge(
@@ -231,12 +231,12 @@ class Transport:
             if 300 <= status < 400:
                 raise answer.unexpected("a redirect without Location")
             if status not in _GOOD:
-                # 206 is a part of something, and 203 something that a proxy has changed.
+                # 206 is partial content, and 203 was modified by a proxy.
                 raise answer.unexpected("a status that Kestra does not use")
             if status == 204 and response.headers.get("Content-Length", "0").strip() != "0":
                 raise answer.unexpected("an unexpected body")
             if answer.write and looks_like_html(body, content_type):
-                # A login form, most likely: "200" says nothing about the write.
+                # Most likely a login form: the 200 does not confirm the write.
                 raise answer.unexpected(describe_html(body))
             if request.method == "GET" and request.accept == JSON and not body.strip():
                 return Failed(request, "empty response", answer.unexpected("an empty body"))
@@ -246,7 +246,7 @@ class Transport:
         return Failed(request, status, failure, asked)
 
     def _exchange(self, session: Session, request: Request) -> requests.Response:
-        """Send, and follow redirects of reads; the body is not read yet."""
+        """Send the request, following redirects of reads; the body is not read yet."""
         packed = None
         if isinstance(request.body, bytes) and _may_be_packed(request):
             packed = self._compression.pack(request.body)
@@ -258,14 +258,14 @@ class Transport:
             return response
         response.close()
         if request.first is not None:
-            look = self._redirected(session, request.first, None)
-            if look.status_code != 200:
-                return look
-            body = self._body(request.first, look)
-            looked = self._judge(request.first, look, body)
-            if isinstance(looked, Failed):
-                raise looked.error
-            request.seen(looked)
+            found = self._redirected(session, request.first, None)
+            if found.status_code != 200:
+                return found
+            body = self._body(request.first, found)
+            answer = self._judge(request.first, found, body)
+            if isinstance(answer, Failed):
+                raise answer.error
+            request.check_first(answer)
         response = self._redirected(session, request, request.body)
         self._compression.settle(first, response.status_code)
         return response
@@ -314,7 +314,7 @@ class Transport:
                 **self._surroundings(session, url),
             )
         except (requests.exceptions.InvalidURL, LocationParseError, UnicodeError) as error:
-            # What only the resolver finds out, such as a label that is too long.
+            # Found only by the resolver, such as a label that is too long.
             proxy = proxy_for(url)
             if proxy:
                 raise Unreachable(
@@ -325,7 +325,7 @@ class Transport:
         except requests.RequestException:
             raise
         except OSError as error:
-            # What `requests` says of a bundle that is not there; a broken one is an SSLError.
+            # `requests` raises this for a missing bundle; an invalid one is an SSLError.
             if "CA certificate bundle" not in str(error):
                 raise
             raise UsageError(
@@ -334,9 +334,9 @@ class Transport:
             ) from error
 
     def _surroundings(self, session: Session, url: str) -> dict[str, Any]:
-        """Proxies and certificates from the environment, determined once per server.
+        """Return proxies and certificates from the environment, determined once per server.
 
-        ``Session.request`` looks through all variables for every single request.
+        ``Session.request`` reads all variables for every request.
         """
         origin = "/".join(url.split("/", 3)[:3])
         found = self._environment.get(origin)
@@ -347,14 +347,14 @@ class Transport:
         return found
 
     def _target(self, request: Request, url: str, location: str) -> str:
-        """Where a redirect leads, if we go there: a GET, on the same server.
+        """Return the target of a redirect that may be followed: a GET on the same server.
 
-        Of another method ``requests`` would make a GET. What another server answers would be taken
-        for what Kestra holds.
+        ``requests`` would turn other methods into a GET, and the response of another server would
+        be taken for Kestra's.
         """
         try:
             target = urljoin(url, location)
-            # Not back to HTTP either, after a step to HTTPS.
+            # Nor back to HTTP after a redirect to HTTPS.
             ours = same_origin(target, self.url) and same_origin(target, url)
             followed = ours and request.method == "GET"
         except ValueError:  # a port or an IPv6 address that cannot be one
@@ -381,13 +381,13 @@ class Transport:
             ) from None
 
     def _log(self, request: Request, outcome: object, started: float) -> None:
-        # Neither query nor headers nor bodies: they may hold what is not for a log.
+        # No query, headers or bodies: they may contain secrets.
         milliseconds = (time.monotonic() - started) * 1000
         LOG.debug("%s %s %s %.0f ms", request.method, request.path, outcome, milliseconds)
 
 
 def _in_memory(content: bytes | mmap | LargeContent) -> bytes:
-    """What was not put into a file: errors never are."""
+    """Return the content if it is in memory, which errors always are."""
     return content if isinstance(content, bytes) else b""
 
 

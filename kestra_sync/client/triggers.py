@@ -1,4 +1,4 @@
-"""The run-time states of triggers: what the scheduler knows in addition to their definitions."""
+"""The run-time state of triggers, which the scheduler keeps in addition to their definition."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kestra_sync.model import FlowId, Scope
 
 @dataclass(frozen=True)
 class TriggerState:
-    """A trigger as the scheduler knows it.
+    """The state of a trigger in the scheduler.
 
     Flow triggers and webhooks have none; others have one within a second after their flow was
-    written, later on a server that is busy.
+    written, later on a busy server.
 
-    :param disabled: it was disabled on the server; its definition may say so or not.
+    :param disabled: it was disabled on the server, independently of its definition.
     :param next_date: when it is evaluated next; ``None`` if the server does not return it.
     """
 
@@ -42,7 +42,7 @@ class Triggers:
         self._filtering = Filtering()
 
     def search(self, scope: Scope | None = None, page_size: int = 1000) -> tuple[TriggerState, ...]:
-        """The states of all triggers of the scope. ``None`` is the whole tenant."""
+        """Return the states of all triggers of the scope. ``None`` is the whole tenant."""
         if scope is not None and not scope.namespaces:
             return ()
 
@@ -57,12 +57,12 @@ class Triggers:
         )
 
     def set_disabled(self, triggers: Iterable[tuple[FlowId, str]], *, disabled: bool) -> None:
-        """Disable or enable triggers. Unknown ones are ignored: look at the states afterwards.
+        """Disable or enable triggers. Unknown ones are ignored: read the states afterwards.
 
         :raises UnknownOutcome: it may have been done or not.
         """
         wanted = [
-            # Kestra 1.x ignores an entry without its tenant, and counts it all the same.
+            # Kestra 1.x ignores an entry without its tenant, but counts it.
             {
                 "tenantId": self._tenant,
                 "namespace": flow_id.namespace,
@@ -76,7 +76,7 @@ class Triggers:
         self._transport.send(Request("POST", path, body=body, content_type=JSON, accept=ANY))
 
     def _pages(self, filters: Query, page_size: int) -> Iterator[TriggerState]:
-        """All results. A page may be short: the server leaves out triggers whose flow is gone."""
+        """Yield all results. A page may be short: the server omits triggers of deleted flows."""
         page = 1
         while True:
             asked = (*filters, *query(("page", page), ("size", page_size)))
@@ -92,7 +92,7 @@ class Triggers:
 
 
 def _state(item: Any) -> TriggerState | None:
-    """The state in a search result; its name depends on the version."""
+    """Parse the state in a search result; its key depends on the version."""
     data = item.get("triggerContext") or item.get("state") if isinstance(item, dict) else None
     if not isinstance(data, dict):
         return None

@@ -1,4 +1,4 @@
-"""Validates many sources in few requests, and puts the answers into the order of the sources."""
+"""Validates many sources in few requests, and returns the results in the order of the sources."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kestra_sync.model import FlowId
 
 LOG = logging.getLogger("kestra_sync.client")
 BATCH = 100
-"""129 parts in one form are a 500."""
+"""129 parts in one form cause a 500."""
 BATCH_BYTES = 8 * 1024 * 1024
-"""A body over 10 MiB is a 500."""
+"""A body over 10 MiB causes a 500."""
 PARALLEL = 4
 LEAST = 10
-"""The server works on one flow of a batch after the other, so a few more batches are quicker than
-one that is full, but not if there is next to nothing in them."""
+"""Minimum size of a batch. The server validates the flows of a batch sequentially, so several
+batches are faster than a full one, unless they are tiny."""
 _FILENAME = re.compile(r"^(\d+)\.ya?ml$")
 
 Indexed = tuple[int, bytes]
@@ -30,12 +30,12 @@ Indexed = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Validation:
-    """What the server says about one source.
+    """The server's verdict on one source.
 
-    :param index: the place of the source in the call, from 0.
+    :param index: the position of the source in the call, from 0.
     :param constraints: what is wrong with it, one message each; empty if it is valid.
-    :param raw_constraints: the same as the server wrote it.
-    :param outdated: its ``revision:`` line is not the server's.
+    :param raw_constraints: the same as returned by the server.
+    :param outdated: its ``revision:`` line differs from the server's revision.
     :param flow_id: as far as the server could read it.
     """
 
@@ -50,12 +50,12 @@ class Validation:
 
     @property
     def valid(self) -> bool:
-        """Whether the server would take it."""
+        """Whether the server would accept it."""
         return not self.constraints
 
 
 class Validator:
-    """Remembers whether the server takes several flows at once."""
+    """Validates sources in batches, or one by one on servers that do not support batches."""
 
     def __init__(
         self, transport: Transport, path: str, multipart_expected: Callable[[], bool]
@@ -80,8 +80,8 @@ class Validator:
         return [self._alone(index, source) for index, source in batch]
 
     def _together(self, batch: list[Indexed]) -> list[Validation] | None:
-        """One request for all; ``None`` if the server cannot do that."""
-        # The file name brings the answer back to its source, whatever order it comes in.
+        """Validate a batch in one request; ``None`` if the server does not support it."""
+        # The file name maps each result to its source, in whatever order they are returned.
         body, content_type = encode_multipart(
             Part("flows", source, f"{index}.yaml", YAML) for index, source in batch
         )
@@ -107,7 +107,7 @@ class Validator:
         answers = answer.list()
         results = self._assign(answers, [index for index, _ in batch])
         if not any(_named(item) for item in answers) and not self._multipart_expected():
-            results = None  # an old server that took the form itself for a flow
+            results = None  # an old server that parsed the form itself as a flow
         if results is None:
             self._remember("its response does not match the request")
         return results
@@ -117,7 +117,7 @@ class Validator:
         try:
             answer = self._transport.send(request)
         except InvalidContent as error:
-            # So it says to an empty body, instead of calling it invalid.
+            # The response to an empty body, instead of reporting it as invalid.
             return self._validation(index, {"constraints": error.server_message})
         except RequestTooLarge as error:
             words = f"{error.server_message} for the server: {error.remedy}"
@@ -125,7 +125,7 @@ class Validator:
         return self._validation(index, _best(answer))
 
     def _assign(self, answers: list[Any], indexes: list[int]) -> list[Validation] | None:
-        """Each answer to its source by file name or number; ``None`` if one is missing."""
+        """Map each result to its source by file name or number; ``None`` if one is missing."""
         by_index: dict[int, dict[str, Any]] = {}
         for answer in answers:
             if not isinstance(answer, dict):
@@ -140,12 +140,12 @@ class Validator:
 
     def _validation(self, index: int, data: dict[str, Any]) -> Validation:
         raw = data.get("constraints")
-        # What a server echoes, it may have from our request.
+        # The server may echo secrets from the request.
         mask = self._transport.mask
         raw = mask(raw) if isinstance(raw, str) else ""
         constraints = split_constraints(raw)
         if "constraints" in data and data["constraints"] is not None and not constraints:
-            # It is there, so the flow is invalid, whatever it says.
+            # A value, even without a message, means that the flow is invalid.
             constraints = ("invalid; the server gave no reason",)
         named = flow_id_of({"namespace": data.get("namespace"), "id": data.get("flow")})
         flow_id: FlowId | None = named
@@ -170,7 +170,7 @@ class Validator:
 
 
 def batches(sources: list[Indexed], most: int = BATCH) -> list[list[Indexed]]:
-    """Cut so that no batch is too many or too large, if that is possible."""
+    """Split the sources into batches below the limits of number and size, if possible."""
     found: list[list[Indexed]] = [[]]
     size = 0
     for index, source in sources:
@@ -184,7 +184,7 @@ def batches(sources: list[Indexed], most: int = BATCH) -> list[list[Indexed]]:
 
 
 def _best(answer: Answer) -> dict[str, Any]:
-    """The answer for the flow, where nothing or a comment beside a ``---`` has got one too."""
+    """Return the result for the flow, even if an empty document next to it has one, too."""
     results = [item for item in answer.list() if isinstance(item, dict)]
     if not results:
         raise answer.unexpected("no validation")
@@ -208,7 +208,7 @@ def _index_of(answer: dict[str, Any], indexes: list[int]) -> int | None:
 
 
 def split_constraints(raw: str) -> tuple[str, ...]:
-    """One message per line; an indented line goes on with the one before."""
+    """Split the text into messages, one per line; an indented line continues the previous one."""
     messages: list[str] = []
     for line in raw.splitlines():
         if not line.strip():

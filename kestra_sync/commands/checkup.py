@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from kestra_sync.client.client import ServerInfo
-from kestra_sync.client.network import Look, NetworkRoute
+from kestra_sync.client.network import ConnectionInfo, NetworkRoute
 from kestra_sync.errors import ExitCode, KestraSyncError
 from kestra_sync.inventory.read import server_of
 from kestra_sync.model import StrEnum, plural
@@ -87,7 +87,7 @@ def network(route: NetworkRoute) -> Checkup:
     return Checkup("network", Health.OK, words)
 
 
-def tls(url: str, look: Look, now: datetime | None = None) -> Checkup:
+def tls(url: str, info: ConnectionInfo, now: datetime | None = None) -> Checkup:
     """Until when the certificate is valid; it was verified when the server was asked."""
     if urlsplit(url).scheme != "https":
         if server_of(url).partition("/")[0] == "localhost":
@@ -98,7 +98,7 @@ def tls(url: str, look: Look, now: datetime | None = None) -> Checkup:
             "none: http sends credentials and flows unencrypted",
             "use https://, unless the network in between is trusted",
         )
-    found = look.certificate
+    found = info.certificate
     if found is None:
         return Checkup("tls", Health.OK, "the certificate is trusted; its expiry is not known")
     left = found.expires - (now or datetime.now(timezone.utc))
@@ -112,17 +112,17 @@ def tls(url: str, look: Look, now: datetime | None = None) -> Checkup:
     return Checkup("tls", Health.OK, words)
 
 
-def clock(look: Look) -> Checkup:
+def clock(info: ConnectionInfo) -> Checkup:
     """Whether this machine and the server agree on the time."""
-    if look.ahead is None:
+    if info.ahead is None:
         return Checkup("clock", Health.OK, "not compared: the server does not send its time")
-    if abs(look.ahead) <= _APART:
+    if abs(info.ahead) <= _APART:
         return Checkup("clock", Health.OK, "in sync with the server")
-    side = "ahead of" if look.ahead > 0 else "behind"
+    side = "ahead of" if info.ahead > 0 else "behind"
     return Checkup(
         "clock",
         Health.WARNING,
-        f"{round(abs(look.ahead)):,} seconds {side} the server",
+        f"{round(abs(info.ahead)):,} seconds {side} the server",
         "synchronize both clocks (NTP): tokens and certificates depend on them, and times in the "
         "history and in logs would be misleading",
     )

@@ -11,7 +11,7 @@ from kestra_sync.apply.lock import read_holder, try_to_write
 from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flows
 from kestra_sync.client.client import KestraClient, connect, target_of
 from kestra_sync.client.errors import Forbidden, Unauthorized
-from kestra_sync.client.network import look_at, route_to
+from kestra_sync.client.network import examine_connection, route_to
 from kestra_sync.commands.checkup import (
     Checkup,
     Diagnosis,
@@ -58,7 +58,7 @@ def doctor(settings: Settings) -> Diagnosis:
 
     checkups = [ask("files", lambda: _files(loaded(), settings))]
     with connect(settings.connection, settings.parallelism) as client:
-        look = cache(partial(look_at, client.url))
+        look = cache(partial(examine_connection, client.url))
         asked: list[tuple[str, Callable[[], Checkup]]] = [
             ("network", lambda: network(route_to(client.url))),
             ("server", lambda: _server(client)),

@@ -1,1 +1,1 @@
-"""The record of what we applied: one JSON value in Kestra's own KV store."""
+"""The inventory, the record of what was applied: one JSON value in Kestra's own KV store."""

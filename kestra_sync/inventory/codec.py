@@ -1,9 +1,9 @@
-"""An inventory as JSON, and back.
+"""Converts an inventory to JSON and back.
 
-``format`` is the version that wrote it, ``min_reader`` the oldest that understands it. A member
-that every reader may ignore raises neither, such as the nonce. Kestra's KV store drops members that
-are ``null``, so absent and ``null`` mean the same. Resources of kinds that this version does not
-know are kept as they are. Anyone with write access to the KV store may have stored a record, so
+``format`` is the version that wrote it, ``min_reader`` the oldest version that can read it. A new
+member that readers may ignore, such as the nonce, increases neither. Kestra's KV store drops members
+that are ``null``, so absent and ``null`` mean the same. Resources of unknown kinds are kept as they
+are. Anyone with write access to the KV store may have stored a record, so
 each member is checked where it is read.
 """
 
@@ -31,17 +31,17 @@ LOG = logging.getLogger("kestra_sync.inventory")
 FORMAT = 1
 MIN_READER = 1
 
-#: Levels of nesting of a record; ours has four.
+#: Maximum nesting of a record; valid ones have four levels.
 _DEEPEST = 32
 _KINDS = frozenset(str(each) for each in Kind)
 
 
 class InventoryError(RefusedError):
-    """The record is there and cannot be used (exit 4)."""
+    """The record exists but cannot be used (exit 4)."""
 
 
 def to_json(inventory: Inventory) -> dict[str, Any]:
-    """The JSON value of an inventory; resources sorted, members that say nothing left out."""
+    """Return the JSON value of an inventory, with sorted resources and without empty members."""
     return _without_nothing(
         {
             "format": FORMAT,
@@ -70,20 +70,20 @@ def to_json(inventory: Inventory) -> dict[str, Any]:
 
 
 def is_inventory(value: Any) -> bool:
-    """Whether a JSON value was written as an inventory, by whatever version."""
+    """Return whether a JSON value is an inventory of any version."""
     return isinstance(value, dict) and _is_number(value.get("format"))
 
 
 def from_json(value: Any, where: str = "the inventory") -> Inventory:
-    """The inventory of a JSON value.
+    """Parse an inventory.
 
-    :param where: what to call it in messages.
-    :raises InventoryError: it is not one, it is damaged, or a newer kestra-sync wrote it.
+    :param where: its name in messages.
+    :raises InventoryError: it is not an inventory, it is corrupt, or a newer kestra-sync wrote it.
     """
     if not is_inventory(value):
         members = f" of {sorted(value)[:9]!r}" if isinstance(value, dict) else ""
         LOG.debug("%s holds a %s%s", where, type(value).__name__, members)
-        raise InventoryError(f"{where} is not an inventory", remedy=_LOOK)
+        raise InventoryError(f"{where} is not an inventory", remedy=_CHECK_KEY)
     needed = value.get("min_reader", value["format"])
     if not _is_number(needed) or needed > FORMAT:
         raise InventoryError(
@@ -96,12 +96,12 @@ def from_json(value: Any, where: str = "the inventory") -> Inventory:
         return _inventory(value)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InventoryError(
-            f"{where} is corrupt: {type(error).__name__} {error}", remedy=_LOOK
+            f"{where} is corrupt: {type(error).__name__} {error}", remedy=_CHECK_KEY
         ) from error
 
 
 def version_of(value: Any) -> tuple[int, str] | None:
-    """The version of an inventory as JSON; ``None`` if that takes a closer look."""
+    """Return the version of an inventory as JSON; ``None`` if it has to be parsed for that."""
     if not isinstance(value, dict):
         return None
     generation, nonce = value.get("generation"), value.get("nonce")
@@ -110,16 +110,16 @@ def version_of(value: Any) -> tuple[int, str] | None:
     return None
 
 
-_LOOK = "check the key in Kestra's KV store; deleting it loses ownership, not flows"
+_CHECK_KEY = "check the key in Kestra's KV store; deleting it loses ownership, not flows"
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _check_sound(value: Any) -> None:
-    """Refuse values that JSON can express but that cannot be stored again or printed.
+    """Reject values that are valid JSON but cannot be stored again or printed.
 
-    :raises ValueError: numbers that are not finite, half a surrogate pair, or absurd nesting.
+    :raises ValueError: a number is not finite, a surrogate is unpaired, or nesting is too deep.
     """
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
@@ -144,7 +144,7 @@ def _is_number(value: Any) -> TypeGuard[int]:
 
 
 def _text(value: Any) -> str:
-    """A text.
+    """Return a string.
 
     :raises TypeError: it is something else.
     """
@@ -158,7 +158,7 @@ def _maybe(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int:
-    """A whole number; Kestra gives some of them as ``1.0``.
+    """Return an integer; Kestra returns some as ``1.0``.
 
     :raises TypeError: it is something else.
     """
@@ -170,7 +170,7 @@ def _number(value: Any) -> int:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """A list of objects; absent is empty.
+    """Return a list of objects; empty if absent.
 
     :raises TypeError: it is something else.
     """
@@ -255,7 +255,7 @@ def _writes_json(writes: Mapping[FlowId, Resource | None]) -> list[dict[str, Any
 def _writes(
     value: Any,
 ) -> tuple[dict[FlowId, Resource | None], tuple[dict[str, Any], ...]]:
-    """The writes, and those of kinds that this version does not know."""
+    """Parse the writes, and keep those of unknown kinds."""
     writes: dict[FlowId, Resource | None] = {}
     unknown = []
     for each in _objects(value):
@@ -281,7 +281,7 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
             "id": resource.flow_id.id,
             "path": resource.path,
             "file_sha256": resource.file_sha256,
-            # Equal for nearly all: a third of the record's size.
+            # Left out if equal, which nearly all are: it is a third of the record's size.
             "sent_sha256": None if sent == resource.file_sha256 else sent,
             "revision": resource.revision,
             "kept_off": resource.kept_off or None,
@@ -291,7 +291,7 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
 
 
 def _is_known(value: Mapping[str, Any]) -> bool:
-    """Whether this version can read the entry. Others are kept as they are.
+    """Return whether this version can read the entry. Others are kept as they are.
 
     A later version may describe files and keys in another way; flows have always been the same.
     """
@@ -343,7 +343,7 @@ def _numbers(value: Any) -> dict[str, int]:
 
 
 def _replaced(value: Any) -> dict[FlowId, Resource | None] | None:
-    """``None`` also if a later version has written what this one cannot restore."""
+    """Parse the replaced resources; ``None`` also if this version cannot restore them."""
     if value is None:
         return None
     writes, unknown = _writes(value)

@@ -1,4 +1,4 @@
-"""The other inventories of the tenant: which flows belong to others, and those of previews."""
+"""Reads the other inventories of the tenant: owners of flows, and previews."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from kestra_sync.previews import name_of as preview_of
 log = logging.getLogger(__name__)
 
 #: Seconds between two reads of an implausible response. A server that indexes keys in the
-#: background shows a new one late.
+#: #: background lists a new key with a delay.
 _PAUSES = (0.2, 0.8, 2.0)
 
 
 @dataclass(frozen=True)
 class Others:
-    """What the other inventories say.
+    """The other inventories of the tenant.
 
-    :param owners: for each flow that one of them owns, its key.
-    :param keys: all of them, whatever they own.
-    :param runs: what runs of ours that did not come to their end meant to write.
-    :param whole: whether ``owners`` and ``keys`` were asked for.
+    :param owners: flow → key of the inventory that owns it.
+    :param keys: the keys of all other inventories.
+    :param runs: what unfinished runs of this inventory intended to write.
+    :param whole: whether ``owners`` and ``keys`` were read.
     """
 
     owners: Mapping[FlowId, KvKey] = field(default_factory=dict)
@@ -48,13 +48,13 @@ class Others:
     whole: bool = True
 
     def name(self, flow_id: FlowId) -> str | None:
-        """The name of the inventory that owns a flow."""
+        """Return the name of the inventory that owns a flow."""
         owner = self.owners.get(flow_id)
         return None if owner is None else name_of(owner)
 
 
 def name_of(key: KvKey) -> str:
-    """The name of the inventory under a key, with its environment."""
+    """Return the name of the inventory under a key, with its environment."""
     return key.key.removeprefix(PREFIX)
 
 
@@ -67,18 +67,18 @@ def read_others(
     only_runs: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Others:
-    """Read all inventories of the tenant but ours.
+    """Read all other inventories of the tenant.
 
-    The list of keys is only trusted if it has the keys that are known to exist: our own
-    record's, and that of ``witness``. An empty or cut answer would make the flows of others look
-    unowned. A neighbour that was there when our record was written and is not listed is asked for
-    by its key.
+    The list of keys is only trusted if it has the keys that are known to exist: that of our
+    record, and ``witness``. With an empty or truncated response, flows of others would look
+    unowned. An inventory that existed when our record was written but is not listed is read by
+    its key.
 
     :param at: where our inventory is, or will be.
     :param ours: our inventory; ``None`` if there is none yet.
     :param witness: one more key that must be listed, such as that of our lock.
-    :param only_runs: leave out who owns what; look for our own runs only.
-    :raises InventoryError: one cannot be understood: what it owns must not be touched.
+    :param only_runs: do not read the owners, only the unfinished runs of our inventory.
+    :raises InventoryError: one cannot be parsed, so the flows that it owns are unknown.
     :raises NotCredible: the list is implausible.
     :raises KestraError: if the KV store cannot be read.
     """
@@ -90,7 +90,7 @@ def read_others(
         return Others(runs=_runs(kv, listed, at), whole=False)
     mine = {(at.namespace, at.key)}
     if ours is not None and ours.moved_from is not None:
-        mine.add((ours.moved_from, at.key))  # what a move that was killed has left
+        mine.add((ours.moved_from, at.key))  # the old copy of a move that was killed
     keys = {each for each in listed if each.key.startswith(PREFIX)}
     if ours is not None:
         keys |= {KvKey(namespace, key) for namespace, key in ours.neighbours}
@@ -128,7 +128,7 @@ def _listed(kv: KvReads, known: list[KvKey], sleep: Callable[[float], None]) -> 
 
 
 def _value(kv: KvReads, entry: KvKey) -> Any:
-    """``None`` if the key no longer exists."""
+    """Read the value of a key; ``None`` if it no longer exists."""
     try:
         return record_at(kv, entry.namespace, entry.key)
     except (NotFound, Gone):
@@ -138,17 +138,17 @@ def _value(kv: KvReads, entry: KvKey) -> Any:
 def _runs(
     kv: KvReads, listed: tuple[KvKey, ...], at: InventoryLocation
 ) -> dict[FlowId, tuple[Base, ...]]:
-    """What our other runs meant to write, by flow.
+    """Return what unfinished runs of our inventory intended to write, by flow.
 
-    Each run keeps that under a key of its own, which no other run writes: the record itself can be
-    overwritten by a run that presumes to hold the lock as well.
+    Each run stores that under a separate key, which no other run writes: the record itself can be
+    overwritten by a run that also believes that it holds the lock.
     """
     found: dict[FlowId, tuple[Base, ...]] = {}
     for entry in listed:
         if not entry.key.startswith(at.run_key("")) or entry.namespace != at.namespace:
             continue
         if "." in entry.key.removeprefix(at.run_key("")):
-            continue  # that of a longer name
+            continue  # a run of an inventory with a longer name
         value = _value(kv, entry)
         if value is not None:
             run = from_json(value, f"the run {entry.key} in {entry.namespace}")
@@ -160,7 +160,7 @@ def _runs(
 def with_runs(
     bases: Mapping[FlowId, Base], runs: Mapping[FlowId, tuple[Base, ...]], scope: Scope
 ) -> dict[FlowId, Base]:
-    """``bases``, and what runs that did not come to their end meant to write."""
+    """Add what unfinished runs intended to write to ``bases``."""
     found = dict(bases)
     for flow_id, meant in runs.items():
         if not scope.covers(flow_id.namespace):
@@ -175,11 +175,11 @@ def with_runs(
 def find_previews(
     kv: KvReads, name: str, repository: str, target: Target, environment: str | None = None
 ) -> tuple[OtherRecord, ...]:
-    """The records of all previews of ``name`` that this repository has on this server, sorted.
+    """Return the records of this repository's previews of ``name`` on this server, sorted.
 
-    :param name: that of the inventory, which all of them share.
+    :param name: the name of the inventory, which all previews share.
     :param repository: ours; ``""`` if unknown.
-    :param environment: only the preview that is this environment.
+    :param environment: only return the preview with this environment.
     :raises KestraError: the KV store cannot be read.
     """
     found = []

@@ -1,4 +1,4 @@
-"""Finds our inventory in the tenant, checks its owner, and tells what it says is ours."""
+"""Finds our inventory in the tenant and checks who owns it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 PREFIX = "kestra-sync."
 LOCK_PREFIX = "kestra-sync-lock."
 RUN_PREFIX = "kestra-sync-run."
-#: What finds all of them; the server matches anywhere in the key.
+#: The search that finds all of these keys; the server matches anywhere in the key.
 SEARCH = "kestra-sync"
 
 #: Seconds between two reads of an implausible response.
@@ -41,9 +41,9 @@ class KvReads(Protocol):
 
 @dataclass(frozen=True)
 class InventoryLocation:
-    """Where an inventory lives, and whose it must be.
+    """Where an inventory is stored, and its name.
 
-    :param namespace: the namespace whose KV store holds it.
+    :param namespace: the namespace whose KV store contains it.
     """
 
     namespace: str
@@ -62,17 +62,17 @@ class InventoryLocation:
 
     @property
     def lock_key(self) -> str:
-        """The key of the lock that belongs to it."""
+        """The key of its lock."""
         return LOCK_PREFIX + self.full_name
 
     def run_key(self, nonce: str) -> str:
-        """The key under which one run keeps what it is about to write."""
+        """Return the key under which a run stores what it is about to write."""
         return f"{RUN_PREFIX}{self.full_name}.{nonce}"
 
 
 @dataclass(frozen=True)
 class OtherRecord:
-    """A record of the same repository that is not ours by its name or scope."""
+    """A record of the same repository with another name or scope."""
 
     place: InventoryLocation
     inventory: Inventory
@@ -80,13 +80,13 @@ class OtherRecord:
 
 @dataclass(frozen=True)
 class Lookup:
-    """What was found.
+    """The result of :func:`find_inventory`.
 
-    :param wanted: where the record belongs by the configuration.
-    :param at: where it is; ``wanted`` if there is none.
-    :param inventory: ``None`` if there is none yet.
-    :param similar: if there is none: records of the same repository under another name or
-        environment, or for namespaces that have nothing in common with our scope.
+    :param wanted: where the record belongs according to the configuration.
+    :param at: where it is; ``wanted`` if it does not exist.
+    :param inventory: ``None`` if it does not exist yet.
+    :param similar: if it does not exist: records of the same repository with another name or
+        environment, or whose namespaces do not overlap with our scope.
     """
 
     wanted: InventoryLocation
@@ -101,10 +101,10 @@ class Lookup:
 
 
 def record_at(kv: KvReads, namespace: str, key: str) -> Any:
-    """The value of a key that should be an inventory; it is read again if it is not.
+    """Return the value of a key that should be an inventory; it is read again if it is not.
 
-    Seen once on a busy machine: something else, between two good reads and without a write. An
-    inventory that is called damaged is one that people delete.
+    A busy server once returned something else between two good reads, without a write. Users
+    would delete an inventory that is reported as corrupt.
 
     :raises NotFound: there is no such key.
     :raises Gone: it has expired.
@@ -117,9 +117,9 @@ def record_at(kv: KvReads, namespace: str, key: str) -> Any:
 
 
 def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
-    """The inventory at ``place``; ``None`` if there is none.
+    """Read the inventory at ``place``; ``None`` if there is none.
 
-    :raises InventoryError: it cannot be used, or is another name's or environment's.
+    :raises InventoryError: it cannot be used, or has another name or environment.
     :raises KestraError: if the KV store cannot be read.
     """
     stored = _stored(kv, place)
@@ -127,11 +127,11 @@ def read_inventory(kv: KvReads, place: InventoryLocation) -> Inventory | None:
 
 
 def read_version(kv: KvReads, place: InventoryLocation) -> tuple[int, str] | None:
-    """:attr:`Inventory.version` of the inventory at ``place``; ``None`` if there is none.
+    """Read :attr:`Inventory.version` of the inventory at ``place``; ``None`` if there is none.
 
-    The rest of it is only read if the version cannot be told: it may be large.
+    The rest, which may be large, is only parsed if needed to determine the version.
 
-    :raises InventoryError: it cannot be used, or is another name's or environment's.
+    :raises InventoryError: it cannot be used, or has another name or environment.
     :raises KestraError: if the KV store cannot be read.
     """
     stored = _stored(kv, place)
@@ -165,14 +165,14 @@ def find_inventory(
     repository: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Lookup:
-    """Our inventory, wherever in the tenant it is.
+    """Find our inventory anywhere in the tenant.
 
-    It is looked for by name, environment and repository, as the first namespace of the scope,
-    where it is kept unless the configuration says otherwise, may change.
+    It is searched by name, environment and repository, because the first namespace of the scope,
+    which is its default location, may change.
 
     :param repository: ours; ``""`` if unknown.
-    :raises InventoryError: it cannot be used, or there are two of them.
-    :raises NotCredible: the answers of the KV store contradict each other.
+    :raises InventoryError: it cannot be used, or there are two.
+    :raises NotCredible: the responses of the KV store contradict each other.
     :raises KestraError: if the KV store cannot be read.
     """
     for pause in (*_PAUSES, None):
@@ -193,7 +193,7 @@ def find_inventory(
 def _elsewhere(
     kv: KvReads, wanted: InventoryLocation, listed: Iterable[KvKey], scope: Scope, repository: str
 ) -> Lookup:
-    """Look at the other inventories: is one of them ours?"""
+    """Search for our inventory in other namespaces."""
     ours: list[OtherRecord] = []
     similar: list[OtherRecord] = []
     for entry in listed:
@@ -235,13 +235,13 @@ def _elsewhere(
 
 
 def _of_another(value: Any, repository: str) -> bool:
-    """Whether a record that cannot be used says at least that it is another repository's."""
+    """Return whether a record that cannot be used names another repository as its owner."""
     theirs = value.get("repository") if isinstance(value, dict) else None
     return bool(repository) and isinstance(theirs, str) and theirs not in ("", repository)
 
 
 def in_common(scope: Scope, inventory: Inventory) -> bool:
-    """Whether an inventory has to do with any namespace of ``scope``."""
+    """Return whether an inventory has any namespace in common with ``scope``."""
     theirs = inventory.scope
     namespaces = {each.namespace for each in inventory.resources}
     return any(map(scope.covers, (*theirs.namespaces, *namespaces))) or any(
@@ -252,12 +252,12 @@ def in_common(scope: Scope, inventory: Inventory) -> bool:
 def check_owner(
     inventory: Inventory | None, repository: str, target: Target, *, take_over: bool
 ) -> None:
-    """Refuse an inventory that was not written from here, for this server.
+    """Reject an inventory of another repository, server or tenant.
 
     :param repository: ours; ``""`` if unknown.
-    :param target: the server and tenant that we talk to.
-    :raises RefusedError: another repository wrote it, or for another server or tenant; never with
-        ``take_over``.
+    :param target: our server and tenant.
+    :param take_over: accept it anyway.
+    :raises RefusedError: the inventory belongs to another repository, server or tenant.
     """
     if inventory is None or take_over:
         return
@@ -294,10 +294,10 @@ def check_owner(
 
 
 def server_of(url: str) -> str:
-    """What is the same for all ways to write the address of one server: host and path.
+    """Normalize the address of a server to host and path.
 
-    Scheme and port are left out: the same server is reached with and without TLS, directly and
-    through a tunnel. All names of this machine are one.
+    Scheme and port are ignored: the same server can be reached with and without TLS, directly and
+    through a tunnel. All names of the local machine are equal.
     """
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
@@ -311,14 +311,15 @@ def server_of(url: str) -> str:
 
 @dataclass(frozen=True)
 class Ownership:
-    """Our inventory and where it lives.
+    """Our inventory and its location.
 
-    :param place: where it belongs by the configuration.
-    :param at: where it is; an apply moves it.
+    :param place: where it belongs according to the configuration.
+    :param at: where it is now; an apply moves it.
     :param inventory: ``None`` if there is none yet.
-    :param similar: if there is none: records of this repository that may be ours by another name.
-    :param take_over: what belongs to other repositories is ours from now on.
-    :param preview: the record is that of this preview.
+    :param similar: if there is none: records of this repository that may be ours under another
+        name.
+    :param take_over: take over resources that belong to other repositories.
+    :param preview: the preview that the record belongs to, if any.
     """
 
     place: InventoryLocation
@@ -331,14 +332,14 @@ class Ownership:
 
     @cached_property
     def bases(self) -> dict[FlowId, Base]:
-        """What we applied last, the flows outside the present scope included."""
+        """What was applied last, including flows outside the current scope."""
         return self.inventory.bases() if self.inventory is not None else {}
 
 
 def place_of(settings: Settings, scope: Scope) -> InventoryLocation:
-    """Where the inventory of these settings belongs.
+    """Return where the inventory of these settings belongs.
 
-    :raises UsageError: without a name, or with nothing that tells the namespace.
+    :raises UsageError: the name is missing, or the namespace cannot be determined.
     """
     if settings.name is None:
         raise UsageError(

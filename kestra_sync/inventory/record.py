@@ -14,10 +14,10 @@ from typing import Any
 from kestra_sync.model import Base, FlowId, ResourceId, Scope, Target
 from kestra_sync.safe.text import visible
 
-#: Characters of a name that are kept in the record.
+#: Maximum length of a name in the record.
 _LONGEST_NAME = 80
 
-#: Where CI systems name the person whose push, click or schedule started the job.
+#: Variables in which CI systems name the person who triggered the job.
 _ACTORS = (
     "GITHUB_ACTOR",
     "GITLAB_USER_LOGIN",
@@ -45,10 +45,10 @@ class Origin:
 
 
 def actor(environ: Mapping[str, str] | None = None) -> str | None:
-    """Who runs this: the person that CI names, else the user of the operating system.
+    """Return who runs this: the person that CI names, or the user of the operating system.
 
-    Harmless to print and at most 80 characters long. ``None`` if neither is known, as in a
-    container whose user has no name.
+    Safe to print and at most 80 characters long. ``None`` if unknown, as in a container whose user
+    has no name.
     """
     env = os.environ if environ is None else environ
     for variable in _ACTORS:
@@ -61,25 +61,25 @@ def actor(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def short_name(name: str | None) -> str | None:
-    """A name that may be stored and printed; ``None`` if nothing is left of it."""
+    """Return a name that is safe to store and print; ``None`` if nothing is left of it."""
     return visible((name or "").strip())[:_LONGEST_NAME] or None
 
 
 def origin(directory: str = ".", environ: Mapping[str, str] | None = None) -> Origin:
-    """What the variables of GitHub Actions or GitLab CI say, else what ``git`` says.
+    """Return the origin according to GitHub Actions, GitLab CI or ``git``.
 
-    ``KESTRA_SYNC_REPOSITORY`` names the repository where none of them can, such as in a container
-    without Git. Never fails: without Git and CI nothing is known, which is an answer too.
+    ``KESTRA_SYNC_REPOSITORY`` names the repository if they cannot, such as in a container without
+    Git. Never fails: without Git and CI all fields are unknown.
     """
     env = os.environ if environ is None else environ
-    found = _told(directory, env)
+    found = _detected(directory, env)
     named = env.get("KESTRA_SYNC_REPOSITORY", "").strip()
     if not named or found.repository:
         return found
     return replace(found, repository=_repository(named) or named.strip("/").lower())
 
 
-def _told(directory: str, env: Mapping[str, str]) -> Origin:
+def _detected(directory: str, env: Mapping[str, str]) -> Origin:
     if env.get("GITHUB_ACTIONS") == "true":
         server = env.get("GITHUB_SERVER_URL", "")
         return Origin(
@@ -120,7 +120,7 @@ _URL = re.compile(r"^[a-z+]+://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+
 
 
 def _repository(url: str) -> str:
-    """``github.com/acme/flows`` for every way to write it; credentials are dropped."""
+    """Normalize any URL of a repository to ``github.com/acme/flows``, without credentials."""
     match = _URL.match(url) or _SCP.match(url)
     if match is None:
         return ""
@@ -137,7 +137,7 @@ class Resource:
     :param sent_sha256: the hash of the source on the server; differs from ``file_sha256`` for a
         flow that is kept disabled.
     :param revision: the server's number for that source, where it is known.
-    :param kept_off: the source on the server is Git's plus the line that switches it off.
+    :param kept_off: the source on the server is Git's plus the line that disables the flow.
     :param masked: it is a secret, and the hashes are those of its masked form.
     """
 
@@ -152,9 +152,9 @@ class Resource:
 
 @dataclass(frozen=True)
 class Intent:
-    """What a run was about to do: stored before its first write, dropped after its last.
+    """What a run is about to do: stored before its first write, removed after its last.
 
-    :param writes: what each flow was about to become; ``None`` for a deletion.
+    :param writes: the intended state of each flow; ``None`` for a deletion.
     :param unknown: writes of kinds that this version does not know, kept as they are.
     """
 
@@ -166,20 +166,20 @@ class Intent:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One line of the history.
+    """One entry of the history.
 
     :param generation: the number of the run, counted from 1; in records of kestra-sync before 0.2
         that of the record, which every write increases.
     :param result: ``applied``, ``partial``, ``failed``, ``interrupted``, ``rolled-back``,
         ``adopted``.
     :param dirty: the working tree had changes that are not in ``commit``.
-    :param by: who ran it, as CI or the operating system names them; ``None`` if that is unknown,
+    :param by: who ran it, according to CI or the operating system; ``None`` if unknown,
         as in records of kestra-sync 0.1.
-    :param replaced: what the resources that it wrote were before, as we had applied them; ``None``
-        for one that did not exist. ``None`` as a whole if that was not kept: then nothing before
-        this run can be restored.
+    :param replaced: the previous state of the resources that it wrote; ``None`` for one that did
+        not exist. ``None`` as a whole if it was not kept: then no state before this run can be
+        restored.
     :param rollback_to: the run whose result it restored; ``None`` for an apply.
-    :param kinds: how many of each kind ``counts`` are about; empty if they are flows only.
+    :param kinds: the number of changes in ``counts`` by kind; empty if all are flows.
     """
 
     generation: int
@@ -197,13 +197,13 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class PreviewRecord:
-    """What the record of a preview contains in addition to that of any other.
+    """What the record of a preview contains in addition to other records.
 
     :param created: when it was first deployed, ISO 8601 in UTC.
-    :param expires: when it may be removed without being asked; ``None`` for never.
+    :param expires: when it may be removed automatically; ``None`` for never.
     :param result: how the last ``up`` ended: the words of :class:`Run`, or ``smoke-failed``.
-    :param past: flows and files that it had and has no more: executions of the flows, and
-        directories of the files, are still its own.
+    :param past: flows and files that it no longer contains: executions of the flows, and
+        directories of the files, still belong to it.
     """
 
     created: str
@@ -220,15 +220,15 @@ class Inventory:
         that is unknown.
     :param generation: counts up with every write of the record.
     :param time: when it was written, ISO 8601 in UTC.
-    :param history: the last runs that changed something, the newest last.
+    :param history: the last runs that changed something, newest last.
     :param nonce: a new one with every write, so that a writer can distinguish its own record from
         another's; ``""`` in a record of kestra-sync 0.1.
-    :param neighbours: the keys (namespace, key) of the other inventories of the tenant that were
-        there when this one was written: an answer that leaves one of them out is not complete.
+    :param neighbours: the keys (namespace, key) of the other inventories of the tenant that
+        existed when this one was written: a list without one of them is incomplete.
     :param moved_from: the namespace that the record was moved from, while the old copy may still
-        be there.
+        exist.
     :param unknown: resources of kinds that this version does not know, kept as they are.
-    :param preview: that of a preview.
+    :param preview: only set in the record of a preview.
     """
 
     name: str
@@ -250,14 +250,14 @@ class Inventory:
 
     @property
     def version(self) -> tuple[int, str]:
-        """Differs between any two writes of the record, by any run."""
+        """A value that differs between any two writes of the record, by any run."""
         return self.generation, self.nonce
 
     def bases(self) -> dict[FlowId, Base]:
-        """For each flow we own, what counts as ours on the server.
+        """Return the sources of each owned flow that count as ours on the server.
 
-        That is the source recorded, and the one a run meant to write that did not come to its
-        end: it was killed, or an answer was lost for good.
+        These are the recorded source, and the one that an unfinished run intended to write: it was
+        killed, or a response was lost.
         """
         meant = self.intent.writes if self.intent is not None else {}
         found = {}
@@ -280,10 +280,10 @@ class Inventory:
 
 
 def now() -> str:
-    """The present time as inventories carry it."""
+    """Return the current time in the format of inventories."""
     return written(datetime.now(timezone.utc))
 
 
 def written(time: datetime) -> str:
-    """A time as inventories carry it: ISO 8601, UTC, seconds."""
+    """Format a time for inventories: ISO 8601, UTC, seconds."""
     return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -19,7 +19,13 @@ from kestra_sync.apply.probes import forbidden_for_executions, forbidden_for_flo
 from kestra_sync.cli.doctor import doctor_lines
 from kestra_sync.client.client import ServerInfo, parse_version
 from kestra_sync.client.errors import Forbidden, InvalidContent, NotFound
-from kestra_sync.client.network import Certificate, Look, NetworkRoute, look_at, route_to
+from kestra_sync.client.network import (
+    Certificate,
+    ConnectionInfo,
+    NetworkRoute,
+    examine_connection,
+    route_to,
+)
 from kestra_sync.commands.checkup import (
     Checkup,
     Diagnosis,
@@ -93,7 +99,7 @@ def test_look__certificate_and_clock(protocol: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
     earlier = datetime.now(timezone.utc) - timedelta(minutes=5)
     with _serving(format_datetime(earlier, usegmt=True), protocol=protocol) as url:
-        look = look_at(url)
+        look = examine_connection(url)
     assert look.certificate is not None
     assert look.certificate.issuer == "kestra-sync test server"
     assert look.certificate.expires.year == 2126
@@ -106,17 +112,17 @@ def test_look__certificate_and_clock(protocol: str, monkeypatch: pytest.MonkeyPa
 def test_look__nothing_to_see() -> None:
     """No TLS and no time; a certificate that is not trusted; nothing at all."""
     with _serving(None, secure=False) as url:
-        assert look_at(url) == Look()
-        assert clock(Look()).health is Health.OK
+        assert examine_connection(url) == ConnectionInfo()
+        assert clock(ConnectionInfo()).health is Health.OK
     with _serving("Thu, 26 Nov 2026 12:00:00 GMT") as url:
-        assert look_at(url) == Look()
-    assert look_at(url, timeout=1) == Look()
+        assert examine_connection(url) == ConnectionInfo()
+    assert examine_connection(url, timeout=1) == ConnectionInfo()
 
 
 @pytest.mark.parametrize("date", ["soon", "", "Thu, 26 Nov 2026 12:00:00", "Thu, 99 Nov 2026"])
 def test_look__odd_dates(date: str) -> None:
     with _serving(date, secure=False) as url:
-        look_at(url)  # does not raise
+        examine_connection(url)  # does not raise
 
 
 @pytest.mark.parametrize(
@@ -147,12 +153,12 @@ def test_network__proxies_and_cas(
 
 
 def test_tls__expiry_and_plain_http() -> None:
-    soon = Look(None, Certificate("Acme CA", _NOW + timedelta(days=9)))
+    soon = ConnectionInfo(None, Certificate("Acme CA", _NOW + timedelta(days=9)))
     assert tls(_URL, soon, _NOW).health is Health.WARNING
-    later = Look(None, Certificate("Acme CA", _NOW + timedelta(days=90)))
+    later = ConnectionInfo(None, Certificate("Acme CA", _NOW + timedelta(days=90)))
     assert tls(_URL, later, _NOW).health is Health.OK
-    assert tls("http://127.0.0.1:8080", Look()).health is Health.OK
-    assert tls("http://kestra.acme.io", Look()).health is Health.WARNING
+    assert tls("http://127.0.0.1:8080", ConnectionInfo()).health is Health.OK
+    assert tls("http://kestra.acme.io", ConnectionInfo()).health is Health.WARNING
 
 
 @pytest.mark.parametrize(
@@ -263,8 +269,8 @@ def test_doctor_lines() -> None:
     direct = NetworkRoute(
         "kestra.acme.io", ca_variable="REQUESTS_CA_BUNDLE", ca_bundle="/etc/acme.pem"
     )
-    trusted = Look(0.2, Certificate("Acme CA", _NOW + timedelta(days=90)))
-    expiring = Look(-95.0, Certificate("Acme CA", _NOW + timedelta(days=9)))
+    trusted = ConnectionInfo(0.2, Certificate("Acme CA", _NOW + timedelta(days=90)))
+    expiring = ConnectionInfo(-95.0, Certificate("Acme CA", _NOW + timedelta(days=9)))
     ready = [
         Checkup("files", Health.OK, "20 flows in flows, scope acme"),
         network(proxied),
