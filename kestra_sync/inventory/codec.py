@@ -1,7 +1,7 @@
 """Converts an inventory to JSON and back.
 
 ``format`` is the version that wrote it, ``min_reader`` the oldest version that can read it. A new
-member that readers may ignore, such as the nonce, increases neither. Kestra's KV store drops members
+member that readers may ignore, such as the nonce, increases neither. Kestra drops members
 that are ``null``, so absent and ``null`` mean the same. Resources of unknown kinds are kept as they
 are. Anyone with write access to the KV store may have stored a record, so
 each member is checked where it is read.
