@@ -14,12 +14,12 @@ READ_ONLY_LABEL = "system.readOnly"
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the server is. What is ``None``, and secrets, the client takes from the environment or
-    the ``.env`` file.
+    """The address of the server. Secrets, and values that are ``None``, come from the environment
+    or the ``.env`` file.
 
-    :param environment: whose credentials are wanted: ``KESTRA_TOKEN_PROD`` for ``prod``.
-    :param token_env: the variable that holds the token, where the configuration names one.
-    :param configured: ``url`` is the configuration's.
+    :param environment: selects the credentials: ``KESTRA_TOKEN_PROD`` for ``prod``.
+    :param token_env: the variable with the token, if the configuration names one.
+    :param configured: ``url`` comes from the configuration.
     """
 
     url: str | None = None
@@ -34,11 +34,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class Policy:
-    """What this repository asks of its flows beyond what Kestra asks. Empty: nothing.
+    """The rules of this repository for its flows, in addition to Kestra's. Empty: none.
 
-    :param options: what the configuration says, by the options of ``checks.policy_rules``.
-    :param ignore: patterns (those of ``.gitignore``) of files that policy leaves alone.
-    :param severity: the weight of a rule where it is not the default; ``None`` is off.
+    :param options: the configured values, by the options of ``checks.policy_rules``.
+    :param ignore: patterns (as in ``.gitignore``) of files that are exempt.
+    :param severity: the severity of rules, if not the default; ``None`` is off.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -48,10 +48,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class ConfigSection:
-    """A part of the configuration that another module understands: plain values and places.
+    """A part of the configuration that another module interprets: plain values and positions.
 
-    :param path: the configuration file, as the user would write it.
-    :param positions: for each node below the section, by its path, its place in the file.
+    :param path: the configuration file, as the user would specify it.
+    :param positions: the position in the file of each node below the section, by path.
     """
 
     path: str
@@ -65,13 +65,13 @@ Stamp = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Patch:
-    """What an environment sets and removes in the flows that it selects.
+    """The values that an environment sets and removes in the flows that it selects.
 
-    :param flows: patterns as in ``--only``, of names in the files.
-    :param set: paths and the values to put there; ``unset`` are paths to remove.
-    :param triggers: whether all triggers are switched on or off; ``None`` leaves them as they are.
+    :param flows: patterns as in ``--only``, for names in the files.
+    :param set: paths and their values; ``unset`` are paths to remove.
+    :param triggers: enables or disables all triggers; ``None`` leaves them unchanged.
     :param optional: a path, or a pattern, that matches nothing is not an error.
-    :param position: where the patch is in the configuration; ``positions`` where its paths are.
+    :param position: of the patch in the configuration; ``positions`` are those of its paths.
     """
 
     flows: tuple[str, ...]
@@ -85,10 +85,10 @@ class Patch:
 
 @dataclass(frozen=True)
 class Rendering:
-    """How the flows of the files become what is sent. By default they are sent as they are.
+    """How the flows in the files are changed before they are sent. By default they are not.
 
-    :param namespaces: namespace in the files → on the server; ``path`` is the file that says so.
-    :param stamp: labels that a flow gets when it is written; ``kv`` replaces values of keys.
+    :param namespaces: namespace in the files → on the server; ``path`` is the configuration file.
+    :param stamp: labels that are added to written flows; ``kv`` overrides values of keys.
     """
 
     namespaces: tuple[tuple[str, str], ...] = ()
@@ -100,11 +100,11 @@ class Rendering:
 
 @dataclass(frozen=True)
 class FilesFolder:
-    """A folder of namespace files, as the configuration names it.
+    """A configured folder of namespace files.
 
-    :param path: as the user would write it in the working directory; one part of it may be ``*``.
-    :param namespace: ``*`` takes the name of the folder: the one that matches ``*`` in
-        ``path``, else each folder below it.
+    :param path: relative to the working directory; one part of it may be ``*``.
+    :param namespace: ``*`` means the name of the folder: the one that matches ``*`` in
+        ``path``, else of each folder below it.
     :param ignore: patterns as in ``.gitignore``, relative to the folder.
     """
 

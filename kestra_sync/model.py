@@ -1,7 +1,7 @@
 """The values that the stages exchange: plain and frozen, without behavior.
 
 The words are those of ``docs/architecture.md``: a *flow* is what a namespace and an id name, its
-*source* is its YAML byte for byte, *desired* is what Git holds, *live* is what the server holds.
+*source* is its YAML byte for byte, *desired* is the state in Git, *live* the state on the server.
 Sources are ``bytes`` everywhere, since Kestra compares them byte for byte.
 """
 
@@ -34,7 +34,7 @@ class Position:
 
 
 class Severity(StrEnum):
-    """How much a diagnostic weighs. Only errors change the exit code."""
+    """The severity of a diagnostic. Only errors change the exit code."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -43,10 +43,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing that is wrong with a file, or worth knowing about it.
+    """A problem of a file, or a hint about it.
 
-    :param path: the file as the user would write it, with ``/``; ``""`` if it is not about a file.
-    :param position: where in the file; ``None`` for the file as a whole.
+    :param path: the file as the user would specify it, with ``/``; ``""`` if there is none.
+    :param position: the position in the file; ``None`` for the file as a whole.
     :param rule: the stable name of the rule, as in ``error[rule]``.
     :param message: what is wrong, one line, without a full stop.
     :param remedy: what to do about it.
@@ -63,14 +63,14 @@ class Diagnostic:
 
     @property
     def sort_key(self) -> tuple[str, Position, str, str, str]:
-        """Files in order, then places in order; stable for equal places."""
+        """Sorts by file, then by position; stable for equal positions."""
         position = self.position or Position(0, 0)
         return (self.path, position, str(self.severity), self.rule, self.message)
 
 
 @dataclass(frozen=True)
 class KvOverride:
-    """The value of a key that the files declare, for one environment.
+    """The value of a declared key in one environment.
 
     :param namespace: as in the files.
     :param value: as a file of keys would declare it.
@@ -84,9 +84,9 @@ class KvOverride:
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document of a file, or a whole file: what is in it, and where it begins.
+    """One YAML document of a file, or a whole file: its content and its position.
 
-    :param path: as the user would write it, with ``/``.
+    :param path: as the user would specify it, with ``/``.
     :param index: its number in the file, from 0.
     :param first_line: the line of the file on which ``content`` begins, from 1.
     """
@@ -109,7 +109,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Flow:
-    """A document that is a flow, and the name that it gives itself."""
+    """A document that is a flow, and the name in it."""
 
     flow_id: FlowId
     document: Document
@@ -131,10 +131,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Repository:
-    """Everything that one walk over the files found. Sorted by path and line.
+    """Everything found in the files. Sorted by path and line.
 
-    :param source: the directory or files walked, as the user wrote them.
-    :param files: how many YAML files were read.
+    :param source: the directories or files, as specified by the user.
+    :param files: the number of YAML files that were read.
     :param other_resources: resources that are not flows, as they will be sent.
     """
 
@@ -148,13 +148,13 @@ class Repository:
 
 @dataclass(frozen=True)
 class Desired:
-    """A flow as it will be sent: file bytes and sent bytes, equal without an environment.
+    """A flow as it will be sent; the sent bytes equal those of the file without an environment.
 
     :param content: the sent bytes.
     :param name: the flow's name on the server, where it is not the one in the file.
-    :param steps: the edits that made ``sent`` out of the file's bytes, one after the other.
+    :param steps: the edits that turn the bytes of the file into ``sent``, in order.
     :param unstamped: ``sent`` without the labels that do not count as a change.
-    :param masked: ``sent`` hides the value behind it.
+    :param masked: ``sent`` is secret and must not be shown.
     """
 
     flow: Flow
@@ -188,7 +188,7 @@ class Desired:
 
     @cached_property
     def git_sha256(self) -> str:
-        """The hash of what Git asks for: the file as the environment changes it, unstamped."""
+        """The hash of the desired source: the file with the environment's patches, unstamped."""
         return self.sent_sha256 if self.unstamped is None else sha256(self.unstamped)
 
     def file_position(self, position: Position) -> Position:
@@ -202,7 +202,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class Live:
-    """A flow as the server holds it.
+    """A flow on the server.
 
     :param revision: ``None`` if the call did not return it (the export).
     """
@@ -235,7 +235,7 @@ class Scope:
     exact: bool = False
 
     def covers(self, namespace: str) -> bool:
-        """Whether ``namespace`` is inside, dot-aware, whatever a server's filter thinks."""
+        """Whether ``namespace`` is in the scope; dots separate levels, unlike in server filters."""
         if namespace in self.namespaces:
             return True
         if self.exact:
@@ -245,7 +245,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Target:
-    """Where flows go: bound into plans and inventories, so that one is never used for another."""
+    """The destination of flows. Plans and inventories record it, and are only valid for it."""
 
     url: str
     tenant: str
@@ -264,15 +264,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Base:
-    """What we applied last, as the inventory remembers it.
+    """The last applied state of a resource, as recorded in the inventory.
 
     :param path: the file the flow came from.
-    :param file_sha256: the hash of what Git asked for: :attr:`Desired.git_sha256`.
+    :param file_sha256: the hash of the source in Git: :attr:`Desired.git_sha256`.
     :param live_hashes: the hashes under which a live source counts as ours: the one recorded,
         and, after a run that was killed, the one it was about to write.
     :param revision: the server's revision of that source, where it is known.
     :param kept_off: the recorded source is Git's plus the line that switches the flow off.
-    :param only_intended: all that is known is that a run that was killed meant to create it.
+    :param only_intended: only recorded as the intent of a killed run to create it.
     :param masked: the hashes are those of a secret value.
     """
 
@@ -289,16 +289,16 @@ class Base:
 class Change:
     """One flow of a plan: what will be done to it, why, and the sources on all sides.
 
-    :param path: the file in Git; for a flow that Git no longer has, the one it came from.
-    :param before: the live source; ``None`` if the server has no such flow.
-    :param after: the source it will have; ``None`` if there will be no such flow.
-    :param desired: what Git holds; ``None`` if Git has no such flow. Its bytes differ from
-        ``after`` only for a flow that is kept disabled.
-    :param base: the source we applied last, where it is known and differs from ``before``.
+    :param path: the file in Git, or the former file of a flow that is no longer in Git.
+    :param before: the live source; ``None`` if the flow is not on the server.
+    :param after: the source after the apply; ``None`` if the flow will be deleted.
+    :param desired: the flow in Git, or ``None``. Its bytes differ from ``after`` only for a flow
+        that is kept disabled.
+    :param base: the last applied source, if it is known and differs from ``before``.
     :param revision: the live revision the plan was made against; ``None`` if there is none.
-    :param moved_from: for a move, the deletion that is the other half of it.
-    :param refused: a guard refuses just this change.
-    :param invalid: an error in the file of the flow stops this change, and with it the apply.
+    :param moved_from: for a move, the corresponding deletion.
+    :param refused: a guard refuses this change.
+    :param invalid: an error in the file of the flow prevents this change, and the whole apply.
     """
 
     action: Action
@@ -316,7 +316,7 @@ class Change:
 
     @property
     def applied(self) -> Content | None:
-        """What we applied last, as far as that is known: its text, or Git's where that is it."""
+        """The last applied source, if known: ``base``, or Git's if they are equal."""
         if self.base is not None:
             return self.base
         return None if self.desired is None else self.desired.content
@@ -335,12 +335,12 @@ class Change:
 
 @dataclass(frozen=True)
 class RecordChange:
-    """What an apply changes in the inventory, in addition to the flows that it writes.
+    """A change of the inventory in addition to the flows that an apply writes.
 
     :param kind: stable in the JSON: ``adopt``, ``refresh``, ``drop``, ``close``, ``move``,
         ``bind``, ``strike``.
     :param message: one line, without a full stop.
-    :param flows: how many resources it concerns, 0 for the record as a whole; ``what`` by kind.
+    :param flows: the number of resources, 0 for the inventory as a whole; ``what`` by kind.
     """
 
     kind: str
@@ -392,9 +392,9 @@ class Plan:
         return tuple(change for change in self.changes if change.writes)
 
     def count(self, *actions: Action) -> int:
-        """How many changes have one of these actions."""
+        """Count the changes with one of these actions."""
         return sum(change.action in actions for change in self.changes)
 
     def because(self, *reasons: Reason) -> tuple[Change, ...]:
-        """The changes that have one of these reasons."""
+        """Return the changes with one of these reasons."""
         return tuple(change for change in self.changes if change.reason in reasons)

@@ -24,10 +24,10 @@ class Observer:
         """Writes begin; there will be ``total`` of them."""
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
-        """One flow is done with: ``created, revision 1`` or what went wrong."""
+        """A flow was processed: ``created, revision 1``, or the failure."""
 
     def transfer(self, name: str, done: int, total: int | None) -> None:
-        """Of a large file ``done`` bytes were sent or received, of ``total`` if that is known."""
+        """``done`` of ``total`` bytes (if known) of a large file were sent or received."""
 
     def end(self) -> None:
         """Writes have ended."""
@@ -40,7 +40,7 @@ SILENT = Observer()
 
 
 def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
-    """Call an observer that must not decide anything: what it throws is only logged."""
+    """Call an observer; exceptions that it raises are only logged."""
     try:
         tell(*args, **members)
     except Exception as error:
@@ -48,7 +48,7 @@ def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
 
 
 class SafeObserver(Observer):
-    """Passes everything on to another observer, and survives what that one throws.
+    """Delegates to another observer, and logs the exceptions that it raises.
 
     A failing progress display must not end the writes.
     """
@@ -57,25 +57,25 @@ class SafeObserver(Observer):
         self._observer = observer
 
     def stage(self, name: str) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.stage, name)
 
     def begin(self, total: int) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.begin, total)
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.done, flow_id, words, ok=ok)
 
     def transfer(self, name: str, done: int, total: int | None) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.transfer, name, done, total)
 
     def end(self) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.end)
 
     def note(self, message: str) -> None:
-        """Passed on."""
+        """Delegate."""
         unfailing(self._observer.note, message)

@@ -1,6 +1,6 @@
-"""Previews: what they are called, and what the configuration says of one.
+"""Previews: their names and their configuration.
 
-A preview is an environment ``preview-NAME`` that the configuration describes once for all names.
+A preview is an environment ``preview-NAME``; one section of the configuration defines all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREFIX = "preview-"
 PLACEHOLDER = "{name}"
 """Where a template has the name of the preview."""
 
-#: A part of a namespace, without dots: no preview is then below another one.
+#: A part of a namespace without dots, so that previews cannot be nested.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _OTHER = re.compile(r"[^a-z0-9]+")
 _LONGEST = 40
@@ -25,9 +25,9 @@ _HASH = 5
 
 @dataclass(frozen=True)
 class Preview:
-    """One preview, as the configuration describes it.
+    """One preview, as configured.
 
-    :param namespaces: the namespaces on the server that are its own, with all below them.
+    :param namespaces: its namespaces on the server, including their children.
     :param ttl: seconds after the last ``up`` until it expires; ``None`` if it does not.
     :param smoke: run the smoke tests in it.
     """
@@ -39,17 +39,17 @@ class Preview:
 
     @property
     def environment(self) -> str:
-        """Its environment."""
+        """The name of its environment."""
         return environment_of(self.name)
 
 
 def environment_of(name: str) -> str:
-    """The environment of the preview with that name."""
+    """Return the environment of a preview."""
     return f"{PREFIX}{name}"
 
 
 def name_of(environment: str | None) -> str | None:
-    """The name of the preview whose environment this is; ``None`` for any other environment."""
+    """Return the preview of an environment; ``None`` if it is not that of a preview."""
     if environment is None or not environment.startswith(PREFIX):
         return None
     name = environment.removeprefix(PREFIX)
@@ -57,17 +57,17 @@ def name_of(environment: str | None) -> str | None:
 
 
 def is_name(text: str) -> bool:
-    """Whether ``text`` is a name as it is, without :func:`preview_name`."""
+    """Whether ``text`` is a valid name without conversion by :func:`preview_name`."""
     return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
 
 
 def preview_name(given: str) -> str:
-    """The name for what was given: a number, a name, or that of a branch.
+    """Convert a number, a name or the name of a branch to the name of a preview.
 
-    What namespaces do not allow becomes ``-``. Where that, or the length, loses anything but
-    capitals, a short hash is added: ``feature/a`` and ``feature-a`` are two previews.
+    Characters that namespaces do not allow become ``-``. If the name is changed by more than case,
+    or shortened, a short hash is added: ``feature/a`` and ``feature-a`` are two previews.
 
-    :raises UsageError: nothing is left of it.
+    :raises UsageError: no valid characters are left.
     """
     wanted = given.strip().lower()
     if is_name(wanted):
@@ -84,5 +84,5 @@ def preview_name(given: str) -> str:
 
 
 def rendered(template: str, name: str) -> str:
-    """``template`` with the name in it. Expressions of Kestra, in double braces, stay."""
+    """Insert the name into ``template``. Kestra's expressions in double braces are kept."""
     return re.sub(r"(?<!\{)\{name\}(?!\})", name, template)

@@ -1,6 +1,6 @@
-"""The reasons of changes: one table, a row per reason.
+"""The reasons for changes: one table, a row per reason.
 
-Everything that depends on the reason of a change is a column here: the text, the graph, the record,
+Everything that depends on the reason for a change is a column here: text, graph, record,
 ``drift``, the check for other owners. To add a reason, add a row; the meaning of each row is the
 three-way table of ``docs/architecture.md``.
 """
@@ -30,20 +30,20 @@ class Recording(Enum):
 class Traits:
     """The columns of the table.
 
-    :param note: the reason in words; ``""`` where the action says it all.
-    :param refused: the same where a guard refuses the change; ``""`` for ``note``.
-    :param deleted: the same where the change is a deletion; ``""`` for ``note``.
-    :param alert: shown with ``!`` and counted apart, marked as drift in graphs.
+    :param note: the reason in words; ``""`` if the action is self-explanatory.
+    :param refused: replaces ``note`` if a guard refuses the change; ``""`` for no other text.
+    :param deleted: replaces ``note`` if the change is a deletion; ``""`` for no other text.
+    :param alert: shown with ``!``, counted separately, and marked as drift in graphs.
     :param edited: someone else may have written the live source: it is compared with what was
         applied last, and ``drift`` reports it.
     :param gone: the flow was deleted on the server. Confirmed by a separate read, and reported by
         ``drift``.
     :param maybe_foreign: another inventory may own the flow; all of them are read then.
-    :param only_there: no record says that Git ever had the flow.
-    :param listed: the record has the flow, and Git no longer does.
+    :param only_there: only on the server: there is no record of the flow.
+    :param listed: the flow is in the record, and no longer in Git.
     :param recording: what happens to the inventory's entry, if the flow is not written.
-    :param group: the place of its list among the flows that are left alone; 0 for no list.
-    :param differs: how "no changes" counts a flow that is not as in Git; ``""`` if it is.
+    :param group: the position of its list among the flows that are left alone; 0 for no list.
+    :param differs: how "no changes" counts flows that differ from Git; ``""`` for others.
     """
 
     note: str = ""
@@ -61,12 +61,12 @@ class Traits:
 
 
 class ReasonTable(str, Enum):
-    """What rows are made of: a stable name, and the traits."""
+    """The structure of a row: a stable name and the traits."""
 
     traits: Traits
 
     def __new__(cls, name: str, traits: Traits) -> ReasonTable:  # noqa: PYI034 - Self came with 3.11
-        """A row; its value is ``name`` alone."""
+        """Create a row; its value is only ``name``."""
         row = str.__new__(cls, name)
         row._value_ = name
         row.traits = traits

@@ -1,4 +1,4 @@
-"""What a resource is called, and what it holds: bytes, or a large file that is read in pieces."""
+"""Names and contents of resources: bytes, or a large file that is read in chunks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class StrEnum(str, Enum):
 
 @dataclass(frozen=True)
 class KindTraits:
-    """What the whole program knows of a kind; the rest is in its package.
+    """The properties of a kind that the whole program uses; the rest is in its package.
 
-    :param noun: what people call one of them.
+    :param noun: the word for one of them.
     :param package: below ``kestra_sync.kinds``; its module ``kind`` is used through
         :class:`kestra_sync.kinds.base.KindModule`.
     :param settings: the fields of the settings that configure it, such as ``rendering.kv``.
     :param id_pattern: a regular expression for the ids that Kestra accepts; ``None`` for paths.
-    :param remains: something of a deleted one stays on the server, such as empty directories.
+    :param remains: deletion leaves something on the server, such as empty directories.
     :param revisions: earlier contents can be read by the number of their revision.
     :param not_kept: why the server may not have an earlier version.
     """
@@ -47,7 +47,7 @@ _NO_TRAITS = KindTraits("", "")
 
 
 class Kind(StrEnum):
-    """What a resource is; stable in the JSON, in patterns of ``--only`` and in the record.
+    """The kind of a resource; stable in the JSON, in patterns of ``--only`` and in the record.
 
     To add a kind, add a row, and its package below ``kinds``.
     """
@@ -89,7 +89,7 @@ class Kind(StrEnum):
 
     # The traits have a default for type checkers: ``Kind("file")`` looks a row up.
     def __new__(cls, name: str, traits: KindTraits = _NO_TRAITS) -> Kind:  # noqa: PYI034
-        """A row; its value is ``name`` alone."""
+        """Create a row; its value is only ``name``."""
         row = str.__new__(cls, name)
         row._value_ = name
         row.traits = traits
@@ -97,7 +97,7 @@ class Kind(StrEnum):
 
     @property
     def noun(self) -> str:
-        """What it is called."""
+        """The word for one of them."""
         return self.traits.noun
 
 
@@ -125,13 +125,13 @@ def by_kind(resource: ResourceId) -> tuple[bool, str, str, str]:
 
 
 def noun_of(resources: Iterable[ResourceId]) -> str:
-    """What people call one of ``resources``; ``resource`` where they are mixed."""
+    """Return the word for one of ``resources``; ``resource`` if they are of several kinds."""
     nouns = {each.kind.noun for each in resources} or {"flow"}
     return nouns.pop() if len(nouns) == 1 else "resource"
 
 
 def counted(resources: Iterable[ResourceId]) -> str:
-    """How many there are of each kind: ``2 flows``, ``2 flows, 1 file and 1 key``."""
+    """Count resources by kind: ``2 flows``, ``2 flows, 1 file and 1 key``."""
     counts = Counter(each.kind for each in resources)
     parts = [plural(counts[kind], kind.noun) for kind in Kind if counts[kind]] or ["0 flows"]
     return in_words(parts)
@@ -152,7 +152,7 @@ FlowId = ResourceId  # where only flows are meant
 
 
 def resource_named(text: str) -> ResourceId:
-    """The resource that is written like this; see :class:`ResourceId`."""
+    """Parse the name of a resource; see :class:`ResourceId`."""
     kind, colon, name = text.partition(":")
     if not colon or kind not in {str(each) for each in Kind}:
         kind, name = str(Kind.FLOW), text
@@ -164,7 +164,7 @@ _KINDS = frozenset(str(each) for each in Kind)
 
 
 def selected(flow_id: FlowId, only: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Whether the flow is selected.
+    """Whether a resource is selected.
 
     A pattern without a slash is a namespace and covers all that is below it. One that begins with
     a kind (``kv:acme.sales/*``) covers only resources of that kind, any other all kinds.
@@ -194,16 +194,16 @@ CHUNK = 256 * 1024
 
 
 class ContentChangedError(KestraSyncError):
-    """A large file is no longer what it was when it was hashed, or cannot be read any more."""
+    """A large file changed after it was hashed, or can no longer be read."""
 
 
 @dataclass(frozen=True)
 class LargeContent:
-    """The contents of a large file, outside of the memory. Equal by size and hash.
+    """The contents of a large file that is not in memory. Equal by size and hash.
 
     :param size: in bytes.
-    :param reader: opens what it is read from, at its beginning; called again for each reading.
-    :param fetch: of one that is not on this machine: gets it here; see :func:`here`.
+    :param reader: opens it for reading from the beginning; called for each read.
+    :param fetch: downloads a file that is not on this machine; see :func:`here`.
     """
 
     size: int
@@ -212,11 +212,11 @@ class LargeContent:
     fetch: Callable[[], Content] | None = field(default=None, compare=False, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes, piece by piece; the last piece only if all of them have the hash.
+        """Yield the bytes in chunks; the last one only if the hash of all matches.
 
-        So what is sent to a server, or written to a file, is never complete if it is not this.
+        A request or a file with other contents is therefore never complete.
 
-        :raises ContentChangedError: they have not, or cannot be read.
+        :raises ContentChangedError: it does not match, or the file cannot be read.
         """
         if self.fetch is not None:
             yield from chunks_of(here(self))
@@ -238,7 +238,7 @@ class LargeContent:
 
 
 def hashed(reader: Callable[[], BinaryIO]) -> LargeContent:
-    """The content that ``reader`` opens, read once to its end.
+    """Read the content that ``reader`` opens once, to compute its hash.
 
     :raises OSError: it cannot be read.
     """
@@ -255,9 +255,9 @@ Content: TypeAlias = "bytes | LargeContent"
 
 
 def here(content: Content) -> Content:
-    """The same, on this machine: to be read as often as needed without a request.
+    """Return the content on this machine, downloaded if necessary.
 
-    :raises ContentChangedError: there is something else now where it was.
+    :raises ContentChangedError: it was replaced in the meantime.
     """
     if not isinstance(content, LargeContent) or content.fetch is None:
         return content
@@ -268,19 +268,19 @@ def here(content: Content) -> Content:
 
 
 def sha256(content: Content) -> str:
-    """The lower-case hex SHA-256 of ``content``, as inventories and plan files carry it."""
+    """Return the lower-case hex SHA-256 of ``content``, as in inventories and plan files."""
     if isinstance(content, LargeContent):
         return content.sha256
     return hashlib.sha256(content).hexdigest()
 
 
 def size_of(content: Content) -> int:
-    """How many bytes there are."""
+    """Return the number of bytes."""
     return content.size if isinstance(content, LargeContent) else len(content)
 
 
 def chunks_of(content: Content) -> Iterator[bytes]:
-    """The bytes, piece by piece.
+    """Yield the bytes in chunks.
 
     :raises ContentChangedError: see :meth:`LargeContent.chunks`.
     """
@@ -288,7 +288,7 @@ def chunks_of(content: Content) -> Iterator[bytes]:
 
 
 def in_memory(content: Content) -> bytes:
-    """The bytes of what is in memory, which flows and keys always are.
+    """Return the bytes of a content in memory; flows and keys always are.
 
     :raises TypeError: it is a large file.
     """
@@ -298,5 +298,5 @@ def in_memory(content: Content) -> bytes:
 
 
 def is_in_memory(content: Content | None) -> TypeGuard[bytes]:
-    """Whether there is a content, and it is in memory."""
+    """Whether there is content, and it is in memory."""
     return isinstance(content, bytes)

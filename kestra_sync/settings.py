@@ -1,8 +1,8 @@
 """The settings of a run: plain values, from any source.
 
-A setting is declared once, with its field: option, configuration key, input of the Action. From
-that follow the options of the command line, what the configuration is asked for, which of the two
-wins, and the inputs of the GitHub Action.
+A setting is declared once, with its field: option, configuration key, input of the Action. The
+options of the command line, the keys that are read from the configuration, their precedence, and
+the inputs of the GitHub Action are derived from that.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from kestra_sync.previews import Preview
 
 T = TypeVar("T")
 
-#: Makes a path of the configuration one that is relative to the working directory.
+#: Converts a path in the configuration to one relative to the working directory.
 ShowPath = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """Where the value of a setting comes from, if not from its default.
+    """The sources of the value of a setting, besides its default.
 
     :param name: its field in the settings.
-    :param default: its type tells how it is given: a boolean is a flag, a tuple an option that can
+    :param default: its type determines the option: a boolean is a flag, a tuple an option that can
         be repeated, an enumeration a choice.
     :param help: of the option.
     :param flag: the option; ``""`` if there is none. Its variable is ``KESTRA_SYNC_…``.
-    :param metavar: how ``--help`` calls the value.
-    :param bounds: the least and the greatest number.
+    :param metavar: the name of the value in ``--help``.
+    :param bounds: the minimum and the maximum.
     :param key: in the configuration, such as ``limits.delete``; ``""`` if it has none.
-    :param from_file: makes the value of what the configuration holds, by default that itself.
-    :param from_paths: the same of a value that holds paths.
+    :param from_file: converts the value in the configuration; by default it is used as is.
+    :param from_paths: likewise, for a value that contains paths.
     :param commands: those that have the option, such as ``preview up``. It is also an input of the
-        Action, called as the option, for those of them that the Action runs.
+        Action, with the name of the option, for those commands that the Action runs.
     """
 
     name: str
@@ -66,8 +66,8 @@ def setting(
     commands: tuple[str, ...] = (),
 ) -> T:
     """A field of the settings with its declaration; see :class:`Declaration`."""
-    told = (help, flag, metavar, bounds, key, from_file, from_paths, commands)
-    made: Any = field(default=default, metadata={"setting": told})
+    declared = (help, flag, metavar, bounds, key, from_file, from_paths, commands)
+    made: Any = field(default=default, metadata={"setting": declared})
     return cast("T", made)
 
 
@@ -79,7 +79,7 @@ def declarations(settings: type) -> Iterator[Declaration]:
 
 
 class Prune(str, Enum):
-    """Which flows that Git does not have are deleted."""
+    """Which of the flows that are not in Git are deleted."""
 
     NONE = "none"
     OWNED = "owned"
@@ -87,7 +87,7 @@ class Prune(str, Enum):
 
 
 class OnDrift(str, Enum):
-    """What ``--on-drift`` makes of edits on the server."""
+    """How edits on the server are handled (``--on-drift``)."""
 
     REVERT = "revert"
     OVERWRITE = "overwrite"
@@ -96,28 +96,28 @@ class OnDrift(str, Enum):
 
 
 class DisabledTriggers(str, Enum):
-    """What happens to triggers that are enabled in Git and disabled on the server."""
+    """How triggers are handled that are enabled in Git and disabled on the server."""
 
     KEEP = "keep"
     ENABLE = "enable"
 
 
 class OnFirstContact(str, Enum):
-    """What happens to a flow on the server that is in Git, and in no record of ours."""
+    """How a flow is handled that is in Git and on the server, but not in our inventory."""
 
     REFUSE = "refuse"
     OVERWRITE = "overwrite"
 
 
-_ENOUGH = 10  # from here on, limits that are not configured count as shares
+_ENOUGH = 10  # the smallest number of flows to which the default limits apply
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How many flows of how many one run may change.
+    """The number or share of flows that one run may change.
 
     :param value: a share in percent, or a number of flows.
-    :param default: it was not configured, and applies from ten flows on.
+    :param default: it was not configured, and only applies to ten flows or more.
     """
 
     value: float
@@ -131,7 +131,7 @@ class Limit:
         return self.counts(total) and number * 100 > self.value * total
 
     def counts(self, total: int) -> bool:
-        """Whether the limit says anything about so many flows."""
+        """Whether the limit applies to this number of flows."""
         return not self.default or total >= _ENOUGH
 
     def __str__(self) -> str:
@@ -199,23 +199,23 @@ class Settings:
     :param config_path: the configuration file; ``None`` if there is none.
     :param base: the directory that ``ignore`` and the patterns of ``policy`` are relative to; by
         default the working directory.
-    :param name: the name of the inventory; ``None`` works without one, in two ways: nothing is
-        owned, so nothing is pruned.
-    :param inventory_namespace: holds the inventory; by default the first namespace of the scope.
-    :param scope: ``None`` takes exactly the namespaces that the files name.
-    :param files_scope: the same as the files name it, where the environment maps namespaces.
+    :param name: the name of the inventory; ``None`` works without one: the comparison is two-way,
+        and nothing is owned or pruned.
+    :param inventory_namespace: the namespace of the inventory; by default the first in the scope.
+    :param scope: ``None`` means exactly the namespaces in the files.
+    :param files_scope: the scope by the names in the files, if the environment maps namespaces.
     :param partial: ``paths`` are only part of the source that the configuration names.
-    :param only: patterns of flows (``namespace/id``, with ``*``) to look at; all if empty.
+    :param only: patterns of flows (``namespace/id``, with ``*``) to select; all if empty.
     :param files: the folders of namespace files.
-    :param file_limit: the maximum size of one namespace file, in bytes; ``None`` is that of Kestra.
+    :param file_limit: the maximum size of a namespace file in bytes; ``None`` is Kestra's limit.
     :param kv: the files that declare key-value pairs, with ``*`` and ``**``.
-    :param protect: namespaces that nothing is done to, unless the scope names them.
-    :param rendering: what the environment changes in the flows.
-    :param policy: what the repository asks of its flows.
+    :param protect: namespaces that are not changed unless they are listed in the scope.
+    :param rendering: the changes that the environment makes to the flows.
+    :param policy: the rules of the repository for its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
-    :param preview: the preview that ``environment`` is.
-    :param only_looking: the plan is not applied: ownership need not be checked.
-    :param new_paths: paths that do not exist are not errors: what is pulled creates them.
+    :param preview: the preview, if ``environment`` is one.
+    :param only_looking: the plan is only shown: ownership need not be checked.
+    :param new_paths: paths that do not exist are not errors: ``pull`` creates them.
     """
 
     paths: tuple[str, ...] = ("flows",)
@@ -358,15 +358,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How to carry a plan out.
+    """How to apply a plan.
 
-    :param saved_plan: a plan file; the fresh plan must be it, and have ``expect_digest``.
-    :param rollback: roll back what was written if not everything could be written.
-    :param refresh_only: only bring the record up to date; write no flow.
-    :param journal: a file that gets a line for each write.
-    :param smoke: run the smoke tests of what was written; if they fail, ``rollback`` applies.
-    :param verify_triggers: triggers that are not as in Git make the run fail.
-    :param unattended: the plan is not confirmed by a person: the lock is taken while it is made.
+    :param saved_plan: a plan file; the current plan must be equal to it.
+    :param expect_digest: the digest that the plan must have.
+    :param rollback: roll back everything that was written if a write fails.
+    :param refresh_only: only update the inventory; write no flows.
+    :param journal: a file to which a line is appended for each write.
+    :param smoke: run the smoke tests of the written flows; if they fail, ``rollback`` applies.
+    :param verify_triggers: fail if triggers differ from Git.
+    :param unattended: the plan is not confirmed by a user: the lock is taken while it is made.
     """
 
     saved_plan: str | None = None
@@ -383,12 +384,12 @@ class ApplyOptions:
 class GivenSettings:
     """The settings that were given in one place: on the command line, or in the configuration.
 
-    :param values: those in ``names`` as they were given, all others with their defaults.
+    :param values: the specified values of ``names``, and the defaults of all others.
     """
 
     values: Settings = field(default_factory=Settings)
     names: frozenset[str] = frozenset()
 
     def over(self, below: Settings) -> Settings:
-        """``below``, with those that were given in place of what it has."""
+        """Return ``below``, overridden by the specified settings."""
         return replace(below, **{name: getattr(self.values, name) for name in self.names})

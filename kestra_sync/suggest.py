@@ -8,18 +8,18 @@ from difflib import get_close_matches
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that looks most like ``word``; ``None`` if none does."""
+    """Return the closest match for ``word`` in ``known``; ``None`` if there is none."""
     by_plain = {plain(each): each for each in known}
     found = get_close_matches(plain(word), by_plain, n=1, cutoff=0.7)
     return by_plain[found[0]] if found else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The question for a remedy, such as ``did you mean `message`?``."""
+    """Return a suggestion as a remedy, such as ``did you mean `message`?``."""
     meant = closest(word, known)
     return None if meant is None else f"did you mean `{meant}`?"
 
 
 def plain(name: str) -> str:
-    """Without what people mix up: ``requireLabels``, ``require-labels``, ``require_labels``."""
+    """Normalize spellings such as ``requireLabels``, ``require-labels``, ``require_labels``."""
     return re.sub(r"[-_ .]", "", name).lower()

@@ -139,18 +139,18 @@ def command(
     if saved_plan is not None:
         single = for_one_environment(_with_saved(settings, saved_plan))
         assert single is not None
-    asked = settings_from(**single)
-    result = runs.apply(asked, saved_plan)
+    resolved = settings_from(**single)
+    result = runs.apply(resolved, saved_plan)
 
     def report() -> ExitCode:
         if not output.reports:
             return result.exit_code
-        return output.report(runs.report(result, asked.environment))
+        return output.report(runs.report(result, resolved.environment))
 
     written = result.done.outcomes or result.done.recorded or result.triggers
     if written or result.smoke is not None:
-        return output.decided(result.exit_code, lambda: runs.tell(result), report)
-    runs.tell(result)
+        return output.report_outcome(result.exit_code, lambda: runs.show_result(result), report)
+    runs.show_result(result)
     return report()
 
 
@@ -216,7 +216,7 @@ class _Runs:
         )
         return agreed or _ask(planned)
 
-    def tell(self, result: ApplyResult) -> None:
+    def show_result(self, result: ApplyResult) -> None:
         """Show what was done, and the plan if there was none to confirm."""
         from kestra_sync.report.apply_text import applied_sections
         from kestra_sync.report.plan_text import plan_sections
@@ -256,7 +256,7 @@ def _several(runs: _Runs, settings: Mapping[str, object], *, keep_going: bool) -
         file = files[name]
         given = settings if file is None else _with_saved(settings, file)
         result = runs.apply(several.settings_of(given, name), file)
-        runs.output.decided(result.exit_code, lambda: runs.tell(result))
+        runs.output.report_outcome(result.exit_code, lambda: runs.show_result(result))
         return runs.report(result, name)
 
     return several.one_after_another(runs.output, names, one, keep_going=keep_going)

@@ -64,10 +64,10 @@ def command(
             lambda name, observer: drift(settings_of(settings, name), observer=observer),
             show,
         )
-    asked = settings_from(**single)
+    resolved = settings_from(**single)
     observer = output.observer()
     try:
-        result = drift(asked, observer=observer)
+        result = drift(resolved, observer=observer)
     finally:
         observer.end()
-    return output.report(show(asked.environment, result))
+    return output.report(show(resolved.environment, result))

@@ -69,16 +69,18 @@ def command(
     from kestra_sync.commands.graph import graph
 
     output = Output.of("graph", output_format=output_format, color="auto", verbose=verbose)
-    wanted = parse_outputs(outputs, output_format, _FORMATS)
-    asked = settings_from(offline=offline, **settings)
-    offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
+    requests = parse_outputs(outputs, output_format, _FORMATS)
+    resolved = settings_from(offline=offline, **settings)
+    offline = offline or not has_url(resolved.connection.url, resolved.connection.env_file)
     observer = output.observer()
     try:
-        result = graph(asked, offline=offline, observer=observer)
+        result = graph(resolved, offline=offline, observer=observer)
     finally:
         observer.end()
     problems = [
-        problem for each in wanted if (problem := write_output(each, drawing(each.format, result)))
+        problem
+        for each in requests
+        if (problem := write_output(each, drawing(each.format, result)))
     ]
     sys.stdout.write(for_stream(drawing(output_format, result), sys.stdout, output_format))
     sys.stdout.flush()

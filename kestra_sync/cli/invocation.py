@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import click
 from click.core import ParameterSource
 
-#: Options that only alter what is shown or saved, or that belong to one plan.
+#: Options that only affect the output, or that belong to one plan.
 _OF_ONE_RUN = frozenset(
     {
         "color",
@@ -23,8 +23,8 @@ _OF_ONE_RUN = frozenset(
         "verbose",
     }
 )
-#: What a saved plan does not record: a file must not decide where credentials go, nor which files
-#: are sent, and the connection is compared anyway.
+#: Options that are not saved with a plan: a file must not determine where credentials or which
+#: files are sent. The connection is compared separately.
 _NOT_SAVED = frozenset(
     {
         "allow_files",
@@ -37,13 +37,13 @@ _NOT_SAVED = frozenset(
         "username",
     }
 )
-#: Options of a run over several environments; what is reported of one of them names that one.
+#: Options of a run over several environments; suggested commands name one environment.
 _OF_SEVERAL = frozenset({"all_environments", "keep_going"})
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
 def options_for(command: str) -> tuple[str, ...]:
-    """The options that were given here, as words for ``command``; those that it knows."""
+    """Return the options of this command line that ``command`` supports, as arguments for it."""
     context = click.get_current_context(silent=True)
     if context is None or not isinstance(context.find_root().command, click.Group):
         return ()
@@ -61,9 +61,9 @@ def options_for(command: str) -> tuple[str, ...]:
 
 
 def to_save(environment: str | None = None) -> dict[str, object]:
-    """The options that shaped this plan, by the names of their parameters; JSON values.
+    """Return the options that shaped this plan, by parameter name, as JSON values.
 
-    :param environment: the one of this plan.
+    :param environment: the environment of this plan.
     """
     context = click.get_current_context()
     saved = {
@@ -77,7 +77,7 @@ def to_save(environment: str | None = None) -> dict[str, object]:
 
 
 def with_saved(settings: Mapping[str, object], saved: Mapping[str, object]) -> dict[str, object]:
-    """The settings of this command, with what a saved plan records where nothing was given."""
+    """Complete the settings of this command with the options of a saved plan."""
     context = click.get_current_context()
     known = {each.name: each for each in context.command.params if each.name is not None}
     taken = {
@@ -92,7 +92,7 @@ def with_saved(settings: Mapping[str, object], saved: Mapping[str, object]) -> d
 
 
 def _listed(saved: Mapping[str, object], known: Mapping[str, click.Parameter]) -> dict[str, object]:
-    """The one environment of a plan, as the option has it, which takes several."""
+    """Convert the environment of a plan to a list if the option is repeatable."""
     return {
         name: [value] if name == "environment" and known[name].multiple else value
         for name, value in saved.items()
@@ -111,7 +111,7 @@ def _typed(context: click.Context, parameter: click.Parameter) -> bool:
 
 
 def _fits(parameter: click.Parameter, value: object) -> bool:
-    """Whether a value of a file is of the kind that the command line could have given."""
+    """Whether a value from a file has a type that the command line could have."""
     if parameter.multiple or parameter.nargs == -1:
         return isinstance(value, list) and all(isinstance(each, str) for each in value)
     if isinstance(parameter, click.Option) and parameter.is_flag:
@@ -132,7 +132,7 @@ def _words(option: click.Option, value: object) -> Iterator[str]:
         if each is None:
             continue
         text = _without_credentials(str(each)) if option.name == "url" else str(each)
-        # An option's value that begins with a dash would be taken for an option.
+        # A value that begins with a dash would be parsed as an option.
         yield from [f"{name}={text}"] if text.startswith("-") else [name, text]
 
 

@@ -1,7 +1,7 @@
-"""The command group, and the edge of the process.
+"""The command group and the entry point of the process.
 
-Commands are imported on use, so that ``--help`` is fast. The edge is the only place that turns
-exceptions into messages and exit codes.
+Commands are imported on use, so that ``--help`` is fast. Only the entry point converts exceptions
+to messages and exit codes.
 """
 
 from __future__ import annotations
@@ -117,15 +117,15 @@ def main() -> None:
     """
 
 
-#: Commands that do nothing but say something: a broken standard output is a failure of theirs.
+#: Commands whose only result is their output: they fail if it cannot be written.
 _ONLY_OUTPUT = frozenset(
     {"", "validate", "plan", "drift", "graph", "logs", "history", "doctor"}  # "": --help
 )
 
-#: Where a report may have been asked for.
+#: Options that may request a report.
 _OPTIONS = ("-o", "--output", "--format")
-#: Options of other tools, and their names here, which spelling alone cannot suggest.
-_MEANT = {
+#: Options of other tools and their equivalents here, which are not similar in spelling.
+_EQUIVALENTS = {
     "--auto-approve": "--yes",
     "--env": "--environment",
     "--target": "--only",
@@ -135,20 +135,20 @@ _VARIABLES = {"KESTRA_SYNC_OUTPUT", "KESTRA_SYNC_FORMAT"}
 
 
 def run(args: Sequence[str]) -> int:
-    """Run the command line with ``args``; returns the exit code, never raises.
+    """Run the command line with ``args``. Return the exit code; never raise.
 
-    Whatever goes wrong, with ``--format json`` there is a whole JSON document on stdout, and in
-    any case a message on stderr that says what to do.
+    On any error there is a message with a remedy on stderr and, with ``--format json``, a complete
+    JSON document on stdout.
     """
-    with guarded(decides=_command(args) in _ONLY_OUTPUT):
+    with guarded(raises=_command(args) in _ONLY_OUTPUT):
         try:
             with _terminated_as_interrupted():
                 return _run(args)
         except BrokenPipeError:
-            # The reader of our output (head, less) has closed it.
+            # The reader of the output, such as head or less, closed the pipe.
             return int(ExitCode.FAILURE)
         except SystemExit as stop:
-            # Of click: 1 for a broken pipe, and the end of shell completion.
+            # Raised by click: 1 for a broken pipe, and at the end of shell completion.
             return int(ExitCode.OK if stop.code in (None, 0) else ExitCode.FAILURE)
 
 
@@ -165,8 +165,8 @@ def _run(args: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and later
             sys.stdout.write(f"{error.format_message()}\n")
             return int(ExitCode.USAGE)
-        if isinstance(error, click.NoSuchOption) and error.option_name in _MEANT:
-            words = f"{error.message} Did you mean {_MEANT[error.option_name]}?"
+        if isinstance(error, click.NoSuchOption) and error.option_name in _EQUIVALENTS:
+            words = f"{error.message} Did you mean {_EQUIVALENTS[error.option_name]}?"
             error = click.UsageError(words, ctx=error.ctx)
         return _fail(args, error, ExitCode.USAGE, error.format_message(), _usage_remedy(error))
     except KestraSyncError as error:
@@ -198,7 +198,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # A job that CI cancels gets SIGTERM: end it as ^C would, finishing the running writes.
+    # A CI job that is canceled gets SIGTERM: treat it as ^C, which finishes the running writes.
     raise KeyboardInterrupt
 
 
@@ -209,7 +209,7 @@ def _fail(
     message: str,
     remedy: str | None,
 ) -> int:
-    from kestra_sync.safe.text import harmless  # what only failures need is not loaded before
+    from kestra_sync.safe.text import harmless  # only imported after failures
 
     masker = _masker(args)
     message = masker.mask(message)
@@ -248,7 +248,7 @@ def _env_file(args: Sequence[str]) -> str:
 
 
 def _given(args: Sequence[str], option: str, otherwise: str) -> str:
-    """The last value of an option, without click: it may be click that failed."""
+    """Return the last value of an option, without click, which may be what failed."""
     found = [otherwise]
     for index, arg in enumerate(args):
         if arg == option and index + 1 < len(args):
@@ -279,7 +279,7 @@ def _write_log(args: Sequence[str]) -> str:
     from kestra_sync.safe.paths import write_temporary
 
     masker = _masker(args)
-    # Masked before it is quoted, which could take a secret apart.
+    # Masked before it is quoted, since quoting could split a secret.
     command = shlex.join(["kestra-sync", *map(masker.mask, args)])
     # Without local variables: they may hold secrets.
     text = masker.mask(

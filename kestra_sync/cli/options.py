@@ -1,4 +1,4 @@
-"""The options that commands share. Each has a ``KESTRA_SYNC_…`` variable of the same name."""
+"""Shared options. Each has a ``KESTRA_SYNC_…`` variable of the same name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def option(*names: str, **attributes: Any) -> Callable[[F], F]:
-    """``click.option`` with the variable that belongs to its long name."""
+    """Create a ``click.option`` with a variable named after its long name."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = "KESTRA_SYNC_" + long.removeprefix("--").replace("-", "_").upper()
     attributes.setdefault("envvar", variable)
@@ -38,9 +38,9 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 def settings_options(
     command: str, *, without: Collection[str] = (), settings: type = Settings
 ) -> Callable[[F], F]:
-    """The options of all settings that name ``command`` in their declaration.
+    """Add the options of all settings that are declared for ``command``.
 
-    :param without: settings left out, because the command has options of its own for them.
+    :param without: settings to leave out, because the command defines its own options for them.
     """
     left_out = {_WITH_CONNECTION, *without}
     return _stack(
@@ -52,7 +52,7 @@ def settings_options(
     )
 
 
-#: The setting that every command has that talks to a server.
+#: The setting of every command that connects to a server.
 _WITH_CONNECTION = "parallelism"
 
 
@@ -73,7 +73,7 @@ def _declared(setting: Declaration) -> Callable[[F], F]:
 
 
 def source_options(function: F) -> F:
-    """What to read."""
+    """Add the paths and the scope."""
     return _stack(
         click.argument("paths", nargs=-1, type=str),
         scope_options,
@@ -81,7 +81,7 @@ def source_options(function: F) -> F:
 
 
 def scope_options(function: F) -> F:
-    """Which namespaces are ours."""
+    """Add ``--namespace``."""
     return option(
         "--namespace",
         "namespaces",
@@ -93,7 +93,7 @@ def scope_options(function: F) -> F:
 
 
 def config_option(function: F) -> F:
-    """The file of the settings that are not given here."""
+    """Add ``--config``."""
     return option(
         "--config",
         "config_path",
@@ -105,10 +105,10 @@ def config_option(function: F) -> F:
 def for_one_environment(
     settings: Mapping[str, object], name: str | None = None
 ) -> dict[str, object] | None:
-    """The options of a run for one environment; ``None`` if several were asked for.
+    """Return the options of a run for one environment; ``None`` if several are selected.
 
     :param settings: with the values of :func:`environments_options`.
-    :param name: take this one of several.
+    :param name: select this one of several.
     """
     given = tuple(dict.fromkeys(texts_option(settings, "environment")))
     if name is None and (settings["all_environments"] or len(given) > 1):
@@ -126,7 +126,7 @@ def _name_option(function: F) -> F:
 
 
 def config_options(function: F) -> F:
-    """Where the settings come from that are not given here."""
+    """Add the options that select the configuration, the environment and the inventory."""
     return _stack(
         config_option,
         option(
@@ -140,7 +140,7 @@ def config_options(function: F) -> F:
 
 
 def environments_options(function: F) -> F:
-    """As :func:`config_options`, for a command that takes several environments."""
+    """Add :func:`config_options` for a command that supports several environments."""
     return _stack(
         config_option,
         option(
@@ -160,7 +160,7 @@ def environments_options(function: F) -> F:
 
 
 def connection_options(function: F) -> F:
-    """Where the server is."""
+    """Add the options of the connection."""
     return _stack(
         option("--url", metavar="URL", help="URL of the Kestra server. Default: KESTRA_API_URL."),
         option("--tenant", metavar="NAME", help="Tenant. Default: KESTRA_TENANT, then main."),
@@ -201,7 +201,7 @@ def _colour_options(function: F) -> F:
 
 
 def output_options(function: F) -> F:
-    """What to print."""
+    """Add the options for the output."""
     return _stack(
         option(
             "--format",
@@ -217,7 +217,7 @@ def output_options(function: F) -> F:
 
 
 def report_options(function: F) -> F:
-    """What to print, and which reports to write."""
+    """Add the options for the output and for reports."""
     return _stack(
         option(
             "--format",
@@ -241,7 +241,7 @@ def report_options(function: F) -> F:
 
 
 def diff_options(function: F) -> F:
-    """How to show changes."""
+    """Add the options for diffs."""
     return _stack(
         option(
             "--diff",
@@ -257,7 +257,7 @@ def diff_options(function: F) -> F:
 
 
 def context_option(function: F) -> F:
-    """How much to show around a change."""
+    """Add ``--context``."""
     return option(
         "--context",
         type=click.IntRange(min=0),
@@ -269,11 +269,11 @@ def context_option(function: F) -> F:
 
 
 def settings_from(**options: object) -> Settings:
-    """The settings that the shared options and the configuration add up to.
+    """Merge the shared options and the configuration.
 
-    :param options: their values, by their names; those that are left out were not given.
-    :raises UsageError: the configuration cannot be used, or does not fit the options.
-    :raises TypeError: there is no such option, or it has a value of another type.
+    :param options: values by parameter name; missing options were not specified.
+    :raises UsageError: the configuration is not valid, or contradicts the options.
+    :raises TypeError: there is no such option, or its value has another type.
     """
     from kestra_sync.client.credentials import from_environment
     from kestra_sync.client.login import LoginScope
@@ -341,10 +341,10 @@ def texts_option(options: Mapping[str, object], name: str) -> tuple[str, ...]:
 def given_settings(
     options: Mapping[str, object], settings: type[Settings] = Settings
 ) -> GivenSettings:
-    """The settings among ``options``; flags that are not set and empty lists were not given.
+    """Return the settings among ``options``; unset flags and empty lists were not specified.
 
-    :param options: their values, by the fields of ``settings``.
-    :raises TypeError: one of them is not a declared setting, or has a value of another type.
+    :param options: values by the fields of ``settings``.
+    :raises TypeError: one is not a declared setting, or its value has another type.
     """
     known = {each.name: each.default for each in declarations(settings)}
     if unknown := options.keys() - known.keys():
@@ -359,7 +359,7 @@ def given_settings(
 
 
 def _of_type(name: str, default: object, value: object) -> object:
-    """``value`` as the type of ``default``: click gives text for an enumeration."""
+    """Convert ``value`` to the type of ``default``: click returns text for an enumeration."""
     if isinstance(default, Enum):
         return type(default)(value)
     if isinstance(default, tuple):
@@ -372,7 +372,7 @@ def _of_type(name: str, default: object, value: object) -> object:
 
 
 def server_options(*without: str) -> Callable[[F], F]:
-    """Where the server is; without what only matters for many flows, and without ``without``."""
+    """Add the connection without the options for many flows, and without ``without``."""
     left_out = {"name", "parallelism", *without}
 
     def decorate(function: F) -> F:

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from kestra_sync.cli.reports import ReportRequest
     from kestra_sync.report.report import Report, Reports
 
-#: ``F`` ends at once if all fits, ``R`` lets colours through, ``X`` leaves the text on the screen.
+#: ``F`` quits if the text fits on one screen, ``R`` passes colors, ``X`` keeps the text visible.
 _LESS = "FRX"
 
 
 def masker() -> Masker:
-    """Masks what the options of this command name, and the secrets of its environment."""
+    """Return a masker for the secrets in the options of this command and in its environment."""
     context = click.get_current_context(silent=True)
     given = {} if context is None else context.params
     return Masker(known_secrets(given.get("url"), given.get("env_file", ".env")))
 
 
 class _SafeFormatter(logging.Formatter):
-    """Log lines hold what servers say."""
+    """Masks secrets and control characters in log lines, which contain text from servers."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -52,15 +52,15 @@ class _SafeFormatter(logging.Formatter):
 class Output:
     """The streams of one run. Results go to stdout; everything else goes to stderr.
 
-    :param format: what goes to stdout.
-    :param wanted: the reports that go to files.
+    :param format: the format of stdout.
+    :param requests: the reports to write to files.
     """
 
     command: str
     format: str
     color: str
     verbose: bool
-    wanted: tuple[ReportRequest, ...] = ()
+    requests: tuple[ReportRequest, ...] = ()
 
     @classmethod
     def of(
@@ -72,9 +72,9 @@ class Output:
         verbose: bool,
         outputs: Sequence[str] = (),
     ) -> Output:
-        """From the options; turns on the log of requests for ``--verbose``.
+        """Create it from the options; ``--verbose`` enables the log of requests.
 
-        :raises UsageError: a report that cannot be written.
+        :raises UsageError: a report cannot be written.
         """
         if verbose:
             handler = logging.StreamHandler(sys.stderr)
@@ -82,12 +82,12 @@ class Output:
             logger = logging.getLogger("kestra_sync")
             logger.handlers = [handler]
             logger.setLevel(logging.DEBUG)
-        wanted: tuple[ReportRequest, ...] = ()
+        requests: tuple[ReportRequest, ...] = ()
         if outputs:
             from kestra_sync.cli.reports import parse_outputs
 
-            wanted = parse_outputs(outputs, output_format)
-        return cls(command, output_format, color, verbose, wanted)
+            requests = parse_outputs(outputs, output_format)
+        return cls(command, output_format, color, verbose, requests)
 
     @property
     def json(self) -> bool:
@@ -96,28 +96,28 @@ class Output:
 
     @property
     def readable(self) -> bool:
-        """Whether what goes to stdout is the text for people."""
+        """Whether stdout is text for people."""
         return self.format == "text"
 
     @property
     def reports(self) -> bool:
-        """Whether anything but the text for people was asked for: only then a report is made."""
-        return bool(self.wanted) or not self.readable
+        """Whether a report is needed: any output other than the text for people."""
+        return bool(self.requests) or not self.readable
 
     @property
     def width(self) -> int | None:
-        """The columns of the terminal; ``None`` where stdout is none, and no line is too long."""
+        """The columns of the terminal; ``None`` (any line length) if stdout is not one."""
         return max(shutil.get_terminal_size().columns, 1) if sys.stdout.isatty() else None
 
     def text(self, lines: Iterable[Line]) -> None:
-        """A result for people, on stdout; nothing if another format was asked for."""
+        """Print a result for people on stdout, unless another format was requested."""
         if self.readable:
             write(lines, sys.stdout, colour=self.coloured(sys.stdout))
-            # If both streams end in one log, the next message on stderr belongs after this.
+            # Keeps the order if both streams go to the same log.
             sys.stdout.flush()
 
     def show(self, sections: Iterable[Section]) -> None:
-        """Sections of a result, each on its stream; nothing if another format was asked for."""
+        """Print sections of a result, each on its stream, unless another format was requested."""
         for each in sections if self.readable else ():
             if each.stream is StandardStream.RESULT:
                 self.paged(each.lines)
@@ -125,7 +125,7 @@ class Output:
                 self.message(each.lines)
 
     def paged(self, lines: Iterable[Line]) -> None:
-        """As :meth:`text`; on a terminal that is too small for it, through a pager."""
+        """Print as :meth:`text`, through a pager if the terminal is too small."""
         if not sys.stdout.isatty():
             self.text(lines)
             return
@@ -141,19 +141,19 @@ class Output:
         self.text(lines)
 
     def message(self, lines: Iterable[Line]) -> None:
-        """Messages that are not results, on stderr."""
+        """Print messages that are not results on stderr."""
         write(lines, sys.stderr, colour=self.coloured(sys.stderr))
 
     def result(self, exit_code: ExitCode, body: Mapping[str, Any]) -> None:
-        """The result for machines, on stdout; nothing if text was asked for."""
+        """Print the JSON result on stdout, if requested."""
         if self.json:
             document = dump(envelope(self.command, exit_code, body))
             sys.stdout.write(for_stream(document, sys.stdout, self.format))
 
     def report(self, report: Report | Reports) -> ExitCode:
-        """Write the reports that were asked for; the text is on stdout already.
+        """Write the requested reports; the text has already been printed.
 
-        :returns: the exit code of the run, or 1 if it was good and a report could not be written.
+        :returns: the exit code of the run, or 1 if it succeeded but a report could not be written.
         """
         if not self.reports:
             return report.exit_code
@@ -161,30 +161,30 @@ class Output:
         from kestra_sync.report.formats import render
 
         report = complete(report)
-        problems = write_reports(self.wanted, report)
+        problems = write_reports(self.requests, report)
         if not self.readable:
             text = render(self.format, report)
             sys.stdout.write(for_stream(text, sys.stdout, self.format))
         self.message(line(f"kestra-sync: error: {problem}") for problem in problems)
         return worse(report.exit_code, problems)
 
-    def decided(self, code: ExitCode, *steps: Callable[[], object]) -> ExitCode:
-        """Tell what was done, even if a part of that fails; the exit code stays ``code``.
+    def report_outcome(self, code: ExitCode, *steps: Callable[[], object]) -> ExitCode:
+        """Report what was done, even if a step of that fails; return ``code`` in any case.
 
-        For commands that have changed something: a report that breaks, or a ``^C`` while it is
-        written, must not say anything else about it.
+        For commands that have changed something: an error or a ``^C`` while the report is written
+        must not change the exit code.
         """
         for step in steps:
             try:
                 step()
             except (Exception, KeyboardInterrupt) as error:
-                said = str(error) or "interrupted"
-                words = f"the report is incomplete ({type(error).__name__}: {said})"
+                reason = str(error) or "interrupted"
+                words = f"the report is incomplete ({type(error).__name__}: {reason})"
                 self.message([line(Span("warning: ", Style.WARNING), words)])
         return code
 
     def coloured(self, stream: TextIO) -> bool:
-        """Whether ``stream`` gets colour."""
+        """Whether to use colors on ``stream``."""
         if self.color != "auto":
             return self.color == "always"
         return (
@@ -192,7 +192,7 @@ class Output:
         )
 
     def observer(self) -> Observer:
-        """Progress on stderr: a bar on a terminal, a line for each flow elsewhere."""
+        """Show progress on stderr: a bar on a terminal, otherwise one line per flow."""
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             from kestra_sync.cli.progress import TerminalProgress
 
@@ -203,10 +203,10 @@ class Output:
 
 
 def pager(lines: int) -> list[str] | None:
-    """The command that shows a text of ``lines`` screen lines; ``None`` if it is just printed.
+    """Return the pager for a text of ``lines`` screen lines; ``None`` to print it directly.
 
-    ``KESTRA_SYNC_PAGER`` and then ``PAGER`` name it; empty, or ``cat``, switches it off. In pipes,
-    in CI and on terminals that cannot do more than print there is none.
+    It is set by ``KESTRA_SYNC_PAGER``, then ``PAGER``; an empty value or ``cat`` disables it. It is
+    not used in pipes, in CI and on dumb terminals.
     """
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         return None
@@ -225,8 +225,8 @@ def pager(lines: int) -> list[str] | None:
 
 
 def page(command: list[str], text: str) -> bool:
-    """Show ``text`` with ``command``, and wait until it is left; false if it cannot be run."""
-    import subprocess  # only a terminal waits for the import
+    """Show ``text`` with ``command`` and wait for it to exit; false if it cannot be started."""
+    import subprocess  # slow to import, only needed on a terminal
 
     environ = {"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ}
     try:
@@ -237,6 +237,6 @@ def page(command: list[str], text: str) -> bool:
         try:
             process.communicate(text.encode("utf-8", "replace"))
         except KeyboardInterrupt:
-            # ^C is the pager's: less stops reading, and stays.
+            # ^C is handled by the pager: less stops reading, and keeps running.
             process.wait()
     return True

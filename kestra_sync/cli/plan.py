@@ -96,11 +96,11 @@ def command(
             lambda name, observer: plan(settings_of(settings, name), observer=observer),
             lambda name, result: report_of(name, result, show(name, result, files[name])),
         )
-    asked = settings_from(**single)
+    resolved = settings_from(**single)
     observer = output.observer()
     try:
-        result = plan(asked, observer=observer)
+        result = plan(resolved, observer=observer)
     finally:
         observer.end()
-    code = show(asked.environment, result, out)
-    return output.report(report_of(asked.environment, result, code)) if output.reports else code
+    code = show(resolved.environment, result, out)
+    return output.report(report_of(resolved.environment, result, code)) if output.reports else code

@@ -85,7 +85,7 @@ def up(
     output = Output.of(
         "preview up", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = _settings(name, settings)
+    resolved = _settings(name, settings)
     observer = output.observer()
 
     def confirm(planned: PlanResult) -> bool:
@@ -103,13 +103,13 @@ def up(
 
     try:
         result = preview.up(
-            asked, confirm, observer=observer, smoke_observer=smoke_progress(output)
+            resolved, confirm, observer=observer, smoke_observer=smoke_progress(output)
         )
     finally:
         observer.end()
     applied = result.applied
 
-    def tell() -> None:
+    def show_result() -> None:
         if applied.planned.plan is None:  # there was nothing to confirm
             output.show(plan_sections(applied.planned, context=context, verbose=verbose))
         output.show(applied_sections(applied))
@@ -119,8 +119,8 @@ def up(
         return output.report(of_preview(result, context=context, verbose=verbose))
 
     if applied.done.outcomes or applied.smoke is not None:
-        return output.decided(result.exit_code, tell, report)
-    tell()
+        return output.report_outcome(result.exit_code, show_result, report)
+    show_result()
     return report()
 
 
@@ -150,13 +150,13 @@ def down(
     output = Output.of(
         "preview down", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = _settings(name, settings)
+    resolved = _settings(name, settings)
     observer = output.observer()
     try:
-        result = preview.down(asked, _confirm(output, yes=yes), observer=observer)
+        result = preview.down(resolved, _confirm(output, yes=yes), observer=observer)
     finally:
         observer.end()
-    return _tell(output, [result], result.exit_code, environment=asked.environment)
+    return _report_removals(output, [result], result.exit_code, environment=resolved.environment)
 
 
 @command.command("clean")
@@ -201,7 +201,7 @@ def clean(
     finally:
         observer.end()
     code = max((each.exit_code for each in results), default=ExitCode.OK)
-    return _tell(output, results, code)
+    return _report_removals(output, results, code)
 
 
 @command.command("list")
@@ -236,12 +236,12 @@ def _confirm(output: Output, *, yes: bool) -> ConfirmRemoval:
     return confirm
 
 
-def _tell(
+def _report_removals(
     output: Output, results: Sequence[DownResult], code: ExitCode, environment: str | None = None
 ) -> ExitCode:
     from kestra_sync.report.collect import of_removals
 
     report = of_removals(output.command, results, code, environment=environment)
-    return output.decided(
+    return output.report_outcome(
         code, lambda: output.show(report.sections()), lambda: output.report(report)
     )

@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 
 
 _NAME = 26
-"""Characters of the name of a large file: the rest of 80 is for its bar."""
+"""The maximum length of the name of a large file: the rest of 80 columns is for its bar."""
 _PAUSE = 10.0
-"""Seconds between two lines about the bytes of large files."""
+"""Seconds between two lines about the transfer of large files."""
 
 
 @dataclass(eq=False)
 class PlainProgress(Observer):
-    """A line for each flow that was written: what a log of CI should hold.
+    """Prints one line per written flow, for the logs of CI.
 
-    :param clock: seconds.
+    :param clock: returns seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
-    _told: float | None = None
+    _last_line: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def transfer(self, name: str, done: int, total: int | None) -> None:
-        """A line every ten seconds, of whichever file it is then."""
+        """Print a line every ten seconds, about the file that is being transferred."""
         with self._lock:
             now = self.clock()
-            if self._told is None:
-                self._told = now
-            if now - self._told < _PAUSE:
+            if self._last_line is None:
+                self._last_line = now
+            if now - self._last_line < _PAUSE:
                 return
-            self._told = now
+            self._last_line = now
         amount = f"{_megabytes(done)} of {_megabytes(total)}" if total else _megabytes(done)
         sys.stderr.write(f"...  {visible(name)} {amount} MB\n")
         sys.stderr.flush()
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
-        """One line on stderr, in one write, since threads share the stream."""
+        """Print one line in a single write, since threads share the stream."""
         sys.stderr.write(f"{'ok  ' if ok else 'FAIL'} {visible(f'{flow_id} {words}')}\n")
         sys.stderr.flush()
 
     def note(self, message: str) -> None:
-        """One line on stderr."""
+        """Print one line on stderr."""
         sys.stderr.write(f"note: {visible(message)}\n")
 
 
@@ -63,9 +63,9 @@ def _megabytes(size: int) -> str:
 
 
 class TerminalProgress(Observer):
-    """A spinner while reading, a bar while writing, and the line of each flow above it.
+    """Shows a spinner while reading, a bar while writing, and failures above it.
 
-    A large file has a bar of its own, by bytes.
+    Large files have their own bars, in bytes.
     """
 
     def __init__(self, *, colour: bool) -> None:
@@ -76,15 +76,15 @@ class TerminalProgress(Observer):
         self._transfers: dict[str, TaskID] = {}
 
     def stage(self, name: str) -> None:
-        """A spinner with the name of what is being done."""
+        """Show a spinner with the name of the stage."""
         self._show(name, total=None)
 
     def begin(self, total: int) -> None:
-        """A bar that fills with each write."""
+        """Show a bar that advances with each write."""
         self._show("writing", total=total)
 
     def done(self, flow_id: FlowId, words: str, *, ok: bool) -> None:
-        """One step of the bar; failures are shown at once."""
+        """Advance the bar; failures are shown immediately."""
         with self._lock:
             if self._progress is None or self._task is None:
                 return
@@ -93,7 +93,7 @@ class TerminalProgress(Observer):
             self._progress.advance(self._task)
 
     def transfer(self, name: str, done: int, total: int | None) -> None:
-        """A bar of its own, which goes away when all bytes have moved."""
+        """Show a bar for the file until it is complete."""
         with self._lock:
             if self._progress is None:
                 return
@@ -111,7 +111,7 @@ class TerminalProgress(Observer):
                 self._progress.remove_task(self._transfers.pop(name))
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         with self._lock:
             if self._progress is not None:
                 self._progress.stop()
@@ -119,7 +119,7 @@ class TerminalProgress(Observer):
             self._transfers.clear()
 
     def note(self, message: str) -> None:
-        """One line above the bar."""
+        """Print one line above the bar."""
         sys.stderr.write(f"note: {visible(message)}\n")
 
     def _show(self, description: str, *, total: int | None) -> None:
@@ -140,7 +140,7 @@ class TerminalProgress(Observer):
 
 
 def _columns() -> Iterator[ProgressColumn]:
-    """Name, bar and amount of a row; a spinner alone has only its name."""
+    """Return the columns: name, bar and amount; a spinner has only a name."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,

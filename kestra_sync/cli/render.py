@@ -51,12 +51,12 @@ def command(
     from kestra_sync.commands.render import render_flows
 
     output = Output.of("render", output_format=output_format, color=color, verbose=verbose)
-    asked = replace(settings_from(offline=True, **settings), only=flows)
-    result = render_flows(asked, out=out)
+    resolved = replace(settings_from(offline=True, **settings), only=flows)
+    result = render_flows(resolved, out=out)
     if output.json:
         from kestra_sync.report.as_json import render_json
 
-        output.result(result.exit_code, render_json(result, asked.environment))
+        output.result(result.exit_code, render_json(result, resolved.environment))
         return result.exit_code
     output.message(skipped_lines(result.repository))
     output.message(diagnostic_lines(result.diagnostics))

@@ -1,4 +1,4 @@
-"""Reports as files: ``-o FORMAT=PATH``, written for failed runs as well."""
+"""Writes reports to files (``-o FORMAT=PATH``), also after failed runs."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ class ReportRequest:
 def parse_outputs(
     given: Sequence[str], stream_format: str, known: Sequence[str] = FORMATS
 ) -> tuple[ReportRequest, ...]:
-    """The reports requested by ``-o``; each can be written, as far as known.
+    """Parse the reports requested by ``-o``, and check that they can be written.
 
-    Told before the run, since an apply cannot be done again for the sake of its report.
+    Checked before the run: an apply cannot be repeated to get its report.
 
-    :param stream_format: what goes to stdout already.
+    :param stream_format: the format of stdout.
     :raises UsageError: an unknown format, or an invalid or duplicate path.
     """
-    wanted: list[ReportRequest] = []
+    requests: list[ReportRequest] = []
     for each in given:
         name, _, path = each.partition("=")
         if name not in known or not path:
             raise UsageError(
                 f"-o {each}: expected FORMAT=PATH", remedy=f"formats: {', '.join(known)}"
             )
-        if any(path == other.path for other in wanted):
+        if any(path == other.path for other in requests):
             raise UsageError(f"-o {each}: {path} is already used by another report")
         if path == STDOUT and stream_format != "text":
             raise UsageError(f"-o {each}: stdout is taken by --format {stream_format}")
         if path != STDOUT:
             _prepare(path)
-        wanted.append(ReportRequest(name, path))
-    return tuple(wanted)
+        requests.append(ReportRequest(name, path))
+    return tuple(requests)
 
 
-def write_reports(wanted: Sequence[ReportRequest], report: Report | Reports) -> list[str]:
-    """Write them all; returns a line for each that could not be written."""
+def write_reports(requests: Sequence[ReportRequest], report: Report | Reports) -> list[str]:
+    """Write all reports. Return a message for each that could not be written."""
     problems = []
-    for each in wanted:
+    for each in requests:
         text = render(each.format, report)
         problem = write_output(each, text)
         if problem is not None:
@@ -68,20 +68,20 @@ def write_reports(wanted: Sequence[ReportRequest], report: Report | Reports) -> 
     return problems
 
 
-def write_output(wanted: ReportRequest, text: str) -> str | None:
-    """Write one; says why if it cannot be."""
-    if wanted.path == STDOUT:
-        sys.stdout.write(for_stream(text, sys.stdout, wanted.format))
+def write_output(request: ReportRequest, text: str) -> str | None:
+    """Write one report. Return a message if it could not be written."""
+    if request.path == STDOUT:
+        sys.stdout.write(for_stream(text, sys.stdout, request.format))
         return None
     try:
-        write(wanted.path, text.encode("utf-8", ESCAPED))
+        write(request.path, text.encode("utf-8", ESCAPED))
     except OSError as error:
-        return f"{wanted.path} cannot be written: {error.strerror}"
+        return f"{request.path} cannot be written: {error.strerror}"
     return None
 
 
 def complete(report: Report | Reports) -> Report | Reports:
-    """``report`` with what only the command line knows, each of several too."""
+    """Add what only the command line knows to a report, or to each of several."""
     from kestra_sync.cli.invocation import options_for
     from kestra_sync.report.report import Reports
 
@@ -92,7 +92,7 @@ def complete(report: Report | Reports) -> Report | Reports:
 
 
 def placed(report: Report) -> Report:
-    """``report`` with the place of the run in the checkout, which GitHub names files from."""
+    """Add the directory of the run within the checkout: GitHub expects paths from its root."""
     root = os.environ.get("GITHUB_WORKSPACE", "")
     if not root:
         return report
@@ -103,25 +103,25 @@ def placed(report: Report) -> Report:
 
 
 def failed(args: Sequence[str], report: Report) -> None:
-    """Write the report of a run that an exception ended, wherever ``args`` want it.
+    """Write the report of a run that ended with an exception, as requested by ``args``.
 
-    JSON on stdout is left to the caller, and the text is on stderr anyway. The arguments may be
-    those of a command line that makes no sense: what can be read of them counts.
+    The caller prints JSON on stdout and the text on stderr. The command line may be invalid:
+    arguments that cannot be parsed are ignored.
     """
-    stream_format = asked(args, "--format", "KESTRA_SYNC_FORMAT")[-1:]
-    environments = asked(args, "--environment", "KESTRA_SYNC_ENVIRONMENT", "-e")
+    stream_format = option_values(args, "--format", "KESTRA_SYNC_FORMAT")[-1:]
+    environments = option_values(args, "--environment", "KESTRA_SYNC_ENVIRONMENT", "-e")
     report = replace(placed(report), environment="+".join(environments) or None)
     for name in stream_format:
         if name in STREAM_FORMATS and name not in ("json", "text"):
             sys.stdout.write(for_stream(reporter(name).render(report), sys.stdout, name))
-    for each in asked(args, "--output", "KESTRA_SYNC_OUTPUT", "-o"):
+    for each in option_values(args, "--output", "KESTRA_SYNC_OUTPUT", "-o"):
         with suppress(UsageError):
             write_reports(parse_outputs([each], "text"), report)
     sys.stdout.flush()
 
 
-def asked(args: Sequence[str], long: str, variable: str, short: str = "") -> list[str]:
-    """The values of an option, even if the command line could not be parsed."""
+def option_values(args: Sequence[str], long: str, variable: str, short: str = "") -> list[str]:
+    """Return the values of an option, even if the command line could not be parsed."""
     found = list(_values(args, long, short))
     return found or os.environ.get(variable, "").split()
 
@@ -148,6 +148,6 @@ def _prepare(path: str) -> None:
 
 
 def worse(code: ExitCode, problems: Sequence[str]) -> ExitCode:
-    """1 if all went well but a report could not be written."""
+    """Return 1 if the run succeeded but a report could not be written."""
     fine = code in (ExitCode.OK, ExitCode.CHANGES)
     return ExitCode.FAILURE if problems and fine else code

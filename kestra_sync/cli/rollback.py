@@ -83,7 +83,7 @@ def command(
     output = Output.of(
         "rollback", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = replace(settings_from(**settings), allow_empty=True)
+    resolved = replace(settings_from(**settings), allow_empty=True)
     observer = output.observer()
 
     def confirm(planned: PlanResult) -> bool:
@@ -100,7 +100,7 @@ def command(
 
     try:
         result = apply(
-            asked,
+            resolved,
             confirm,
             options=ApplyOptions(unattended=yes and not dry_run),
             observer=observer,
@@ -111,9 +111,13 @@ def command(
     if dry_run:
         result = replace(result, declined=False)
     report = of_apply(
-        result, context=context, verbose=verbose, environment=asked.environment, command="rollback"
+        result,
+        context=context,
+        verbose=verbose,
+        environment=resolved.environment,
+        command="rollback",
     )
-    return output.decided(
+    return output.report_outcome(
         result.exit_code,
         lambda: output.show(applied_sections(result)),
         lambda: output.report(report),

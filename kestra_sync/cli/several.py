@@ -1,7 +1,7 @@
-"""A command over several environments: side by side, or one after the other.
+"""Runs a command for several environments, in parallel or one after the other.
 
-Each environment is a run of its own, with the settings and the result that it would have alone;
-this module combines the results. A run for one environment does not come here.
+Each environment is a separate run with its own settings and result; this module combines the
+results. It is not used for a single environment.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from kestra_sync.settings import Settings
 
 T = TypeVar("T")
 
-#: In the path of a file that each environment has of its own.
+#: Replaced by the name of the environment in the paths of files.
 PLACEHOLDER = "{environment}"
 
 
 def names_of(settings: Mapping[str, object]) -> tuple[str, ...]:
-    """The environments that were asked for, which are several or ``--all-environments``.
+    """Return the selected environments: several, or ``--all-environments``.
 
     :param settings: the shared options.
-    :raises UsageError: the configuration does not have them, or options that would send what is
-        meant for one of them to another one.
+    :raises UsageError: the configuration does not define them, or options would apply the settings
+        of one to another.
     """
     given = tuple(dict.fromkeys(texts_option(settings, "environment")))
     if given and settings["all_environments"]:
@@ -67,7 +67,7 @@ def names_of(settings: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _check_one_server_each(names: Sequence[str], settings: Mapping[str, object]) -> None:
-    """Refuse ``--url`` and ``--tenant`` where the environments name their own."""
+    """Reject ``--url`` and ``--tenant`` if the environments define their own."""
     for option in ("url", "tenant"):
         if not text_option(settings, option):
             continue
@@ -81,9 +81,9 @@ def _check_one_server_each(names: Sequence[str], settings: Mapping[str, object])
 
 
 def settings_of(settings: Mapping[str, object], name: str) -> Settings:
-    """The settings of one of several environments.
+    """Return the settings of one environment.
 
-    :raises UsageError: they make no sense.
+    :raises UsageError: they are not valid.
     """
     options = for_one_environment(settings, name)
     assert options is not None
@@ -91,9 +91,9 @@ def settings_of(settings: Mapping[str, object], name: str) -> Settings:
 
 
 def file_of(path: str | None, option: str, name: str) -> str | None:
-    """The file that belongs to an environment.
+    """Return the file of an environment.
 
-    :raises UsageError: all environments would have the same one.
+    :raises UsageError: all environments would use the same file.
     """
     if path is not None and PLACEHOLDER not in path:
         raise UsageError(
@@ -109,9 +109,9 @@ def side_by_side(
     work: Callable[[str, Observer], T],
     show: Callable[[str, T], Report],
 ) -> ExitCode:
-    """Look at all environments at once, and show them in their order.
+    """Run ``work`` for all environments in parallel, and show the results in order.
 
-    :param work: done in threads; its errors are the result of that environment.
+    :param work: runs in threads; its errors become the result of the environment.
     """
     observer = output.observer()
     observer.stage(f"reading {', '.join(names)}")
@@ -140,9 +140,9 @@ def one_after_another(
     *,
     keep_going: bool,
 ) -> ExitCode:
-    """Do and show one environment after the other, up to the first that fails.
+    """Run ``work`` for one environment after the other; stop at the first failure.
 
-    :param keep_going: go on with the next one then; an interruption ends the run anyway.
+    :param keep_going: continue after a failure; an interruption ends the run in any case.
     """
     reports: list[Report] = []
     for name in names:
@@ -165,19 +165,19 @@ def one_after_another(
         tuple(names[len(reports) :]),
     )
 
-    def tell() -> None:
+    def show_result() -> None:
         output.text(overview_lines(made))
 
     if any(each.outcomes or each.smoke for each in reports):
-        return output.decided(made.exit_code, tell, lambda: output.report(made))
-    tell()
+        return output.report_outcome(made.exit_code, show_result, lambda: output.report(made))
+    show_result()
     return output.report(made)
 
 
 def check_connections(names: Sequence[str], settings: Mapping[str, object]) -> None:
-    """Make the settings and the client of each, before the first write to any. Nothing is sent.
+    """Create the settings and the client of each, before the first write. Sends no requests.
 
-    :raises UsageError: for the configuration, the URL or the credentials of one of them.
+    :raises UsageError: the configuration, the URL or the credentials of one are not valid.
     """
     from kestra_sync.client.client import connect
 
@@ -201,7 +201,7 @@ def _begin(
 def _failed(
     output: Output, name: str, error: KestraSyncError, cause: BaseException | None = None
 ) -> Report:
-    """The report of an environment that an exception ended; it is shown on stderr."""
+    """Report an environment that ended with an exception, and show the error on stderr."""
     mask = masker().mask
     message = mask(error.message)
     remedy = None if error.remedy is None else mask(error.remedy)
@@ -219,7 +219,7 @@ def _error_lines(name: str, message: str, remedy: str | None) -> Iterator[Line]:
 
 
 class _Notes(Observer):
-    """Passes on only the notes of one environment: the progress of several cannot be followed."""
+    """Passes on only the notes of one environment: the progress of several would be unreadable."""
 
     def __init__(self, observer: Observer, name: str) -> None:
         self._observer = observer

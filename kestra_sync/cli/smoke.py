@@ -52,18 +52,18 @@ def command(
     output = Output.of(
         "smoke", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
-    asked = settings_from(**settings)
+    resolved = settings_from(**settings)
     observer = smoke_progress(output)
     try:
-        result = smoke(asked, keep=keep, observer=observer)
+        result = smoke(resolved, keep=keep, observer=observer)
     finally:
         observer.end()
-    report = of_smoke(result, environment=asked.environment)
+    report = of_smoke(result, environment=resolved.environment)
 
-    def tell() -> None:
+    def show_result() -> None:
         output.show(report.sections())
 
     if result.result is not None:
-        return output.decided(report.exit_code, tell, lambda: output.report(report))
-    tell()
+        return output.report_outcome(report.exit_code, show_result, lambda: output.report(report))
+    show_result()
     return output.report(report)

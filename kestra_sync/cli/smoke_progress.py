@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TerminalSmokeProgress(SmokeObserver):
-    """Rows that come and go; the verdict is printed when all are gone."""
+    """Shows a row for each running execution; the result is printed after they are removed."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
@@ -31,7 +31,7 @@ class TerminalSmokeProgress(SmokeObserver):
         self._total: TaskID | None = None
 
     def smoke_begin(self, specs: tuple[SmokeSpec, ...]) -> None:
-        """A row that counts, above those of the executions."""
+        """Show a row with the count above those of the executions."""
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -52,7 +52,7 @@ class TerminalSmokeProgress(SmokeObserver):
             self._progress.start()
 
     def smoke_running(self, index: int, words: str) -> None:
-        """The row of an execution, from its first change on."""
+        """Show or update the row of an execution."""
         with self._lock:
             if self._progress is None:
                 return
@@ -62,7 +62,7 @@ class TerminalSmokeProgress(SmokeObserver):
             self._progress.update(self._rows[index], words=visible(words))
 
     def smoke_done(self, index: int, run: SmokeRun) -> None:  # noqa: ARG002 - for the table
-        """Its row goes."""
+        """Remove the row of the execution."""
         with self._lock:
             if self._progress is None or self._total is None:
                 return
@@ -74,7 +74,7 @@ class TerminalSmokeProgress(SmokeObserver):
             self._progress.update(self._total, words=f"{done} of {len(self._specs)}")
 
     def smoke_end(self) -> None:
-        """Take the rows away."""
+        """Remove all rows."""
         with self._lock:
             if self._progress is not None:
                 self._progress.stop()
@@ -82,12 +82,12 @@ class TerminalSmokeProgress(SmokeObserver):
             self._rows.clear()
 
     def note(self, message: str) -> None:
-        """One line above the rows."""
+        """Print one line above the rows."""
         sys.stderr.write(f"note: {visible(message)}\n")
 
 
 class _Count(PlainProgress):
-    """Only how many there are: the result on stdout, in the same log, has a line for each."""
+    """Prints only the number of tests: the result in the same log has a line for each."""
 
     def begin(self, total: int) -> None:
         self.note(f"running {total} smoke test{'' if total == 1 else 's'}")

@@ -1,8 +1,8 @@
-"""Standard streams that cannot end a run: full disks, closed pipes, terminals without Unicode.
+"""Standard streams that survive full disks, closed pipes and terminals without Unicode.
 
-What a run did is decided before it is printed. So a stream that breaks is left alone from then on,
-and what it cannot encode is escaped. Only of a command whose whole work is its output the broken
-standard output is a failure.
+The result of a run does not depend on whether it can be printed. After a write error nothing more
+is written to that stream, and characters that it cannot encode are escaped. A broken standard
+output is a failure only for commands whose only result is their output.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from typing import IO, Any, TextIO, cast
 from kestra_sync.errors import KestraSyncError
 
 ESCAPED = "kestra-sync-escaped"
-"""The name under which :func:`_escape` is known to Python's codecs."""
+"""The name under which :func:`_escape` is registered as an error handler of Python's codecs."""
 
-#: Formats in which a character is written as ``&#233;``; in all others as ``\\u00e9``.
+#: Formats that escape a character as ``&#233;``; all others use ``\\u00e9``.
 _MARKUP = frozenset({"html", "junit", "svg"})
 
 
 class OutputError(KestraSyncError):
-    """The standard output of a command cannot be written (exit 1)."""
+    """The standard output of a command cannot be written (exit code 1)."""
 
 
 class OutputStream:
-    """A text stream that escapes what it cannot encode, and breaks once at most.
+    """A text stream that escapes what it cannot encode, and fails at most once.
 
-    :param decides: the first failure is raised: there is nothing but this output. Else what
-        cannot be written is dropped.
+    :param raises: raise the first write error, because the output is the only result. Otherwise
+        output that cannot be written is dropped.
     """
 
-    def __init__(self, stream: TextIO, *, decides: bool) -> None:
+    def __init__(self, stream: TextIO, *, raises: bool) -> None:
         self._stream = stream
-        self._decides = decides
+        self._raises = raises
         self.broken = False
 
     def write(self, text: str) -> int:
-        """Write ``text``; nothing once the stream is broken.
+        """Write ``text``; do nothing after a write error.
 
-        :raises BrokenPipeError: the reader has gone, and this stream decides.
-        :raises OutputError: it cannot be written for another reason, and it decides.
+        :raises BrokenPipeError: the reader closed the pipe, and this stream raises errors.
+        :raises OutputError: another write error, and this stream raises errors.
         """
         if not self.broken:
             try:
@@ -54,12 +54,12 @@ class OutputStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write one after the other."""
+        """Write several texts."""
         for each in lines:
             self.write(each)
 
     def flush(self) -> None:
-        """Hand everything to the system.
+        """Flush the stream.
 
         :raises BrokenPipeError: as for :meth:`write`.
         :raises OutputError: as for :meth:`write`.
@@ -83,7 +83,7 @@ class OutputStream:
     def _break(self, error: OSError | ValueError) -> None:
         self.broken = True
         self._discard()
-        if not self._decides:
+        if not self._raises:
             return
         if isinstance(error, BrokenPipeError):
             raise error
@@ -91,20 +91,20 @@ class OutputStream:
         raise OutputError(f"cannot write to standard output: {reason}") from error
 
     def _discard(self) -> None:
-        """Let what is buffered go nowhere: Python writes it once more when it exits."""
+        """Send buffered output to the null device: Python would write it again when it exits."""
         with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            null = os.open(os.devnull, os.O_WRONLY)
             try:
-                os.dup2(nowhere, self._stream.fileno())
+                os.dup2(null, self._stream.fileno())
             finally:
-                os.close(nowhere)
+                os.close(null)
 
 
 @contextmanager
-def guarded(*, decides: bool) -> Iterator[None]:
-    """Replace the standard streams by some that cannot end the run, for its length.
+def guarded(*, raises: bool) -> Iterator[None]:
+    """Replace the standard streams, within the context, by streams that survive write errors.
 
-    :param decides: whether a standard output that breaks is a failure of the run.
+    :param raises: whether a write error on standard output fails the run.
     """
     _open_missing()
     before = (sys.stdin, sys.stdout, sys.stderr)
@@ -113,22 +113,22 @@ def guarded(*, decides: bool) -> Iterator[None]:
             if getattr(sys, name) is None:  # closed by the parent process
                 nothing = stack.enter_context(Path(os.devnull).open(mode, encoding="utf-8"))
                 setattr(sys, name, nothing)
-        out = OutputStream(sys.stdout, decides=decides)
-        err = OutputStream(sys.stderr, decides=False)
+        out = OutputStream(sys.stdout, raises=raises)
+        err = OutputStream(sys.stderr, raises=False)
         sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
         try:
             yield
         finally:
-            out._decides = False
+            out._raises = False
             out.flush()
             err.flush()
             sys.stdin, sys.stdout, sys.stderr = before
 
 
 def for_stream(text: str, stream: IO[str], output_format: str) -> str:
-    """``text`` for machines, as it can be written to ``stream`` and read everywhere.
+    """Encode ``text`` for machines, so that ``stream`` can write it and any reader can parse it.
 
-    JSON, XML and HTML are UTF-8 or, where the stream is not, ASCII with the escapes of the format.
+    JSON, XML and HTML are UTF-8 or, if the stream is not, ASCII with the escapes of the format.
     """
     if _is_utf8(stream):
         return text
@@ -137,7 +137,7 @@ def for_stream(text: str, stream: IO[str], output_format: str) -> str:
 
 
 def can_draw(stream: IO[str]) -> bool:
-    """Whether more than ASCII can be shown, such as the dots of a spinner."""
+    """Whether the stream can show more than ASCII, such as the dots of a spinner."""
     return _is_utf8(stream)
 
 
@@ -152,7 +152,7 @@ def _is_utf8(stream: IO[str]) -> bool:
 
 
 def _open_missing() -> None:
-    """Put something into the places of closed standard streams, before any file gets them."""
+    """Open the null device for closed standard streams, before a file gets their descriptors."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -162,7 +162,7 @@ def _open_missing() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Write characters as ``\\u00e9``: so text stays readable, and JSON stays JSON."""
+    r"""Escape characters as ``\\u00e9``: text remains readable, and JSON remains valid."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")

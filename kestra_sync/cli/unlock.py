@@ -34,7 +34,7 @@ def command(
     Shows who holds the lock and since when, and asks for confirmation. The lock of a crashed run
     expires within 45 seconds: an older lock belongs to a run that is still alive.
     """
-    from kestra_sync.commands.records import take_lock_away
+    from kestra_sync.commands.records import release_lock
 
     output = Output.of("unlock", output_format=output_format, color=color, verbose=verbose)
 
@@ -42,7 +42,7 @@ def command(
         output.text([line(f"Lock held by {who} since {since}.")])
         return yes or ask("Release it? An apply that is still running stops before its next write.")
 
-    place, holder, unlocked = take_lock_away(settings_from(**settings), confirm)
+    place, holder, unlocked = release_lock(settings_from(**settings), confirm)
     code = ExitCode.OK
     if holder is None:
         output.text([line(f"{place.name!r} was not locked.")])

@@ -51,13 +51,13 @@ def command(
         "validate", output_format=output_format, color=color, verbose=verbose, outputs=outputs
     )
     offline = offline or kestra is not None
-    asked = settings_from(offline=offline, **settings)
-    offline = offline or not has_url(asked.connection.url, asked.connection.env_file)
+    resolved = settings_from(offline=offline, **settings)
+    offline = offline or not has_url(resolved.connection.url, resolved.connection.env_file)
     observer = output.observer()
     try:
-        result = validate(asked, offline=offline, kestra=kestra, observer=observer)
+        result = validate(resolved, offline=offline, kestra=kestra, observer=observer)
     finally:
         observer.end()
-    report = of_validate(result, environment=asked.environment)
+    report = of_validate(result, environment=resolved.environment)
     output.show(report.sections())
     return output.report(report)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from kestra_sync.smoke.result import SmokeResult
     from kestra_sync.triggers.changes import TriggerCheck
 
-#: Shown the plan before anything is written; false keeps it from being carried out.
+#: Is called with the plan before anything is written; the plan is applied if it returns true.
 ConfirmPlan = Callable[[PlanResult], bool]
 
 
 class Planner(Protocol):
-    """Makes a plan as :func:`make_plan` does."""
+    """Makes a plan; has the signature of :func:`make_plan`."""
 
     def __call__(
         self,
@@ -51,8 +51,8 @@ class ApplyResult:
 
     :param done: what was written and recorded; empty if nothing was attempted.
     :param declined: the confirmation was declined.
-    :param smoke: what the smoke tests say; ``None`` if none was run.
-    :param triggers: how the triggers that it changed or enabled were found afterwards.
+    :param smoke: the results of the smoke tests; ``None`` if none were run.
+    :param triggers: the state of the changed or enabled triggers after the apply.
     """
 
     planned: PlanResult
@@ -63,7 +63,7 @@ class ApplyResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """As documented in ``docs/exit-codes.md``."""
+        """The exit code, as documented in ``docs/exit-codes.md``."""
         if self.done.interrupted:
             return ExitCode.INTERRUPTED
         refused = self.planned.exit_code(detailed=False)
@@ -83,9 +83,9 @@ def apply(
     smoke_observer: Observer | None = None,
     planner: Planner = make_plan,
 ) -> ApplyResult:
-    """Make a plan and carry it out with a client of its own; see :func:`apply_with`.
+    """Connect to the server, make a plan and apply it; see :func:`apply_with`.
 
-    :raises UsageError: for connection settings that make no sense.
+    :raises UsageError: if connection settings are not valid.
     """
     from kestra_sync.plan.saved import load_saved
 
@@ -116,17 +116,17 @@ def apply_with(
     stop: threading.Event | None = None,
     planner: Planner = make_plan,
 ) -> ApplyResult:
-    """Make a plan and carry it out with ``client``.
+    """Make a plan and apply it with ``client``.
 
-    Nothing is written if any file is invalid, if a guard refuses, or if ``confirm`` says no.
+    Nothing is written if any file is invalid, if a guard refuses, or if ``confirm`` returns false.
 
-    :param saved: the plan that was reviewed; the fresh one must be the same.
+    :param saved: the plan that was reviewed; the current plan must be equal to it.
     :param smoke_observer: is notified of the smoke tests, instead of ``observer``.
     :param stop: set from outside, by another thread, to end the run early: the writes that are
         running are finished and recorded. By default only ``^C`` and SIGTERM end it.
-    :param planner: makes the plan; by default that of what is in the files.
-    :raises UsageError: for paths or options that make no sense.
-    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :param planner: makes the plan; by default a plan of the files.
+    :raises UsageError: if paths or options are not valid.
+    :raises RefusedError: if the inventory belongs to another repository, or cannot be used.
     :raises ConflictError: if the plan is not the saved one, or another apply is running.
     :raises KestraError: if the server cannot be read, or the intent cannot be recorded. Failed
         writes are outcomes, not exceptions.
@@ -210,7 +210,7 @@ def _checked(
 class _EarlyLock:
     """The lock of an apply, taken while the plan is made: the reads are most of the waiting.
 
-    It is given back in the end, however that comes about.
+    It is always released at the end.
     """
 
     def __init__(self, client: KestraClient, timeout: float) -> None:
@@ -219,12 +219,12 @@ class _EarlyLock:
         self.lock: Lock | None = None
 
     def begin(self, owned: Ownership) -> None:
-        """Begin to take the lock where the record is, and do not wait."""
+        """Start to acquire the lock next to the record, without waiting."""
         from kestra_sync.apply.lock import Lock
         from kestra_sync.client.parallel import in_background
         from kestra_sync.inventory.read import read_version
 
-        # Its modules are read while the server answers.
+        # Its modules are imported while the server responds.
         in_background(lambda: import_module("kestra_sync.apply.transaction"))
         kv = self._client.kv
         self.lock = Lock(kv, owned.at, timeout=self._timeout)
@@ -285,7 +285,7 @@ def _check_reviewed(
 
 
 def _same_plan(plan: Plan, saved: SavedPlan | None, expected: str | None) -> None:
-    """Refuse a plan that is not the one that was reviewed.
+    """Refuse a plan that differs from the one that was reviewed.
 
     :raises ConflictError: with the differences, as far as known.
     """

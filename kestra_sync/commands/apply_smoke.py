@@ -39,13 +39,13 @@ class SmokeAfter:
         """What the tests say, once they have run."""
 
     def checked(self, planned: PlanResult) -> PlanResult:
-        """The plan with what is wrong with the tests: an error in them stops all writing."""
+        """Add the diagnostics of the tests to the plan: an error in them prevents all writes."""
         found = (*planned.diagnostics, *self._loaded.diagnostics, *self._inputs(planned.desired))
         ordered = tuple(sorted(found, key=lambda each: each.sort_key))
         return replace(planned, diagnostics=ordered)
 
     def _inputs(self, desired: Mapping[FlowId, Desired]) -> Iterator[Diagnostic]:
-        """An error for each input that the flow in Git does not have."""
+        """Report each input that the flow in Git does not have."""
         for spec in self._loaded.specs:
             known = desired.get(spec.flow) if spec.inputs else None
             if known is not None:
@@ -54,10 +54,10 @@ class SmokeAfter:
     def prove(
         self, desired: Mapping[FlowId, Desired]
     ) -> Callable[[Sequence[Outcome], threading.Event], bool]:
-        """Runs the tests that are due, given what was written."""
+        """Run the tests that are due after these writes."""
 
         def run(outcomes: Sequence[Outcome], stop: threading.Event) -> bool:
-            """Whether they are red."""
+            """Run the tests; return whether any failed."""
             specs = [spec for spec in self._loaded.specs if is_selected(spec.flow, self._settings)]
             if not specs:
                 self._observer.note("no smoke tests found; see docs/smoke.md")
@@ -81,7 +81,7 @@ class SmokeAfter:
 
 
 def _as_sent(desired: Desired) -> Flow:
-    """The flow with the bytes that are sent: it calls flows by their names on the server."""
+    """Return the flow as it is sent: it calls flows by their names on the server."""
     flow = desired.flow
     if not desired.steps:
         return flow
@@ -93,7 +93,7 @@ def with_reads(
     desired: Mapping[FlowId, Desired],
     written: Collection[ResourceId],
 ) -> Calls:
-    """``calls`` with the files and keys among ``written`` that each flow reads."""
+    """Add to ``calls`` the files and keys among ``written`` that each flow reads."""
     kinds = {each.kind for each in written} - {Kind.FLOW}
     if not kinds:
         return calls

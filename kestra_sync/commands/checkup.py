@@ -1,4 +1,4 @@
-"""The form of the answers of ``doctor``, and its questions about the connection."""
+"""The results of ``doctor``, and its checks of the connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _APART = 30
 
 
 class Health(StrEnum):
-    """How a question was answered; stable in the JSON."""
+    """The result of a check; stable in the JSON."""
 
     OK = "ok"
     WARNING = "warning"
@@ -33,11 +33,11 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Checkup:
-    """One question and its answer.
+    """One check and its result.
 
-    :param remedy: what to do about it, where something is to be done.
-    :param exit_code: what a plan would end with because of it.
-    :param stops_apply: a plan can be made, but an apply would be refused by the server.
+    :param remedy: what to do about it, if anything.
+    :param exit_code: the exit code of a plan that fails because of it.
+    :param stops_apply: a plan can be made, but the server would reject an apply.
     """
 
     question: str
@@ -50,13 +50,13 @@ class Checkup:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All answers, in the order in which they were asked."""
+    """All checks, in the order in which they were made."""
 
     checkups: tuple[Checkup, ...]
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the first question that failed: the others may follow from it."""
+        """The exit code of the first failed check: later failures may be consequences."""
         failed = (each.exit_code for each in self.checkups if each.health is Health.FAILED)
         return next(failed, ExitCode.OK)
 
@@ -67,7 +67,7 @@ class Diagnosis:
 
 
 def ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
-    """The answer; a failure of the run is one, too."""
+    """Run a check; an error of the run becomes its result."""
     try:
         return answer()
     except KestraSyncError as error:
@@ -75,7 +75,7 @@ def ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
 
 
 def network(route: NetworkRoute) -> Checkup:
-    """The proxy in effect, and the trusted CAs: what a connection depends on before it is made."""
+    """Report the proxy and the trusted CAs, on which every connection depends."""
     if route.proxy:
         words = f"to {route.host} through the proxy {route.proxy} ({route.proxy_variable})"
     elif route.bypassed:
@@ -88,7 +88,7 @@ def network(route: NetworkRoute) -> Checkup:
 
 
 def tls(url: str, info: ConnectionInfo, now: datetime | None = None) -> Checkup:
-    """Until when the certificate is valid; it was verified when the server was asked."""
+    """Check how long the certificate is valid; it was verified with the first request."""
     if urlsplit(url).scheme != "https":
         if server_of(url).partition("/")[0] == "localhost":
             return Checkup("tls", Health.OK, "not needed: the server is on this machine")
@@ -113,7 +113,7 @@ def tls(url: str, info: ConnectionInfo, now: datetime | None = None) -> Checkup:
 
 
 def clock(info: ConnectionInfo) -> Checkup:
-    """Whether this machine and the server agree on the time."""
+    """Check whether the clocks of this machine and of the server agree."""
     if info.ahead is None:
         return Checkup("clock", Health.OK, "not compared: the server does not send its time")
     if abs(info.ahead) <= _APART:
@@ -129,7 +129,7 @@ def clock(info: ConnectionInfo) -> Checkup:
 
 
 def versions(info: ServerInfo) -> Checkup:
-    """Whether kestra-sync is tested with this version of the server."""
+    """Check whether kestra-sync is tested with this version of the server."""
     ours = f"kestra-sync {__version__}, Python {platform.python_version()}"
     tested = " and ".join(".".join(map(str, each)) for each in _TESTED)
     number = info.version_tuple[:2]

@@ -1,4 +1,4 @@
-"""``diff``: what the servers of two environments hold, under the names of the files."""
+"""``diff``: compares two environments, by the names in the files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class Side:
-    """What one environment's server holds, by the names in the files.
+    """The resources on the server of one environment, by their names in the files.
 
     :param server: URL, version and tenant.
-    :param sources: as the file would hold them; what cannot be derived is as on the server.
-    :param configured: files and keys that are as the configuration of this environment has them.
+    :param sources: as they would be in the files; as on the server if that cannot be derived.
+    :param configured: files and keys that match the configuration of this environment.
     """
 
     server: str
@@ -42,7 +42,7 @@ class Side:
 class DiffResult:
     """Two environments, compared.
 
-    Files and keys that are as configured on both sides are equal, whatever they hold: a key may
+    Files and keys that match the configuration on both sides count as equal: a key may
     have another value in each environment, and secrets cannot be compared otherwise.
     """
 
@@ -51,17 +51,17 @@ class DiffResult:
 
     @property
     def only_before(self) -> tuple[ResourceId, ...]:
-        """What only the first environment has."""
+        """Resources that exist only in the first environment."""
         return tuple(sorted(self.before.sources.keys() - self.after.sources.keys()))
 
     @property
     def only_after(self) -> tuple[ResourceId, ...]:
-        """What only the second environment has."""
+        """Resources that exist only in the second environment."""
         return tuple(sorted(self.after.sources.keys() - self.before.sources.keys()))
 
     @property
     def changed(self) -> tuple[ResourceId, ...]:
-        """What both have, with another source."""
+        """Resources that exist in both, with different sources."""
         both = self.before.sources.keys() & self.after.sources.keys()
         both -= self.before.configured & self.after.configured
         return tuple(
@@ -74,7 +74,7 @@ class DiffResult:
         return bool(self.only_before or self.only_after or self.changed)
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
-        """3 if the files could not be understood; 2 with differences if ``detailed``."""
+        """3 if the files cannot be parsed; 2 with differences if ``detailed``."""
         if has_errors((*self.before.diagnostics, *self.after.diagnostics)):
             return ExitCode.INVALID
         return ExitCode.CHANGES if detailed and self.differs else ExitCode.OK
@@ -83,7 +83,7 @@ class DiffResult:
 def diff_environments(
     before: Settings, after: Settings, *, observer: Observer = SILENT
 ) -> DiffResult:
-    """Read both servers and map what they hold onto the names of the files. Writes nothing.
+    """Read both servers, and map names back to those of the files. Writes nothing.
 
     :raises KestraError: if one of the servers cannot be read.
     """
@@ -101,7 +101,7 @@ def diff_environments(
 
 
 def _files(settings: Settings, kinds: Kinds) -> tuple[object, ...]:
-    """What decides which flows are loaded."""
+    """The settings that determine which flows are loaded."""
     return (
         settings.paths,
         settings.ignore,
@@ -113,7 +113,7 @@ def _files(settings: Settings, kinds: Kinds) -> tuple[object, ...]:
 
 
 def _side(settings: Settings, kinds: Kinds, flows: Repository) -> Side:
-    """What one server holds.
+    """Read the server of one environment.
 
     :param flows: those of the files.
     """

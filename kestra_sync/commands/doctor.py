@@ -35,14 +35,14 @@ from kestra_sync.model import Repository, Scope, Severity, counted, plural
 from kestra_sync.render import Rendered
 from kestra_sync.settings import Settings
 
-#: In how many namespaces permissions are tried.
+#: The maximum number of namespaces in which permissions are tested.
 _TRIED = 5
 
 
 def doctor(settings: Settings) -> Diagnosis:
-    """Ask everything that a plan and an apply depend on. Nothing is changed.
+    """Check everything that a plan and an apply depend on. Nothing is changed.
 
-    :raises UsageError: for connection settings that make no sense.
+    :raises UsageError: if connection settings are not valid.
     """
 
     @cache
@@ -89,7 +89,7 @@ def doctor(settings: Settings) -> Diagnosis:
 
 @dataclass(frozen=True)
 class _LoadedFiles:
-    """The flows in the files, and as they would be sent."""
+    """The flows as they are in the files, and as they would be sent."""
 
     repository: Repository
     rendered: Rendered
@@ -135,7 +135,7 @@ def _files(loaded: _LoadedFiles, settings: Settings) -> Checkup:
 
 
 def _files_and_keys(client: KestraClient, settings: Settings) -> Checkup:
-    """Whether namespace files and keys are valid, and can be read; nothing is written."""
+    """Check whether namespace files and keys are valid and can be read; nothing is written."""
     question = "files and keys"
     kinds = Kinds(settings, client.tenant)
     loaded = kinds.load()
@@ -170,7 +170,7 @@ def _files_and_keys(client: KestraClient, settings: Settings) -> Checkup:
 
 
 def _skipped(repository: Repository) -> str:
-    """The files that were passed over as no flows, in words: one of them may be a broken flow."""
+    """List the files skipped because they are not flows: one may be a broken flow."""
     found = [f"{each.path} ({each.reason})" for each in repository.skipped]
     if not found:
         return ""
@@ -321,7 +321,7 @@ def _writing(client: KestraClient, settings: Settings, lookup: Callable[[], Look
 
 
 def _flows(client: KestraClient, settings: Settings, loaded: _LoadedFiles) -> Checkup:
-    """What an apply does to flows, tried with flows that do not exist."""
+    """Test the permissions of an apply, with flows that do not exist."""
     return _allowed(
         "flows",
         loaded.scope(settings).namespaces,
@@ -354,10 +354,10 @@ def _allowed(
     remedy: str,
     stops_apply: bool = False,
 ) -> Checkup:
-    """What the account may do in the first few of ``namespaces``.
+    """Report the permissions of the account in the first few of ``namespaces``.
 
-    :param forbidden: what it may not do in one of them.
-    :param allowed: the message if that is nothing, with ``{}`` for the namespaces that were tried.
+    :param forbidden: returns the forbidden actions in a namespace.
+    :param allowed: the message if there are none, with ``{}`` for the tested namespaces.
     """
     tried = namespaces[:_TRIED]
     if not tried:

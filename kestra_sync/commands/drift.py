@@ -20,13 +20,13 @@ from kestra_sync.triggers.changes import TriggerKey
 
 @dataclass(frozen=True)
 class DriftResult:
-    """What was found.
+    """The detected drift.
 
-    :param drifted: the flows that others changed or deleted; each with its live source as
-        ``before`` and, where the server still has it, what we applied as ``base``.
-    :param kept_off: those that others disabled, and an apply keeps disabled: shown, but not drift.
-    :param disabled_triggers: the triggers that are enabled in Git and disabled on the server, by
-        flow and id: shown, but not drift.
+    :param drifted: the flows that others changed or deleted; ``before`` is the live source, and
+        ``base`` the last applied one, if the server still has it.
+    :param kept_off: flows that others disabled, which an apply keeps disabled: not drift.
+    :param disabled_triggers: triggers that are enabled in Git and disabled on the server, by flow
+        and id: not drift.
     """
 
     planned: PlanResult
@@ -43,15 +43,15 @@ class DriftResult:
 
 
 def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
-    """Compare the server with what we applied last. Nothing is written.
+    """Compare the server with the last applied state. Nothing is written.
 
-    :raises UsageError: without a name there is no record to compare with.
-    :raises RefusedError: if the inventory is another repository's, or cannot be used.
+    :raises UsageError: there is no name, and therefore no record to compare with.
+    :raises RefusedError: if the inventory belongs to another repository, or cannot be used.
     :raises KestraError: if the server cannot be read.
     """
     place_of(settings, settings.scope or Scope(("",)))
     with connect(settings.connection, settings.parallelism) as client:
-        # Whatever the settings do about edits, here they are only to be seen.
+        # Edits are only reported here, whatever the settings say about them.
         looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
         planned = make_plan(looking, client, observer=observer)
         disabled: tuple[TriggerKey, ...] = ()
@@ -72,7 +72,7 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
 
 
 def drifted(changes: Iterable[Change], bases: dict[FlowId, Base]) -> Iterable[Change]:
-    """The changes that come from the server's side: its source is not the one we recorded."""
+    """Keep the changes made on the server, where the source is not the recorded one."""
     for each in changes:
         base = bases.get(each.flow_id)
         if base is None or base.only_intended:

@@ -15,9 +15,9 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class Deleted:
-    """The outcome for the executions that were to be deleted.
+    """The result of deleting executions.
 
-    :param problems: by id; ``None`` for those that are gone.
+    :param problems: why an execution could not be deleted, by id; ``None`` if it was deleted.
     """
 
     problems: Mapping[str, str | None]
@@ -36,7 +36,7 @@ def delete_executions(
     keep_metrics: bool = False,
     keep_storage: bool = False,
 ) -> Deleted:
-    """Delete executions with their logs, metrics and files, unless told otherwise.
+    """Delete executions with their logs, metrics and files, unless these are to be kept.
 
     :raises KestraError: the server cannot be reached, or does not allow it.
     """
@@ -56,9 +56,9 @@ def delete_executions(
 def log_lines(
     settings: Settings, execution_id: str, *, follow: bool = False, min_level: str | None = None
 ) -> Iterator[LogLine]:
-    """The lines of the log, with secrets masked; with ``follow`` until the execution is over.
+    """Read the log, with secrets masked; with ``follow`` until the execution has ended.
 
-    :param min_level: leave out what is below, such as ``WARN``.
+    :param min_level: the lowest level to return, such as ``WARN``.
     :raises NotFound: no such execution.
     :raises KestraError: the server cannot be reached.
     """

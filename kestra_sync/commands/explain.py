@@ -1,4 +1,4 @@
-"""``explain``: the entry of ``docs/rules.md`` for a rule, a guard, or the reason of a change."""
+"""``explain``: the entry of ``docs/rules.md`` for a rule, a guard, or the reason for a change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ _PAGE = "rules.md"
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a name means that the output has in brackets.
+    """The explanation of a name that the output shows in brackets.
 
-    :param group: the heading that it is below, such as ``Guards``.
-    :param severity: of a check of files, where no server has judged the flow; ``None`` for what is
-        not such a check.
+    :param group: the heading above it, such as ``Guards``.
+    :param severity: of a check of files without a server; ``None`` if it is not such a check.
     :param if_accepted: its severity where the server accepts the flow.
     :param paragraphs: Markdown; the first is the meaning, the others say what to do.
     :param url: where it is on the documentation site.
@@ -41,7 +40,7 @@ class Explanation:
 
 
 def explain(name: str) -> Explanation:
-    """The explanation of ``name``, also as it is in the output: ``error[name]``.
+    """Return the explanation of ``name``, also if written as in the output: ``error[name]``.
 
     :raises UsageError: it is unknown; the closest name is suggested.
     """
@@ -60,7 +59,7 @@ def explain(name: str) -> Explanation:
 
 @cache
 def explanations() -> dict[str, Explanation]:
-    """All of them by name, in the order of the page."""
+    """Return all explanations by name, in the order of the page."""
     found = {}
     for part in re.split(r"^## ", _text(), flags=re.MULTILINE)[1:]:
         group, _, body = part.partition("\n")

@@ -34,10 +34,10 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 def load_files(
     settings: Settings, kinds: Kinds | None = None, flows: Repository | None = None
 ) -> Repository:
-    """Everything in the paths of ``settings``.
+    """Load everything in the paths of ``settings``.
 
-    :param kinds: loads what is not a flow; ``None`` leaves it out.
-    :param flows: what is in these paths without ``kinds``, if that was loaded before.
+    :param kinds: loads the resources that are not flows; ``None`` leaves them out.
+    :param flows: the flows in these paths, if they were loaded before.
     :raises UsageError: for a path that does not exist.
     """
     from kestra_sync.repo.load import load
@@ -65,7 +65,7 @@ def load_files(
 
 
 def render_files(repository: Repository, settings: Settings) -> Rendered:
-    """The flows of the files as the environment's server gets them."""
+    """Render the flows for the server of the environment."""
     return render(
         repository.flows, settings.rendering, scope=settings.scope, partial=settings.partial
     )
@@ -74,7 +74,7 @@ def render_files(repository: Repository, settings: Settings) -> Rendered:
 def scope_of(
     rendered: Rendered, configured: Scope | None, others: Iterable[ResourceId] = ()
 ) -> Scope:
-    """The scope: as configured, or exactly the namespaces that the flows are sent to.
+    """Return the configured scope, or exactly the namespaces that the flows are sent to.
 
     :param others: the resources that are sent in addition to flows.
     """
@@ -87,7 +87,7 @@ def scope_of(
 def only_selected(
     repository: Repository, rendered: Rendered, settings: Settings
 ) -> tuple[Repository, Rendered]:
-    """Both with the flows that ``--only`` and ``--exclude`` leave."""
+    """Keep the resources that ``--only`` and ``--exclude`` select."""
     if not (settings.only or settings.exclude):
         return repository, rendered
     desired = tuple(
@@ -105,9 +105,9 @@ def only_selected(
 
 
 def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None) -> bool:
-    """Whether ``--only`` and ``--exclude`` leave a flow, by its name on the server or in the files.
+    """Whether ``--only`` and ``--exclude`` select a flow, by its name on the server or in files.
 
-    A pattern may mean either name: one that excludes either, excludes the flow.
+    A pattern may match either name; the flow is excluded if either name is.
 
     :param here: the name in the files, where it is known.
     """
@@ -119,13 +119,13 @@ def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None
 
 
 def name_in_files(flow_id: FlowId, settings: Settings) -> FlowId:
-    """What a flow of the server is called in the files; the same where that is not certain."""
+    """Return the name in the files of a flow on the server; unchanged if that is uncertain."""
     namespace = unmap_namespace(settings.rendering, flow_id.namespace)
     return replace(flow_id, namespace=namespace or flow_id.namespace)
 
 
 def stamp_of(settings: Settings) -> Stamp:
-    """The labels to stamp, filled in; those that name what is not known are left out."""
+    """Return the labels to stamp, with values; those with unknown values are left out."""
     stamp = settings.rendering.stamp
     if not stamp:
         return ()
@@ -144,14 +144,14 @@ def stamp_of(settings: Settings) -> Stamp:
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Whether anything in there stops all writing."""
+    """Whether any of these prevents all writes."""
     return any(each.severity is Severity.ERROR for each in diagnostics)
 
 
 def check_found(repository: Repository, settings: Settings, *, selected: int) -> None:
-    """Refuse to continue without flows, unless that is allowed: an empty run must not be green.
+    """Fail without flows, unless that is allowed: an empty run must not succeed.
 
-    Errors in the files are reported first, where there are any.
+    Errors in the files are reported first.
 
     :param selected: how many flows are selected.
     :raises UsageError: it is zero.
@@ -180,7 +180,7 @@ def _patterns(settings: Settings) -> str:
 def may_be_in_git(
     incomplete: Incomplete | None, settings: Settings
 ) -> Callable[[FlowId, str | None], MissingPath | None]:
-    """Where Git may still hold a flow of the server: the files have it under their own name."""
+    """Find where Git may still have a flow of the server, by its name in the files."""
     if incomplete is None:
         return lambda _flow, _path: None
     holds = incomplete.holds
@@ -192,7 +192,7 @@ def may_be_in_git(
 
 
 def incomplete_in_git(settings: Settings, repository: Repository) -> Incomplete:
-    """Git is only asked if something would be deleted."""
+    """Find what the checkout lacks; only needed if something would be deleted."""
     from kestra_sync.repo.load import flows_in
     from kestra_sync.repo.not_here import find_not_here
 
@@ -208,7 +208,7 @@ def incomplete_in_git(settings: Settings, repository: Repository) -> Incomplete:
 
 
 def not_asked(problem: GitError) -> Diagnostic:
-    """A warning that Git could not be asked."""
+    """Warn that Git could not be queried."""
     return Diagnostic(
         "",
         None,

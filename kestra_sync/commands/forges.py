@@ -13,7 +13,7 @@ from kestra_sync.safe.paths import is_there, read_text
 
 
 class Forge(StrEnum):
-    """Where a repository lives and its pipelines run; ``none`` writes no pipeline."""
+    """The platform that hosts a repository and runs its pipelines; ``none`` writes no pipeline."""
 
     GITHUB = "github"
     GITLAB = "gitlab"
@@ -23,7 +23,7 @@ class Forge(StrEnum):
     NONE = "none"
 
 
-#: What a repository has that already runs pipelines there.
+#: The files by which a repository that already has pipelines is recognized.
 _MARKERS = {
     ".github": Forge.GITHUB,
     ".gitlab-ci.yml": Forge.GITLAB,
@@ -31,7 +31,7 @@ _MARKERS = {
     "azure-pipelines.yml": Forge.AZURE,
     "Jenkinsfile": Forge.JENKINS,
 }
-#: Parts of the host of its remote.
+#: Parts of the host name of its remote.
 _HOSTS = {
     "github": Forge.GITHUB,
     "gitlab": Forge.GITLAB,
@@ -39,7 +39,7 @@ _HOSTS = {
     "dev.azure.com": Forge.AZURE,
     "visualstudio.com": Forge.AZURE,
 }
-#: Forge → file in docs/ci, where it goes, what it is for.
+#: Forge → file in docs/ci, destination, purpose.
 _PIPELINES = {
     Forge.GITHUB: (
         (
@@ -67,7 +67,7 @@ _PAGES = SITE
 
 
 def forge_of() -> Forge:
-    """The forge that the repository shows: by its files, else by the host of its remote."""
+    """Detect the forge of the repository, from its files, else from the host of its remote."""
     for marker, forge in _MARKERS.items():
         if is_there(marker):
             return forge
@@ -76,7 +76,7 @@ def forge_of() -> Forge:
 
 
 def pipelines(forge: Forge) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
-    """What to write for ``forge``: path, purpose and text of each file; and what is left to do."""
+    """Return the files for ``forge``: path, purpose and text of each; and the manual steps."""
     made = [(path, purpose, _text(name)) for name, path, purpose in _PIPELINES[forge]]
     if not made:
         return [], ("For a pipeline, see docs/ci, or run with --ci github, gitlab, …",)

@@ -17,10 +17,10 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class GraphResult:
-    """The flows of the files and what they refer to.
+    """The flows in the files and their references.
 
-    :param diagnostics: what keeps some of the files from being drawn.
-    :param server: the server whose flows were compared; ``None`` if none was asked.
+    :param diagnostics: why some of the files are not in the graph.
+    :param server: the server that the flows were compared with; ``None`` if there was none.
     """
 
     repository: Repository
@@ -30,17 +30,17 @@ class GraphResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 if a file could not be understood: what it refers to is not drawn."""
+        """3 if a file cannot be parsed: its references are missing."""
         wrong = any(each.severity is Severity.ERROR for each in self.diagnostics)
         return ExitCode.INVALID if wrong else ExitCode.OK
 
 
 def graph(settings: Settings, *, offline: bool = False, observer: Observer = SILENT) -> GraphResult:
-    """Draw the flows of the files. ``only`` and ``exclude`` choose among them; what they share an
-    edge with stays.
+    """Build the graph of the flows in the files. ``only`` and ``exclude`` select flows; their
+    direct neighbors are included.
 
-    :param offline: do not ask the server what would change.
-    :raises KestraError: if the server should be asked and cannot be.
+    :param offline: do not compare with the server.
+    :raises KestraError: if the server cannot be read.
     """
     everything = replace(settings, only=(), exclude=())
     changes: Iterable[Change] = ()
@@ -49,7 +49,7 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
         repository, diagnostics = _files(everything, observer)
     else:
         planned = plan(replace(everything, allow_empty=True), observer=observer)
-        # Whether the changes are valid is the business of other commands.
+        # Other commands report whether the changes are valid.
         repository, diagnostics = planned.repository, planned.repository.diagnostics
         if planned.plan is not None:
             changes = planned.plan.changes
@@ -68,7 +68,7 @@ def graph(settings: Settings, *, offline: bool = False, observer: Observer = SIL
 
 
 def _unreadable(repository: Repository, known: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
-    """What loading did not notice, since it only looks for the names: here all is parsed."""
+    """Return parse errors that loading, which only scans for names, did not find."""
     seen = set(known)
     for flow in repository.flows:
         parsed = parse_flow(flow)

@@ -1,7 +1,7 @@
 """``init``: creates the initial files. Never overwrites existing ones.
 
-``init --from-server`` also takes the flows of a running server, and records them as deployed from
-here: afterwards a plan has nothing to do, and no flow was written.
+``init --from-server`` also writes the flows of a running server to files, and records them as
+deployed by this repository. It writes no flows; a plan has no changes afterwards.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from kestra_sync.commands.pull import PullResult
 
 _FILE = "kestra-sync.yaml"
-#: Kestra's own namespace, which no repository manages unless it says so.
+#: Kestra's own namespace, which is only managed if configured explicitly.
 _KESTRAS = "system"
 
 
 @dataclass(frozen=True)
 class InitFile:
-    """A file to begin with.
+    """An initial file.
 
-    :param purpose: what it is for, in a few words.
-    :param written: false if a file of that name existed: it was left alone.
+    :param purpose: a short description.
+    :param written: false if the file already existed and was left alone.
     """
 
     path: str
@@ -52,10 +52,10 @@ class InitFile:
 
 @dataclass(frozen=True)
 class InitResult:
-    """What was written.
+    """The files that were written.
 
     :param files: the configuration first.
-    :param notes: manual steps that are left, in sentences.
+    :param notes: the remaining manual steps, as sentences.
     """
 
     files: tuple[InitFile, ...]
@@ -64,10 +64,10 @@ class InitResult:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What ``--from-server`` did.
+    """The result of ``--from-server``.
 
-    :param written: ``None`` if the flows could not be taken.
-    :param applied: how recording them ended; its plan has nothing left to do.
+    :param written: ``None`` if the flows could not be pulled.
+    :param applied: the result of recording them; its plan has no changes.
     """
 
     pulled: PullResult
@@ -76,7 +76,7 @@ class Adopted:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the step that failed, else 0."""
+        """The exit code of the failed step, else 0."""
         if self.applied is not None:
             return self.applied.exit_code
         return self.pulled.exit_code
@@ -98,7 +98,7 @@ def init(
     :param name: the name of the inventory; by default that of the repository or directory.
     :param namespaces: the scope; by default the namespace that all flows share, or else
         the outermost ones.
-    :param forge: whose pipeline to write; by default that of the forge that is seen.
+    :param forge: the platform to write a pipeline for; detected by default.
     :raises UsageError: there is a configuration already, or nothing tells the scope.
     :raises KestraSyncError: a file cannot be written.
     """
@@ -144,11 +144,11 @@ def adopt(
     forge: Forge | None = None,
     observer: Observer = SILENT,
 ) -> Adopted:
-    """Take the flows of a running server into files, and record them as deployed from here.
+    """Write the flows of a running server to files, and record them as deployed by this repository.
 
-    No flow is written: what the server has is what the files get, byte for byte.
+    No flow is written to the server: the files get its sources, byte for byte.
 
-    :param settings: those of ``pull``; without a scope all namespaces but Kestra's own are taken.
+    :param settings: those of ``pull``; without a scope, all namespaces except Kestra's own.
     :raises UsageError: there is a configuration already, or the server has no flows.
     """
     from kestra_sync.client.client import connect
@@ -239,7 +239,7 @@ drafts/
 
 
 def _files_and_keys(resources: FoundResources) -> str:
-    """The lines of the configuration for namespace files and keys."""
+    """Return the part of the configuration for namespace files and keys."""
     lines = []
     if resources.files or resources.unsure:
         lines += ["", "# Namespace files: each directory is the root of a namespace's files."]
@@ -255,12 +255,12 @@ def _files_and_keys(resources: FoundResources) -> str:
 
 
 def _text(value: str) -> str:
-    """A text as YAML has it."""
+    """Return a text as a YAML scalar."""
     return value if re.fullmatch(r"[\w./-]*[a-zA-Z_/][\w./-]*", value) else json.dumps(value)
 
 
 def _outermost(namespaces: Sequence[str]) -> list[str]:
-    """The namespace that all of them lie in, or else those that lie in no other."""
+    """Return the common parent namespace, or else the namespaces without a parent among them."""
     parts = [each.split(".") for each in namespaces]
     shared = [names[0] for names in zip(*parts, strict=False) if len(set(names)) == 1]
     if shared and all(each[: len(shared)] == shared for each in parts):

@@ -1,7 +1,7 @@
 """Finds the flows, namespace files and keys of an existing repository, for ``init``.
 
 Known are the directories of the tasks of Kestra's Git plugin, one directory per project in a
-monorepo, and directories whose names or files show what they hold. What is found is only written
+monorepo, and directories recognized by their names or files. The result is only written
 into the first configuration, where it is reviewed: nothing is guessed later.
 """
 
@@ -31,9 +31,9 @@ _NOT_FILES = frozenset({"node_modules", "vendor", "dist", "build", "target", "ve
 
 @dataclass(frozen=True)
 class FoundResources:
-    """What a repository has in addition to its flows.
+    """The namespace files and keys of a repository.
 
-    :param unsure: directories that look like namespace files of no certain namespace.
+    :param unsure: directories that look like namespace files of an unknown namespace.
     """
 
     files: tuple[FilesFolder, ...] = ()
@@ -42,7 +42,7 @@ class FoundResources:
 
 
 def find_sources() -> tuple[str, ...]:
-    """The directories of flows in the working directory, or one below it; ``flows`` if unknown.
+    """Find the directories of flows in or directly below the working directory; default ``flows``.
 
     ``_flows`` is that of the tasks ``SyncFlows`` and ``PushFlows``; ``NAMESPACE/flows`` that of
     ``NamespaceSync`` and ``TenantSync``; ``PROJECT/flows`` is a monorepo.
@@ -55,7 +55,7 @@ def find_sources() -> tuple[str, ...]:
             return (git,)
         found = [path for each in _directories(base) if is_directory(path := f"{each}/{_DEFAULT}")]
         if found and all(_is_namespace_directory(each) for each in found):
-            # A new namespace needs no change of the configuration.
+            # A new namespace then requires no change to the configuration.
             return (base or ".",)
         if found:
             return tuple(found)
@@ -63,10 +63,10 @@ def find_sources() -> tuple[str, ...]:
 
 
 def find_resources(paths: Sequence[str], flows: Iterable[Flow]) -> FoundResources:
-    """The namespace files and keys next to and below the directories of flows.
+    """Find the namespace files and keys next to and below the directories of flows.
 
     :param paths: the directories of flows.
-    :param flows: what they hold.
+    :param flows: the flows in them.
     """
     flows = tuple(flows)
     paths = [each for each in paths if is_directory(each)]
@@ -99,7 +99,7 @@ def find_resources(paths: Sequence[str], flows: Iterable[Flow]) -> FoundResource
 
 
 def _entries(folder: str, own: set[str], known: set[str]) -> Iterator[FilesFolder]:
-    """What the names of the directories in a folder say of their namespaces."""
+    """Derive namespaces from the names of the directories in a folder."""
     inner = _directories(folder)
     names = [PurePosixPath(each).name for each in inner]
     only_directories = bool(inner) and not any(
@@ -131,7 +131,7 @@ def _of_namespaces(path: str, known: set[str]) -> FilesFolder | None:
 def _read_by(
     flows: Sequence[Flow], paths: Sequence[str], known: Sequence[str]
 ) -> Iterator[FilesFolder]:
-    """Directories with a file that a flow reads by name and that no known directory has."""
+    """Find directories with a file that a flow reads by name, and that no known directory has."""
     desired = [Desired(each, each.document.data) for each in flows]
     wanted = {
         (each.name, each.namespaces[0])

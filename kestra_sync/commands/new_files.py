@@ -1,7 +1,7 @@
-"""Where ``pull`` puts what only the server has: paths from names that the server sent.
+"""Determines where ``pull`` writes new resources: paths derived from names on the server.
 
-A layout says which directory is a namespace's: that of Kestra's Git plugin, or one directory per
-project. It is known from the configuration, so that it also holds in an empty repository.
+A layout maps namespaces to directories: that of Kestra's Git plugin, or one directory per project.
+It is derived from the configuration, so that it also works in an empty repository.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kestra_sync.safe.paths import check_writable, is_below, is_directory, is_fi
 from kestra_sync.safe.text import is_flow_id
 from kestra_sync.settings import Settings
 
-#: Names of devices on Windows, whatever follows the first dot: a checkout there fails on them.
+#: Device names on Windows, with any extension: a checkout there fails on them.
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{name}{number}" for name in ("com", "lpt") for number in range(10)]
@@ -36,12 +36,12 @@ _PER_NAMESPACE, _OF_ONE = "flows", "_flows"
 def new_files(
     flow_ids: Iterable[FlowId], settings: Settings, flows: Iterable[Flow] = ()
 ) -> tuple[dict[FlowId, str], tuple[Diagnostic, ...]]:
-    """The file for each flow, in the directory of its namespace, see :func:`flow_directory`.
+    """Return the file for each flow, in the directory of its namespace: see :func:`flow_directory`.
 
     :param flow_ids: their names in the files.
-    :param flows: those that Git has.
-    :return: the paths, and a warning for each flow that cannot have one.
-    :raises UsageError: the directory of flows is a file.
+    :param flows: the flows in Git.
+    :return: the paths, and a warning for each flow without a valid path.
+    :raises UsageError: the directory of the flows is a file.
     """
     flows = tuple(flows)
     directory = cache(lambda namespace: flow_directory(namespace, settings, flows))
@@ -73,7 +73,7 @@ def new_files(
 def flow_directory(
     namespace: str, settings: Settings, flows: Sequence[Flow] = ()
 ) -> tuple[str, tuple[str, ...]]:
-    """The directory of new flows of a namespace: one of the paths, and the directories below it.
+    """Return the directory for new flows of a namespace: one of the paths, or one below it.
 
     ``NAMESPACE/flows`` where the namespace files are in ``NAMESPACE/files``, or the flows in Git
     are laid out like this. Else, of several paths and of ``_flows``, the one next to the files of
@@ -81,7 +81,7 @@ def flow_directory(
     only child namespaces have directories. Else the first path, with the namespace as directories.
 
     :param namespace: its name in the files.
-    :param flows: those that Git has.
+    :param flows: the flows in Git.
     """
     paths = settings.paths or (_PER_NAMESPACE,)
     for path in paths:
@@ -132,7 +132,7 @@ def _parent(path: str) -> PurePosixPath:
 
 
 def _of_name(flow_id: FlowId, parts: tuple[str, ...]) -> str | None:
-    """Why a name makes no path."""
+    """Return why a name cannot be used as a path."""
     if not is_flow_id(flow_id):
         return "not a valid name in Kestra"
     if not all(parts):
@@ -143,7 +143,7 @@ def _of_name(flow_id: FlowId, parts: tuple[str, ...]) -> str | None:
 
 
 def problem_of_place(root: str, parts: tuple[str, ...]) -> str | None:
-    """Why a path below ``root`` is not one to write to."""
+    """Return why a path below ``root`` must not be written to."""
     device = _device(parts)
     if device is not None:
         return device

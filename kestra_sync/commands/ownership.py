@@ -1,4 +1,4 @@
-"""Reads the owned flows before a plan is created, and tells what an apply would record."""
+"""Reads the owned flows before a plan is created, and computes what an apply would record."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prefetch:
-    """Answers on their way; each is called at most once, and waits.
+    """Pending responses. Each function waits for one, and is called at most once.
 
-    An error is raised where the answer is asked for, and nowhere if it never is.
+    Errors are raised by these functions; if one is never called, its error is dropped.
 
-    :param ownership: what we own, for the scope; ``None`` for a run without a name.
-    :param exported: every source of the scope; ``None`` if only the files tell the scope.
+    :param ownership: the owned flows, for the scope; ``None`` for a run without a name.
+    :param exported: every source in the scope; ``None`` if the scope depends on the files.
     """
 
     server_info: Callable[[], ServerInfo]
@@ -47,7 +47,7 @@ class Prefetch:
 
 
 def prefetch(client: KestraClient, settings: Settings) -> Prefetch:
-    """Send the requests, and do not wait."""
+    """Send the requests without waiting for the responses."""
     from kestra_sync.client.parallel import in_background
 
     def read(scope: Scope) -> Ownership | None:
@@ -59,7 +59,7 @@ def prefetch(client: KestraClient, settings: Settings) -> Prefetch:
     scope = settings.scope
     if scope is None:
         return Prefetch(in_background(client.server_info), read, None)
-    # The longest first: the server works on it while the others come and go.
+    # The slowest first: the server processes it while the others complete.
     exported = in_background(lambda: client.flows.export(scope))
     owned = in_background(lambda: read(scope)) if settings.name else None
     return Prefetch(
@@ -70,10 +70,10 @@ def prefetch(client: KestraClient, settings: Settings) -> Prefetch:
 
 
 def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target) -> Ownership:
-    """Find our inventory and make sure that it is ours.
+    """Find our inventory and check that it belongs to this repository.
 
-    :param target: the server and tenant that we talk to.
-    :raises RefusedError: it was written from another repository or for another server, or cannot
+    :param target: the server and tenant.
+    :raises RefusedError: it was written by another repository or for another server, or cannot
         be used.
     :raises UnexpectedAnswer: the answers of the KV store contradict each other.
     :raises KestraError: if the KV store cannot be read.
@@ -90,10 +90,10 @@ def read_ownership(kv: KvReads, settings: Settings, scope: Scope, target: Target
 
 
 def _here(settings: Settings) -> Origin:
-    """The origin of the files, whether they are those of its commit, and who deploys them.
+    """Return the origin of the files, whether they match its commit, and who deploys them.
 
-    Also a file below the paths that was never added to Git makes the tree dirty: it is deployed,
-    and the commit does not have it.
+    An untracked file below the paths makes the tree dirty as well: it is deployed, and not in the
+    commit.
     """
     here = origin()
     dirty = here.commit is not None and is_dirty(Path(), untracked=settings.paths)
@@ -107,9 +107,9 @@ def differs(
     *,
     prunes: bool,
 ) -> bool:
-    """Whether the files differ from those that were applied last: then writes are likely.
+    """Whether the files differ from those of the last apply: then writes are likely.
 
-    :param prunes: what is missing from ``desired`` is deleted.
+    :param prunes: resources missing from ``desired`` are deleted.
     """
     bases = ownership.bases
     for key, each in desired.items():
@@ -123,7 +123,7 @@ def differs(
 def record_changes(
     plan: Plan, ownership: Ownership, others: Others | None
 ) -> tuple[RecordChange, ...]:
-    """What an apply would record in addition to the writes."""
+    """Compute what an apply would record in addition to the writes."""
     found: list[RecordChange] = []
     if not only_writes(plan, ownership):
         from kestra_sync.apply.record import RunRecord
@@ -150,7 +150,7 @@ def record_changes(
 
 
 def only_writes(plan: Plan, ownership: Ownership) -> bool:
-    """Whether the writes are surely all that an apply would record: the record is in order."""
+    """Whether an apply certainly records nothing but its writes: the record is consistent."""
     record = ownership.inventory
     return (
         record is not None
@@ -163,7 +163,7 @@ def only_writes(plan: Plan, ownership: Ownership) -> bool:
 
 
 def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
-    """A warning for each record that looks like ours under another name."""
+    """Warn about records that look like ours under another name."""
     if ownership is None:
         return
     here = ownership.place
@@ -192,7 +192,7 @@ def similar_records(ownership: Ownership | None) -> Iterator[Diagnostic]:
 
 
 def owners_of(others: Others | None, ownership: Ownership | None) -> dict[FlowId, str]:
-    """The flows that are not to be touched because of their owner, and its name."""
+    """Return the flows that must not be changed because of their owner, with its name."""
     if others is None or ownership is None or ownership.take_over:
         return {}
     return {flow_id: name_of(key) for flow_id, key in others.owners.items()}

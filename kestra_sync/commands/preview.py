@@ -1,6 +1,6 @@
-"""``preview up``, ``down``, ``list`` and ``clean``: the flows of a pull request, on their own.
+"""``preview up``, ``down``, ``list`` and ``clean``: isolated deployments of pull requests.
 
-A preview is an environment with namespaces and a record of its own, so ``up`` is an apply.
+A preview is an environment with its own namespaces and inventory; ``up`` is an apply to it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpResult:
-    """A preview after an ``up``.
+    """The result of ``up``.
 
-    :param links: for each flow its page in the UI; empty if the preview is not as in Git.
+    :param links: the page of each flow in the UI; empty if the preview differs from Git.
     :param expires: when ``clean`` may remove it, ISO 8601; ``None`` if it does not expire.
     """
 
@@ -51,16 +51,16 @@ class UpResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the apply."""
+        """The exit code of the apply."""
         return self.applied.exit_code
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What ``down`` is about to remove from a preview, or why it does not.
+    """The resources of a preview that ``down`` removes, or why it cannot.
 
-    :param plan: ``None`` if there is no such preview, or it is not to be removed.
-    :param refused: why it is not.
+    :param plan: ``None`` if the preview does not exist, or must not be removed.
+    :param refused: why it must not be removed.
     """
 
     preview: Preview
@@ -71,7 +71,7 @@ class Removal:
 
     @property
     def left(self) -> tuple[FlowId, ...]:
-        """Resources in its namespaces that it did not create."""
+        """Resources in its namespaces that it did not create: they are left alone."""
         foreign = () if self.plan is None else self.plan.because(Reason.FOREIGN)
         return tuple(each.flow_id for each in foreign)
 
@@ -81,14 +81,14 @@ _NOTHING = Done()
 
 @dataclass(frozen=True)
 class DownResult:
-    """The outcome of taking a preview down.
+    """The result of ``down``.
 
-    :param removal: what was to be removed.
+    :param removal: the planned removal.
     :param declined: the confirmation was declined.
     :param done: the deletions of flows, files and keys.
-    :param executions: how many executions were deleted.
-    :param problems: what is left, and why.
-    :param removed: nothing of it is left, its record included.
+    :param executions: the number of deleted executions.
+    :param problems: what could not be removed, and why.
+    :param removed: everything was removed, including its inventory.
     """
 
     removal: Removal
@@ -100,7 +100,7 @@ class DownResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """6 if something is left of it."""
+        """6 if it was only partly removed."""
         if self.done.interrupted:
             return ExitCode.INTERRUPTED
         if self.removal.refused is not None:
@@ -115,7 +115,7 @@ class DownResult:
 
 @dataclass(frozen=True)
 class Listed:
-    """A preview in the list.
+    """An entry of ``list``.
 
     :param age: seconds since its first ``up``; ``None`` if unknown.
     :param expired: whether it may be removed.
@@ -128,9 +128,9 @@ class Listed:
     expired: bool = False
 
 
-#: Shown what would be removed; false keeps it.
+#: Is called with what would be removed; it is removed if the function returns true.
 ConfirmRemoval = Callable[[Sequence[Removal]], bool]
-#: The settings of the preview with that name.
+#: Returns the settings of the preview with that name.
 SettingsOf = Callable[[str], Settings]
 
 
@@ -145,7 +145,7 @@ def up(
     """Apply the flows to the namespaces of a preview, and run the smoke tests there.
 
     :param settings: those of the environment of a preview.
-    :raises RefusedError: the preview exists with other namespaces, or is another repository's.
+    :raises RefusedError: the preview has other namespaces, or belongs to another repository.
     :raises KestraSyncError: as :func:`kestra_sync.commands.apply.apply_with`.
     """
     preview = _preview_of(settings)
@@ -168,17 +168,17 @@ def up(
 
 
 def _expires(client: KestraClient, applied: ApplyResult) -> str | None:
-    """What the record says."""
+    """Return the recorded expiry."""
     ownership = applied.planned.ownership
     record = None if ownership is None else read_inventory(client.kv, ownership.place)
     return None if record is None or record.preview is None else record.preview.expires
 
 
 def down(settings: Settings, confirm: ConfirmRemoval, *, observer: Observer = SILENT) -> DownResult:
-    """Delete everything that a preview has made, and its record.
+    """Delete everything that a preview created, and its inventory.
 
-    :param settings: those of the environment of the preview; no file of the repository is read.
-    :raises RefusedError: the preview has other namespaces, or is another repository's.
+    :param settings: those of the preview's environment; the files of the repository are not read.
+    :raises RefusedError: the preview has other namespaces, or belongs to another repository.
     :raises KestraError: the server cannot be read.
     """
     with connect(settings.connection, settings.parallelism) as client:
@@ -195,11 +195,11 @@ def clean(
     keep: Collection[str] | None = None,
     observer: Observer = SILENT,
 ) -> tuple[DownResult, ...]:
-    """Take down every preview that has expired.
+    """Remove every preview that has expired.
 
-    :param keep: the names of the previews that are still needed: all others are taken down,
-        expired or not. ``None`` if that is not known.
-    :returns: one for each; those that are refused, such as for other namespaces, stay.
+    :param keep: the names of the previews to keep: all others are removed, expired or not.
+        ``None`` removes those that have expired.
+    :returns: one result per preview; previews that are refused are not removed.
     :raises KestraError: the server cannot be read.
     """
     settings = make("")
@@ -225,7 +225,7 @@ def clean(
 def previews(settings: Settings) -> tuple[Listed, ...]:
     """The previews of this repository on the server, by name.
 
-    :param settings: those of any preview.
+    :param settings: those of any preview of the repository.
     :raises KestraError: the server cannot be read.
     """
     with connect(settings.connection, settings.parallelism) as client:
@@ -259,7 +259,7 @@ def _preview_of(settings: Settings) -> Preview:
 
 
 def _check_namespaces(client: KestraClient, settings: Settings) -> None:
-    """Make sure that the preview is not somewhere else already.
+    """Check that the preview does not exist with other namespaces.
 
     :raises RefusedError: it has namespaces that do not match the configuration.
     """
@@ -281,7 +281,7 @@ def _check_namespaces(client: KestraClient, settings: Settings) -> None:
 
 
 def _removal_or_why(client: KestraClient, settings: Settings, observer: Observer) -> Removal:
-    """What there is to remove; one preview that is refused does not keep the others."""
+    """Plan a removal; a refusal becomes part of the result."""
     try:
         return _removal(client, settings, observer)
     except RefusedError as error:
@@ -289,7 +289,7 @@ def _removal_or_why(client: KestraClient, settings: Settings, observer: Observer
 
 
 def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Removal:
-    """What there is to remove."""
+    """Plan the removal of a preview."""
     preview = _preview_of(settings)
     scope = settings.scope
     assert scope is not None
@@ -297,7 +297,7 @@ def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Re
     _check_namespaces(client, settings)
     target = target_of(client, settings.environment)
     ownership = read_ownership(client.kv, settings, scope, target)
-    # It expires at once: should this run be killed, `clean` goes on with it.
+    # It expires now: if this run is killed, `clean` completes the removal.
     ownership = replace(ownership, preview=replace(preview, ttl=0))
     if ownership.inventory is None:
         return Removal(preview, ownership)
@@ -344,7 +344,7 @@ def _remove(
         scope = settings.scope
         assert scope is not None
         known = () if record.preview is None else record.preview.past
-        # A record may be forged: what is outside of the preview is not touched.
+        # An inventory may be forged: resources outside of the preview are left alone.
         past = {each for each in known if scope.covers(each.namespace) and is_resource_id(each)}
         flows = {each for each in past if each.kind is Kind.FLOW}
         swept.append(sweep(client, scope, flows))

@@ -27,7 +27,7 @@ from kestra_sync.settings import OnDrift, Prune, Settings
 
 @dataclass(frozen=True)
 class PulledFlow:
-    """What happened to one flow, file or key.
+    """The result for one flow, file or key.
 
     :param path: its file; ``None`` if it has none.
     :param reason: why, in words.
@@ -41,10 +41,10 @@ class PulledFlow:
 
 @dataclass(frozen=True)
 class PullResult:
-    """What was written to files, or would be.
+    """The changes to files that were written, or would be.
 
     :param flows: every flow that differs, sorted by flow.
-    :param left: a warning for each flow whose names, which the server sent, make no file.
+    :param left: a warning for each flow whose name on the server cannot be used as a path.
     """
 
     planned: PlanResult
@@ -54,7 +54,7 @@ class PullResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 if the files could not be understood, 5 if a flow is in conflict, else 0."""
+        """3 if the files cannot be parsed, 5 if a flow is in conflict, else 0."""
         if self.planned.plan is None:
             return ExitCode.INVALID
         conflicts = any(each.pulled is PullOutcome.CONFLICT for each in self.flows)
@@ -79,24 +79,24 @@ def pull(
     kv_values: bool = False,
     observer: Observer = SILENT,
 ) -> PullResult:
-    """Take the server's source, byte for byte, of each flow that changed there and not in Git.
+    """Write the server's source, byte for byte, of each flow that changed there and not in Git.
 
     Of a file with several documents only the flow's own document is replaced. Nothing is deleted:
-    a flow that the server does not have stays in Git. The same for namespace files and for keys, of
-    which secrets are left out.
+    a flow that is not on the server remains in Git. The same applies to namespace files and keys,
+    except secrets.
 
-    :param new: also write the flows of the scope that Git does not have, to the directory of their
-        namespace (:func:`kestra_sync.commands.new_files.flow_directory`), and the files and keys
-        that have a place. Configured directories and files that do not exist are empty.
-    :param kv_values: with ``new``, write the values of keys that Git does not have.
-    :param dry_run: only say what would be written.
-    :param overwrite: take the server's source of flows that are in conflict, too, and replace
-        files with changes that are not committed.
+    :param new: also write the flows of the scope that are not in Git, to the directory of their
+        namespace (:func:`kestra_sync.commands.new_files.flow_directory`), and files and keys that
+        belong to a configured directory or file, which need not exist yet.
+    :param kv_values: with ``new``, write the values of keys that are not in Git.
+    :param dry_run: only report what would be written.
+    :param overwrite: also overwrite the files of flows in conflict, and files with uncommitted
+        changes.
     :raises UsageError: if a file to create already exists with different content.
-    :raises KestraSyncError: a file cannot be written; those before it are.
+    :raises KestraSyncError: a file cannot be written; earlier files have been.
     """
     with connect(settings.connection, settings.parallelism) as client:
-        # As the server is the source here, nothing about it is to be refused or deleted.
+        # The server is the source here: nothing is refused or deleted.
         looking = replace(
             settings,
             on_drift=OnDrift.REVERT,
@@ -144,7 +144,7 @@ def _judge_resources(
     new: bool,
     values: bool,
 ) -> Iterator[_Decision]:
-    """The verdicts on namespace files and keys."""
+    """Decide what to do with namespace files and keys."""
     from kestra_sync.commands.pull_resources import decided, not_pulled, only_there, secrets_of
 
     bases = planned.ownership.bases if planned.ownership is not None else {}
@@ -176,7 +176,7 @@ def _judge_resources(
 def _judged(
     client: KestraClient, change: Change, base: Base | None, *, new: bool
 ) -> PullDecision | None:
-    """The verdict of the table; where no record tells, that of the histories of both sides."""
+    """Decide by the three-way table; without a record, by the histories of both sides."""
     verdict = judge(change, base, new=new)
     if verdict is None or not verdict.doubtful:
         return verdict
@@ -200,7 +200,7 @@ def _judged(
 
 
 def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
-    """The same with the source as the file would hold it; in conflict where that is not certain."""
+    """Convert sources to what the file would contain; a conflict if that is uncertain."""
     change, rendering = judged.change, settings.rendering
     if not (rendering.namespaces or rendering.patches or stamp) or change.before is None:
         return judged
@@ -224,7 +224,7 @@ def _in_files(judged: _Decision, settings: Settings, stamp: Stamp) -> _Decision:
 
 
 def _git_hashes(content: Content) -> tuple[str, str]:
-    """The names that Git gives a file with this content, in both of its formats."""
+    """Return the object ids of this content in Git, in both hash formats."""
     hashes = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
     for piece in chain((b"blob %d\0" % size_of(content),), chunks_of(content)):
         for each in hashes:
@@ -240,7 +240,7 @@ def _overwriting(judged: _Decision) -> _Decision:
 
 
 def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
-    """The same, but files with changes that no commit holds are not replaced."""
+    """Turn changes to files with uncommitted changes into conflicts."""
     judged = list(judged)
     files = {Path(each.path) for each in judged if _changes_a_file(each) and each.path is not None}
     unsafe = uncommitted(files)
@@ -259,7 +259,7 @@ def _sparing_local_work(judged: Iterable[_Decision]) -> list[_Decision]:
 
 
 def _changes_a_file(judged: _Decision) -> bool:
-    """Whether a file that exists is written: a new key may go into one."""
+    """Whether an existing file is changed: a new key may be added to one."""
     if judged.verdict.pulled is PullOutcome.CREATED:
         return judged.change.flow_id.kind is Kind.KV and is_there(judged.path or "")
     return judged.verdict.pulled is PullOutcome.UPDATED
@@ -268,7 +268,7 @@ def _changes_a_file(judged: _Decision) -> bool:
 def _with_new_files(
     judged: list[_Decision], settings: Settings, flows: Iterable[Flow]
 ) -> tuple[list[_Decision], tuple[Diagnostic, ...]]:
-    """The same with a path for each file to create, and a warning for each that can have none."""
+    """Add the path of each file to create, and a warning for each without a valid path."""
     created = {
         each.change.flow_id: name_in_files(each.change.flow_id, settings)
         for each in judged
@@ -289,12 +289,12 @@ def _is_new_flow(judged: _Decision) -> bool:
 
 
 def _none_in_the_way(judged: Collection[_Decision]) -> None:
-    """Look before the first write.
+    """Check for existing files before the first write.
 
     :raises UsageError: a file to create already exists.
     """
     for each in judged:
-        into = each.change.flow_id.kind is Kind.KV  # several are in one file
+        into = each.change.flow_id.kind is Kind.KV  # a file may contain several of them
         if into or each.verdict.pulled is not PullOutcome.CREATED or each.path is None:
             continue
         if is_there(Path(each.path)):
@@ -333,7 +333,7 @@ def _with_key(judged: _Decision, path: str) -> bytes:
 
 
 def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
-    """The file's bytes with one document replaced.
+    """Replace one document in the bytes of the file.
 
     :raises KestraSyncError: the document no longer occurs exactly once.
     """
@@ -344,12 +344,12 @@ def _spliced(file: Path, old: bytes, new: bytes) -> bytes:
     if data.count(old) != 1:
         raise KestraSyncError(f"{file} changed during the run", remedy="run the command again")
     if data != old and not new.endswith(b"\n"):
-        new += b"\n"  # or the next document's --- would stand on the last line
+        new += b"\n"  # otherwise the next --- would end up on the last line
     return data.replace(old, new)
 
 
 def _replace(file: Path, data: Content) -> None:
-    """Write the whole file or nothing of it.
+    """Write the file atomically.
 
     :raises KestraSyncError: it cannot be written.
     """

@@ -1,7 +1,7 @@
 """``pull`` of namespace files and keys: what is new on the server, and keys as files declare them.
 
-A secret is never written to a file: neither a key that Git takes from a variable, nor one that it
-masks, nor one of which the inventory says that it was masked.
+Secrets are never written to a file: keys that Git takes from a variable, keys that it masks, and
+keys that are masked in the inventory.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from kestra_sync.settings import Settings
 
 @dataclass(frozen=True)
 class OnlyThere:
-    """A file or key that only the server has.
+    """A file or key that exists only on the server.
 
     :param path: the file that it belongs to; ``None`` if there is none.
     :param namespace: its name in the files.
-    :param source: as plans compare it.
-    :param why_not: why it is not written, in words.
+    :param source: in the form that plans compare.
+    :param why_not: why it is not written.
     """
 
     resource: ResourceId
@@ -59,7 +59,7 @@ class OnlyThere:
 
 
 def secrets_of(settings: Settings, bases: Mapping[ResourceId, Base]) -> frozenset[ResourceId]:
-    """The keys that are not written to files: secrets, and what the environment replaces."""
+    """Return the keys that are not written to files: secrets, and overrides of the environment."""
     to_server = NamespaceMap(settings.rendering.namespaces).to_server
     found = load_keys(settings.kv, secrets=False)
     masked = {ResourceId(each.namespace, each.key, Kind.KV) for each in settings.rendering.kv}
@@ -73,7 +73,7 @@ def secrets_of(settings: Settings, bases: Mapping[ResourceId, Base]) -> frozense
 
 
 def not_pulled(change: Change, base: Base | None) -> PullDecision | None:
-    """What is reported of a key of :func:`secrets_of`; ``None`` if it is unchanged."""
+    """Return the report on a key of :func:`secrets_of`; ``None`` if it is unchanged."""
     if base is None or change.before is None or sha256(change.before) in base.live_hashes:
         return None
     why = "a secret, which is not written to files" if base.masked else "the environment sets it"
@@ -89,9 +89,9 @@ def only_there(
     values: bool,
     observer: Observer,
 ) -> Iterator[OnlyThere]:
-    """The files and keys of the managed namespaces that Git does not have.
+    """Find the files and keys of the managed namespaces that are not in Git.
 
-    :param values: the values of keys are wanted, too.
+    :param values: also read the values of keys.
     :param observer: is notified of the bytes of large files.
     :raises KestraError: the server cannot be read.
     """
@@ -102,9 +102,9 @@ def only_there(
     scope = planned.plan.scope
     names = {*client.flows.namespaces(), *scope.namespaces, *(each.namespace for each in known)}
     to_server = NamespaceMap(settings.rendering.namespaces).to_server
-    # A namespace without flows is only found by its name.
+    # A namespace without flows can only be found by its name.
     names |= {to_server(space) for each in settings.files for space in _namespaces(each)}
-    # Directories are named after namespaces, and what the server calls one may be any text.
+    # Directories are named after namespaces, and names from the server may be any text.
     for namespace in sorted(each for each in names if is_namespace(each) and scope.covers(each)):
         in_files = unmap_namespace(settings.rendering, namespace)
         if in_files is None:
@@ -144,14 +144,14 @@ def _files(
 
 
 def _namespaces(folder: FilesFolder) -> list[str]:
-    """The namespaces of a folder, as far as it tells."""
+    """Return the namespaces of a folder, as far as they are known."""
     return [folder.namespace] if folder.namespace != "*" else [each for _, each in roots(folder)]
 
 
 def _root(
     folders: tuple[FilesFolder, ...], namespace: str
 ) -> tuple[FilesFolder | None, str | None]:
-    """The directory of a namespace, which need not exist yet."""
+    """Return the directory of a namespace, which need not exist yet."""
     for folder in folders:
         path = None
         if folder.namespace == namespace and "*" not in folder.path:
@@ -200,7 +200,7 @@ def _keys(
 
 
 def _file_of_keys(settings: Settings, namespace: str) -> str | None:
-    """The file that declares keys of a namespace, or the one to create."""
+    """Return the file that declares the keys of a namespace, or the one to create."""
     for pattern in settings.kv:
         for path in files_of(pattern):
             if _namespace_of(path) == namespace:
@@ -216,7 +216,7 @@ def _file_of_keys(settings: Settings, namespace: str) -> str | None:
 
 
 def _new_file_of_keys(pattern: str, settings: Settings, namespace: str) -> str | None:
-    """The file that a pattern would find, and that is for one namespace by its place."""
+    """Return the file that matches a pattern and belongs to the namespace by its location."""
     file = PurePosixPath(pattern)
     if "*" not in pattern:
         # Next to the namespace's files, or the only file where there is only one namespace.
@@ -245,10 +245,10 @@ def _namespace_of(path: str) -> str | None:
 
 
 def with_key(path: str, namespace: str, key: str, source: bytes) -> bytes | None:
-    """The file at ``path`` with a key as the server has it; ``None`` if it cannot say that.
+    """Return the file at ``path`` with the key from the server; ``None`` if it cannot express it.
 
     :param namespace: its name in the files.
-    :param source: of the key, as plans compare it.
+    :param source: of the key, in the form that plans compare.
     """
     value = value_of(source)
     data = _bytes_of(path)
@@ -280,7 +280,7 @@ def _parsed(data: bytes) -> Any:
 
 
 def _bytes_of(path: str) -> bytes:
-    """The content of a file; nothing if it does not exist or cannot be read."""
+    """Return the content of a file; empty if it does not exist or cannot be read."""
     try:
         return read_bytes(Path(path))
     except OSError:
@@ -288,7 +288,7 @@ def _bytes_of(path: str) -> bytes:
 
 
 def decided(change: Change, verdict: PullDecision, path: str | None) -> PullDecision:
-    """The verdict on a changed key; a conflict if its file cannot say what the server has."""
+    """Decide about a changed key; a conflict if its file cannot express the value."""
     if verdict.pulled not in (PullOutcome.UPDATED, PullOutcome.CONFLICT) or path is None:
         return verdict
     assert change.before is not None

@@ -27,7 +27,7 @@ from kestra_sync.model import FlowId, Scope, counted
 from kestra_sync.resources import resource_named
 from kestra_sync.settings import Settings
 
-#: Shown what is about to be done; false keeps it from being done.
+#: Is called with the planned changes; they are made if the function returns true.
 ConfirmChanges = Callable[[Sequence[str]], bool]
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
@@ -36,10 +36,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 @dataclass(frozen=True)
 class RecordEdit:
-    """A manual change of the record, made or declined.
+    """A manual change of the inventory, made or declined.
 
-    :param changes: what was to be done, a sentence each; empty if there was nothing to do.
-    :param done: whether it was done; false if the answer was no.
+    :param changes: the planned changes, one sentence each; empty if there are none.
+    :param done: whether they were made; false if they were declined.
     """
 
     changes: tuple[str, ...]
@@ -47,12 +47,12 @@ class RecordEdit:
 
     @property
     def exit_code(self) -> ExitCode:
-        """1 if the answer was no, else 0."""
+        """1 if declined, else 0."""
         return ExitCode.OK if self.done or not self.changes else ExitCode.FAILURE
 
 
 def place_in(settings: Settings) -> InventoryLocation:
-    """Where the inventory of a configured repository belongs; no file is read for it.
+    """Return the location of the inventory of a configured repository, without reading files.
 
     :raises UsageError: without a name and a scope.
     """
@@ -65,10 +65,10 @@ def place_in(settings: Settings) -> InventoryLocation:
 
 
 def look_up(client: KestraClient, settings: Settings) -> Lookup:
-    """Find our inventory, wherever in the tenant it is.
+    """Find our inventory, anywhere in the tenant.
 
     :raises UsageError: without a name and a scope.
-    :raises InventoryError: it is there and cannot be used.
+    :raises InventoryError: it exists and cannot be used.
     :raises KestraError: if it cannot be read.
     """
     wanted = place_in(settings)
@@ -78,23 +78,23 @@ def look_up(client: KestraClient, settings: Settings) -> Lookup:
 
 
 def show_inventory(settings: Settings) -> Lookup:
-    """Our inventory, and where it is.
+    """Find our inventory and its location.
 
     :raises UsageError: without a name and a scope.
-    :raises InventoryError: it is there and cannot be used.
+    :raises InventoryError: it exists and cannot be used.
     :raises KestraError: if it cannot be read.
     """
     with connect(settings.connection, settings.parallelism) as client:
         return look_up(client, settings)
 
 
-def take_lock_away(
+def release_lock(
     settings: Settings, confirm: Callable[[str, str], bool]
 ) -> tuple[InventoryLocation, Holder | None, bool]:
-    """Remove the lock of a run that is dead, if ``confirm`` says so.
+    """Release the lock of a crashed run, if ``confirm`` returns true.
 
-    :param confirm: told who holds it, and since when.
-    :returns: whose lock, who held it, and whether it was removed.
+    :param confirm: is called with the holder and the time.
+    :returns: the locked inventory, the holder, and whether the lock was released.
     :raises UsageError: without a name and a scope.
     :raises KestraError: if it cannot be read or removed.
     """
@@ -107,12 +107,12 @@ def take_lock_away(
 
 
 def rename_inventory(settings: Settings, old: str, new: str, confirm: ConfirmChanges) -> RecordEdit:
-    """Give the record another name, or another environment, or both.
+    """Change the name of the inventory, its environment, or both.
 
-    :param old: its present name, with the environment: ``flows.prod``.
-    :param new: the new one, written the same way.
-    :raises UsageError: a name that cannot be one, or no such inventory.
-    :raises RefusedError: it is another repository's, or the new name is taken.
+    :param old: its current name, with the environment: ``flows.prod``.
+    :param new: the new name, in the same form.
+    :raises UsageError: a name is not valid, or there is no such inventory.
+    :raises RefusedError: it belongs to another repository, or the new name is taken.
     :raises KestraError: if it cannot be read or stored.
     """
     from kestra_sync.apply.record_edits import rename_record
@@ -140,11 +140,11 @@ def rename_inventory(settings: Settings, old: str, new: str, confirm: ConfirmCha
 
 
 def forget_flows(settings: Settings, flows: Sequence[str], confirm: ConfirmChanges) -> RecordEdit:
-    """Take flows out of the record; they stay on the server.
+    """Remove flows from the inventory; they remain on the server.
 
     :param flows: their names, ``namespace/id``.
-    :raises UsageError: there is no inventory, or it does not list one of them.
-    :raises RefusedError: it is another repository's.
+    :raises UsageError: there is no inventory, or one of the flows is not in it.
+    :raises RefusedError: it belongs to another repository.
     :raises KestraError: if it cannot be read or stored.
     """
     from kestra_sync.apply.record_edits import forget_in_record
@@ -174,10 +174,10 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: ConfirmChang
 
 
 def move_inventory(settings: Settings, namespace: str, confirm: ConfirmChanges) -> RecordEdit:
-    """Keep the record in another namespace.
+    """Move the inventory to another namespace.
 
-    :raises UsageError: there is no inventory, or this cannot be a namespace.
-    :raises RefusedError: it is another repository's, or there is one already.
+    :raises UsageError: there is no inventory, or the namespace is not valid.
+    :raises RefusedError: it belongs to another repository, or the namespace already has one.
     :raises KestraError: if it cannot be read or stored.
     """
     from kestra_sync.apply.record_edits import move_record
@@ -227,7 +227,7 @@ def _check(client: KestraClient, settings: Settings, found: OtherRecord) -> None
 
 
 def _named(client: KestraClient, settings: Settings, name: str) -> OtherRecord:
-    """The inventory of that full name that has to do with our scope.
+    """Find the inventory with that full name and a scope that overlaps ours.
 
     :raises UsageError: there is none, or more than one.
     """
@@ -260,7 +260,7 @@ def _all_named(kv: KvReads, name: str) -> list[OtherRecord]:
             try:
                 inventory = read_inventory(kv, place)
             except RefusedError:
-                continue  # the dots are to be read another way, or it cannot be used
+                continue  # the dots separate other parts, or it cannot be used
             if inventory is not None:
                 found.append(OtherRecord(place, inventory))
                 break
@@ -268,7 +268,7 @@ def _all_named(kv: KvReads, name: str) -> list[OtherRecord]:
 
 
 def _places(namespace: str, name: str) -> list[InventoryLocation]:
-    """All ways to read ``a.b.c`` as a name and an environment."""
+    """Return all ways to split ``a.b.c`` into a name and an environment."""
     parts = name.split(".")
     cuts = range(len(parts) - 1, 0, -1)
     divided = [
@@ -278,7 +278,7 @@ def _places(namespace: str, name: str) -> list[InventoryLocation]:
 
 
 def _renamed(settings: Settings, found: OtherRecord, new: str) -> InventoryLocation:
-    """The place of the new name: what is configured if it is that, else the same environment."""
+    """Return the location for the new name: as configured if it matches, else unchanged."""
     wanted = place_in(settings)
     if wanted.full_name == new:
         return wanted

@@ -1,4 +1,4 @@
-"""``render``: what would be sent, to look at or into files. Asks no server."""
+"""``render``: shows what would be sent, or writes it to files. Does not contact a server."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from kestra_sync.settings import Settings
 class RenderResult:
     """The flows as they would be sent.
 
-    :param repository: what the files hold, and what was skipped in them.
-    :param diagnostics: of the files and of their rendering.
-    :param written: the file of each flow, where they were asked for.
+    :param repository: the resources in the files, and the skipped files.
+    :param diagnostics: problems of the files and of rendering them.
+    :param written: the files that were written.
     """
 
     repository: Repository
@@ -39,7 +39,7 @@ class RenderResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 if a file could not be understood, or not be rendered."""
+        """3 if a file cannot be parsed or rendered."""
         return ExitCode.INVALID if has_errors(self.diagnostics) else ExitCode.OK
 
 
@@ -49,7 +49,7 @@ def render_flows(
     """Render the flows of the files, with the stamps that a new flow would get.
 
     :param out: a directory to write ``<namespace as folders>/<id>.yaml`` to, by the names on the
-        server. Nothing is written if anything is wrong.
+        server. Nothing is written if there are errors.
     :raises UsageError: there are no flows, or ``out`` is a file.
     :raises KestraSyncError: a file cannot be written.
     """

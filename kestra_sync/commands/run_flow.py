@@ -32,9 +32,9 @@ GOOD_STATES = frozenset({"SUCCESS", "WARNING"})
 class Listener:
     """Is notified of the progress of an execution. Called from several threads.
 
-    :param started: it has been started, with its page in the UI.
-    :param changed: it has changed: ``RUNNING, task load``.
-    :param logged: it has logged something; ``None`` if not needed.
+    :param started: is called once it has started, with its page in the UI.
+    :param changed: is called after a change: ``RUNNING, task load``.
+    :param logged: is called with each log line; ``None`` if not needed.
     """
 
     started: Callable[[Execution, str], None] = lambda _execution, _url: None
@@ -44,11 +44,11 @@ class Listener:
 
 @dataclass(frozen=True)
 class RunResult:
-    """An execution that a person has started, and how it ended.
+    """An execution started by a user, and how it ended.
 
-    :param waited: whether we waited for its end at all.
-    :param culprit: the task at which it failed, or, if it goes on, the one at which it is.
-    :param log: the last lines of a failed one.
+    :param waited: whether the command waited for its end.
+    :param culprit: the task that failed, or the current task if it is still running.
+    :param log: the last lines, if it failed.
     """
 
     execution: Execution
@@ -60,7 +60,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 if it succeeded, or if it was not waited for; else 1."""
+        """0 if it succeeded, or if the command did not wait; else 1."""
         if not self.waited or self.execution.state in GOOD_STATES:
             return ExitCode.OK
         return ExitCode.FAILURE
@@ -76,9 +76,9 @@ def order_from(
     breakpoints: Sequence[str] = (),
     kind: str | None = None,
 ) -> ExecutionRequest:
-    """What to run, from how it is typed.
+    """Parse the arguments of ``run``.
 
-    :raises UsageError: something in it makes no sense.
+    :raises UsageError: an argument is not valid.
     """
     namespace, slash, flow_id = flow.partition("/")
     if not (namespace and slash and flow_id) or "/" in flow_id:
@@ -106,15 +106,15 @@ def run_flow(
 ) -> RunResult:
     """Start a flow, and wait for its end unless ``waits`` is false.
 
-    :param timeout: how long to wait, such as ``5m``; the execution goes on after that.
-    :raises UsageError: the timeout or an input makes no sense.
+    :param timeout: how long to wait, such as ``5m``; the execution keeps running afterwards.
+    :raises UsageError: the timeout or an input is not valid.
     :raises KestraError: it could not be started, or the server cannot be reached.
     """
     seconds = _seconds(timeout)
     listener = listener or Listener()
     with connect(settings.connection, settings.parallelism) as client:
-        client.server_info()  # one that is too old is refused before anything is started
-        masker = Masker(_looked_at(client, order))
+        client.server_info()  # a server that is too old is rejected before anything is started
+        masker = Masker(_checked_inputs(client, order))
         started = start(client, order)
         url = page_of(client, started)
         listener.started(started, url)
@@ -136,8 +136,8 @@ def _seconds(timeout: str | None) -> float | None:
         ) from None
 
 
-def _looked_at(client: KestraClient, order: ExecutionRequest) -> tuple[str, ...]:
-    """The secrets among the inputs.
+def _checked_inputs(client: KestraClient, order: ExecutionRequest) -> tuple[str, ...]:
+    """Check the inputs, and return the secrets among them.
 
     :raises UsageError: the flow has no such input; Kestra would ignore it silently.
     """
@@ -167,7 +167,7 @@ def _follow(
     def changed(execution: Execution) -> None:
         nonlocal thread
         listener.changed(in_short(execution))
-        # The log of an execution that the server cannot find yet would be none.
+        # The server has no log yet for an execution that it cannot find.
         if thread is None and listener.logged is not None:
             thread = threading.Thread(
                 target=_listen, args=(client, execution.id, listener.logged, masker), daemon=True

@@ -1,4 +1,4 @@
-"""``smoke``: run the smoke tests against what is on the server."""
+"""``smoke``: runs the smoke tests of the flows on the server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kestra_sync.smoke.spec_file import LoadedSpecs, load_spec_files, specs_of
 if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
 
-#: For the command line, which shows the progress of each execution.
+#: Used by the command line, which shows the progress of each execution.
 __all__ = [
     "SmokeObserver",
     "SmokeReport",
@@ -43,10 +43,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SmokeReport:
-    """What the command has to show.
+    """The result of the command.
 
-    :param result: ``None`` if the tests could not be understood; then none was run.
-    :param server: URL, version and tenant; ``""`` if it was not asked.
+    :param result: ``None`` if the tests cannot be parsed, and none were run.
+    :param server: URL, version and tenant; ``""`` if it was not contacted.
     """
 
     diagnostics: tuple[Diagnostic, ...]
@@ -55,7 +55,7 @@ class SmokeReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 if the tests could not be understood, else what they say."""
+        """3 if the tests cannot be parsed, else the exit code of their result."""
         return ExitCode.INVALID if self.result is None else self.result.exit_code
 
 
@@ -65,9 +65,9 @@ def smoke(
     keep: str | None = None,
     observer: Observer = SILENT,
 ) -> SmokeReport:
-    """Run all smoke tests of ``settings.paths`` and of the configuration, changed flows or not.
+    """Run all smoke tests of ``settings.paths`` and of the configuration.
 
-    :param keep: ``never``, ``on-failure`` or ``always``, whatever the tests say.
+    :param keep: ``never``, ``on-failure`` or ``always``; overrides the setting of the tests.
     :raises UsageError: there is no test to run.
     :raises KestraError: the server cannot be reached.
     """
@@ -101,7 +101,7 @@ def smoke(
 
 
 def _unknown_inputs(client: KestraClient, specs: Iterable[SmokeSpec]) -> Iterator[Diagnostic]:
-    """An error for each input that the flow on the server does not have."""
+    """Report each input that the flow on the server does not have."""
     for spec in specs:
         if spec.inputs:
             try:
@@ -112,7 +112,7 @@ def _unknown_inputs(client: KestraClient, specs: Iterable[SmokeSpec]) -> Iterato
 
 
 def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Iterator[Diagnostic]:
-    """An error for each input of a test that is not among the ``known`` ones of its flow."""
+    """Report each input of a test that is not among the ``known`` inputs of its flow."""
     for _, words in unknown_inputs(spec.inputs, known):
         yield Diagnostic(
             spec.path,
@@ -126,7 +126,7 @@ def unknown_input_errors(spec: SmokeSpec, known: frozenset[str] | None) -> Itera
 
 
 def load_specs(settings: Settings) -> LoadedSpecs:
-    """The tests next to the flows, then those of the configuration.
+    """Load the tests next to the flows, then those of the configuration.
 
     :raises UsageError: for a path that does not exist.
     """
@@ -142,7 +142,7 @@ def load_specs(settings: Settings) -> LoadedSpecs:
         loaded += specs_of(settings.smoke, sendable)
     if not settings.rendering.namespaces:
         return loaded
-    # Tests name the flow of the file; it runs under its name on the server.
+    # Tests use the name in the files; the flow runs under its name on the server.
     specs = tuple(
         replace(
             each,
@@ -154,7 +154,7 @@ def load_specs(settings: Settings) -> LoadedSpecs:
 
 
 def smoke_settings(settings: Settings, *, keep: str | None = None) -> SmokeSettings:
-    """How tests are run in a run with these settings, from this checkout."""
+    """Return how tests are run with these settings, from this checkout."""
     return SmokeSettings(
         parallelism=settings.parallelism, keep=Keep(keep) if keep else None, commit=origin().commit
     )

@@ -1,4 +1,4 @@
-"""``status``: every environment in one table. Writes nothing, and waits for none for long."""
+"""``status``: every environment in one table. Writes nothing; each has a time limit."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from kestra_sync.settings import OnDrift, Settings
 
 @dataclass(frozen=True)
 class EnvironmentStatus:
-    """One environment, as far as it could be told.
+    """The state of one environment, as far as it is known.
 
     :param environment: its name; ``None`` for the top of the configuration.
-    :param url: the server; ``""`` if none could be told.
-    :param version: the server's version; ``None`` if it did not answer.
+    :param url: the server; ``""`` if unknown.
+    :param version: the server's version; ``None`` if it did not respond.
     :param changes: how many flows an apply would create, update, delete and move.
     :param drift: how many flows others changed since the last apply; ``None`` without a record.
     :param last: the last apply that is recorded.
-    :param behind: how many commits of this checkout the last apply does not have; ``None`` if
-        Git cannot tell.
+    :param behind: how many commits the last apply is behind this checkout; ``None`` if unknown.
     :param invalid: how many errors the files have for it.
     :param triggers_off: how many triggers are enabled in Git and disabled at run time; ``None`` if
-        the server does not tell.
-    :param error: why there is nothing more to tell; ``remedy`` is what to do about it.
+        unknown.
+    :param error: why the state is not known; ``remedy`` is what to do about it.
     :param exit_code: of that error; 3 if files are invalid.
     """
 

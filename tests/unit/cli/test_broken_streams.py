@@ -52,7 +52,7 @@ CLOSED = ValueError("I/O operation on closed file")
 @pytest.mark.parametrize("error", [FULL, GONE, CLOSED], ids=["full", "gone", "closed"])
 def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
     inner = Broken(error, late=late)
-    stream = OutputStream(inner, decides=False)
+    stream = OutputStream(inner, raises=False)
     for _ in range(3):
         stream.write("x")
         stream.writelines(["x", "y"])
@@ -60,7 +60,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
     assert (stream.broken, inner.tried) == (True, 1)
 
     inner = Broken(error, late=late)
-    stream = OutputStream(inner, decides=True)
+    stream = OutputStream(inner, raises=True)
     expected: type[Exception] = BrokenPipeError if error is GONE else OutputError
     with pytest.raises(expected, match=r"Broken pipe|cannot write to standard output: "):
         stream.flush() if late else stream.write("x")
@@ -72,7 +72,7 @@ def test_a_stream_breaks_once_at_most(error: Exception, late: bool) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8", "cp437"])
 def test_streams__unencodable_text_is_escaped(encoding: str) -> None:
     raw = io.BytesIO()
-    stream = OutputStream(io.TextIOWrapper(raw, encoding=encoding), decides=True)
+    stream = OutputStream(io.TextIOWrapper(raw, encoding=encoding), raises=True)
     text = 'é → │ 😀 \ud800 "x"'
     stream.write(text)
     stream.flush()
@@ -118,7 +118,7 @@ def test_exit_code__does_not_depend_on_the_output(
 
     output = Output.of("apply", output_format="text", color="never", verbose=False)
     steps = (fails, interrupted, lambda: output.text([line("told")]))
-    assert output.decided(ExitCode.PARTIAL, *steps) is ExitCode.PARTIAL
+    assert output.report_outcome(ExitCode.PARTIAL, *steps) is ExitCode.PARTIAL
     out, err = capsys.readouterr()
     assert out == "told\n"
     assert err.splitlines() == [
@@ -130,7 +130,7 @@ def test_exit_code__does_not_depend_on_the_output(
 def test_missing_streams_are_replaced_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
-    with guarded(decides=True):
+    with guarded(raises=True):
         sys.stdout.write("x")
         sys.stderr.write("x")
         assert not sys.stdin.isatty()
@@ -210,6 +210,6 @@ def test_colours_and_widths_are_those_of_the_stream() -> None:
         def isatty(self) -> bool:
             return True
 
-    stream = cast("Any", OutputStream(Terminal(), decides=False))
+    stream = cast("Any", OutputStream(Terminal(), raises=False))
     assert stream.isatty()
     assert stream.encoding == "ascii"

@@ -13,7 +13,14 @@ import pytest
 from kestra_sync.cli import reports
 from kestra_sync.cli.main import run
 from kestra_sync.cli.output import Output
-from kestra_sync.cli.reports import ReportRequest, asked, parse_outputs, placed, worse, write_output
+from kestra_sync.cli.reports import (
+    ReportRequest,
+    option_values,
+    parse_outputs,
+    placed,
+    worse,
+    write_output,
+)
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
 from kestra_sync.report.report import Report
@@ -148,8 +155,8 @@ def test_variables_ask_as_options_do(repo: Path, monkeypatch: pytest.MonkeyPatch
     assert run(["validate"]) == 3
     assert run(["plan", "--url", "http://127.0.0.1:9", "--timeout", "5"]) == 69
     assert "exit code 69" in (repo / "a.md").read_text()
-    assert asked(["-o", "x=y"], "--output", "KESTRA_SYNC_OUTPUT", "-o") == ["x=y"]
-    assert asked(["--offline"], "--output", "KESTRA_SYNC_OUTPUT", "-o") == [
+    assert option_values(["-o", "x=y"], "--output", "KESTRA_SYNC_OUTPUT", "-o") == ["x=y"]
+    assert option_values(["--offline"], "--output", "KESTRA_SYNC_OUTPUT", "-o") == [
         "markdown=a.md",
         "json=b.json",
     ]
@@ -176,7 +183,7 @@ def test_the_old_kind_of_output_knows_nothing_of_files() -> None:
     output = Output.of("history", output_format="json", color="never", verbose=False)
     assert output.json
     assert not output.readable
-    assert output.wanted == ()
+    assert output.requests == ()
 
 
 def test_help_imports_no_format() -> None:
