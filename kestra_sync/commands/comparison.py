@@ -170,19 +170,7 @@ def compare(
     changes = rebuild_changes(
         changes, fresh.flows, confirmed, fresh.live, fresh.bases, rules, fresh.base_sources
     )
-    edited = {
-        each.flow_id: fresh.bases[each.flow_id]
-        for each in changes
-        if each.flow_id.kind is not Kind.FLOW
-        and each.reason.traits.edited
-        and is_in_memory(each.before)  # else there is no diff to show
-        and each.flow_id in fresh.bases
-    }
-    texts = resources.kinds.last_applied(client, edited)
-    changes = tuple(
-        replace(each, base=texts[each.flow_id]) if each.flow_id in texts else each
-        for each in changes
-    )
+    changes = _with_last_applied(client, resources.kinds, changes, fresh.bases)
     others = fresh.others
     if checked_ownership is not None:
         others = _others(client, changes, checked_ownership, fresh.others)
@@ -196,6 +184,28 @@ def compare(
         checked,
         (*unreadable, *reading.diagnostics),
         counts,
+    )
+
+
+def _with_last_applied(
+    client: KestraClient,
+    kinds: Kinds,
+    changes: tuple[Change, ...],
+    bases: Mapping[FlowId, Base],
+) -> tuple[Change, ...]:
+    """Add what we applied last to the changes of files and keys that were edited on the server."""
+    edited = {
+        each.flow_id: bases[each.flow_id]
+        for each in changes
+        if each.flow_id.kind is not Kind.FLOW
+        and each.reason.traits.edited
+        and is_in_memory(each.before)  # else there is no diff to show
+        and each.flow_id in bases
+    }
+    texts = kinds.last_applied(client, edited)
+    return tuple(
+        replace(each, base=texts[each.flow_id]) if each.flow_id in texts else each
+        for each in changes
     )
 
 
@@ -218,16 +228,16 @@ def check_planned(
     client: KestraClient,
     settings: Settings,
     scope: Scope,
-    changes: tuple[Change, ...],
     compared: Comparison,
     kinds: Kinds,
     observer: Observer,
 ) -> list[Diagnostic]:
     """Check what would be written, including its references.
 
+    :param compared: with its final changes.
     :raises KestraError: the server cannot be reached.
     """
-    checked = compared.checked
+    changes, checked = compared.changes, compared.checked
     if flows_check.written(changes) != checked.desired:
         checked = _check_written(client, settings, changes, observer)
     problems = [

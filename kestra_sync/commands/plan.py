@@ -238,13 +238,11 @@ def plan_for(
         record_of_touched(ownership, desired.touched),
         observer,
     )
-    compared = replace(compared, live=len(live.flows))
+    refine = [*passes(settings, compared, partial=partial), *desired.refine]
+    changes = refined(compared.changes, refine)
+    compared = replace(compared, live=len(live.flows), changes=changes)
 
-    changes = refined(
-        compared.changes, [*passes(settings, compared, partial=partial), *desired.refine]
-    )
-
-    problems = check_planned(client, settings, scope, changes, compared, kinds, observer)
+    problems = check_planned(client, settings, scope, compared, kinds, observer)
 
     flows = {key: each for key, each in compared.desired.items() if key.kind is Kind.FLOW}
     plan = Plan(
@@ -261,9 +259,7 @@ def plan_for(
     )
     if ownership is not None:
         plan = replace(plan, record=record_changes(plan, ownership, compared.others))
-    guarded = guard(
-        plan, settings, repository, changes, compared, ownership, info, in_git=not restoring
-    )
+    guarded = guard(plan, settings, desired, compared, ownership, info)
 
     found = (
         *repository.diagnostics,
@@ -326,27 +322,22 @@ class GuardResult:
 def guard(
     plan: Plan,
     settings: Settings,
-    repository: Repository,
-    changes: tuple[Change, ...],
+    desired: DesiredState,
     compared: Comparison,
     ownership: Ownership | None,
     info: ServerInfo,
-    *,
-    in_git: bool = True,
 ) -> GuardResult:
-    """Check ``plan`` with the guards.
-
-    :param changes: the changes of the plan, and the flows that are in sync.
-    :param in_git: the desired state is that of Git, which is searched for what would be deleted.
-    """
+    """Check ``plan`` with the guards."""
     from kestra_sync.repo.load import FilesWithoutFlows
 
+    repository = desired.repository
+    in_git = desired.rollback_to is None  # Git is searched for what would be deleted
     incomplete = incomplete_in_git(settings, repository) if in_git and deleted(plan) else None
     callers = {}
     if doomed := tuple(each.flow_id for each in deleted(plan) if _is_flow(each)):
         from kestra_sync.plan.order import callers as callers_of
 
-        callers = callers_of(doomed, _remaining(changes))
+        callers = callers_of(doomed, _remaining(compared.changes))
     scope = plan.scope
     bases = ownership.bases if ownership is not None else {}
     owned = Counter(key.kind for key in bases if scope.covers(key.namespace))
