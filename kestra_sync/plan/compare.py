@@ -1,7 +1,7 @@
-"""The three-way table: what to do with one flow, from its desired, live and base state.
+"""The three-way comparison: what to do with one flow, from its desired, live and base state.
 
-The rows are those of ``docs/architecture.md``; each has a test by name. Below it the passes that
-refine the outcome, each from changes to changes.
+The rows are those of the table in ``docs/architecture.md``; each has a test with its name. Below
+are the passes that refine the changes.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def build_changes(
     rules: Rules,
     base_sources: Mapping[FlowId, bytes] | None = None,
 ) -> tuple[Change, ...]:
-    """One change for each flow that any of the three sides knows, sorted by flow.
+    """Return a change for each flow on any of the three sides, sorted by flow.
 
     :param live: all live flows of the scope; those about to change with their revision.
-    :param base_sources: texts we applied last, for flows that were changed since.
+    :param base_sources: the last applied sources of flows that were changed since.
     """
     texts = base_sources or {}
     changes = []
@@ -74,9 +74,9 @@ def rebuild_changes(
     rules: Rules,
     base_sources: Mapping[FlowId, bytes] | None = None,
 ) -> tuple[Change, ...]:
-    """``changes``, those of the flows ``again`` compared once more; see :func:`build_changes`.
+    """Return ``changes`` with the flows ``again`` compared again; see :func:`build_changes`.
 
-    Flows that no side has any more are left out.
+    Flows that no longer exist on any side are left out.
     """
     if not again:
         return changes
@@ -98,7 +98,7 @@ def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[F
 
 
 def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
-    """The flows whose revision the plan must know: those that are there and change or drifted."""
+    """Return the flows whose revision the plan needs: live flows that will change or drifted."""
     return tuple(
         each.flow_id
         for each in changes
@@ -110,10 +110,10 @@ def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
 
 # Distinguishes a flow that was disabled on the server from one that was edited.
 #
-# Kestra's UI switches a flow off by rewriting its source: it appends ``disabled: true``, or
-# rewrites an existing top-level ``disabled`` line in place and eats blank lines beside it
-# (``docs/kestra-api.md``, "switching a flow off"). So two sources are alike here when they are
-# equal once that line and the blank lines beside it are taken away.
+# Kestra's UI disables a flow by rewriting its source: it appends ``disabled: true``, or rewrites
+# # an existing top-level ``disabled`` line in place and removes blank lines next to it
+# # (``docs/kestra-api.md``, "switching a flow off"). So two sources count as equal here if they are
+# # equal without that line and the blank lines next to it.
 
 _LINE = re.compile(
     rb"^disabled[ \t]*:[ \t]*(?P<value>true|false)[ \t]*(?:[ \t]#[^\n]*)?\r?$", re.MULTILINE
@@ -122,7 +122,7 @@ _KEY = re.compile(rb"^disabled[ \t]*:", re.MULTILINE)
 
 
 def disabled_in(source: bytes) -> bool | None:
-    """What the top-level ``disabled`` line says; ``None`` if there is none, or no plain one."""
+    """Return the value of the top-level ``disabled`` line; ``None`` if absent or not plain."""
     if b"disabled" not in source:  # nearly all of them
         return None
     matches = list(_LINE.finditer(source))
@@ -132,15 +132,15 @@ def disabled_in(source: bytes) -> bool | None:
 
 
 def says_disabled(source: bytes) -> bool:
-    """Whether there is a top-level ``disabled`` key at all, whatever it says."""
+    """Return whether there is a top-level ``disabled`` key with any value."""
     return _KEY.search(source) is not None
 
 
 def switched_off(live: bytes, ours: bytes) -> bool:
-    """Whether ``live`` is ``ours`` with nothing done to it but switching it off.
+    """Return whether ``live`` only differs from ``ours`` by having been disabled.
 
-    Git must say nothing of ``disabled``: where it explicitly says ``disabled: false``, the server's
-    ``true`` is drift. Blank lines count everywhere but beside that line, and at the end.
+    The file in Git must not have ``disabled``: if it has ``disabled: false``, the server's ``true``
+    is drift. Blank lines are compared, except next to that line and at the end.
     """
     if disabled_in(live) is not True or says_disabled(ours):
         return False
@@ -151,7 +151,7 @@ def switched_off(live: bytes, ours: bytes) -> bool:
         del after[0]
     wanted = _without_end(wanted)
     if before and len(wanted) >= len(before):
-        # Kestra ends the line before its own as it likes.
+        # Kestra may change the line ending before the line that it appends.
         before[-1], wanted[len(before) - 1] = (
             each.rstrip(b"\r") for each in (before[-1], wanted[len(before) - 1])
         )
@@ -160,7 +160,7 @@ def switched_off(live: bytes, ours: bytes) -> bool:
 
 
 def _without_end(lines: list[bytes]) -> list[bytes]:
-    """Without the blank lines at the end."""
+    """Remove the blank lines at the end."""
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
@@ -168,7 +168,7 @@ def _without_end(lines: list[bytes]) -> list[bytes]:
 
 
 def switch_off(source: bytes) -> bytes:
-    """``source`` with the line that Kestra's UI would append."""
+    """Return ``source`` with the line that Kestra's UI appends to disable a flow."""
     ending = b"\r\n" if b"\r\n" in source else b"\n"
     glue = b"" if source.endswith(b"\n") else ending
     return source + glue + b"disabled: true" + ending
@@ -176,11 +176,11 @@ def switch_off(source: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings that bear on the comparison.
+    """The settings that affect the comparison.
 
-    :param tracked: there is an inventory; without one nothing is ever "not ours yet".
-    :param prune_all: ``prune: scope`` – delete what Git does not have, regardless of its origin.
-    :param prune_owned: ``prune: owned`` (or ``scope``) – what we deployed and Git dropped goes.
+    :param tracked: there is an inventory, so flows can be "not ours yet".
+    :param prune_all: ``prune: scope`` – delete what is not in Git, regardless of its origin.
+    :param prune_owned: ``prune: owned`` (or ``scope``) – delete what we deployed and Git dropped.
     :param re_enable: re-enable flows that were disabled on the server.
     """
 
@@ -193,7 +193,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Decision:
-    """A row of the table, and the bytes to send where they are not the file's."""
+    """A row of the table, and the bytes to send if they differ from the file's."""
 
     action: Action
     reason: Reason
@@ -207,10 +207,10 @@ def compare(
     rules: Rules,
     base_source: bytes | None = None,
 ) -> Decision:
-    """Place one flow in the table. At least one of the three must be there.
+    """Determine the row of one flow. At least one of the three states must exist.
 
-    :param base_source: the text we applied last, where the caller could get it: it tells a flow
-        that was only disabled from one that was edited.
+    :param base_source: the last applied source, if available: it distinguishes a flow that was
+        only disabled from one that was edited.
     """
     if desired is None:
         return _not_in_git(live, base, rules, base_source)
@@ -240,7 +240,7 @@ def _equal(desired: Desired, live: Live, base: Base | None, rules: Rules) -> Dec
 def _different(
     desired: Desired, live: Live, base: Base | None, rules: Rules, base_source: bytes | None
 ) -> Decision:
-    is_flow = desired.flow_id.kind is Kind.FLOW  # nothing else can be switched off
+    is_flow = desired.flow_id.kind is Kind.FLOW  # nothing else can be disabled
     if is_flow and switched_off(live.source, desired.sent):
         if rules.re_enable:
             return Decision(Action.UPDATE, Reason.RE_ENABLED, desired.content)
@@ -286,16 +286,16 @@ def _not_in_git(
 
 
 def _never_ours(live: Live, base: Base) -> bool:
-    """We only meant to create it, and the existing flow belongs to someone else."""
+    """Return whether we only intended to create it, and the live flow is someone else's."""
     return base.only_intended and live.sha256 not in base.live_hashes
 
 
-#: Takes the changes of a plan and returns those that are left, some of them changed.
+#: Refines the changes of a plan: removes or modifies some of them.
 Pass = Callable[[tuple[Change, ...]], tuple[Change, ...]]
 
 
 def refined(changes: tuple[Change, ...], passes: Iterable[Pass]) -> tuple[Change, ...]:
-    """The changes after all passes, in order."""
+    """Apply all passes to the changes, in order."""
     for each in passes:
         changes = each(changes)
     return changes
@@ -305,12 +305,12 @@ _KEEP = re.compile(rb"^[ \t]*#[ \t]*kestra-sync:[ \t]*keep\b", re.MULTILINE)
 
 
 def keeps(source: bytes) -> bool:
-    """Whether the flow asks to be kept, by ``# kestra-sync: keep``."""
+    """Return whether the flow has the comment ``# kestra-sync: keep``."""
     return _KEEP.search(source) is not None
 
 
 def without_kept(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """The same changes, with deletions of flows that ask to be kept turned into a note."""
+    """Replace deletions of flows with ``# kestra-sync: keep`` by a note."""
     return tuple(
         replace(each, action=Action.NONE, reason=Reason.PROTECTED)
         if each.action is Action.DELETE
@@ -325,9 +325,9 @@ def without_kept(changes: Iterable[Change]) -> tuple[Change, ...]:
 def respecting_others(
     owners: Collection[FlowId], ours: Collection[FlowId], *, take_over: bool
 ) -> Pass:
-    """Leaves alone what other inventories own, unless it is to be taken over.
+    """Return a pass that spares what other inventories own, unless it is taken over.
 
-    Taking over is for flows that Git holds: pruning never reaches what another inventory owns.
+    Only flows in Git can be taken over: pruning never deletes what another inventory owns.
 
     :param owners: the flows that other inventories own.
     :param ours: the flows of our own inventory.
@@ -352,7 +352,7 @@ def respecting_others(
 
 
 def only_desired(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """For a partial run: flows missing from the files may just not be selected."""
+    """Drop deletions in a partial run, where missing flows may only not be selected."""
     return tuple(each for each in changes if each.desired is not None)
 
 
@@ -360,9 +360,9 @@ _NAME_LINES = re.compile(rb"^(?:id|namespace)[ \t]*:[^\n]*\n?", re.MULTILINE)
 
 
 def with_moves(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """The same changes, with each unique pair of equal bodies shown as one move.
+    """Combine each creation and deletion with equal bodies to a move, if the pair is unique.
 
-    Display only: it is carried out as a creation and a deletion, executions and trigger state
+    For display only: it is carried out as a creation and a deletion, executions and trigger state
     stay with the old name, and it counts as a deletion for the guards.
     """
     changes = tuple(changes)
@@ -391,7 +391,7 @@ def _by_body(changes: tuple[Change, ...], action: Action) -> dict[object, list[i
 
 
 def _body(change: Change, source: Content) -> object:
-    """What is equal for a move. Two keys may have the same value by chance, so they do not move."""
+    """Return what must be equal for a move; keys never move, as values may be equal by chance."""
     kind = change.flow_id.kind
     if kind is Kind.FLOW:
         return kind, _NAME_LINES.sub(b"", in_memory(source))
@@ -399,7 +399,7 @@ def _body(change: Change, source: Content) -> object:
 
 
 def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> tuple[Change, ...]:
-    """The same changes, those marked that a guard refuses one by one."""
+    """Mark the changes that a guard refuses individually."""
     refused = {flow_id for each in refusals for flow_id in each.flows}
     if not refused:
         return changes
@@ -411,7 +411,7 @@ def with_refused(changes: tuple[Change, ...], refusals: Collection[Refusal]) -> 
 def with_invalid(
     changes: tuple[Change, ...], diagnostics: Iterable[Diagnostic]
 ) -> tuple[Change, ...]:
-    """The same changes, those marked in whose files ``diagnostics`` has an error."""
+    """Mark the changes whose files have an error in ``diagnostics``."""
     errors = [each for each in diagnostics if each.severity is Severity.ERROR]
     flows = {each.flow for each in errors if each.flow is not None}
     paths = {each.path for each in errors if each.flow is None and each.path}

@@ -1,4 +1,4 @@
-"""Unified text diffs of two sources, each hunk headed by its place inside the flow."""
+"""Unified text diffs of two sources, with the location in the flow as the heading of a hunk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kestra_sync.repo.load import parse_source
 
 
 class LineMark(str, Enum):
-    """What a line of a diff is."""
+    """The kind of a line in a diff."""
 
     SAME = " "
     ADDED = "+"
@@ -24,9 +24,9 @@ class LineMark(str, Enum):
 
 @dataclass(frozen=True)
 class Hunk:
-    """A run of changed lines with some lines around it.
+    """A group of changed lines with context.
 
-    :param heading: where in the flow, such as ``tasks › send``; ``line 12`` if that is unknown.
+    :param heading: the location in the flow, such as ``tasks › send``; ``line 12`` if unknown.
     :param old_start: first line of the hunk in the old source, from 1; likewise ``new_start``.
     :param lines: the mark and the text of each line, without its line end.
     """
@@ -37,7 +37,7 @@ class Hunk:
     lines: tuple[tuple[LineMark, str], ...]
 
 
-#: Tells the place inside a flow of a line (from 1) of its source; ``None`` if it cannot.
+#: Returns the location in a flow of a line (from 1) of its source; ``None`` if unknown.
 Outline = Callable[[int], "str | None"]
 
 _NO_END = "No newline at end of file"
@@ -51,7 +51,7 @@ def unified(
     old_outline: Outline | None = None,
     new_outline: Outline | None = None,
 ) -> tuple[Hunk, ...]:
-    """The hunks that lead from ``before`` to ``after``; empty if they are equal.
+    """Return the hunks between ``before`` and ``after``; empty if they are equal.
 
     :param context: how many unchanged lines to show around each change.
     """
@@ -82,9 +82,9 @@ def unified(
 def _grouped(
     old: list[str], new: list[str], context: int
 ) -> Iterator[list[tuple[str, int, int, int, int]]]:
-    """The hunks: which lines of the two sides are equal, replaced, added and removed.
+    """Yield the opcodes of each hunk: equal, replaced, added and removed lines.
 
-    Most edits are small, and finding equal lines at both ends is much faster than matching them.
+    Most edits are small, and skipping equal lines at both ends is much faster than matching them.
     """
     shorter = min(len(old), len(new))
     start = next((at for at in range(shorter) if old[at] != new[at]), shorter)
@@ -102,7 +102,7 @@ def _grouped(
 
 
 def _lines(source: bytes) -> list[str]:
-    # Only \n ends a line in a diff; str.splitlines would also cut at form feeds and the like.
+    # Only \n ends a line in a diff; str.splitlines would also split at form feeds and others.
     text = source.decode("utf-8", errors="backslashreplace")
     lines = text.split("\n")
     last = lines.pop()
@@ -112,7 +112,7 @@ def _lines(source: bytes) -> list[str]:
 def _show(mark: LineMark, line: str) -> tuple[LineMark, str]:
     bare = line.removesuffix("\n")
     if bare.endswith("\r"):
-        # A carriage return is the whole difference sometimes; unseen it looks like a bug of ours.
+        # A carriage return may be the only difference: show it.
         bare = bare[:-1] + ("␍" if mark is not LineMark.SAME else "")
     return mark, bare
 
@@ -130,7 +130,7 @@ def _heading(
 
 
 def diff_flows(before: bytes, after: bytes, *, context: int = 2) -> tuple[Hunk, ...]:
-    """The hunks between two sources of a flow, with headings from the flow's own structure."""
+    """Return the hunks between two sources of a flow, with headings from its structure."""
     return unified(
         before,
         after,
@@ -141,9 +141,9 @@ def diff_flows(before: bytes, after: bytes, *, context: int = 2) -> tuple[Hunk, 
 
 
 def _outline(source: bytes) -> Outline:
-    """The headings of a source, which is only parsed for the first of them.
+    """Return a function for the headings of a source, which is parsed on its first call.
 
-    Most changes have headings from one side only: the other one is never parsed.
+    Most diffs only have headings from one side, so the other side is never parsed.
     """
 
     @cache
@@ -158,15 +158,15 @@ def _outline(source: bytes) -> Outline:
     return place
 
 
-#: Deeper than this the words are longer than they are helpful.
+#: Maximum depth of a heading; deeper ones are too long to be helpful.
 _DEPTH = 8
 
 
 def outline(document: ParsedDocument) -> Callable[[int], str | None]:
-    """A function that names the place of a line (from 1) of the document.
+    """Return a function that names the location of a line (from 1) of the document.
 
-    The place is the innermost item of a list, by its ``id`` where it has one, or else the
-    innermost top-level key; ``None`` for lines before the first key.
+    The location is the innermost list item, by its ``id`` if it has one, or the top-level key;
+    ``None`` for lines before the first key.
     """
 
     def place(line: int) -> str | None:
@@ -177,7 +177,7 @@ def outline(document: ParsedDocument) -> Callable[[int], str | None]:
             if found is None:
                 break
             key, node = found
-            # Inside an item its keys add nothing, unless they hold items of their own.
+            # Keys of an item are left out, unless they contain items themselves.
             if isinstance(key, str) and (not labels or _has_items(node)):
                 labels = (*labels, key)
             elif isinstance(key, int):
@@ -189,7 +189,7 @@ def outline(document: ParsedDocument) -> Callable[[int], str | None]:
 
 
 def _innermost(document: ParsedDocument, node: Any, line: int) -> tuple[str | int, Any] | None:
-    """The last key or item of ``node`` that begins at ``line`` or before, and its value."""
+    """Return the last key or item of ``node`` that begins at or before ``line``, and its value."""
     if isinstance(node, dict):
         lines, keys = document.key_lines(node), list(node)
     elif isinstance(node, list):

@@ -47,7 +47,7 @@ class GraphNode:
 
 @dataclass(frozen=True, order=True)
 class Edge:
-    """``origin`` makes ``target`` run: by calling it, or, for a flow trigger, by having run."""
+    """``origin`` starts ``target``, by a call or, for a flow trigger, when it has ended."""
 
     origin: FlowId
     target: FlowId
@@ -55,7 +55,7 @@ class Edge:
 
     @property
     def waits(self) -> bool:
-        """Whether it is the target that asks for it: it waits for the origin."""
+        """Whether the target declares the edge, because it waits for the origin."""
         return self.kind is ReferenceKind.FLOW_TRIGGER
 
 
@@ -75,7 +75,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Source:
-    """A flow to draw, with the text that says what it refers to."""
+    """A flow of the graph, with its source."""
 
     flow_id: FlowId
     data: bytes
@@ -84,9 +84,9 @@ class Source:
 
 
 def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, NodeMark] | None = None) -> Graph:
-    """The graph of ``sources`` and of everything that they refer to.
+    """Build the graph of ``sources`` and everything that they refer to.
 
-    A source that cannot be parsed is a flow without references.
+    A source that cannot be parsed becomes a flow without references.
     """
     marks = marks or {}
     nodes: dict[FlowId, GraphNode] = {}
@@ -112,7 +112,7 @@ def build_graph(sources: Iterable[Source], marks: Mapping[FlowId, NodeMark] | No
 
 
 def marks_of(changes: Iterable[Change]) -> dict[FlowId, NodeMark]:
-    """What a plan does to its flows; both places of a move are marked."""
+    """Return what a plan does to its flows; both sides of a move are marked."""
     marks = {}
     for each in single_writes(changes):
         if each.flow_id.kind is not Kind.FLOW:
@@ -125,7 +125,7 @@ def marks_of(changes: Iterable[Change]) -> dict[FlowId, NodeMark]:
 def sources_of(
     git: Iterable[tuple[FlowId, bytes, str]], changes: Iterable[Change] = ()
 ) -> list[Source]:
-    """The flows of Git, and those that a plan deletes with the sources that the server has."""
+    """Return the flows in Git, and flows that a plan deletes, with their source on the server."""
     found = {
         flow_id: Source(flow_id, data, path)
         for flow_id, data, path in git
@@ -139,7 +139,7 @@ def sources_of(
 
 
 def around(graph: Graph, centres: Collection[FlowId]) -> Graph:
-    """The part of ``graph`` that holds ``centres`` and what they share an edge with."""
+    """Return the part of ``graph`` with ``centres`` and the flows that share an edge with them."""
     wanted = set(centres)
     edges = tuple(each for each in graph.edges if wanted & {each.origin, each.target})
     ends = {end for edge in edges for end in (edge.origin, edge.target)}
@@ -151,7 +151,7 @@ def around(graph: Graph, centres: Collection[FlowId]) -> Graph:
 
 
 def related(sources: Iterable[Source], centres: Collection[FlowId]) -> list[Source]:
-    """Those of ``sources`` that can have an edge with ``centres``; nothing is parsed for it."""
+    """Return the ``sources`` that may share an edge with ``centres``, without parsing them."""
     names = {each.id.encode() for each in centres}
     return [
         each
@@ -161,7 +161,7 @@ def related(sources: Iterable[Source], centres: Collection[FlowId]) -> list[Sour
 
 
 def neighbours(graph: Graph) -> dict[FlowId, tuple[Edge, ...]]:
-    """For each flow the edges that lead from it, sorted."""
+    """Return the outgoing edges of each flow, sorted."""
     found: dict[FlowId, list[Edge]] = defaultdict(list)
     for edge in graph.edges:
         found[edge.origin].append(edge)

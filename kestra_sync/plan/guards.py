@@ -1,8 +1,8 @@
-"""Rules that refuse a plan. Each names n of m and the remedy; the plan is shown first.
+"""Rules that refuse a plan. Each reports n of m and a remedy; the plan is shown first.
 
-To add one, write a function and declare it with :func:`guard`. An option that it obeys is a field
-of the settings. Taken from octoDNS, which refuses updates and deletions beyond a share of what is
-there.
+To add one, write a function and declare it with :func:`guard`. Its options are fields of the
+settings. The idea is from octoDNS, which refuses to update or delete more than a share of the
+existing records.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kestra_sync.settings import OnDrift, OnFirstContact, Prune, Settings
 if TYPE_CHECKING:
     from kestra_sync.repo.incomplete import MissingPath
 
-#: All guards, in the order in which they are declared and in which their refusals are shown.
+#: All guards, in the order of their declarations, in which refusals are shown.
 GUARDS: list[Guard] = []
 
 _Check = Callable[[Plan, GuardInput], Iterator[Objection]]
@@ -36,7 +36,7 @@ def guard(rule: str, exit_code: ExitCode = ExitCode.REFUSED) -> Callable[[_Check
 
 
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
-    """All refusals of ``plan``; empty if it may be applied."""
+    """Return all refusals of ``plan``; empty if it may be applied."""
     return tuple(
         Refusal(each.rule, said.message, said.remedy, each.exit_code, said.flows)
         for each in GUARDS
@@ -45,7 +45,7 @@ def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
 
 
 def deleted(plan: Plan) -> tuple[Change, ...]:
-    """What goes away, the old places of moves included."""
+    """Return the deletions, including the old locations of moves."""
     gone = [each for each in plan.changes if each.action is Action.DELETE]
     gone += [each.moved_from for each in plan.changes if each.moved_from is not None]
     return tuple(gone)
@@ -76,7 +76,7 @@ def _drift(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 @guard("preview-not-ours")
 def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
-    """A preview only ever touches what it has made itself."""
+    """Refuse changes of a preview to resources that it did not create."""
     if given.settings.preview is None:
         return
     owners = given.owners or {}
@@ -103,7 +103,7 @@ def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 @guard("first-contact")
 def _first_contact(plan: Plan, given: GuardInput) -> Iterator[Objection]:
-    """A flow created on the server has the name of one in Git: which one should be kept?"""
+    """Refuse to overwrite a flow that was created on the server and has the name of one in Git."""
     owners = given.owners or {}
     found = tuple(
         each
@@ -162,7 +162,7 @@ def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 
 def _paths(places: Sequence[MissingPath]) -> str:
-    """``flows/shared: a submodule that is not checked out``."""
+    """Format missing paths: ``flows/shared: a submodule that is not checked out``."""
     shown = ", ".join(map(str, places[:5]))
     more = f" and {len(places) - 5} more" if len(places) > 5 else ""
     return f"{shown}{more}: {places[0].cause.words}"
@@ -198,7 +198,7 @@ def _too_many_deletions(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 def _too_many_of(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> Iterator[Objection]:
     number, total = len(deletions), _total(kind, given)
     exceeded = given.settings.delete_limit.exceeded(number, total)
-    # Below ten flows the default is: more than half of them, and at least two.
+    # For fewer than ten flows, the default limit is half of them, and at least one.
     most = not given.settings.delete_limit.counts(total) and number >= 2 and number * 2 > total
     if exceeded or most:
         share = "all of them" if number >= total else "more than half of them"
@@ -226,7 +226,7 @@ def _too_many_updates(plan: Plan, given: GuardInput) -> Iterator[Objection]:
 
 
 def _in_git_and_there(plan: Plan, kind: Kind) -> int:
-    """How many resources of ``kind`` are in Git and on the server."""
+    """Return how many resources of ``kind`` are both in Git and on the server."""
     new = (Action.CREATE, Action.MOVE)
     return plan.other_counts[kind] - sum(
         each.action in new for each in _of_kind(plan.changes, kind)
@@ -304,7 +304,7 @@ def _of_kind(changes: Iterable[Change], kind: Kind) -> tuple[Change, ...]:
 
 
 def _total(kind: Kind, given: GuardInput) -> int:
-    """How many there are to be deleted at most."""
+    """Return the number of resources that could be deleted."""
     if kind is Kind.FLOW:
         return given.live if given.settings.prune is Prune.SCOPE else given.owned
     return (given.live_others if given.settings.prune is Prune.SCOPE else given.owned_others).get(
@@ -313,7 +313,7 @@ def _total(kind: Kind, given: GuardInput) -> int:
 
 
 def _deletions(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> str:
-    """``3 of 10 owned``."""
+    """Format the number of deletions: ``3 of 10 owned``."""
     of = "live" if given.settings.prune is Prune.SCOPE else "owned"
     return f"{len(deletions)} of {_total(kind, given)} {of}"
 

@@ -1,6 +1,6 @@
 """The order of writes: subflows before their callers, deletions in reverse.
 
-Writes that do not wait for each other, by what the new sources call, are on one level.
+Writes that do not depend on each other, according to the calls in the new sources, share a level.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kestra_sync.resources import Content, in_memory
 
 @dataclass(frozen=True)
 class Order:
-    """Flows in levels: those of one level do not call each other and can go in parallel.
+    """Flows in levels: those of one level do not call each other and can be written in parallel.
 
-    :param levels: the first level calls nothing that is written; sorted within.
-    :param waits: for each flow those of lower levels that it calls itself, sorted.
-    :param cycles: groups of flows that call each other; legal in Kestra, but no order fits.
+    :param levels: sorted; the first level calls no other flow that is written.
+    :param waits: flow → the flows of lower levels that it calls directly, sorted.
+    :param cycles: groups of flows that call each other, which Kestra allows.
     """
 
     levels: tuple[tuple[FlowId, ...], ...]
@@ -30,9 +30,9 @@ class Order:
 
 
 def order(flows: Iterable[FlowId], calls: Mapping[FlowId, Sequence[FlowId]]) -> Order:
-    """Sort ``flows`` so that each comes after those it calls.
+    """Sort ``flows`` so that each comes after the flows that it calls.
 
-    :param calls: for each flow the flows it calls; those not among ``flows`` do not matter.
+    :param calls: flow → the flows that it calls; those not in ``flows`` are ignored.
     """
     wanted = set(flows)
     graph = {
@@ -58,7 +58,7 @@ def order(flows: Iterable[FlowId], calls: Mapping[FlowId, Sequence[FlowId]]) -> 
 
 
 def inverted(waits: Mapping[FlowId, Iterable[FlowId]]) -> dict[FlowId, tuple[FlowId, ...]]:
-    """For each flow of ``waits`` those that wait for it, which must be keys as well."""
+    """Invert ``waits``: flow → the flows that wait for it. All flows must be keys."""
     found: dict[FlowId, list[FlowId]] = {flow: [] for flow in waits}
     for flow, others in waits.items():
         for other in others:
@@ -67,7 +67,7 @@ def inverted(waits: Mapping[FlowId, Iterable[FlowId]]) -> dict[FlowId, tuple[Flo
 
 
 def _strong_components(graph: Mapping[FlowId, Sequence[FlowId]]) -> list[list[FlowId]]:
-    """Tarjan's algorithm, with a stack of its own: chains of calls may be thousands long."""
+    """Tarjan's algorithm, not recursive: chains of calls may be thousands long."""
     index: dict[FlowId, int] = {}
     low: dict[FlowId, int] = {}
     on_path: set[FlowId] = set()
@@ -105,11 +105,11 @@ def _strong_components(graph: Mapping[FlowId, Sequence[FlowId]]) -> list[list[Fl
 def callers(
     doomed: Iterable[FlowId], remaining: Iterable[tuple[FlowId, bytes]]
 ) -> dict[FlowId, tuple[FlowId, ...]]:
-    """For each of ``doomed`` the remaining flows that run it, sorted.
+    """Return the remaining flows that run each of ``doomed``, sorted.
 
-    A flow that only waits for it by a trigger keeps working: it is no longer triggered.
+    A flow that only waits for it with a trigger still works: it is just no longer triggered.
 
-    :param remaining: every flow that stays, with the source it will have.
+    :param remaining: every flow that is not deleted, with its future source.
     """
     targets = set(doomed)
     names = {flow_id.id.encode() for flow_id in targets}

@@ -1,4 +1,4 @@
-"""The three-way table, read from the other side: whether ``pull`` takes the server's source."""
+"""The three-way comparison for ``pull``: whether to write the server's source to Git."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class PullOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class PullDecision:
-    """What is to be done, and why in words.
+    """What to do with a flow, and the reason as text.
 
-    :param doubtful: unknown which side changed the flow; histories may show it.
-    :param final: not to be overwritten either.
+    :param doubtful: it is unknown which side changed the flow; the history may show it.
+    :param final: must not be overwritten, even with ``--overwrite``.
     """
 
     pulled: PullOutcome
@@ -31,11 +31,11 @@ class PullDecision:
 
 
 def judge(change: Change, base: Base | None, *, new: bool) -> PullDecision | None:
-    """Place a flow in the table; ``None`` if there is nothing to say about it.
+    """Determine the row of a flow; ``None`` if there is nothing to report.
 
-    :param change: of a plan that prunes nothing and reverts drift.
-    :param base: what we applied last.
-    :param new: flows that only the server has are wanted.
+    :param change: from a plan that does not prune and reverts drift.
+    :param base: what was applied last.
+    :param new: create files for flows that only exist on the server.
     """
     base = None if base is not None and base.only_intended else base
     if change.before is None:

@@ -1,4 +1,4 @@
-"""What the guards of a plan are given, and how a guard is declared."""
+"""The input of guards, and how a guard is declared."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a plan is not carried out.
+    """Why a plan must not be applied.
 
     :param rule: the stable name of the guard.
-    :param flows: the changes it refers to, if it refuses single ones and not the whole plan.
+    :param flows: the changes that it refuses; empty if it refuses the whole plan.
     """
 
     rule: str
@@ -33,21 +33,22 @@ class Refusal:
 class GuardInput:
     """What the guards check, in addition to the plan.
 
-    :param owned: how many flows of the scope the inventory says are ours.
-    :param live: how many live flows the scope holds.
-    :param settings: for the options that a guard obeys.
+    :param owned: the number of flows of the scope that the inventory owns.
+    :param live: the number of live flows in the scope.
+    :param settings: the settings, with the options of guards.
     :param owned_others: how many resources of each kind other than flows are ours; ``live_others``
         how many are on the server.
     :param without_flow: returns whether a recorded path still exists but no longer contains the
         flow.
-    :param not_here: returns where Git may still have a flow that is missing in the working tree, by
-        the flow and the path it came from.
-    :param owners: flows of other inventories, and their names.
-    :param protected: namespaces that nothing is done to, dot-aware.
+    :param not_here: returns where Git may still have a flow that is missing in the working tree;
+        called with the flow and the path that it came from.
+    :param owners: flow → name of the other inventory that owns it.
+    :param protected: namespaces that must not be changed, dot-aware.
     :param callers: for each flow that would be deleted, the remaining flows that call it.
     :param similar: other inventories of this repository that may be ours under an old name.
     :param name: the name of our inventory.
-    :param ours: what our inventory has; ``begins`` says that there is none yet.
+    :param ours: the resources in our inventory.
+    :param begins: our inventory does not exist yet.
     """
 
     owned: int
@@ -68,7 +69,7 @@ class GuardInput:
 
 @dataclass(frozen=True)
 class Objection:
-    """Why a guard refuses a plan; see :class:`Refusal`."""
+    """An objection of a guard to a plan; see :class:`Refusal`."""
 
     message: str
     remedy: str
@@ -80,8 +81,8 @@ class Guard:
     """A rule that refuses plans.
 
     :param rule: its stable name, with an entry in ``docs/rules.md``.
-    :param check: its objections to a plan; nothing if the plan may be applied.
-    :param exit_code: of a run that it refuses.
+    :param check: yields its objections to a plan; none if the plan may be applied.
+    :param exit_code: the exit code if it refuses.
     """
 
     rule: str

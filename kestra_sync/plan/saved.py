@@ -1,7 +1,7 @@
-"""A plan as a file, to apply exactly what was reviewed.
+"""Saves a plan to a file, to apply exactly what was reviewed.
 
-It holds names, hashes and revisions but no sources, so no secrets; an apply creates a new plan from
-the files and the server and refuses if it is not the same one.
+The file has names, hashes and revisions but no sources, so no secrets; an apply creates a new plan
+from the files and the server and refuses if it differs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from kestra_sync.errors import ConflictError, UsageError
 from kestra_sync.model import Change, Plan, Reason, sha256
 from kestra_sync.safe.paths import read_text, write
 
-#: The first number changes when an older reader would misunderstand the file.
+#: The first number changes if older versions would misinterpret the file.
 FORMAT_VERSION = "1.1"
 
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """What a plan file says.
+    """The contents of a plan file.
 
     :param content: everything that the digest covers.
-    :param options: those of the command line that shaped the plan. An apply takes them where it is
-        given none; whatever they are, its plan must be the same.
+    :param options: the command-line options of the plan. An apply uses them as defaults; in any
+        case, its plan must be the same.
     """
 
     content: dict[str, Any]
@@ -35,9 +35,9 @@ class SavedPlan:
 
 
 def freeze(plan: Plan) -> SavedPlan:
-    """The plan as it will be compared.
+    """Return the parts of the plan that must not change until it is applied.
 
-    Applies of other changes in between do not matter; what this plan would do, and to what, does.
+    Other changes in between do not matter, only what this plan would do, and to what.
     """
     content = {
         "target": {
@@ -49,7 +49,7 @@ def freeze(plan: Plan) -> SavedPlan:
         "partial": plan.partial,
         "changes": [_frozen(each) for each in plan.changes if each.reason is not Reason.FOREIGN],
     }
-    # What is recorded of single flows follows from the changes.
+    # Records of single flows follow from the changes.
     record = [each.message for each in plan.record if each.kind in ("move", "bind", "strike")]
     if record:
         content["record"] = record
@@ -57,7 +57,7 @@ def freeze(plan: Plan) -> SavedPlan:
 
 
 def digest_of(content: Any) -> str:
-    """The SHA-256 of the canonical JSON of ``content``, as ``sha256:…``."""
+    """Return the SHA-256 of the canonical JSON of ``content``, as ``sha256:…``."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -83,11 +83,11 @@ def load_saved(path: str) -> SavedPlan:
     """Read the file.
 
     :raises UsageError: it cannot be read, or is not a plan.
-    :raises ConflictError: another version of the format, or the content is not what was saved.
+    :raises ConflictError: its format has another version, or it was changed after it was saved.
     """
     try:
         document = json.loads(read_text(path))
-        # Here, as it may be nested as deeply as the reader just bore.
+        # Computed here, because deep nesting may raise RecursionError, as in the parser.
         digest = digest_of(document.get("plan") if isinstance(document, dict) else None)
     except OSError as error:
         raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
@@ -120,7 +120,7 @@ def load_saved(path: str) -> SavedPlan:
 
 
 def _is_whole(content: dict[str, Any]) -> bool:
-    """Whether every change is as :func:`_frozen` makes them: a file may be forged."""
+    """Return whether every change has the form of :func:`_frozen`: the file may be forged."""
     changes = content.get("changes")
     return isinstance(changes, list) and all(
         isinstance(each, dict)
@@ -146,7 +146,7 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 
 
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
-    """What changed between the two plans, one line per change; empty if they are equal."""
+    """Return the differences between two plans, one line each; empty if they are equal."""
     found = [
         f"{name} was {saved.content.get(name)}, now {fresh.content.get(name)}"
         for name in ("target", "scope", "partial", "record")

@@ -7,13 +7,13 @@ from typing import Any
 
 
 def structured_changes(before: Any, after: Any) -> list[dict[str, Any]]:
-    """What differs between two parsed flows, sorted by path.
+    """Return the differences between two parsed flows, sorted by path.
 
-    Lists whose items all carry an ``id`` (tasks, inputs, triggers) are compared by it, so that a
-    task put in front of another is one addition and not a change of every task behind it.
+    Lists whose items all have an ``id`` (tasks, inputs, triggers) are compared by it, so a new task
+    is one addition and not a change of every task after it.
 
     :returns: one ``{"op": "add"|"remove"|"replace"|"reorder", "path": [...], "before"?, "after"?}``
-        for each difference; a path holds mapping keys, ids, and indexes where items have no id.
+        for each difference; a path has keys, ids, and indexes of items without an id.
     """
     # deepdiff costs 100 ms to import, and only the JSON report needs it.
     from deepdiff import DeepDiff
@@ -44,7 +44,7 @@ _OPERATIONS = {
 
 
 class _ItemsById(dict[str, Any]):
-    """A list of items with ids, as a mapping: what is compared in its place."""
+    """A list of items with ids, as a mapping that is compared instead."""
 
 
 def _by_id(value: Any) -> Any:
@@ -85,7 +85,7 @@ def _plain(value: Any) -> Any:
 
 
 def _reordered(old: Any, new: Any, path: list[str]) -> Iterator[dict[str, Any]]:
-    """Lists whose common items are in a different order: equal as mappings, yet a change."""
+    """Yield lists whose common items have a different order: they are equal as mappings."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return
     common = [key for key in old if key in new]
