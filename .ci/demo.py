@@ -1,4 +1,4 @@
-"""Shows kestra-sync at work: a real Kestra engine, the flows of this repository, and no leftovers.
+"""Runs a demo: a real Kestra engine, the flows of this repository, and a cleanup afterwards.
 
 Run it with ``make demo``, or ``make demo KESTRA=2.0`` for that version of Kestra. Every command is
 printed before it runs, as one would type it.
@@ -50,11 +50,11 @@ STEPS = (
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
+    """The demo cannot continue; the message contains the reason."""
 
 
 def main() -> int:
-    """Run all steps against an engine of our own; 0 only if every one of them succeeds."""
+    """Run all steps against a new engine; return 0 only if all of them succeed."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="kestra-sync-demo-") as folder:
@@ -76,7 +76,7 @@ def main() -> int:
 
 @contextmanager
 def engine(env_file: Path) -> Iterator[None]:
-    """A Kestra engine that is gone afterwards, whatever happens in between."""
+    """A Kestra engine that is always stopped afterwards."""
     version = os.environ.get("KESTRA") or "1.3"
     print(f"Starting a Kestra {version} engine on a free port ...", flush=True)
     process = subprocess.Popen(
@@ -108,7 +108,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(env_file: Path) -> dict[str, str]:
-    """Ours, with the demo's engine in place of any server that it names."""
+    """The environment of this process, with the engine of the demo as the server."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("KESTRA_")
     }

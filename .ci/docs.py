@@ -1,4 +1,4 @@
-"""Writes ``docs/cli.md`` from the command line itself, so that the two never differ.
+"""Generates ``docs/cli.md`` from the command line.
 
 Also writes the options of the policy into the schema of the configuration, from the rules; and what
 the schema and ``action.yml`` lack of the declared settings, described by the help of the option
@@ -57,7 +57,7 @@ _COMMON = 12
 
 
 def page() -> str:
-    """The whole page."""
+    """The complete page."""
     context = click.Context(group, info_name="kestra-sync")
     parts = [_INTRODUCTION, "\n".join(_common_options())]
     for name in group.list_commands(context):
@@ -79,7 +79,7 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[click.
 
 @cache
 def _common() -> tuple[str, ...]:
-    """The rows of the options that many commands have, in the order of the first of them."""
+    """The rows of common options, in the order of the first command that has them."""
     counts: Counter[str] = Counter()
     for command in _commands(group, click.Context(group)):
         counts.update(_rows(command))

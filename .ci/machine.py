@@ -83,7 +83,7 @@ def release(kestra: str) -> int:
 
 
 def missing(wanted: list[str], java: int) -> list[str]:
-    """Those of ``java``, ``maven`` and ``go`` that are wanted and not there."""
+    """The required tools (``java``, ``maven``, ``go``) that are missing."""
     finders: dict[str, Callable[[], object]] = {
         "java": lambda: find_java(java, compiler=True),
         "maven": find_maven,
@@ -99,7 +99,7 @@ def missing(wanted: list[str], java: int) -> list[str]:
 
 
 def privileges(manager: Manager) -> tuple[str, ...] | None:
-    """What is put before a command of the package manager; ``None`` if this user may not."""
+    """The prefix for a command of the package manager; ``None`` without permission."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if not manager.as_root:
         return None if root else ()  # Homebrew refuses root

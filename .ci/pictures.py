@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation, ``docs/pictures``: what kestra-sync really prints.
+"""Creates the pictures in ``docs/pictures`` from real output.
 
 ``python .ci/pictures.py`` starts a Kestra engine, deploys ``flows/``, changes some of them, and has
 one plan written as text, as the comment of a pull request and as HTML. The text becomes an SVG; the
@@ -61,7 +61,7 @@ h2, h3 { margin: 16px 0 8px } summary { cursor: pointer } p { margin: 8px 0 }
 
 @dataclass(frozen=True)
 class Scene:
-    """One plan, three times.
+    """One plan, in three formats.
 
     :param terminal: the text, with the colours of a terminal.
     :param comment: Markdown.
@@ -98,7 +98,7 @@ def play(folder: Path, environment: Mapping[str, str]) -> Scene:
 
 
 def _kestra_sync(folder: Path, environment: Mapping[str, str], *args: str) -> str:
-    """What a command prints on a terminal of 100 columns."""
+    """The output of a command on a terminal with 100 columns."""
     terminal, stdout = pty.openpty()
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("kestra-sync")), *args],
@@ -137,7 +137,7 @@ def _edit_on_the_server(environment: Mapping[str, str]) -> None:
 
 
 def svg_of(terminal: str) -> str:
-    """The text as a picture that follows the reader's zoom, and loads nothing from elsewhere."""
+    """The text as a scalable SVG without external resources."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""The parts of a release that are not a line of a workflow. Needs Python only.
+"""The steps of a release that the workflow does not contain. Needs only Python.
 
 ``prepare VERSION`` writes the version and its section of the changelog, to be committed;
 ``check TAG`` says whether a tag may be released; ``notes TAG`` prints the section of the changelog.
@@ -23,11 +23,11 @@ _ORDER = ("Removed", "Security", "Changed", "Deprecated", "Added", "Fixed")
 
 
 class ReleaseError(Exception):
-    """Why this cannot be released, and what to do."""
+    """The release is not possible; the message contains the reason and the remedy."""
 
 
 def version_in(root: Path) -> str:
-    """The version that the package has: the only place where it is written."""
+    """The version of the package, from its only definition."""
     found = _ASSIGNED.search((root / _VERSION_FILE).read_text(encoding="utf-8"))
     if found is None:
         raise ReleaseError(f"{_VERSION_FILE} has no __version__")
@@ -35,7 +35,7 @@ def version_in(root: Path) -> str:
 
 
 def section(root: Path, version: str) -> str:
-    """What the changelog says of ``version``, headings of the same name put together.
+    """The section of ``version`` in the changelog, with headings of the same name merged.
 
     :raises ReleaseError: there is no such section, or nothing in it.
     """
@@ -56,7 +56,7 @@ def section(root: Path, version: str) -> str:
 
 
 def check(root: Path, tag: str) -> None:
-    """Whether ``tag`` names the version of the package, and the changelog says what is new.
+    """Check that ``tag`` is the version of the package, and that the changelog has its section.
 
     :raises ReleaseError: if not.
     """
@@ -70,7 +70,7 @@ def check(root: Path, tag: str) -> None:
 
 
 def prepare(root: Path, version: str, today: datetime.date) -> None:
-    """Write the version, and give what is under "Unreleased" to it.
+    """Write the version, and move the section "Unreleased" to it.
 
     :raises ReleaseError: the version is malformed or released, or nothing has changed.
     """

@@ -89,7 +89,7 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def names(text: str) -> Iterator[tuple[int, str, str]]:
-    """The same of what Python code defines: ``test_what_is_no_flow``, ``TellNobody``."""
+    """The same for names that Python code defines: ``test_what_is_no_flow``, ``TellNobody``."""
     for match in _NAME.finditer(text):
         name = match[1] or match[2]
         words = _HUMP.sub("_", name).replace("_", " ")

@@ -19,7 +19,7 @@ _FLOOR = tree.root(max(SMALL), "floor")
 
 
 class SmallApplies:
-    """A tree that is deployed, a few flows of which change again and again.
+    """A deployed tree, of which a few flows change repeatedly.
 
     :param work: the checkout, with its flows in ``flows``.
     :param found: the flows of the tree, as they are deployed.
@@ -45,16 +45,16 @@ class SmallApplies:
 
     @property
     def flows(self) -> list[tree.FlowFile]:
-        """The flows as they are deployed now."""
+        """The currently deployed flows."""
         return self._found
 
     def prepare(self) -> None:
-        """Give the bare requests flows of their own, once for a server."""
+        """Create separate flows for the bare requests, once per server."""
         tree.write(self._floor_files, max(SMALL), mark="floor")
         self._machine.bare("create", self._floor_files, _FLOOR)
 
     def measure(self, repetitions: int, say: Callable[[str], None]) -> dict[str, Series]:
-        """Plans and applies of as many changes in turn, and the bare requests of such an apply."""
+        """Plans and applies with this number of changes, alternating with the bare requests."""
         works: dict[str, Callable[[], Run]] = {"plan 0": self._nothing}
         for changes in SMALL:
             if 4 * changes <= len(self._found):  # more would need --allow-large
@@ -103,5 +103,5 @@ class SmallApplies:
 def extra_round_trips(
     near: Mapping[str, Series], far: Mapping[str, Series], name: str, round_trip: float
 ) -> float:
-    """How many round trips explain what something takes longer far away."""
+    """The number of round trips that explains the additional time with a distant server."""
     return (far[name].median - near[name].median) / round_trip

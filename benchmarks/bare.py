@@ -47,7 +47,7 @@ class Api:
     def send(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Status and body of the response."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
             parts = urlsplit(self.url)
@@ -60,14 +60,14 @@ class Api:
         return answer.status, answer.read()
 
     def write(self, method: str, path: str, body: bytes) -> bytes:
-        """The answer to a write of a flow, which must be a good one."""
+        """The response to a write of a flow, which must be successful."""
         status, answer = self.send(method, path, body, Content_Type="application/x-yaml")
         assert status == 200, (status, answer[:300])
         return answer
 
 
 def main() -> None:
-    """Do it, and print how long it took."""
+    """Run it, and print the duration."""
     what, folder, root = sys.argv[1:4]
     work = _WHAT[what]
     files = Path(folder)
@@ -152,7 +152,7 @@ def validate(api: Api, _folder: Path, _root: str, names: Names) -> None:
 
 
 def _session() -> requests.Session:
-    """What a script has. Imported here: the other counterparts do without."""
+    """A session of ``requests``, imported here because other counterparts do not need it."""
     import requests
 
     session = requests.Session()
@@ -162,7 +162,7 @@ def _session() -> requests.Session:
 
 
 def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
-    """What people write: get, compare, put, flow by flow, with ``requests``."""
+    """A hand-written loop: get, compare, put, flow by flow, with ``requests``."""
     with _session() as session:
         base = f"{api.url}/api/v1/main/flows"
         for namespace, flow, path in names:
@@ -179,7 +179,7 @@ def loop_requests(api: Api, _folder: Path, _root: str, names: Names) -> None:
 
 
 def loop_validate(api: Api, _folder: Path, _root: str, names: Names) -> None:
-    """What people write to validate: one request for each flow, with ``requests``."""
+    """A hand-written validation: one request for each flow, with ``requests``."""
     with _session() as session:
         for _, _, path in names:
             answer = session.post(

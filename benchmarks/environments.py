@@ -74,7 +74,7 @@ def _directory(
 
 
 def configuration(root: str, scope: str, rules: str = "") -> str:
-    """That of a tree, with what its environment changes; nothing for the tree itself."""
+    """The configuration of a tree with its environment; empty for the tree itself."""
     return (
         f"version: 1\nname: {root}\nsource: flows\nscope: [{scope}]\n"
         f"environments:\n  {NAME}: {{{rules}}}\n"

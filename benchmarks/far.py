@@ -20,7 +20,7 @@ ROUND_TRIP = 0.05
 
 @contextmanager
 def far_from(url: str) -> Iterator[str]:
-    """The address of the server at ``url``, from far away."""
+    """The URL of a distant relay for the server at ``url``."""
     parts = urlsplit(url)
     command = [sys.executable, "-m", "benchmarks.far", parts.hostname or "", str(parts.port or 80)]
     root = str(Path(__file__).resolve().parent.parent)

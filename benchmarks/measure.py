@@ -30,23 +30,23 @@ class Run:
 
 @dataclass
 class Series:
-    """The runs of one thing."""
+    """The runs of one measurement."""
 
     runs: list[Run] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """Of the seconds."""
+        """The median of the seconds."""
         return statistics.median(run.seconds for run in self.runs)
 
     @property
     def low(self) -> float:
-        """The quickest."""
+        """The fastest run."""
         return min(run.seconds for run in self.runs)
 
     @property
     def high(self) -> float:
-        """The slowest."""
+        """The slowest run."""
         return max(run.seconds for run in self.runs)
 
     @property
@@ -56,7 +56,7 @@ class Series:
 
     @property
     def memory(self) -> int:
-        """The most that any run needed."""
+        """The maximum of all runs."""
         return max(run.memory for run in self.runs)
 
 
@@ -98,7 +98,7 @@ class Machine:
         return other
 
     def server_at_rest(self) -> None:
-        """Let the server do last what it does by itself, where that can be told (on Linux).
+        """Give background work of the server the lowest priority (on Linux).
 
         For each flow that is written its scheduler reads all flows again, one after the other: for
         hours after some thousand of them were created. A server that has held its flows for a day
@@ -114,7 +114,7 @@ class Machine:
         return run
 
     def bare(self, what: str, folder: Path, root: str) -> Run:
-        """A counterpart; the seconds are those of its work alone."""
+        """A counterpart; its startup is not included in the seconds."""
         command = [sys.executable, "-m", "benchmarks.bare", what, str(folder), root]
         run, output = self._run(command, folder, (0,))
         return Run(json.loads(output)["seconds"], run.cpu, run.memory)
@@ -143,7 +143,7 @@ class Machine:
 def interleaved(
     repetitions: int, works: Mapping[str, Callable[[], Run]], say: Callable[[str], None]
 ) -> dict[str, Series]:
-    """Everything once, then everything once more: what slows the machine down slows all of them."""
+    """Alternate the measurements, so that other load on the machine affects all of them."""
     found = {name: Series() for name in works}
     names = list(works)
     for repetition in range(repetitions):

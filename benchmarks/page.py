@@ -30,7 +30,7 @@ _MEGABYTE = 1024 * 1024
 
 
 def write(page: Path, plot: Path, results: Results, version: str, load: str) -> None:
-    """Replace the text between the two marks, and the plot."""
+    """Replace the text between the two markers, and the plot."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -40,7 +40,7 @@ def write(page: Path, plot: Path, results: Results, version: str, load: str) -> 
 
 
 def measured(results: Results, version: str, load: str, plot: str) -> Iterator[str]:
-    """Everything between the two marks."""
+    """The text between the two markers."""
     yield (
         f"Measured on {date.today():%d %B %Y}, {os.cpu_count()} cores shared by client and server"  # noqa: DTZ011
         f" ({load}), Python {platform.python_version()} on {sys.platform}, Kestra {version}"

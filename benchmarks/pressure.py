@@ -60,7 +60,7 @@ class Overloaded:
 
 
 class _Never:
-    """In place of the pressure: everything is let through."""
+    """Replaces the pressure: allows all requests."""
 
     def turn(self) -> Any:
         """Nothing to wait for."""

@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Cost(Enum):
-    """What limits a measurement: its heading, and sentences for the page."""
+    """The limiting factor of a measurement: heading and text for the page."""
 
     START = """
         **Startup**: The interpreter and the imports (HTTP, YAML, the command line) take most of a
@@ -75,7 +75,7 @@ class Goal:
 
 
 def missed(goals: Iterable[Goal]) -> Iterator[str]:
-    """For what was missed, the reasons; each once."""
+    """The reasons for missed goals, without duplicates."""
     costs = dict.fromkeys(each.cost for each in goals if not each.met)
     if not costs:
         yield "All goals are met."

@@ -35,7 +35,7 @@ _WRITERS = ("ours", "bare", "validation", "requests")
 
 @dataclass
 class Results:
-    """For each scenario and size, the runs of ours and of the others."""
+    """The runs of kestra-sync and its counterparts, by scenario and size."""
 
     start: dict[str, Series] = field(default_factory=dict)
     plan: dict[int, dict[str, Series]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Results:
 
 
 class Bench:
-    """Servers, a folder for the trees, and how often to measure.
+    """Servers, a directory for the trees, and the number of repetitions.
 
     :param machine: for what needs no server.
     :param fresh: one with an unused server.
@@ -70,7 +70,7 @@ class Bench:
         self.results = results or Results()
 
     def start(self) -> None:
-        """How long it takes to say something at all."""
+        """The startup time."""
         self.folder.mkdir(parents=True, exist_ok=True)
         works: dict[str, Callable[[], Run]] = {
             name: partial(self.machine.ours, self.folder, name) for name in ("--help", "--version")
@@ -79,7 +79,7 @@ class Bench:
         self.results.start = interleaved(START_RUNS, works, lambda _text: None)
 
     def plans(self, size: int) -> None:
-        """Nothing changed, and some flows; the floor; environments; the loops, where one can wait.
+        """Plans without and with changes, the floor, environments, and loops for small trees.
 
         The tree is deployed first, which is an apply of as many creates.
         """
@@ -141,7 +141,7 @@ class Bench:
     def _loops(
         self, machine: Machine, flows: Path, root: str, size: int, loops: Mapping[str, int]
     ) -> dict[str, Series]:
-        """What people write by hand, up to the size that one can wait for."""
+        """Hand-written loops, for trees up to a size that finishes in time."""
         found: dict[str, Series] = {}
         for name, largest in loops.items():
             if size <= largest and ("curl" not in name or shutil.which("curl")):
@@ -150,7 +150,7 @@ class Bench:
         return found
 
     def _validations(self, machine: Machine, work: Path, root: str, size: int) -> dict[str, Series]:
-        """Of all flows by the server."""
+        """The validation of all flows by the server."""
         works: dict[str, Callable[[], Run]] = {
             growth.OURS_VALIDATE: lambda: machine.ours(work, "validate"),
             growth.BARE_VALIDATE: lambda: machine.bare("validate", work / "flows", root),
@@ -177,7 +177,7 @@ class Bench:
     def _small_applies(
         self, machine: Machine, work: Path, found: list[tree.FlowFile], size: int
     ) -> None:
-        """What is done many times a day; with a small tree from far away, too."""
+        """Small applies, and for a small tree also with a distant server."""
         near = SmallApplies(machine, work, found, tree.root(size), _AS)
         near.prepare()
         self.say(f"small applies, {size} flows")
@@ -194,7 +194,7 @@ class Bench:
             self.results.far[size] = series
 
     def writes(self, size: int, repetitions: int) -> None:
-        """Everything is created, then changed; ours and bare, each on a server of its own.
+        """All flows are created, then changed; kestra-sync and bare requests use separate servers.
 
         Kestra goes on for hours with what many writes give it to do (its scheduler reads all flows
         again for each), and a second run on the same server is slowed down by the first.
@@ -243,7 +243,7 @@ class Bench:
             self.say(f"{what} {side}: {run.seconds:.2f} s")
 
     def offline(self, size: int) -> None:
-        """Validation without a server: good flows, and flows with an error in each."""
+        """Validation without a server: valid flows, and flows with one error each."""
         work = self.folder / f"offline{size}"
         found = tree.write(work / "flows", size)
         good = {"good": lambda: self.machine.ours(work, "validate", "--offline")}
@@ -259,7 +259,7 @@ class Bench:
         self.results.offline["bad"] = len(few), interleaved(3, bad, self.say)["bad"]
 
     def _deployed(self, machine: Machine, size: int) -> tuple[Path, Run]:
-        """A tree that the server holds, and that is recorded there; and what that took."""
+        """A tree that is deployed and recorded, and the measurement of that."""
         work, _, _ = self._tree(size, "")
         self.say(f"deploying {size} flows")
         return work, machine.ours(work, "apply", *_AS, "--yes", "--allow-large")

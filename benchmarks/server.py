@@ -1,4 +1,4 @@
-"""A Kestra with room for many flows."""
+"""A Kestra server with memory for many flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in a file, so that a long measurement can be made in parts."""
+"""Results in a file, so that a long measurement can be split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees of flows of any size: the same for the same seed, and no flow like the other.
+"""Generated trees of flows: reproducible by seed, and without equal flows.
 
 Modelled on ``flows/``: about 1.6 KB each, with comments, block scalars, expressions, quotes,
 nested tasks and calls of other flows, so that neither parsers nor scans have an easy time. They use
@@ -92,7 +92,7 @@ def repository(work: Path, config: str) -> None:
 
 
 def changed(flow: FlowFile, round_: int) -> FlowFile:
-    """The same flow after an ordinary edit: a message says something else."""
+    """The flow after a typical edit: a different message."""
     old = b"message: "
     assert old in flow.source
     new = b'message: "edited in round %d" # ' % round_

@@ -160,13 +160,13 @@ def _parts_imported(module: Module) -> Iterator[tuple[int, str]]:
             yield line, parts[1]
 
 
-def test_every_part_has_its_place() -> None:
+def test_architecture__every_part_is_listed() -> None:
     """A new package says here what it may import."""
     known = {*_ALLOWED, *_ALLOWED_VALUES, *_ENTRY_POINTS}
     assert {module.part for module in _modules()} <= known
 
 
-def test_data_takes_one_direction() -> None:
+def test_architecture__data_flows_in_one_direction() -> None:
     """No part imports one that comes after it."""
     wrong = []
     for module in _modules():
@@ -217,7 +217,7 @@ def _run(node: ast.AST) -> Iterator[ast.stmt]:
 _DEFINED_TWICE: dict[str, str] = {}
 
 
-def test_one_name_means_one_thing() -> None:
+def test_architecture__public_names_are_unique() -> None:
     """No public class, and no alias of a type, is called as one of another module."""
     found: dict[str, list[str]] = {}
     for module in _modules():
@@ -276,14 +276,14 @@ def test_the_check_for_cycles_sees_imports_on_first_use() -> None:
     }  # fmt: skip
 
 
-def test_one_module_guesses_what_was_meant() -> None:
+def test_architecture__one_module_suggests_names() -> None:
     """Other copies would find other names near."""
     users = [str(m) for m in _modules() if "get_close_matches" in m.path.read_text("utf-8")]
     assert users == ["kestra_sync/suggest.py"]
 
 
 @pytest.mark.parametrize(("library", "owner"), _OWNERS.items())
-def test_one_part_knows_the_library(library: str, owner: str) -> None:
+def test_architecture__libraries_are_used_by_one_part(library: str, owner: str) -> None:
     """So that it can be replaced, and the rest can be run without it."""
     wrong = [
         f"{module}:{line}"

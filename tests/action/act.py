@@ -96,7 +96,7 @@ class Run:
         return [each for each in commands if each.kind == kind]
 
     def results(self) -> dict[str, str]:
-        """How each job ended."""
+        """The result of each job."""
         return {
             str(each["jobID"]): str(each["jobResult"])
             for each in self.entries
@@ -186,7 +186,7 @@ class Act:
         return Run(done.returncode, entries, self.workspace, captured)
 
     def _clean(self) -> dict[str, str]:
-        """Without what would tell the action more than the workflow does."""
+        """The environment without variables that the workflow does not set."""
         names = ("KESTRA_", "GITHUB_", "RUNNER_", "INPUT_", "COVERAGE_", "COV_", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
         # The Python itself first: a shim of pyenv before it takes longer than our program.
@@ -215,7 +215,7 @@ def _entries(text: str) -> Iterator[dict[str, Any]]:
 
 
 def copy_action(to: Path) -> Path:
-    """What GitHub's runner would fetch of us, as far as the action needs it.
+    """The files of this repository that the Action needs, as GitHub's runner fetches them.
 
     Each step of each run gets a copy of it, so the package is a link to a copy that is made once.
     """

@@ -33,7 +33,7 @@ def jobs_of(inputs: Mapping[str, str]) -> dict[str, Any]:
 
 
 def scripts_of(path: Path) -> list[str]:
-    """What a pipeline gives to a shell, in order."""
+    """The scripts of a pipeline, in order."""
     if path == COMPONENT:
         return ["\n".join(job["script"]) for job in jobs_of({}).values()]
     if path.name == "Jenkinsfile":

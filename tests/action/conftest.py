@@ -17,7 +17,7 @@ from tests.support.server import Http, Server
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what talks to Kestra as such, before pytest selects by marks."""
+    """Mark the tests that use Kestra, before pytest selects by marks."""
     if _talks_to_kestra(item):
         item.add_marker(pytest.mark.e2e)
 
@@ -28,14 +28,14 @@ def _talks_to_kestra(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def http(server: Server) -> Iterator[Http]:
-    """Raw calls to Kestra."""
+    """Raw requests to Kestra."""
     with Http(server) as session:
         yield session
 
 
 @pytest.fixture
 def namespace(http: Http) -> Iterator[str]:
-    """A namespace of the test's own."""
+    """A namespace for the test."""
     name = f"kstest.{uuid.uuid4().hex[:10]}"
     yield name
     remove_namespaces(http, name)
@@ -43,14 +43,14 @@ def namespace(http: Http) -> Iterator[str]:
 
 @pytest.fixture
 def github() -> Iterator[Github]:
-    """A GitHub with one repository."""
+    """A GitHub stand-in with one repository."""
     with serving(Github()) as running:
         yield running
 
 
 @pytest.fixture
 def gitlab() -> Iterator[Gitlab]:
-    """A GitLab with one merge request."""
+    """A GitLab stand-in with one merge request."""
     with serving_gitlab(Gitlab()) as running:
         yield running
 

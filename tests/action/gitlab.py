@@ -25,7 +25,7 @@ class Gitlab:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the pipeline of the merge request knows."""
+        """The variables of the merge request pipeline."""
         return {
             "CI_API_V4_URL": self.url,
             "CI_PROJECT_ID": "42",

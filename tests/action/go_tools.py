@@ -34,7 +34,7 @@ class GoToolError(RuntimeError):
 
 
 def go_tool(name: str) -> Path:
-    """The program of that name, built if need be: act takes a minute or more, once."""
+    """The program of that name, built once if necessary; act takes more than a minute."""
     module = _modules()[name]
     version = module.rpartition("@")[2]
     program = _BIN / f"{name}-{version}{_EXE}"

@@ -114,7 +114,7 @@ def test_what_the_server_refuses(client: KestraClient, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b"# a comment\n---\n", b"\r\n"])
-def test_bytes_stay_as_they_are(client: KestraClient, namespace: str, prefix: bytes) -> None:
+def test_render__bytes_are_unchanged(client: KestraClient, namespace: str, prefix: bytes) -> None:
     flow = FlowId(namespace, "bytes")
     text = prefix + source(flow).replace(b"\n", b"\r\n") + b"\r\n\r\n"
     client.flows.create(text)

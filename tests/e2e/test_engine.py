@@ -50,7 +50,7 @@ def own_engine(lasting_engine: Engine) -> Engine:
     return lasting_engine
 
 
-def test_a_killed_engine_comes_back_with_all_it_has_acknowledged(
+def test_engine__killed_one_keeps_acknowledged_writes(
     own_engine: Engine,
 ) -> None:
     engine = own_engine

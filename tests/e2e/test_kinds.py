@@ -49,7 +49,7 @@ def test_delete__file_is_deleted_once_and_its_neighbor_kept(
         store.get(gone)
 
 
-def test_every_file_comes_back_byte_for_byte(client: KestraClient, namespace: str) -> None:
+def test_namespace_files__round_trip_byte_for_byte(client: KestraClient, namespace: str) -> None:
     contents = {
         "a.bin": bytes(range(256)),
         "empty": b"",
@@ -108,7 +108,7 @@ _KEYS = """\
 """
 
 
-def test_every_value_comes_back_as_it_was_declared(
+def test_kv__round_trip_of_every_type(
     client: KestraClient,
     server: Server,
     namespace: str,

@@ -51,7 +51,7 @@ def _with_property(on: str, key: str) -> str:
     return f"{HEAD}tasks:\n  - {{id: t, {item}"
 
 
-def test_each_row_is_as_the_server_judges(http: Http) -> None:
+def test_removed__each_row_agrees_with_the_server(http: Http) -> None:
     """1.3 knows every type and property of the table, 2.0 none of them."""
     rows = table()
     sources = {row["type"]: _with_type(row["type"]) for row in rows["types"]}

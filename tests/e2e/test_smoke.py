@@ -85,7 +85,7 @@ def test_the_deployed_revision_is_run_even_if_it_is_not_the_newest(bench: Bench)
 
 
 @pytest.mark.once
-def test_only_what_was_written_or_calls_it_runs(bench: Bench) -> None:
+def test_smoke__only_written_flows_and_their_callers_run(bench: Bench) -> None:
     called, caller = bench.flow("called", OK), bench.flow("caller", OK)
     other, always = bench.flow("other", OK), bench.flow("always", OK)
     specs = [SmokeSpec(caller), SmokeSpec(other), SmokeSpec(always, when=When.ALWAYS)]
@@ -98,7 +98,7 @@ def test_only_what_was_written_or_calls_it_runs(bench: Bench) -> None:
     assert not result.red
 
 
-def test_a_failed_task_is_named_with_its_error(bench: Bench) -> None:
+def test_culprit__failed_task_is_reported_with_its_error(bench: Bench) -> None:
     flow = bench.flow(
         "broken",
         f"""\
@@ -148,7 +148,7 @@ def test_a_warning_passes_only_on_request(bench: Bench) -> None:
     )
 
 
-def test_a_failed_subflow_is_followed_to_its_task_and_deleted_with_the_rest(bench: Bench) -> None:
+def test_culprit__failed_subflow_is_followed_and_deleted(bench: Bench) -> None:
     bench.flow(
         "inner", f"tasks:\n  - {{id: burn, type: {FAIL}, errorMessage: deep down it burns}}\n"
     )
@@ -214,7 +214,7 @@ def test_the_executions_of_a_loop_are_deleted_too(bench: Bench) -> None:
     assert bench.left() == []
 
 
-def test_a_failed_iteration_is_followed_into(bench: Bench) -> None:
+def test_culprit__failed_iteration_is_followed(bench: Bench) -> None:
     older = bench.http.server.release < (2, 0)
     bench.flow("inner", f"tasks:\n  - {{id: burn, type: {FAIL}, errorMessage: it burns}}\n")
     flow = bench.flow(

@@ -72,7 +72,7 @@ def test_smoke__failed_test_with_rollback_restores_the_sources(
 
 
 @pytest.mark.once
-def test_only_what_changed_is_proved_and_callers_count(repo: Repo) -> None:  # noqa: F811
+def test_smoke__selects_changed_flows_and_their_callers(repo: Repo) -> None:  # noqa: F811
     repo.config()
     write(repo, "flows/work.yaml", GOOD)
     write(

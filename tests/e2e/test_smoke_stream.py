@@ -73,7 +73,7 @@ def test_a_proxy_that_buffers_the_stream(bench: Bench, proxy: FaultProxy) -> Non
     assert run.verdict is SmokeVerdict.PASSED
 
 
-def test_a_buffered_stream_does_not_put_off_the_timeout(bench: Bench, proxy: FaultProxy) -> None:
+def test_smoke__buffered_stream_does_not_delay_the_timeout(bench: Bench, proxy: FaultProxy) -> None:
     proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
     result = bench.run(
         SmokeSpec(bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n"), timeout=1.5)
@@ -98,7 +98,7 @@ def test_smoke__lost_response_to_the_start_fails_with_a_remedy(
     assert proxy.count("POST", r"/lost$") == 1
 
 
-def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench, proxy: FaultProxy) -> None:
+def test_delete__lost_response_counts_as_done(bench: Bench, proxy: FaultProxy) -> None:
     flow = bench.flow("quick", BUSY)
     proxy.add(Rule(drop_answer, method="DELETE", path=r"/executions/", nth=1))
     run = bench.one(flow)

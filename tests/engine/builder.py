@@ -38,17 +38,17 @@ class Build:
 
     @property
     def jar(self) -> Path:
-        """Our own classes."""
+        """The classes of this repository."""
         return self.folder / "engine.jar"
 
     @property
     def archive(self) -> Path:
-        """All classes as the JVM wants them in memory: nearly halves the time to start."""
+        """The class data archive of the JVM, which nearly halves the startup time."""
         return self.folder / "classes.jsa"
 
     @property
     def home(self) -> Path:
-        """Where :meth:`command` must be run.
+        """The working directory for :meth:`command`.
 
         Its class path is relative: the JVM silently ignores an archive that was made with another
         one, as it is after a checkout is moved, copied or restored from a cache.
@@ -56,14 +56,14 @@ class Build:
         return self.folder.parent
 
     def command(self, java: Path, *options: str) -> list[str]:
-        """The command that runs the engine, but for its own arguments."""
+        """The command that runs the engine, without the arguments of the engine."""
         jars = [self.jar, *sorted(self.libraries.glob("*.jar"))]
         classpath = os.pathsep.join(jar.relative_to(self.home).as_posix() for jar in jars)
         return [str(java), *_JVM_OPTIONS, *options, "-cp", classpath, _MAIN]
 
 
 def build(version: KestraVersion) -> Build:
-    """Build the engine of a version, unless these very sources are built already.
+    """Build the engine of a version, unless it was built from the same sources.
 
     Two processes may call this at once: one builds, the other waits for it.
     """
@@ -150,7 +150,7 @@ def _jar(result: Build) -> None:
 
 
 def _archive(result: Build, java: Path) -> None:
-    """Start the engine once, for its classes; without the archive it only starts slower."""
+    """Start the engine once to archive its classes, which makes later starts faster."""
     part = result.archive.with_suffix(".part")
     options = ("-Xlog:disable", "-Xlog:all=off", f"-XX:ArchiveClassesAtExit={part}")
     with subprocess.Popen(
@@ -174,7 +174,7 @@ def _archive(result: Build, java: Path) -> None:
 
 
 def _remove_old() -> None:
-    """Remove builds of former sources, if no engine is likely to run from them any more."""
+    """Remove builds of older sources that no engine is likely to use."""
     for folder in _TARGET.iterdir():
         if folder.is_dir() and time.time() - folder.stat().st_mtime > _KEEP_OLD_BUILDS_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)

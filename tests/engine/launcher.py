@@ -67,7 +67,7 @@ class Engine:
         options: tuple[str, ...] = (),
         kestra: KestraVersion = DEFAULT,
     ) -> Engine:
-        """Build if needed, start, and return once the engine answers.
+        """Build if necessary, start, and return when the engine responds.
 
         :param options: for the JVM, over those that make it small and quick to start.
         :param kestra: the version of Kestra.
@@ -82,7 +82,7 @@ class Engine:
 
     @property
     def url(self) -> str:
-        """Where it listens, such as ``http://127.0.0.1:41234``; the same after a restart."""
+        """The URL, such as ``http://127.0.0.1:41234``; unchanged by a restart."""
         return self._url
 
     @property
@@ -105,7 +105,7 @@ class Engine:
         return ""
 
     def stop(self) -> None:
-        """End it in an orderly way; nothing if it has ended already."""
+        """Stop it gracefully; has no effect if it has already ended."""
         process = self._process
         if process is None:
             return
@@ -117,14 +117,14 @@ class Engine:
         self._forget(process)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as after a power failure."""
         process = self._process
         if process is not None:
             process.kill()
             self._forget(process)
 
     def restart(self) -> None:
-        """Start it again at the same address; stops it first if it still runs."""
+        """Restart it at the same address."""
         self.stop()
         self._launch()
 

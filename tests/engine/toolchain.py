@@ -82,7 +82,7 @@ def _program(home: Path, name: str) -> Path:
 
 
 def _java_homes() -> Iterator[Path]:
-    """Where a Java may be: what the user chose first, then what lies in the usual places."""
+    """Possible Java homes: the user's choice first, then the usual places."""
     seen: set[Path] = set()
     for home in _candidates():
         real = home.resolve()

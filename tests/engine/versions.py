@@ -31,7 +31,7 @@ DEFAULT = VERSIONS["1.3"]
 
 
 def version_named(name: str) -> KestraVersion:
-    """The version that a name means: ``2.0``, ``2`` and ``2.0.0`` are all the same.
+    """The version of a name: ``2.0``, ``2`` and ``2.0.0`` are equivalent.
 
     :raises ValueError: none is called so; the message lists those that there are.
     """

@@ -45,7 +45,7 @@ Mutate = Callable[[str, int, Answer], Answer]
 
 @dataclass
 class State:
-    """What the server holds."""
+    """A flow on the server."""
 
     flows: dict[Name, list[bytes | None]] = field(default_factory=dict)
     keys: dict[Name, Any] = field(default_factory=dict)

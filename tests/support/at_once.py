@@ -11,7 +11,7 @@ _PATIENCE = 1.0
 
 
 class AtOnce:
-    """For :attr:`SmallKestra.mutate`: counts the requests, and has each take a moment.
+    """For :attr:`SmallKestra.mutate`: counts concurrent requests, and delays each of them.
 
     A request is over before its answer is sent: the client may send the next one at once.
 

@@ -29,7 +29,7 @@ _SECONDS = 60
 
 
 def browser() -> str:
-    """The program; the test fails without one, and says what to do."""
+    """The path of the browser; without one, the test fails with a remedy."""
     for name in _NAMES:
         found = shutil.which(name)
         if found is not None:

@@ -24,7 +24,7 @@ _MANY = 4
 
 
 def remove_namespaces(http: Http, *namespaces: str, executions: bool = True) -> None:
-    """Remove flows, executions, KV entries and files of these namespaces and of all below them.
+    """Remove flows, executions, keys and files of these namespaces and their children.
 
     What is asked for is asked once for all of them, below the namespace that they have in common.
 
@@ -58,7 +58,7 @@ def remove_executions(http: Http, *namespaces: str) -> set[str]:
 
 
 def executions_below(http: Http, *namespaces: str) -> Iterator[dict[str, Any]]:
-    """The executions of all kinds in these namespaces and below them."""
+    """The executions of all kinds in these namespaces and their children."""
     seen: set[str] = set()
     for kind in (*_KINDS, *(_KINDS_OF_2 if http.server.release >= (2, 0) else ())):
         for execution in _below(http, "/executions/search", namespaces, kind):

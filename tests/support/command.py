@@ -24,7 +24,7 @@ from kestra_sync.cli.main import run
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -34,7 +34,7 @@ class Ended:
 def run_here(
     *args: str, cwd: Path, env: Mapping[str, str], stdin: str = "", together: bool = False
 ) -> Ended:
-    """Run ``kestra-sync`` with this environment and no other.
+    """Run ``kestra-sync`` with exactly this environment.
 
     :param together: stderr is part of ``out``, in the order in which both were written.
     """

@@ -53,7 +53,7 @@ class Command:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it runs kestra-sync with words that mean the same without a shell."""
+        """Whether it runs kestra-sync with words that need no shell."""
         return self.is_ours and not set("$`*?~<#(){}") & set(self.text)
 
 
@@ -69,7 +69,7 @@ class Block:
 
     @property
     def is_session(self) -> bool:
-        """Whether it shows what commands print, and may be run to see if they do."""
+        """Whether it shows the output of commands, so that it can be run and compared."""
         shows = any(not command.is_ours or command.output for command in self.commands)
         return self.language == "console" and self.run and shows
 
@@ -108,7 +108,7 @@ def blocks(path: Path) -> Iterator[Block]:
 
 
 def normalised(lines: list[str] | tuple[str, ...]) -> list[str]:
-    """Lines without what differs from run to run, and without empty lines at the end."""
+    """Lines with volatile values replaced, and without trailing empty lines."""
     result = []
     for line in lines:
         text = line.rstrip()

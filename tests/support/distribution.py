@@ -61,7 +61,7 @@ def place_of(nodeid: str) -> tuple[bool, bool, int, bool]:
 
 
 def scheduler(config: Any, log: Any) -> Any:
-    """What hands out whole groups, in order.
+    """The scheduler that distributes complete groups, in order.
 
     The marks that pytest-xdist has for it (``xdist_group``) have no effect with pytest 9.2.
     """

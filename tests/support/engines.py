@@ -23,14 +23,14 @@ _PATIENCE = 540.0
 
 
 class HostAddress(TypedDict):
-    """Where the host of the engines listens, as xdist can send it to a worker."""
+    """The address of the host of the engines, in a form that xdist can send to a worker."""
 
     port: int
     key: bytes
 
 
 class Engines:
-    """The engines of this process, each started when it is asked for first."""
+    """The engines of this process, each started on first use."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -55,7 +55,7 @@ class Engines:
 
 
 class Host:
-    """Lends the engines of this process to others."""
+    """Shares the engines of this process with others."""
 
     def __init__(self) -> None:
         self._engines = Engines()
@@ -66,11 +66,11 @@ class Host:
 
     @property
     def address(self) -> HostAddress:
-        """What :func:`lent` needs."""
+        """The argument for :func:`lent`."""
         return {"port": self._listener.address[1], "key": self._key}
 
     def close(self) -> None:
-        """Lend no more, and stop the engines."""
+        """Stop sharing, and stop the engines."""
         self._closed.set()
         self._listener.close()
         self._engines.close()

@@ -10,7 +10,7 @@ import pytest
 
 
 def git(directory: Path, *args: str) -> str:
-    """Run a command that must succeed; returns what it says."""
+    """Run a command that must succeed, and return its output."""
     done = subprocess.run(
         [
             "git", "-c", "user.name=a", "-c", "user.email=a@example.com",
@@ -23,13 +23,13 @@ def git(directory: Path, *args: str) -> str:
 
 
 def commit(directory: Path) -> None:
-    """Commit everything that is there."""
+    """Commit all files."""
     git(directory, "add", "-A")
     git(directory, "commit", "-q", "-m", "x")
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Neither the configuration nor the environment of the machine has a say."""
+    """Isolate Git from the configuration and the environment of the machine."""
     for name in [each for each in os.environ if each.startswith("GIT_")]:
         monkeypatch.delenv(name)
     home.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parent.parent / "golden"
 
 
 def check_golden(name: str, text: str) -> None:
-    """Fail unless ``text`` is what ``tests/golden/<name>`` holds."""
+    """Fail unless ``text`` equals the content of ``tests/golden/<name>``."""
     path = _FOLDER / name
     if os.environ.get("UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ _MODULES = (
 
 
 def plant(checkout: Path) -> Path:
-    """Plant all of it in ``checkout``.
+    """Create all hostile files in ``checkout``.
 
     :return: the file that is there as soon as any of it has run.
     """

@@ -67,7 +67,7 @@ _FRAME = {"format_version", "tool", "command", "exit_code", "error"}
 
 
 def page() -> str:
-    """The whole page."""
+    """The complete page."""
     parts = [_INTRODUCTION]
     for heading, name, definition in _SECTIONS:
         rows = _rows(name, schema(name)["$defs"][definition], "")
@@ -118,7 +118,7 @@ def _rows(name: str, node: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _resolved(name: str, node: Any) -> tuple[str, bool, Any]:
-    """The definition behind a reference, whose it is, and whether it has a table of its own."""
+    """The definition of a reference, its schema, and whether it has its own table."""
     if "$ref" not in node:
         return name, False, node
     target, _, path = node["$ref"].partition("#/$defs/")

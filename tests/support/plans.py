@@ -32,18 +32,18 @@ def source(name: str, message: str = "hello", *, namespace: str = "acme", extra:
 
 
 def desired(data: bytes, flow_id: FlowId, path: str = "", *, first_line: int = 1) -> Desired:
-    """What Git holds."""
+    """A flow in Git."""
     document = Document(path or f"flows/{flow_id.id}.yaml", 0, first_line, data)
     return Desired(Flow(flow_id, document), data)
 
 
 def live(data: bytes, flow_id: FlowId, revision: int | None = 1) -> Live:
-    """What the server holds."""
+    """A flow on the server."""
     return Live(flow_id, data, revision)
 
 
 def base(data: bytes, path: str = "flows/a.yaml", **more: Any) -> Base:
-    """What we applied last."""
+    """The last applied state."""
     return Base(path, sha256(data), frozenset({sha256(data)}), **more)
 
 
@@ -59,7 +59,7 @@ def change(
     namespace: str = "acme",
     **more: Any,
 ) -> Change:
-    """A change; ``after`` is also what Git holds, unless it is said otherwise."""
+    """A change; by default, ``after`` is also the flow in Git."""
     flow_id = FlowId(namespace, name)
     if path is None:
         path = f"flows/{name}.yaml"

@@ -43,7 +43,7 @@ _POLL_SECONDS = 0.01
 
 @dataclass
 class Seen:
-    """One request that came to the proxy."""
+    """A request that the proxy received."""
 
     method: str
     path: str
@@ -73,7 +73,7 @@ def _lower(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Sends head and body at once: the server may hang if they come apart."""
+    """Sends headers and body at once, because the server may hang if they arrive separately."""
 
     _head = b""
 
@@ -90,7 +90,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Exchange:
-    """One request on its way, for a fault to act upon."""
+    """A request in progress, for a fault."""
 
     def __init__(self, seen: Seen, handler: _Handler, server: str) -> None:
         self.seen = seen
@@ -119,7 +119,7 @@ class Exchange:
             raise
 
     def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
-        """Send the head of the answer; the body then ends with the connection."""
+        """Send the headers of the response; the body ends with the connection."""
         self.seen.status = status
         handler = self._handler
         handler.send_response_only(status)
@@ -145,7 +145,7 @@ class Exchange:
 
 
 class Answer:
-    """What the server said."""
+    """The response of the server."""
 
     def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse):
         self._connection = connection
@@ -154,7 +154,7 @@ class Answer:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The headers that concern the client."""
+        """The end-to-end headers of the response."""
         return [it for it in self._response.getheaders() if it[0].lower() not in _HOP_BY_HOP]
 
     @property
@@ -163,7 +163,7 @@ class Answer:
         return self._response.getheader("Content-Type", "").startswith("text/event-stream")
 
     def parts(self) -> Iterator[bytes]:
-        """The body, as it comes."""
+        """The body, in parts as received."""
         while part := self._response.read1(_CHUNK):
             yield part
 
@@ -193,7 +193,7 @@ Fault = Callable[[Exchange], None]
 
 
 def relay(exchange: Exchange) -> None:
-    """Pass the request on and the answer back: no fault at all."""
+    """Forward the request and the response without a fault."""
     with exchange.forward() as answer:
         if answer.streams:
             exchange.begin(answer.status, answer.headers)
@@ -206,12 +206,12 @@ def relay(exchange: Exchange) -> None:
 
 
 def reset_request(exchange: Exchange) -> None:
-    """Break the connection before the server has heard of the request."""
+    """Break the connection before the server receives the request."""
     exchange.reset()
 
 
 def drop_answer(exchange: Exchange) -> None:
-    """Let the server do the work, then break the connection: the answer is lost."""
+    """Break the connection after the server executed the request: the response is lost."""
     with exchange.forward() as answer:
         answer.read()
     exchange.reset()
@@ -236,7 +236,7 @@ def delay(seconds: float, then: Fault = relay) -> Fault:
 
 
 def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes | str = b"") -> Fault:
-    """Answer in the server's place; it never receives the request."""
+    """Respond instead of the server, which never receives the request."""
     data = body.encode() if isinstance(body, str) else body
 
     def fault(exchange: Exchange) -> None:
@@ -249,7 +249,7 @@ def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes | s
 def replace_answer(
     status: int, headers: Mapping[str, str] | None = None, body: bytes | str = b""
 ) -> Fault:
-    """Let the server do the work, but answer something else (a gateway that lost patience)."""
+    """Replace the response of the executed request, as a gateway does after its timeout."""
 
     def fault(exchange: Exchange) -> None:
         with exchange.forward() as answer:
@@ -271,13 +271,13 @@ def bad_gateway(exchange: Exchange) -> None:
 
 
 def strip_query(exchange: Exchange) -> None:
-    """Lose the query string on the way."""
+    """Remove the query string."""
     exchange.query = ""
     relay(exchange)
 
 
 def buffer_events(exchange: Exchange) -> None:
-    """Hold a stream of events back until it has ended, then send all at once."""
+    """Buffer a stream of events until it ends, then send all events at once."""
     with exchange.forward() as answer:
         body = answer.read()
         exchange.begin(answer.status, answer.headers)
@@ -285,7 +285,7 @@ def buffer_events(exchange: Exchange) -> None:
 
 
 def cut_events(after: int) -> Fault:
-    """Break a stream after so many events."""
+    """Break a stream after this number of events."""
 
     def fault(exchange: Exchange) -> None:
         with exchange.forward() as answer:
@@ -300,7 +300,7 @@ def cut_events(after: int) -> Fault:
 
 
 def call_first(action: Callable[[], object], then: Fault = relay) -> Fault:
-    """Run ``action`` before the request goes on: a second writer who comes in between."""
+    """Run ``action`` before the request is forwarded, as a concurrent writer does."""
 
     def fault(exchange: Exchange) -> None:
         action()
@@ -310,7 +310,7 @@ def call_first(action: Callable[[], object], then: Fault = relay) -> Fault:
 
 
 def call_after(action: Callable[[], object]) -> Fault:
-    """Run ``action`` when the server has done the work, before the client gets the response."""
+    """Run ``action`` after the server executed the request, before the client gets the response."""
 
     def fault(exchange: Exchange) -> None:
         with exchange.forward() as answer:
@@ -456,7 +456,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def abandon(self) -> None:
-        """Close the socket at once, without the orderly end that the base class would make."""
+        """Close the socket at once, without the graceful shutdown of the base class."""
         self.close_connection = True
         # The files on the socket keep it open; they go first, then the close is a real one.
         for file in (self.rfile, self.wfile):
@@ -484,7 +484,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: the proxy keeps its own log."""
+        """Log nothing, because the proxy has its own log."""
 
 
 def _with_length(headers: list[tuple[str, str]], length: int) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def check_result(document: Any) -> None:
-    """Fail unless ``document`` is what the schema of its command promises."""
+    """Fail unless ``document`` is valid by the schema of its command."""
     command = document.get("command")
     assert command in _OWN or command in _SHARED or document.get("error"), command
     several = "not_attempted" in document

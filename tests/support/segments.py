@@ -26,7 +26,7 @@ _AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Segment:
-    """What came at once.
+    """Bytes that were received at once.
 
     :param first: whether its connection is new.
     """
@@ -36,13 +36,13 @@ class Segment:
 
     @property
     def method(self) -> str:
-        """Of the request that begins here; ``""`` if none does."""
+        """The method of the request that begins here; ``""`` if none does."""
         match = _HEAD.match(self.data)
         return match.group(1).decode() if match else ""
 
     @property
     def path(self) -> str:
-        """As it was sent, without the query."""
+        """The path as it was sent, without the query."""
         match = _HEAD.match(self.data)
         return urlsplit(match.group(2).decode()).path if match else ""
 
@@ -60,7 +60,7 @@ class Segment:
 
     @property
     def whole(self) -> bool:
-        """Whether head and body of one request came at once, and nothing else."""
+        """Whether this is exactly the headers and the body of one request."""
         head, end, body = self.data.partition(b"\r\n\r\n")
         return bool(
             self.method
@@ -95,12 +95,12 @@ class SegmentRecorder:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL."""
         return f"{'https' if self._context else 'http'}://127.0.0.1:{self._port}"
 
     @property
     def segments(self) -> list[Segment]:
-        """All that came so far, in order."""
+        """All received segments, in order."""
         with self._lock:
             return list(self._segments)
 
@@ -110,7 +110,7 @@ class SegmentRecorder:
             self._segments.clear()
 
     def close(self) -> None:
-        """Stop listening, and end what is open."""
+        """Stop listening, and close open connections."""
         for each in (self._listener, *self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -57,7 +57,7 @@ class Server:
 
 
 class Http(requests.Session):
-    """A session with credentials; a path is below ``/api/v1/{tenant}`` unless it says ``/api``."""
+    """A session with credentials; a path without ``/api`` is below ``/api/v1/{tenant}``."""
 
     def __init__(self, server: Server, *, url: str | None = None) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ SUBFLOW = "io.kestra.plugin.core.flow.Subflow"
 
 @dataclass
 class Bench:
-    """A namespace of its own on a server, and what is run there."""
+    """A namespace on a server, and the smoke tests in it."""
 
     client: KestraClient
     namespace: str

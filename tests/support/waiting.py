@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether ``condition`` becomes true in that time; asked every few milliseconds."""
+    """Whether ``condition`` becomes true in that time; checked every few milliseconds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

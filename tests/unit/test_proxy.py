@@ -101,7 +101,7 @@ def test_a_chunked_request_is_relayed(proxy: FaultProxy, session: requests.Sessi
     assert session.post(f"{proxy.url}/a", data=iter([b"one", b"two"])).content == b"onetwo"
 
 
-def test_a_reset_request_never_reaches_the_server(
+def test_proxy__reset_request_never_reaches_the_server(
     proxy: FaultProxy, backend: Backend, session: requests.Session
 ) -> None:
     proxy.add(Rule(faults.reset_request))

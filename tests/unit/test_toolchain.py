@@ -29,7 +29,7 @@ def homes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("version", ["21", "21.0.5", "25.0.1"])
-def test_a_new_enough_java_is_taken(homes: list[Path], tmp_path: Path, version: str) -> None:
+def test_toolchain__newer_java_is_used(homes: list[Path], tmp_path: Path, version: str) -> None:
     homes += [_java(tmp_path / "old", "17.0.15"), _java(tmp_path / "new", version)]
     assert find_java(21, compiler=True) == tmp_path / "new"
 

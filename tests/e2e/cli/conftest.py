@@ -19,7 +19,7 @@ from tests.support.server import Server
 
 @dataclass(frozen=True)
 class RunResult(Ended):
-    """How a command ended."""
+    """The result of a command."""
 
     @property
     def json(self) -> Any:

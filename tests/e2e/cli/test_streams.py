@@ -104,7 +104,7 @@ def test_invalid_files(shell: Shell) -> None:
         assert (found["path"], found["line"], found["column"]) == ("flows/bad.yaml", 5, 1)
 
 
-def test_a_file_that_only_a_parser_finds_broken(shell: Shell) -> None:
+def test_yaml__error_that_only_the_parser_detects(shell: Shell) -> None:
     """An unparsable flow is identified without a parser, and its error is reported once."""
     shell.write("flows/bad.yaml", "id: bad\nnamespace: NS\ntasks: [\n")
     ran = shell.run("apply", "--yes")

@@ -119,7 +119,7 @@ def test_system_labels_are_refused_but_for_the_correlation_id(http: Http, namesp
     assert http.post(path, params={"labels": "system.correlationId:x"}).status_code == 200
 
 
-def test_a_test_run_stays_out_of_the_lists(http: Http, namespace: str) -> None:
+def test_execution__kind_test_is_not_listed(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "f"))
     normal = execute(http, namespace, "f")
     hidden = execute(http, namespace, "f", kind="TEST")

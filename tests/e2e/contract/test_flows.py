@@ -147,7 +147,7 @@ def test_each_revision_can_be_read(http: Http, namespace: str) -> None:
     assert http.get(f"/flows/{namespace}/past", params={"revision": 9}).status_code == 404
 
 
-def test_delete_is_soft_and_numbering_goes_on(http: Http, namespace: str) -> None:
+def test_delete__is_soft_and_revisions_continue(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "back")
     created(http, source)
     deleted = http.delete(f"/flows/{namespace}/back")
@@ -266,7 +266,7 @@ def test_limits_of_namespaces(http: Http, namespace: str) -> None:
     assert create(http, log_flow("Kstest.upper", "no")).status_code == 422
 
 
-def test_a_revision_line_is_only_stored(http: Http, namespace: str) -> None:
+def test_flow__revision_property_is_only_stored(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "line", extra="revision: 7\n")
     assert created(http, source)["revision"] == 1
     assert stored(http, namespace, "line")["source"] == source

@@ -77,7 +77,7 @@ def test_an_absent_key_is_404(http: Http, namespace: str) -> None:
     assert http.get(f"/namespaces/{namespace}/kv/absent").status_code == 404
 
 
-def test_delete_says_whether_there_was_one(http: Http, namespace: str) -> None:
+def test_kv__delete_returns_whether_it_existed(http: Http, namespace: str) -> None:
     _put(http, namespace, "key", "1")
     path = f"/namespaces/{namespace}/kv/key"
     first, second = http.delete(path), http.delete(path)
@@ -175,7 +175,7 @@ def _listed(http: Http, namespace: str, **query: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_list_has_numbers_and_no_values(http: Http, namespace: str) -> None:
+def test_kv__list_contains_revisions_but_no_values(http: Http, namespace: str) -> None:
     _put(http, namespace, "b", "1", description="noted")
     _put(http, namespace, "a", "1")
     _put(http, namespace, "a", "1")

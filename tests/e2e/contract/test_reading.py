@@ -124,7 +124,7 @@ def test_trap_export_fails_when_two_names_are_equal(http: Http, namespace: str) 
     }
 
 
-def test_export_by_ids_is_all_or_nothing(http: Http, namespace: str) -> None:
+def test_export__by_ids_is_all_or_nothing(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "a")
     created(http, source)
     known = {"id": "a", "namespace": namespace}

@@ -75,7 +75,7 @@ def test_an_error_has_a_message(http: Http, namespace: str) -> None:
     assert detail["message"].startswith("must match")
 
 
-def test_a_flow_as_json_is_refused_or_reaches_another_handler(http: Http, namespace: str) -> None:
+def test_content_type__flow_as_json_is_refused(http: Http, namespace: str) -> None:
     answer = http.post(
         "/flows",
         data=log_flow(namespace, "typed").encode(),

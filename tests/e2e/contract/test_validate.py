@@ -92,7 +92,7 @@ def test_outdated_needs_a_revision_line(http: Http, namespace: str) -> None:
     assert numbered["outdated"] is True
 
 
-def test_a_missing_subflow_is_only_a_warning(http: Http, namespace: str) -> None:
+def test_reference__missing_subflow_is_a_warning(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "there"))
     missing, there = validate(
         http, subflow(namespace, "a", "nowhere"), subflow(namespace, "b", "there")

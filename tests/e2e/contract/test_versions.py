@@ -201,7 +201,7 @@ def test_a_draft_is_shown_and_not_run(http: Http, namespace: str) -> None:
     assert execute(http, namespace, "f", revision="2")["flowRevision"] == 2
 
 
-def test_a_draft_that_was_never_anything_else_cannot_run(http: Http, namespace: str) -> None:
+def test_draft__without_an_earlier_revision_cannot_run(http: Http, namespace: str) -> None:
     answer = create(http, log_flow(namespace, "f", extra="draft: true\n"))
     assert answer.status_code == Statuses(422, 200).of(http)
     assert http.post(f"/executions/{namespace}/f").status_code == 404

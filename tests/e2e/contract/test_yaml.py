@@ -131,7 +131,7 @@ def test_a_plain_number_is_a_good_id(http: Http, namespace: str) -> None:
     assert update(http, namespace, "123", log_flow(namespace, "123", "changed")).ok
 
 
-def test_quotes_make_such_an_id_a_text(http: Http, namespace: str) -> None:
+def test_flow_id__quotes_make_it_text(http: Http, namespace: str) -> None:
     assert created(http, log_flow(namespace, "'on'"))["id"] == "on"
     assert update(http, namespace, "on", log_flow(namespace, "'on'", "changed")).ok
 

@@ -23,7 +23,7 @@ from tests.support.server import Server
 
 @dataclass
 class RunResult:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str

@@ -41,7 +41,7 @@ class Process:
         self._started.set()
 
     def send(self, *signals: int) -> Callable[[], None]:
-        """For a fault: sends these signals, one after another."""
+        """A fault action that sends these signals, one after another."""
 
         def action() -> None:
             self._started.wait(_PATIENCE_SECONDS)
@@ -59,7 +59,7 @@ class Process:
 
 
 def await_silence(proxy: FaultProxy) -> None:
-    """Wait until the requests of a process that is dead have reached the server, or never will."""
+    """Wait until the requests of a dead process have reached the server, or no longer can."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not all(each.over for each in proxy.requests):
         assert time.monotonic() < deadline, "requests are still running"
@@ -67,7 +67,7 @@ def await_silence(proxy: FaultProxy) -> None:
 
 
 def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
-    """Writes to do: creations, four updates, two deletions. Returns the goal."""
+    """Prepare writes: creations, four updates, two deletions. Returns the desired state."""
     repo.config()
     for name in ("gone0", "gone1", "up0", "up1", "up2", "up3", "same"):
         repo.flow(name)
@@ -81,7 +81,7 @@ def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
 
 
 def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
-    """The same command again: nothing lost, nothing doubled, the record complete."""
+    """Run the command again: nothing is lost or duplicated, and the record is complete."""
     assert (
         repo.run("unlock", "--yes").code == 0
     )  # or it waits until the lock of the dead run expires

@@ -37,7 +37,7 @@ def test_init_never_overwrites(repo: Repo) -> None:
     assert Path("kestra-sync.yaml").read_bytes() == before
 
 
-def test_init_needs_something_that_tells_the_scope(repo: Repo) -> None:
+def test_init__requires_a_scope(repo: Repo) -> None:
     ran = repo.run("init")
     assert ran.code == 64
     assert "--namespace" in ran.err
@@ -176,7 +176,7 @@ def test_doctor_sees_locks_and_unfinished_runs(repo: Repo) -> None:
     assert health["lock"] == "warning"
 
 
-def test_doctor_stops_asking_a_server_that_is_not_there(repo: Repo) -> None:
+def test_doctor__unreachable_server_skips_further_checks(repo: Repo) -> None:
     repo.flow("a")
     ran = repo.run("doctor", "--url", "http://127.0.0.1:9", "--format", "json")
     assert ran.code == 69

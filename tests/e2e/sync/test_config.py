@@ -23,7 +23,7 @@ def test_policy__violation_stops_all_writes(repo: Repo) -> None:
     assert b"ignore[policy-required-label]" in repo.live("bare")
 
 
-def test_policy_leaves_alone_what_is_in_sync(repo: Repo) -> None:
+def test_policy__flow_in_sync_is_not_checked(repo: Repo) -> None:
     repo.config()
     repo.flow("old")
     assert repo.apply().code == 0

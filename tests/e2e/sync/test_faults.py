@@ -138,7 +138,7 @@ def test_fault__permanent_is_reported_and_fixed_by_the_next_run(
     assert_converges(repo, proxy, goal)
 
 
-def test_a_server_that_asks_to_wait_is_asked_again(repo: Repo, proxy: FaultProxy) -> None:
+def test_retry__waits_as_the_server_asks(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     proxy.forget()
     proxy.add(Rule(too_many_requests(1), "PUT", "/update$"))
@@ -191,7 +191,7 @@ def test_record__no_write_without_a_stored_intent(repo: Repo, proxy: FaultProxy)
     assert_converges(repo, proxy, goal)
 
 
-def test_a_record_that_cannot_be_read_stops_everything(repo: Repo, proxy: FaultProxy) -> None:
+def test_record__unreadable_one_stops_the_run(repo: Repo, proxy: FaultProxy) -> None:
     prepared(repo)
     before = repo.lives()
     proxy.add(Rule(reply(403), "GET", r"/kv/kestra-sync\.", times=None))
@@ -325,7 +325,7 @@ def test_delete__flow_deleted_by_others_counts_as_deleted(repo: Repo, proxy: Fau
     assert_converges(repo, proxy, goal)
 
 
-def test_a_flow_deleted_between_plan_and_update_is_named(repo: Repo, proxy: FaultProxy) -> None:
+def test_update__flow_deleted_after_the_plan_is_reported(repo: Repo, proxy: FaultProxy) -> None:
     goal = prepared(repo)
     gone = repo.id("update")
     proxy.add(Rule(call_first(lambda: repo.client.flows.delete(gone)), "PUT", "/update$"))

@@ -69,7 +69,7 @@ def test_journal__contains_failures_and_the_rollback(repo: Repo, proxy: FaultPro
     assert "no" in lines(repo)[4]["message"]
 
 
-def test_a_run_without_writes_leaves_no_line(repo: Repo) -> None:
+def test_journal__run_without_writes_has_no_line(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.apply()

@@ -132,7 +132,7 @@ def test_lock__run_that_lost_it_stops(repo: Repo, proxy: FaultProxy, recorded: b
     assert set(repo.lives()) == set(repo.owned()) == {"called", "caller"}
 
 
-def test_adopting_is_done_under_the_lock_as_well(repo: Repo) -> None:
+def test_adopt__acquires_the_lock(repo: Repo) -> None:
     repo.config()
     repo.client.flows.create(repo.flow("a"))
     take(repo)

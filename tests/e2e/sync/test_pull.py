@@ -15,7 +15,7 @@ def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     isolate(monkeypatch, tmp_path / "home")
 
 
-def test_an_edit_on_the_server_becomes_a_change_in_the_files(repo: Repo) -> None:
+def test_pull__edit_on_the_server_is_written_to_the_file(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")

@@ -291,7 +291,7 @@ def test_take_over__rollback_returns_the_flows(repo: Repo, proxy: FaultProxy) ->
     assert other.owned() == {}
 
 
-def test_adopting_is_a_change_that_a_pipeline_sees(repo: Repo) -> None:
+def test_adopt__is_a_change_with_exit_code_2(repo: Repo) -> None:
     repo.config()
     for index in range(11):
         repo.client.flows.create(repo.flow(f"f{index:02}"))
@@ -330,7 +330,7 @@ def test_unknown_kinds_of_another_inventory_stop_nothing(repo: Repo) -> None:
     assert (ran.code, ran.reasons()["nobodys"]) == (0, "delete pruned")
 
 
-def test_odd_records_are_refused_and_no_bug(repo: Repo) -> None:
+def test_record__malformed_is_refused(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     assert repo.apply().code == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.sync.conftest import Repo
 
 
-def test_drift_shows_what_others_did_and_nothing_else(repo: Repo) -> None:
+def test_drift__shows_only_changes_by_others(repo: Repo) -> None:
     repo.config()
     repo.flow("edited")
     repo.flow("deleted")
@@ -43,7 +43,7 @@ def test_drift_shows_what_others_did_and_nothing_else(repo: Repo) -> None:
     assert document["drifted"][0]["deleted"] is True
 
 
-def test_drift_shows_their_edit_even_where_git_changed_too(repo: Repo) -> None:
+def test_drift__shows_the_edit_even_if_git_changed(repo: Repo) -> None:
     repo.config()
     repo.flow("a", "base")
     repo.apply()
@@ -101,7 +101,7 @@ def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
     assert [run["result"] for run in runs] == ["applied", "applied"]
 
 
-def test_history_says_who_applied_what_is_in_no_commit(
+def test_history__shows_user_and_uncommitted_files(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Edited files as well as new ones; what lies elsewhere in the checkout does not matter."""

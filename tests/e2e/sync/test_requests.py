@@ -181,7 +181,7 @@ def test_colliding_names_add_one_export_for_each_namespace(repo: Repo, proxy: Fa
     }
 
 
-def test_an_apply_reads_and_writes_each_flow_once(repo: Repo, proxy: FaultProxy) -> None:
+def test_requests__apply_reads_and_writes_each_flow_once(repo: Repo, proxy: FaultProxy) -> None:
     """And the export at the end, which must show what was written."""
     repo.config()
     _many(repo, 20)

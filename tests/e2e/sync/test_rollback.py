@@ -129,9 +129,7 @@ def test_rollback__failure_is_reported(repo: Repo, proxy: FaultProxy) -> None:
 
 
 @pytest.mark.once
-def test_lost_answers_of_the_way_back_are_resolved_by_reading(
-    repo: Repo, proxy: FaultProxy
-) -> None:
+def test_rollback__lost_responses_are_resolved_by_reading(repo: Repo, proxy: FaultProxy) -> None:
     before, _ = prepared(repo)
     proxy.add(Rule(REFUSED, "PUT", "/z_last$", times=None))
     proxy.add(Rule(drop_answer, "DELETE", "/create$"))

@@ -37,7 +37,7 @@ def assert_stale(repo: Repo, *words: str) -> RunResult:
     return ran
 
 
-def test_the_saved_plan_is_applied(repo: Repo) -> None:
+def test_saved_plan__is_applied(repo: Repo) -> None:
     document = planned(repo)
     ran = repo.run("apply", "--format", "json", "--plan", "plan.json")  # reviewed: no --yes needed
     assert ran.code == 0

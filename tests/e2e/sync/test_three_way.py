@@ -171,7 +171,7 @@ def test_removed_from_git_and_only_switched_off_on_the_server_is_deleted(repo: R
     assert repo.apply().code == 0
 
 
-def test_gone_on_both_sides_drops_the_record(repo: Repo) -> None:
+def test_dropped__deleted_on_both_sides(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")

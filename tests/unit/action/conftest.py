@@ -16,7 +16,7 @@ QUICK = Backoff(retries=1, sleep=lambda _: None)
 
 @pytest.fixture
 def github() -> Iterator[Github]:
-    """A GitHub with one repository."""
+    """A GitHub stand-in with one repository."""
     with serving(Github()) as running:
         yield running
 

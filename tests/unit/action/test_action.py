@@ -116,7 +116,7 @@ def test_a_plan_with_changes(
     assert not [name for name in environ if name.startswith("INPUT_")]
 
 
-def test_changes_fail_if_they_should(environ: dict[str, str]) -> None:
+def test_detailed_exitcode__changes_fail_the_step(environ: dict[str, str]) -> None:
     environ |= {"INPUT_COMMAND": "plan", "INPUT_DETAILED_EXITCODE": "true"}
     assert main(environ, CommandLine(2)) == 2
 
@@ -325,7 +325,7 @@ def test_reviewed__unreviewed_plan_is_not_applied(
         [{"id": 1, "user": {"login": 7}, "body": 7, "updated_at": 1}], 10**400,
     ],
 )  # fmt: skip
-def test_odd_answers_never_alter_what_an_apply_did(
+def test_github__unexpected_responses_do_not_affect_the_apply(
     github: Github, environ: dict[str, str], odd: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The outputs are there, and the exit code is the one of the command."""

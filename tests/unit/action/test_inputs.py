@@ -118,7 +118,7 @@ def test_options__contradictory_options_are_reported(given: dict[str, str], mess
         read(given)
 
 
-def test_a_switch_that_is_off_is_fine_anywhere() -> None:
+def test_inputs__false_is_allowed_for_every_command() -> None:
     """Workflows set them from expressions."""
     assert read({"command": "plan", "rollback": "false", "issue": "false"}).options == ()
 

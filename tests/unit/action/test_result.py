@@ -114,7 +114,7 @@ def test_exit_code__unknown_code_has_a_reason() -> None:
     assert Result(99).failure_reason == "failure"
 
 
-def test_all_outputs_are_there() -> None:
+def test_outputs__are_complete() -> None:
     outputs = Result(0).outputs(plan_file="p", report_file="r")
     assert tuple(outputs) == OUTPUTS
     assert (outputs["plan-file"], outputs["report-file"], outputs["has-changes"]) == (

@@ -57,13 +57,15 @@ def test_messages_are_escaped(runner: Runner, capsys: pytest.CaptureFixture[str]
     assert out == "::error title=kestra-sync::100%25%0A::set-output name=x::y\\x1b[2J\n"
 
 
-def test_annotations_go_to_the_log(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+def test_action__annotations_are_in_the_log(
+    runner: Runner, capsys: pytest.CaptureFixture[str]
+) -> None:
     runner.annotate("::error::a\n::warning::b\n")
     runner.annotate("")
     assert capsys.readouterr().out == "::error::a\n::warning::b\n"
 
 
-def test_elsewhere_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runner__writes_nothing_outside_of_ci(capsys: pytest.CaptureFixture[str]) -> None:
     """A secret least of all."""
     nowhere = Runner.of({})
     nowhere.mask("s3cret")

@@ -53,7 +53,7 @@ class Flows:
         self._after[call] = list(steps)
 
     def source(self, name: str) -> bytes | None:
-        """What is there now."""
+        """The current source."""
         revisions = self.stored.get(name)
         return revisions[-1] if revisions else None
 
@@ -116,7 +116,7 @@ class Flows:
 
 
 def fail(error: Exception) -> Step:
-    """A step that fails so."""
+    """A step that raises this error."""
 
     def step() -> None:
         raise error
@@ -156,7 +156,7 @@ def change(
 
 
 class KvStore(Kv):
-    """A key-value store in memory, with faults to order."""
+    """A key-value store in memory, with configurable faults."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def _raise_next(errors: list[KestraError | None]) -> None:
 
 
 def owned(inventory: Inventory) -> Ownership:
-    """Our inventory, where it belongs."""
+    """The inventory of the test, at its place."""
     return Ownership(PLACE, inventory, ORIGIN, PLACE)
 
 

@@ -72,7 +72,7 @@ def applied(what: Change, revision: int | None = 2, **more: Any) -> Outcome:
     return Outcome(what, ChangeStatus.APPLIED, revision, written=True, **more)
 
 
-def test_the_intent_comes_first_and_goes_last() -> None:
+def test_intent__is_stored_first_and_removed_last() -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
     run.recorder.store_intent()
@@ -222,7 +222,7 @@ def test_rollback__unreverted_write_is_recorded() -> None:
     assert after.resources == {A: resource(source=NEW, revision=1)}
 
 
-def test_the_history_keeps_fifty_runs() -> None:
+def test_history__keeps_fifty_runs() -> None:
     what = change(OLD, NEW)
     before = inventory(resource())
     for _ in range(60):
@@ -257,7 +257,7 @@ def test_record__lost_response_is_retried() -> None:
     assert [value["generation"] for key, value, _ in run.kv.puts if key == PLACE.key] == [1, 2, 2]
 
 
-def test_a_refused_record_is_an_error() -> None:
+def test_record__refused_write_is_an_error() -> None:
     run = Recorded(None, plan_of(change(None, NEW)))
     run.kv.fail_put.append(Forbidden(403, "PUT", "/kv"))
     with pytest.raises(Forbidden):
@@ -280,7 +280,7 @@ def test_record__of_another_run_is_not_overwritten() -> None:
     assert from_json(run.kv.values[key]).bases()[A].live_hashes == {sha256(NEW)}
 
 
-def test_a_record_that_is_overwritten_at_once_is_noticed() -> None:
+def test_record__immediate_overwrite_is_detected() -> None:
     run = Recorded(inventory(resource()), plan_of(change(OLD, NEW)))
     put = run.kv.put
 

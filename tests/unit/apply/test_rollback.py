@@ -73,7 +73,7 @@ def test_what_was_not_written_is_not_touched() -> None:
     assert flows.calls == []
 
 
-def test_the_last_write_goes_first() -> None:
+def test_rollback__reverts_in_reverse_order() -> None:
     """It is the one that may call the others."""
     told: list[tuple[str, str]] = []
     one, two = change(OLD, NEW), change(NEW, THEIRS)
@@ -143,7 +143,7 @@ def deleted() -> Flows:
     return flows
 
 
-def test_a_source_that_is_refused_now_comes_back_through_a_stub() -> None:
+def test_rollback__refused_source_is_restored_through_a_stub() -> None:
     flows = deleted()
     flows.before("create", fail(INVALID))
     result = back(flows, change(OLD, None))
@@ -165,7 +165,7 @@ def test_no_stub_is_left_behind() -> None:
     assert back(flows, change(OLD, None)).undo is Undo.FAILED
 
 
-def test_the_exit_code_says_whether_all_of_it_came_back() -> None:
+def test_rollback__exit_code_shows_whether_it_is_complete() -> None:
     what = change(OLD, NEW)
     good, bad = Restored(what, Undo.RESTORED), Restored(what, Undo.LEFT)
     assert rollback_code([good], ExitCode.FAILURE) is ExitCode.FAILURE

@@ -138,7 +138,7 @@ def test_order__nothing_starts_after_a_failure() -> None:
     assert statuses(outcomes) == ["applied", "failed", "not-attempted"]
 
 
-def test_a_bug_in_one_write_does_not_cost_the_report() -> None:
+def test_apply__bug_in_a_write_is_part_of_the_report() -> None:
     def write(what: Change) -> Outcome:
         if what is B:
             raise RuntimeError("oops")
@@ -161,7 +161,7 @@ def test_stop__ends_running_executions() -> None:
     assert statuses(outcomes) == ["applied", "not-attempted", "not-attempted"]
 
 
-def test_a_level_may_be_forbidden() -> None:
+def test_run__level_may_be_refused() -> None:
     answers = iter([True, False])
     outcomes = run(
         [stage([A], [B], [C])], applied, parallelism=1, observer=SILENT, go_on=lambda: next(answers)
@@ -225,7 +225,7 @@ def test_signals_are_deferred_and_then_restored() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_foreign_signal_handler_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals__foreign_handler_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that was not set from Python reads as ``None`` and cannot be set again."""
     real = signal.signal
     set_again: list[object] = []
@@ -334,7 +334,7 @@ class Searching(Reading):
         return tuple(FlowSummary(FlowId("acme", name), 3) for name in self.names)
 
 
-def test_one_look_for_all_creations() -> None:
+def test_requests__one_read_for_all_creations() -> None:
     first, second = existing_creates(Searching("b", "z"), [[A], [B]])
     assert (first.change, first.status) == (A, ChangeStatus.NOT_ATTEMPTED)
     assert (second.change, second.status, second.revision) == (B, ChangeStatus.CONFLICT, 3)

@@ -115,7 +115,7 @@ def test_write__rejected_but_executed_is_recorded(what: Change) -> None:
 
 
 @pytest.mark.parametrize("what", [change(None, NEW), change(OLD, NEW), change(OLD, None)])
-def test_a_refusal_is_certain(what: Change) -> None:
+def test_write__refusal_is_certain(what: Change) -> None:
     flows = Flows() if what.before is None else Flows(a=OLD)
     flows.before(str(what.action), fail(INVALID))
     done = write(flows, what)

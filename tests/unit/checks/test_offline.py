@@ -95,7 +95,7 @@ def test_rules_are_named_by_their_keys() -> None:
         "tasks: [{id: a, type: io.kestra.plugin.core.flow.Dag, tasks: [{task: x}, y]}]\n",
     ],
 )
-def test_no_shape_is_a_surprise(source: str) -> None:
+def test_offline__any_shape_is_handled(source: str) -> None:
     assert check_offline(_desired(f"id: a\nnamespace: x\n{source}".encode()))
 
 

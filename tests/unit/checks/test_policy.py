@@ -30,7 +30,7 @@ def test_policy__ignores_what_is_not_a_flow(source: str) -> None:
     assert check_policy([desired(source)], Policy({"read_only": True})) == ()
 
 
-def test_a_rule_that_is_off_is_not_run() -> None:
+def test_policy__disabled_rule_is_not_run() -> None:
     policy = Policy({"read_only": True}, severity={"policy-read-only": None})
     assert check_policy([desired("id: report\n")], policy) == ()
 
@@ -45,7 +45,7 @@ def test_places_count_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("labels", ["text", "[text]", "[{key: team}]", "{team: {a: 1}}", "~"])
-def test_labels_of_every_odd_kind_are_missing(labels: str) -> None:
+def test_policy_label__invalid_values_count_as_missing(labels: str) -> None:
     found = check_policy(
         [desired(f"id: report\nlabels: {labels}\n")], Policy({"require_labels": ["team"]})
     )

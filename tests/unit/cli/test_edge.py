@@ -112,7 +112,7 @@ def test_the_code_of_a_command_is_that_of_the_process(
     assert run([]) == wanted
 
 
-def test_click_may_end_a_run(raising: Any) -> None:
+def test_edge__click_exit_is_kept(raising: Any) -> None:
     """With a code of its own."""
     raising(click.exceptions.Exit(3))
     assert run([]) == 3
@@ -232,7 +232,9 @@ def test_bug_log__that_cannot_be_written_is_not_a_second_bug(
     assert "no log could be written: No such file or directory" in err
 
 
-def test_messages_cannot_do_harm(raising: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_message__untrusted_text_is_neutralized(
+    raising: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No escape sequences, and no commands to CI; the lines stay lines."""
     raising(ConflictError("one\x1b[2K\n::set-output name=x::y\n  three", remedy="\x9bhow"))
     assert run(["plan"]) == 5

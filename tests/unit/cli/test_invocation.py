@@ -41,7 +41,7 @@ def test_next_command__has_the_options_of_the_plan(monkeypatch: pytest.MonkeyPat
     assert options_for("apply") == ()
 
 
-def test_a_saved_plan_gives_what_was_not_given_and_nothing_odd() -> None:
+def test_saved_plan__provides_missing_options_only() -> None:
     settings = {"prune": None, "allow_large": False, "only": (), "url": None, "paths": ()}
     saved = {
         "prune": "scope", "allow_large": True, "only": ["a"], "url": "http://evil", "yes": True,

@@ -77,7 +77,7 @@ def test_streams__each_is_checked_separately(monkeypatch: pytest.MonkeyPatch) ->
     assert (out.getvalue(), err.getvalue()) == ("x\n", "\x1b[1;31mx\x1b[0m\n")
 
 
-def test_json_and_text_keep_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output__json_and_text_are_separate(capsys: pytest.CaptureFixture[str]) -> None:
     """Of the one that was not asked for, nothing is printed."""
     output = _output("json")
     output.text([line("text")])
@@ -235,7 +235,7 @@ def test_progress_on_a_terminal(colour: bool, monkeypatch: pytest.MonkeyPatch) -
     assert sys.stderr is screen
 
 
-def test_an_observer_keeps_to_itself() -> None:
+def test_observer__without_a_listener_is_silent() -> None:
     """Unless there is a listener."""
     silent = Observer()
     silent.stage("x")
@@ -257,14 +257,14 @@ def test_an_observer_keeps_to_itself() -> None:
         ("\udc80", "\\udc80"),
     ],
 )
-def test_text_is_made_visible(text: str, wanted: str) -> None:
+def test_text__control_characters_are_visible(text: str, wanted: str) -> None:
     """Nothing of it reaches the terminal as a command."""
     assert visible(text) == wanted
     assert line(text).text == wanted
     assert visible(wanted) == wanted
 
 
-def test_commands_to_ci_are_none() -> None:
+def test_text__ci_commands_are_neutralized() -> None:
     """At the start of a line; elsewhere two colons are two colons."""
     assert no_command("::error::x") == "\\x3a:error::x"
     assert no_command("  ::error::x") == "  \\x3a:error::x"

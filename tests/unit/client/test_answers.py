@@ -212,7 +212,7 @@ def test_follow__pings_do_not_extend_the_timeout(
         ("socks9://127.0.0.1:1", "HTTP_PROXY"),
     ],
 )
-def test_a_proxy_that_does_not_work_is_named(
+def test_proxy__broken_one_is_reported(
     make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "")
@@ -328,7 +328,7 @@ def test_headers__invalid_one_is_reported_by_its_line(lines: str, words: str) ->
     assert "very-secret" not in str(caught.value)
 
 
-def test_an_own_authorization_goes_without_a_login(
+def test_headers__own_authorization_replaces_the_credentials(
     scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("KESTRA_HEADERS", "Authorization: Negotiate abc")

@@ -56,7 +56,7 @@ def test_an_answer_that_is_not_a_flow(scripted: ScriptedServer, client: KestraCl
 
 
 @pytest.mark.parametrize("other", [{"namespace": "a.x"}, {"id": "d"}, {"namespace": "a\nb"}])
-def test_another_flow_is_not_an_answer(
+def test_response__of_another_flow_is_rejected(
     other: dict[str, str], scripted: ScriptedServer, client: KestraClient
 ) -> None:
     """It says nothing about the one that was asked for, least of all that it is gone."""
@@ -150,7 +150,7 @@ def test_search_fields(scripted: ScriptedServer, client: KestraClient) -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"results": [1]}, {"results": [{"id": "x"}]}])
-def test_search_that_brings_nonsense(
+def test_search__malformed_response_is_rejected(
     scripted: ScriptedServer, client: KestraClient, data: object
 ) -> None:
     scripted.on("GET", SEARCH, as_json(data))
@@ -413,7 +413,7 @@ def test_response__of_the_wrong_shape_is_rejected(
     assert len(scripted.asked("POST", VALIDATE)) == 3
 
 
-def test_an_old_server_that_takes_the_form_for_a_flow(
+def test_old_server__mistakes_the_form_for_a_flow(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     scripted.on("GET", "/api/v1/configs", as_json({"version": "1.1.0"}))
@@ -518,7 +518,7 @@ def test_batches_by_size() -> None:
         (450, [50, *[100] * 4]),
     ],
 )
-def test_a_few_flows_are_spread_over_the_server(
+def test_validate__few_flows_are_spread_over_requests(
     scripted: ScriptedServer, client: KestraClient, count: int, sizes: list[int]
 ) -> None:
     scripted.on("POST", VALIDATE, backwards)

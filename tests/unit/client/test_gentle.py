@@ -163,7 +163,7 @@ def test_compression__rejected_body_is_sent_uncompressed(
     ]
 
 
-def test_a_content_that_is_refused_either_way_says_nothing_about_compression(
+def test_compression__body_rejected_uncompressed_as_well_keeps_it_on(
     server: ScriptedServer, client: KestraClient
 ) -> None:
     server.on("PUT", PATH, Reply(400))
@@ -297,7 +297,7 @@ def test_update__without_a_response_is_not_repeated_and_explained(
     assert len(server.asked("PUT", PATH)) == 1
 
 
-def test_a_broken_connection_does_not_look_like_a_hanging_server(
+def test_update__broken_connection_is_not_a_hanging_server(
     server: ScriptedServer, client: KestraClient
 ) -> None:
     server.on("PUT", PATH, Reply(hang_up=True))

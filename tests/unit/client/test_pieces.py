@@ -182,7 +182,7 @@ EVENTS = [
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
-def test_events_however_they_are_cut(cuts: list[int]) -> None:
+def test_stream__events_split_anywhere(cuts: list[int]) -> None:
     # The first chunk holds the whole mark; three bytes are not sent apart.
     edges = [0, *sorted(cut for cut in cuts if cut > 2), len(STREAM)]
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]

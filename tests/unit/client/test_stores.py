@@ -40,7 +40,7 @@ def test_put_of_what_cannot_be_sent(client: KestraClient) -> None:
         client.kv.put("a.b", "k", float("nan"))
 
 
-def test_a_value_that_is_just_being_written(
+def test_kv__value_that_is_being_written(
     scripted: ScriptedServer, client: KestraClient, naps: list[float]
 ) -> None:
     """Its file is empty for a moment, which Kestra calls an internal error."""
@@ -153,7 +153,7 @@ def test_version(text: str, version: tuple[int, ...]) -> None:
     assert parse_version(text) == version
 
 
-def test_an_unnumbered_version_is_a_new_one() -> None:
+def test_version__without_a_number_is_a_new_one() -> None:
     assert all(asdict(ServerInfo("develop", (), "OSS", "system").can).values())
 
 

@@ -170,7 +170,9 @@ def test_the_lost_answer_of_a_write(
     assert len(scripted.seen) == 1
 
 
-def test_a_failed_write_may_have_happened(scripted: ScriptedServer, transport: Transport) -> None:
+def test_write__failed_one_may_have_been_executed(
+    scripted: ScriptedServer, transport: Transport
+) -> None:
     scripted.on("PUT", "/x", Reply(500))
     with pytest.raises(errors.ServerFailure) as caught:
         transport.send(PUT)

@@ -80,7 +80,7 @@ def test_the_bare_command_prints_its_help(capsys: pytest.CaptureFixture[str]) ->
     ("option", "meant"),
     [("--env", "--environment"), ("--auto-approve", "--yes"), ("--dry-runs", "--dry-run")],
 )
-def test_options_of_other_tools_get_the_right_suggestion(
+def test_options__of_other_tools_have_suggestions(
     option: str, meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["apply", option, "x"]) == 64

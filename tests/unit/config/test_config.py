@@ -91,13 +91,13 @@ def test_every_error_is_reported_at_once() -> None:
     ]
 
 
-def test_an_error_of_the_file_as_a_whole_has_no_line() -> None:
+def test_diagnostic__about_the_complete_file_has_no_line() -> None:
     whole = Diagnostic("c.yaml", None, Severity.ERROR, "config-yaml", "it is broken")
     message = ConfigError("c.yaml", [whole]).message
     assert message == "c.yaml is not valid: 1 error\nc.yaml: error[config-yaml] it is broken"
 
 
-def test_a_remedy_is_below_its_error() -> None:
+def test_text__remedy_is_below_its_error() -> None:
     Path("kestra-sync.yaml").write_text("name: a\n", encoding="utf-8")
     with pytest.raises(ConfigError) as error:
         load_config()
@@ -273,7 +273,7 @@ def test_source__outside_the_repository_is_refused(
         assert loaded().source == ("flows",)
 
 
-def test_a_source_may_lie_where_the_named_configuration_lies(
+def test_source__may_be_next_to_the_given_configuration(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who names a file elsewhere means what is there."""
@@ -329,7 +329,7 @@ def test_paths_outside_the_working_directory_stay_absolute(
     assert loaded(str(here / "sub/kestra-sync.yaml")).source == (f"{here}/sub/flows",)
 
 
-def test_smoke_tests_keep_their_places() -> None:
+def test_smoke__tests_keep_their_order() -> None:
     write(
         "smoke:\n- flow: a/b\n  inputs: {x: [1, 2]}\n"
         "environments:\n  prod:\n    smoke: [{flow: c/d}]\n  dev: {}\n"

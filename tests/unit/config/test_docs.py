@@ -80,7 +80,7 @@ def test_there_are_examples() -> None:
     assert len(_EXAMPLES) > 5
 
 
-def test_the_errors_shown_are_those_that_come(
+def test_config_page__shown_errors_are_real(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kestra_sync.config.file import ConfigError

@@ -324,7 +324,7 @@ def test_the_inventory_of_another_server(url: str, tenant: str, words: str) -> N
     check_owner(inventory, "", HERE, take_over=True)
 
 
-def test_all_names_of_this_machine_are_one_server() -> None:
+def test_target__names_of_this_machine_are_equal() -> None:
     urls = ["http://localhost:8080", "https://127.0.0.1/", "http://[::1]:9", "127.0.0.1:8080"]
     assert {server_of(url) for url in urls} == {"localhost"}
 
@@ -373,7 +373,7 @@ KEY = "kestra-sync.flows"
     ],
     ids=["reordered", "narrowed", "grown", "no remote", "another repository", "another scope"],
 )
-def test_the_record_is_found_wherever_it_is(
+def test_record__is_found_in_any_namespace(
     repository: str, scope: tuple[str, ...], ours: tuple[str, ...], found: bool
 ) -> None:
     tenant = Tenant({("acme", KEY): record_of(repository, scope)})
@@ -407,7 +407,7 @@ def test_an_unreadable_record_of_our_name_is_refused_unless_it_is_anothers() -> 
     assert Tenant({("acme", KEY): newer}).find(("beta", "acme"), "r/a").inventory is None
 
 
-def test_an_absent_record_is_only_believed_if_the_list_agrees() -> None:
+def test_record__absence_is_confirmed_by_the_list() -> None:
     """A gateway answers 404, a token sees half: that must not look like a first apply."""
     tenant = Tenant({("acme", KEY): record_of()})
     tenant.hidden.add("acme")
@@ -588,14 +588,14 @@ def test_who_runs_it(
     assert actor(environ) == expected
 
 
-def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history__user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)
     assert actor({}) is None
 
 
-def test_a_run_says_who_and_whether_dirty_and_older_records_do_not() -> None:
+def test_history__contains_user_and_dirty_state() -> None:
     """Members that older versions pass over; absent they mean nothing known, and clean."""
     run = {"generation": 1, "time": "t", "commit": "c0ffee", "result": "applied", "counts": {}}
     value = {**SMALL, "history": [run, {**run, "dirty": True, "by": "ada\x1b" + "x" * 100}]}

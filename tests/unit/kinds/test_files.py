@@ -201,7 +201,7 @@ def test_names_that_some_version_does_not_keep(path: str, words: str) -> None:
     assert words in (names.problem(path) or "")
 
 
-def test_a_text_has_a_diff_and_anything_else_a_size() -> None:
+def test_namespace_file__text_has_a_diff_and_binary_a_size() -> None:
     (text,) = diff(b"one\ntwo\n", b"one\nthree\n")
     assert [(mark.value, line) for mark, line in text.lines] == [
         (" ", "one"), ("-", "two"), ("+", "three"),

@@ -92,7 +92,7 @@ def test_no_scope_asks_nothing() -> None:
     assert flows.calls == []
 
 
-def test_foreign_namespaces_are_dropped() -> None:
+def test_scope__foreign_namespaces_are_dropped() -> None:
     """Whatever the server's filter did."""
     flows = FakeFlows(
         *_acme("a"),
@@ -126,7 +126,7 @@ def test_export__falls_back_to_single_reads() -> None:
     assert flows.calls[-2:] == ["search", "get acme/a"]
 
 
-def test_a_source_that_does_not_tell_its_name_is_read_by_itself() -> None:
+def test_export__source_without_a_name_is_read_separately() -> None:
     """The server knows whose it is."""
     flows = FakeFlows(
         *_acme("a"), ("acme", "json", _UNCLEAR), ("other", "x", source("x", namespace="other"))
@@ -156,7 +156,7 @@ def test_many_flows_are_looked_up() -> None:
 
 
 @pytest.mark.parametrize("count", [10, 11])
-def test_many_flows_as_we_left_them_have_the_revision_that_we_recorded(count: int) -> None:
+def test_revision__of_unedited_flows_comes_from_the_record(count: int) -> None:
     """Nothing is asked for those; of a few the true one is told, edited and put back or not."""
     names = [f"f{number}" for number in range(count)]
     flows = FakeFlows(*_acme(*names))
@@ -259,7 +259,7 @@ def test_base__is_the_last_applied_state(
     [("010", True), ("0x10", True), ("1e3", True), ("yes", True), ("1.50", True), ("12", False)]
     + [(text, False) for text in ("true", '"010"', "a010", "v1.50")],
 )
-def test_an_id_that_yaml_reads_as_something_else_is_reported(written: str, odd: bool) -> None:
+def test_flow_id__that_yaml_reads_differently_is_reported(written: str, odd: bool) -> None:
     """Kestra keeps it under the name as written: there is nothing to be found under the other."""
     data = f"id: {written}\nnamespace: acme\ntasks: []\n".encode()
     found: set[FlowId] = set()

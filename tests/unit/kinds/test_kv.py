@@ -214,7 +214,7 @@ def test_type_ttl_and_description_are_part_of_the_value() -> None:
     assert [value_of(source_of(each)) for each in values] == values
 
 
-def test_a_masked_source_hides_the_value() -> None:
+def test_mask__source_does_not_contain_the_value() -> None:
     value = typed_text("hunter2", None)
     hidden = source_of(KvValue(value.type, value.data, masked=True), "salt")
     assert b"hunter2" not in hidden
@@ -275,7 +275,7 @@ def _kind(text: str, **environ: str) -> KvKind:
     return KvKind(("kv/*.yaml",), "main", environ)
 
 
-def test_a_key_is_written_read_back_and_in_sync() -> None:
+def test_key__is_written_read_back_and_in_sync() -> None:
     client: Any = _Client()
     kind = _kind('  a: {value: 1.0, ttl: PT1H, description: "x"}\n  b: {env: B}\n', B="hunter2")
     desired = kind.load().desired
@@ -330,7 +330,7 @@ def test_a_secret_on_the_server_is_hidden_and_can_be_restored() -> None:
     assert client.kv.stored["b"][0] == '"theirs"'
 
 
-def test_a_value_that_becomes_a_secret_is_still_ours() -> None:
+def test_key__that_becomes_a_secret_stays_owned() -> None:
     client: Any = _Client()
     client.kv.put_text(_NS, "b", '"x"', ttl=None, description=None)
     digest = sha256(source_of(typed("x", None)))
@@ -342,7 +342,7 @@ def test_a_value_that_becomes_a_secret_is_still_ours() -> None:
     assert live.sha256 in reading.bases[_id("b")].live_hashes
 
 
-def test_a_secret_that_becomes_a_shown_value_hides_what_it_was() -> None:
+def test_secret__that_becomes_a_plain_value_stays_masked_in_the_diff() -> None:
     client: Any = _Client()
     client.kv.put_text(_NS, "b", '"old"', ttl=None, description=None)
     secret = _kind("  b: {env: B}\n", B="old").load().desired[_id("b")].sent_sha256

@@ -227,7 +227,7 @@ def test_killed_run__both_hashes_count_as_ours() -> None:
         assert verdict.reason is Reason.CHANGED
 
 
-def test_changes_carry_all_sides() -> None:
+def test_diff__conflict_contains_all_sides() -> None:
     """Sorted by flow, with the path that is known, and what we applied where it was edited."""
     ids = {name: FlowId("acme", name) for name in "abcd"}
     made = build_changes(

@@ -60,7 +60,7 @@ def test_hunk__has_the_requested_context(before: bytes, after: bytes) -> None:
     assert LineMark.SAME not in marks
 
 
-def test_hunks_say_where_they_are() -> None:
+def test_diff__hunks_have_headings() -> None:
     """By the outline of the side that has the line; by its number where there is none."""
     before, after = b"a\nb\n" + b"same\n" * 9 + b"c\n", b"a\nB\n" + b"same\n" * 9
     hunks = unified(
@@ -77,7 +77,7 @@ def test_hunks_say_where_they_are() -> None:
     assert first.heading == "line 2"
 
 
-def test_carriage_returns_are_seen_where_they_changed() -> None:
+def test_diff__shows_changed_carriage_returns() -> None:
     """They are the whole difference sometimes."""
     (hunk,) = unified(b"a\r\nb\n", b"a\r\nb\r\n")
     assert hunk.lines == ((LineMark.SAME, "a"), (LineMark.REMOVED, "b"), (LineMark.ADDED, "b␍"))
@@ -195,7 +195,7 @@ _VALUES = st.recursive(
 
 
 @given(_VALUES, _VALUES)
-def test_nothing_differs_only_if_nothing_does(before: Any, after: Any) -> None:
+def test_structured_changes__empty_only_if_equal(before: Any, after: Any) -> None:
     """No difference is lost, and none is made up."""
     same = repr(before) == repr(after) or _same(before, after)
     assert (structured_changes(before, after) == []) == same

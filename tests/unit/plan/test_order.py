@@ -63,7 +63,7 @@ def test_long_chains_do_not_break_the_stack() -> None:
     assert [each for (each,) in found.levels] == chain[::-1]
 
 
-def test_nothing_has_no_order() -> None:
+def test_order__of_nothing_is_empty() -> None:
     """Nothing in, nothing out."""
     assert order([], {}).levels == ()
 
@@ -143,7 +143,7 @@ def test_flows_that_call_each_other_go_together() -> None:
     assert found.cycles == ((FlowId("acme", "a"), FlowId("acme", "b")),)
 
 
-def test_calls_are_as_far_as_they_can_be_told() -> None:
+def test_references__computed_names_are_unknown() -> None:
     """Not for files that are not YAML, and not before it runs."""
     assert calls(_caller("a", "b", "c")) == (FlowId("acme", "b"), FlowId("acme", "c"))
     assert calls(_caller("a", '"{{ inputs.flow }}"')) == ()

@@ -65,7 +65,7 @@ def test_the_table(
     assert judged(desired, live, base) == expected
 
 
-def test_new_flows_are_wanted_or_not() -> None:
+def test_pull__new_flows_are_optional() -> None:
     assert judged(None, SERVER, None, new=True) == "created"
     assert judged(None, OLD, OLD, new=True) == "left"  # deleted in Git
     assert judged(None, SERVER, OLD, new=True) == "conflict"
@@ -76,7 +76,7 @@ def test_pulling__flow_kept_disabled_is_an_edit() -> None:
     assert judged(GIT, OLD + OFF, OLD + OFF, kept_off=True) == "left"
 
 
-def test_git_that_switches_on_again_is_left_alone() -> None:
+def test_disabled_flow__enabled_in_git_is_kept() -> None:
     assert judged(OLD, OLD + OFF, OLD + OFF) == "left"
 
 

@@ -43,7 +43,7 @@ _LINES = st.lists(
 
 
 @given(_LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
-def test_switching_off_is_seen_as_such(lines: list[str], ending: str, newline: bool) -> None:
+def test_disabled_flow__is_recognized(lines: list[str], ending: str, newline: bool) -> None:
     """As our line, and as Kestra's UI appends it."""
     ours = (ending.join(lines) + (ending if newline else "")).encode()
     assert not switched_off(ours, ours)

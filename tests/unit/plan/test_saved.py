@@ -48,7 +48,7 @@ def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
     assert text.endswith("}\n")
 
 
-def test_the_digest_covers_what_would_be_done() -> None:
+def test_saved_plan__digest_covers_all_changes() -> None:
     """And to what; not what others own, and not how many flows there are."""
     digest = freeze(_plan()).digest
     made = _plan()

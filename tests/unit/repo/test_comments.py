@@ -17,20 +17,20 @@ def test_a_document_without_any_is_not_parsed() -> None:
     assert comments(b"a: [") == ()
 
 
-def test_at_the_start_of_a_line_it_is_about_the_document() -> None:
+def test_ignore__at_the_start_of_a_line_applies_to_the_document() -> None:
     assert about("a: 1\n# kestra-sync: keep\nb: 2\n") == [("keep", None)]
 
 
-def test_before_the_first_key_it_is_about_the_document() -> None:
+def test_ignore__before_the_first_key_applies_to_the_document() -> None:
     assert about("---\n  # kestra-sync: keep\na: 1\n") == [("keep", None)]
 
 
-def test_after_a_value_it_is_about_that_line() -> None:
+def test_ignore__after_a_value_applies_to_that_line() -> None:
     text = "a: 1\nb: x   # kestra-sync: ignore[y] because\n"
     assert comments(text.encode()) == (Comment(Position(2, 8), "ignore[y] because", 2),)
 
 
-def test_on_a_line_of_its_own_it_is_about_the_next() -> None:
+def test_ignore__on_its_own_line_applies_to_the_next() -> None:
     text = "a:\n  # kestra-sync: one\n\n  # why\n  b: 1\n  # kestra-sync: last\n"
     assert about(text) == [("one", 5), ("last", None)]
 
@@ -52,7 +52,7 @@ def test_line_breaks_of_every_kind(ending: str) -> None:
         "'b # kestra-sync: x': 1\n",
     ],
 )
-def test_in_a_text_there_is_no_comment(text: str) -> None:
+def test_ignore__comment_in_a_string_is_text(text: str) -> None:
     assert about(text) == []
 
 

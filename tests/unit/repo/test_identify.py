@@ -181,7 +181,7 @@ a: "[" # {
 
 @settings(max_examples=examples(3000))
 @given(st.lists(LINES, max_size=9), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-def test_the_scan_is_never_wrong(lines: list[str], end: bytes, head: bool) -> None:
+def test_scan__agrees_with_the_parser(lines: list[str], end: bytes, head: bool) -> None:
     data = end.join(line.encode() for line in lines)
     _agree(HEAD.replace(b"\n", end) + data if head else data)
 

@@ -48,7 +48,7 @@ def _said(repository: Repository) -> list[str]:
     ]
 
 
-def test_one_bad_file_hides_no_other() -> None:
+def test_load__invalid_file_does_not_hide_others() -> None:
     found = _load(
         {
             "a.yaml": _flow("a"),
@@ -111,7 +111,7 @@ def test_too_large_and_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.diagnostics[0].message.startswith("10,485,765 bytes")
 
 
-def test_special_files_are_not_opened() -> None:
+def test_walk__special_files_are_not_opened() -> None:
     Path("f").mkdir()
     os.mkfifo("f/pipe.yaml")
     found = load(["f/pipe.yaml"])

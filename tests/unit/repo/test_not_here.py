@@ -107,7 +107,7 @@ def both_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Incomplete]:
     yield found()
 
 
-def test_a_submodule_that_is_not_initialised_is_not_here(
+def test_submodule__uninitialized_is_incomplete(
     origin: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, monkeypatch=monkeypatch)
@@ -135,7 +135,7 @@ def test_checkout__complete_one_lacks_nothing(
 
 
 @pytest.mark.parametrize("how", ["cone", "non-cone", "sparse-index"])
-def test_a_sparse_checkout_tells_which_flows_it_leaves_out(
+def test_sparse_checkout__omitted_flows_are_known(
     origin: Path, here: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone(origin, here, "--recurse-submodules", monkeypatch=monkeypatch)
@@ -409,7 +409,7 @@ def test_dirty_means_tracked_files(
     assert is_dirty(tmp_path) is None
 
 
-def test_git_that_hangs_or_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git__that_hangs_or_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "git"
     slow.write_text("#!/bin/sh\nexec sleep 30\n")
     slow.chmod(0o755)

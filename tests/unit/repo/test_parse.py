@@ -202,7 +202,7 @@ def test_long_numbers_are_text() -> None:
     assert _parsed(f"a: {digits}".encode()).value == {"a": digits}
 
 
-def test_a_missing_c_parser_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yaml__c_parser_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 

@@ -32,7 +32,7 @@ def _split(data: bytes) -> list[tuple[int, bytes]]:
         b"a: b...\n",
     ],
 )
-def test_one_document_is_the_whole_file(data: bytes) -> None:
+def test_split__single_document_is_the_complete_file(data: bytes) -> None:
     assert _split(data) == [(1, data)]
 
 

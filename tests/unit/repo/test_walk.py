@@ -100,7 +100,7 @@ def test_an_unreadable_ignore_file_is_reported() -> None:
 class TestLinks:
     """Symbolic links stay inside, and lead to each file once."""
 
-    def test_inside(self) -> None:
+    def test_links__inside_of_the_source(self) -> None:
         _files("f/.versions/2/a.yaml", "f/b.yaml")
         Path("f/current").symlink_to(".versions/2")
         Path("f/a-link.yaml").symlink_to("b.yaml")

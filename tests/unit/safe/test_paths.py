@@ -83,7 +83,7 @@ def test_paths__link_out_of_the_checkout_is_not_followed(target: str, why: str, 
         assert "secret" not in said
 
 
-def test_a_link_that_stays_may_be_read() -> None:
+def test_paths__link_inside_the_repository_is_followed() -> None:
     _link("kestra-sync.yaml", "flows/a.yaml")
     _link("other", "flows")
     assert read_text("kestra-sync.yaml") == "id: a\n"
@@ -128,7 +128,7 @@ def test_path__given_by_the_user_may_leave_the_checkout(tmp_path: Path) -> None:
         write("../way/report.md", "text")
 
 
-def test_a_link_elsewhere_is_written_through(tmp_path: Path) -> None:
+def test_write__link_outside_of_a_checkout_is_followed(tmp_path: Path) -> None:
     """As a shell does it: /dev/stdout is one."""
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     write(tmp_path / "link", "new")
@@ -246,7 +246,7 @@ def test_write__leaves_no_partial_file(
     assert {each.name for each in checkout.iterdir()} == {".git", ".env", "flows", "file"}
 
 
-def test_a_file_that_is_read_only_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write__read_only_file_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission for the directory would be enough to replace it."""
     Path("file").write_text("old")
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "file")
@@ -297,7 +297,7 @@ def test_a_loop_of_links_is_an_error() -> None:
     assert is_there("one")
 
 
-def test_a_junction_is_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows__junction_is_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Windows: a directory that leads elsewhere, which any user can make."""
 
     class Found:

@@ -18,7 +18,7 @@ from kestra_sync.safe.patterns import Pattern, PatternError, SlowPatternError
 SLOW, LONG = r"^(a|aa)+$", "a" * 60 + "b"
 
 
-def test_patterns_mean_what_they_mean_in_re() -> None:
+def test_pattern__same_semantics_as_re() -> None:
     assert Pattern(r"^[a-z_]+$").fullmatch("abc")
     assert Pattern(r"b(?=c)").search("abc")
     assert not Pattern("a").match("ba")

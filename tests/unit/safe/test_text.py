@@ -28,7 +28,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_is_left_that_a_terminal_or_ci_would_obey(text: str) -> None:
+def test_text__contains_no_control_sequences(text: str) -> None:
     shown = harmless(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
     assert not re.search("[\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff]", shown)

@@ -52,7 +52,7 @@ def test_server__temporarily_unavailable_is_waited_for() -> None:
     assert clock.time > 100
 
 
-def test_a_stream_that_ends_too_early_is_begun_again() -> None:
+def test_stream__early_end_is_reconnected() -> None:
     clock = FakeClock()
     server = FakeServer([execution("RUNNING")])
 
@@ -73,7 +73,7 @@ def test_a_stream_that_ends_too_early_is_begun_again() -> None:
     assert server.names() == ["follow", "follow"]
 
 
-def test_a_stream_that_is_silent_is_not_trusted_for_long() -> None:
+def test_stream__silent_one_is_replaced_by_reads() -> None:
     clock = FakeClock()
     server = FakeServer([execution("PAUSED")], clock=clock)
     with pytest.raises(StillRunning):
@@ -138,13 +138,13 @@ def test_logs_are_read_until_nothing_more_comes() -> None:
     assert clock.time - 100 < 35
 
 
-def test_logs_without_what_is_wanted_are_given_up_soon() -> None:
+def test_logs__missing_message_fails_soon() -> None:
     clock = FakeClock()
     read_logs(FakeServer().logs, "e1", enough=lambda _entries: False, clock=clock.clock)
     assert 8 <= clock.time - 100 < 10
 
 
-def test_logs_that_stand_still_for_six_seconds_are_waited_for() -> None:
+def test_logs__pause_of_six_seconds_is_waited_for() -> None:
     clock = FakeClock()
     server = FakeServer(log=[entry("first")])
 
@@ -268,14 +268,14 @@ def test_subflows__are_deleted_with_the_execution() -> None:
     assert [of for name, of in server.calls if name == "delete"] == ["i2", "i1", "e1"]
 
 
-def test_a_subflow_that_cannot_be_read_ends_the_way() -> None:
+def test_culprit__unreadable_subflow_ends_the_search() -> None:
     call = task_run("call", "FAILED", value="item 1", outputs={"executionId": "e2"})
     server = FakeServer(failing={"get": [DOWN]}, log=[entry("why", "ERROR", task_run_id="call")])
     found = find_culprit(server, execution("FAILED", task_runs=(call,)), MASKER)
     assert found.culprit == Culprit(("call[item 1]",), "FAILED", "why")
 
 
-def test_flows_that_call_each_other_without_end_do_not_trap_us() -> None:
+def test_culprit__cycle_of_subflows_ends() -> None:
     call = task_run("call", "FAILED", outputs={"executionId": "e1"})
     bad = execution("FAILED", task_runs=(call,))
     found = find_culprit(FakeServer([bad], log=[entry("x", "ERROR")]), bad, MASKER)
@@ -283,7 +283,7 @@ def test_flows_that_call_each_other_without_end_do_not_trap_us() -> None:
     assert len(found.culprit.chain) < 12
 
 
-def test_a_task_that_says_more_than_once_what_is_wrong() -> None:
+def test_culprit__repeated_errors_are_reported_once() -> None:
     says = [entry(each, "ERROR", task_run_id="a") for each in ("why", "why", "failed")]
     other = entry("something else", "ERROR", task_run_id="b")
     assert error_of([*says, other], "a") == "why\nfailed"

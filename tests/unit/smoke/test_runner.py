@@ -50,7 +50,7 @@ def run(server: FakeServer, *specs: SmokeSpec, **more: Any) -> SmokeResult:
     )
 
 
-def test_how_an_execution_is_started() -> None:
+def test_execution__start_request() -> None:
     server = FakeServer(source=WITH_INPUTS)
     spec = SmokeSpec(FLOW, inputs={"a": 1}, labels={"kestra-sync.run": "mine", "x": "y"})
     assert run(server, spec, written={FLOW: 7}).runs[0].verdict is SmokeVerdict.FAILED  # 1 is not 7
@@ -109,7 +109,7 @@ def test_start__refused_execution_is_an_error(
     assert result.exit_code is ExitCode.SMOKE_FAILED
 
 
-def test_a_revision_that_is_gone() -> None:
+def test_revision__deleted_is_not_found() -> None:
     (ran,) = run(FakeServer(failing={"flow": [not_found()]}), written={FLOW: 3}).runs
     assert ran.failures[0].message == "no such flow on the server in revision 3"
 

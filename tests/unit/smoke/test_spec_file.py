@@ -183,7 +183,7 @@ def test_files_are_found_next_to_the_flows(here: Path) -> None:
         {"inputs": {"a": [1, {"b": "\ud800"}]}},
     ],
 )
-def test_halves_of_characters_are_reported_before_anything_is_written(
+def test_encoding__lone_surrogates_are_reported_before_writes(
     test: dict[str, object],
 ) -> None:
     """They cannot be sent, so they are reported before the run.

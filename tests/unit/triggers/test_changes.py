@@ -45,7 +45,7 @@ def _actions(changes: tuple[TriggerChange, ...]) -> list[tuple[str, str]]:
     return [(each.trigger.id, str(each.action)) for each in changes]
 
 
-def test_a_created_flow_brings_new_triggers_with_their_dates() -> None:
+def test_triggers__new_flow_has_new_triggers_with_dates() -> None:
     (change,) = _changes(None, _flow(_cron(timezone="Europe/Berlin")))
     assert change.action is TriggerAction.NEW
     assert [each.isoformat() for each in change.dates] == [
@@ -54,7 +54,7 @@ def test_a_created_flow_brings_new_triggers_with_their_dates() -> None:
     assert change.effect is None
 
 
-def test_a_deleted_flow_takes_its_triggers_along() -> None:
+def test_triggers__deleted_flow_removes_its_triggers() -> None:
     assert _actions(_changes(_flow(_cron(), _cron("b")), None)) == [
         ("nightly", "removed"), ("b", "removed"),
     ]  # fmt: skip
@@ -72,7 +72,7 @@ def test_smoke_after_apply__selects_changed_flows_and_callers() -> None:
     assert change.dates[0].isoformat() == "2026-11-26T04:00:00+00:00"
 
 
-def test_a_new_id_alone_is_a_rename_where_it_is_unambiguous() -> None:
+def test_triggers__unambiguous_new_id_is_a_rename() -> None:
     (change,) = _changes(_flow(_cron("old")), _flow(_cron("new")))
     assert change.action is TriggerAction.RENAMED
     assert change.before is not None
@@ -83,7 +83,7 @@ def test_a_new_id_alone_is_a_rename_where_it_is_unambiguous() -> None:
 
 
 @pytest.mark.parametrize("there", [_cron(disabled=True), _cron(disabled=False), _cron()])
-def test_switching_off_and_on_in_git(there: dict[str, Any]) -> None:
+def test_disabled_flow__disabled_and_enabled_in_git(there: dict[str, Any]) -> None:
     off = there.get("disabled") is True
     (change,) = _changes(_flow(there), _flow({**there, "disabled": not off}))
     assert change.action is (TriggerAction.STARTED if off else TriggerAction.STOPPED)

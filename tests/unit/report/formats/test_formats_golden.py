@@ -57,7 +57,7 @@ def test_every_format_renders_every_report(report: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("report", _REPORTS)
-def test_json_is_the_command_s_own(report: str) -> None:
+def test_output__json_is_only_from_the_command(report: str) -> None:
     """In the frame of all commands, with the error of a run that failed."""
     made = _REPORTS[report]
     document = json.loads(reporter("json").render(made))

@@ -95,7 +95,7 @@ def test_golden(name: str) -> None:
     check_golden(f"formats/graph.{name}", drawn)
 
 
-def test_edges_lead_to_what_is_run() -> None:
+def test_graph__edges_lead_to_the_callee() -> None:
     """A trigger is named by the flow that waits, and its edge comes from the one it waits for."""
     graph = build_graph([flow("a", "b"), flow("b"), flow("c", after="a")])
     a, b, c = (FlowId("n", name) for name in "abc")
@@ -106,7 +106,7 @@ def test_edges_lead_to_what_is_run() -> None:
     assert [each.waits for each in graph.edges] == [False, True]
 
 
-def test_targets_that_are_not_there_have_a_place() -> None:
+def test_graph__missing_targets_are_nodes() -> None:
     """Elsewhere, or only known at run time."""
     graph = build_graph([flow("a", "gone", "{{ inputs.x }}")])
     places = {node.flow_id.id: node.place for node in graph.nodes}
@@ -188,7 +188,7 @@ _GRAPHS = st.builds(
 
 
 @given(_GRAPHS)
-def test_layouts_hold_everything_and_nothing_overlaps(graph: Graph) -> None:
+def test_graph__layout_contains_everything_without_overlaps(graph: Graph) -> None:
     """Cycles, flows that call themselves and several edges of one kind included."""
     drawn = layout(graph)
     assert sorted(box.node.flow_id for box in drawn.boxes) == _NAMES
@@ -336,7 +336,7 @@ def test_the_command_knows_its_formats(
     assert "formats: text, mermaid, dot, svg, json" in capsys.readouterr().err
 
 
-def test_a_server_tells_what_would_change(
+def test_graph__server_shows_planned_changes(
     flows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The plan is made as usual, for all flows whatever was chosen; broken files hide it."""

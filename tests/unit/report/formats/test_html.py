@@ -158,7 +158,7 @@ def test_very_long_diffs_are_cut() -> None:
     assert text.count('<tr class="added">') == 5000
 
 
-def test_boxes_of_the_drawing_lead_to_the_flows() -> None:
+def test_html__graph_links_to_the_flows() -> None:
     """Those that change have a card."""
     made = page(reports()["plan"])
     anchors = {attributes["id"] for tag, attributes in made.elements if tag == "details"}

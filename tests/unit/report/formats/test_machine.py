@@ -155,7 +155,7 @@ def test_junit_knows_drift_of_flows_that_git_does_not_have() -> None:
     assert "company.sales/gone" in names
 
 
-def test_a_deletion_that_failed_has_no_line() -> None:
+def test_executions_delete__failed_deletion_has_no_line() -> None:
     """Its file is not there any more."""
     report = _REPORTS["apply"]
     assert report.outcomes is not None

@@ -124,7 +124,7 @@ def test_prose__has_no_mentions_or_links(text: str) -> None:
 
 
 @given(_NASTY)
-def test_the_source_has_no_markup_of_others(text: str) -> None:
+def test_markdown__source_contains_no_untrusted_markup(text: str) -> None:
     """Read raw, in a log, it is as harmless."""
     for escaped in (prose(text), code(text).removeprefix("<code>").removesuffix("</code>")):
         assert not re.search(r"[<>`\[\]\\|*\n\r]", escaped)
@@ -134,7 +134,7 @@ def test_the_source_has_no_markup_of_others(text: str) -> None:
 
 
 @given(st.lists(_NASTY, max_size=5))
-def test_a_fence_holds(lines: list[str]) -> None:
+def test_markdown__fence_is_not_ended_by_content(lines: list[str]) -> None:
     """Whatever backticks there are, the block ends where we end it."""
     reader = read(f"{fenced(lines, 'diff')}\n\nend\n")
     assert set(reader.elements) == {"pre", "code", "p"}
