@@ -13,7 +13,10 @@ def main() -> None:
     from kestra_sync.cli.main import run
 
     code = run(sys.argv[1:])
-    gc.disable()  # the process ends: no need to collect what is left
+    # The process ends: what is left is not collected, neither now nor by the interpreter's exit,
+    # which would take a tenth of the time of a plan.
+    gc.disable()
+    gc.freeze()
     sys.exit(code)
 
 

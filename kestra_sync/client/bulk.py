@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from kestra_sync.client.answer import Answer, describe_html, int_of, looks_like_html
 from kestra_sync.client.archive import read_archive
 from kestra_sync.client.errors import ApiError, KestraError, NotFound, Unreachable
+from kestra_sync.client.parallel import in_parallel
 from kestra_sync.client.request import Query, Request, query
 from kestra_sync.client.response import Storage
 from kestra_sync.client.transport import Transport
@@ -180,10 +181,15 @@ class Filtering:
         self._refused = False
 
     def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
-        """Return the result of ``send`` for each filter of ``scope``, or for no filter."""
+        """Return the result of ``send`` for each filter of ``scope``, or for no filter.
+
+        Several filters call ``send`` from several threads.
+        """
         filters = ((),) if self._refused else scope_filters(scope)
         try:
-            return [send(each) for each in filters]
+            if len(filters) == 1:
+                return [send(filters[0])]  # most scopes: no threads are needed
+            return in_parallel(send, filters, len(filters))
         except ApiError as error:
             if not any(filters) or error.status not in {400, 422}:
                 raise

@@ -8,7 +8,7 @@ from email.parser import BytesParser
 import pytest
 
 from kestra_sync.client import errors
-from kestra_sync.client.bulk import FlowSummary
+from kestra_sync.client.bulk import FlowSummary, scope_filters
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.validation import BATCH_BYTES, Validation, batches, split_constraints
 from kestra_sync.model import FlowId, Live, Scope
@@ -270,6 +270,23 @@ def test_an_export_that_takes_too_long(
     assert client.flows.export(Scope(("a",))) == (b"one",)
     assert [seen.path for seen in scripted.seen].count(EXPORT) == 2
     scripted.over.set()
+
+
+def test_export__several_filters_are_requested_at_once(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
+    """In the order of the namespaces, whatever comes first."""
+    scope = Scope(tuple(f"namespace_{'x' * 60}_{number}" for number in range(9)), exact=True)
+    filters = scope_filters(scope)
+    assert len(filters) > 1
+    together = threading.Barrier(len(filters))
+
+    def export(seen: Seen) -> Reply:
+        together.wait(10)
+        return Reply(200, zipped(str(filters.index(seen.query)).encode()))
+
+    scripted.on("GET", EXPORT, export)
+    assert client.flows.export(scope) == tuple(str(n).encode() for n in range(len(filters)))
 
 
 def test_an_export_from_a_server_that_is_not_there(make_client: ClientFactory) -> None:
