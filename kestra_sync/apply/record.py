@@ -107,14 +107,14 @@ class RunRecord:
             or self.at != self.place
             or self._current.moved_from is not None
             or _rebound(self.before, self._current)
-            or settled(self._current, self._plan) != self._current.resources
+            or entries_without_writes(self._current, self._plan) != self._current.resources
         )
 
     def pending(self) -> tuple[RecordChange, ...]:
         """Return what an apply of the plan would record in addition to its writes."""
         before = self._current.resources
         quiet = tuple(each for each in self._plan.changes if not each.writes)
-        after = settled(self._current, replace(self._plan, changes=quiet))
+        after = entries_without_writes(self._current, replace(self._plan, changes=quiet))
         moved_from = self._current.moved_from
         found = []
         if self.at != self.place:
@@ -161,7 +161,7 @@ class RunRecord:
         intent = Intent(self.clock(), self._current.commit, meant, self._unknown)
         # What needs no write is recorded now: if this run is killed as well, the next one still
         # knows what earlier runs have written.
-        resources = settled(self._current, self._plan)
+        resources = entries_without_writes(self._current, self._plan)
         current = replace(self._current, resources=resources, intent=intent)
         if self._preview is not None:
             current = replace(current, preview=self._previewed(self._preview))
@@ -211,7 +211,7 @@ class RunRecord:
         self, outcomes: Iterable[Outcome], back: Iterable[Restored]
     ) -> dict[FlowId, Resource]:
         """Return the entries after the run; ``back`` was rolled back."""
-        resources = settled(self._current, self._plan)
+        resources = entries_without_writes(self._current, self._plan)
         for outcome in outcomes:
             if outcome.written or outcome.status is ChangeStatus.APPLIED:
                 apply_outcome(resources, outcome)
@@ -332,7 +332,7 @@ def _bound(before: Inventory, after: Inventory) -> str:
     return f"the inventory is taken over from {before.target.url} (tenant {before.target.tenant})"
 
 
-def settled(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
+def entries_without_writes(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource]:
     """Return the entries after the changes that need no write: adoptions, refreshes, drops.
 
     Writes of an unfinished run that are found on the server are recorded, too.

@@ -249,7 +249,9 @@ def run(
         outcome = tally.attempt(write, change)
         if outcome.status is not ChangeStatus.APPLIED:
             failed.set()
-        observer.done(change.flow_id, describe(outcome), ok=outcome.status is ChangeStatus.APPLIED)
+        observer.done(
+            change.flow_id, describe_outcome(outcome), ok=outcome.status is ChangeStatus.APPLIED
+        )
         return outcome
 
     def check_go_on() -> None:
@@ -351,7 +353,7 @@ def _next(finished: SimpleQueue[Future[Outcome]]) -> Outcome | None:
         return None
 
 
-def describe(outcome: Outcome) -> str:
+def describe_outcome(outcome: Outcome) -> str:
     """Return one line about how a change ended."""
     if outcome.status is ChangeStatus.NOT_ATTEMPTED:
         return f"not attempted: {outcome.message}" if outcome.message else "not attempted"

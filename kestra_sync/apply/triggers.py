@@ -15,7 +15,7 @@ from kestra_sync.triggers.changes import (
     TriggerCheck,
     TriggerKey,
     TriggerStatus,
-    settled,
+    has_taken_effect,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TriggerWatch:
             waiting = [
                 key
                 for key, check in found.items()
-                if (key in changed and not settled(changed[key], check))
+                if (key in changed and not has_taken_effect(changed[key], check))
                 or (key in enabled and check.status is not TriggerStatus.ENABLED)
             ]
             if not waiting or self._clock() >= deadline:

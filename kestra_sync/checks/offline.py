@@ -244,7 +244,7 @@ def check_advice(flow: dict[str, Any]) -> Iterator[Finding]:
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 yield Finding(
-                    "not-a-task", (*path, index), f"Kestra ignores this item: {shown(item)}"
+                    "not-a-task", (*path, index), f"Kestra ignores this item: {value_text(item)}"
                 )
 
 
@@ -293,7 +293,7 @@ def _structural(error: SchemaError) -> Iterator[Finding]:
     elif rule == "flow-label" and keyword == "not":
         yield Finding(rule, path, _label(error.value, keyword, rules))
     else:
-        message = f"{_name(path)} must be {error.expected}, not {shown(error.value)}"
+        message = f"{_name(path)} must be {error.expected}, not {value_text(error.value)}"
         yield Finding(rule, path, message)
 
 
@@ -311,15 +311,15 @@ def _not_allowed(path: NodePath, value: Any, allowed: list[str]) -> Finding:
     return Finding(
         "flow-unknown-value",
         path,
-        f"{_name(path)} must be one of {', '.join(allowed)}, not {shown(value)}",
+        f"{_name(path)} must be one of {', '.join(allowed)}, not {value_text(value)}",
         did_you_mean(str(value), allowed),
     )
 
 
 def _label(key: Any, keyword: str, rules: Mapping[str, Any]) -> str:
     if keyword == "not":
-        return f"{shown(key)}: labels that begin with `system.` are set by Kestra itself"
-    return f"{shown(key)} is not {rules.get('x-expected')}"
+        return f"{value_text(key)}: labels that begin with `system.` are set by Kestra itself"
+    return f"{value_text(key)} is not {rules.get('x-expected')}"
 
 
 def _name(path: NodePath) -> str:
@@ -329,7 +329,7 @@ def _name(path: NodePath) -> str:
     return f"`{quoted(last)}`" if isinstance(last, str) else "the item"
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as shown in a message: short, and on one line."""
     match value:
         case None:

@@ -134,7 +134,7 @@ def adjustable_rules() -> frozenset[str]:
     return (frozenset(RULES) | SERVER_RULES) - FINAL
 
 
-def settled(
+def after_server(
     diagnostics: Iterable[Diagnostic], accepted: Collection[tuple[str, FlowId]], policy: Policy
 ) -> list[Diagnostic]:
     """Our own verdicts after the server has spoken: of flows that it accepts, at most warnings.

@@ -122,7 +122,7 @@ def record_of_touched(
     return replace(ownership, inventory=replace(whole, resources=resources, intent=intent))
 
 
-def compare(
+def compare_with_server(
     client: KestraClient,
     settings: Settings,
     scope: Scope,

@@ -12,7 +12,7 @@ from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.comparison import (
     OtherResources,
     check_planned,
-    compare,
+    compare_with_server,
     only_touched,
     passes,
     read_live,
@@ -228,7 +228,7 @@ def plan_for(
             [label for label, _ in settings.rendering.stamp],
         )
     others = OtherResources(kinds, repository.other_resources, partial)
-    compared = compare(
+    compared = compare_with_server(
         client,
         settings,
         scope,
@@ -244,22 +244,8 @@ def plan_for(
 
     problems = check_planned(client, settings, scope, compared, kinds, observer)
 
-    flows = {key: each for key, each in compared.desired.items() if key.kind is Kind.FLOW}
-    plan = Plan(
-        target=target_of(client, settings.environment),
-        server_version=info.version,
-        source=repository.source,
-        scope=scope,
-        flows=len(flows),
-        other_counts=Counter(each.kind for each in repository.other_resources),
-        changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
-        unchanged=sum(each.desired is not None and not each.writes for each in changes),
-        partial=partial,
-        rollback_to=desired.rollback_to,
-    )
-    if ownership is not None:
-        plan = replace(plan, record=record_changes(plan, ownership, compared.others))
-    guarded = guard(plan, settings, desired, compared, ownership, info)
+    plan = _plan_of(client, settings, desired, compared, info, ownership)
+    guarded = run_guards(plan, settings, desired, compared, ownership, info)
 
     found = (
         *repository.diagnostics,
@@ -273,9 +259,37 @@ def plan_for(
     plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
     written = [each for each in plan.changes if each.flow_id.kind is Kind.FLOW]
     triggers = {} if settings.only_looking else _triggers(client, written)
+    flows = {key: each for key, each in compared.desired.items() if key.kind is Kind.FLOW}
     return PlanResult(
         repository, plan, diagnostics, flows, guarded.refusals, ownership, triggers, kinds
     )
+
+
+def _plan_of(
+    client: KestraClient,
+    settings: Settings,
+    desired: DesiredState,
+    compared: Comparison,
+    info: ServerInfo,
+    ownership: Ownership | None,
+) -> Plan:
+    """Return the plan for what was compared, before the guards check it."""
+    changes, others = compared.changes, desired.repository.other_resources
+    plan = Plan(
+        target=target_of(client, settings.environment),
+        server_version=info.version,
+        source=desired.repository.source,
+        scope=desired.scope,
+        flows=sum(key.kind is Kind.FLOW for key in compared.desired),
+        other_counts=Counter(each.kind for each in others),
+        changes=tuple(each for each in changes if each.reason is not Reason.IN_SYNC),
+        unchanged=sum(each.desired is not None and not each.writes for each in changes),
+        partial=desired.partial,
+        rollback_to=desired.rollback_to,
+    )
+    if ownership is None:
+        return plan
+    return replace(plan, record=record_changes(plan, ownership, compared.others))
 
 
 def _triggers(client: KestraClient, written: Sequence[Change]) -> TriggerChanges:
@@ -319,7 +333,7 @@ class GuardResult:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def guard(
+def run_guards(
     plan: Plan,
     settings: Settings,
     desired: DesiredState,

@@ -16,7 +16,7 @@ from kestra_sync.apply.run import Done
 from kestra_sync.client.answer import time_of
 from kestra_sync.client.client import connect, target_of
 from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply_with
-from kestra_sync.commands.comparison import OtherResources, compare, read_live
+from kestra_sync.commands.comparison import OtherResources, compare_with_server, read_live
 from kestra_sync.commands.ownership import read_ownership
 from kestra_sync.errors import ExitCode, RefusedError
 from kestra_sync.executions.server import flow_page
@@ -303,7 +303,7 @@ def _removal(client: KestraClient, settings: Settings, observer: Observer) -> Re
         return Removal(preview, ownership)
     live = read_live(client, settings, scope, (), None, observer)
     kinds = Kinds(settings, client.tenant, secrets=False)
-    compared = compare(
+    compared = compare_with_server(
         client, settings, scope, (), live.flows, OtherResources(kinds), ownership, observer
     )
     changes = compared.changes

@@ -18,7 +18,7 @@ from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.kinds.flows.snapshot import RULE
 from kestra_sync.model import Action, Base, Change, Diagnostic, Flow, FlowId, Kind, Reason
 from kestra_sync.observer import SILENT, Observer
-from kestra_sync.plan.pulling import PullDecision, PullOutcome, judge
+from kestra_sync.plan.pulling import PullDecision, PullOutcome, pull_decision
 from kestra_sync.repo.git_status import uncommitted, versions
 from kestra_sync.resources import Content, ContentChangedError, chunks_of, in_memory, size_of
 from kestra_sync.safe.paths import is_there, read_bytes, write
@@ -177,7 +177,7 @@ def _judged(
     client: KestraClient, change: Change, base: Base | None, *, new: bool
 ) -> PullDecision | None:
     """Decide by the three-way table; without a record, by the histories of both sides."""
-    verdict = judge(change, base, new=new)
+    verdict = pull_decision(change, base, new=new)
     if verdict is None or not verdict.doubtful:
         return verdict
     assert change.before is not None

@@ -144,7 +144,9 @@ def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
         environments=tuple(file.value.get("environments", {})),
         environment=environment,
         name=value.get("name"),
-        source=None if source is None else tuple(shown(base, each) for each in _listed(source)),
+        source=None
+        if source is None
+        else tuple(path_from_here(base, each) for each in _listed(source)),
         scope=_scope(scope, {} if "scope" in overlay else overlay.get("namespaces", {})),
         files_scope=_scope(file.value.get("scope")) if overlay.get("namespaces") else None,
         settings=from_file(value, base=base),
@@ -174,13 +176,13 @@ def from_file(
         if node is None:
             continue
         if each.from_paths is not None:
-            found[each.name] = each.from_paths(node, partial(shown, base))
+            found[each.name] = each.from_paths(node, partial(path_from_here, base))
         else:
             found[each.name] = each.from_file(node) if each.from_file is not None else node
     return GivenSettings(settings(**found), frozenset(found))
 
 
-def shown(base: FilePath, given: str) -> str:
+def path_from_here(base: FilePath, given: str) -> str:
     """``given``, relative to ``base``, as one would write it in the working directory."""
     path = FilePath(os.path.normpath(base / given))
     here = FilePath.cwd()

@@ -30,7 +30,7 @@ class PullDecision:
     final: bool = False
 
 
-def judge(change: Change, base: Base | None, *, new: bool) -> PullDecision | None:
+def pull_decision(change: Change, base: Base | None, *, new: bool) -> PullDecision | None:
     """Determine the row of a flow; ``None`` if there is nothing to report.
 
     :param change: from a plan that does not prune and reverts drift.

@@ -23,7 +23,7 @@ from kestra_sync.executions.logs import Entries, found_in, read_logs, tail
 from kestra_sync.executions.server import ExecutionServer, page_of
 from kestra_sync.executions.subject import Subject, look_at, unknown_inputs
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.expectations import judge
+from kestra_sync.smoke.expectations import failures_of
 from kestra_sync.smoke.result import FailureKind, SmokeFailure, SmokeRun, SmokeVerdict
 from kestra_sync.smoke.spec import Keep, SmokeSettings, SmokeSpec
 
@@ -170,7 +170,7 @@ class _Test:
                 settled=bool(expect.logs_no_match),
                 clock=self.clock,
             )
-        failures = judge(expect, ended, entries or (), self.masker)
+        failures = failures_of(expect, ended, entries or (), self.masker)
         if self.subject.revision is not None and ended.revision not in (
             None,
             self.subject.revision,

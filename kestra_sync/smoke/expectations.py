@@ -17,7 +17,7 @@ _SHOWN = 200
 _ABSENT = object()
 
 
-def judge(
+def failures_of(
     expect: Expectation, execution: Execution, entries: Entries, masker: Masker
 ) -> tuple[SmokeFailure, ...]:
     """What was not as expected; nothing if the test has passed."""
@@ -46,8 +46,8 @@ def _outputs(expected: Mapping[str, Any], execution: Execution) -> Unmet:
         if value is None and actual is _ABSENT:
             continue
         if not same(value, actual):
-            got = "got nothing" if actual is _ABSENT else f"got {shown(actual)}"
-            yield FailureKind.OUTPUT, f"output {name}: expected {shown(value)}, {got}"
+            got = "got nothing" if actual is _ABSENT else f"got {json_text(actual)}"
+            yield FailureKind.OUTPUT, f"output {name}: expected {json_text(value)}, {got}"
 
 
 def _tasks(expected: Mapping[str, tuple[str, ...]], execution: Execution) -> Unmet:
@@ -95,7 +95,7 @@ def same(expected: Any, actual: Any) -> bool:
     return bool(expected == actual)
 
 
-def shown(value: Any) -> str:
+def json_text(value: Any) -> str:
     """A value as JSON, cut where it gets long."""
     return _short(json.dumps(value, ensure_ascii=False, default=str))
 

@@ -37,7 +37,7 @@ class _Plain(SmokeObserver):
         self._observer.begin(len(specs))
 
     def smoke_done(self, index: int, run: SmokeRun) -> None:  # noqa: ARG002
-        self._observer.done(_named(run), in_words(run), ok=run.verdict in GOOD)
+        self._observer.done(_named(run), describe_run(run), ok=run.verdict in GOOD)
 
     def smoke_end(self) -> None:
         self._observer.end()
@@ -51,7 +51,7 @@ def smoke_observer(observer: Observer) -> SmokeObserver:
     return observer if isinstance(observer, SmokeObserver) else _Plain(observer)
 
 
-def in_words(run: SmokeRun) -> str:
+def describe_run(run: SmokeRun) -> str:
     """``passed: SUCCESS``, ``failed: expected SUCCESS, got FAILED``."""
     first = run.failures[0].message.splitlines()[0] if run.failures else run.state or ""
     return f"{run.verdict}: {first}" if first else str(run.verdict)

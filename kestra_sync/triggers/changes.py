@@ -244,7 +244,7 @@ def has_state(trigger: Trigger) -> bool:
     return trigger.category in SWITCHABLE
 
 
-def settled(change: TriggerChange, check: TriggerCheck | None) -> bool:
+def has_taken_effect(change: TriggerChange, check: TriggerCheck | None) -> bool:
     """Whether the scheduler has taken the change in, as far as can be seen.
 
     Where a date is known, that date is waited for, and where Kestra switches the trigger on, that

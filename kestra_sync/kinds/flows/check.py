@@ -135,12 +135,12 @@ def check(
     answered = _answered(desired, asked.answer())
     if not (said or answered):
         return CheckedFlows(tuple(desired), sound(desired, found))
-    from kestra_sync.checks.rules import said_once, settled, weighed
+    from kestra_sync.checks.rules import after_server, said_once, weighed
 
     theirs = weighed(_without_ignored(desired, answered), settings.policy)
     refused = {(each.path, each.flow) for each in theirs if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
-    said = settled(said, accepted, settings.policy)
+    said = after_server(said, accepted, settings.policy)
     together = said_once(said, theirs)
     of_server = set(theirs)
     return CheckedFlows(

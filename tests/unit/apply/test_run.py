@@ -17,7 +17,7 @@ from kestra_sync.apply.run import (
     Outcome,
     Tally,
     defer_signals,
-    describe,
+    describe_outcome,
     exit_code,
     first_updates,
     run,
@@ -210,7 +210,7 @@ def test_run__crash_reports_what_was_written(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("kestra_sync.apply.run._next", broken)
     outcomes = run([stage([A], [B])], applied, parallelism=1, observer=SILENT)
     assert statuses(outcomes) == ["applied", "not-attempted"]
-    assert describe(outcomes[1]) == "not attempted: the run failed: MemoryError: out of it"
+    assert describe_outcome(outcomes[1]) == "not attempted: the run failed: MemoryError: out of it"
 
 
 def test_signals_are_deferred_and_then_restored() -> None:
@@ -273,7 +273,7 @@ def test_signals__other_threads_get_none() -> None:
     ],
 )
 def test_one_line_for_each_write(outcome: Outcome, words: str) -> None:
-    assert describe(outcome) == words
+    assert describe_outcome(outcome) == words
 
 
 def failed(**more: object) -> Outcome:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kestra_sync.checks.offline import check_offline, shown
+from kestra_sync.checks.offline import check_offline, value_text
 from kestra_sync.checks.rules import RULES
 from kestra_sync.edits import Edit
 from kestra_sync.model import Desired, Document, Flow, FlowId, Position, Severity
@@ -69,7 +69,7 @@ def test_suggestions() -> None:
     ],
 )
 def test_shown(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert value_text(value) == text
 
 
 def test_quote__is_short() -> None:

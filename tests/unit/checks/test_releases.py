@@ -6,7 +6,7 @@ import pytest
 
 from kestra_sync.checks.offline import check_offline
 from kestra_sync.checks.releases import release_of, table
-from kestra_sync.checks.rules import said_once, settled
+from kestra_sync.checks.rules import after_server, said_once
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Desired, Diagnostic, Document, Flow, FlowId, Position, Severity
@@ -92,11 +92,11 @@ def _diagnostic(rule: str, severity: Severity, line: int = 1) -> Diagnostic:
 def test_verdict__accepted_flow_is_at_most_a_warning() -> None:
     ours = [_diagnostic(rule, Severity.ERROR) for rule in ("flow-schema", "yaml-syntax")]
     final = [_diagnostic("flow-deleted", Severity.ERROR)]
-    found = settled([*ours, *final], {("a.yaml", NAME)}, Policy())
+    found = after_server([*ours, *final], {("a.yaml", NAME)}, Policy())
     assert [str(each.severity) for each in found] == ["warning", "warning", "error"]
-    assert settled(ours, set(), Policy()) == ours
+    assert after_server(ours, set(), Policy()) == ours
     chosen = Policy(severity={"flow-schema": Severity.ERROR})
-    assert settled(ours[:1], {("a.yaml", NAME)}, chosen) == ours[:1]
+    assert after_server(ours[:1], {("a.yaml", NAME)}, chosen) == ours[:1]
 
 
 def test_diagnostics__duplicates_are_reported_once() -> None:

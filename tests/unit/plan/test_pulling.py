@@ -6,7 +6,7 @@ import pytest
 
 from kestra_sync.model import Base, Desired, Document, Flow, FlowId, Live, sha256
 from kestra_sync.plan.compare import Rules, build_changes
-from kestra_sync.plan.pulling import judge
+from kestra_sync.plan.pulling import pull_decision
 
 ID = FlowId("acme", "a")
 OLD, GIT, SERVER = (f"id: a\nnamespace: acme\ntasks: [{n}]\n".encode() for n in (1, 2, 3))
@@ -35,7 +35,7 @@ def judged(
     )
     sources = {ID: base} if base is not None else {}
     (change,) = build_changes(wanted, there, bases, Rules(), sources)
-    verdict = judge(change, bases.get(ID), new=new)
+    verdict = pull_decision(change, bases.get(ID), new=new)
     return None if verdict is None else str(verdict.pulled)
 
 

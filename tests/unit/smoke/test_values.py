@@ -16,7 +16,7 @@ from kestra_sync.executions.duration import (
 from kestra_sync.executions.manual import parse_inputs
 from kestra_sync.model import Document, Flow, FlowId
 from kestra_sync.safe.secrets import Masker
-from kestra_sync.smoke.expectations import judge, same, shown
+from kestra_sync.smoke.expectations import failures_of, json_text, same
 from kestra_sync.smoke.selection import calls_from, is_due
 from kestra_sync.smoke.spec import Expectation, SmokeSpec, When
 from tests.unit.smoke.fake import execution, task_run
@@ -75,7 +75,7 @@ def test_values_are_compared_as_json(expected: Any, actual: Any, equal: bool) ->
 
 def test_a_task_with_some_bad_runs() -> None:
     loop = execution(task_runs=(task_run("a"), task_run("a", "FAILED"), task_run("b")))
-    found = judge(
+    found = failures_of(
         Expectation(outputs={"gone": None}, tasks={"a": ("SUCCESS",), "b": ("NOT_RUN",)}),
         loop,
         (),
@@ -88,7 +88,7 @@ def test_a_task_with_some_bad_runs() -> None:
 
 
 def test_long_values_are_cut() -> None:
-    assert shown("x" * 1000) == '"' + "x" * 199 + "…"
+    assert json_text("x" * 1000) == '"' + "x" * 199 + "…"
 
 
 def flow(name: str, *targets: str, trigger: str | None = None, text: str = "") -> Flow:
