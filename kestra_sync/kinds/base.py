@@ -19,16 +19,16 @@ from kestra_sync.settings import Settings
 class Store(Protocol):
     """Reads and writes single resources on the server.
 
-    What it is given and gives back as a *source* is what plans compare: the content of a file,
-    the canonical text of a key (:mod:`kestra_sync.kinds.kv.values`).
+    The *source* that it reads and writes is what plans compare: the content of a file, or the
+    canonical text of a key (:mod:`kestra_sync.kinds.kv.values`).
     """
 
     @property
     def delete_twice(self) -> bool:
-        """Whether deleting what is no longer there is harmless."""
+        """Whether it is safe to delete a resource that no longer exists."""
 
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
-        """What the server has.
+        """Read a resource from the server.
 
         :raises NotFound: it does not exist.
         """
@@ -49,10 +49,9 @@ class Store(Protocol):
     def overwrote(
         self, resource: ResourceId, revision: int, before: Content, ours: Content
     ) -> bool:
-        """Whether our update, now ``revision``, replaced something else than ``before``.
+        """Return whether our update, now ``revision``, replaced something other than ``before``.
 
-        That is for kinds whose updates cannot be told by the revision that was read right before;
-        by default there is nothing to find out.
+        For kinds where the revision that was read before does not show it; false by default.
         """
         del resource, revision, before, ours
         return False
@@ -82,7 +81,7 @@ class Loaded:
 class Reading:
     """What the server contains of one kind.
 
-    :param bases: the bases that were given, completed by hashes that mean the same.
+    :param bases: the bases that were passed, with additional hashes of the same content.
     """
 
     live: Mapping[ResourceId, Live]
@@ -91,10 +90,10 @@ class Reading:
 
 
 class ResourceKind(Protocol):
-    """A kind other than flows, with what its configuration says. Kinds inherit the defaults."""
+    """A configured kind other than flows. Kinds inherit the default implementations."""
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
-        """Read the repository. Nothing is asked of a server.
+        """Read the repository, without a server.
 
         :param apart: resolved paths of flows and of other kinds.
         """
@@ -105,47 +104,47 @@ class ResourceKind(Protocol):
         desired: Mapping[ResourceId, Desired],
         bases: Mapping[ResourceId, Base],
     ) -> Reading:
-        """What the server has in the namespaces of ``desired`` and ``bases``.
+        """Read the namespaces of ``desired`` and ``bases`` from the server.
 
         :raises KestraError: the server cannot be read.
         """
 
     def store(self, client: KestraClient) -> Store:
-        """Its reads and writes."""
+        """Return the store that reads and writes single resources."""
 
     def names(self, client: KestraClient, namespace: str) -> Collection[str]:
-        """The ids of everything that a namespace has on the server.
+        """Return the ids of all resources in a namespace on the server.
 
         :raises KestraError: the server cannot be read.
         """
 
     def paths(self) -> frozenset[Path]:
-        """The resolved directories and files that are configured to hold this kind."""
+        """Return the resolved directories and files that are configured for this kind."""
 
     def versions(
         self, client: KestraClient, resource: ResourceId, *, current: bool = True
     ) -> Iterator[Content]:
-        """The sources that the server keeps, the latest first. By default it keeps none.
+        """Yield the revisions that the server keeps, latest first. By default none.
 
-        :param current: begin with the one that counts.
+        :param current: include the current revision.
         :raises KestraError: the server cannot be read.
         """
         del client, resource, current
         return iter(())
 
     def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
-        """Remove what deleted resources have left; see :attr:`KindTraits.remains`."""
+        """Remove leftovers of deleted resources; see :attr:`KindTraits.remains`."""
         del client, gone
 
 
 @dataclass(frozen=True)
 class KindContext:
-    """What a kind is made from, for one run.
+    """The parameters of a kind, for one run.
 
-    :param tenant: the tenant of the server; ``""`` if none is asked.
-    :param secrets: the variables that values are taken from must be set.
+    :param tenant: the tenant of the server; ``""`` without a server.
+    :param secrets: variables with values must be set.
     :param to_server: the name on the server of a namespace in the files.
-    :param observer: is notified of the bytes of large contents.
+    :param observer: is notified of the progress of large transfers.
     """
 
     settings: Settings
@@ -159,12 +158,12 @@ class KindModule(Protocol):
     """The module ``kind`` in the package of a kind."""
 
     def make(self, context: KindContext) -> ResourceKind:
-        """The kind, as the settings configure it."""
+        """Create the kind according to the settings."""
 
     def diff(self, before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
-        """What a person is shown of the difference."""
+        """Return the difference as it is displayed."""
 
 
 def module_of(kind: Kind) -> KindModule:
-    """The module of a kind, imported on first use."""
+    """Return the module of a kind, imported on first use."""
     return cast("KindModule", import_module(f"kestra_sync.kinds.{kind.traits.package}.kind"))

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _VERSIONS = 5
-"""Of a resource that was edited on the server: the applied one is looked for among so many."""
+"""Number of revisions to search for the last applied source of an edited resource."""
 
 
 class Kinds:
-    """Loads, reads and writes what is not a flow. Imports and asks nothing where there is none.
+    """Loads, reads and writes resources that are not flows, if there are any.
 
-    :param tenant: the tenant of the server; ``""`` if none is asked.
-    :param secrets: the variables that keys are taken from must be set.
-    :param observer: is notified of the bytes of large files.
+    :param tenant: the tenant of the server; ``""`` without a server.
+    :param secrets: variables with values of keys must be set.
+    :param observer: is notified of the progress of large transfers.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Kinds:
         self._made: dict[Kind, ResourceKind] = {}
 
     def load(self) -> Loaded:
-        """What the repository has of every kind that is configured."""
+        """Load the resources of all configured kinds from the repository."""
         flows = self._settings.source or self._settings.paths
         paths = {each: self._kind(each).paths() for each in self.configured}
         paths[Kind.FLOW] = frozenset(Path(each).resolve() for each in flows)
@@ -80,7 +80,7 @@ class Kinds:
         desired: Mapping[ResourceId, Desired],
         bases: Mapping[ResourceId, Base],
     ) -> Reading:
-        """What the server has of the kinds of ``desired`` and ``bases``, flows left out.
+        """Read the kinds of ``desired`` and ``bases``, except flows, from the server.
 
         :raises KestraError: the server cannot be read.
         """
@@ -97,7 +97,7 @@ class Kinds:
     def last_applied(
         self, client: KestraClient, bases: Mapping[ResourceId, Base]
     ) -> Mapping[ResourceId, Content]:
-        """What was applied last, where it is among the latest versions on the server.
+        """Return the last applied sources that are among the latest revisions on the server.
 
         :raises KestraError: the server cannot be read.
         """
@@ -111,7 +111,7 @@ class Kinds:
         return found
 
     def version(self, client: KestraClient, resource: ResourceId, hash_: str) -> Content | None:
-        """The version with this SHA-256, if the server keeps it.
+        """Return the revision with this SHA-256, if the server keeps it.
 
         :raises KestraError: the server cannot be read.
         """
@@ -119,20 +119,20 @@ class Kinds:
         return next((each for each in versions if sha256(each) == hash_), None)
 
     def names(self, client: KestraClient, kind: Kind, namespace: str) -> Collection[str]:
-        """The ids of everything of a kind that a namespace has on the server.
+        """Return the ids of all resources of a kind in a namespace on the server.
 
         :raises KestraError: the server cannot be read.
         """
         return self._kind(kind).names(client, namespace)
 
     def paths(self) -> frozenset[Path]:
-        """The resolved directories and files that are configured to hold no flows."""
+        """Return the resolved directories and files of the configured kinds other than flows."""
         return frozenset().union(*(self._kind(each).paths() for each in self.configured))
 
     def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
-        """Remove what deleted resources have left on the server, flows left out.
+        """Remove leftovers of deleted resources other than flows from the server.
 
-        :raises KestraError: the server cannot be asked, or refuses.
+        :raises KestraError: the server cannot be reached, or refuses.
         """
         gone = list(gone)
         for kind in _of(gone):
@@ -141,12 +141,12 @@ class Kinds:
     def check_reads(
         self, client: KestraClient, flows: Iterable[Desired], known: Collection[ResourceId]
     ) -> tuple[Diagnostic, ...]:
-        """A warning for each file and key that ``flows`` read and that is nowhere.
+        """Return a warning for each file and key that ``flows`` read but that does not exist.
 
-        Only for the kinds that are configured. The server is asked for the names in a namespace
-        where Git does not have one of them.
+        Only for configured kinds. The names in a namespace are only requested from the server if
+        one is not in Git.
 
-        :param known: what Git has.
+        :param known: the resources in Git.
         :raises KestraError: the server cannot be read.
         """
         kinds = self.configured
@@ -170,15 +170,15 @@ class Kinds:
         ]
 
     def on(self, client: KestraClient) -> KindsOnServer:
-        """The same with the server that an apply writes to."""
+        """Bind the kinds to the server that an apply writes to."""
         return KindsOnServer(self, client)
 
     def store(self, kind: Kind, client: KestraClient) -> Store:
-        """The reads and writes of one kind."""
+        """Return the store of one kind."""
         return self._kind(kind).store(client)
 
     def _kind(self, kind: Kind) -> ResourceKind:
-        """The same object for the whole run: it remembers the secrets."""
+        """Return the kind, which is created once per run because it remembers the secrets."""
         if kind not in self._made:
             self._made[kind] = module_of(kind).make(self._context)
         return self._made[kind]
@@ -186,19 +186,19 @@ class Kinds:
 
 @dataclass(frozen=True)
 class KindsOnServer:
-    """Reads and writes what is not a flow, on one server."""
+    """Reads and writes resources that are not flows, on one server."""
 
     kinds: Kinds
     client: KestraClient
 
     def stores(self, resources: Iterable[ResourceId]) -> dict[Kind, Store]:
-        """The stores of the kinds of ``resources``, flows left out."""
+        """Return the stores of the kinds of ``resources``, except flows."""
         return {kind: self.kinds.store(kind, self.client) for kind in _of(resources)}
 
     def read_written(
         self, written: Iterable[tuple[Change, int | None]]
     ) -> Mapping[ResourceId, Live]:
-        """What the server has where changes were written, each with the revision that it got.
+        """Read the resources that were written, each with the revision that its write returned.
 
         :raises KestraError: the server cannot be read.
         """
@@ -221,7 +221,7 @@ def _only(everything: Mapping[ResourceId, _T], kind: Kind) -> dict[ResourceId, _
 
 
 def diff_of(change: Change, *, context: int = 2) -> tuple[Hunk, ...]:
-    """What the change does to the source; nothing for creations, deletions and no change at all."""
+    """Return the diff of an update; empty for creations, deletions and unchanged resources."""
     if change.before is None or change.after is None or change.action is Action.NONE:
         return ()
     return diff_sources(change.flow_id.kind, change.before, change.after, context=context)
@@ -230,7 +230,7 @@ def diff_of(change: Change, *, context: int = 2) -> tuple[Hunk, ...]:
 def diff_sources(
     kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
 ) -> tuple[Hunk, ...]:
-    """The hunks between two sources of a resource; ``None`` for one that does not exist."""
+    """Return the hunks between two sources; a source is ``None`` if it does not exist."""
     if kind is Kind.FLOW:
         return diff_flows(in_memory(before or b""), in_memory(after or b""), context=context)
     return tuple(module_of(kind).diff(before or b"", after or b"", context=context))
@@ -239,7 +239,7 @@ def diff_sources(
 def diff_whole(
     kind: Kind, before: Content | None, after: Content | None, *, context: int = 2
 ) -> tuple[Hunk, ...]:
-    """The whole source of what comes or goes, a flow's without headings."""
+    """Return the whole source of a created or deleted resource; for flows without headings."""
     if kind is Kind.FLOW:
         return unified(in_memory(before or b""), in_memory(after or b""))
     return diff_sources(kind, before, after, context=context)

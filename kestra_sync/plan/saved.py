@@ -146,7 +146,7 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 
 
 def differences(saved: SavedPlan, fresh: SavedPlan) -> tuple[str, ...]:
-    """Return the differences between two plans, one line each; empty if they are equal."""
+    """Return the differences between two plans, one per line; empty if they are equal."""
     found = [
         f"{name} was {saved.content.get(name)}, now {fresh.content.get(name)}"
         for name in ("target", "scope", "partial", "record")

@@ -1,4 +1,4 @@
-"""The kind ``file``: reading, writing and showing namespace files."""
+"""The kind ``file``: reads, writes and displays namespace files."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from kestra_sync.safe.paths import fixed_part, is_there
 
 LOG = logging.getLogger(__name__)
 MAX_EXPORT = 128 * 1024 * 1024
-"""Bytes of the files of a namespace in Git up to which everything is asked for at once."""
+"""Maximum bytes of a namespace's files in Git for which they are read in one export."""
 _AT_ONCE = 4
-"""Requests, where files are read one by one."""
+"""Concurrent requests if files are read one by one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FilesKind(ResourceKind):
     """Namespace files, of the folders in the configuration.
 
     :param to_server: the name on the server of a namespace in the files.
-    :param limit: the maximum size in bytes of one in Git.
+    :param limit: the maximum size in bytes of a file in Git.
     """
 
     folders: tuple[FilesFolder, ...] = ()
@@ -61,10 +61,10 @@ class FilesKind(ResourceKind):
     observer: Observer = field(default=SILENT, repr=False)
     limit: int = MAX_FILE
     written: dict[ResourceId, int] = field(default_factory=dict, repr=False, compare=False)
-    """The revisions that the inventory has, of the bases that were read."""
+    """The recorded revisions of the files that were read."""
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
-        """Every file below the folders."""
+        """Load all files in the folders."""
         return load(self.folders, self.to_server, apart, self.limit)
 
     def paths(self) -> frozenset[Path]:
@@ -78,7 +78,7 @@ class FilesKind(ResourceKind):
         desired: Mapping[ResourceId, Desired],
         bases: Mapping[ResourceId, Base],
     ) -> Reading:
-        """The files on the server, with one request per namespace."""
+        """Read the files on the server, with one request per namespace."""
         live: dict[ResourceId, Live] = {}
         diagnostics: list[Diagnostic] = []
         self.written.update({key: it.revision for key, it in bases.items() if it.revision})
@@ -95,15 +95,15 @@ class FilesKind(ResourceKind):
             for path, content in contents.items():
                 resource = ResourceId(namespace, path, Kind.FILE)
                 if problem(path) is not None and resource not in bases:
-                    continue  # not a name that we would ever write
+                    continue  # not a valid name, so never written by us
                 ours = wanted.get(resource)
-                # Of two equal contents one is kept in memory, or on disk.
+                # Only one of two equal contents is kept in memory or on disk.
                 same = ours is not None and ours.content == content
                 live[resource] = Live(resource, ours.content if same and ours else content)
         return Reading(live, bases, (*diagnostics, *_shadowed(desired, live)))
 
     def everything(self, client: KestraClient, namespace: str) -> Mapping[str, Content]:
-        """All files of a namespace by their paths, one by one if they are too many for an export.
+        """Read all files of a namespace by path, one by one if they are too large for an export.
 
         :raises KestraError: the server cannot be read.
         """
@@ -115,9 +115,9 @@ class FilesKind(ResourceKind):
     def _exported(
         self, files: Files, namespace: str, desired: Iterable[Desired]
     ) -> dict[str, Content]:
-        """Everything in the namespace. The server makes the export in its memory.
+        """Export all files of the namespace. The server builds the export in memory.
 
-        :raises _NotInOneError: that is more than one answer should have, or than the server can do.
+        :raises _NotInOneError: it would be too large, or the server cannot do it.
         """
         if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
             raise _NotInOneError(f"Git has more than {MAX_EXPORT // 1024**2} MiB of them")
@@ -138,7 +138,7 @@ class FilesKind(ResourceKind):
     def _each(
         self, client: KestraClient, namespace: str, known: Collection[ResourceId] | None = None
     ) -> dict[str, Content]:
-        """Files one by one: those that are in Git or in the inventory, or all."""
+        """Read files one by one: the known files, or all."""
         names = client.files.names(namespace)
         if known is not None:
             names = tuple(it for it in names if ResourceId(namespace, it, Kind.FILE) in known)
@@ -153,7 +153,7 @@ class FilesKind(ResourceKind):
         return {name: content for name, content in found if content is not None}
 
     def _moved(self, name: str) -> Moved:
-        """Tells the observer of a large download; how large it is, the server does not say."""
+        """Return a progress callback for a large download, whose total size is unknown."""
 
         def moved(done: int, total: int | None) -> None:
             if done > LARGE:
@@ -167,7 +167,7 @@ class FilesKind(ResourceKind):
     def versions(
         self, client: KestraClient, resource: ResourceId, *, current: bool = True
     ) -> Iterator[Content]:
-        """The contents of the revisions, which Kestra keeps until a file is deleted."""
+        """Yield the revisions of a file, which Kestra keeps until it is deleted."""
         files = client.files
         with suppress(NotFound):
             numbers = files.revisions(resource.namespace, resource.id)
@@ -175,25 +175,25 @@ class FilesKind(ResourceKind):
                 yield files.read(resource.namespace, resource.id, revision=number)
 
     def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
-        """Remove the directories that deleted files have left empty."""
+        """Remove directories that are empty after deletions."""
         remove_empty_directories(client.files, gone)
 
     def store(self, client: KestraClient) -> FileStore:
-        """Reads and writes of single files."""
+        """Return the store of single files."""
         return FileStore(client.files, self.observer, self.written)
 
 
 def make(context: KindContext) -> FilesKind:
-    """The files that the settings configure."""
+    """Create the kind with the configured folders."""
     settings = context.settings
     folders = settings.files
-    if settings.new_paths:  # one that does not exist may be empty
+    if settings.new_paths:  # a folder that does not exist counts as empty
         folders = tuple(each for each in folders if is_there(fixed_part(each.path)))
     return FilesKind(folders, context.to_server, context.observer, settings.file_limit or MAX_FILE)
 
 
 def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
-    """A text line by line; anything else by size and hash."""
+    """Compare text by line, and anything else by size and hash."""
     if before == after:
         return ()
     if is_text(before) and is_text(after):
@@ -220,9 +220,9 @@ def _only_known(namespace: str, why: _NotInOneError) -> Diagnostic:
 def _check_whole(
     files: Files, namespace: str, contents: Collection[str], known: Sequence[ResourceId]
 ) -> None:
-    """A file that the record has and the export has not must really be gone.
+    """Check that recorded files that are missing in the export were deleted.
 
-    :raises NotCredible: the list of names has it.
+    :raises NotCredible: the list of names contains such a file.
     """
     missing = [each.id for each in known if each.id not in contents]
     there = set(files.names(namespace)) if missing else set()
@@ -235,7 +235,7 @@ def _check_whole(
 
 
 def is_text(data: Content) -> bool:
-    """Whether ``data`` can be shown line by line: UTF-8 without control characters, not large."""
+    """Return whether ``data`` can be shown as text: small UTF-8 without control characters."""
     if not is_in_memory(data) or b"\0" in data:
         return False
     try:
@@ -252,8 +252,10 @@ def _described(data: Content) -> str:
 def _shadowed(
     desired: Mapping[ResourceId, Desired], live: Iterable[ResourceId]
 ) -> Iterable[Diagnostic]:
-    """Files whose name is a folder on the server, or the other way round: Kestra 1.x answers 200
-    and the file cannot be read."""
+    """Return a diagnostic for each file whose name is a folder on the server, or vice versa.
+
+    Kestra 1.x responds with 200, but the file cannot be read.
+    """
     there = set(live)
     folders = {above for each in there for above in _above(each)}
     for resource, each in desired.items():
@@ -280,16 +282,16 @@ def _above(resource: ResourceId) -> Iterable[ResourceId]:
 
 
 def remove_empty_directories(files: Files, gone: Iterable[ResourceId]) -> None:
-    """Remove what deleted files have left of their directories.
+    """Remove directories of deleted files that are empty.
 
-    :param gone: the files.
-    :raises KestraError: the server cannot be asked, or does not delete one.
+    :param gone: the deleted files.
+    :raises KestraError: the server cannot be reached, or refuses.
     """
     above = {each for resource in gone for each in _above(resource)}
-    # The deepest first: the directory above may be empty then.
+    # Deepest first: the parent directory may then be empty, too.
     for each in sorted(above, key=lambda it: (-it.id.count("/"), it)):
         parent, _, name = each.id.rpartition("/")
-        # Kestra deletes something else instead of what is not there.
+        # If a path does not exist, Kestra may delete something else.
         there = f"{name}/" in files.list(each.namespace, f"/{parent}")
         if there and not files.list(each.namespace, f"/{each.id}"):
             files.delete(each.namespace, each.id)
@@ -298,7 +300,7 @@ def remove_empty_directories(files: Files, gone: Iterable[ResourceId]) -> None:
 class FileStore(Store):
     """Reads and writes namespace files one by one."""
 
-    #: A second deletion deletes the neighbour of a file that is not there.
+    #: A second deletion may delete the parent directory; see :meth:`.Files.delete`.
     delete_twice = False
 
     def __init__(
@@ -312,7 +314,7 @@ class FileStore(Store):
         self._written = written
 
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
-        """The contents. The answer does not say of which revision."""
+        """Read the contents. The response does not have the revision."""
         content = self._files.read(resource.namespace, resource.id, revision=revision)
         return Live(resource, content, revision)
 
@@ -324,18 +326,18 @@ class FileStore(Store):
         return Live(resource, source)
 
     def update(self, resource: ResourceId, source: Content) -> Live:
-        """Write the file, and ask for its revision. It is read again when everything is written."""
+        """Write the file, and request its revision. It is read again after all writes."""
         self._put(resource, source)
         revision = None
         if is_in_memory(source):
-            with suppress(KestraError):  # it is written
+            with suppress(KestraError):  # the write itself succeeded
                 revision = max(self._files.revisions(resource.namespace, resource.id), default=None)
         return Live(resource, source, revision)
 
     def overwrote(
         self, resource: ResourceId, revision: int, before: Content, ours: Content
     ) -> bool:
-        """Kestra has no precondition. The revision before is not read if it is the recorded one."""
+        """Compare the previous revision, unless it is recorded: writes have no precondition."""
         if revision - 1 == self._written.get(resource) or not is_in_memory(before):
             return False
         with suppress(KestraError):
@@ -348,7 +350,7 @@ class FileStore(Store):
         self._files.put(resource.namespace, resource.id, source, moved=moved)
 
     def delete(self, resource: ResourceId) -> None:
-        """Delete a file that was listed right before."""
+        """Delete a file that was listed just before."""
         if resource.id not in self._files.names(resource.namespace):
             raise NotFound(404, "DELETE", str(resource))
         self._files.delete(resource.namespace, resource.id)

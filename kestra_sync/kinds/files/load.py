@@ -1,8 +1,8 @@
-"""Finds the namespace files of a repository: every file below the configured folders.
+"""Finds the namespace files of a repository: all files in the configured folders.
 
-Hidden files are left out, as are those that ``.kestraignore`` files or the configuration ignore.
-Unlike a flow, a file is deployed just because it is there. So what cannot be deployed as it is, a
-link for example, is an error and not skipped.
+Hidden files are left out, as are files that ``.kestraignore`` files or the configuration ignore.
+Unlike flows, all other files are deployed. So a file that cannot be deployed as it is, such as a
+link, is an error and not skipped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def load(
     apart: Collection[Path] = (),
     limit: int = MAX_FILE,
 ) -> Loaded:
-    """Every namespace file below ``folders``. What is wrong with one is a diagnostic.
+    """Load all namespace files in ``folders``; problems become diagnostics.
 
     :param to_server: the name on the server of a namespace in the files.
     :param apart: resolved paths that are not namespace files, such as those of flows.
@@ -92,7 +92,7 @@ class _Found:
         )
 
     def check_folders(self) -> None:
-        """A file cannot have the name of a folder; Kestra 1.x says nothing and loses it."""
+        """Report files that have the name of a folder, which Kestra 1.x silently loses."""
         for resource, each in self.desired.items():
             parts = resource.id.split("/")
             for end in range(1, len(parts)):
@@ -107,9 +107,9 @@ class _Found:
 
 
 def roots(folder: FilesFolder, found: _Found | None = None) -> Iterator[tuple[str, str]]:
-    """The folders that match ``folder``, each with its namespace.
+    """Yield the folders that match ``folder``, each with its namespace.
 
-    :param found: is notified of what is wrong with them.
+    :param found: collects problems.
     """
     found = found or _Found()
     parts = folder.path.split("/")
@@ -199,7 +199,7 @@ def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> No
 
 
 def is_ignored(root: str, ignore: Sequence[str], path: str) -> bool:
-    """Whether ignore rules leave out the file at ``path`` below ``root``, which may not exist."""
+    """Return whether ignore rules match ``path`` in ``root``; the file need not exist."""
     here = Path(root).resolve()
     rules = IgnoreRules.of(ignore, here).above(here)
     names = path.split("/")
@@ -259,6 +259,6 @@ def _content(path: Path, size: int) -> Content:
     """:raises OSError: it cannot be read."""
     if size <= LARGE:
         data = read_resolved(path, limit=LARGE)
-        if len(data) <= LARGE:  # it does not grow just now
+        if len(data) <= LARGE:  # otherwise it grew since its size was read
             return data
     return hashed(lambda: open_resolved(path))

@@ -1,7 +1,7 @@
-"""The names that every supported version of Kestra keeps as they are.
+"""Checks that a file name is supported by every supported version of Kestra.
 
-A space becomes ``+`` on Kestra 1.x, ``%`` and brackets are refused there, and ``\\`` becomes ``/``
-everywhere. What is refused here would be stored under another name, or not at all.
+Kestra 1.x turns a space into ``+`` and rejects ``%`` and brackets; all versions turn ``\\`` into
+``/``. Names that are rejected here would be stored under another name, or not at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FLOWS = "_flows"
 
 
 def problem(path: str) -> str | None:
-    """Why a file cannot be stored under ``path`` (with ``/``); ``None`` if it can."""
+    """Return why a file cannot be stored under ``path`` (with ``/``); ``None`` if it can."""
     parts = path.split("/")
     if parts[0] == _FLOWS:
         return "Kestra treats files below _flows/ as flows"

@@ -1,1 +1,1 @@
-"""Flows: how they are read from the server, and how they are checked."""
+"""Flows: reads them from the server, and checks them."""

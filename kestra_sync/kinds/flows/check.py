@@ -2,8 +2,8 @@
 
 Each target must exist, in the files or on the server. Kestra itself only warns, only for top-level
 ``Subflow`` tasks, and warns for every reference inside a first deploy (``docs/kestra-api.md``,
-"Missing subflows"). So its warning is replaced by this check, which sees nested tasks and knows
-what is about to be deployed.
+"Missing subflows"). So its warning is replaced by this check, which includes nested tasks and flows
+that are about to be deployed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from kestra_sync.checks.server import ValidationAnswer
     from kestra_sync.client.client import KestraClient
 
-#: In the source of every draft.
+#: Occurs in the source of every draft.
 _DRAFT = b"draft"
 
 
 @dataclass(frozen=True)
 class CheckedFlows:
-    """Flows, and what is wrong with each by itself.
+    """Flows, and the findings about each.
 
     :param desired: the flows that were checked.
     :param fine: those without an error of ours.
@@ -49,9 +49,9 @@ class CheckedFlows:
 def check_offline_rules(
     desired: Sequence[Desired], settings: Settings, release: tuple[int, int] | None = None
 ) -> list[Diagnostic]:
-    """What our own rules and the policy of ``settings`` say of flows.
+    """Check flows against our own rules and the policy of ``settings``.
 
-    :param release: the version of Kestra that decides what is known; ``None`` for any.
+    :param release: the version of Kestra whose features are known; ``None`` for any.
     """
     from kestra_sync.checks.offline import check_offline
 
@@ -78,7 +78,7 @@ def check_offline_rules(
 
 
 def _have_ignores(desired: Iterable[Desired]) -> bool:
-    """Most repositories have none; the comments are looked for only if there may be some."""
+    """Return whether any flow may have ignore comments, which most repositories do not use."""
     return any(MARK in each.sent for each in desired)
 
 
@@ -94,9 +94,9 @@ def _without_ignored(
 
 @dataclass(frozen=True)
 class Asked:
-    """Flows that the server is validating, or has validated.
+    """A validation request to the server.
 
-    :param answer: waits for what it says about each; called once.
+    :param answer: waits for the results, one per flow; to be called once.
     """
 
     desired: tuple[Desired, ...]
@@ -104,7 +104,7 @@ class Asked:
 
 
 def ask(client: KestraClient, desired: Sequence[Desired]) -> Asked:
-    """Have the server validate flows, and do not wait."""
+    """Request the validation of flows without waiting for it."""
     from kestra_sync.client.parallel import in_background
 
     if not desired:
@@ -123,9 +123,9 @@ def check(
 ) -> CheckedFlows:
     """Check flows offline while the server validates them.
 
-    :param found: what is wrong with them as far as that is known already.
-    :param asked: what the server was asked already; if that was the same, it is not asked again.
-    :raises KestraError: the server cannot be asked.
+    :param found: the findings so far.
+    :param asked: an earlier request; it is used if its flows are the same.
+    :raises KestraError: the server cannot be reached.
     """
     if not desired:
         return CheckedFlows()
@@ -154,7 +154,7 @@ def check(
 def _answered(
     desired: Sequence[Desired], answers: Sequence[ValidationAnswer]
 ) -> tuple[Diagnostic, ...]:
-    """What the server says of flows; mostly nothing."""
+    """Return the findings of the server about flows; usually none."""
     told = any(it.constraints or it.warnings or it.deprecations or it.infos for it in answers)
     if not told and not any(_DRAFT in each.sent for each in desired):
         return ()
@@ -164,7 +164,7 @@ def _answered(
 
 
 def sound(desired: Iterable[Desired], diagnostics: Iterable[Diagnostic]) -> tuple[Desired, ...]:
-    """Those without an error so far."""
+    """Return the flows without an error so far."""
     bad = {(each.path, each.flow) for each in diagnostics if each.severity is Severity.ERROR}
     return tuple(each for each in desired if (each.path, each.flow_id) not in bad)
 
@@ -205,10 +205,10 @@ def check_dangling(
     *,
     gone: Collection[FlowId] = (),
 ) -> list[Diagnostic]:
-    """References to flows that are nowhere, asking the server about those we do not know.
+    """Find references to flows that exist neither in Git nor on the server.
 
-    :param gone: flows that are there still and will not be.
-    :raises KestraError: the server cannot be asked.
+    :param gone: flows that still exist but will be deleted.
+    :raises KestraError: the server cannot be read.
     """
     found = dangling(desired, known)
     targets = {each.reference.target for each in found}
@@ -232,7 +232,7 @@ def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnost
 
 @dataclass(frozen=True)
 class UnresolvedReference:
-    """A reference whose target is not among the flows that are known so far."""
+    """A reference whose target is not among the known flows."""
 
     desired: Desired
     reference: Reference
@@ -241,7 +241,7 @@ class UnresolvedReference:
 def dangling(
     desired: Iterable[Desired], known: Collection[FlowId]
 ) -> tuple[UnresolvedReference, ...]:
-    """The references of ``desired`` to flows that are not ``known``."""
+    """Return the references of ``desired`` to flows that are not ``known``."""
     found: list[UnresolvedReference] = []
     for each in desired:
         parsed = parse_source(each.sent, each.sent_sha256)
@@ -261,12 +261,12 @@ def report_dangling(
     scope: Scope,
     known: Collection[FlowId] = (),
 ) -> tuple[Diagnostic, ...]:
-    """A diagnostic for each target that is not ``elsewhere`` on the server either.
+    """Return a diagnostic for each target that is not ``elsewhere`` on the server either.
 
-    An error inside the scope, where Git should hold it; a warning outside, where another repository
-    may deploy it later, and for Flow triggers, which simply do not fire.
+    An error inside the scope, where the target should be in Git; a warning outside, where another
+    repository may deploy it later, and for Flow triggers, which just do not fire.
 
-    :param known: the flows in Git, of which one may have been meant.
+    :param known: the flows in Git, for suggestions.
     """
     diagnostics = []
     there = {*known, *elsewhere}
@@ -295,7 +295,7 @@ def report_dangling(
 
 
 def check_live_calls(desired: Iterable[Desired], scope: Scope) -> tuple[Diagnostic, ...]:
-    """A warning for each call that leaves a preview: it runs the live flow.
+    """Return a warning for each call from a preview to a live flow.
 
     :param scope: the namespaces of the preview.
     """
@@ -324,13 +324,11 @@ def check_live_calls(desired: Iterable[Desired], scope: Scope) -> tuple[Diagnost
 
 
 def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
-    """A warning for each group of flows that call each other, at a call of its first flow.
+    """Return a warning for each group of flows that call each other, at a call of its first flow.
 
-    A flow that calls itself is such a group too.
-
-    Kestra loads such flows, and starts executions of them until something stops it. Flow triggers
-    do not count: waiting for each other starts nothing. Calls whose target is computed are not
-    known.
+    A flow that calls itself is also such a group. Kestra loads these flows, and starts executions
+    of them endlessly. Flow triggers are ignored: flows that wait for each other do not start. Calls
+    whose target is an expression are ignored, too.
     """
     called: dict[FlowId, dict[FlowId, tuple[Desired, Position]]] = {}
     for each in desired:
@@ -365,12 +363,12 @@ def check_cycles(desired: Iterable[Desired]) -> tuple[Diagnostic, ...]:
 
 
 def _circle(group: tuple[FlowId, ...], called: Mapping[FlowId, Collection[FlowId]]) -> list[FlowId]:
-    """The shortest way from the first flow of ``group`` back to it, both ends included."""
+    """Return the shortest path from the first flow of ``group`` back to it, with both ends."""
     first = group[0]
     inside = set(group)
     came_from: dict[FlowId, FlowId] = {}
     ways = [first]
-    for flow in ways:  # grows while it is walked
+    for flow in ways:  # grows during the iteration
         for other in sorted(inside.intersection(called[flow])):
             if other == first and flow != first:
                 circle = [first, flow]
@@ -385,9 +383,9 @@ def _circle(group: tuple[FlowId, ...], called: Mapping[FlowId, Collection[FlowId
 
 
 def _meant(target: FlowId, there: Collection[FlowId]) -> str | None:
-    """A question for the flow with a near id in that namespace, or this id in a near one.
+    """Suggest the flow with a similar id in that namespace, or this id in a similar namespace.
 
-    Whole names are not compared: what they share of a long namespace makes all of them near.
+    Full names are not compared: sharing a long namespace would make all of them similar.
     """
     ids = sorted(each.id for each in there if each.namespace == target.namespace)
     namespaces = sorted(each.namespace for each in there if each.id == target.id)

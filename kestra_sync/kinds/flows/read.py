@@ -1,4 +1,4 @@
-"""Reads the flows of the server for a plan: all of them once, and those to change again."""
+"""Reads the flows on the server for a plan: all once, and those that will change again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiveFlows:
-    """What the server holds.
+    """The flows on the server.
 
     :param flows: the flows of the scope.
-    :param unusable: names that Kestra does not give; not part of ``flows``.
+    :param unusable: flows with invalid names; not part of ``flows``.
     """
 
     flows: Mapping[FlowId, Live]
@@ -39,10 +39,10 @@ def read(
     parallelism: int,
     exported: Callable[[], tuple[bytes, ...]] | None = None,
 ) -> LiveFlows:
-    """Every flow of ``scope``, without its revision.
+    """Read all flows of ``scope``, without revisions.
 
-    :param desired: what Git holds: equal sources are matched by their hashes and not even parsed.
-    :param exported: waits for the export of the scope, if that has been asked for already.
+    :param desired: the flows in Git: equal sources are matched by hash and not parsed.
+    :param exported: waits for the export of the scope, if it was requested already.
     :raises KestraError: if the server cannot be read.
     """
     unusable: set[FlowId] = set()
@@ -62,9 +62,9 @@ def read(
 def confirmed(
     desired: Iterable[Desired], live: Mapping[FlowId, Live]
 ) -> tuple[dict[FlowId, Desired], list[Diagnostic]]:
-    """Parse what is not equal to the server, and correct names that the fast scan got wrong.
+    """Parse the flows that differ from the server, and correct names that the fast scan misread.
 
-    :returns: what Git holds, by name, and why some of it cannot be parsed.
+    :returns: the flows in Git by name, and the errors of those that cannot be parsed.
     """
     found: dict[FlowId, Desired] = {}
     problems: list[Diagnostic] = []
@@ -89,8 +89,8 @@ def confirmed(
 class RereadFlows:
     """Flows that were read again.
 
-    :param flows: with their revision; those that are gone are not in it.
-    :param base_sources: the texts that we applied last, of those that were edited since.
+    :param flows: with their revision; deleted flows are missing.
+    :param base_sources: the last applied sources of flows that were edited since.
     """
 
     flows: Mapping[FlowId, Live] = field(default_factory=dict)
@@ -105,10 +105,10 @@ def begin_reread(
     *,
     parallelism: int,
 ) -> Callable[[], RereadFlows]:
-    """Ask for the revisions of ``wanted``, and do not wait; what is returned waits.
+    """Request the revisions of ``wanted``; return a function that waits for the result.
 
-    :param live: everything that the server holds, as far as that is known.
-    :param bases: what we applied last.
+    :param live: all flows on the server, as far as known.
+    :param bases: what was applied last.
     """
     if not wanted:
         return RereadFlows
@@ -118,7 +118,7 @@ def begin_reread(
             client.flows,
             [live[each] for each in wanted],
             parallelism=parallelism,
-            beside=live,
+            everything=live,
             bases=bases,
         )
         edited = {
@@ -133,13 +133,13 @@ def begin_reread(
 
 log = logging.getLogger(__name__)
 
-#: Up to here each flow is read by itself; beyond, pages of the search are cheaper.
+#: Up to this number, flows are read individually; beyond, a search is cheaper.
 _SINGLE_READS = 100
-#: And so they are if not even so many times as many would come along.
-_COMING_ALONG = 4
-#: But not for next to nothing.
+#: A search is also cheaper if it returns at most this many times the needed flows.
+_SEARCH_RATIO = 4
+#: Up to this number, flows are always read individually.
 _FEW = 10
-#: What a page of the search holds, and the seconds it takes a server that is not slow.
+#: Size of a page of the search, and the seconds that it takes on a normal server.
 _PAGE, _PAGE_SECONDS = 2000, 0.3
 
 
@@ -148,45 +148,51 @@ def with_revisions(
     lives: Collection[Live],
     *,
     parallelism: int = 8,
-    beside: Mapping[FlowId, Live] | None = None,
+    everything: Mapping[FlowId, Live] | None = None,
     bases: Mapping[FlowId, Base] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[FlowId, Live]:
-    """The same flows with their revisions, which the export lacks.
+    """Add revisions, which the export lacks, to flows.
 
-    A few are read again one by one, which brings their newest source along. Of many, those that
-    still have the source that we recorded have the revision that we recorded with it: if one was
-    changed and changed back, its number is higher by now, which the writer will see. The others are
-    looked up in the search, and keep the source that was exported; so is the rest of a few, if the
-    server turns out to be slow at single reads. Flows that are gone are left out.
+    A few flows are read again individually, which also returns their latest source. Of many, those
+    that still have the recorded source get the recorded revision: if one was changed and changed
+    back, its revision is higher, which the writer will detect. The others are looked up in the
+    search, and keep the exported source; so are the rest of a few, if the server is slow at single
+    reads. Deleted flows are left out.
 
-    :param beside: all that the server holds, if that is known.
-    :param bases: what we applied last.
+    :param everything: all flows on the server, if known.
+    :param bases: what was applied last.
     """
     recorded = _recorded(lives, bases or {}) if len(lives) > _FEW else {}
     rest = [live for live in lives if live.flow_id not in recorded]
-    return {**recorded, **_asked(flows, rest, parallelism, beside, clock)} if rest else recorded
+    return (
+        {**recorded, **_requested(flows, rest, parallelism, everything, clock)}
+        if rest
+        else recorded
+    )
 
 
 def _recorded(lives: Collection[Live], bases: Mapping[FlowId, Base]) -> dict[FlowId, Live]:
     found = {}
     for live in lives:
         base = bases.get(live.flow_id)
-        # With two hashes (a run was killed) the revision may be that of the other.
+        # With two hashes (a run was killed) the revision may belong to the other.
         if base is not None and base.revision and base.live_hashes == {live.sha256}:
             found[live.flow_id] = replace(live, revision=base.revision)
     return found
 
 
-def _asked(
+def _requested(
     flows: FlowReads,
     rest: list[Live],
     parallelism: int,
-    beside: Mapping[FlowId, Live] | None,
+    everything: Mapping[FlowId, Live] | None,
     clock: Callable[[], float],
 ) -> dict[FlowId, Live]:
-    coming = _coming_along({live.flow_id.namespace for live in rest}, beside)
-    if len(rest) > _SINGLE_READS or (len(rest) > _FEW and coming <= _COMING_ALONG * len(rest)):
+    expected_size = _search_size({live.flow_id.namespace for live in rest}, everything)
+    if len(rest) > _SINGLE_READS or (
+        len(rest) > _FEW and expected_size <= _SEARCH_RATIO * len(rest)
+    ):
         return _looked_up(flows, rest)
     found: dict[FlowId, Live] = {}
     while rest:
@@ -194,23 +200,23 @@ def _asked(
         started = clock()
         found.update(_read(flows, [live.flow_id for live in some], parallelism))
         expected = (clock() - started) * len(rest) / len(some)
-        if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + coming / _PAGE)):
+        if len(rest) > _FEW and expected > max(1.0, _PAGE_SECONDS * (1 + expected_size / _PAGE)):
             log.info("reading flows one by one is slow: searching for %d flows", len(rest))
             return {**found, **_looked_up(flows, rest)}
     return found
 
 
-def _coming_along(namespaces: Collection[str], beside: Mapping[FlowId, Live] | None) -> float:
-    """How many flows a search of ``namespaces`` brings; very many if that is not known."""
-    if beside is None:
+def _search_size(namespaces: Collection[str], everything: Mapping[FlowId, Live] | None) -> float:
+    """Return how many flows a search of ``namespaces`` returns; a large number if unknown."""
+    if everything is None:
         return float("inf")
     # The filter for many namespaces is too long to be exact.
     exact = len(namespaces) <= _FEW
-    return sum(each.namespace in namespaces for each in beside) if exact else len(beside)
+    return sum(each.namespace in namespaces for each in everything) if exact else len(everything)
 
 
 def _read(flows: FlowReads, flow_ids: Collection[FlowId], parallelism: int) -> dict[FlowId, Live]:
-    """Those that exist, read one by one."""
+    """Read the flows that exist, one by one."""
 
     def read(flow_id: FlowId) -> Live | None:
         try:
@@ -230,7 +236,7 @@ def _looked_up(flows: FlowReads, lives: Collection[Live]) -> dict[FlowId, Live]:
         for live in lives
         if live.flow_id in revisions
     }
-    # What one bulk read has and the other has not is gone by now, or one of the two is not whole.
+    # A flow in only one of two bulk reads was deleted, or one of the responses is incomplete.
     missing = [live.flow_id for live in lives if live.flow_id not in found]
     return {**found, **still_there(flows, missing)} if missing else found
 
@@ -238,9 +244,9 @@ def _looked_up(flows: FlowReads, lives: Collection[Live]) -> dict[FlowId, Live]:
 def still_there(
     flows: FlowReads, flow_ids: Collection[FlowId], *, parallelism: int = 8
 ) -> dict[FlowId, Live]:
-    """Those of the flows that a single read finds after all.
+    """Return the flows that a single read still finds.
 
-    A bulk read may be older than the record that is compared with it, or not whole.
+    A bulk read may be older than the record that it is compared with, or incomplete.
     """
     return _read(flows, flow_ids, parallelism) if flow_ids else {}
 
@@ -248,12 +254,12 @@ def still_there(
 def base_sources(
     flows: FlowReads, bases: Mapping[FlowId, Base], *, parallelism: int = 8
 ) -> dict[FlowId, bytes]:
-    """The texts behind ``bases``, as far as the server still has them.
+    """Return the sources of ``bases`` that the server still has.
 
-    A recorded revision counts only if its source still has the recorded hash: revisions can be
-    deleted, and a restored server restarts the numbering. Where it does not, or none is recorded (a
-    flow that was adopted, or written by a run that was killed), the hash is looked for in all of
-    them.
+    A recorded revision is only used if its source still has the recorded hash: revisions can be
+    deleted, and a restored server restarts the numbering. Otherwise, or if no revision is recorded
+    (a flow that was adopted, or written by a run that was killed), all revisions are searched for
+    the hash.
     """
 
     def read(item: tuple[FlowId, Base]) -> tuple[FlowId, bytes] | None:

@@ -1,4 +1,4 @@
-"""All flows of the scope on the server, from one export that is treated as untrusted."""
+"""Reads all flows of the scope on the server, from one export that is treated as untrusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULE = "server-name"
 
 
 def left_alone(flow_id: FlowId, why: str) -> Diagnostic:
-    """The warning for one of them; the name is shown in printable ASCII."""
+    """Return the warning for a flow with an unusable name, shown in printable ASCII."""
     return Diagnostic(
         "",
         None,
@@ -30,7 +30,7 @@ def left_alone(flow_id: FlowId, why: str) -> Diagnostic:
 
 
 def unusable_names(flow_ids: Iterable[FlowId]) -> tuple[Diagnostic, ...]:
-    """A warning for each name that is not one of Kestra's."""
+    """Return a warning for each name that is not valid in Kestra."""
     return tuple(left_alone(each, _why(each)) for each in sorted(flow_ids))
 
 
@@ -71,19 +71,19 @@ def snapshot(
     unusable: set[FlowId] | None = None,
     exported: Callable[[], tuple[bytes, ...]] | None = None,
 ) -> dict[FlowId, Live]:
-    """Every live flow of ``scope``, by name.
+    """Read all live flows of ``scope``, by name.
 
     The namespace and id of a source are read from the source: the names in an export cannot be
     split. Whatever the server's filter did, flows outside the scope are dropped here; and an
     empty response is only trusted once the server's list of namespaces agrees, since some filters
     are answered with an empty archive and a 200 (``docs/kestra-api.md``, filters).
 
-    :param known: the hashes of the desired sources and whose they are: equal bytes have equal
-        names, so those need not be looked at.
-    :param held: the desired sources themselves: of two equal ones a single one is kept in memory.
-    :param unusable: gets the names that Kestra does not give. They are not part of the result:
-        such a flow is never planned for, pruned, asked for by its name, or given a file.
-    :param exported: waits for the export of ``scope``, if that has been asked for already.
+    :param known: hash of a desired source → its flow: equal sources have equal names, so they need
+        not be parsed.
+    :param held: the desired sources, so that equal sources are only kept in memory once.
+    :param unusable: receives the invalid names. They are not part of the result: such a flow is
+        never planned, pruned, read by name, or written to a file.
+    :param exported: waits for the export of ``scope``, if it was requested already.
     :raises KestraError: if the server cannot be read.
     """
     if not scope.namespaces:
@@ -117,8 +117,7 @@ class _Inspector:
         self._covers = cache(scope.covers)
 
     def at(self, sources: Iterable[bytes]) -> tuple[dict[FlowId, Live], int]:
-        """The flows of the scope among ``sources``, and the number of sources without a known
-        flow."""
+        """Return the flows of the scope in ``sources``, and how many sources have no known flow."""
         found: dict[FlowId, Live] = {}
         unclear = 0
         for source in sources:
@@ -136,19 +135,19 @@ class _Inspector:
                 self._unusable.add(flow_id)
             elif self._covers(flow_id.namespace):
                 found[flow_id] = live = Live(flow_id, source)
-                vars(live)["sha256"] = digest  # the cached property: not to hash it once more
+                vars(live)["sha256"] = digest  # set the cached property to avoid hashing it again
         return found, unclear
 
 
-#: What YAML makes of a plain value that is not a text: a number, a truth value.
+#: Plain values that YAML does not read as text: numbers and booleans.
 _NOT_TEXT = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?|true|false|-?inf|nan|-?\.inf")
 _ID_LINE = re.compile(rb"^id[ \t]*:[ \t]*([^\s#]+)", re.MULTILINE)
 
 
 def _written(source: bytes, flow_id: FlowId) -> FlowId | None:
-    """The name as it is written, if YAML reads it as something else (``010`` is 8).
+    """Return the id as written, if YAML reads it as something else (``010`` is 8).
 
-    Kestra keeps such a flow under the name as written, so it is not there under the other.
+    Kestra stores such a flow under the id as written.
     """
     if not _NOT_TEXT.fullmatch(flow_id.id):
         return None
@@ -168,7 +167,7 @@ def _one_by_one(
         some, doubts = look.at(flows.export(Scope((namespace,), exact=True)))
         found.update(some)
         unclear += doubts
-    # Still nothing where there must be something: let the search name what to read.
+    # Still empty although there are flows: use the search to find what to read.
     return found, unclear if found else 1
 
 
@@ -179,7 +178,7 @@ def _read_missing(
     parallelism: int,
     unusable: set[FlowId],
 ) -> dict[FlowId, Live]:
-    """Single reads for flows whose source does not contain a known name."""
+    """Read flows individually whose source does not contain a known name."""
     missing = []
     for summary in flows.search(scope):
         if not is_flow_id(summary.flow_id):

@@ -1,4 +1,4 @@
-"""The kind ``kv``: reading, writing and showing key-value pairs."""
+"""The kind ``kv``: reads, writes and displays key-value pairs."""
 
 from __future__ import annotations
 
@@ -29,34 +29,33 @@ from kestra_sync.plan.diff import Hunk, LineMark, unified
 from kestra_sync.resources import Content, in_memory
 
 _CLOCK = 2
-"""Seconds by which the times of an expiry may differ from the time to live that was sent."""
+"""Tolerance in seconds between a measured time to live and the one that was sent."""
 
 
 class MaskedValues:
-    """What this run knows of the keys, in memory and nowhere else: the values behind masked
-    sources, and in which forms each key was seen."""
+    """The values of masked sources, and the known sources of each key; only kept in memory."""
 
     def __init__(self) -> None:
         self._values: dict[bytes, KvValue] = {}
         self._sources: dict[ResourceId, set[bytes]] = {}
 
     def hide(self, value: KvValue, salt: str) -> bytes:
-        """The source of ``value``, which is remembered if it is masked."""
+        """Return the source of ``value``, and remember the value if it is masked."""
         source = source_of(value, salt)
         if value.masked:
             self._values[source] = value
         return source
 
     def value(self, source: bytes) -> KvValue:
-        """The value behind a source that was given by :meth:`hide`."""
+        """Return the value of a source from :meth:`hide`."""
         return value_of(source) or self._values[source]
 
     def saw(self, resource: ResourceId, source: bytes) -> None:
-        """Remember that a side of the plan has this source."""
+        """Remember that one side of the plan has this source."""
         self._sources.setdefault(resource, set()).add(source)
 
     def seen(self, resource: ResourceId) -> frozenset[bytes]:
-        """The sources of a key so far."""
+        """Return the known sources of a key."""
         return frozenset(self._sources.get(resource, ()))
 
 
@@ -65,11 +64,12 @@ class KvKind(ResourceKind):
     """Key-value pairs, of the files in the configuration.
 
     :param patterns: the files, as the user would write them in the working directory.
-    :param salt: distinguishes the tenant from others, for the hashes of secrets.
-    :param secrets: a variable that is not set is an error; else its key is left out.
+    :param salt: distinguishes the tenant from others in hashes of secrets.
+    :param secrets: a variable that is not set is an error; otherwise its key is left out.
     :param to_server: the name on the server of a namespace in the files.
-    :param refused: variables that no key may be taken from, besides known credentials.
-    :param overrides: values in place of those in the files, which ``config_path`` holds.
+    :param refused: variables that must not be used as values, besides known credentials.
+    :param overrides: values from the configuration that replace those in the files.
+    :param config_path: the configuration with ``overrides``.
     """
 
     patterns: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class KvKind(ResourceKind):
         return [each.key for each in client.kv.list(namespace)]
 
     def load(self, apart: Collection[Path] = ()) -> Loaded:
-        """Every key that the files declare."""
+        """Load all keys that the files declare."""
         del apart
         found = load(
             self.patterns,
@@ -117,7 +117,7 @@ class KvKind(ResourceKind):
         desired: Mapping[ResourceId, Desired],
         bases: Mapping[ResourceId, Base],
     ) -> Reading:
-        """The keys in Git or the record; a list of keys shows which need not be read."""
+        """Read the keys in Git or the record, except those that the list shows to be unchanged."""
         live: dict[ResourceId, Live] = {}
         known = dict(bases)
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
@@ -147,11 +147,11 @@ class KvKind(ResourceKind):
     def form(
         self, resource: ResourceId, value: KvValue, base: Base | None = None
     ) -> tuple[bytes, Base | None]:
-        """The source of a live value, in the form in which Git or the record has it.
+        """Return the source of a live value, in the form that Git or the record has.
 
-        A value that is masked on one of the sides is never shown, unless Git shows the same.
+        A value that is masked on one side is never shown, unless Git shows the same value.
 
-        :returns: the source, and ``base``, which may have got another hash of the same value.
+        :returns: the source, and ``base``, possibly with an additional hash of the same value.
         """
         known = self.vault.seen(resource)
         ours = frozenset[str]() if base is None else base.live_hashes
@@ -168,7 +168,7 @@ class KvKind(ResourceKind):
             if source in known or sha256(source) in ours:
                 return source, base
             if base is not None and sha256(plain) in ours:
-                # It was recorded when it was still shown: now the same value has another hash.
+                # It was recorded unmasked: now the same value has a different hash.
                 return source, replace(base, live_hashes=ours | {sha256(source)})
         return source, base
 
@@ -176,12 +176,12 @@ class KvKind(ResourceKind):
         return self.vault.hide(value, f"{self.salt}\0{resource.namespace}\0{resource.id}")
 
     def store(self, client: KestraClient) -> KvStore:
-        """Reads and writes of single keys."""
+        """Return the store of single keys."""
         return KvStore(client.kv, self)
 
 
 def make(context: KindContext) -> KvKind:
-    """The keys that the settings configure."""
+    """Create the kind with the configured files."""
     settings = context.settings
     patterns = settings.kv
     if settings.new_paths:  # files that do not exist yet
@@ -198,7 +198,7 @@ def make(context: KindContext) -> KvKind:
 
 
 def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]:
-    """The members that differ; of masked values only that they do."""
+    """Compare the members; of masked values, only show that they differ."""
     before, after = in_memory(before), in_memory(after)
     if before == after:
         return ()
@@ -215,9 +215,9 @@ def diff(before: Content, after: Content, *, context: int = 2) -> Sequence[Hunk]
 
 
 def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) -> None:
-    """A key that the record has and the list has not must really be gone.
+    """Check that recorded keys that are missing in the list were deleted.
 
-    :raises NotCredible: it can be read.
+    :raises NotCredible: such a key can be read.
     """
     listed = {each.key for each in keys}
     for resource in known:
@@ -233,7 +233,7 @@ def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) 
 
 
 def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
-    """Whether the list shows that the key still has what we wrote, which Git still wants."""
+    """Return whether the list shows that the key is still as applied, and Git is unchanged."""
     if base is None or base.revision is None or listed.revision != base.revision:
         return False
     if base.live_hashes != {wanted.sent_sha256}:
@@ -246,7 +246,7 @@ def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
 
 
 def _times(ttl: int | None) -> Sequence[int | None]:
-    """The times to live that a measured one may mean, itself first and last."""
+    """Return the times to live that a measured one may stand for, itself first and last."""
     if ttl is None:
         return (None,)
     near = [ttl + step for step in range(-_CLOCK, _CLOCK + 1) if step and ttl + step > 0]
@@ -261,7 +261,7 @@ def _members(source: bytes) -> dict[str, str]:
 
 
 def is_masked(source: bytes) -> bool:
-    """Whether a source hides its value; that of a key that does not exist does not."""
+    """Return whether a source masks its value; false if the key does not exist."""
     return "secret" in _members(source)
 
 
@@ -282,7 +282,7 @@ class KvStore(Store):
         self._kind = kind
 
     def get(self, resource: ResourceId, *, revision: int | None = None) -> Live:
-        """The value with its time to live and description; ``revision`` is not asked for."""
+        """Read the value with its time to live and description; ``revision`` is ignored."""
         del revision
         try:
             entry = self._kv.entry(resource.namespace, resource.id)
@@ -312,7 +312,7 @@ class KvStore(Store):
         )
         try:
             entry = self._kv.entry(resource.namespace, resource.id)
-        except KestraError:  # it is written; whether it stays is looked at when all is written
+        except KestraError:  # the write succeeded; it is verified after all writes
             return Live(resource, source)
         return self._live(resource, entry, value.ttl, value.description)
 

@@ -29,7 +29,7 @@ from kestra_sync.suggest import closest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}")
 RESERVED = ("kestra-sync.", "kestra-sync-")
-"""How the keys begin in which kestra-sync keeps its records and locks."""
+"""Prefixes of the keys in which kestra-sync stores its records and locks."""
 _MEMBERS = frozenset({"type", "value", "env", "ttl", "description", "masked"})
 _MAX_BYTES = 10 * 1024 * 1024
 _CREDENTIAL = re.compile(
@@ -37,13 +37,13 @@ _CREDENTIAL = re.compile(
     r"|ACTIONS_.*|GITHUB_TOKEN|GH_TOKEN|GITLAB_TOKEN|CI_JOB_TOKEN|CI_[A-Z_]*PASSWORD"
     r"|SYSTEM_ACCESSTOKEN|BITBUCKET_STEP_OIDC_TOKEN"
 )
-"""Variables with the credentials of kestra-sync itself and of the CI job. What a key is taken from
-is chosen by the author of a pull request, who must not be able to read these through a flow."""
+"""Variables with credentials of kestra-sync itself and of the CI job. The author of a pull request
+chooses the variable of a key, and must not be able to read these through a flow."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A key as a file declares it."""
+    """A key as declared in a file."""
 
     resource: ResourceId
     value: KvValue
@@ -53,9 +53,9 @@ class Declared:
 
 @dataclass
 class KvFiles:
-    """Everything that the files declare, and what is wrong with them.
+    """The keys that the files declare, and diagnostics.
 
-    :param withheld: the keys that are left out, as the variables they are taken from are not set.
+    :param withheld: the keys that are left out because their variables are not set.
     """
 
     keys: dict[ResourceId, Declared] = field(default_factory=dict)
@@ -74,13 +74,14 @@ def load(
     overrides: Sequence[KvOverride] = (),
     config_path: str = "",
 ) -> KvFiles:
-    """Read all files that ``patterns`` name.
+    """Read all files that match ``patterns``.
 
     :param patterns: paths, in which ``*``, ``?`` and ``**`` work as in a shell.
     :param environ: where ``{env: NAME}`` is looked up.
-    :param secrets: a variable that is not set is an error; else its key is left out.
-    :param refused: variables that no key may be taken from, besides known credentials.
-    :param overrides: values in place of those in the files; ``config_path`` holds them.
+    :param secrets: a variable that is not set is an error; otherwise its key is left out.
+    :param refused: variables that must not be used as values, besides known credentials.
+    :param overrides: values from the configuration that replace those in the files.
+    :param config_path: the configuration with ``overrides``.
     """
     given = {ResourceId(each.namespace, each.key, Kind.KV): each for each in overrides}
     variables = _Variables(os.environ if environ is None else environ, secrets, frozenset(refused))
@@ -101,14 +102,14 @@ def load(
 
 @dataclass(frozen=True)
 class _Overrides:
-    """What an environment gives, and the file that says so."""
+    """The values of an environment, and the file that contains them."""
 
     values: Mapping[ResourceId, KvOverride]
     path: str
 
 
 def files_of(pattern: str) -> list[str]:
-    """The files that a pattern names, sorted, with ``/``."""
+    """Return the files that match a pattern, sorted, with ``/``."""
     found = glob(pattern, recursive=True)  # noqa: PTH207 - a pattern with folders
     return sorted(each.replace(os.sep, "/") for each in found)
 
@@ -200,7 +201,7 @@ def _add(
 
 
 def declared_value(data: Any) -> KvValue:
-    """The value that a file declares, without those of variables.
+    """Return the value that a file declares, without values of variables.
 
     :raises ValueProblem: it cannot be stored as it is declared.
     """
@@ -213,9 +214,9 @@ class _NotSet(ValueProblem):
 
 @dataclass(frozen=True)
 class _Variables:
-    """The environment that keys are taken from.
+    """The environment variables with values of keys.
 
-    :param required: a variable that is not set is an error; else its key is left out.
+    :param required: a variable that is not set is an error; otherwise its key is left out.
     """
 
     values: Mapping[str, str]
@@ -223,9 +224,9 @@ class _Variables:
     refused: frozenset[str]
 
     def text_of(self, name: Any) -> str:
-        """The value of a variable.
+        """Return the value of a variable.
 
-        :raises ValueProblem: it must not be read, or there is none.
+        :raises ValueProblem: it must not be read, or is not set.
         """
         if not isinstance(name, str) or not name:
             raise ValueProblem("`env` must be the name of an environment variable")
@@ -245,9 +246,9 @@ class _Variables:
 
 
 def _value(data: Any, variables: _Variables) -> KvValue:
-    """The value of one key.
+    """Return the value of one key.
 
-    :raises ValueProblem: it cannot be stored as it is declared.
+    :raises ValueProblem: it cannot be stored as declared.
     """
     if not _is_declaration(data):
         _refuse_misspelt(data)
@@ -280,9 +281,9 @@ def _value(data: Any, variables: _Variables) -> KvValue:
 
 
 def _over(below: Any, above: Any) -> dict[str, Any]:
-    """The declaration of a key whose value an environment replaces: the rest of it stays.
+    """Replace the value in the declaration of a key, keeping its other members.
 
-    :raises ValueProblem: the new one is a declaration with a misspelt member.
+    :raises ValueProblem: the new value is a declaration with a misspelt member.
     """
     if not _is_declaration(above):
         _refuse_misspelt(above)
@@ -294,16 +295,16 @@ def _over(below: Any, above: Any) -> dict[str, Any]:
 
 
 def _is_declaration(data: Any) -> bool:
-    """Whether a map says how to store a value. Any other map is the value itself."""
+    """Return whether a mapping is a declaration. Any other mapping is the value itself."""
     return (
         isinstance(data, dict) and data.keys() <= _MEMBERS and bool(data.keys() & {"value", "env"})
     )
 
 
 def _refuse_misspelt(data: Any) -> None:
-    """Refuse ``{value: 1, ttll: PT1H}``, which would be stored as a map.
+    """Reject ``{value: 1, ttll: PT1H}``, which would be stored as a mapping.
 
-    :raises ValueProblem: the map is a declaration with a misspelt member.
+    :raises ValueProblem: the mapping is a declaration with a misspelt member.
     """
     if not isinstance(data, dict) or not data.keys() & {"value", "env"}:
         return

@@ -1,8 +1,8 @@
-"""The value of a key in Git and on the server, in one comparable form.
+"""Normalizes the value of a key in Git and on the server, so that they can be compared.
 
-Kestra reads the type of a value from its text, and gives back another text than it was written
-with: ``P1D`` becomes ``PT24H``, members of a map that are ``null`` are dropped, ``1.0`` becomes
-``1``. So both sides are brought into the form in which Kestra gives a value back.
+Kestra derives the type of a value from its text, and returns a different text than was written:
+``P1D`` becomes ``PT24H``, ``null`` members are dropped, ``1.0`` becomes ``1``. So both sides are
+converted to the form that Kestra returns.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 
 TYPES = ("STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON")
 _BARE = frozenset({"DATETIME", "DATE", "DURATION"})
-"""Types that Kestra reads from a text without quotes."""
+"""Types that Kestra parses from text without quotes."""
 
 _DURATION = re.compile(
     r"P(?=[^T]|T.)(?:(?P<days>\d{1,18})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,18})H)?(?:(?P<minutes>\d{1,18})M)?(?:(?P<seconds>\d{1,18})S)?)?"
 )
-"""Longer numbers are not durations for Kestra either: they do not fit into 64 bits."""
+"""Kestra does not parse longer numbers either: they do not fit into 64 bits."""
 
 
 class ValueProblem(Exception):  # noqa: N818 - becomes a diagnostic
-    """A value that Kestra would not keep as it is written.
+    """A value that Kestra would not store as written.
 
-    :param remedy: what to do about it. Neither text contains the value of a secret.
+    :param remedy: what to do about it. Message and remedy never contain a secret.
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
@@ -40,9 +40,9 @@ class ValueProblem(Exception):  # noqa: N818 - becomes a diagnostic
 
 @dataclass(frozen=True)
 class KvValue:
-    """A value as Kestra gives it back.
+    """A value as Kestra returns it.
 
-    :param data: JSON; for dates and durations their text.
+    :param data: JSON; dates and durations are text.
     :param ttl: seconds.
     :param masked: the value must not be shown; it is compared by a hash.
     """
@@ -55,22 +55,22 @@ class KvValue:
 
     @property
     def text(self) -> str:
-        """What has to be sent."""
+        """The text to send."""
         if self.type in _BARE:
             return str(self.data)
         return json.dumps(self.data, allow_nan=False)
 
     @property
     def ttl_text(self) -> str | None:
-        """The time to live as it is sent."""
+        """The time to live as sent."""
         return None if self.ttl is None else duration_text(self.ttl)
 
 
 def typed(data: Any, declared: str | None) -> KvValue:
-    """The value that Kestra gives back for what a YAML file says.
+    """Return the value that Kestra returns for a value in a YAML file.
 
     :param declared: the type that the file declares, if any.
-    :raises ValueProblem: Kestra would keep something else.
+    :raises ValueProblem: Kestra would store something else.
     """
     if declared in _BARE:
         if not isinstance(data, str):
@@ -83,7 +83,7 @@ def typed(data: Any, declared: str | None) -> KvValue:
 
 
 def typed_text(text: str, declared: str | None) -> KvValue:
-    """The value of a variable of the environment; a STRING unless another type is declared.
+    """Return the value of an environment variable, a STRING unless another type is declared.
 
     :raises ValueProblem: the text is not of that type. The message does not contain the text.
     """
@@ -116,7 +116,7 @@ def _natural(data: Any) -> KvValue:
 
 
 def _kept(data: Any) -> Any:
-    """JSON as it comes back. Recursion ends: files have a limit of nesting."""
+    """Return JSON as Kestra returns it. Recursion is limited by the nesting limit of files."""
     if isinstance(data, dict):
         return {str(key): _kept(each) for key, each in data.items() if each is not None}
     if isinstance(data, list):
@@ -139,7 +139,7 @@ def _date(text: str) -> str:
 
 
 def _datetime(text: str) -> str:
-    """In UTC: Kestra stores a text with another offset as JSON."""
+    """Convert to UTC: Kestra stores text with another offset as JSON."""
     try:
         found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
         if found.tzinfo is None or "T" not in text:
@@ -160,7 +160,7 @@ _BARE_FORMS = {"DATE": _date, "DATETIME": _datetime, "DURATION": _duration}
 
 
 def seconds_of(text: str) -> int:
-    """The seconds of an ISO 8601 duration of days, hours, minutes and whole seconds.
+    """Return the seconds of an ISO 8601 duration of days, hours, minutes and whole seconds.
 
     :raises ValueProblem: it is not one.
     """
@@ -172,7 +172,7 @@ def seconds_of(text: str) -> int:
 
 
 def duration_text(seconds: int) -> str:
-    """A duration as Java writes it: ``PT24H``, ``PT1H30M``, ``PT0S``."""
+    """Format a duration as Java does: ``PT24H``, ``PT1H30M``, ``PT0S``."""
     hours, rest = divmod(seconds, 3_600)
     minutes, left = divmod(rest, 60)
     parts = [f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (left, "S"))]
@@ -180,9 +180,9 @@ def duration_text(seconds: int) -> str:
 
 
 def from_server(kind: str | None, data: Any) -> KvValue:
-    """The value of an answer."""
+    """Parse the value in a response."""
     if kind is None or kind not in TYPES:
-        # Kestra 2.0 may give the bare value.
+        # Kestra 2.0 may return the bare value.
         return _natural_or_text(data)
     return KvValue(kind, _kept(data) if kind in {"NUMBER", "JSON"} else data)
 
@@ -195,11 +195,11 @@ def _natural_or_text(data: Any) -> KvValue:
 
 
 def source_of(value: KvValue, salt: str = "") -> bytes:
-    """The bytes by which two values are compared, and which a plan shows.
+    """Return the bytes by which values are compared, and which a plan shows.
 
-    Of a masked value they contain a hash that is slow to compute and differs from key to key.
+    For a masked value they contain a slow hash that differs between keys.
 
-    :param salt: distinguishes a key of a tenant from all others.
+    :param salt: distinguishes the key and the tenant from all others.
     """
     members: dict[str, Any] = {"type": value.type}
     if value.masked:
@@ -215,7 +215,7 @@ def source_of(value: KvValue, salt: str = "") -> bytes:
 
 
 def value_of(source: bytes) -> KvValue | None:
-    """The value behind :func:`source_of`; ``None`` if it is masked."""
+    """Return the value of a source from :func:`source_of`; ``None`` if it is masked."""
     members = json.loads(source.decode("utf-8", "surrogatepass"))
     if "secret" in members:
         return None
@@ -229,7 +229,7 @@ def value_of(source: bytes) -> KvValue | None:
 
 
 def declaration_of(value: KvValue) -> Any:
-    """How a file of keys declares a value: by itself where that says everything."""
+    """Return the declaration of a value in a file: just the value, if that is sufficient."""
     plain = value.type not in _BARE and value.ttl is None and value.description is None
     members = isinstance(value.data, dict) and bool(value.data.keys() & {"value", "env"})
     if plain and not members:
@@ -244,13 +244,13 @@ def declaration_of(value: KvValue) -> Any:
 
 
 def masked(value: KvValue) -> KvValue:
-    """The same, not to be shown."""
+    """Return the value marked as masked."""
     return replace(value, masked=True)
 
 
 @cache
 def slow_hash(text: str, salt: str) -> str:
-    """A hash of a secret. Guessing costs 16 MiB and tens of milliseconds per guess and key."""
+    """Hash a secret so that each guess costs 16 MiB and tens of milliseconds per key."""
     digest = hashlib.scrypt(
         text.encode("utf-8", "surrogatepass"),
         salt=f"kestra-sync\0{salt}".encode(),

@@ -201,7 +201,7 @@ def test_most_of_a_namespace_is_looked_up(wanted: int, there: int | None, search
     names = [f"f{number}" for number in range(there or wanted)]
     flows = FakeFlows(*_acme(*names), ("other", "a", source("a")))
     lives = [flows.lives[FlowId("acme", name)] for name in names[:wanted]]
-    found = with_revisions(flows, lives, beside=flows.lives if there else None)
+    found = with_revisions(flows, lives, everything=flows.lives if there else None)
     assert len(found) == wanted
     assert (flows.calls == ["search"]) is searched
 
@@ -213,7 +213,7 @@ def test_a_server_that_is_slow_at_single_reads(seconds: float, searched: bool) -
     flows = FakeFlows(*_acme(*names))
     now = iter(number * seconds for number in range(1000))
     lives = [flows.lives[FlowId("acme", name)] for name in names[:40]]
-    found = with_revisions(flows, lives, beside=flows.lives, clock=lambda: next(now))
+    found = with_revisions(flows, lives, everything=flows.lives, clock=lambda: next(now))
     assert found == {live.flow_id: live for live in lives}
     assert len(flows.calls) == (8 + 1 if searched else 40)
 
@@ -222,7 +222,7 @@ def test_the_search_of_many_namespaces_is_not_exact() -> None:
     each = [(f"acme.n{number}", "a", source("a")) for number in range(11)]
     flows = FakeFlows(*each, *_acme(*(f"f{number}" for number in range(60))))
     lives = [flows.lives[FlowId(namespace, name)] for namespace, name, _ in each]
-    assert len(with_revisions(flows, lives, beside=flows.lives)) == 11
+    assert len(with_revisions(flows, lives, everything=flows.lives)) == 11
     assert flows.calls[0].startswith("get")
 
 
