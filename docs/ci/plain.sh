@@ -1,8 +1,8 @@
 #!/bin/sh
-# For any other CI system: plain.sh plan | apply | drift. Explained in docs/ci/README.md.
+# For any other CI system: plain.sh plan | apply | drift. See docs/ci/README.md.
 #
 # The server and the credentials come from the environment: KESTRA_API_URL, and KESTRA_TOKEN, or
-# KESTRA_USERNAME and KESTRA_PASSWORD. Reports are written to the folder $REPORTS.
+# KESTRA_USERNAME and KESTRA_PASSWORD. Reports are written to the directory $REPORTS.
 set -eu
 
 reports=${REPORTS:-reports}
@@ -19,7 +19,7 @@ plan)
     [ "$code" -eq 2 ] || exit "$code"
     ;;
 apply)
-    # With the plan of an earlier job: exactly that, or nothing.
+    # With the plan of an earlier job, applies exactly that plan, or nothing.
     if [ -f "$reports/plan.json" ]; then
         set -- --plan "$reports/plan.json"
     else
@@ -28,7 +28,7 @@ apply)
     kestra-sync apply --yes --smoke --rollback -o "junit=$reports/apply.xml" "$@"
     ;;
 drift)
-    # Exit code 2 if the server was edited.
+    # Exit code 2 if there is drift.
     kestra-sync drift -o "html=$reports/drift.html"
     ;;
 *)
