@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec
 
 from kestra_sync.model import FlowId
 
 LOG = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 class Observer:
@@ -39,7 +41,7 @@ class Observer:
 SILENT = Observer()
 
 
-def unfailing(tell: Callable[..., None], *args: Any, **members: Any) -> None:
+def unfailing(tell: Callable[P, None], *args: P.args, **members: P.kwargs) -> None:
     """Call an observer; exceptions that it raises are only logged."""
     try:
         tell(*args, **members)

@@ -487,6 +487,33 @@ def test_no_small_module_is_kept_for_one_other() -> None:
     assert [each for each in small if not each.startswith(tuple(_ONE_EACH))] == []
 
 
+#: Modules on the path from a plan to its writes that look into documents, and which.
+_DOCUMENTS = {
+    "apply/neighbours.py": "records of others, as they are stored",
+    "inventory/codec.py": "records",
+    "inventory/others.py": "records",
+    "inventory/read.py": "records",
+    "inventory/record.py": "resources of unknown kinds, as they are stored",
+    "plan/diff.py": "parsed sources",
+    "plan/saved.py": "saved plans",
+    "plan/structured.py": "parsed sources",
+    "commands/pull_resources.py": "configurations",
+}
+_TYPED = {"plan", "apply", "inventory", "commands", "model", "reasons", "resources", "observer"}
+
+
+def test_nothing_is_untyped_from_plan_to_write() -> None:
+    """``Any`` is for what comes out of JSON and YAML; a plan and its changes have types."""
+    found = {
+        module.path.relative_to(PACKAGE).as_posix()
+        for module in _modules()
+        if module.part in _TYPED
+        for node in module.nodes
+        if isinstance(node, ast.Name) and node.id == "Any"
+    }
+    assert found == _DOCUMENTS.keys()
+
+
 def test_threads_of_requests_are_started_in_one_place() -> None:
     """It knows what ``^C`` does to running calls, and ``--parallelism`` holds for all of them."""
     pools = [str(module) for module in _modules() if "ThreadPoolExecutor(" in _text(module)]

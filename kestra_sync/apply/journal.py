@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 
 from kestra_sync.apply.run import Outcome
 from kestra_sync.errors import UsageError
@@ -48,7 +47,7 @@ class Journal:
         self.broken = ""
         """Why the journal ended before the run; ``""`` if it did not."""
 
-    def event(self, event: str, **members: Any) -> None:
+    def event(self, event: str, **members: object) -> None:
         """Append a line and flush it to disk. Never raises."""
         line = {"time": now(), "run": self._run, "event": event, **members}
         with self._lock:
@@ -68,7 +67,7 @@ class Journal:
             if error.errno not in _NOTHING_TO_SYNC:
                 raise
 
-    def change(self, change: Change, event: str, **members: Any) -> None:
+    def change(self, change: Change, event: str, **members: object) -> None:
         """Append a line about one flow."""
         self.event(
             event,

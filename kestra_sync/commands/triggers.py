@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kestra_sync.client.errors import KestraError
 from kestra_sync.model import Change, Desired, FlowId, Kind, Scope
@@ -92,7 +92,7 @@ def read_states(client: KestraClient, flows: Iterable[FlowId]) -> tuple[TriggerS
         return None
 
 
-def _values_of(change: Change) -> tuple[Any, Any] | None:
+def _values_of(change: Change) -> tuple[object, object] | None:
     """The parsed sources before and after; ``None`` where there is nothing to report."""
     if not change.writes or change.invalid or change.flow_id.kind is not Kind.FLOW:
         return None
@@ -103,7 +103,7 @@ def _values_of(change: Change) -> tuple[Any, Any] | None:
     return None if before is None and after is None else (before, after)
 
 
-def _value(source: bytes | None) -> Any:
+def _value(source: bytes | None) -> object:
     """A parsed source; ``None`` if there is none, or none with triggers to be read."""
     if source is None:
         return None

@@ -82,8 +82,8 @@ class TriggerChange:
 
 def trigger_changes(
     flow_id: FlowId,
-    before: Any,
-    after: Any,
+    before: object,
+    after: object,
     *,
     now: datetime,
     behaviour: TriggerBehaviour,

@@ -84,7 +84,7 @@ class Trigger:
         return value if isinstance(value, str) else None
 
 
-def triggers_of(value: Any) -> dict[str, Trigger]:
+def triggers_of(value: object) -> dict[str, Trigger]:
     """The triggers of a parsed flow by id, in their order.
 
     Without those that Kestra would refuse (no ``id`` or no ``type``): validation reports them.
