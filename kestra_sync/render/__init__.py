@@ -1,4 +1,4 @@
-"""What will be sent: the file's bytes, changed for an environment, with a map back to the file."""
+"""Renders what is sent: the file's bytes, adapted to an environment, mapped back to the file."""
 
 from kestra_sync.render.render import (
     Rendered,

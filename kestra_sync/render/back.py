@@ -1,7 +1,7 @@
-"""From what a server holds back to what the file would be, where that is certain.
+"""Reverses the rendering: from the source on a server to the file, where that is certain.
 
-Stamps come off, namespaces get their names in the files back, and what the patches of the
-environment wrote is left out. The result is rendered again, and must give what the server holds.
+Stamps are removed, namespaces are mapped back to their names in the files, and the patches of the
+environment are undone. The result is rendered again, and must be equal to the source on the server.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from kestra_sync.render.writer import PatchError
 def to_file(
     source: bytes, flow_id: FlowId, desired: Desired | None, rendering: Rendering, stamp: Stamp
 ) -> bytes | None:
-    """The document that is sent as ``source``; ``None`` if none is, or it cannot be told.
+    """Return the document that is rendered to ``source``; ``None`` if it is uncertain.
 
     :param flow_id: the name of the flow on the server.
-    :param desired: what Git holds of it, if anything.
+    :param desired: the flow in Git, if it exists.
     """
     names = NamespaceMap(rendering.namespaces)
     namespace = names.to_files(flow_id.namespace)
@@ -56,7 +56,7 @@ def to_file(
 
 
 def _unpatched(changed: bytes, flow: Flow, rendering: Rendering) -> bytes | None:
-    """The file with what changed in its patched form; ``None`` where a patch has written, too."""
+    """Apply the changes of the patched form to the file; ``None`` if they overlap with a patch."""
     (patched,) = render([flow], replace(rendering, namespaces=()), partial=True).desired
     data = flow.document.data
     changes = list(_changes(patched.sent, changed))
@@ -69,7 +69,7 @@ def _unpatched(changed: bytes, flow: Flow, rendering: Rendering) -> bytes | None
 
 
 def _changes(before: bytes, after: bytes) -> Iterator[Edit]:
-    """What makes ``after`` of ``before``, as little as lines and their ends tell."""
+    """Yield minimal edits from ``before`` to ``after``, by lines and their common ends."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     starts = [0]
     for line in old:
@@ -84,7 +84,7 @@ def _changes(before: bytes, after: bytes) -> Iterator[Edit]:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """How many bytes the two begin with in common."""
+    """Return the length of the common prefix."""
     count = 0
     for a, b in zip(one, other, strict=False):
         if a != b:
@@ -94,7 +94,7 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def _before(step: Edits, change: Edit) -> Edit | None:
-    """A change of an edited text as one of the text before; ``None`` if they meet."""
+    """Map a change of an edited text to the text before the edits; ``None`` if they overlap."""
     moved = 0
     for edit in step:
         start, end = edit.start + moved, edit.start + moved + len(edit.text)

@@ -1,4 +1,4 @@
-"""Write plain values as YAML that Kestra reads as exactly these values."""
+"""Writes plain values as YAML that Kestra reads as exactly these values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from kestra_sync.repo.parse import is_unreadable, plain
 
-# What a plain scalar may consist of without a parser being asked.
+# Plain scalars that are safe without checking them with a parser.
 _PLAIN = re.compile(r"[A-Za-z0-9_/.+][^\n\r\t#:,\[\]{}&*!|>'\"%@`\\\x85\u2028\u2029\ufeff]*\Z")
 _COLON_INSIDE = re.compile(r"(?<=[^\s:]):(?=[^\s:,\[\]{}])")
 _LITERAL_LINE = re.compile(r"[^\r\t\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*\Z")
@@ -17,12 +17,12 @@ _LITERAL_LINE = re.compile(r"[^\r\t\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ud800-\u
 
 @dataclass(frozen=True)
 class Emitter:
-    """Writes values in the manner of a document.
+    """Writes values in the style of a document.
 
-    :param step: by how many columns a level is indented.
-    :param newline: what ends a line.
+    :param step: the columns of one level of indentation.
+    :param newline: the line ending.
     :param quote: the quote to use where one is needed.
-    :param literals: texts of several lines may be written as block scalars.
+    :param literals: multi-line text may be written as block scalars.
     """
 
     step: int = 2
@@ -31,9 +31,9 @@ class Emitter:
     literals: bool = True
 
     def scalar(self, value: Any, style: str = "") -> str:
-        """One line of YAML for a text, number, boolean or ``None``.
+        """Write a text, number, boolean or ``None`` on one line.
 
-        :param style: the quote to use in any case.
+        :param style: the quote to always use.
         """
         if value is None:
             return "null"
@@ -51,7 +51,7 @@ class Emitter:
         return _double_quoted(text)
 
     def flow(self, value: Any, style: str = "") -> str:
-        """``value`` on one line: collections in braces and brackets."""
+        """Write ``value`` on one line, with collections in braces and brackets."""
         if isinstance(value, dict):
             pairs = (f"{self.scalar(key)}: {self.flow(each)}" for key, each in value.items())
             return "{" + ", ".join(pairs) + "}"
@@ -60,7 +60,7 @@ class Emitter:
         return self.scalar(value, style)
 
     def block(self, value: Any, indent: int) -> str:
-        """``value`` in block style: the first line without its indentation, no break at the end.
+        """Write ``value`` in block style: without indentation of the first line and final newline.
 
         :param indent: the column that the value begins in.
         """
@@ -75,14 +75,14 @@ class Emitter:
         return self._literal(value, max(indent, 1)) or self.flow(value)
 
     def after_colon(self, value: Any, indent: int) -> str:
-        """What follows ``key:`` for a key in column ``indent``: a blank and the value, or lines."""
+        """Write what follows ``key:`` in column ``indent``: a space and the value, or lines."""
         inner = indent + self.step
         if isinstance(value, (dict, list, tuple)) and value:
             return self.newline + " " * inner + self.block(value, inner)
         return " " + (self._literal(value, inner) or self.flow(value))
 
     def _literal(self, text: Any, indent: int) -> str | None:
-        """``|`` and lines; ``None`` for values that are not multi-line text, or would not be read
+        """Write a block scalar; ``None`` if the value is not multi-line text, or would not be read
         back unchanged."""
         if not (self.literals and isinstance(text, str) and "\n" in text):
             return None
@@ -113,7 +113,7 @@ def _float(value: float) -> str:
 
 
 def _double_quoted(text: str) -> str:
-    # JSON's escapes are YAML's, with pairs of surrogates, which Kestra puts together.
+    # JSON escapes are valid in YAML, with surrogate pairs, which Kestra combines.
     if text.isprintable():
         return json.dumps(text, ensure_ascii=False)
     return json.dumps(text, ensure_ascii=True).replace("\x7f", "\\x7f")

@@ -1,10 +1,10 @@
-"""Send a flow under another namespace: its own, and each that it names, byte for byte the rest.
+"""Maps the namespace of a flow, and those that it refers to; all other bytes stay the same.
 
 A reference is a text under a key ``namespace``, or in a list under a key ``namespaces``, at any
 depth; and the value of a filter on ``NAMESPACE`` in the preconditions of a Flow trigger.
-Expressions are never rewritten. Most flows are mapped without being parsed: where no quote or
-bracket is open over a line break, a line ``namespace: acme.sales`` outside of block scalars can
-only be a key and its value.
+Expressions are never rewritten. Most flows are mapped without parsing: if no quote or bracket
+spans a line break, a line ``namespace: acme.sales`` outside of block scalars can only be a key and
+its value.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from kestra_sync.repo.nodes import Node, NodeKind, NodeTree, read_nodes
 from kestra_sync.repo.parse import plain
 from kestra_sync.repo.text import block_scalars
 
-#: A key whose value may be a namespace, wherever it is written.
-#: Patterns begin with what ``re`` finds fast: a literal.
+#: A key whose value may be a namespace, anywhere in a line.
+#: #: The pattern begins with a literal, for speed.
 _KEY = re.compile(rb"amespaces?(?:[Pp]attern)?[\"']?[ ]*:")
-#: The only form of such a line that is understood without a parser.
+#: The only form of such a line that is handled without a parser.
 _LINE = re.compile(
     rb"[ ]*(?:-[ ]+)*namespace:[ ]+(?P<quote>[\"']?)(?P<name>[A-Za-z][\w.-]*)(?P=quote)"
     rb"[ ]*(?:[ ]#[^\n]*)?\r?\Z"
 )
-#: What comes after lines that are blank or a comment.
+#: The indentation of the next line that is not blank or a comment.
 _NEXT = re.compile(rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*(?P<indent>[ ]*)")
-#: The mark of a key with its value on another line, which no pattern for keys sees.
+#: An explicit key, with its value on another line, which the patterns do not match.
 _EXPLICIT_KEY = re.compile(rb"\?(?<!\S\?)\s")
-#: In double quotes: a character by its number, or a line that continues.
+#: In double quotes: an escaped character code or line break.
 ESCAPED_TEXT = re.compile(rb"\\[xuU\r\n]")
-#: Names that are not text unless they are quoted.
+#: Names that are not read as text unless they are quoted.
 _NO_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off"))
-#: The conditions of a filter that compare whole names or their beginning.
+#: The types of filters that compare whole names or prefixes.
 _BY_NAME = frozenset(("EQUAL_TO", "NOT_EQUAL_TO", "IN", "NOT_IN", "STARTS_WITH"))
 _OTHER_KEYS = re.compile(r"(?i)namespace(?:s|pattern)?\Z")
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to say about a namespace in a document.
+    """A finding about a namespace in a document.
 
     :param rule: ``namespace-anchor``, ``namespace-in-expression`` or ``namespace-not-mapped``.
-    :param offset: where it is, in bytes.
-    :param is_error: the document cannot be sent like that.
+    :param offset: its position in bytes.
+    :param is_error: the document cannot be sent.
     """
 
     rule: str
@@ -60,7 +60,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a mapping changes in a document."""
+    """The changes of a mapping to a document."""
 
     edits: Edits = ()
     notices: tuple[Notice, ...] = ()
@@ -80,13 +80,13 @@ class Mapper:
             (name, re.compile(rb"%s(?<![\w.-]%s)(?![\w-])[\w.-]*" % (escaped, escaped)))
             for name, escaped in ((each.encode(), re.escape(each.encode())) for each in changed)
         ]
-        # A value with an escape may be a name that a scan does not see.
+        # A value with an escape may be a name that the scan misses.
         self._hidden = re.compile(_KEY.pattern + rb"[^\n]*\"[^\"\n]*\\")
 
     def map(self, data: bytes, namespace: str | None = None) -> Mapped:
-        """The edits and notices for ``data``; none for one that cannot be parsed.
+        """Return the edits and notices for ``data``; none if it cannot be parsed.
 
-        :param namespace: that of the flow in ``data``, where it is known.
+        :param namespace: the namespace of the flow in ``data``, if known.
         """
         tokens = {
             found.start(): found
@@ -116,10 +116,10 @@ class Mapper:
         return Mapped(tuple(edits), tuple(sorted(notices, key=lambda each: each.offset)))
 
     def _only_its_own(self, data: bytes, token: re.Match[bytes], namespace: str) -> Edit | None:
-        """The edit of a flow that names a mapped namespace once, if that is where it says its own.
+        """Return the edit if the only mapped namespace in the flow is its own.
 
-        The value of the key is ``namespace``, which without escapes can only be written as it is:
-        a single place with that name is the value, if it follows the key in column 0.
+        The value of the key is ``namespace``, which without escapes must be written literally: if
+        the name occurs once, after the key in column 0, it is the value.
         """
         begin, line = _line_at(data, token.start())
         match = _LINE.match(line)
@@ -135,9 +135,9 @@ class Mapper:
         return self._edit(match, begin)
 
     def _by_lines(self, data: bytes, keys: Iterable[re.Match[bytes]]) -> list[Edit] | None:
-        """The edits, if they can be derived from lines alone; ``None`` otherwise.
+        """Return the edits, if they can be derived from lines alone; ``None`` otherwise.
 
-        :param keys: what looks like keys whose values are namespaces.
+        :param keys: possible keys whose values are namespaces.
         """
         if b"NAMESPACE" in data or _has_explicit_keys(data):
             return None
@@ -167,7 +167,7 @@ class Mapper:
         return edits
 
     def _edit(self, line: re.Match[bytes], begin: int) -> Edit | None:
-        """The edit of a line; ``None`` if the new name needs quotes that the line does not have."""
+        """Return the edit of a line; ``None`` if the new name needs quotes."""
         name = line["name"].decode("ascii")
         if not line["quote"] and not _is_text(self._names.to_server(name)):
             return None
@@ -190,14 +190,14 @@ class Mapper:
 
 
 def _line_at(data: bytes, at: int) -> tuple[int, bytes]:
-    """Where the line with a place begins, and the line without its end."""
+    """Return the start of the line with a position, and the line without its ending."""
     begin = data.rfind(b"\n", 0, at) + 1
     end = data.find(b"\n", at)
     return begin, data[begin : len(data) if end < 0 else end]
 
 
 def _goes_on(data: bytes, after: int, column: int) -> bool:
-    """Whether a value may go on in the next line: what is indented deeper than its key is part."""
+    """Return whether a value may continue on the next line, indented deeper than its key."""
     following = _NEXT.match(data, after)
     return following is not None and len(following["indent"]) > column
 
@@ -207,7 +207,7 @@ def _has_explicit_keys(data: bytes) -> bool:
 
 
 def in_expression(name: str, there: str, offset: int) -> Notice:
-    """A namespace that an expression names: rewriting it could change what the expression means."""
+    """Return the notice for a namespace in an expression, which is not safe to rewrite."""
     return Notice(
         "namespace-in-expression",
         f"the expression refers to the namespace {name}, which is {there} in this environment; "
@@ -218,7 +218,7 @@ def in_expression(name: str, there: str, offset: int) -> Notice:
 
 
 def _in_expression(data: bytes, at: int) -> bool:
-    """Whether a place is inside of ``{{ … }}`` or ``{% … %}``, in quotes."""
+    """Return whether a position is in quotes inside of ``{{ … }}`` or ``{% … %}``."""
     if data[at - 1 : at] not in (b'"', b"'"):
         return False
     for begin, end in ((b"{{", b"}}"), (b"{%", b"%}")):
@@ -242,7 +242,7 @@ def _prefix_edit(names: NamespaceMap, name: str, at: int) -> Edit | None:
 
 
 class _Walk:
-    """The references of one parsed document."""
+    """Finds the references of a parsed document."""
 
     def __init__(self, tree: NodeTree, names: NamespaceMap) -> None:
         self._tree = tree
@@ -326,7 +326,7 @@ class _Walk:
 
 
 def _filters_by_name(node: Node) -> bool | None:
-    """Whether a mapping is a filter that compares namespaces; ``None`` if it is no such filter."""
+    """Return whether a filter compares names of namespaces; ``None`` if it is not about them."""
     field, kind = node.get("field"), node.get("type")
     if field is None or field.value != "NAMESPACE" or kind is None:
         return None

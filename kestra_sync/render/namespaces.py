@@ -20,7 +20,7 @@ class NamespaceMap:
 
     @staticmethod
     def of(pairs: Mapping[str, str]) -> NamespaceMap:
-        """The map of the ``namespaces:`` of an environment."""
+        """Create the map for the ``namespaces:`` of an environment."""
         return NamespaceMap(tuple(pairs.items()))
 
     @cached_property
@@ -29,37 +29,37 @@ class NamespaceMap:
 
     @property
     def changes_anything(self) -> bool:
-        """Whether any namespace is sent under another name."""
+        """Whether any namespace is mapped to a different name."""
         return any(before != after for before, after in self.pairs)
 
     def rule(self, namespace: str) -> tuple[str, str] | None:
-        """The entry for ``namespace``, the longest that covers it; ``None`` if it stays."""
+        """Return the longest entry that covers ``namespace``; ``None`` if it is not mapped."""
         for before, after in self._longest_first:
             if namespace == before or namespace.startswith(f"{before}."):
                 return before, after
         return None
 
     def to_server(self, namespace: str) -> str:
-        """What ``namespace`` of the files is called on the server."""
+        """Return the name on the server of a namespace in the files."""
         rule = self.rule(namespace)
         return namespace if rule is None else rule[1] + namespace[len(rule[0]) :]
 
     def to_files(self, namespace: str) -> str | None:
-        """What ``namespace`` of the server is called in the files.
+        """Return the name in the files of a namespace on the server.
 
-        ``None`` if no namespace of the files becomes it, or more than one does.
+        ``None`` if no namespace in the files is mapped to it, or more than one is.
         """
         sources = {
             before + namespace[len(after) :]
             for before, after in self.pairs
             if namespace == after or namespace.startswith(f"{after}.")
         }
-        # Only what nothing is mapped to is called the same in the files.
+        # A namespace keeps its name only if no other is mapped to it.
         found = [each for each in sources or {namespace} if self.to_server(each) == namespace]
         return found[0] if len(found) == 1 else None
 
     def scope(self, scope: Scope) -> Scope:
-        """The namespaces on the server that ``scope``, in names of the files, covers there."""
+        """Map a scope with names in the files to a scope on the server."""
         found = []
         for entry in scope.namespaces:
             found.append(self.to_server(entry))
@@ -68,8 +68,8 @@ class NamespaceMap:
         return Scope(tuple(dict.fromkeys(found)), exact=scope.exact)
 
     def inverse(self) -> NamespaceMap:
-        """The map from names of the server to names of the files.
+        """Return the map from names on the server to names in the files.
 
-        Only right for namespaces for which :meth:`to_files` has an answer.
+        Only correct for namespaces for which :meth:`to_files` does not return ``None``.
         """
         return NamespaceMap(tuple((after, before) for before, after in self.pairs))

@@ -1,6 +1,6 @@
-"""Set and remove values in a document, in its own indentation and quoting; comments stay.
+"""Sets and removes values in a document, keeping its indentation, quoting and comments.
 
-What was written is parsed again and must be exactly what was asked for, else the patch fails.
+The result is parsed again and must have exactly the expected value, otherwise the patch fails.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["PatchError", "Patching"]
 class Patching:
     """A document that is being patched.
 
-    :param value: what ``data`` means.
-    :param steps: the edits so far, one after the other.
-    :param events: what the parser said of ``data``: it is parsed once, for its value and its nodes.
+    :param value: the parsed value of ``data``.
+    :param steps: the edits so far, in order.
+    :param events: the parser events of ``data``, which is parsed once for both value and nodes.
     """
 
     data: bytes
@@ -36,12 +36,12 @@ class Patching:
 
     @staticmethod
     def of(data: bytes) -> Patching | None:
-        """``data`` before its first patch; ``None`` if it is not YAML, or not a mapping."""
+        """Parse ``data`` before its first patch; ``None`` if it is not YAML, or not a mapping."""
         value, events = _read(data)
         return Patching(data, value, events=events) if isinstance(value, dict) else None
 
     def set(self, steps: tuple[Step, ...], value: Any) -> Patching | None:
-        """The document with ``value`` at ``steps``; ``None`` if there is no such place.
+        """Return the document with ``value`` at ``steps``; ``None`` if that path does not exist.
 
         :raises PatchError: it cannot be written there.
         """
@@ -50,7 +50,10 @@ class Patching:
             return None
         if same(expected[0], self.value):
             return self
-        for literals in (True, False):  # an indented comment behind a block scalar is part of it
+        for literals in (
+            True,
+            False,
+        ):  # an indented comment after a block scalar would be part of it
             writer = YamlEditor(self._tree(), literals=literals)
             writer.set(steps, value)
             patched = self._after(writer, expected[0])
@@ -59,7 +62,7 @@ class Patching:
         raise _not_written(steps)
 
     def unset(self, steps: tuple[Step, ...]) -> Patching | None:
-        """The document without what is at ``steps``; ``None`` if it is not there.
+        """Return the document without the value at ``steps``; ``None`` if it does not exist.
 
         :raises PatchError: it cannot be removed.
         """
@@ -74,9 +77,9 @@ class Patching:
         return patched
 
     def with_triggers(self, on: bool) -> Patching:
-        """Every trigger of the flow disabled, or each that is disabled enabled.
+        """Return the document with all triggers enabled or disabled.
 
-        :raises PatchError: that cannot be written.
+        :raises PatchError: it cannot be written.
         """
         patched = self
         triggers = self.value.get("triggers")
@@ -110,7 +113,7 @@ def _not_written(steps: tuple[Step, ...]) -> PatchError:
 
 
 def _read(data: bytes) -> tuple[Any, Sequence[Any]]:
-    """What ``data`` means, ``None`` if it cannot be read, and what the parser said of it."""
+    """Return the value of ``data``, ``None`` if it cannot be parsed, and the parser events."""
     events: list[Any] = []
     parsed = parse(data, tolerant=True, record=events)
     return (parsed.value if isinstance(parsed, ParsedDocument) else None), events

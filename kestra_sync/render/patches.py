@@ -1,4 +1,4 @@
-"""The patches of an environment on the flows that they select."""
+"""Applies the patches of an environment to the flows that they select."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from kestra_sync.resources import selected
 def patched(
     desired: Iterable[Desired], rendering: Rendering, *, partial: bool
 ) -> tuple[tuple[Desired, ...], tuple[Diagnostic, ...]]:
-    """Flows with every patch that selects them, and what there is to say about that.
+    """Apply every patch to the flows that it selects; return the flows and diagnostics.
 
-    :param partial: these are not all flows, so a patch that finds nothing is not an error.
+    :param partial: these are not all flows, so a patch that matches nothing is not an error.
     """
     patcher = _Patcher(rendering, partial)
     found = tuple(patcher.patch(each) for each in desired)
@@ -28,7 +28,7 @@ def patched(
 
 
 class _Patcher:
-    """Carries the patches out, and knows which of them found nothing."""
+    """Applies patches, and remembers which matched nothing."""
 
     def __init__(self, rendering: Rendering, partial: bool) -> None:
         self._path = rendering.path
@@ -36,13 +36,13 @@ class _Patcher:
         self._patches = rendering.patches
         self._operations = [_operations(each) for each in rendering.patches]
         self._needed = [_needed(each, self._operations[n]) for n, each in enumerate(self._patches)]
-        # For each patch the flows that it selects, and the paths that were found in one of them.
+        # For each patch, the number of selected flows, and the paths that exist in any of them.
         self._seen: list[int] = [0] * len(rendering.patches)
         self._found: list[set[str]] = [set() for _ in rendering.patches]
         self.diagnostics: list[Diagnostic] = []
 
     def patch(self, desired: Desired) -> Desired:
-        """``desired`` with every patch that selects it."""
+        """Apply every patch that selects ``desired``."""
         patching: Patching | None = None
         for number, patch in enumerate(self._patches):
             if not selected(desired.flow.flow_id, patch.flows, ()):
@@ -51,7 +51,7 @@ class _Patcher:
             if patching is None and not self._may_match(number, desired.sent):
                 continue
             patching = patching or Patching.of(desired.sent)
-            if patching is None:  # the checks say what is wrong with it
+            if patching is None:  # reported by the checks
                 self._found[number].update(each.text for each in self._operations[number])
                 continue
             try:
@@ -64,11 +64,11 @@ class _Patcher:
         return replace(desired, content=patching.data, steps=(*desired.steps, *patching.steps))
 
     def _may_match(self, number: int, data: bytes) -> bool:
-        """Whether the patch could change ``data``; a search for names is quicker than parsing."""
+        """Return whether the patch could change ``data``; searching for names avoids parsing."""
         needed = self._needed[number]
         if any(all(name in data for name in names) for names in needed):
             return True
-        # Only in quotes a name may be written otherwise.
+        # Only quoted names may be written differently.
         return b"\\" in data and ESCAPED_TEXT.search(data) is not None
 
     def _one(self, number: int, patch: Patch, patching: Patching) -> Patching:
@@ -80,7 +80,7 @@ class _Patcher:
         return patching if patch.triggers is None else patching.with_triggers(patch.triggers)
 
     def unmatched(self) -> list[Diagnostic]:
-        """An error for each patch that selects no flow, and each path that none of them has."""
+        """Return an error for each patch that selects no flow, and each path that no flow has."""
         if self._partial:
             return []
         found: list[Diagnostic] = []
@@ -132,7 +132,7 @@ class _Patcher:
 
 @dataclass(frozen=True)
 class _Operation:
-    """One path of a patch, as it is written, and what to do there."""
+    """One path of a patch, and what to do there."""
 
     text: str
     steps: tuple[Step, ...]
@@ -140,7 +140,7 @@ class _Operation:
     value: Any = None
 
     def on(self, patching: Patching) -> Patching | None:
-        """The document with it; ``None`` if there is no such place."""
+        """Apply it to the document; ``None`` if its path does not exist."""
         if self.removes:
             return patching.unset(self.steps)
         return patching.set(self.steps, self.value)
@@ -150,14 +150,14 @@ _WORDS = frozenset({b"true", b"false", b"null", b"on", b"off", b"yes", b"no", b"
 
 
 def _needed(patch: Patch, operations: Iterable[_Operation]) -> list[tuple[bytes, ...]]:
-    """For each thing that the patch does, the names without which it changes nothing."""
+    """Return, for each operation of the patch, the names that a flow must contain to be changed."""
     found = []
     for each in operations:
-        # What is set may be added, as far as it is not below an item of a list.
+        # Missing keys are added, unless they are in an item of a list.
         items = [at for at, step in enumerate(each.steps, start=1) if not isinstance(step, Key)]
         steps = each.steps if each.removes else each.steps[: max(items, default=0)]
         names = [step.name.encode() for step in steps if not isinstance(step, Index)]
-        # A number, a boolean or the like is written in several ways.
+        # Numbers, booleans and similar values can be written in several ways.
         found.append(tuple(name for name in names if name.isalpha() and name not in _WORDS))
     if patch.triggers is not None:
         found.append((b"triggers",))

@@ -1,4 +1,4 @@
-"""Paths of patches: ``labels.env``, ``triggers[nightly].cron``, ``tasks[0]``, ``labels."a.b"``."""
+"""Parses paths of patches: ``labels.env``, ``triggers[nightly].cron``, ``tasks[0]``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Id:
-    """The item of a list whose ``id`` it is."""
+    """The item of a list with this ``id``."""
 
     name: str
 
@@ -45,11 +45,11 @@ Step = Key | Id | Index
 
 
 class PathError(ValueError):
-    """A path that cannot be understood; the message says where."""
+    """A path that cannot be parsed; the message says where."""
 
 
 def parse_path(text: str) -> tuple[Step, ...]:
-    """The steps of a path.
+    """Parse a path into steps.
 
     :raises PathError: it is empty or not a path.
     """
@@ -77,7 +77,7 @@ def parse_path(text: str) -> tuple[Step, ...]:
 
 
 def path_text(steps: tuple[Step, ...]) -> str:
-    """The path as one would write it."""
+    """Format a path."""
     return "".join(map(str, steps)).removeprefix(".")
 
 

@@ -1,6 +1,6 @@
-"""From the flows of the files to what is sent. Without rules, that is the file's bytes.
+"""Renders the flows in the files to what is sent. Without rules, that is the file's bytes.
 
-The rules are imported where there are any: a run without them does not know of them.
+The modules of rules are only imported if there are any.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _AS_THEY_ARE = Rendering()
 
 @dataclass(frozen=True)
 class Rendered:
-    """What will be sent, and what there is to say about the rendering.
+    """What will be sent, and diagnostics of the rendering.
 
     :param desired: one for each flow, in the same order.
-    :param diagnostics: errors stop all writing.
+    :param diagnostics: errors prevent all writes.
     """
 
     desired: tuple[Desired, ...]
@@ -39,10 +39,10 @@ def render(
     scope: Scope | None = None,
     partial: bool = False,
 ) -> Rendered:
-    """The flows as they are sent, stamps left out: the one place where sent bytes are made.
+    """Render flows, without stamps: the only place where the bytes to send are created.
 
-    :param scope: the namespaces on the server that may be written to, if they are known.
-    :param partial: these are not all flows, so a patch that finds nothing is not an error.
+    :param scope: the namespaces on the server that may be written to, if known.
+    :param partial: these are not all flows, so a patch that matches nothing is not an error.
     """
     rendered = Rendered(tuple(Desired(flow, flow.document.data) for flow in flows))
     if rendering.namespaces:
@@ -62,10 +62,10 @@ def with_stamps(
     stamp: Stamp,
     names: Sequence[str] = (),
 ) -> Rendered:
-    """The same with stamps, as they are compared and sent.
+    """Add stamps to the rendered flows, as they are compared and sent.
 
-    :param live: what the server holds: a stamp alone is not a reason to change it.
-    :param names: the labels that may have been stamped, where ``stamp`` has not all of them.
+    :param live: the flows on the server: a different stamp alone does not change them.
+    :param names: the labels that may have been stamped, if ``stamp`` does not have all of them.
     """
     if not (stamp or names):
         return rendered
@@ -80,14 +80,14 @@ def with_stamps(
 
 
 def map_namespace(rendering: Rendering, namespace: str) -> str:
-    """What ``namespace`` of the files is called on the server."""
+    """Return the name on the server of a namespace in the files."""
     from kestra_sync.render.namespaces import NamespaceMap
 
     return NamespaceMap(rendering.namespaces).to_server(namespace)
 
 
 def unmap_namespace(rendering: Rendering, namespace: str) -> str | None:
-    """What ``namespace`` of the server is called in the files; ``None`` if that is not certain."""
+    """Return the name in the files of a namespace on the server; ``None`` if uncertain."""
     from kestra_sync.render.namespaces import NamespaceMap
 
     return NamespaceMap(rendering.namespaces).to_files(namespace)
@@ -96,9 +96,9 @@ def unmap_namespace(rendering: Rendering, namespace: str) -> str | None:
 def mapped(
     desired: Iterable[Desired], namespaces: tuple[tuple[str, str], ...], scope: Scope | None
 ) -> tuple[tuple[Desired, ...], tuple[Diagnostic, ...]]:
-    """Flows under their names on the server, and what there is to say about that.
+    """Map flows to their names on the server; return the flows and diagnostics.
 
-    :param scope: the namespaces on the server that may be written to, if they are known.
+    :param scope: the namespaces on the server that may be written to, if known.
     """
     from kestra_sync.render.mapping import Mapper
     from kestra_sync.render.namespaces import NamespaceMap

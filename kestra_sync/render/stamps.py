@@ -1,7 +1,7 @@
-"""Labels with the origin of a flow, updated only when the flow is written anyway.
+"""Stamps: labels with the origin of a flow, updated only when the flow is written anyway.
 
-A stamp is never a reason to write a flow: what the server holds is compared with the flow as it
-would be with the values that the server's flow has.
+A stamp is never a reason to write a flow: the flow on the server is compared with the flow in Git
+stamped with the values that the server has.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from kestra_sync.repo.text import block_scalars
 
 
 def stamped(data: bytes, stamp: Stamp) -> tuple[bytes, tuple[Edits, ...]]:
-    """``data`` with the labels of ``stamp`` that it does not have, and the edits that made it.
+    """Add the labels of ``stamp`` that ``data`` does not have; return it and the edits.
 
-    A document that cannot be parsed stays as it is.
+    A document that cannot be parsed is not changed.
 
-    :raises PatchError: its labels cannot be added to.
+    :raises PatchError: labels cannot be added.
     """
     patching = Patching.of(data)
     if patching is None:
@@ -41,7 +41,7 @@ def stamped(data: bytes, stamp: Stamp) -> tuple[bytes, tuple[Edits, ...]]:
 
 
 def own_labels(data: bytes, stamp: Stamp) -> tuple[str, ...]:
-    """The labels of ``stamp`` that a source has by itself, which keep their value."""
+    """Return the labels of ``stamp`` that a source defines itself, which keep their value."""
     if b"labels" not in data:
         return ()
     patching = Patching.of(data)
@@ -54,7 +54,7 @@ def own_labels(data: bytes, stamp: Stamp) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Stamped:
-    """A flow as it will be compared and sent, and what there is to say about its stamp."""
+    """A flow as it will be compared and sent, and diagnostics about its stamp."""
 
     desired: Desired
     said: tuple[Diagnostic, ...] = ()
@@ -63,12 +63,12 @@ class Stamped:
 def with_stamp(
     desired: Desired, live: Live | None, stamp: Stamp, names: Sequence[str] = ()
 ) -> Stamped:
-    """``desired`` as it will be compared and sent.
+    """Return ``desired`` as it will be compared and sent.
 
-    With the values of the live flow if that makes it what the server holds, or what was switched
-    off there; else with those of ``stamp``.
+    Stamped with the values of the live flow if it is then equal to it, apart from having been
+    disabled on the server; otherwise with those of ``stamp``.
 
-    :param names: the labels that may have been stamped, where ``stamp`` has not all of them.
+    :param names: the labels that may have been stamped, if ``stamp`` does not have all of them.
     """
     if live is not None and live.source == desired.sent:
         return Stamped(desired)
@@ -107,7 +107,7 @@ def _said(
 
 
 def without_stamp(source: bytes, desired: bytes | None, stamp: Stamp) -> bytes:
-    """A live source without the labels that were stamped onto it, as it belongs into a file.
+    """Remove stamped labels from a live source, as it would be in a file.
 
     :param desired: what is sent without stamps, to identify the flow's own labels.
     :raises PatchError: they cannot be removed.
@@ -143,7 +143,7 @@ def _label_line(names: Sequence[str]) -> re.Pattern[bytes]:
 
 @cache
 def _continued(names: Sequence[str]) -> re.Pattern[bytes]:
-    """A label whose value goes on in a line that is indented deeper, or that is text itself."""
+    """Match a label whose value continues on a line that is indented deeper."""
     between = rb"(?:[ ]*(?:#[^\n]*)?\r?\n)*"
     return re.compile(rb"\n([ ]+)(?:%s):[^\n]*\n%s\1[ ]" % (_one_of(names), between))
 
@@ -153,12 +153,12 @@ def _one_of(names: Sequence[str]) -> bytes:
 
 
 def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | None:
-    """What makes ``live`` of ``sent``, if that is nothing but labels on lines of their own.
+    """Return the edits from ``sent`` to ``live``, if they only add labels on separate lines.
 
-    Told without a parser, since of each flow that was ever stamped this is asked in every plan;
-    ``None`` if it is something else, or in any doubt.
+    Does not use a parser, because every plan calls it for each stamped flow. ``None`` if there are
+    other differences, or in case of doubt.
 
-    :param names: the labels that count.
+    :param names: the labels to consider.
     """
     found = _LABELS.search(live) if len(live) > len(sent) else None
     if found is None:
@@ -187,7 +187,7 @@ def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | No
 
 
 def _held(source: bytes, names: Sequence[str]) -> Stamp:
-    """The labels with these names, with the values that a live source has for them."""
+    """Return the labels with these names and their values in a live source."""
     labels = _labels(source)
     if labels is None:
         return ()

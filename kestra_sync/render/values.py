@@ -1,4 +1,4 @@
-"""What a patch does to the value of a document; ``render.patch`` does the same to its text."""
+"""Applies a patch to the value of a document; ``render.patch`` applies it to the text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kestra_sync.render.paths import Id, Index, Key, Step
 
 
 def find(value: Any, steps: tuple[Step, ...]) -> tuple[Any, tuple[Step, ...]]:
-    """The deepest node on the way to ``steps``, and the steps that are left; none if it is there.
+    """Return the deepest existing node on the path ``steps``, and the remaining steps.
 
-    ``labels`` may be a list of ``{key: …, value: …}``: a key is found there by its ``key``.
+    ``labels`` may be a list of ``{key: …, value: …}``, whose items are found by ``key``.
     """
     for at, step in enumerate(steps):
         below = _child(value, step)
@@ -21,9 +21,9 @@ def find(value: Any, steps: tuple[Step, ...]) -> tuple[Any, tuple[Step, ...]]:
 
 
 def with_value(value: Any, steps: tuple[Step, ...], new: Any) -> tuple[Any] | None:
-    """``value`` with ``new`` at ``steps``, in a tuple; ``None`` if there is no such place.
+    """Return ``value`` with ``new`` at ``steps``, in a tuple; ``None`` if the path does not exist.
 
-    A key that is missing is added, and the mappings above it; an item of a list never is.
+    A missing key and its parent mappings are added; an item of a list never is.
     """
     if not steps:
         return (new,)
@@ -44,7 +44,7 @@ def with_value(value: Any, steps: tuple[Step, ...], new: Any) -> tuple[Any] | No
 
 
 def without(value: Any, steps: tuple[Step, ...]) -> tuple[Any] | None:
-    """``value`` without what is at ``steps``, in a tuple; ``None`` if it is not there."""
+    """Return ``value`` without the node at ``steps``, in a tuple; ``None`` if it does not exist."""
     step, *rest = steps
     below = _child(value, step)
     if below is None:
@@ -59,7 +59,7 @@ def without(value: Any, steps: tuple[Step, ...]) -> tuple[Any] | None:
 
 
 def is_pair_list(value: Any) -> bool:
-    """Whether it is the older form of labels: a list of ``{key: …, value: …}``."""
+    """Return whether it is the older form of labels: a list of ``{key: …, value: …}``."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -68,7 +68,7 @@ def is_pair_list(value: Any) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, types included: ``1`` is not ``true``."""
+    """Return whether two values are equal, including their types: ``1`` is not ``true``."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -1,6 +1,6 @@
-"""Write one change into the text of a document, in its own indentation and quoting.
+"""Writes one change into the text of a document, in its indentation and quoting style.
 
-Makes edits and nothing else: ``render.patch`` makes sure that they do what they should.
+Only creates edits: ``render.patch`` verifies their effect.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from kestra_sync.repo.nodes import Node, NodeKind, NodeTree
 
 
 class PatchError(ValueError):
-    """A patch that cannot be carried out on a document; the message says why."""
+    """A patch cannot be applied to a document; the message says why."""
 
 
 @dataclass(frozen=True)
 class _At:
-    """A node, what it is in, and the key that it belongs to if that is a mapping."""
+    """A node, its parent, and its key if the parent is a mapping."""
 
     node: Node
     parent: Node | None = None
@@ -30,7 +30,7 @@ class _At:
 
 
 class YamlEditor:
-    """Makes the edits for one change of a document."""
+    """Creates the edits for one change of a document."""
 
     def __init__(self, tree: NodeTree, *, literals: bool = True) -> None:
         self._tree = tree
@@ -41,7 +41,7 @@ class YamlEditor:
         self._emit = Emitter(self._step, self._newline, quote, literals)
 
     def set(self, steps: tuple[Step, ...], value: Any) -> None:
-        """Put ``value`` at ``steps``, which is a place where it can be."""
+        """Set ``value`` at ``steps``, which must be a possible path."""
         at, rest = self._find(steps)
         if not rest:
             self._replace(at, value)
@@ -57,7 +57,7 @@ class YamlEditor:
             self._replace(at, {first: value})
 
     def unset(self, steps: tuple[Step, ...]) -> None:
-        """Remove what is at ``steps``, which is there."""
+        """Remove the node at ``steps``, which must exist."""
         *above, last = steps
         at, _ = self._find(tuple(above))
         if at.node.kind is NodeKind.MAPPING:
@@ -122,7 +122,7 @@ class YamlEditor:
             self._edit(node.start, end, text if whole else one_line)
         elif node.kind in (NodeKind.MAPPING, NodeKind.LIST) and not node.is_flow:
             self._replace_block(at, value, is_collection)
-        elif is_collection:  # a comment behind the value stays with the key
+        elif is_collection:  # a comment after the value stays with the key
             start = node.start
             while not node.is_empty and self._text[start - 1] == " ":
                 start -= 1
@@ -137,7 +137,7 @@ class YamlEditor:
             self._edit(node.start, end, gap + one_line)
 
     def _replace_block(self, at: _At, value: Any, is_collection: bool) -> None:
-        """A block collection by something else, on its lines if it is one again."""
+        """Replace a block collection, on the same lines if the value is also one."""
         node, key = at.node, at.key
         assert key is not None
         colon = self._text.index(":", key.end) + 1
@@ -182,9 +182,9 @@ class YamlEditor:
         self._insert(node, dash, indent, text)
 
     def _insert(self, node: Node, last: int, indent: int, text: str) -> None:
-        """Lines behind a block collection, or in front of its last entry, which begins at ``last``.
+        """Insert lines after a block collection, or before its last entry, at ``last``.
 
-        Text behind a block scalar may be part of it: of ``|+`` the blank lines, and at the end of
+        Text after a block scalar may be part of it: with ``|+`` the blank lines, and at the end of
         the file the line break.
         """
         end = self._line_end(node.end)
@@ -217,7 +217,7 @@ class YamlEditor:
         if node.kind is NodeKind.LIST:
             start = self._dash(node, index)
         line = self._line_start(start)
-        if self._text[line:start].strip(" "):  # a dash is in front of it
+        if self._text[line:start].strip(" "):  # it follows a dash
             next_start = self._dash(node, 1) if node.kind is NodeKind.LIST else entries[1][0].start
             self._edit(start, next_start, "")
             return
@@ -264,7 +264,7 @@ class YamlEditor:
         return at - self._line_start(at)
 
     def _dash(self, node: Node, index: int) -> int:
-        """Where the dash of an item is: the last one in front of it outside of comments."""
+        """Return the position of an item's dash: the last one before it outside of comments."""
         begin = node.items[index - 1].end if index else self._dash_area(node)
         area = self._text[begin : node.items[index].start]
         bare = re.sub(r"(?m)(?:^|(?<=\s))#.*$", lambda found: " " * len(found[0]), area)
@@ -276,7 +276,7 @@ class YamlEditor:
 
 
 def _item(node: Node, step: Step) -> int:
-    """Which item of a list it is; -1 if none."""
+    """Return the index of the item in a list; -1 if there is none."""
     if isinstance(step, Index):
         return step.number if step.number < len(node.items) else -1
     key = "key" if isinstance(step, Key) else "id"
@@ -288,7 +288,7 @@ def _item(node: Node, step: Step) -> int:
 
 
 def _manners(tree: NodeTree) -> tuple[int, str]:
-    """How a document indents, and which quotes it prefers."""
+    """Return the indentation of a document, and the quotes that it prefers."""
     step = 0
     quotes = {"'": 0, '"': 0}
     pending: list[tuple[Node, int]] = [(tree.root, -1)]

@@ -246,7 +246,7 @@ def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
 
 
 def _times(ttl: int | None) -> Sequence[int | None]:
-    """Return the times to live that a measured one may stand for, itself first and last."""
+    """Return the times to live that a measured one may be derived from, itself first and last."""
     if ttl is None:
         return (None,)
     near = [ttl + step for step in range(-_CLOCK, _CLOCK + 1) if step and ttl + step > 0]
