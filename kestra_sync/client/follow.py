@@ -170,17 +170,23 @@ def _streamed(transport: Transport, path: str, left: float | None) -> Iterator[E
     try:
         with transport.stream(request) as chunks:
             for event in read_events(chunks):
-                # The first event is a stub without a state.
-                if event.id != "start" and event.data:
-                    execution = execution_of(json.loads(event.data))
-                    if execution.state:
-                        yield execution
+                execution = _execution_in(event)
+                if execution is not None:
+                    yield execution
                 if event.id == "end":
                     return
     except Unauthorized:
         raise
     except (KestraError, ValueError, RecursionError) as error:
         LOG.debug("the stream of %s ended: %s", path, error)
+
+
+def _execution_in(event: Event) -> Execution | None:
+    """Return the execution in an event; ``None`` for the first event, a stub without a state."""
+    if event.id == "start" or not event.data:
+        return None
+    execution = execution_of(json.loads(event.data))
+    return execution if execution.state else None
 
 
 def _changed(before: Execution, after: Execution) -> bool:

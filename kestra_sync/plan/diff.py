@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
@@ -66,17 +66,19 @@ def unified(
                 continue
             if heading is None:
                 heading = _heading(tag, old_from, new_from, old_outline, new_outline)
-            for mark, changed in (
-                (LineMark.REMOVED, old[old_from:old_to]),
-                (LineMark.ADDED, new[new_from:new_to]),
-            ):
-                for line in changed:
-                    lines.append(_show(mark, line))
-                    if not line.endswith("\n"):
-                        lines.append((LineMark.NOTE, _NO_END))
+            lines.extend(_changed(LineMark.REMOVED, old[old_from:old_to]))
+            lines.extend(_changed(LineMark.ADDED, new[new_from:new_to]))
         first = group[0]
         hunks.append(Hunk(heading or "", first[1] + 1, first[3] + 1, tuple(lines)))
     return tuple(hunks)
+
+
+def _changed(mark: LineMark, lines: Iterable[str]) -> Iterator[tuple[LineMark, str]]:
+    """Yield changed lines, and a note after one that has no newline."""
+    for line in lines:
+        yield _show(mark, line)
+        if not line.endswith("\n"):
+            yield LineMark.NOTE, _NO_END
 
 
 def _grouped(
