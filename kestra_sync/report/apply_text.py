@@ -20,7 +20,6 @@ from kestra_sync.report.lines import (
     message,
     section,
 )
-from kestra_sync.report.trigger_text import check_lines
 
 if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
@@ -124,6 +123,8 @@ def applied_sections(result: ApplyResult) -> Sections:
         found.append(section(lines))
     found.append(section(map(line, result.done.recorded)))
     if result.triggers:
+        from kestra_sync.report.trigger_text import check_lines
+
         found.append(section(check_lines(result.triggers, result.planned.triggers)))
     warnings = (line(Span("warning: ", Style.WARNING), note) for note in result.done.notes)
     return (*found, message(warnings))

@@ -32,11 +32,10 @@ from kestra_sync.report.lines import (
     summary,
     width_of,
 )
-from kestra_sync.report.trigger_text import enabling_lines, trigger_lines
-from kestra_sync.triggers.changes import TriggerChange
 
 if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult
+    from kestra_sync.triggers.changes import TriggerChange
 
 
 class DiffDetail(StrEnum):
@@ -231,6 +230,8 @@ def plan_lines(
                 yield from _edited_on_the_server(change, cut)
             told = (triggers or {}).get(change.flow_id, ())
             if told:
+                from kestra_sync.report.trigger_text import trigger_lines  # few plans need it
+
                 yield from trigger_lines(told, plan, indent=6)
             others = groups.get(change.flow_id, ())
             if others:
@@ -239,7 +240,8 @@ def plan_lines(
                 for each in others:
                     yield from headline(each, 6)
                     own = (triggers or {}).get(each.flow_id, ())
-                    yield from _other_triggers(own, told, plan, indent=10)
+                    if own:
+                        yield from _other_triggers(own, told, plan, indent=10)
         yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
@@ -256,6 +258,7 @@ def _other_triggers(
     changes: Sequence[TriggerChange], told: Sequence[TriggerChange], plan: Plan, *, indent: int
 ) -> Iterator[Line]:
     """The triggers of a flow that are not as those of one with the same diff."""
+    from kestra_sync.report.trigger_text import trigger_lines
 
     def words(change: TriggerChange) -> list[str]:
         return [each.text for each in trigger_lines([change], plan, indent=indent)]
@@ -388,6 +391,8 @@ def plan_sections(
         )
         found.append(section(lines))
         if result.enabling:
+            from kestra_sync.report.trigger_text import enabling_lines
+
             found.append(section(enabling_lines(result.enabling)))
     if result.diagnostics or result.refusals:
         found += problem_sections(result.diagnostics, result.refusals, invalid=result.invalid)

@@ -10,7 +10,6 @@ from kestra_sync.errors import ExitCode
 from kestra_sync.model import Change, Desired, Diagnostic, FlowId, Plan, Repository
 from kestra_sync.plan.refusals import Refusal
 from kestra_sync.report.lines import Sections
-from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 
 if TYPE_CHECKING:
     from kestra_sync.apply.run import Outcome, Restored
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from kestra_sync.commands.plan import PlanResult
     from kestra_sync.commands.preview import DownResult, UpResult
     from kestra_sync.smoke.result import SmokeResult
+    from kestra_sync.triggers.changes import TriggerChange, TriggerCheck
 
 
 @dataclass(frozen=True)

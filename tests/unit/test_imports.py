@@ -55,3 +55,15 @@ def test_an_offline_validation_imports_what_it_uses(tmp_path: Path) -> None:
     assert {"deepdiff", "jinja2", "rich", "jsonschema"} & found == set()
     assert not {each for each in found if each.startswith("kestra_sync.report.html")}
     assert _ours(found) <= 110
+
+
+def test_a_plan_without_triggers_does_not_import_what_shows_them() -> None:
+    """``zoneinfo`` alone takes some milliseconds."""
+    modules = "cli.apply, kestra_sync.report.plan_text, kestra_sync.report.apply_text"
+    script = f"import sys, kestra_sync.{modules}, kestra_sync.commands.apply; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    )
+    found = done.stdout.split()
+    assert "kestra_sync.report.plan_text" in found
+    assert not {"zoneinfo", "kestra_sync.triggers.changes"} & set(found)
