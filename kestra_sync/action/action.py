@@ -28,32 +28,32 @@ _SUFFIXES = {"markdown": "md", "junit": "xml", "sarif": "sarif", "text": "txt"}
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the reports of a run go. They stay: later steps may want them."""
+    """The files of the reports of a run. They are kept for later steps."""
 
     folder: Path
     report_format: str
 
     @property
     def report(self) -> Path:
-        """For people, or for another tool."""
+        """The report for people, or for another tool."""
         suffix = _SUFFIXES.get(self.report_format, self.report_format)
         return self.folder / f"report.{suffix}"
 
     def plan(self, *, several: bool) -> Path:
-        """The saved plan, unless the workflow says where it goes; of each of several."""
+        """The saved plan, unless the workflow specifies its path; one for each environment."""
         return self.folder / ("plan-{environment}.json" if several else "plan.json")
 
     def of(self, name: str) -> Path:
-        """A format that we read ourselves."""
+        """The file of a format that this step reads."""
         return self.folder / f"result.{name}"
 
     def text(self, name: str) -> str:
-        """What a format says; ``""`` if there is none."""
+        """Return the report in a format; ``""`` if there is none."""
         file = self.of(name)
         return read_text(file) if is_file(file) else ""
 
     def options(self) -> list[str]:
-        """What makes the command write them all."""
+        """Return the options that make the command write all reports."""
         wanted = [f"{name}={self.of(name)}" for name in ("json", "comment", "summary", "github")]
         wanted.append(f"{self.report_format}={self.report}")
         return [f"--output={each}" for each in wanted]
@@ -103,7 +103,7 @@ def _step(
     code = run(_arguments(inputs, context, files, preview))
     document = _document(files)
     result = result_of(inputs.command, code, document)
-    # First of all, so that nothing which fails afterwards keeps them from later steps.
+    # First, so that a later failure does not hide them from later steps.
     plan_file = Path(inputs.plan_file) if inputs.plan_file else files.plan(several=inputs.several)
     saved = [Path(str(plan_file).replace("{environment}", each)) for each in result.environments]
     outputs = result.outputs(
@@ -127,7 +127,7 @@ def _step(
 
 
 def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
-    """The command has finished: a failure to report its result does not change it."""
+    """Report the result of the finished command; failures to do so do not change it."""
     try:
         write()
     except Exception as error:
@@ -136,7 +136,7 @@ def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
 
 
 def _summarise(inputs: Inputs, runner: Runner, files: ReportFiles, problems: Sequence[str]) -> None:
-    """The summary of the step: if it is wanted, and in any case if the comment failed."""
+    """Write the summary of the step, if requested, or if the comment failed."""
     if not inputs.summary and not problems:
         return
     text = "".join(f"> [!WARNING]\n> {prose(each)}\n\n" for each in problems)
@@ -145,7 +145,7 @@ def _summarise(inputs: Inputs, runner: Runner, files: ReportFiles, problems: Seq
 
 
 def _enter(folder: str, workspace: str) -> None:
-    # A link of the checkout would have files of the runner read as flows.
+    # A link in the checkout would cause files of the runner to be read as flows.
     if workspace and not is_below(folder, [Path(workspace)]):
         raise UsageError(
             f"the input 'working-directory' is {folder!r}: it is outside of the workspace",
@@ -179,7 +179,7 @@ def _arguments(
         words = ["preview", preview.subcommand, *options, *files.options(), "--yes"]
         return [*words, f"--env-file={os.devnull}", *preview.words]
     arguments = [inputs.command, *inputs.options, *files.options()]
-    # A file in the checkout must not say which server gets our login.
+    # A file in the checkout must not determine which server receives our credentials.
     arguments.append(f"--env-file={os.devnull}")
     if inputs.command == "plan":
         arguments += [
@@ -243,7 +243,7 @@ def _post(
     result: Result,
     preview: PreviewRun | None,
 ) -> list[tuple[str, str]]:
-    """Write the comment and the issue; what there is to say about it, with its severity."""
+    """Write the comment and the issue. Return messages about that, with severities."""
     body = files.text("comment")
     if not body or not (inputs.comment or inputs.issue):
         return []

@@ -1,4 +1,4 @@
-"""The comment on a pull request, the plan that was reviewed in it, and the issue about drift.
+"""The comment on a pull request, the plan reviewed in it, and the issue about drift.
 
 The issue is opened, kept up to date, and closed when the drift is gone.
 """
@@ -31,7 +31,7 @@ _ISSUE_WORDS = {
 
 
 def marker_of(environment: str, key: str) -> str:
-    """The first line of the comment that belongs to a run.
+    """Return the first line of the comment of a run.
 
     :param key: distinguishes the comments of several runs for one environment; ``""`` for one.
     """
@@ -39,13 +39,13 @@ def marker_of(environment: str, key: str) -> str:
 
 
 def with_marker(body: str, first: str) -> str:
-    """``body`` with another marker in its first line."""
+    """Replace the marker in the first line of ``body``."""
     _, _, rest = body.partition("\n")
     return f"{first}\n{rest}"
 
 
 def post(notes: Notes, body: str) -> str:
-    """Write the comment, or bring it up to date; says so in a sentence.
+    """Create or update the comment. Return a message about it.
 
     :raises KestraError: for any failure.
     """
@@ -55,7 +55,7 @@ def post(notes: Notes, body: str) -> str:
 
 
 def excuse(error: KestraError, context: Context, what: str, permission: str) -> str:
-    """Why something could not be written, in a sentence."""
+    """Return why something could not be written, in a sentence."""
     if not (isinstance(error, ApiError) and error.status in (401, 403, 404)):
         return f"The {what} could not be written: {error.message}"
     if context.fork:
@@ -71,7 +71,7 @@ def excuse(error: KestraError, context: Context, what: str, permission: str) -> 
 
 
 def digest_in(body: str) -> str | None:
-    """The digest of the plan that a comment shows."""
+    """Return the digest of the plan in a comment."""
     # The last of them: it is at the end.
     for line in reversed(body.splitlines()):
         match = _DIGEST.fullmatch(html.unescape(line.rstrip()))
@@ -81,11 +81,11 @@ def digest_in(body: str) -> str | None:
 
 
 def reviewed_digest(github: GithubApi, context: Context, first: str) -> str:
-    """The digest of the plan that was reviewed in the pull request that is being applied.
+    """Return the digest of the plan that was reviewed in the pull request being applied.
 
     :param first: the marker of the comment.
-    :raises ConflictError: there is no such thing; nothing that was not reviewed is applied.
-    :raises KestraError: GitHub cannot be asked.
+    :raises ConflictError: there is none; only reviewed plans are applied.
+    :raises KestraError: GitHub cannot be reached.
     """
     if context.pull_request is not None:
         number = context.pull_request
@@ -97,7 +97,7 @@ def reviewed_digest(github: GithubApi, context: Context, first: str) -> str:
             raise _unknown(context, f"{found} merged with it")
         number = numbers[0]
     notes = own(github.comments(number), first)
-    # An older one may show a plan that was replaced since.
+    # An older one may show a plan that has been replaced.
     newest = notes[-1] if notes else None
     digest = digest_in(newest.body) if newest is not None else None
     if newest is None or digest is None:
@@ -117,12 +117,12 @@ def _unknown(context: Context, why: str) -> ConflictError:
 
 
 def title_of(environment: str) -> str:
-    """The title of the issue."""
+    """Return the title of the issue."""
     return f"kestra-sync: drift{f' in {environment}' if environment else ''}"
 
 
 def report_drift(issues: GithubIssues, body: str, *, drifted: bool) -> str:
-    """Bring the issue in line with what was found; says so in a sentence, ``""`` for nothing.
+    """Create, update or close the issue. Return a message about it; ``""`` if unchanged.
 
     :param body: the report, its marker in the first line.
     :raises KestraError: for any failure.

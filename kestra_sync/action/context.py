@@ -1,4 +1,4 @@
-"""Where a step runs: repository, commit, pull request."""
+"""The context of a step: repository, commit, pull request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kestra_sync.safe.paths import read_text
 
 @dataclass(frozen=True)
 class Context:
-    """What GitHub's variables and the event say.
+    """The context from GitHub's variables and the event.
 
     :param pull_request: the number of the pull request that the event is about.
     :param fork: it comes from another repository, so the token may only read.
-    :param event: what started it, such as ``pull_request``; ``action`` what happened to that,
-        such as ``closed``.
+    :param event: the event that started the run, such as ``pull_request``; ``action`` is its
+        type of activity, such as ``closed``.
     """
 
     api_url: str
@@ -32,7 +32,7 @@ class Context:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Context:
-        """From the variables that every step has."""
+        """Create it from the variables of the step."""
         event = _event(environ.get("GITHUB_EVENT_PATH", ""))
         request = event.get("pull_request") or {}
         repository = environ.get("GITHUB_REPOSITORY", "")
@@ -43,7 +43,7 @@ class Context:
             api_url=api_url,
             graphql_url=environ.get("GITHUB_GRAPHQL_URL") or f"{api_url}/graphql",
             repository=repository,
-            # Of a merged pull request, the commit on the branch that it went to.
+            # For a merged pull request, the commit on the target branch.
             sha=str(request.get("merge_commit_sha") or "")
             if request.get("merged")
             else environ.get("GITHUB_SHA", ""),

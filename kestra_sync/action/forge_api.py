@@ -19,14 +19,14 @@ from kestra_sync.client.retry import Backoff
 from kestra_sync.client.transport import Transport
 from kestra_sync.version import __version__
 
-#: The most that both forges give at once.
+#: The maximum page size of both forges.
 PER_PAGE = 100
 _MOST_PAGES = 50
 _MAX_ANSWER = 64 * 1024 * 1024
 
 
 class ForgeApi:
-    """One forge, one token.
+    """A client for one forge with one token.
 
     :param headers: on every request.
     """
@@ -51,14 +51,14 @@ class ForgeApi:
         )
 
     def get(self, path: str, **parameters: object) -> dict[str, Any]:
-        """An object.
+        """Get an object.
 
         :raises KestraError: for any failure.
         """
         return self._send("GET", path, query(*parameters.items())).object()
 
     def pages(self, path: str, **parameters: object) -> Iterator[dict[str, Any]]:
-        """Everything in a list, page by page.
+        """Get all items of a list, page by page.
 
         :raises KestraError: for any failure.
         """
@@ -70,7 +70,7 @@ class ForgeApi:
                 return
 
     def send(self, method: str, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Write an object; the answer is what it has become.
+        """Write an object, and return the result.
 
         :raises KestraError: for any failure.
         """
@@ -108,13 +108,13 @@ class ForgeApi:
 
 
 def text_of(document: object, name: str) -> str:
-    """A member of an answer, ``""`` for everything that is not text."""
+    """Return a member of a response; ``""`` if it is not text."""
     value = document.get(name) if isinstance(document, Mapping) else None
     return value if isinstance(value, str) else ""
 
 
 def number_of(document: Mapping[str, Any], name: str) -> int:
-    """A number in an answer.
+    """Return a number in a response.
 
     :raises UnexpectedAnswer: there is none.
     """

@@ -12,7 +12,7 @@ from kestra_sync.client.errors import ApiError, KestraError
 from kestra_sync.client.request import segments
 from kestra_sync.client.retry import Backoff
 
-#: Who writes with the token that every workflow has.
+#: The login of the token that every workflow has.
 WORKFLOW_LOGIN = "github-actions[bot]"
 _ACCEPT = "application/vnd.github+json"
 _HEADERS = {"X-GitHub-Api-Version": "2022-11-28"}
@@ -22,7 +22,7 @@ _LAST_EDIT = """query($id: ID!) {
 
 
 class GithubApi:
-    """One repository on GitHub, or on a GitHub of the company's own."""
+    """One repository on GitHub or GitHub Enterprise Server."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class GithubApi:
         self._api.close()
 
     def login(self) -> str:
-        """Whose token this is.
+        """Return the login that the token belongs to.
 
         A person's may ask for it; an app's, such as that of a workflow, may not, but knows who
         looks at it through the other API.
 
-        :raises KestraError: GitHub cannot be asked.
+        :raises KestraError: GitHub cannot be reached.
         """
         if not self._login:
             self._login = self._user() or self._viewer() or WORKFLOW_LOGIN
@@ -75,9 +75,9 @@ class GithubApi:
         return login if not login or login.endswith("[bot]") else f"{login}[bot]"
 
     def _graphql(self, question: str, **variables: str) -> dict[str, Any]:
-        """The data of an answer of the other API.
+        """Send a query to the GraphQL API and return its data.
 
-        :raises KestraError: it refuses, or answers with something else.
+        :raises KestraError: it refuses, or the response is not valid.
         """
         base, _, last = self._context.graphql_url.rpartition("/")
         api = self._connect(base)
@@ -89,12 +89,12 @@ class GithubApi:
         return data if isinstance(data, dict) else {}
 
     def edited_by_others(self, note: Note) -> str | None:
-        """Why the text of a comment of ours may not be ours; ``None`` if it is.
+        """Return why the text of our comment may not be ours; ``None`` if it is.
 
         Anyone with write access to the repository can edit it, and it keeps its author. An update
         of ours replaces all of it, so who edited last counts.
 
-        :raises KestraError: GitHub cannot be asked.
+        :raises KestraError: GitHub cannot be reached.
         """
         if not note.touched:
             return None
@@ -112,15 +112,15 @@ class GithubApi:
         return f"it was edited by {login or 'an unknown user'}"
 
     def comments(self, number: int) -> GithubComments:
-        """The comments on a pull request."""
+        """Return the comments on a pull request."""
         return GithubComments(self, self._api, self._repository, number)
 
     def issues(self, title: str) -> GithubIssues:
-        """The open issues; a new one gets ``title``."""
+        """Return the open issues; new ones get ``title``."""
         return GithubIssues(self, self._api, self._repository, title)
 
     def merged(self, sha: str, branch: str) -> list[int]:
-        """The pull requests whose own merge made this commit of a branch.
+        """Return the pull requests whose merge created this commit.
 
         GitHub names with a commit every pull request that contains it; of the others the merge
         made another commit.
@@ -146,23 +146,23 @@ class GithubComments:
         self._comment = f"{repository}/issues/comments"
 
     def login(self) -> str:
-        """Who we are."""
+        """Return our login."""
         return self._github.login()
 
     def list(self) -> Iterator[Note]:
-        """All of them, the oldest first."""
+        """Return all comments, the oldest first."""
         return (_note(each) for each in self._api.pages(self._comments))
 
     def create(self, body: str) -> Note:
-        """Write one."""
+        """Create a comment."""
         return _note(self._api.send("POST", self._comments, {"body": body}))
 
     def update(self, note: Note, body: str) -> Note:
-        """Replace the text of one."""
+        """Replace the text."""
         return _note(self._api.send("PATCH", f"{self._comment}/{note.id}", {"body": body}))
 
     def delete(self, note: Note) -> None:
-        """Remove one."""
+        """Delete a comment."""
         self._api.delete(f"{self._comment}/{note.id}")
 
 
@@ -176,28 +176,28 @@ class GithubIssues:
         self._title = title
 
     def login(self) -> str:
-        """Who we are."""
+        """Return our login."""
         return self._github.login()
 
     def list(self) -> Iterator[Note]:
-        """The open ones, the oldest first. To GitHub, pull requests are issues, too."""
+        """Return the open issues, the oldest first. GitHub also returns pull requests."""
         found = self._api.pages(self._issues, state="open", sort="created", direction="asc")
         return (_note(each) for each in found if "pull_request" not in each)
 
     def create(self, body: str) -> Note:
-        """Open one."""
+        """Open an issue."""
         return _note(self._api.send("POST", self._issues, {"title": self._title, "body": body}))
 
     def update(self, note: Note, body: str) -> Note:
-        """Replace the text of one."""
+        """Replace the text."""
         return _note(self._api.send("PATCH", f"{self._issues}/{note.id}", {"body": body}))
 
     def delete(self, note: Note) -> None:
-        """Close one: on GitHub only an administrator can delete it."""
+        """Close an issue: on GitHub only an administrator can delete it."""
         self.close(note)
 
     def close(self, note: Note) -> None:
-        """Close one."""
+        """Close an issue."""
         document = {"state": "closed", "state_reason": "completed"}
         self._api.send("PATCH", f"{self._issues}/{note.id}", document)
 

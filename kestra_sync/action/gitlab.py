@@ -1,6 +1,6 @@
 """``python -I -m kestra_sync.action.gitlab FILE``: a report as a note on a GitLab merge request.
 
-FILE is what ``-o comment=FILE`` has written. The note is kept up to date, one for each
+FILE was written by ``-o comment=FILE``. The note is kept up to date, one for each
 environment. The token is in ``GITLAB_TOKEN``: that of a job may not write notes.
 """
 
@@ -22,7 +22,7 @@ from kestra_sync.repo.git import ask
 from kestra_sync.safe.paths import read_text
 from kestra_sync.safe.text import visible
 
-#: As :func:`kestra_sync.report.comment.marker` writes them.
+#: The markers written by :func:`kestra_sync.report.comment.marker`.
 _MARKER = re.compile(r"<!-- kestra-sync:[A-Za-z0-9._-]+ -->")
 _LIMIT = 1024 * 1024
 
@@ -35,24 +35,24 @@ class GitlabNotes:
         self._notes = f"/projects/{segments(project)}/merge_requests/{segments(request)}/notes"
 
     def login(self) -> str:
-        """Whose token this is."""
+        """Return the login that the token belongs to."""
         return text_of(self._api.get("/user"), "username")
 
     def list(self) -> Iterator[Note]:
-        """All of them, the oldest first."""
+        """Return all notes, the oldest first."""
         found = self._api.pages(self._notes, sort="asc", order_by="created_at")
         return (_note(each) for each in found)
 
     def create(self, body: str) -> Note:
-        """Write one."""
+        """Create a note."""
         return _note(self._api.send("POST", self._notes, {"body": body}))
 
     def update(self, note: Note, body: str) -> Note:
-        """Replace the text of one."""
+        """Replace the text."""
         return _note(self._api.send("PUT", f"{self._notes}/{note.id}", {"body": body}))
 
     def delete(self, note: Note) -> None:
-        """Remove one."""
+        """Delete a note."""
         self._api.delete(f"{self._notes}/{note.id}")
 
 
@@ -67,7 +67,7 @@ def note(
     *,
     backoff: Backoff = Backoff(retries=2),  # noqa: B008 - frozen
 ) -> str:
-    """Write the note, or bring it up to date; says so in a sentence.
+    """Create or update the note. Return a message about it.
 
     :raises UsageError: no file, or not in the pipeline of a merge request.
     :raises KestraError: GitLab cannot be reached, or refuses.
@@ -91,7 +91,7 @@ def note(
 
 
 def _report(file: str) -> str:
-    """The text of a report that we wrote.
+    """Read the text of a report that kestra-sync wrote.
 
     A file of that name may lie in the checkout, put there by the author of the merge request: a
     link to what the job can read, or a report that says what suits them.
@@ -121,14 +121,14 @@ def _report(file: str) -> str:
 
 
 def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run it; returns the exit code."""
+    """Run it and return the exit code."""
     try:
         if len(args) != 1:
             raise UsageError("expected one file", remedy="pass the file written by -o comment=FILE")
         said = note(args[0], environ)
     except KestraSyncError as error:
         sys.stderr.write(f"kestra-sync: error: {visible(error.message)}\n")
-        # Our remedies about servers refer to Kestra.
+        # The default remedies refer to Kestra servers.
         if isinstance(error, UsageError) and error.remedy:
             sys.stderr.write(f"  {error.remedy}\n")
         return int(error.exit_code)

@@ -1,6 +1,6 @@
 """The inputs of the action: ``INPUT_…`` variables → a command line, secrets, and what to post.
 
-Values never reach a shell, and none can become an option: each is glued to its own with ``=``.
+Values never reach a shell, and cannot become options: each is joined to its option with ``=``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REVIEWED = "reviewed"
 
 
 class InputKind(Enum):
-    """How a value is written."""
+    """The format of a value."""
 
     VALUE = "value"
     SWITCH = "switch"
@@ -35,8 +35,8 @@ class InputKind(Enum):
 class Option:
     """An input that is an option of the command line.
 
-    :param commands: those that know it; for the others it must stay empty.
-    :param flag: the option, where it is not called as the input.
+    :param commands: those that support it; for others it must be empty.
+    :param flag: the option, if its name differs from that of the input.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Option:
 
     @property
     def option(self) -> str:
-        """As the command line knows it."""
+        """The option of the command line."""
         return f"--{self.flag or self.name}"
 
 
 def _declared(setting: Declaration) -> Option:
-    """The input of a declared setting, called as its option."""
+    """The input of a declared setting, with the name of its option."""
     kinds = {bool: InputKind.SWITCH, tuple: InputKind.LIST}
     kind = kinds.get(type(setting.default), InputKind.VALUE)
     name = setting.flag.removeprefix("--")
@@ -70,7 +70,7 @@ _ONLY_UP = {
 
 OPTIONS = (
     Option("config"),
-    # These take several of them, one per line.
+    # These accept several environments, one per line.
     Option("environment", ("plan", "apply", "drift"), InputKind.LIST),
     Option("environment", ("validate", "smoke")),
     Option("all-environments", ("plan", "apply", "drift"), InputKind.SWITCH),
@@ -93,7 +93,7 @@ OPTIONS = (
     Option("output", kind=InputKind.LIST),
 )
 
-#: Inputs with a meaning of their own, by the commands that know them.
+#: Inputs that are not options, by the commands that support them.
 OTHERS: Mapping[str, tuple[str, ...]] = {
     "command": COMMANDS,
     "paths": _RUNS,
@@ -112,19 +112,19 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     "issue": ("drift",),
     "github-token": COMMANDS,
 }
-#: Those that no command line may hold.
+#: Inputs that must not be part of the command line.
 SECRETS = ("token", "password", "github-token")
-#: Those that have a value unless they are set, so they may be there for a command that needs none.
+#: Inputs with a default value, which are therefore also allowed for commands that ignore them.
 _DEFAULTED = ("report", "summary", "annotations", "github-token")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the workflow asks for.
+    """The inputs of the workflow.
 
-    :param options: the options of the command line, secrets not among them.
-    :param plan_file: where ``plan`` saves the plan, or what ``apply`` applies; ``""`` for neither.
-    :param fail_on_changes: exit code 2 fails the step, too.
+    :param options: the options of the command line, without secrets.
+    :param plan_file: the file to which ``plan`` saves, or that ``apply`` applies; ``""`` for none.
+    :param fail_on_changes: exit code 2 also fails the step.
     """
 
     command: str
@@ -149,11 +149,11 @@ class Inputs:
 
     @property
     def several(self) -> bool:
-        """Whether the run is one over several environments."""
+        """Whether the run is for several environments."""
         return self.all_environments or len(self.environments) > 1
 
     def options_of(self, subcommand: str) -> tuple[str, ...]:
-        """The options for ``preview up``, or for a subcommand that reads no files."""
+        """Return the options for ``preview up``, or for a subcommand that reads no files."""
         if subcommand == "up":
             return self.options
         names = {f"--{name}" for name in _ONLY_UP}
@@ -161,25 +161,25 @@ class Inputs:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown."""
+        """The values that must not be shown."""
         return tuple(each for each in (self.token, self.password, self.github_token) if each)
 
 
 def variable(name: str) -> str:
-    """The variable that carries an input."""
+    """Return the variable of an input."""
     return f"INPUT_{name.replace('-', '_').upper()}"
 
 
 def take(environ: MutableMapping[str, str]) -> dict[str, str]:
-    """The inputs by name; they are taken out of the environment, which children inherit."""
+    """Return the inputs by name, and remove them from the environment of child processes."""
     names = dict.fromkeys([*(each.name for each in OPTIONS), *OTHERS])
     return {name: environ.pop(variable(name), "") for name in names}
 
 
 def read(given: Mapping[str, str]) -> Inputs:
-    """The inputs, as they are meant.
+    """Parse the inputs.
 
-    :raises UsageError: a value that makes no sense, or an input that the command does not know.
+    :raises UsageError: a value is not valid, or the command does not support the input.
     """
     values = {name: value if name in SECRETS else value.strip() for name, value in given.items()}
     command = values.get("command") or "plan"

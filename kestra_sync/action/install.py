@@ -1,15 +1,15 @@
 """Creates the environment of the Action: pinned dependencies, verified by their hashes.
 
-Run by its path and with any Python, before there is anything else, so it needs the standard
-library only. The environment is stored in the tool cache of the runner under a hash of all that it
-is made of: a runner that keeps its disk makes it once.
+Run by its path and with any Python, before anything is installed, so it only uses the standard
+library. The environment is stored in the tool cache of the runner, under a hash of everything that
+it depends on: a persistent runner creates it once.
 
 It runs in the checkout of a pull request, in a job with secrets. So nothing in the working
 directory takes part: every Python is started isolated, elsewhere, and without the variables that
 would load code or settings. An environment that another user of the machine may have planted or
 changed is not used.
 
-``install.py --locate`` only says where it is or will be, for the steps in between.
+``install.py --locate`` only prints its location, for the steps in between.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _HOMES = ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"
 
 @dataclass(frozen=True)
 class Installation:
-    """Where an environment is or will be.
+    """The location of an environment.
 
-    :param key: the hash of all that it is made of.
+    :param key: the hash of everything that it depends on.
     """
 
     key: str
@@ -57,7 +57,7 @@ class Installation:
 
     @property
     def ready(self) -> bool:
-        """Whether it is there, whole, and made by us."""
+        """Whether it exists, is complete, and was created by us."""
         return private(self.folder) and (self.folder / _DONE).exists() and self.python.exists()
 
     @property
@@ -67,7 +67,7 @@ class Installation:
 
 
 def place(requirements: Path, environ: Mapping[str, str]) -> Installation:
-    """Where the environment for ``requirements`` and this Python belongs."""
+    """Return the location of the environment for ``requirements`` and this Python."""
     made_of = [sys.version, sysconfig.get_platform(), sys.base_prefix]
     parts = [requirements.read_bytes(), *(each.encode() for each in made_of)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
@@ -88,9 +88,9 @@ def private(folder: Path) -> bool:
 
 
 def _base(environ: Mapping[str, str]) -> Path:
-    """The folder of all our environments: in the first of the runner's folders that will do.
+    """Return the folder of all environments: in the first suitable folder of the runner.
 
-    Else one in the shared temporary folder, by a name of its own if another user has taken ours.
+    Otherwise in the shared temporary folder, under another name if another user has taken ours.
     """
     for name in ("RUNNER_TOOL_CACHE", "RUNNER_TEMP"):
         given = environ.get(name)
@@ -107,7 +107,7 @@ def _base(environ: Mapping[str, str]) -> Path:
 
 
 def _our_own(parent: Path, name: str) -> Path | None:
-    """A private folder below ``parent``, made if need be; ``None`` if it cannot be had."""
+    """Return a private folder below ``parent``, created if needed; ``None`` if impossible."""
     folder = parent / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _our_own(parent: Path, name: str) -> Path | None:
 
 
 def wheels_folder(environ: Mapping[str, str]) -> Path:
-    """Where the wheels are kept from their download to their installation."""
+    """Return the folder of the wheels between download and installation."""
     temporary = Path(environ.get("RUNNER_TEMP") or "")
     folder = temporary / "kestra-sync-wheels"
     if temporary.is_absolute() and not folder.is_symlink():
@@ -151,7 +151,7 @@ def install(requirements: Path, where: Installation, wheels: Path) -> None:
             shutil.rmtree(where.folder, ignore_errors=True)
             growing.replace(where.folder)
     except OSError:
-        if not where.ready:  # else another job was quicker
+        if not where.ready:  # otherwise another job was faster
             raise
     finally:
         shutil.rmtree(growing, ignore_errors=True)
@@ -176,14 +176,14 @@ def _interpreter(folder: Path) -> Path:
 
 
 def _run(*command: str) -> None:
-    # What pip says goes to stderr: stdout belongs to the caller.
+    # The output of pip goes to stderr: stdout belongs to the caller.
     environ = clean(os.environ, Path.cwd())
     with tempfile.TemporaryDirectory(prefix="kestra-sync-") as empty:
         subprocess.run(command, check=True, stdout=sys.stderr, cwd=empty, env=environ)
 
 
 def clean(environ: Mapping[str, str], checkout: Path) -> dict[str, str]:
-    """``environ`` for a Python or a pip that nothing in ``checkout`` may influence."""
+    """Return ``environ`` without anything by which ``checkout`` could influence Python or pip."""
     kept = {
         name: value
         for name, value in environ.items()
@@ -195,7 +195,7 @@ def clean(environ: Mapping[str, str], checkout: Path) -> dict[str, str]:
     for name in _HOMES:
         files += kept.get(name, "").split(os.pathsep)
     if any(_inside(each, checkouts) for each in files if each and each != os.devnull):
-        kept["PIP_CONFIG_FILE"] = os.devnull  # pip reads no configuration at all then
+        kept["PIP_CONFIG_FILE"] = os.devnull  # pip then reads no configuration
     return kept
 
 

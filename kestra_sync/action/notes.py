@@ -1,6 +1,6 @@
-"""One note that is kept up to date: found again by the marker in its first line.
+"""A note that is kept up to date, identified by the marker in its first line.
 
-Anyone who can comment can write the marker. So only what our own login wrote is trusted.
+Anyone who can comment can write the marker, so only notes by our own login are trusted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Note:
     """A comment on a pull request, a note on a merge request, or an issue.
 
     :param author: the login of its author.
-    :param url: its page; ``""`` if that is not known.
-    :param node: its name in the other API; ``""`` if that is not known.
-    :param touched: it was edited since it was written, by us or by others.
+    :param url: its page; ``""`` if unknown.
+    :param node: its id in the GraphQL API; ``""`` if unknown.
+    :param touched: it was edited after it was created, by us or by others.
     """
 
     id: int
@@ -30,26 +30,26 @@ class Note:
 
 
 class Notes(Protocol):
-    """A place where notes are."""
+    """A list of notes on a forge."""
 
     def login(self) -> str:
-        """Who we are there."""
+        """Return our login."""
         ...
 
     def list(self) -> Iterable[Note]:
-        """All notes, the oldest first."""
+        """Return all notes, the oldest first."""
         ...
 
     def create(self, body: str) -> Note:
-        """Write a new one."""
+        """Create a note."""
         ...
 
     def update(self, note: Note, body: str) -> Note:
-        """Replace the text of one."""
+        """Replace the text of a note."""
         ...
 
     def delete(self, note: Note) -> None:
-        """Remove one."""
+        """Delete a note."""
         ...
 
 
@@ -63,14 +63,14 @@ class PostAction(Enum):
 
 @dataclass(frozen=True)
 class PostResult:
-    """A note that is up to date."""
+    """The result of creating or updating a note."""
 
     action: PostAction
     note: Note
 
 
 def own(notes: Notes, marker: str) -> list[Note]:
-    """Those that we wrote and that begin with ``marker``."""
+    """Return our own notes that begin with ``marker``."""
     login = notes.login().lower()
     return [
         each for each in notes.list() if each.author.lower() == login and marked(each.body, marker)
@@ -78,19 +78,19 @@ def own(notes: Notes, marker: str) -> list[Note]:
 
 
 def marked(body: str, marker: str) -> bool:
-    """Whether a note is the one with ``marker``."""
+    """Whether a note begins with ``marker``."""
     return first_line(body) == marker
 
 
 def first_line(body: str) -> str:
-    """The marker, if ``body`` is ours."""
+    """Return the first line, which is the marker of our notes."""
     return body.partition("\n")[0].strip()
 
 
 def upsert(notes: Notes, body: str) -> PostResult:
-    """Write ``body``, whose first line is its marker, over the note of the same marker.
+    """Create the note ``body``, or update the note with the same marker in its first line.
 
-    Two runs at once may both have written one; what is too much is removed.
+    Concurrent runs may both have created one; duplicates are removed.
     """
     found = own(notes, first_line(body))
     if not found:
@@ -104,5 +104,5 @@ def upsert(notes: Notes, body: str) -> PostResult:
 
 
 def _same(there: str, ours: str) -> bool:
-    # The forges store line ends and blanks at the end as they like.
+    # The forges normalize line endings and trailing whitespace.
     return there.split() == ours.split()

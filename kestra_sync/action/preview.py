@@ -1,4 +1,4 @@
-"""``command: preview``: what an event of GitHub means for a preview."""
+"""``command: preview``: maps events of GitHub to subcommands of ``preview``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kestra_sync.previews import environment_of, preview_name
 
 @dataclass(frozen=True)
 class PreviewRun:
-    """What to do.
+    """The subcommand to run.
 
     :param subcommand: ``up``, ``down`` or ``clean``.
     :param name: of the preview; ``""`` for ``clean``.
@@ -22,19 +22,19 @@ class PreviewRun:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The arguments after the options."""
+        """The arguments of the command line, without options."""
         return ("--", self.name) if self.name else ()
 
     @property
     def environment(self) -> str:
-        """What its comment belongs to."""
+        """The environment that the comment belongs to."""
         return environment_of(self.name) if self.name else "previews"
 
 
 def preview_run(context: Context, name: str) -> PreviewRun:
-    """Up when a pull request is opened or changes, down when it is closed; clean on a schedule.
+    """Select ``up`` for an open pull request, ``down`` for a closed one, ``clean`` for a schedule.
 
-    :param name: as the workflow gives it; by default that of the pull request.
+    :param name: specified by the workflow; by default that of the pull request.
     :raises UsageError: any other event, ``pull_request_target`` above all.
     :raises RefusedError: the pull request comes from a fork.
     """

@@ -35,12 +35,12 @@ OUTPUTS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What came out.
+    """Convert the JSON of a run.
 
-    :param created: flows, files and keys: of a plan those to create, of an apply those created.
+    :param created: flows, files and keys to create (plan), or created (apply).
     :param failed: errors in files, writes that failed, failed smoke tests.
-    :param environments: those of a run over several, also those that were not attempted.
-    :param preview: the name of the preview, and ``namespaces`` where it is.
+    :param environments: those of a run over several, including those not attempted.
+    :param preview: the name of the preview, and ``namespaces`` its namespaces.
     """
 
     exit_code: int
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def failure_reason(self) -> str:
-        """A word for the exit code, stable; ``""`` if nothing failed."""
+        """Return a stable word for the exit code; ``""`` if nothing failed."""
         if self.exit_code in (ExitCode.OK, ExitCode.CHANGES):
             return ""
         try:
@@ -67,7 +67,7 @@ class Result:
             return "failure"
 
     def outputs(self, *, plan_file: str = "", report_file: str = "") -> dict[str, str]:
-        """The outputs by name."""
+        """Return the outputs by name."""
         values = (
             str(self.has_changes).lower(),
             str(self.created),
@@ -88,9 +88,9 @@ class Result:
 
 
 def result_of(command: str, code: int, document: PlanJson) -> Result:
-    """The result of a run.
+    """Convert the JSON of a run.
 
-    :param document: its JSON; empty if there is none.
+    :param document: the JSON; empty if there is none.
     """
     error = document.get("error")
     if error:
@@ -120,7 +120,7 @@ def result_of(command: str, code: int, document: PlanJson) -> Result:
 
 
 def _where(document: PlanJson) -> dict[str, Any]:
-    """The preview, if it is about one."""
+    """Return the preview, if there is one."""
     previews = document.get("previews") or [document.get("preview")]
     if len(previews) != 1 or not previews[0]:
         return {}
@@ -128,7 +128,7 @@ def _where(document: PlanJson) -> dict[str, Any]:
 
 
 def _several(command: str, code: int, document: PlanJson) -> Result:
-    """The sums of a run over several environments; each plan has a digest of its own."""
+    """Return the sums of a run over several environments; each plan has its own digest."""
     names = [str(each["environment"]) for each in document["environments"]]
     results = [
         result_of(command, int(each["result"]["exit_code"]), each["result"])
@@ -163,7 +163,7 @@ def _plan(document: PlanJson) -> dict[str, Any]:
     if not plan:
         return _made()
     counts = plan["summary"]
-    # A move is a creation here and a deletion there.
+    # A move is a creation and a deletion.
     created = counts["create"] + counts["move"]
     deleted = counts["delete"] + counts["move"]
     kinds = counts.get("kinds") or {str(Kind.FLOW): counts}
@@ -230,7 +230,7 @@ def _apply(document: PlanJson) -> dict[str, Any]:
 
 
 def _preview(document: PlanJson) -> dict[str, Any]:
-    """Of ``up``, ``down`` or ``clean``."""
+    """Convert the result of ``up``, ``down`` or ``clean``."""
     if "previews" not in document:
         made = _apply(document)
         smoke = document.get("smoke")

@@ -1,4 +1,4 @@
-"""What GitHub's runner reads: commands in the log, and the files it names in variables.
+"""The interface to GitHub's runner: commands in the log, and files named by variables.
 
 Elsewhere those variables are not set, and nothing is written.
 """
@@ -21,7 +21,7 @@ from kestra_sync.safe.text import no_command, visible
 class Runner:
     """The runner of this step.
 
-    :param active: there is one: commands in the log mean something.
+    :param active: whether there is a runner, which interprets commands in the log.
     """
 
     active: bool
@@ -30,7 +30,7 @@ class Runner:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Runner:
-        """From the environment."""
+        """Create it from the environment."""
         output, summary = environ.get("GITHUB_OUTPUT"), environ.get("GITHUB_STEP_SUMMARY")
         return cls(
             environ.get("GITHUB_ACTIONS") == "true",
@@ -39,14 +39,14 @@ class Runner:
         )
 
     def mask(self, secret: str) -> None:
-        """Keep a secret out of the log, if it comes from elsewhere than GitHub's own."""
+        """Mask a secret in the log, in case it is not a secret of GitHub."""
         if self.active:  # elsewhere this would show it
             for line in secret.splitlines():
                 if line.strip():
                     self._write(command("add-mask", line))
 
     def say(self, kind: str, message: str) -> None:
-        """An ``error``, ``warning`` or ``notice`` without a place."""
+        """Print an ``error``, ``warning`` or ``notice`` without a position."""
         lines = [visible(line) for line in message.splitlines()]
         if self.active:
             self._write(command(kind, "\n".join(lines), title="kestra-sync"))
@@ -54,12 +54,12 @@ class Runner:
             self._write("\n".join(no_command(f"{kind}: {line}") for line in lines))
 
     def annotate(self, commands: str) -> None:
-        """Annotations, as the ``github`` format makes them."""
+        """Print annotations of the ``github`` format."""
         if self.active and commands:
             self._write(commands.rstrip("\n"))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Step outputs. No value can end its own here-document."""
+        """Set the outputs of the step. No value can terminate its own here-document."""
         if self.output is None:
             return
         text = ""
@@ -70,7 +70,7 @@ class Runner:
             file.write(text.encode("utf-8", "backslashreplace"))
 
     def add_summary(self, text: str) -> bool:
-        """Add to the summary of the step; ``False`` if GitHub would drop all of it for its size."""
+        """Add to the summary of the step. Return ``False`` if it would exceed GitHub's limit."""
         if self.summary is None:
             return True
         there = self.summary.stat().st_size if is_file(self.summary) else 0

@@ -1,1 +1,1 @@
-"""Executions of flows: started, followed, their logs, what failed in them, and their removal."""
+"""Executions of flows: start, follow, read logs, find failed tasks, delete."""

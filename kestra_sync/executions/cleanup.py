@@ -22,9 +22,9 @@ _REST = 0.4
 
 @dataclass(frozen=True)
 class Cleanup:
-    """What happened to the execution afterwards.
+    """The result of the cleanup of an execution.
 
-    :param deleted: how many executions are gone, those of subflows included.
+    :param deleted: the number of deleted executions, including those of subflows.
     :param problems: what could not be deleted, and why.
     """
 
@@ -36,9 +36,9 @@ class Cleanup:
 def kill(
     server: ExecutionServer, execution: Execution, *, seconds: float, clock: Clock = CLOCK
 ) -> tuple[Execution, str]:
-    """End an execution, and wait until it has ended.
+    """Kill an execution, and wait until it has ended.
 
-    Never raises: returns it as it is afterwards, and how that went, in words.
+    Never raises. Returns the execution afterwards, and the result in words.
     """
     deadline = clock.now() + seconds
     while True:
@@ -46,9 +46,9 @@ def kill(
             server.executions.kill(execution.id)
             break
         except ConflictingState:
-            break  # it was over a moment before
+            break  # it ended just before
         except NotFound as error:
-            # It may be so new that it cannot be seen yet.
+            # It may be too new to be visible yet.
             problem = str(error)
         except KestraError as error:
             problem = str(error)
@@ -76,15 +76,15 @@ def remove(
     hurried: bool = False,
     clock: Clock = CLOCK,
 ) -> Cleanup:
-    """Delete an execution with its logs, metrics and files, and all that it has started.
+    """Delete an execution with its logs, metrics and files, and all executions that it started.
 
     Never raises: the result lists what cannot be deleted.
 
-    :param subflows: whether the flow calls others at all; looking for nothing costs requests.
+    :param subflows: whether the flow calls others; if not, the search is skipped.
     :param restless: whether the server may still be busy with an execution that is over, because
         it was killed or has tasks that run after its end. Whatever then comes in brings an
         execution back that was deleted too early.
-    :param hurried: the run should end: wait less.
+    :param hurried: the run is being interrupted: wait less.
     """
     found = {execution.id: execution}
     if restless:
@@ -93,7 +93,7 @@ def remove(
         _add_subflows(server, execution, found)
     deleted = 0
     problems = []
-    # Those that were started last go first: nothing then refers to what is gone.
+    # Those that were started last first, so that there are no dangling references.
     for each in reversed(found.values()):
         ended = _end(server, each, kill_seconds, clock, hurried=hurried)
         problem = _twice(partial(server.executions.delete, each.id), clock)
@@ -128,13 +128,13 @@ def _await_rest(server: ExecutionServer, execution: Execution, clock: Clock, *, 
 
 
 def _delete_again(server: ExecutionServer, known: str, clock: Clock) -> None:
-    """Delete what has come back, until nothing does."""
+    """Delete executions that have reappeared, until there are none."""
     for _ in range(3):
         try:
             server.executions.get(known)
             server.executions.delete(known)
         except KestraError:
-            return  # it is not there, as it should be
+            return  # it does not exist, as intended
         clock.sleep(_REST)
 
 
@@ -146,9 +146,9 @@ def _end(
     *,
     hurried: bool,
 ) -> Execution:
-    """The execution once it is over, as far as that can be had."""
+    """Return the execution after its end, if possible."""
     if not execution.is_final:
-        # What a subflow task does not wait for may still run. It gets a moment to end by itself.
+        # Subflows that the task does not wait for may still run. They get a moment to end.
         seconds = _REST if hurried else _FIRE_AND_FORGET
         execution = await_end(server.executions, execution, seconds=seconds, clock=clock)
         if not execution.is_final:
@@ -162,7 +162,7 @@ def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
         try:
             delete()
         except NotFound:
-            return None  # also after an answer that was lost
+            return None  # also after a lost response
         except KestraError as error:
             problem = str(error)
         else:
@@ -172,7 +172,7 @@ def _twice(delete: Callable[[], None], clock: Clock) -> str | None:
 
 
 def _add_subflows(server: ExecutionServer, root: Execution, found: dict[str, Execution]) -> None:
-    """Add what ``root`` has started, directly or not.
+    """Add the executions that ``root`` started, directly or indirectly.
 
     Kestra 2.0 finds all of it by the label. Before, a task run has the execution it started, but a
     loop over files has its executions only in the log. Logs are not trusted: only the server's own

@@ -19,10 +19,10 @@ _FAILED = frozenset({"FAILED", "KILLED", "CANCELLED"})
 
 @dataclass(frozen=True)
 class Culprit:
-    """The task at which an execution failed, or at which it hangs.
+    """The task that failed in an execution, or at which it hangs.
 
-    :param chain: the way to it through subflows: task, flow, task, …
-    :param error: its last error message; ``""`` if it has logged none.
+    :param chain: the path to it through subflows: task, flow, task, …
+    :param error: its last error message; ``""`` if there is none.
     """
 
     chain: tuple[str, ...]
@@ -32,7 +32,7 @@ class Culprit:
 
 @dataclass(frozen=True)
 class FailedTask:
-    """The task, and the log of the execution that it belongs to."""
+    """The failed task, and the log of its execution."""
 
     culprit: Culprit | None
     entries: Entries
@@ -46,11 +46,11 @@ def find_culprit(
     entries: Entries | None = None,
     clock: Clock = CLOCK,
 ) -> FailedTask:
-    """Where a failed execution failed, or where one that goes on is.
+    """Find the task that failed, or the current task of a running execution.
 
-    Follows a failed subflow into its own execution. Never raises: what cannot be read ends the way.
+    Follows failed subflows into their executions. Never raises: stops at what cannot be read.
 
-    :param entries: the log of ``execution``, if it has been read.
+    :param entries: the log of ``execution``, if already read.
     """
     chain: list[str] = []
     started = _Started(server, execution)
@@ -62,11 +62,11 @@ def find_culprit(
             chain.append(run.task_id if value is None else f"{run.task_id}[{value[:60]}]")
         if below is None or run is None or len(chain) >= _DEEPEST * 2:
             break
-        if below.kind != LOOP:  # an iteration is of the same flow
+        if below.kind != LOOP:  # an iteration belongs to the same flow
             chain.append(str(below.flow_id))
         execution, entries = below, None
     if entries is None:
-        # Only a failure has a message that is worth waiting for.
+        # Only wait for the message of a failure.
         failed = execution.state == "FAILED"
         entries = read_logs(
             server.logs,
@@ -83,9 +83,9 @@ def find_culprit(
 
 
 def guilty(execution: Execution) -> TaskRun | None:
-    """The innermost task run that failed; of an execution that goes on, the one it is at.
+    """Return the innermost failed task run, or the current one of a running execution.
 
-    A group fails because of what is in it, and comes before it in the list.
+    A group fails because of its children, and precedes them in the list.
     """
     states = _FAILED if execution.is_final else None
     parents = _parents(execution)
@@ -95,7 +95,7 @@ def guilty(execution: Execution) -> TaskRun | None:
         if (run.state in states if states else run.state not in FINAL)
     ]
     inner = [run for run in bad if not any(parents.get(other.id) == run.id for other in bad)]
-    # The first failure is what made the others fail.
+    # The first failure causes the others.
     return min(inner, key=lambda run: run.end or "~", default=None)
 
 
@@ -116,7 +116,7 @@ class _Started:
         self._root = root
 
     def of(self, run: TaskRun) -> Execution | None:
-        """The one that ``run`` has started, if it is the one to look at."""
+        """Return the execution that ``run`` started, if it is relevant."""
         try:
             known = run.outputs.get("executionId") or self._found.get(run.id)
             execution = self._server.executions.get(known) if isinstance(known, str) else None
@@ -127,7 +127,7 @@ class _Started:
 
     @cached_property
     def _found(self) -> dict[str, str]:
-        """Task runs, and the execution of each that failed, or else one that goes on."""
+        """Map task runs to their failed execution, or else to a running one."""
         every = self._server.executions.started_by(self._root)
         # Of the iterations of a loop the first failure counts, as it does for task runs.
         going = [each for each in every if not each.is_final]

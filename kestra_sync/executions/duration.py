@@ -1,4 +1,4 @@
-"""Durations as people write them (``20s``, ``1h30m``), and as people read them."""
+"""Parses durations such as ``20s`` and ``1h30m``, and formats durations for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PART = re.compile(r"([0-9]+)([hms])")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds; units are ``h``, ``m`` and ``s``.
+    """Parse a duration to seconds; units are ``h``, ``m`` and ``s``.
 
     :raises ValueError: the text is not a duration, or it is zero.
     """
@@ -36,7 +36,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_limit(seconds: float) -> str:
-    """The same for a duration from a file: ``4 s``, not ``4.0 s``."""
+    """Format a duration from a file: ``4 s``, not ``4.0 s``."""
     return f"{seconds:g} s" if seconds < 60 else format_duration(seconds)
 
 
@@ -46,7 +46,7 @@ _ISO = re.compile(
 
 
 def iso_seconds(text: str | None) -> float | None:
-    """The seconds of an ISO 8601 duration such as ``PT1M2.5S``, which is what Kestra writes."""
+    """Parse an ISO 8601 duration such as ``PT1M2.5S``, as used by Kestra, to seconds."""
     match = _ISO.match(text or "")
     if match is None:
         return None

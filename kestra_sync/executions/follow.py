@@ -1,4 +1,4 @@
-"""Follows an execution to its end or to its deadline, also while the server is away."""
+"""Follows an execution to its end or a deadline, even while the server is unreachable."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kestra_sync.executions.server import ExecutionCalls
 
 LOG = logging.getLogger(__name__)
 
-#: A new execution is in the server's queue first, and can be read a moment later.
+#: A new execution is queued first, and can be read a moment later.
 _APPEARS_WITHIN = 15.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
-#: How long to trust a stream before we look ourselves; longer and longer, up to the client's own.
+#: How long to rely on a stream before polling; increases up to the client's own limit.
 _FIRST_LOOK = 3.0
 _LONGEST_LOOK = 20.0
 
 
 class StillRunning(Exception):  # noqa: N818 - an ending among others
-    """The deadline has come, or we are asked to stop, and the execution goes on.
+    """The deadline has passed, or a stop was requested, and the execution is still running.
 
-    :param execution: as it was last seen.
+    :param execution: in its last known state.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -37,7 +37,7 @@ class StillRunning(Exception):  # noqa: N818 - an ending among others
 
 @dataclass(frozen=True)
 class Clock:
-    """Time, to be replaced in tests."""
+    """The clock; replaced in tests."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -55,12 +55,12 @@ def follow_to_end(
     stop: threading.Event | None = None,
     clock: Clock = CLOCK,
 ) -> Execution:
-    """The execution in its final state.
+    """Follow an execution and return it in its final state.
 
-    A server that cannot be reached may be about to come back, with the execution still running:
-    only the deadline ends the waiting for it.
+    A server that cannot be reached may come back, with the execution still running: only the
+    deadline ends the wait.
 
-    :param stop: when set, do not go on waiting.
+    :param stop: ends the wait when set.
     :raises StillRunning: the deadline has passed, or ``stop`` is set.
     :raises NotFound: the execution was deleted.
     :raises KestraError: these credentials may not read executions.
@@ -99,9 +99,9 @@ def follow_to_end(
 def await_end(
     executions: ExecutionCalls, execution: Execution, *, seconds: float, clock: Clock = CLOCK
 ) -> Execution:
-    """The execution once it is over, or as it is after ``seconds``. Never raises.
+    """Wait for the end of an execution, at most ``seconds``, and return it. Never raises.
 
-    By plain reads: this is for executions that end at once or not at all.
+    Polls: used for executions that end immediately or not at all.
     """
     last = execution
     deadline = clock.now() + seconds

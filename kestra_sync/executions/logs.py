@@ -33,7 +33,7 @@ Entries = Sequence[LogEntry]
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line that an execution has logged."""
+    """One line of the log of an execution."""
 
     time: str
     level: str
@@ -49,11 +49,11 @@ def read_logs(
     settled: bool = False,
     clock: Clock = CLOCK,
 ) -> Entries:
-    """What was logged; read again until ``enough`` is there, for as long as more of it comes.
+    """Read the log; repeat until ``enough`` returns true, as long as new lines arrive.
 
-    Never raises: without its log a test can still be judged.
+    Never raises: a test can be evaluated without the log.
 
-    :param settled: read until nothing has come for ``QUIET`` seconds, to know what is not there.
+    :param settled: read until nothing has arrived for ``QUIET`` seconds, to prove absence.
     """
     begun = changed = clock.now()
     entries: Entries = ()
@@ -76,14 +76,14 @@ def read_logs(
 
 
 def in_order(entries: Entries) -> Entries:
-    """Sorted by time. The server leaves zeros at the end out: ``.5Z`` comes before ``.51Z``."""
+    """Sort by time. The server omits trailing zeros: ``.5Z`` precedes ``.51Z``."""
     return sorted(entries, key=lambda entry: entry.timestamp.rstrip("Z"))
 
 
 def found_in(pattern: str, entries: Entries) -> LogEntry | None:
-    """The first message in which the regular expression is found.
+    """Return the first message that matches the regular expression.
 
-    :raises SlowPatternError: that takes too long.
+    :raises SlowPatternError: the search takes too long.
     """
     from kestra_sync.safe.patterns import Pattern
 
@@ -95,19 +95,19 @@ def found_in(pattern: str, entries: Entries) -> LogEntry | None:
 
 
 def error_of(entries: Entries, task_run_id: str | None = None) -> str:
-    """The error messages of one task run, or, if it has none, the last one of all; else ``""``.
+    """Return the error messages of a task run, or else the last one of all; ``""`` if none.
 
-    A task often says what went wrong, and then that it has failed.
+    A task often logs the cause first, and then that it failed.
     """
     errors = [entry for entry in entries if entry.level == "ERROR"]
     own = [entry.message for entry in errors if task_run_id and entry.task_run_id == task_run_id]
     last = own or [entry.message for entry in errors[-1:]]
-    # Attempts repeat themselves.
+    # Every attempt logs the same message.
     return "\n".join(list(dict.fromkeys(last))[-_ERRORS:])
 
 
 def tail(entries: Entries, masker: Masker) -> tuple[LogLine, ...]:
-    """The last lines. Debug output and stack traces only where there is nothing else."""
+    """Return the last lines. Debug output and stack traces only if there is nothing else."""
     loud = [entry for entry in entries if entry.level in _LOUD]
     found: list[LogLine] = []
     for entry in (loud or list(entries))[-LINES:]:
@@ -116,7 +116,7 @@ def tail(entries: Entries, masker: Masker) -> tuple[LogLine, ...]:
 
 
 def shown_entry(entry: LogEntry, masker: Masker) -> Iterator[LogLine]:
-    """The lines of one message, as they may be shown; only the first one says when and where."""
+    """Return the lines of one message, safe to show; only the first has time and task."""
     first, *more = masker.clean(entry.message).splitlines() or [""]
     yield LogLine(time_of(entry), entry.level, entry.task_id, first)
     for each in more:
@@ -124,7 +124,7 @@ def shown_entry(entry: LogEntry, masker: Masker) -> Iterator[LogLine]:
 
 
 def time_of(entry: LogEntry) -> str:
-    """``12:30:01.250`` of the server's time stamp."""
+    """Return the time of a timestamp: ``12:30:01.250``."""
     return entry.timestamp[11:23].rstrip("Z")
 
 

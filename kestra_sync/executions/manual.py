@@ -21,7 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class ExecutionRequest:
-    """What to run, and how.
+    """The parameters of an execution.
 
     :param inputs: a ``Path`` is sent as a file.
     :param schedule_date: ISO 8601; when to start it.
@@ -62,8 +62,8 @@ def wait(
     timeout: float | None,
     on_change: Callable[[Execution], None],
 ) -> Execution:
-    """The execution in its final state, with its outputs, or as it is after ``timeout`` seconds:
-    it goes on then.
+    """Wait for the end of an execution and return it with its outputs. After ``timeout`` seconds,
+    return it as it is; it keeps running.
 
     :raises NotFound: it was deleted.
     :raises KestraError: these credentials may not read executions.
@@ -86,7 +86,7 @@ def delete(
 ) -> dict[str, str | None]:
     """Delete executions, one after the other; a failure does not stop the others.
 
-    :returns: for each id why it could not be deleted; ``None`` if it is gone.
+    :returns: for each id why it could not be deleted; ``None`` if it was deleted.
     :raises KestraError: these credentials may not delete executions.
     """
     results: dict[str, str | None] = {}
@@ -104,7 +104,7 @@ def delete(
 
 
 def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
-    """Inputs as they are typed: ``name=value``, ``name=@path`` for a file, ``@@`` for an ``@``.
+    """Parse inputs: ``name=value``, ``name=@path`` for a file, ``@@`` for an ``@``.
 
     :raises UsageError: there is no ``=``, or no such file.
     """
@@ -126,7 +126,7 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
-    """``name=value`` pairs; of a name given twice the last one wins.
+    """Parse ``name=value`` pairs; the last value of a repeated name is used.
 
     :raises UsageError: there is no ``=``, or nothing before it; or it is not text.
     """

@@ -49,7 +49,7 @@ class LogCalls(Protocol):
 
 
 class Pages(Protocol):
-    """What the addresses of the UI are made of."""
+    """The parts of the addresses of the UI."""
 
     @property
     def url(self) -> str: ...
@@ -77,7 +77,7 @@ def flow_page(server: Pages, flow: FlowId) -> str:
 
 
 def page_of(server: ExecutionServer, execution: Execution) -> str:
-    """The page of an execution in the UI: as the server says, else as it is by default."""
+    """Return the page of an execution in the UI: as reported by the server, else the default."""
     flow = execution.flow_id
     return execution.url or (
         f"{server.url}/ui/{server.tenant}/executions/{flow.namespace}/{flow.id}/{execution.id}"

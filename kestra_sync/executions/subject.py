@@ -25,7 +25,7 @@ class Subject:
         2.0, of each iteration of a loop.
     :param after_end: whether it has tasks that run after its end.
     :param inputs: the ids of its inputs; ``None`` if its source could not be understood.
-    :param off: why Kestra does not run it; ``""`` if it does.
+    :param off: why Kestra does not run the flow; ``""`` if it does.
     """
 
     revision: int | None
@@ -39,9 +39,9 @@ class Subject:
 def look_at(
     server: ExecutionServer, flow: FlowId, inputs: Mapping[str, Any], revision: int | None
 ) -> Subject:
-    """Read the flow: its revision now, which of its inputs are secret, whether it calls others.
+    """Read the flow: its current revision, its secret inputs, whether it calls others.
 
-    :param inputs: what the flow will be given.
+    :param inputs: the inputs for the flow.
 
     :raises NotFound: there is no such flow, or no such revision.
     :raises KestraError: it cannot be read.
@@ -68,7 +68,7 @@ def look_at(
 
 
 def why_off(flow: Mapping[str, Any]) -> str:
-    """Why Kestra does not run a flow as it stands; ``""`` if it does.
+    """Return why Kestra does not run a flow; ``""`` if it does.
 
     Kestra answers 409 to a run of a disabled flow. Of a draft (2.0) it runs the revision before,
     which is not the one to be tested (``docs/kestra-api.md``).
@@ -79,7 +79,7 @@ def why_off(flow: Mapping[str, Any]) -> str:
 
 
 def declared_inputs(source: bytes) -> frozenset[str] | None:
-    """The ids of the inputs of a flow; ``None`` if its source cannot be understood."""
+    """Return the ids of the inputs of a flow; ``None`` if its source cannot be parsed."""
     parsed = parse_source(source)
     if not isinstance(parsed, ParsedDocument) or not isinstance(parsed.value, dict):
         return None
@@ -87,7 +87,7 @@ def declared_inputs(source: bytes) -> frozenset[str] | None:
 
 
 def input_ids(flow: Mapping[str, Any]) -> frozenset[str]:
-    """The ids under which inputs can be given; those inside of a form with its id before them."""
+    """Return the ids of inputs; inputs in a form are prefixed with its id."""
     return frozenset(_ids(flow.get("inputs"), ""))
 
 
@@ -99,9 +99,9 @@ def _ids(declared: object, prefix: str) -> Iterable[str]:
 
 
 def unknown_inputs(given: Iterable[str], known: frozenset[str] | None) -> list[tuple[str, str]]:
-    """The inputs that the flow does not have, each with what is wrong with it in words.
+    """Return the inputs that the flow does not have, each with a message.
 
-    Kestra ignores them silently, so a test with a misspelt input would prove nothing.
+    Kestra ignores unknown inputs silently: a test with a misspelled input would prove nothing.
 
     :param known: see :func:`input_ids`; ``None`` accepts everything.
     """

@@ -1,4 +1,4 @@
-"""Removes all executions of flows that are gone."""
+"""Removes all executions of deleted flows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kestra_sync.executions.follow import CLOCK, Clock
 from kestra_sync.model import FlowId, Scope
 from kestra_sync.safe.secrets import Masker
 
-#: Without a kind the search leaves all but the normal ones out.
+#: Without a kind, the search only returns normal executions.
 _KINDS = (None, "TEST", "PLAYGROUND")
 _KILL_SECONDS = 20.0
-#: A server that writes in the background may show an execution late, or once more.
+#: A server that writes in the background may show an execution late, or again.
 _ROUNDS = 6
 _PAUSE = 0.4
 _MOST = 10_000
@@ -25,7 +25,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True)
 class Swept:
-    """What happened to the executions.
+    """The result of removing executions.
 
     :param problems: what could not be deleted, and why.
     """
@@ -39,7 +39,7 @@ def sweep(
 ) -> Swept:
     """Kill and delete every execution of ``flows``, with logs, metrics and files.
 
-    :param scope: namespaces that hold all of ``flows``.
+    :param scope: namespaces that contain all of ``flows``.
     :raises KestraError: the executions cannot be listed.
     """
     if not flows:

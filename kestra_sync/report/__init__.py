@@ -1,1 +1,1 @@
-"""What people and machines read. Nothing else in the package writes to a stream."""
+"""Renders results for people and machines. Nothing here writes to a stream."""

@@ -24,7 +24,7 @@ from kestra_sync.report.lines import (
 if TYPE_CHECKING:
     from kestra_sync.commands.apply import ApplyResult
 
-#: What was done, and why a change was not, in the order of the summary.
+#: The words for each outcome, in the order of the summary.
 _WORDS: Mapping[Action | ChangeStatus, str] = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
@@ -35,7 +35,7 @@ _WORDS: Mapping[Action | ChangeStatus, str] = {
     ChangeStatus.NOT_ATTEMPTED: "not attempted",
 }
 
-#: Flows that are listed by name among those that were not attempted; more are counted.
+#: The maximum number of flows that were not attempted to list by name.
 _LISTED = 10
 
 
@@ -45,7 +45,7 @@ def outcome_lines(
     *,
     interrupted: bool = False,
 ) -> Iterator[Line]:
-    """The lists of what went wrong or was not attempted, then one line that counts everything."""
+    """List what failed or was not attempted, then summarize everything in one line."""
     for status, words, style in (
         (ChangeStatus.FAILED, "Failed", Style.ERROR),
         (ChangeStatus.CONFLICT, "Conflicts with concurrent changes", Style.ALERT),
@@ -55,7 +55,7 @@ def outcome_lines(
         if not found:
             continue
         yield line(Span(f"{words}:", style))
-        # What failed is named to the last; what was just not reached may be most of the plan.
+        # All failures are listed; changes that were not attempted may be most of the plan.
         shown = found[:_LISTED] if status is ChangeStatus.NOT_ATTEMPTED else found
         for each in shown:
             yield line(f"  {each.change.flow_id}", f": {each.message}" if each.message else "")

@@ -47,7 +47,7 @@ def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
 
 
 def repository_json(repository: Repository) -> dict[str, Any]:
-    """What the walk over the files found."""
+    """Return what was found in the files."""
     return {
         "source": repository.source,
         "files": repository.files,
@@ -86,7 +86,7 @@ def plan_json(plan: Plan, *, context: int = 2) -> dict[str, Any]:
 
 
 def resource_counts(flows: int, other_counts: Mapping[Kind, int]) -> dict[str, int]:
-    """What Git has: ``flows``, and each other kind of which it has any, such as ``keys``."""
+    """Count the resources in Git: ``flows``, and other kinds if there are any, such as ``keys``."""
     return {
         "flows": flows,
         **{f"{kind.noun}s": number for kind, number in sorted(other_counts.items()) if number},
@@ -94,7 +94,7 @@ def resource_counts(flows: int, other_counts: Mapping[Kind, int]) -> dict[str, i
 
 
 def _counts(writes: Sequence[Change]) -> dict[str, int]:
-    """How many of them have each action; drift and conflicts are counted besides."""
+    """Count changes by action; drift and conflicts are counted additionally."""
     actions = Counter(each.action for each in writes)
     return {
         **{str(each): actions[each] for each in _WRITING},
@@ -106,7 +106,7 @@ def _counts(writes: Sequence[Change]) -> dict[str, int]:
 def _by_kind(
     changes: Sequence[Change], count: Callable[[Sequence[Change]], dict[str, int]]
 ) -> dict[str, Any]:
-    """``kinds``: the counts for each kind that has changes. Nothing if all of them are flows."""
+    """Return ``kinds``: the counts for each kind with changes. Empty if all are flows."""
     found: dict[Kind, list[Change]] = {}
     for each in changes:
         found.setdefault(each.flow_id.kind, []).append(each)
@@ -116,7 +116,7 @@ def _by_kind(
 
 
 def drift_summary(drifted: Sequence[Change]) -> dict[str, Any]:
-    """How many resources others changed, and how many of these they deleted."""
+    """Count the resources that others changed, and those that they deleted."""
 
     def count(changes: Sequence[Change]) -> dict[str, int]:
         return {
@@ -157,7 +157,7 @@ def change_json(change: Change, *, context: int = 2) -> dict[str, Any]:
 
 
 def drift_json(change: Change, *, context: int = 2) -> dict[str, Any]:
-    """One flow that others changed: the diff leads from what we applied to what is there."""
+    """One flow that others changed; the diff is from the last applied to the live source."""
     from kestra_sync.kinds.registry import diff_sources
 
     applied = change.applied
@@ -189,7 +189,7 @@ def hunk_json(hunk: Hunk) -> dict[str, Any]:
 
 
 def _structured(change: Change) -> list[dict[str, Any]] | None:
-    """``None`` where there are no two sources, or one of them cannot be parsed."""
+    """Return the structural diff; ``None`` unless there are two sources that can be parsed."""
     if change.before is None or change.after is None or not change.writes:
         return None
     if change.flow_id.kind is not Kind.FLOW:
@@ -233,7 +233,7 @@ def restored_json(restored: Sequence[Restored]) -> list[dict[str, Any]]:
 
 
 def severity_counts(diagnostics: Sequence[Diagnostic]) -> dict[str, int]:
-    """How many errors and warnings there are."""
+    """Count errors and warnings."""
     return {
         "errors": sum(each.severity is Severity.ERROR for each in diagnostics),
         "warnings": sum(each.severity is Severity.WARNING for each in diagnostics),
@@ -241,7 +241,7 @@ def severity_counts(diagnostics: Sequence[Diagnostic]) -> dict[str, int]:
 
 
 def render_json(result: RenderResult, environment: str | None) -> dict[str, Any]:
-    """Of ``render``: the flows with their sources, and where they came from."""
+    """Return the result of ``render``: the flows with their sources and files."""
     return {
         "environment": environment,
         "flows": [

@@ -1,4 +1,4 @@
-"""The diffs of a report's changes, whichever way they lead."""
+"""The diffs of the changes in a report, in either direction."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kestra_sync.report.report import Report
 
 @dataclass(frozen=True)
 class Diff:
-    """A text diff and what it shows; ``title`` is ``""`` for the change itself."""
+    """A text diff and its title, which is ``""`` for the change itself."""
 
     title: str
     hunks: tuple[Hunk, ...]
 
 
 def diffs_of(report: Report, change: Change, *, whole: bool = False) -> tuple[Diff, ...]:
-    """What the change does; for drift, what others did; for a conflict, both.
+    """Return the diff of the change; for drift, that of the edit; for a conflict, both.
 
-    :param whole: show the source of flows that come or go, too.
+    :param whole: also show the source of created and deleted flows.
     """
     found, kind = [], change.flow_id.kind
     if report.drifted is not None:

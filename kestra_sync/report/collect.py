@@ -1,4 +1,4 @@
-"""From the result of each command to the one report that every format renders."""
+"""Converts the result of each command to the report that all formats render."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def of_validate(result: ValidateResult, *, environment: str | None = None) -> Report:
-    """What ``validate`` found."""
+    """Make the report of ``validate``."""
 
     def body() -> Mapping[str, Any]:
         return {
@@ -87,7 +87,7 @@ def of_plan(
     verbose: bool = False,
     environment: str | None = None,
 ) -> Report:
-    """What ``plan`` would do."""
+    """Make the report of ``plan``."""
     return replace(
         _planned("plan", code, result, environment),
         body=lambda: plan_document(result, context=context),
@@ -104,7 +104,7 @@ def of_apply(
     environment: str | None = None,
     command: str = "apply",
 ) -> Report:
-    """The result of ``apply``, with that of its smoke tests; or of ``rollback``."""
+    """Make the report of ``apply``, including its smoke tests, or of ``rollback``."""
 
     def body() -> Mapping[str, Any]:
         from kestra_sync.report.execution_json import smoke_json
@@ -139,7 +139,7 @@ def of_apply(
 
 
 def of_drift(result: DriftResult, *, context: int = 2, environment: str | None = None) -> Report:
-    """What others changed."""
+    """Make the report of ``drift``."""
     planned = result.planned
 
     def body() -> Mapping[str, Any]:
@@ -161,7 +161,7 @@ def of_drift(result: DriftResult, *, context: int = 2, environment: str | None =
 
 
 def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
-    """The result of the smoke tests."""
+    """Make the report of ``smoke``."""
 
     def body() -> Mapping[str, Any]:
         from kestra_sync.report.execution_json import smoke_json
@@ -195,7 +195,7 @@ def of_smoke(result: SmokeReport, *, environment: str | None = None) -> Report:
 
 
 def of_preview(result: UpResult, *, context: int = 2, verbose: bool = False) -> Report:
-    """The result of ``preview up``: that of the apply, and where the preview is."""
+    """Make the report of ``preview up``: that of the apply, and the location of the preview."""
     from kestra_sync.report.preview_text import up_json, up_lines
 
     environment = result.preview.environment
@@ -216,7 +216,7 @@ def of_removals(
     *,
     environment: str | None = None,
 ) -> Report:
-    """The result of ``preview down`` and of ``preview clean``."""
+    """Make the report of ``preview down`` or ``preview clean``."""
     from kestra_sync.report import preview_text
 
     def sections() -> Sections:
@@ -242,9 +242,9 @@ def of_removals(
 def of_failure(
     command: str, code: ExitCode, error: BaseException, message: str, remedy: str | None
 ) -> Report:
-    """A run that an exception ended: every format reports it instead of being empty.
+    """Make the report of a run that ended with an exception, so that no format is empty.
 
-    :param message: what the error says, without secrets; so is ``remedy``.
+    :param message: of the error, with secrets masked, like ``remedy``.
     """
     kind = type(error).__name__
     return Report(command, code, failure=RunFailure(kind, message, remedy))

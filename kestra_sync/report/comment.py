@@ -9,23 +9,23 @@ from dataclasses import replace
 from kestra_sync.report.markdown import Parts, SectionLimits, assemble, overview, parts_of, whole
 from kestra_sync.report.report import Report, Reports
 
-#: Characters of a comment on GitHub.
+#: The maximum length of a comment on GitHub, in characters.
 COMMENT_LIMIT = 65_536
-#: Bytes of the summary of one step on GitHub.
+#: The maximum size of the summary of a step on GitHub, in bytes.
 SUMMARY_LIMIT = 1024 * 1024
 
 
 class CommentReporter:
-    """``-o comment=FILE``: begins with the marker by which the comment is found again."""
+    """``-o comment=FILE``: begins with the marker that identifies the comment."""
 
     name = "comment"
 
     def render(self, report: Report) -> str:
-        """65,536 characters at most."""
+        """Render at most 65,536 characters."""
         return comment(report)
 
     def render_several(self, reports: Reports) -> str:
-        """One comment for all of them."""
+        """Render one comment for all environments."""
         head = f"{marker('+'.join(reports.environments))}\n\n{overview(reports)}"
         return _several(reports, head, COMMENT_LIMIT, _halves)
 
@@ -36,24 +36,24 @@ class SummaryReporter:
     name = "summary"
 
     def render(self, report: Report) -> str:
-        """1 MiB at most."""
+        """Render at most 1 MiB."""
         return fit(parts_of(report), SUMMARY_LIMIT, _bytes)
 
     def render_several(self, reports: Reports) -> str:
-        """One summary for all of them."""
+        """Render one summary for all environments."""
         return _several(reports, overview(reports), SUMMARY_LIMIT, _bytes)
 
 
 def comment(report: Report, limit: int = COMMENT_LIMIT) -> str:
-    """The comment, ``limit`` characters long at most."""
+    """Return the comment, at most ``limit`` characters long."""
     parts = parts_of(report)
     parts = replace(parts, head=(marker(report.environment), *parts.head))
     return fit(parts, limit, _halves)
 
 
 def _halves(text: str) -> int:
-    # GitHub's database counts characters, its front end the halves of those beyond the first
-    # 65,536 of Unicode; the stricter count fits both.
+    # GitHub's database counts characters, its front end counts UTF-16 code units; the latter is
+    # stricter and satisfies both.
     return len(text.encode("utf-16-le")) // 2
 
 
@@ -62,7 +62,7 @@ def _bytes(text: str) -> int:
 
 
 def _several(reports: Reports, head: str, limit: int, size: Callable[[str], int]) -> str:
-    """``head``, and what fits of each report; what a short one leaves is for the longer ones."""
+    """Return ``head`` and what fits of each report; longer reports get the room of short ones."""
     parts = [parts_of(each) for each in reports.reports]
     lengths = [size(assemble(each, whole(each))) for each in parts]
     left = limit - size(head) - len(parts)
@@ -81,7 +81,7 @@ def marker(environment: str | None) -> str:
 
 
 def fit(parts: Parts, limit: int, size: Callable[[str], int]) -> str:
-    """As much as fits: diffs go first, the last ones before the first, then the drawing, then
+    """Return as much as fits. Diffs are dropped first, from the last one, then the graph, then
     rows of the tables."""
     cut = whole(parts)
     text = assemble(parts, cut)
@@ -91,7 +91,7 @@ def fit(parts: Parts, limit: int, size: Callable[[str], int]) -> str:
         cut = _shrink(parts, cut, part, limit, size)
         text = assemble(parts, cut)
     while size(text) > limit:
-        # Nothing but notices is left, and they alone are too long.
+        # Only notices remain, and they are too long by themselves.
         text = f"{text[: len(text) * 3 // 4]}\n…\n"
     return text
 
@@ -99,7 +99,7 @@ def fit(parts: Parts, limit: int, size: Callable[[str], int]) -> str:
 def _shrink(
     parts: Parts, cut: SectionLimits, part: str, limit: int, size: Callable[[str], int]
 ) -> SectionLimits:
-    """The largest cut of ``part`` that fits; 0 if none does."""
+    """Return the largest limit of ``part`` that fits; 0 if none does."""
     low, high = 0, int(getattr(cut, part))
     while low < high:
         middle = (low + high + 1) // 2

@@ -71,7 +71,7 @@ def counts(diagnostics: Sequence[Diagnostic]) -> str:
 def validate_lines(
     repository: Repository, diagnostics: Sequence[Diagnostic], server: str | None, *, valid: bool
 ) -> Iterator[Line]:
-    """Every diagnostic, what was skipped and why, and one line with the verdict."""
+    """List the diagnostics and the skipped files, then the verdict in one line."""
     if diagnostics:
         yield from diagnostic_lines(diagnostics)
         yield from hint_lines((each.rule, each.severity) for each in diagnostics)
@@ -87,7 +87,7 @@ def validate_lines(
 
 
 def skipped_lines(repository: Repository) -> Iterator[Line]:
-    """What was read but is not a flow: always reported."""
+    """List the files that were read but are not flows; always reported."""
     for each in repository.skipped:
         place = each.path if each.first_line == 1 else f"{each.path}:{each.first_line}"
         yield line(Span(f"skipped {place}: {each.reason}", Style.DIM))
@@ -98,11 +98,11 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?:[^)]+)\)")
 
 
 def explanation_lines(found: Explanation) -> Iterator[Line]:
-    """The name, its severity, the meaning and what to do."""
+    """Show the name, its severity, the meaning and the remedy."""
     yield line(Span(found.rule, Style.HEADING), f"  {_kind(found)}")
     for each in found.paragraphs:
         yield BLANK
-        # Links are for the page; their text names what they lead to.
+        # Links only work on the page; their text is sufficient here.
         plain = " ".join(_LINK.sub(r"\1", each).split())
         for row in textwrap.wrap(plain, _WIDTH, break_long_words=False, break_on_hyphens=False):
             yield line(row)
@@ -120,7 +120,7 @@ def _kind(found: Explanation) -> str:
 
 
 def list_lines(found: Sequence[Explanation]) -> Iterator[Line]:
-    """One line per name, below their groups."""
+    """List the names by group, one per line."""
     width = max(len(each.rule) for each in found)
     group = ""
     for each in found:
@@ -145,7 +145,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
 
 
 def hint_lines(rules: Iterable[tuple[str, Severity]]) -> Iterator[Line]:
-    """How to learn more about one of ``rules``: once per run, the first of the worst."""
+    """Suggest ``explain`` for one of ``rules``, once per run: the first of the most severe."""
     order = [Severity.ERROR, Severity.WARNING]
     found = [(order.index(weight), rule) for rule, weight in rules if weight in order]
     if found:
@@ -154,7 +154,7 @@ def hint_lines(rules: Iterable[tuple[str, Severity]]) -> Iterator[Line]:
 
 
 def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:
-    """Why the plan is not carried out: each guard with its numbers and the remedy."""
+    """List why the plan is refused: each guard with its numbers and the remedy."""
     for each in refusals:
         yield line(Span(f"refused[{each.rule}]", Style.ERROR), f" {each.message}")
         yield line(Span(f"    {each.remedy}", Style.DIM))
@@ -163,9 +163,9 @@ def refusal_lines(refusals: Sequence[Refusal]) -> Iterator[Line]:
 def problem_sections(
     diagnostics: Sequence[Diagnostic], refusals: Sequence[Refusal], *, invalid: bool
 ) -> Iterator[Section]:
-    """What is wrong with a plan, and how to learn more about it: for below the plan.
+    """Show the problems of a plan and how to learn more about them, below the plan.
 
-    :param invalid: errors in the files stop all writing.
+    :param invalid: errors in the files prevent all writes.
     """
     yield message(diagnostic_lines(diagnostics))
     if invalid:

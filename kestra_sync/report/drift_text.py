@@ -44,7 +44,7 @@ def drift_lines(
     detail: DiffDetail = DiffDetail.SHORT,
     limit: int | None = DIFF_LINES,
 ) -> Iterator[Line]:
-    """Each flow that others changed, with what they did to it, then one line that counts.
+    """List each flow that others changed with the diff, then the summary.
 
     :param detail: how much of the diffs to show.
     :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
@@ -93,7 +93,7 @@ def _revision(change: Change) -> str:
 
 
 def words(change: Change) -> str:
-    """What was done to the flow."""
+    """Return how the flow was changed."""
     if change.before is None:
         return "deleted on the server"
     if change.reason is Reason.KEPT_OFF:
@@ -106,7 +106,7 @@ def words(change: Change) -> str:
 def drift_sections(
     result: DriftResult, *, context: int = 2, detail: str = "short", limit: int | None = None
 ) -> Sections:
-    """What others changed; or what keeps that from being known.
+    """Show what others changed, or why that is not known.
 
     :param detail: as in :func:`plan_sections`; so is ``limit``.
     """

@@ -1,4 +1,4 @@
-"""Several environments: the table of all, as text, JSON, Markdown and HTML; what differs in two."""
+"""The table of all environments as text, JSON, Markdown and HTML; the differences of two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADINGS = (
 
 
 def status_lines(result: StatusResult) -> Iterator[Line]:
-    """The table, and below it why something is missing from it."""
+    """Show the table, and below it why values are missing."""
     yield from table([_HEADINGS, *map(_row, result.environments)])
     for each in result.environments:
         if each.error is not None:
@@ -36,7 +36,7 @@ def status_lines(result: StatusResult) -> Iterator[Line]:
 
 
 def status_markdown(result: StatusResult) -> str:
-    """A table for comments and wikis."""
+    """Render the table for comments and wikis."""
     rows = [_HEADINGS, *map(_row, result.environments)]
     cells = [" | ".join(prose(cell) for cell in row) for row in rows]
     lines = [f"| {cells[0]} |", "|" + "---|" * len(_HEADINGS), *(f"| {row} |" for row in cells[1:])]
@@ -50,7 +50,7 @@ def status_markdown(result: StatusResult) -> str:
 
 
 def status_html(result: StatusResult) -> str:
-    """A page that needs nothing else, and can run nothing."""
+    """Render a self-contained page without scripts."""
     from kestra_sync.report.html import template
 
     rows = [[visible(cell) for cell in _row(each)] for each in result.environments]
@@ -63,7 +63,7 @@ def status_html(result: StatusResult) -> str:
 
 
 def status_json(result: StatusResult) -> dict[str, Any]:
-    """The members in addition to the frame."""
+    """Return the members in addition to the envelope."""
     return {"environments": [_json(each) for each in result.environments]}
 
 
@@ -125,7 +125,7 @@ def _changes(each: EnvironmentStatus) -> str:
 
 
 def diff_lines_of(result: DiffResult, before: str, after: str, *, context: int) -> Iterator[Line]:
-    """What differs, and how."""
+    """Show the differences."""
     yield line(f"{before}: {result.before.server}")
     yield line(f"{after}: {result.after.server}")
     yield BLANK
@@ -142,7 +142,7 @@ def diff_lines_of(result: DiffResult, before: str, after: str, *, context: int) 
 
 
 def diff_json(result: DiffResult, before: str, after: str, *, context: int) -> dict[str, Any]:
-    """The members in addition to the frame."""
+    """Return the members in addition to the envelope."""
     return {
         "from": {"environment": before, "server": result.before.server},
         "to": {"environment": after, "server": result.after.server},

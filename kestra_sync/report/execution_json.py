@@ -52,7 +52,7 @@ def ran_json(ran: RunResult) -> dict[str, Any]:
 
 
 def _masked(ran: RunResult, value: Any) -> Any:
-    """``value`` with secrets taken out of every text in it."""
+    """Mask the secrets in every text of ``value``."""
     if isinstance(value, str):
         return ran.masker.clean(value, _OUTPUT)
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def smoke_json(result: SmokeResult) -> dict[str, Any]:
 
 
 def run_json(run: SmokeRun) -> dict[str, Any]:
-    """One test. What the execution says is masked and cut to size."""
+    """One test. Texts of the execution are masked and truncated."""
     spec = run.spec
     return {
         "flow": {"namespace": spec.flow.namespace, "id": spec.flow.id},
@@ -130,7 +130,7 @@ def run_json(run: SmokeRun) -> dict[str, Any]:
 
 
 def culprit_json(culprit: Culprit | None) -> dict[str, Any] | None:
-    """The way to the task that failed, and its error."""
+    """The path to the failed task, and its error."""
     if culprit is None:
         return None
     return {

@@ -24,7 +24,7 @@ _WAITING = {
 
 
 def ran_lines(ran: RunResult) -> Iterator[Line]:
-    """How it ended, its outputs, and, if it failed, the task, its error and its last log lines."""
+    """Show the result, the outputs, and, after a failure, the task, its error and the last logs."""
     execution = ran.execution
     good = execution.state == "SUCCESS" or not ran.waited
     style = Style.GOOD if good else Style.WARNING if ran.exit_code == 0 else Style.ERROR

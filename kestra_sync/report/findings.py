@@ -10,7 +10,7 @@ from kestra_sync.report.report import Report
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
-#: The rules of findings that are not diagnostics, and what they mean.
+#: The rules of findings that are not diagnostics, with their meanings.
 RULES = {
     "drift": "The flow was edited on the server",
     "apply-failed": "The flow could not be written",
@@ -20,7 +20,7 @@ RULES = {
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
-    """The worst first, then in the order of the files."""
+    """Return all findings, the most severe first, then in the order of the files."""
     found = [*report.diagnostics, *_of_plan(report), *_of_apply(report), *_of_smoke(report)]
     return tuple(sorted(found, key=lambda each: (_WEIGHT[each.severity], each.sort_key)))
 
@@ -83,7 +83,7 @@ def _of_smoke(report: Report) -> Iterator[Diagnostic]:
 
 
 def _position(change: Change) -> Position | None:
-    """Where the flow begins in its file; of a flow that Git no longer has, nowhere."""
+    """Return the start of the flow in its file; ``None`` if it is no longer in Git."""
     if change.desired is None:
         return None
     return Position(change.desired.flow.document.first_line, 1)

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Makes one format of a report: a pure function with a name."""
+    """Renders a report in one format."""
 
     name: str
 
     def render(self, report: Report) -> str:
-        """The whole text, with a newline at its end unless it is empty."""
+        """Return the whole text, with a newline at its end unless it is empty."""
         ...
 
     def render_several(self, reports: Reports) -> str:
-        """The same of a run over several environments: one document."""
+        """Render a run over several environments as one document."""
         ...
 
 
@@ -27,8 +27,8 @@ class Format(NamedTuple):
     """A row of the table of formats.
 
     :param reporter: the module of ``kestra_sync.report``, and the class in it.
-    :param stream: makes sense on stdout, so ``--format`` knows it.
-    :param file: makes sense as the report file of the Action.
+    :param stream: supported on stdout (``--format``).
+    :param file: supported as the report file of the Action.
     """
 
     reporter: str
@@ -49,23 +49,23 @@ _FORMATS = {
     "html": Format("html:HtmlReporter", stream=False),
 }
 
-#: What ``-o`` knows.
+#: The formats of ``-o``.
 FORMATS = tuple(_FORMATS)
-#: What ``--format`` knows.
+#: The formats of ``--format``.
 STREAM_FORMATS = tuple(name for name, each in _FORMATS.items() if each.stream)
-#: What the report file of the Action may be.
+#: The formats of the report file of the Action.
 FILE_FORMATS = tuple(name for name, each in _FORMATS.items() if each.file)
 
 
 def reporter(name: str) -> Reporter:
-    """The reporter of that name."""
+    """Return the reporter of that name."""
     module, _, attribute = _FORMATS[name].reporter.partition(":")
     made: Reporter = getattr(import_module(f"kestra_sync.report.{module}"), attribute)()
     return made
 
 
 def render(name: str, report: Report | Reports) -> str:
-    """A run in the format of that name."""
+    """Render a run in the format of that name."""
     from kestra_sync.report.report import Reports
 
     made = reporter(name)

@@ -11,9 +11,9 @@ from kestra_sync.report.findings import findings
 from kestra_sync.report.report import Report, Reports
 from kestra_sync.safe.text import visible
 
-#: GitHub shows this many of each kind for a step, and drops the others silently.
+#: GitHub shows this many annotations of each level per step, and drops the rest silently.
 LIMIT = 10
-#: Longer messages are cut by GitHub.
+#: Longer messages are truncated by GitHub.
 _LONGEST = 4000
 
 
@@ -23,11 +23,11 @@ class GithubReporter:
     name = "github"
 
     def render(self, report: Report) -> str:
-        """A command for each of the worst findings, and one that counts the others."""
+        """Render a command for each of the most severe findings, and one that counts the rest."""
         return "".join(f"{each}\n" for each in workflow_commands(report))
 
     def render_several(self, reports: Reports) -> str:
-        """A finding of several environments is reported once, with their names."""
+        """Report a finding of several environments once, with their names."""
         lines = [text for each in reports.reports for text in _failure(each, each.environment)]
         where: dict[Diagnostic, list[str]] = {}
         for report in reports.reports:
@@ -42,7 +42,7 @@ class GithubReporter:
 
 
 def workflow_commands(report: Report) -> Iterator[str]:
-    """The worst first, ten errors and ten warnings at most, then one notice with the rest."""
+    """Return at most ten errors and ten warnings, then one notice about the rest."""
     yield from _failure(report)
     yield from _annotations(report, findings(report))
 
@@ -71,12 +71,12 @@ def _annotations(report: Report, found: Sequence[Diagnostic]) -> Iterator[str]:
 
 
 def in_checkout(path: str, prefix: str) -> str:
-    """``path``, which is relative to the directory of the run, from the root of the checkout."""
+    """Convert a path relative to the working directory to one from the root of the checkout."""
     return posixpath.normpath(posixpath.join(prefix, path)) if prefix else path
 
 
 def command(name: str, message: str, **properties: str | int) -> str:
-    """One workflow command; the values may hold anything."""
+    """Return one workflow command; values are escaped."""
     given = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
     return f"::{name}{' ' if given else ''}{given}::{_data(message)}"
 
@@ -100,7 +100,7 @@ def _message(parts: list[str]) -> str:
 
 
 def _data(text: str) -> str:
-    # The percent sign first: it begins what the others become.
+    # The percent sign first: the other escapes contain it.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

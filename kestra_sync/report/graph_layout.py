@@ -1,8 +1,8 @@
 """The layout of a graph: in columns, callers left of the flows they call.
 
-A simplified Sugiyama layout: longest paths give the columns, cycles are cut where a walk meets
-them, edges that pass columns get a place of their own there, and a few sweeps put everybody near
-their neighbours.
+A simplified Sugiyama layout: longest paths determine the columns, cycles are cut where a traversal
+meets them, edges that span columns get a slot in each, and a few sweeps move items close to their
+neighbors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _CHARACTER = 7.3
 _PADDING = 22
 _SWEEPS = 6
 
-#: A box is a flow; an integer is the place of an edge that passes.
+#: A box is a flow; an integer is the slot of an edge that passes.
 _Item = FlowId | int
 
 
 @dataclass(frozen=True)
 class Box:
-    """A flow and its place; ``x`` and ``y`` are its upper left corner."""
+    """A flow and its position; ``x`` and ``y`` are its upper left corner."""
 
     node: GraphNode
     x: float
@@ -105,7 +105,7 @@ def _width(flow_id: FlowId) -> float:
 def _columns(
     nodes: Sequence[GraphNode], edges: Sequence[Edge]
 ) -> tuple[list[list[_Item]], dict[Edge, tuple[int, ...]]]:
-    """The columns from left to right, and the places through which long edges pass."""
+    """Return the columns from left to right, and the slots of long edges."""
     after: dict[FlowId, list[FlowId]] = {node.flow_id: [] for node in nodes}
     for edge in edges:
         if edge.target not in after[edge.origin]:
@@ -137,7 +137,7 @@ def _columns(
 
 
 def _without_cycles(after: Mapping[FlowId, Sequence[FlowId]]) -> dict[FlowId, list[FlowId]]:
-    """``after`` without the edges that lead back into the path of a walk."""
+    """Return ``after`` without back edges."""
     kept: dict[FlowId, list[FlowId]] = {flow: [] for flow in after}
     done: set[FlowId] = set()
     on_path: set[FlowId] = set()
@@ -181,7 +181,7 @@ def _depths(after: Mapping[FlowId, Sequence[FlowId]]) -> dict[FlowId, int]:
 
 
 def _sweep(columns: list[list[_Item]], links: Mapping[_Item, Sequence[_Item]]) -> None:
-    """Sort each column by where the neighbours of its items stand, from both sides in turn."""
+    """Sort each column by the positions of its neighbors, from both sides in turn."""
     for sweep in range(_SWEEPS):
         forward = sweep % 2 == 0
         order = range(1, len(columns)) if forward else range(len(columns) - 2, -1, -1)
@@ -221,7 +221,7 @@ def _way(
 
 
 def _rows(alone: Sequence[GraphNode], room: float, top: float) -> tuple[list[Box], float, float]:
-    """The flows without references, side by side; their right and lower edges."""
+    """Place the flows without references in rows; return their right and lower edges."""
     boxes = []
     x, y, right = float(_MARGIN), top, float(_MARGIN)
     for node in alone:

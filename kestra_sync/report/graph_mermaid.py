@@ -1,4 +1,4 @@
-"""A graph as Mermaid, which GitHub and GitLab draw by themselves."""
+"""A graph as Mermaid, which GitHub and GitLab render."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _lines(graph: Graph) -> Iterator[str]:
 
 
 def label(text: str) -> str:
-    """``text`` for a quoted label: all but the most harmless characters by their numbers."""
+    """Escape ``text`` for a quoted label: all but safe characters become numeric entities."""
     return _OTHER.sub(lambda match: f"#{ord(match.group())};", visible(text))
 
 
 def _text(node: GraphNode) -> str:
-    # Not in front of the name: Mermaid takes "- " for the begin of a list, and refuses.
+    # Not in front of the name: Mermaid would parse "- " as a list, and fail.
     return f"{node.flow_id} ({node.mark})" if node.mark else str(node.flow_id)
 
 

@@ -20,7 +20,7 @@ _STYLE = """
     --create:#3fb950;--create-box:#12261e;--update:#d29922;--update-box:#272115;
     --delete:#f85149;--delete-box:#25171c;--drift:#ab7df8;--drift-box:#1f1a2e}}
 """
-#: What the page of the HTML report says, too, with its own colours.
+#: The HTML report uses the same words, with its own colors.
 SHAPES = """
   .graph text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:var(--ink)}
   .graph rect{fill:var(--box);stroke:var(--line)}
@@ -57,8 +57,8 @@ def svg(
 ) -> str:
     """The drawing, with a newline at its end.
 
-    :param standalone: with its own style; else it uses that of the surrounding page.
-    :param address: the place in the page that a flow leads to; ``None`` for none.
+    :param standalone: include the style; otherwise that of the surrounding page is used.
+    :param address: returns the link target of a flow; ``None`` for no link.
     """
     return "".join(f"{each}\n" for each in _lines(graph, standalone, address))
 

@@ -1,4 +1,4 @@
-"""A graph in words, and in JSON."""
+"""A graph as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def graph_lines(graph: Graph) -> Iterator[Line]:
-    """Each flow that runs others with those below it, then how many are by themselves."""
+    """List each flow that runs others with its targets, then count the unconnected flows."""
     nodes = {node.flow_id: node for node in graph.nodes}
     for origin, edges in neighbours(graph).items():
         yield _node_line(nodes[origin], "")
@@ -45,7 +45,7 @@ def graph_lines(graph: Graph) -> Iterator[Line]:
 
 
 def graph_json(graph: Graph) -> dict[str, Any]:
-    """``nodes`` and ``edges``; an edge leads from what runs to what is run by it."""
+    """Return ``nodes`` and ``edges``; an edge points from the caller to what it runs."""
     return {
         "nodes": [
             {

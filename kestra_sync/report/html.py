@@ -33,9 +33,9 @@ from kestra_sync.safe.text import visible
 if TYPE_CHECKING:
     from jinja2 import Template
 
-#: More flows are drawn only around the changes.
+#: With more flows, the graph only shows the changes and their neighbors.
 GRAPH_LIMIT = 250
-#: Lines of one flow's diff; the JSON has all of it.
+#: The maximum number of lines of a flow's diff; the JSON has all of them.
 _DIFF_LINES = 5_000
 
 _KINDS = {
@@ -48,7 +48,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a diff: its kind, its numbers on both sides, its text."""
+    """A line of a diff: its kind, its line numbers on both sides, its text."""
 
     kind: str
     old: int | None
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Card:
-    """A flow, file or key of the page.
+    """A flow, file or key on the page.
 
     :param kind: before its name, such as ``file:``; ``""`` for a flow.
     """
@@ -86,7 +86,7 @@ class HtmlReporter:
         return _render("report.html", {"good": _good(report), **_members(report, cards)})
 
     def render_several(self, reports: Reports) -> str:
-        """One page: an overview, and a section for each environment."""
+        """Render one page with an overview and a section for each environment."""
         pages = []
         for number, report in enumerate(reports.reports, start=1):
             prefix = f"environment-{number}-"
@@ -103,7 +103,7 @@ class HtmlReporter:
 
 
 def _members(report: Report, cards: tuple[Card, ...]) -> dict[str, Any]:
-    """What the template of a run needs."""
+    """Return the variables of the template of a run."""
     return {
         "report": report,
         "cards": cards,
@@ -134,7 +134,7 @@ def _render(name: str, members: Mapping[str, Any]) -> str:
 
 @cache
 def template(name: str) -> Template:
-    """A template of ours: everything put into it is escaped and made visible."""
+    """Load a template: all values are escaped and made visible."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -161,7 +161,7 @@ def _asset(name: str) -> str:
 
 
 def _trusted(text: str) -> Any:
-    """Markup of our own. Nothing that comes from a flow or a server gets here."""
+    """Mark our own markup as safe. Never used for text from a flow or a server."""
     from markupsafe import Markup
 
     return Markup(text)  # noqa: S704
@@ -239,5 +239,5 @@ def _drawing(report: Report, cards: tuple[Card, ...]) -> Any:
     anchors = {
         each.flow_id: f"#{card.anchor}" for each, card in zip(report.changes, cards, strict=True)
     }
-    # Every name in it is escaped where the drawing is made.
+    # Every name in it is escaped when the drawing is made.
     return _trusted(svg(graph, standalone=False, address=anchors.get))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from xml.etree import ElementTree as ET
 
-# What XML 1.0 has no way to write, not even escaped.
+# Characters that XML 1.0 cannot represent, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -17,7 +17,7 @@ _WRITTEN = "<?xml version='1.0' encoding='us-ascii'?>\n"
 
 
 class CaseStatus(str, Enum):
-    """How a case ended; the value is the element that says so."""
+    """The result of a case; the value is the name of its element."""
 
     PASSED = ""
     FAILED = "failure"
@@ -29,9 +29,9 @@ class CaseStatus(str, Enum):
 class Case:
     """One test case.
 
-    :param group: becomes ``classname``: readers show cases by it.
-    :param message: one line on what is wrong; ``detail`` is the rest.
-    :param output: what the test has printed.
+    :param group: becomes ``classname``, by which readers group cases.
+    :param message: the problem in one line; ``detail`` is the rest.
+    :param output: the output of the test.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Case:
 class Suite:
     """Test cases under one name.
 
-    :param seconds: how long all of it took; ``None`` adds up the cases.
+    :param seconds: the total time; ``None`` adds up the cases.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Suite:
 
 
 def junit_suites(name: str, suites: Sequence[Suite]) -> str:
-    """The document for several suites, with a newline at its end. Pure ASCII."""
+    """Return the document for several suites, with a newline at its end. Pure ASCII."""
     of_root = _counts(
         [case for suite in suites for case in suite.cases], sum(map(_seconds, suites))
     )
-    of_root.pop("skipped")  # not every reader knows this attribute of the root
+    of_root.pop("skipped")  # not every reader supports this attribute of the root
     root = ET.Element("testsuites", {"name": _legal(name), **of_root})
     for suite in suites:
         attributes = {"name": _legal(suite.name), **_counts(suite.cases, _seconds(suite))}

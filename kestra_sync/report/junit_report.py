@@ -36,7 +36,7 @@ class JunitReporter:
         return _harmless(junit_suites(suite.name, [suite]))
 
     def render_several(self, reports: Reports) -> str:
-        """A suite for each environment; those that were not attempted have a skipped case."""
+        """Render a suite for each environment; those not attempted have a skipped case."""
         name = f"kestra-sync {reports.command}"
         left = [
             Suite(f"{name} {each}", [_case("run", "run", CaseStatus.SKIPPED, ["not attempted"])])
@@ -52,7 +52,7 @@ def _suite(report: Report) -> Suite:
 
 
 def _harmless(text: str) -> str:
-    """Nothing for the runner to obey, should this go to the log."""
+    """Disarm workflow commands, in case this is printed to the log."""
     return _COMMAND.sub(r"\1&#58;", text).replace("##[", "#&#35;[")
 
 
@@ -70,7 +70,7 @@ def _cases(report: Report) -> Iterator[Case]:
 
 
 def _flows(report: Report) -> Iterator[Case]:
-    """The flows, files and keys that are or were in Git, then what is neither."""
+    """Return the flows, files and keys that are or were in Git, then other findings."""
     drifted = {each.flow_id: each for each in report.drifted or ()}
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
     said: dict[str, list[Diagnostic]] = defaultdict(list)

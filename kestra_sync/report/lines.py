@@ -1,8 +1,8 @@
-"""What reports for people are made of: styled lines, columns, sections, words for each change.
+"""The elements of reports for people: styled lines, columns, sections, words for changes.
 
-They are independent of terminals. A section of a result goes to one of the two streams. A terminal
-shows the sections one by one, ``-o text`` all of them in a row: there is one text of a plan, of an
-apply, and so on.
+They are independent of terminals. Each section of a result goes to one of the two streams. A
+terminal shows the sections as they are completed, ``-o text`` writes all of them: the text of a
+plan or an apply exists only once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kestra_sync.safe.text import no_command, visible
 
 
 class Style(str, Enum):
-    """What a piece of text means; the colours are chosen here and nowhere else."""
+    """The meaning of a piece of text; the only place where colors are chosen."""
 
     PLAIN = ""
     HEADING = "bold"
@@ -36,7 +36,7 @@ class Style(str, Enum):
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of a line. Whatever it is made from, its text is safe to print."""
+    """A piece of a line. Its text is always safe to print."""
 
     text: str
     style: Style = Style.PLAIN
@@ -53,7 +53,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The line without colours, safe for a log of CI."""
+        """The line without colors, safe for the logs of CI."""
         return no_command("".join(span.text for span in self.spans).rstrip())
 
 
@@ -66,15 +66,15 @@ BLANK = Line()
 
 
 def write(lines: Iterable[Line], stream: TextIO, *, colour: bool) -> None:
-    """Write ``lines``; with ``colour`` as ANSI, else as plain text that reads the same."""
+    """Write ``lines``; with ``colour`` as ANSI, otherwise the same as plain text."""
     if not colour:
         stream.writelines(f"{each.text}\n" for each in lines)
         return
-    # Only a terminal pays for the import.
+    # Only imported on a terminal.
     from rich.console import Console
     from rich.text import Text
 
-    # Whether there is colour was decided; rich must not look at NO_COLOR and TERM once more.
+    # The use of colors is already decided; rich must not evaluate NO_COLOR and TERM again.
     console = Console(
         file=stream,
         force_terminal=True,
@@ -93,7 +93,7 @@ def write(lines: Iterable[Line], stream: TextIO, *, colour: bool) -> None:
 
 
 class StandardStream(Enum):
-    """Where a section goes."""
+    """The stream of a section."""
 
     RESULT = "stdout"
     MESSAGE = "stderr"
@@ -111,21 +111,21 @@ Sections = tuple[Section, ...]
 
 
 def section(lines: Iterable[Line], stream: StandardStream = StandardStream.RESULT) -> Section:
-    """A section of ``lines``, which may be made on the way."""
+    """Make a section of the result from ``lines``, which may be a generator."""
     return Section(tuple(lines), stream)
 
 
 def message(lines: Iterable[Line]) -> Section:
-    """Messages about a result that are not part of it."""
+    """Make a section of messages that are not part of the result."""
     return Section(tuple(lines), StandardStream.MESSAGE)
 
 
-#: A column is not wider than this; what is longer stands out in its own row alone.
+#: The maximum width of a column; longer texts only shift their own row.
 _WIDEST = 64
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal ``text`` takes."""
+    """Return the number of terminal cells of ``text``."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # most texts are ASCII
@@ -134,19 +134,19 @@ def cells(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """``text`` as it will be shown, filled up with blanks to ``width`` cells."""
+    """Return ``text`` as it will be shown, padded with spaces to ``width`` cells."""
     shown = visible(text)
     return shown + " " * (width - cells(shown))
 
 
 def width_of(texts: Iterable[str]) -> int:
-    """The width of a column that holds ``texts``."""
+    """Return the width of a column with ``texts``."""
     widths = [cells(visible(text)) for text in texts]
     return max((each for each in widths if each <= _WIDEST), default=min([*widths, _WIDEST]))
 
 
-#: The sign before a change; in addition ``!`` for changes made on the server, and ``x``
-#: for a flow whose file has errors.
+#: The sign in front of a change, in addition to ``!`` for changes made on the server, and
+#: ``x`` for a flow whose file has errors.
 _SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
@@ -174,7 +174,7 @@ def is_conflict(change: Change) -> bool:
 
 
 def note(change: Change) -> str:
-    """Why, in words; empty where the sign says it all."""
+    """Return the reason in words; empty if the sign is sufficient."""
     why = _why(change)
     if change.invalid:
         return f"invalid, cannot be applied; {why}" if why else "invalid, cannot be applied"
@@ -194,7 +194,7 @@ def _why(change: Change) -> str:
 
 
 def folders(source: str) -> str:
-    """Paths as people write them: with a slash after directories, ``flows/``."""
+    """Return paths with a slash after directories: ``flows/``."""
     paths = source.split(", ")
     return ", ".join(
         path if path.endswith(("/", ".yaml", ".yml", "\\")) or not path else f"{path}/"
@@ -211,7 +211,7 @@ def summary(plan: Plan) -> str:
 
 
 def _recording(plan: Plan) -> list[str]:
-    """What would be recorded in addition to the writes, in words: ``11 flows to adopt``."""
+    """Return what would be recorded in addition to the writes: ``11 flows to adopt``."""
     found: list[str] = []
     for each in plan.record:
         what = each.what or plural(each.flows, "flow")
@@ -227,9 +227,9 @@ def _recording(plan: Plan) -> list[str]:
 def question(plan: Plan, others: Sequence[str] = ()) -> str:
     """``Apply 4 changes (3 to update, 1 to delete) to URL (tenant main, environment prod)?``
 
-    All that is needed to confirm: what happens, and where.
+    It contains all that is needed to confirm: what will be changed, and where.
 
-    :param others: what is done besides, in words, one for each change.
+    :param others: additional changes, in words.
     """
     environment = f", environment {plan.target.environment}" if plan.target.environment else ""
     parts = [*_writes(plan), *_recording(plan), *others]
@@ -241,7 +241,7 @@ def question(plan: Plan, others: Sequence[str] = ()) -> str:
 
 
 def _writes(plan: Plan) -> list[str]:
-    """How many of each kind, in words; empty if nothing is to be written. Each is counted once."""
+    """Count the writes of each kind, in words. Each is counted once."""
     found: defaultdict[Action | Alert, Counter[Kind]] = defaultdict(Counter)
     for each in plan.writes:
         found[each.reason.traits.alert or each.action][each.flow_id.kind] += 1
@@ -259,7 +259,7 @@ def _writes(plan: Plan) -> list[str]:
 def counts_in_words(parts: Iterable[tuple[Mapping[Kind, int], str]]) -> list[str]:
     """``["2 created (1 flow, 1 key)", "1 updated (1 file)"]``; no kinds if there are only flows.
 
-    :param parts: counts by kind, and the words for them; those that are zero are left out.
+    :param parts: counts by kind, and the words for them; zeros are left out.
     """
     there = [(counts, words) for counts, words in parts if any(counts.values())]
     flows_only = all(kind is Kind.FLOW for counts, _ in there for kind in counts if counts[kind])

@@ -1,4 +1,4 @@
-"""A report as Markdown, in parts, so that it can be cut to the size of a comment."""
+"""A report as Markdown, in parts, so that it can be reduced to the size of a comment."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from kestra_sync.report.report_graph import report_graph
 from kestra_sync.report.smoke_text import smoke_summary
 from kestra_sync.report.trigger_text import checked_words, triggers_of
 
-#: With more flows, the graph is not readable in a comment.
+#: With more flows, the graph is unreadable in a comment.
 GRAPH_LIMIT = 50
-#: Lines of one flow's diff; the other formats have all of it.
+#: The maximum number of lines of a flow's diff; other formats have all of them.
 _DIFF_LINES = 400
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose rows can be cut. Cells are Markdown already."""
+    """A table that can be truncated. Cells are already Markdown."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     what: str
 
     def text(self, limit: int) -> str:
-        """The first ``limit`` rows, and how many more there are."""
+        """Return the first ``limit`` rows, and the number of further rows."""
         lines = [_row(self.head), _row("---" for _ in self.head)]
         lines += [_row(each) for each in self.rows[:limit]]
         left = len(self.rows) - limit
@@ -62,7 +62,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class SectionLimits:
-    """How much of each part is shown."""
+    """How much to show of each part."""
 
     diffs: int
     graph: bool
@@ -82,7 +82,7 @@ class MarkdownReporter:
         return assemble(parts, whole(parts))
 
     def render_several(self, reports: Reports) -> str:
-        """An overview, and one document after the other."""
+        """Render an overview, followed by the documents."""
         return "\n".join([overview(reports), *map(self.render, reports.reports)])
 
 
@@ -120,7 +120,7 @@ def assemble(parts: Parts, cut: SectionLimits) -> str:
 
 
 def parts_of(report: Report) -> Parts:
-    """Everything there is to say."""
+    """Return all parts of a report."""
     return Parts(
         tuple(_head(report)),
         _changes(report),
@@ -164,7 +164,7 @@ def _head(report: Report) -> Iterator[str]:
 
 
 def verdict(report: Report) -> str:
-    """One sentence on how it went."""
+    """Return the result in one sentence."""
     if report.failure is not None:
         return f"Failed with exit code {int(report.exit_code)}."
     if report.removals is not None:
@@ -190,7 +190,7 @@ def verdict(report: Report) -> str:
 
 
 def verdicts(reports: Reports) -> Iterator[tuple[str, str]]:
-    """The environments of a run over several, each with how it went there."""
+    """Return the result of each environment of a run over several."""
     for each in reports.reports:
         said = verdict(each)
         if each.failure is not None:
@@ -212,19 +212,19 @@ def overview(reports: Reports) -> str:
 
 
 def change_words(report: Report, change: Change) -> str:
-    """What is done with the flow, in a word."""
+    """Return the change in one word."""
     if report.drifted is not None or (is_alert(change) and change.writes):
         return "conflict" if is_conflict(change) else "drift"
     return str(change.reason if not change.writes else change.action)
 
 
 def change_note(report: Report, change: Change) -> str:
-    """Why, in words."""
+    """Return the reason in words."""
     return words(change) if report.drifted is not None else note(change)
 
 
 def change_sign(report: Report, change: Change) -> str:
-    """One character for it."""
+    """Return the sign of the change."""
     return "!" if report.drifted is not None else sign(change)
 
 

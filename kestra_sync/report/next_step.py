@@ -1,4 +1,4 @@
-"""What to do next, as a command where there is one."""
+"""Suggests the next step, with a command if possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NextStep:
 
 
 def next_step(report: Report) -> NextStep | None:
-    """``None`` if there is nothing left to do."""
+    """Return the next step; ``None`` if there is nothing to do."""
     code = report.exit_code
     if report.failure is not None:
         return NextStep(report.failure.remedy) if report.failure.remedy else None
@@ -44,7 +44,7 @@ def next_step(report: Report) -> NextStep | None:
 
 
 def digest(report: Report) -> str | None:
-    """The digest of the plan; ``None`` if there is none, or it is not what was asked for."""
+    """Return the digest of the plan; ``None`` if there is none, or it is not the result."""
     if report.plan is None or report.command not in ("plan", "apply"):
         return None
     from kestra_sync.plan.saved import freeze
@@ -62,7 +62,7 @@ def _apply(report: Report, *, expect: bool = False) -> str:
 
 
 def _command(name: str, report: Report, more: Sequence[str] = ()) -> str:
-    """The command with the options that shaped this run: without them it would do another thing."""
+    """Return the command with the options that shaped this run, so that it does the same."""
     words = ["kestra-sync", name, *report.options(name)]
     if report.environment and not {"-e", "--environment"}.intersection(words):
         words += ["-e", report.environment]

@@ -1,4 +1,4 @@
-"""The plan as text, for terminals and logs, and how much of the diffs a person sees."""
+"""The plan as text, for terminals and logs, and the level of detail of its diffs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class DiffDetail(StrEnum):
-    """How much of the diffs is shown."""
+    """How much of the diffs to show."""
 
     FULL = "full"
     SHORT = "short"
@@ -58,11 +58,11 @@ _MARKS = {
     LineMark.REMOVED: Style.DELETE,
     LineMark.NOTE: Style.DIM,
 }
-#: Lines of one flow's diff that ``short`` shows.
+#: The maximum number of lines of a flow's diff with ``short``.
 DIFF_LINES = 200
-#: So many flows with the same change are shown as one.
+#: The minimum number of flows with the same change to group.
 _ALIKE = 3
-#: From so many changes on they are counted by namespace, too.
+#: The minimum number of changes for the counts by namespace.
 _MANY = 25
 _COUNTED = (Action.CREATE, Action.UPDATE, Action.MOVE, Action.DELETE)
 
@@ -70,9 +70,9 @@ _COUNTED = (Action.CREATE, Action.UPDATE, Action.MOVE, Action.DELETE)
 def diff_lines(
     hunks: Sequence[Hunk], *, indent: int, limit: int | None = DIFF_LINES
 ) -> Iterator[Line]:
-    """The hunks of one flow, cut where they get too long to be read, and saying so.
+    """Show the hunks of one flow, truncated with a note if they are too long.
 
-    :param limit: how many lines to show; ``None`` shows all.
+    :param limit: the maximum number of lines; ``None`` shows all.
     """
     pad = " " * indent
     room = sum(len(hunk.lines) for hunk in hunks) if limit is None else limit
@@ -92,13 +92,13 @@ def diff_lines(
 
 
 def stat(hunks: Sequence[Hunk]) -> str:
-    """How many lines come and go, such as ``+3 −1``; ``""`` without hunks."""
+    """Count added and removed lines, such as ``+3 −1``; ``""`` without hunks."""
     marks = [mark for hunk in hunks for mark, _ in hunk.lines]
     return _signed(marks.count(LineMark.ADDED), marks.count(LineMark.REMOVED)) if marks else ""
 
 
 def total(hunks: Mapping[FlowId, Sequence[Hunk]]) -> Iterator[Line]:
-    """How many lines come and go in all diffs, if there are several."""
+    """Count added and removed lines in all diffs, if there are several."""
     changed = [name for name, found in hunks.items() if found]
     if len(changed) < 2:
         return
@@ -114,10 +114,10 @@ def _signed(added: int, removed: int) -> str:
 def alike(
     changes: Sequence[Change], diffs: Mapping[FlowId, Sequence[Hunk]]
 ) -> dict[FlowId, list[Change]]:
-    """The first flow of each group with the same change → the others; small groups are left out.
+    """Group flows with the same change: the first one → the others; small groups are left out.
 
-    Changes are the same if the same lines come and go; the lines around them may differ. What
-    is more than a change in Git (drift, a conflict, a take-over) is never in a group.
+    Changes are the same if they add and remove the same lines; the context may differ. Changes
+    other than those in Git (drift, a conflict, a take-over) are never grouped.
     """
     groups: dict[tuple[tuple[LineMark, str], ...], list[Change]] = defaultdict(list)
     for change in changes:
@@ -139,7 +139,7 @@ def alike(
 
 
 def by_namespace(changes: Sequence[Change], *, always: bool) -> Iterator[Line]:
-    """A table of how many flows of each namespace come, change and go, if there are many.
+    """Return a table of the changes by namespace, if there are many.
 
     :param always: also if there are few.
     """
@@ -167,12 +167,12 @@ _STYLES = {
     Action.NONE: Style.DIM,
 }
 
-#: Flows that are listed by name among those left alone; more are counted.
+#: The maximum number of flows that are left alone to list by name.
 _LISTED = 10
 
 
 def header(plan: Plan, command: str = "plan") -> Line:
-    """The line that says what is compared with what."""
+    """Return the line that names the command, the server and the files."""
     target = plan.target
     environment = f", environment {target.environment}" if target.environment else ""
     where = f"{target.url} (Kestra {plan.server_version}, tenant {target.tenant}{environment})"
@@ -193,14 +193,14 @@ def plan_lines(
     limit: int | None = DIFF_LINES,
     width: int | None = None,
 ) -> Iterator[Line]:
-    """The whole plan: header, a line for each change with its diff, what is left alone, summary.
+    """Show the plan: header, each change with its diff, what is left alone, summary.
 
     :param diffs: the hunks of each change that has any.
-    :param verbose: list every flow that is left alone, not only the first few.
-    :param triggers: what the changes do to triggers, by flow.
+    :param verbose: list all flows that are left alone, not only the first ones.
+    :param triggers: the effect of the changes on triggers, by flow.
     :param detail: how much of the diffs to show; ``full`` keeps flows with the same change apart.
-    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
-    :param width: the columns of the terminal: what is wider continues on a line of its own.
+    :param limit: the maximum number of lines of each diff with ``short``; ``None`` shows all.
+    :param width: the columns of the terminal: longer rows continue on the next line.
     """
     yield header(plan)
     shown = [change for change in plan.changes if change.writes or is_alert(change)]
@@ -255,21 +255,21 @@ def plan_lines(
 
 
 def _other_triggers(
-    changes: Sequence[TriggerChange], told: Sequence[TriggerChange], plan: Plan, *, indent: int
+    changes: Sequence[TriggerChange], shown: Sequence[TriggerChange], plan: Plan, *, indent: int
 ) -> Iterator[Line]:
-    """The triggers of a flow that are not as those of one with the same diff."""
+    """Return the trigger changes of a flow that differ from those of its group."""
     from kestra_sync.report.trigger_text import trigger_lines
 
     def words(change: TriggerChange) -> list[str]:
         return [each.text for each in trigger_lines([change], plan, indent=indent)]
 
-    known = [words(each) for each in told]
+    known = [words(each) for each in shown]
     yield from trigger_lines([it for it in changes if words(it) not in known], plan, indent=indent)
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """The widths of the columns of names, revisions and paths; and that of the whole line."""
+    """The widths of the columns of names, revisions and paths, and of the line."""
 
     names: int
     revisions: int
@@ -279,7 +279,7 @@ class _Columns:
 
 
 def _change_lines(change: Change, columns: _Columns, numbers: str = "") -> Iterator[Line]:
-    """One line; where it does not fit, the path and the reason are below the name."""
+    """Show a change in one line; if it is too long, the path and the reason are below the name."""
     style = Style.ALERT if is_alert(change) else _STYLES[change.action]
     if change.invalid:
         style = Style.ERROR
@@ -304,7 +304,7 @@ def _change_lines(change: Change, columns: _Columns, numbers: str = "") -> Itera
 
 
 def _edited_on_the_server(change: Change, limit: int | None) -> Iterator[Line]:
-    """The other side of a conflict: the edit that would be lost."""
+    """Show the other side of a conflict: the edit that would be lost."""
     if is_conflict(change) and change.base is not None and change.before is not None:
         pad = " " * 6
         yield line(pad, Span("edited on the server since the last apply:", Style.ALERT))
@@ -313,7 +313,7 @@ def _edited_on_the_server(change: Change, limit: int | None) -> Iterator[Line]:
 
 
 def _shows_path(change: Change) -> bool:
-    # The path of a deletion names a file that is no longer there.
+    # The path of a deletion is that of a file that no longer exists.
     return change.action is not Action.DELETE
 
 
@@ -326,7 +326,7 @@ def _revision(change: Change) -> str:
 
 
 def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
-    """What the plan noticed and does not touch: by name while they are few."""
+    """List what is left alone: by name if there are few."""
     lists: dict[int, list[Change]] = defaultdict(list)
     for each in plan.changes:
         if each.reason.traits.group and not each.writes:
@@ -344,7 +344,7 @@ def _left_alone(plan: Plan, verbose: bool) -> Iterator[Line]:
 
 
 def _recorded(plan: Plan) -> Iterator[Line]:
-    """What happens to the inventory as a whole."""
+    """List the changes of the inventory as a whole."""
     whole = [each for each in plan.record if each.kind in ("move", "bind", "strike", "close")]
     if whole:
         yield BLANK
@@ -362,10 +362,10 @@ def plan_sections(
     limit: int | None = None,
     width: int | None = None,
 ) -> Sections:
-    """The plan between what was skipped and what is wrong, where a person finds it.
+    """Return the sections of a plan: skipped files, the plan, problems.
 
     :param detail: how much of the diffs to show: full, short, stat or none.
-    :param limit: how many lines of each diff ``short`` shows; ``None`` shows all.
+    :param limit: the maximum number of lines of each diff with ``short``; ``None`` shows all.
     :param width: the columns of the terminal; ``None`` if there is none.
     """
     found: list[Section] = []
@@ -376,7 +376,7 @@ def plan_sections(
         changes = () if shown is DiffDetail.NONE else result.plan.changes
         diffs = {each.flow_id: diff_of(each, context=context) for each in changes}
         if shown is DiffDetail.FULL:
-            # Of flows that are created or deleted, the whole source.
+            # The whole source of flows that are created or deleted.
             for each in changes:
                 if each.writes and not diffs[each.flow_id]:
                     diffs[each.flow_id] = diff_whole(each.flow_id.kind, each.before, each.after)

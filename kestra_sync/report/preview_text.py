@@ -1,4 +1,4 @@
-"""Previews in the reports: what was deployed and where, what was removed, and the list."""
+"""Previews in reports: what was deployed and where, what was removed, and the list."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kestra_sync.report.records_text import table
 if TYPE_CHECKING:
     from kestra_sync.commands.preview import DownResult, Listed, Removal, UpResult
 
-#: Links of a preview that are shown to a person; the JSON has all of them.
+#: The maximum number of links to show; the JSON has all of them.
 SHOWN_LINKS = 25
-#: Resources that are listed by name before they are removed.
+#: The maximum number of resources to list by name before they are removed.
 _SHOWN_NAMES = 20
 
 
 def is_up(result: UpResult) -> bool:
-    """Whether the preview has what Git has."""
+    """Whether the preview is up to date with Git."""
     return result.exit_code in (ExitCode.OK, ExitCode.SMOKE_FAILED)
 
 
@@ -34,7 +34,7 @@ def where_up(result: UpResult) -> str:
 
 
 def up_lines(result: UpResult) -> Iterator[Line]:
-    """Where the preview is, with the pages of its flows."""
+    """Show the location of the preview, with the pages of its flows."""
     if not is_up(result):
         return
     if result.applied.done.outcomes:
@@ -64,7 +64,7 @@ def up_json(result: UpResult) -> dict[str, Any]:
 
 
 def removal_lines(removals: Sequence[Removal]) -> Iterator[Line]:
-    """What would be removed."""
+    """List what would be removed."""
     for each in removals:
         if each.plan is None:
             continue
@@ -84,20 +84,20 @@ def removal_lines(removals: Sequence[Removal]) -> Iterator[Line]:
 
 
 def removal_question(removals: Sequence[Removal]) -> str:
-    """What a person is asked."""
+    """Return the confirmation prompt."""
     names = ", ".join(each.preview.name for each in removals)
     noun = "preview" if len(removals) == 1 else f"{len(removals)} previews"
     return f"Remove the {noun} {names}?"
 
 
 def down_lines(results: Sequence[DownResult]) -> Iterator[Line]:
-    """The outcome for each."""
+    """Show the result for each preview."""
     for each in results:
         yield line(Span(down_words(each), Style.GOOD if each.removed else Style.PLAIN))
 
 
 def down_warnings(results: Sequence[DownResult]) -> Iterator[str]:
-    """What is left, a sentence each."""
+    """Return a sentence for everything that was not removed."""
     for each in results:
         left = each.removal.left
         if left:
@@ -111,7 +111,7 @@ def down_warnings(results: Sequence[DownResult]) -> Iterator[str]:
 
 
 def failures(result: DownResult) -> Iterator[str]:
-    """Why something of the preview is still there."""
+    """Return why parts of the preview were not removed."""
     for outcome in result.done.outcomes:
         if outcome.status is not ChangeStatus.APPLIED:
             why = f": {outcome.message}" if outcome.message else ""
@@ -124,7 +124,7 @@ def failures(result: DownResult) -> Iterator[str]:
 
 
 def down_words(result: DownResult) -> str:
-    """One sentence on its outcome."""
+    """Return the result in one sentence."""
     name = result.removal.preview.name
     if result.removal.refused is not None:
         return f"The preview {name} was not removed: {result.removal.refused.message}."
@@ -141,7 +141,7 @@ def down_words(result: DownResult) -> str:
 
 
 def deleted(result: DownResult) -> Counter[Kind]:
-    """How many resources of each kind were deleted."""
+    """Count the deleted resources of each kind."""
     return Counter(
         each.change.flow_id.kind
         for each in result.done.outcomes
@@ -150,7 +150,7 @@ def deleted(result: DownResult) -> Counter[Kind]:
 
 
 def down_json(results: Sequence[DownResult]) -> dict[str, Any]:
-    """The members in addition to the frame."""
+    """Return the members in addition to the envelope."""
     return {"previews": [_down(each) for each in results]}
 
 
@@ -208,7 +208,7 @@ def _age(seconds: float) -> str:
 
 
 def list_json(found: Sequence[Listed]) -> dict[str, Any]:
-    """The members in addition to the frame."""
+    """Return the members in addition to the envelope."""
     return {"previews": [_listed(each) for each in found]}
 
 

@@ -21,7 +21,7 @@ _WRITTEN = (PullOutcome.UPDATED, PullOutcome.CREATED)
 
 
 def pull_lines(flows: Sequence[PulledFlow], *, dry_run: bool) -> Iterator[Line]:
-    """A line for each flow that differs, one that counts, and what to do next."""
+    """List each flow that differs, then the summary and the next step."""
     names = width_of(str(each.flow_id) for each in flows) if flows else 0
     paths = width_of(each.path or "" for each in flows) if flows else 0
     for each in flows:

@@ -10,7 +10,7 @@ from kestra_sync.model import Kind, counted, noun_of, plural
 from kestra_sync.report.lines import BLANK, Line, Span, Style, line, padded, width_of
 from kestra_sync.resources import by_kind
 
-#: What a run did, in the order in which it is shown.
+#: The words for the changes of a run, in the order in which they are shown.
 _COUNTED = {
     "create": "created",
     "update": "updated",
@@ -30,7 +30,7 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def history_lines(place: InventoryLocation, inventory: Inventory | None) -> Iterator[Line]:
-    """The runs, the newest first."""
+    """List the runs, the most recent first."""
     runs = list(reversed(inventory.history)) if inventory is not None else []
     if not runs:
         yield line(f"No applies of {place.name!r} recorded in {place.namespace}.")
@@ -61,14 +61,14 @@ def history_lines(place: InventoryLocation, inventory: Inventory | None) -> Iter
 
 
 def _commit(commit: str | None, *, dirty: bool, unknown: str = "-") -> str:
-    """A short commit, which says so if the files were not those of the commit."""
+    """Return the abbreviated commit, marked as dirty if the files differed from it."""
     if commit is None:
         return unknown
     return f"{commit[:10]} (dirty)" if dirty else commit[:10]
 
 
 def inventory_lines(found: Lookup) -> Iterator[Line]:
-    """The flows we own, with where they came from, and where the record is."""
+    """Show the inventory: its location, and the owned flows with their files."""
     inventory = found.inventory
     if inventory is None:
         yield line(
@@ -114,7 +114,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> Iterator[Line]:
-    """Aligned columns under a heading."""
+    """Show aligned columns with a heading."""
     widths = [width_of(row[column] for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         text = "   ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFailure:
-    """What ended the run early.
+    """The error that ended the run.
 
     :param kind: the name of the exception.
     """
@@ -46,11 +46,11 @@ class Report:
 
     :param body: makes the members of the command's JSON.
     :param sections: makes the text, as a person reads it on a terminal.
-    :param server: the server that was asked and its version; ``None`` if none was.
+    :param server: the server and its version; ``None`` if there was none.
     :param planned: the plan of a command that makes one; ``applied`` its outcome.
-    :param drifted: what others changed on the server; ``None`` if that was not the question.
-    :param preview: what was deployed; ``removals`` what was removed, ``None`` if that was not
-        the question.
+    :param drifted: what others changed on the server; ``None`` for other commands.
+    :param preview: what was deployed; ``removals`` what was removed; ``None`` for other
+        commands.
     :param prefix: the directory of the run below the root of the checkout, for the formats that
         name files from there; with ``/``, ``""`` for the root itself.
     :param context: unchanged lines around each change in a diff.
@@ -86,22 +86,22 @@ class Report:
 
     @property
     def desired(self) -> Mapping[FlowId, Desired]:
-        """Every flow that Git holds."""
+        """All flows in Git."""
         return {} if self.planned is None else self.planned.desired
 
     @property
     def triggers(self) -> Mapping[FlowId, Sequence[TriggerChange]]:
-        """What the changes do to triggers, by flow."""
+        """The effect of the changes on triggers, by flow."""
         return {} if self.planned is None else self.planned.triggers
 
     @property
     def trigger_checks(self) -> tuple[TriggerCheck, ...]:
-        """How triggers were found after the apply."""
+        """The state of triggers after the apply."""
         return () if self.applied is None else self.applied.triggers
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """Why guards refuse the plan; they have no say in drift."""
+        """Why guards refuse the plan; they do not apply to drift."""
         if self.planned is None or self.drifted is not None:
             return ()
         return self.planned.refusals
@@ -113,7 +113,7 @@ class Report:
 
     @property
     def restored(self) -> tuple[Restored, ...]:
-        """What was rolled back, and what could not be."""
+        """What was rolled back, and what was not."""
         return () if self.applied is None else self.applied.done.restored
 
     @property
@@ -123,7 +123,7 @@ class Report:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """The changes worth a row of their own: what is written, and what others did."""
+        """The changes to show: writes, and edits by others."""
         if self.drifted is not None:
             return self.drifted
         if self.plan is None:
@@ -149,5 +149,5 @@ class Reports:
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """The names of all of them."""
+        """The names of the environments."""
         return (*(each.environment or "" for each in self.reports), *self.not_attempted)

@@ -1,4 +1,4 @@
-"""The graph of a report: all of it while it is small, else what is around the changes."""
+"""The graph of a report: complete if it is small, otherwise the changes and their neighbors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kestra_sync.report.report import Report
 
 
 def report_graph(report: Report, limit: int, *, whole: bool = True) -> Graph | None:
-    """``None`` if there are no references to draw, or more than ``limit`` flows.
+    """Return the graph; ``None`` without references, or with more than ``limit`` flows.
 
-    :param whole: all flows rather than those around the changes, while they are ``limit`` at most.
+    :param whole: include all flows if there are at most ``limit``, not only those near changes.
     """
     git = [(key, each.sent, each.path) for key, each in report.desired.items()]
     if not git and report.repository is not None:
@@ -32,7 +32,7 @@ def report_graph(report: Report, limit: int, *, whole: bool = True) -> Graph | N
     if whole and len(sources) <= limit:
         graph = build_graph(sources, marks)
     elif marks:
-        # A large repository is not parsed for the sake of a picture.
+        # A large repository is not parsed just for a drawing.
         graph = around(build_graph(related(sources, marks), marks), marks)
     else:
         return None

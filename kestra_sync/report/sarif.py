@@ -20,7 +20,7 @@ _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-#: Codes of runs that did what they were asked, whatever they found.
+#: Exit codes of runs that completed, whatever they found.
 _DONE = {ExitCode.OK, ExitCode.CHANGES, ExitCode.INVALID}
 
 
@@ -30,11 +30,11 @@ class SarifReporter:
     name = "sarif"
 
     def render(self, report: Report) -> str:
-        """One log with one run: what has a file is a result, all else a notification."""
+        """Render one log with one run: findings with a file are results, others notifications."""
         return _log([report])
 
     def render_several(self, reports: Reports) -> str:
-        """One log with a run for each environment, which its category names."""
+        """Render one log with a run for each environment, which is its category."""
         return _log(reports.reports)
 
 
@@ -98,7 +98,7 @@ def _result(each: Diagnostic, rules: Sequence[str], prefix: str) -> dict[str, An
         "level": _LEVELS[each.severity],
         "message": _message(each),
         "locations": [location],
-        # Without the line: a finding is the same when something is put in above it.
+        # Without the line: a finding remains the same if lines are inserted above it.
         "partialFingerprints": {"kestraSync/v1": _fingerprint(each)},
     }
 

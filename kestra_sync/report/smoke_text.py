@@ -30,7 +30,7 @@ _PAD = " " * 9
 
 
 def smoke_header(result: SmokeResult, server: str) -> Line:
-    """The line that says what was run where."""
+    """Return the line that names the server and the run."""
     parts = [f" · {server}", f" · run {result.run_id}"]
     if result.commit:
         parts.append(f" · commit {result.commit[:12]}")
@@ -38,7 +38,7 @@ def smoke_header(result: SmokeResult, server: str) -> Line:
 
 
 def smoke_lines(result: SmokeResult) -> Iterator[Line]:
-    """A line for each test, what is wrong with it below, and one line that counts everything."""
+    """Show each test with its failures, then the summary."""
     if result.runs:
         titles = max(len(each.spec.title) for each in result.runs)
         revisions = max(len(_revision(each)) for each in result.runs)
@@ -109,7 +109,7 @@ def _evidence(run: SmokeRun) -> Iterator[Line]:
 def evidence_lines(
     culprit: Culprit | None, log: tuple[LogLine, ...], *, indent: int
 ) -> Iterator[Line]:
-    """The task that failed with its error, and the last lines of the log."""
+    """Show the failed task with its error, and the last lines of the log."""
     pad = " " * indent
     if culprit is not None:
         first, *more = culprit.error.splitlines() or [""]
@@ -120,5 +120,5 @@ def evidence_lines(
             yield line(pad, f"  {text}")
     for each in log:
         head = f"{each.time} {each.level:<5} {each.task or '-'}" if each.time else ""
-        # The bar keeps CI from taking the begin of a line for a command.
+        # The bar prevents CI from interpreting the line as a command.
         yield line(pad, Span(f"│ {head}  {each.text}", Style.DIM))

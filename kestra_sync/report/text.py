@@ -1,4 +1,4 @@
-"""The text of a run as one document: what a terminal shows on its two streams together."""
+"""The text of a run as one document: what a terminal shows on both streams."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from kestra_sync.report.report import Report, Reports
 
 
 class TextReporter:
-    """``--format text``, without colour."""
+    """``--format text``, without colors."""
 
     name = "text"
 
     def render(self, report: Report) -> str:
-        """A line for each line."""
+        """Render all sections."""
         return "".join(f"{text}\n" for text in _lines(report))
 
     def render_several(self, reports: Reports) -> str:
-        """One after the other, and the overview."""
+        """Render all reports and the overview."""
         lines = []
         for each in reports.reports:
             lines += [heading(each.environment).text, *_lines(each), ""]
@@ -32,7 +32,7 @@ def heading(environment: str | None) -> Line:
 
 
 def overview_lines(reports: Reports) -> Iterator[Line]:
-    """The table that ends a report on several environments."""
+    """Return the table at the end of a report on several environments."""
     from kestra_sync.report.markdown import verdicts
     from kestra_sync.report.records_text import table
 

@@ -1,4 +1,4 @@
-"""What a plan does to triggers, in words and as JSON."""
+"""The effect of a plan on triggers, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STYLES = {
     TriggerAction.KEPT: Style.DIM,
 }
 
-#: The properties whose values are shown; of others the diff has them.
+#: The properties whose values are shown; other values are in the diff.
 _SHOWN = ("cron", "timezone", "interval")
 
 #: For a trigger that is known to be disabled on the server.
@@ -54,9 +54,9 @@ _EFFECTS_IF = {
 
 
 def trigger_lines(changes: Iterable[TriggerChange], plan: Plan, *, indent: int) -> Iterator[Line]:
-    """For each trigger a line on what happens to it, below it when it fires next and the effect.
+    """Show each changed trigger, its next dates and the effect of the change.
 
-    Those that are removed share one line.
+    Removed triggers are listed in one line.
     """
     pad = " " * indent
     removed = []
@@ -81,7 +81,7 @@ def _surprises(change: TriggerChange) -> bool:
 
 
 def trigger_note(change: TriggerChange, plan: Plan) -> str:
-    """What happens to the trigger, without its name."""
+    """Return the change of a trigger, without its name."""
     before, after = change.before, change.after
     if change.action is TriggerAction.REMOVED:
         return "removed"
@@ -120,7 +120,7 @@ def _quoted(trigger: Trigger, name: str) -> str:
 
 
 def _facts(trigger: Trigger, flow_id: FlowId, plan: Plan) -> list[str]:
-    """What makes it fire."""
+    """Return what makes the trigger fire."""
     facts = []
     if trigger.cron is not None:
         facts.append(f'cron "{trigger.cron}"')
@@ -139,7 +139,7 @@ def _facts(trigger: Trigger, flow_id: FlowId, plan: Plan) -> list[str]:
 
 
 def dates_text(dates: Sequence[datetime], trigger: Trigger) -> str:
-    """Dates as people read them, and the time zone that they are in."""
+    """Format dates and their time zone."""
     seconds = any(each.second for each in dates)
     shown = [each.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M") for each in dates]
     zone = trigger.timezone or "no timezone set: UTC assumed"
@@ -148,7 +148,7 @@ def dates_text(dates: Sequence[datetime], trigger: Trigger) -> str:
 
 
 def effect_text(change: TriggerChange, plan: Plan) -> str | None:
-    """What Kestra does with the state of the trigger; ``None`` if there is nothing to say."""
+    """Return the effect on the state of the trigger in Kestra; ``None`` if there is none."""
     if change.effect is None:
         return None
     known = change.off or change.effect is Effect.NEEDS_RESTART
@@ -157,7 +157,7 @@ def effect_text(change: TriggerChange, plan: Plan) -> str | None:
 
 
 def triggers_of(report: Report, change: Change) -> Iterator[str]:
-    """A sentence for each trigger of a change, for formats with a cell or an item for it."""
+    """Return a sentence for each trigger of a change, for table cells and lists."""
     plan = report.plan
     if plan is None or report.drifted is not None:
         return
@@ -192,7 +192,7 @@ def _found(check: TriggerCheck, trigger: Trigger) -> str:
 def triggers_json(
     triggers: Mapping[FlowId, Sequence[TriggerChange]], plan: Plan | None
 ) -> list[dict[str, Any]]:
-    """Each trigger that changes, sorted by flow."""
+    """Return the changed triggers, sorted by flow."""
     if plan is None:
         return []
     return [_json(each, plan) for _, found in sorted(triggers.items()) for each in found]
@@ -222,7 +222,7 @@ def _json(change: TriggerChange, plan: Plan) -> dict[str, Any]:
 
 
 def enabling_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
-    """The triggers that an apply enables."""
+    """List the triggers that an apply enables."""
     if triggers:
         words = "disabled on the server, to be enabled as in Git:"
         yield line(Span(f"{plural(len(triggers), 'trigger')} {words}", Style.HEADING))
@@ -231,7 +231,7 @@ def enabling_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
 
 
 def disabled_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
-    """The triggers that are disabled on the server and enabled in Git."""
+    """List the triggers that are disabled on the server and enabled in Git."""
     if triggers:
         number = plural(len(triggers), "trigger")
         yield line(Span(f"  {number} disabled on the server, enabled in Git:", Style.DIM))
@@ -242,7 +242,7 @@ def disabled_lines(triggers: Sequence[TriggerKey]) -> Iterator[Line]:
 def check_lines(
     checks: Sequence[TriggerCheck], changes: Mapping[FlowId, Sequence[TriggerChange]]
 ) -> Iterator[Line]:
-    """How triggers were found after an apply; what is wrong with them is a warning of the run."""
+    """Show the state of triggers after an apply; problems are warnings of the run."""
     good = [each for each in checks if each.good]
     if not good:
         return
@@ -273,7 +273,7 @@ def keys_json(triggers: Iterable[TriggerKey]) -> list[dict[str, Any]]:
 
 
 def checks_json(checks: Iterable[TriggerCheck]) -> list[dict[str, Any]]:
-    """How each trigger was found after an apply."""
+    """Return the state of each trigger after an apply."""
     return [
         {
             "flow": {"namespace": each.flow_id.namespace, "id": each.flow_id.id},

@@ -1,9 +1,9 @@
-"""The JSON Schemas that are shipped, and the one way to hold a value against them.
+"""The included JSON Schemas, and the only function that validates against them.
 
-``jsonschema-rs`` says whether a value is valid, where it is installed: it is a hundred times as
-fast as ``jsonschema``, and imported in a quarter of the time. What is wrong with a value is always
-told by ``jsonschema``, so the findings do not depend on what is installed.
-For our own files (configuration, smoke tests) it is put into plain words here.
+If ``jsonschema-rs`` is installed, it determines whether a value is valid: it is a hundred times as
+fast as ``jsonschema``, and imported in a quarter of the time. The errors always come from
+``jsonschema``, so the findings do not depend on what is installed. For our own files
+(configuration, smoke tests) they are reworded here.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class SchemaError:
     """A keyword that does not allow a value.
 
-    :param path: the node with the value; for a name that is not allowed, with the name at its end.
-    :param keyword: such as ``required``; ``argument`` is what the schema gives to it.
-    :param rules: the schema that holds the keyword, with its ``x-expected``.
-    :param of_name: it is about the name of a member, not about its value.
+    :param path: the node with the value, including the name of a member that is not allowed.
+    :param keyword: such as ``required``; ``argument`` is its value in the schema.
+    :param rules: the schema with the keyword and its ``x-expected``.
+    :param of_name: the error is about the name of a member, not about its value.
     """
 
     path: NodePath
@@ -42,21 +42,21 @@ class SchemaError:
 
     @property
     def expected(self) -> str:
-        """What must be there, in words."""
+        """The expected value in words."""
         return str(self.rules.get("x-expected", "something else"))
 
     def unknown(self) -> list[str]:
-        """Of ``additionalProperties: false``, the members that are not known."""
+        """The unknown members, for ``additionalProperties: false``."""
         return [key for key in self.value if key not in self.rules.get("properties", ())]
 
     def missing(self) -> list[str]:
-        """Of ``required``, the members that are missing."""
+        """The missing members, for ``required``."""
         return [key for key in self.argument if key not in self.value]
 
 
 @cache
 def load(name: str) -> Mapping[str, Any]:
-    """``flow``, ``config`` or ``smoke``: the schema, as it is shipped."""
+    """Load the schema ``flow``, ``config`` or ``smoke``."""
     text = resources.files(__name__).joinpath(f"{name}.json").read_text("utf-8")
     schema: Mapping[str, Any] = json.loads(text)
     return schema
@@ -72,9 +72,9 @@ def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, 
 
 
 def errors(name: str, value: Any) -> Iterator[SchemaError]:
-    """Everything that the schema does not allow.
+    """Validate a value and return all errors.
 
-    :param name: the schema's; ``smoke#test`` is its definition ``test``.
+    :param name: of the schema; ``smoke#test`` is its definition ``test``.
     """
     if not _surely_valid(name, value):
         yield from map(_error, _validator(name).iter_errors(value))
@@ -87,7 +87,7 @@ def _surely_valid(name: str, value: Any) -> bool:
     try:
         return quick(value)
     except (ValueError, RecursionError):
-        return False  # what JSON has no words for, such as half of a character
+        return False  # not representable in JSON, such as a lone surrogate
 
 
 def _error(error: Any) -> SchemaError:
@@ -121,13 +121,13 @@ def _quick(name: str) -> Callable[[Any], bool] | None:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    # Takes as long to import as the HTTP library.
+    # As slow to import as the HTTP library.
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(_schema(name))
 
 
-#: Says what is wrong with a key that is not known: the error, the path to it, the key.
+#: Returns the message about an unknown key, from the error, the path to it, and the key.
 ExplainUnknown = Callable[[SchemaError, NodePath, str], Finding]
 
 
@@ -136,7 +136,7 @@ def findings(
 ) -> list[Finding]:
     """All schema errors of ``value``, without duplicates.
 
-    :param rules: what the names of the rules begin with.
+    :param rules: the prefix of the names of the rules.
     :param whole: the name of the value itself, as in "the file must be a mapping".
     """
     found: dict[Finding, None] = {}
@@ -175,12 +175,12 @@ def _unknown(rules: str) -> ExplainUnknown:
 
 
 def shortened(text: str) -> str:
-    """At most 60 characters of a text."""
+    """Truncate a text to 60 characters."""
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _name(path: NodePath, whole: str) -> str:
-    """``limits.delete`` or ``scope[0]``; the whole value if there is no path."""
+    """Return ``limits.delete`` or ``scope[0]``; the name of the whole value without a path."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
@@ -188,7 +188,7 @@ def _name(path: NodePath, whole: str) -> str:
 
 
 def _shown(value: Any, rules: Any) -> str:
-    """The invalid value; nothing if it is not a simple one."""
+    """Return the invalid value; empty if it is not a scalar."""
     if value is None:
         return ", but is empty"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Smoke tests: run what was deployed, and say whether it works.
+"""Smoke tests: run the deployed flows and check the results.
 
-:func:`kestra_sync.smoke.runner.run_smoke` is where to begin.
+The entry point is :func:`kestra_sync.smoke.runner.run_smoke`.
 """

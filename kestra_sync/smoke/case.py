@@ -32,7 +32,7 @@ COMMIT_LABEL = "kestra-sync.commit"
 TEST_KIND = "TEST"
 _START_WITHIN = 30.0
 
-#: Seconds that a killed execution may take to end once the run should end.
+#: Seconds that a killed execution may take to end while the run is being interrupted.
 HURRIED_KILL = 2.0
 
 _AT_TIMEOUT = {
@@ -46,8 +46,8 @@ _AT_TIMEOUT = {
 class CaseListeners:
     """The listeners of a test while it runs.
 
-    :param started: an execution was started; from now on it has to be ended.
-    :param changed: it has changed: ``RUNNING, task load``.
+    :param started: is called when an execution was started, which must then be ended.
+    :param changed: is called after a change: ``RUNNING, task load``.
     :param stop: set when tests are to end early.
     """
 
@@ -65,9 +65,9 @@ def run_case(
     watch: CaseListeners,
     clock: Clock = CLOCK,
 ) -> SmokeRun:
-    """Run one test. Whatever goes wrong is in the result, not an exception.
+    """Run one test. Failures are part of the result; never raises.
 
-    :param revision: of the flow, as it was just deployed; ``None`` takes the one that is there.
+    :param revision: the deployed revision of the flow; ``None`` uses the current one.
     """
     masker = Masker()
     subject: Subject | None = None
@@ -118,7 +118,7 @@ class _Test:
     masker: Masker
 
     def finish(self, started: Execution, deadline: float) -> SmokeRun:
-        """Follow the execution to its end, judge it, remove it."""
+        """Follow the execution to its end, evaluate it, and remove it."""
         begun = self.clock.now()
         ended = started
         try:
@@ -187,7 +187,7 @@ class _Test:
         if self._hurried:
             ended, _ = self._kill(execution)
             return ended, self._run(ended, SmokeVerdict.INTERRUPTED)
-        # What it waits for can be seen only while it waits.
+        # The cause of the wait is only visible while it waits.
         run = self._with_evidence(self._run(execution, SmokeVerdict.TIMED_OUT), execution, None)
         self.watch.changed("timed out")
         ended, how = self._kill(execution)
@@ -197,7 +197,7 @@ class _Test:
 
     @property
     def _hurried(self) -> bool:
-        """Whether the run should end."""
+        """Whether the run is being interrupted."""
         return self.watch.stop.is_set()
 
     @property
@@ -256,9 +256,9 @@ def _start(
 ) -> Execution:
     """Start the execution, of kind TEST and with the labels of this run.
 
-    Tried again only where it is certain that nothing was started.
+    Retried only if it is certain that nothing was started.
 
-    :raises KestraError: it was not started; or it is not known whether it was.
+    :raises KestraError: it was not started, or it is unknown whether it was.
     :raises UsageError: an input file cannot be read.
     """
     labels = {**spec.labels, RUN_LABEL: settings.run_id}

@@ -20,7 +20,7 @@ _ABSENT = object()
 def failures_of(
     expect: Expectation, execution: Execution, entries: Entries, masker: Masker
 ) -> tuple[SmokeFailure, ...]:
-    """What was not as expected; nothing if the test has passed."""
+    """Return the unmet expectations; empty if the test passed."""
     return tuple(
         SmokeFailure(kind, masker.clean(message))
         for kind, message in (
@@ -83,7 +83,7 @@ def _logs(expect: Expectation, entries: Entries) -> Unmet:
 
 
 def same(expected: Any, actual: Any) -> bool:
-    """Equal as JSON: 3 and 3.0 are one number, ``true`` and 1 are not the same."""
+    """Compare as JSON values: 3 equals 3.0, ``true`` does not equal 1."""
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
@@ -96,7 +96,7 @@ def same(expected: Any, actual: Any) -> bool:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON, cut where it gets long."""
+    """Return a value as JSON, truncated if long."""
     return _short(json.dumps(value, ensure_ascii=False, default=str))
 
 

@@ -14,10 +14,10 @@ from kestra_sync.safe.paths import check_readable, is_directory, is_file, is_the
 def find_spec_files(
     paths: Sequence[str], *, ignore: Sequence[str] = (), base: Path | None = None
 ) -> list[str]:
-    """The files with smoke tests for what ``paths`` name, sorted, as the user would write them.
+    """Find the smoke test files for ``paths``, sorted, with paths as the user would specify them.
 
-    A directory means everything in it, a flow file the tests of the same name next to it.
-    What is ignored as a flow is ignored here too. Symbolic links are not followed.
+    A directory selects everything in it, a flow file the tests with its name next to it. Ignored
+    flow files are ignored here as well. Symbolic links are not followed.
 
     :param base: the directory of the configuration, to which ``ignore`` is relative.
     :raises UsageError: for a path that does not exist or leads out of the repository by a link,
@@ -52,7 +52,7 @@ def _unusable(file: Path, error: Exception) -> None:
 
 
 def is_spec_file(name: str) -> bool:
-    """Whether a file of that name holds smoke tests."""
+    """Whether a file of that name contains smoke tests."""
     return name.lower().endswith(SMOKE_SUFFIXES) and not name.startswith(".")
 
 
@@ -64,7 +64,7 @@ def _next_to(flow_file: Path) -> Iterator[Path]:
 
 
 def _below(root: Path, rules: IgnoreRules) -> Iterator[Path]:
-    # The rules know real paths; people want to see the ones they gave.
+    # The rules need real paths; messages show the paths that the user specified.
     real = root.resolve()
     rules_of = {root: rules.above(real, _unusable)}
     for folder, directories, files in os.walk(root):

@@ -17,11 +17,11 @@ from kestra_sync.safe.paths import check_readable, is_below, is_directory, is_fi
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files that tests may send: those next to them and below the flows, and what is allowed.
+    """The files that tests may send: next to the test, below the flows, or explicitly allowed.
 
     :param sources: the directories of the flows.
     :param ignore: patterns of the configuration, relative to ``base``.
-    :param allowed: files and directories that the user named (``--allow-file``).
+    :param allowed: files and directories allowed by the user (``--allow-file``).
     """
 
     sources: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class InputFiles:
     allowed: tuple[str, ...] = field(default=())
 
     def problem(self, spec_path: str, given: str) -> str | None:
-        """Why a test in ``spec_path`` may not send the file ``given``; ``None`` if it may."""
+        """Return why a test in ``spec_path`` may not send a file; ``None`` if it may."""
         folder = Path(spec_path).parent
         file = folder / given
         if is_below(file, [Path(each) for each in self.allowed]):
@@ -65,7 +65,7 @@ class InputFiles:
 
 
 def _down(base: Path, folder: Path) -> Iterator[Path]:
-    """``base``, and the directories on the way to ``folder``; nothing if it is elsewhere."""
+    """Return ``base`` and the directories from there to ``folder``; empty if it is elsewhere."""
     way: Sequence[Path] = (folder, *folder.parents)
     if base in way:
         yield from reversed(way[: way.index(base) + 1])

@@ -1,4 +1,4 @@
-"""How smoke tests report progress."""
+"""The progress of smoke tests."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class SmokeObserver(Observer):
         """A test is over."""
 
     def smoke_end(self) -> None:
-        """All are."""
+        """All tests are over."""
 
 
 class _Plain(SmokeObserver):
-    """Tells an ordinary observer what it understands."""
+    """Adapts an observer without methods for smoke tests."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -47,7 +47,7 @@ class _Plain(SmokeObserver):
 
 
 def smoke_observer(observer: Observer) -> SmokeObserver:
-    """``observer``, with the methods for smoke tests."""
+    """Return ``observer``, adapted to smoke tests if necessary."""
     return observer if isinstance(observer, SmokeObserver) else _Plain(observer)
 
 

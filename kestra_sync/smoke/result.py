@@ -1,4 +1,4 @@
-"""The results of smoke tests: plain values. Every text in here is safe to be shown."""
+"""The results of smoke tests: plain values. All texts are safe to show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = frozenset({SmokeVerdict.PASSED, SmokeVerdict.SKIPPED})
 
 
 class FailureKind(StrEnum):
-    """What was not as expected; stable in the JSON."""
+    """The kind of an unmet expectation; stable in the JSON."""
 
     START = "start"
     SERVER = "server"
@@ -43,7 +43,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True)
 class SmokeFailure:
-    """One thing that was not as expected."""
+    """One unmet expectation."""
 
     kind: FailureKind
     message: str
@@ -56,9 +56,9 @@ class SmokeRun:
     :param execution_id: ``None`` if nothing was started.
     :param url: the page of the execution in the UI.
     :param revision: of the flow that was run.
-    :param state: the last one seen.
-    :param seconds: from the start of the execution to its end, as we saw it.
-    :param log: the last lines of the execution that failed, which may be one of a subflow.
+    :param state: the last known state.
+    :param seconds: from the start of the execution to its end, measured by us.
+    :param log: the last lines of the failed execution, which may be that of a subflow.
     :param reason: why it was skipped; ``""`` if it was not.
     """
 
@@ -83,9 +83,9 @@ class SmokeRun:
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """All tests of one run, in the order in which they were given.
+    """All tests of one run, in their order.
 
-    :param run_id: what all executions of this run have in their label ``kestra-sync.run``.
+    :param run_id: the value of the label ``kestra-sync.run`` of all executions of this run.
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     """
 
@@ -97,7 +97,7 @@ class SmokeResult:
 
     @property
     def red(self) -> bool:
-        """Whether any test has not passed."""
+        """Whether any test failed."""
         return any(each.verdict not in GOOD for each in self.runs)
 
     @property
@@ -108,5 +108,5 @@ class SmokeResult:
         return ExitCode.SMOKE_FAILED if self.red else ExitCode.OK
 
     def count(self, *verdicts: SmokeVerdict) -> int:
-        """How many tests ended so."""
+        """Count the tests with one of these verdicts."""
         return sum(each.verdict in verdicts for each in self.runs)

@@ -41,11 +41,11 @@ def run_smoke(
 ) -> SmokeResult:
     """Run the tests that are due.
 
-    On ``^C`` no further test starts; running ones are killed and their executions deleted, and
-    the result says ``interrupted``. A second ``^C`` gives up on that, too.
+    On ``^C`` no further test starts; running ones are killed, their executions are deleted, and
+    the result is ``interrupted``. A second ``^C`` skips that cleanup.
 
-    :param written: the flows that this apply has written, with their new revisions where they are
-        known; ``None`` runs all tests.
+    :param written: the flows that this apply wrote, with their new revisions if known; ``None``
+        runs all tests.
     :param stop: the same as ``^C``, when it is set, for callers that handle the signal differently.
     :param calls: which flows each flow calls (see :func:`kestra_sync.smoke.selection.calls_from`).
     """
@@ -78,7 +78,7 @@ def run_smoke(
     )
 
 
-#: Seconds after ``^C`` within which the executions are ended, or given up.
+#: Seconds after ``^C`` to end the executions before giving up.
 INTERRUPTED_FOR = 4.5
 
 
@@ -86,8 +86,8 @@ INTERRUPTED_FOR = 4.5
 class _Run:
     """The tests of one run, shared by the threads that work on them.
 
-    :param names: for each test its number among those that run, as observers count.
-    :param threads: each with what is set when it has nothing left to do.
+    :param names: the number of each test among those that run, for observers.
+    :param threads: each with an event that is set when it is done.
     """
 
     server: ExecutionServer
@@ -103,7 +103,7 @@ class _Run:
     threads: list[tuple[threading.Thread, threading.Event]] = field(default_factory=list)
 
     def work(self) -> bool:
-        """Start the threads and wait for them; whether the run should end."""
+        """Start the threads and wait for them. Return whether the run was interrupted."""
         told = False
         give_up = math.inf
         try:
@@ -121,7 +121,7 @@ class _Run:
                 if time.monotonic() > give_up:
                     unfailing(self.observer.note, "the server does not kill them: giving up")
                     break
-                # With a time limit, since Windows interrupts no wait without one.
+                # With a time limit: on Windows a wait without one cannot be interrupted.
                 waiting_for[0].wait(0.2)
             except KeyboardInterrupt:
                 if self.stop.is_set():
@@ -134,15 +134,15 @@ class _Run:
     def _start(self) -> None:
         for _ in range(min(max(1, self.settings.parallelism), len(self.waiting))):
             over = threading.Event()
-            # Daemons: after a second ^C nothing may wait for a server that does not answer.
+            # Daemons: after a second ^C nothing must wait for a server that does not respond.
             thread = threading.Thread(target=self._work_on, args=(over,), daemon=True)
             self.threads.append((thread, over))
             thread.start()
 
     def _at_work(self) -> list[threading.Event]:
-        """What is set when the threads that have been started are done, those that are not yet.
+        """Return the events of the threads that have been started and are not done.
 
-        Not by joining: in Python 3.10 and 3.11 a join that ^C interrupts takes the thread for
+        Not by joining: in Python 3.10 and 3.11 a join interrupted by ^C marks the thread as
         finished.
         """
         return [
@@ -150,7 +150,7 @@ class _Run:
         ]
 
     def unfinished(self, index: int) -> SmokeRun:
-        """A test that never began, or that was given up."""
+        """Return the result of a test that was not started, or abandoned."""
         execution = self.live.get(index)
         if execution is None:
             return SmokeRun(self.specs[index], SmokeVerdict.INTERRUPTED)
@@ -177,7 +177,7 @@ class _Run:
                 return
             try:
                 done = self._one(index)
-            except BaseException as bug:  # red: in a thread it would be lost
+            except BaseException as bug:  # a failure: in a thread it would be lost
                 LOG.debug("a test crashed", exc_info=bug)
                 words = f"the test crashed: {type(bug).__name__}: {Masker().clean(str(bug))}"
                 failure = SmokeFailure(FailureKind.SERVER, words)
@@ -197,7 +197,7 @@ class _Run:
         return run_case(self.server, spec, revision=revision, settings=self.settings, watch=watch)
 
     def _kill_all(self) -> None:
-        """Wake the threads that wait for an execution, by ending it; without waiting for that."""
+        """Kill all executions, without waiting, to wake the threads that wait for them."""
         for index, execution in list(self.live.items()):
             if index not in self.done:
                 threading.Thread(target=self._kill, args=(execution,), daemon=True).start()

@@ -31,9 +31,9 @@ def _reached(start: FlowId, calls: Calls) -> set[FlowId]:
 def calls_from(
     specs: Iterable[SmokeSpec], flows: Mapping[FlowId, Flow]
 ) -> dict[FlowId, tuple[FlowId, ...]]:
-    """Which flows call which, as far as the flows of ``specs`` lead; no other flow is parsed.
+    """Return the call graph reachable from the flows of ``specs``; other flows are not parsed.
 
-    Targets that are computed at run time are not known and left out.
+    Targets that are computed at run time are left out.
     """
     found: dict[FlowId, tuple[FlowId, ...]] = {}
     pending = [spec.flow for spec in specs if spec.when is When.CHANGED]
@@ -50,7 +50,7 @@ def _called(flow: Flow) -> tuple[FlowId, ...]:
     parsed = parse_flow(flow)
     if not isinstance(parsed, ParsedDocument):
         return ()
-    # What a flow waits for in a trigger it does not call.
+    # A flow does not call the flows that its triggers wait for.
     return tuple(
         each.target
         for each in parsed.references

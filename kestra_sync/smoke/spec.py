@@ -23,7 +23,7 @@ class When(StrEnum):
 
 
 class Keep(StrEnum):
-    """Which executions stay on the server."""
+    """Which executions are kept on the server."""
 
     NEVER = "never"
     ON_FAILURE = "on-failure"
@@ -32,13 +32,13 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True)
 class Expectation:
-    """What must come out.
+    """The expected result.
 
-    :param states: the execution ends in one of these.
-    :param outputs: outputs of the flow; those that are not named may be anything.
-    :param tasks: for each task id the states in which all of its runs may end.
-    :param logs_match: regular expressions; each is found in some log message.
-    :param logs_no_match: regular expressions; none is found in any log message.
+    :param states: the allowed final states of the execution.
+    :param outputs: expected outputs of the flow; others may have any value.
+    :param tasks: the allowed states of all runs of a task, by task id.
+    :param logs_match: regular expressions; each must match some log message.
+    :param logs_no_match: regular expressions; none may match any log message.
     """
 
     states: tuple[str, ...] = ("SUCCESS",)
@@ -50,14 +50,14 @@ class Expectation:
 
 @dataclass(frozen=True)
 class SmokeSpec:
-    """One smoke test: a flow, what to give it, what must come out.
+    """One smoke test: a flow, its inputs, the expected result.
 
     :param name: distinguishes several tests of one flow.
     :param inputs: a ``Path`` is sent as a file.
     :param labels: in addition to those of kestra-sync itself.
     :param timeout: seconds after which the execution is killed and the test has failed.
-    :param path: the file in which the test stands; ``""`` if it comes from no file.
-    :param position: where it begins there.
+    :param path: the file of the test; ``""`` if there is none.
+    :param position: of the test in the file.
     """
 
     flow: FlowId
@@ -73,7 +73,7 @@ class SmokeSpec:
 
     @property
     def title(self) -> str:
-        """How the test is called in every report."""
+        """The name of the test in all reports."""
         return f"{self.flow} ({self.name})" if self.name else str(self.flow)
 
 
@@ -83,12 +83,12 @@ def _new_run_id() -> str:
 
 @dataclass(frozen=True)
 class SmokeSettings:
-    """Everything that is not in the tests themselves.
+    """The settings that are not part of the tests.
 
     :param parallelism: maximum number of concurrent executions.
-    :param keep: instead of what each test says.
-    :param commit: becomes the label ``kestra-sync.commit``.
-    :param run_id: becomes the label ``kestra-sync.run``, the same for all executions of a run.
+    :param keep: overrides the setting of each test.
+    :param commit: the value of the label ``kestra-sync.commit``.
+    :param run_id: the value of the label ``kestra-sync.run``, shared by all executions of a run.
     :param kill_seconds: how long a killed execution may take to end.
     """
 

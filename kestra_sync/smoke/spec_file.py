@@ -1,4 +1,4 @@
-"""From YAML to smoke tests. What is wrong is a diagnostic with its line, not an exception."""
+"""Parses smoke tests from YAML. Errors are diagnostics with a line, not exceptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kestra_sync.smoke.spec import DEFAULT_TIMEOUT, Expectation, Keep, SmokeSpec
 
 @dataclass(frozen=True)
 class LoadedSpecs:
-    """The smoke tests that could be understood, and what is wrong with the others."""
+    """The valid smoke tests, and the diagnostics of the others."""
 
     specs: tuple[SmokeSpec, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -38,9 +38,9 @@ class LoadedSpecs:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where parsed YAML stands.
+    """The origin of parsed YAML.
 
-    :param locate: the place in the file of the node at a path, or of its key.
+    :param locate: returns the position in the file of the node at a path, or of its key.
     """
 
     path: str
@@ -49,7 +49,7 @@ class _Place:
 
 
 def load_spec_files(paths: Sequence[str], files: InputFiles = InputFiles()) -> LoadedSpecs:  # noqa: B008 - frozen
-    """The tests of these files, in their order; a bad file never hides the others.
+    """Load the tests of these files, in order; an invalid file does not hide the others.
 
     :param files: which files they may send.
     """
@@ -81,7 +81,7 @@ def _locator(parsed: ParsedDocument) -> Callable[[NodePath, bool], Position]:
 
 
 def specs_of(section: ConfigSection, files: InputFiles = InputFiles()) -> LoadedSpecs:  # noqa: B008 - frozen
-    """The tests of the ``smoke`` list of the configuration.
+    """Load the tests in the ``smoke`` list of the configuration.
 
     :param files: which files they may send.
     """
@@ -96,7 +96,7 @@ def specs_of(section: ConfigSection, files: InputFiles = InputFiles()) -> Loaded
 
 
 def _tests(place: _Place, value: Any) -> LoadedSpecs:
-    """One mapping, or a list of them. An empty file has no tests."""
+    """Parse one mapping, or a list of them. An empty file has no tests."""
     if value is None:
         return LoadedSpecs()
     tests = list(enumerate(value)) if isinstance(value, list) else [((), value)]
@@ -160,7 +160,7 @@ def _file(spec_path: str, value: str) -> FilePath:
 
 
 def _beyond_the_schema(place: _Place, test: Mapping[str, Any]) -> Iterator[Finding]:
-    """Text that can be sent, files that must be there, expressions that must compile."""
+    """Check encodable text, existing files and valid expressions, beyond the schema."""
     for part in ("labels", "inputs"):
         for name, value in test.get(part, {}).items():
             if not is_sendable((name, value)):
