@@ -461,6 +461,46 @@ def test_modules_stay_small() -> None:
     assert [name for name in _LONGER if lengths.get(name, 0) <= _LONGEST_MODULE] == []
 
 
+_LONGEST_BODY = 50
+_DEEPEST = 4
+_LONGER_BODIES = {
+    "kestra_sync/repo/parse.py: run": "one loop over the events of YAML, called for each",
+}
+_NESTS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+
+
+def test_functions_stay_small() -> None:
+    """Without signature and docstring; nested at most four levels deep."""
+    long, deep = set(), set()
+    for module in _modules():
+        for node in module.nodes:
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                if body and (node.end_lineno or 0) - body[0].lineno >= _LONGEST_BODY:
+                    long.add(f"{module}: {node.name}")
+                if _depth(node) > _DEEPEST:
+                    deep.add(f"{module}: {node.name}")
+    assert long == _LONGER_BODIES.keys()
+    assert deep == set()
+
+
+def _depth(node: ast.AST) -> int:
+    """How deep the statements below ``node`` are nested; ``elif`` is no level of its own."""
+    deepest = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        is_elif = isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
+        deepest = max(deepest, _depth(child) + (isinstance(child, _NESTS) and not is_elif))
+    return deepest
+
+
+def test_the_check_for_functions_sees_levels() -> None:
+    """The check above is only as good as this."""
+    text = "def f():\n if a:\n  pass\n elif b:\n  for c in d:\n   with e:\n    pass\n"
+    assert _depth(ast.parse(text).body[0]) == 3
+
+
 #: Modules that may be small though only one other imports them: one of many.
 _ONE_EACH = {
     "checks/policy_rules": "a module per policy rule",
