@@ -21,7 +21,7 @@ _PLAN = 4
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A read right before a write is one on a slow machine, too: no request is added."""
     for module in ("writer", "lock"):
-        monkeypatch.setattr(f"kestra_sync.apply.{module}._JUST_NOW", 60)
+        monkeypatch.setattr(f"kestra_sync.apply.{module}._RECENT", 60)
 
 
 def _requests(proxy: FaultProxy) -> Counter[str]:
