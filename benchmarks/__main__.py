@@ -16,6 +16,7 @@ from benchmarks.page import measured, write
 from benchmarks.scenarios import Bench, Results
 from benchmarks.server import fresh_machine
 from benchmarks.store import load, save
+from tests.engine import DEFAULT, VERSIONS
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -37,7 +38,7 @@ def main() -> int:
 
         @contextmanager
         def fresh() -> Iterator[Machine]:
-            with fresh_machine(root / "bytecode") as (machine, version):
+            with fresh_machine(root / "bytecode", options.kestra) as (machine, version):
                 versions.add(version)
                 yield machine
 
@@ -78,6 +79,12 @@ def _options() -> argparse.Namespace:
         parser.add_argument(name, type=int, nargs="*", metavar="N", default=default, help=what)
     parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="of each plan")
     parser.add_argument("--write-repetitions", type=int, default=3, metavar="N", help="of writes")
+    parser.add_argument(
+        "--kestra",
+        choices=tuple(VERSIONS),
+        default=DEFAULT.name,
+        help="of the embedded engine",
+    )
     parser.add_argument(
         "--results", type=Path, metavar="FILE", help="add to the results of this file"
     )
