@@ -18,13 +18,21 @@ _STORE = {
 }
 #: Modules of commands that run flows: their executions are looked for after each test.
 _RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
+#: Modules of commands that unit tests do not run from end to end: only here are end-to-end tests
+#: measured by coverage. Measuring doubles the time of Python, and elsewhere adds nothing.
+_MEASURED = {
+    *("test_begin", "test_files_and_keys", "test_guards", "test_previews"),
+    *("test_pull", "test_record_place", "test_triggers"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder ``e2e``."""
+    """Mark the tests of this folder ``e2e``, and most of them ``no_cover``."""
     for item in items:
         if item.nodeid.startswith("tests/e2e/"):
             item.add_marker(pytest.mark.e2e)
+            if item.path.stem not in _MEASURED:
+                item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
