@@ -80,6 +80,7 @@ def test_run__failure_shows_the_task_and_the_reason(repo: Repo, deploy: Deploy) 
     assert "  task burn FAILED: it burns" in ran.out
 
 
+@pytest.mark.once
 def test_an_older_revision(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("twice", GREET)
     repo.edit("twice", repo.live("twice") + b"# changed\n")
@@ -89,6 +90,7 @@ def test_an_older_revision(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     )
 
 
+@pytest.mark.once
 def test_cleanup__paused_execution_is_kept(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("paused", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n")
     ran = repo.run("run", flow, "--timeout", "1s", "--format", "json")
@@ -99,6 +101,7 @@ def test_cleanup__paused_execution_is_kept(repo: Repo, deploy: Deploy) -> None: 
     repo.client.executions.kill(known)
 
 
+@pytest.mark.once
 def test_a_breakpoint_halts(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("greet", GREET)
     ran = repo.run("run", flow, "--breakpoint", "nap", "--timeout", "2s")
@@ -107,6 +110,7 @@ def test_a_breakpoint_halts(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     assert "it is suspended at a breakpoint; it keeps running" in ran.out
 
 
+@pytest.mark.once
 def test_started_now_or_later_without_waiting(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("greet", GREET)
     ran = repo.run("run", flow, "--no-wait", "--schedule-date", "2099-01-01T00:00:00Z")

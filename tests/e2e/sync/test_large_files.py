@@ -123,6 +123,7 @@ def test_large_file__that_changes_while_it_is_sent(repo: Repo, proxy: FaultProxy
     assert files.names(space) == ("big.bin", "new.bin")
 
 
+@pytest.mark.once
 def test_large_file__saved_plan_has_its_hash_and_checks_it(repo: Repo) -> None:
     repo.config(_CONFIG.format(repo.namespace))
     repo.flow("f")
@@ -157,6 +158,7 @@ def test_large_file__limits_of_the_size(repo: Repo, size: int) -> None:
     assert sha256(files.read(space, "a.bin")) == content.sha256
 
 
+@pytest.mark.once
 def test_large_file__refused_by_a_proxy(repo: Repo, proxy: FaultProxy) -> None:
     """413 names the size and the limits to raise; nothing is written, and nothing recorded."""
     repo.config(_CONFIG.format(repo.namespace))
@@ -171,6 +173,7 @@ def test_large_file__refused_by_a_proxy(repo: Repo, proxy: FaultProxy) -> None:
     assert repo.apply().code == 0
 
 
+@pytest.mark.once
 def test_large_files__more_than_one_export_should_have(
     repo: Repo, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
