@@ -7,10 +7,22 @@ report=$(mktemp)
 said=$(mktemp)
 nice make lint typecheck >"$report" 2>&1 &
 static=$!
-trap 'kill "$static" 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130' INT TERM
+builds=
+trap 'kill "$static" $builds 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130' INT TERM
 
 color=$([ -t 1 ] && echo yes || echo auto)
-if make chromium engine tools; then
+# Packages of the system one after the other: their managers lock. Then what downloads, compiles and
+# starts, side by side.
+KESTRA="${KESTRA:-all}" .venv/bin/python .ci/machine.py java maven go
+ready=0
+for needed in chromium engine tools; do
+    make "$needed" &
+    builds="$builds $!"
+done
+for build in $builds; do
+    wait "$build" || ready=1
+done
+if [ "$ready" -eq 0 ]; then
     {
         # A test that fails on a busy machine is run once more, and both are reported; the fourth
         # of a run is a failure.
