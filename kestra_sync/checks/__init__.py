@@ -1,1 +1,1 @@
-"""Verdicts on flows, as diagnostics: structure, server, references, policy."""
+"""Checks of flows that return diagnostics: structure, server, references, policy."""

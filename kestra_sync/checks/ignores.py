@@ -1,8 +1,8 @@
-"""``# kestra-sync: ignore[rule]`` in a flow: policy and warnings that its author has answered.
+"""``# kestra-sync: ignore[rule]`` in a flow: suppresses policy findings and warnings.
 
-At the start of a line, or before the first key, it holds for the whole flow; after a value for
-that line; on an indented line of its own for the next line. An ignore without effect is itself a
-warning, or it would outlive its reason.
+At the start of a line, or before the first key, it applies to the whole flow; after a value to that
+line; on a separate indented line to the next line. An ignore without effect is itself a warning, so
+that it is removed when it is no longer needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Ignore:
     """One rule named in one comment.
 
     :param position: the place of the comment in the document.
-    :param line: the line of the file that it is about; ``None`` is the whole flow.
+    :param line: the line of the file that it applies to; ``None`` for the whole flow.
     """
 
     rule: str
@@ -35,7 +35,7 @@ class _Ignore:
     line: int | None
 
     def covers(self, diagnostic: Diagnostic) -> bool:
-        """Whether it answers ``diagnostic``, which is one of the same flow."""
+        """Return whether it suppresses ``diagnostic``, which must be about the same flow."""
         if diagnostic.rule != self.rule or not _can_be_ignored(diagnostic):
             return False
         at = diagnostic.position.line if diagnostic.position is not None else None
@@ -49,7 +49,7 @@ def apply_ignores(
     *,
     base: str | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """What is left of ``diagnostics``, and a warning for each ignore without an effect.
+    """Return the remaining ``diagnostics``, and a warning for each ignore without effect.
 
     :param diagnostics: all findings of the offline checks and the policy for ``desired``.
     :param base: the directory that ``policy.ignore`` is relative to.
@@ -75,7 +75,7 @@ def apply_ignores(
 def drop_ignored(
     desired: Sequence[Desired], diagnostics: Sequence[Diagnostic]
 ) -> tuple[Diagnostic, ...]:
-    """What is left of ``diagnostics``, of whatever check; for those that come after the others."""
+    """Return the remaining ``diagnostics`` of any check; for checks that run after the others."""
     left = list(diagnostics)
     for each in desired:
         ignores = _ignores(each)[0] if left else []
@@ -86,7 +86,7 @@ def drop_ignored(
 
 
 def _ignores(desired: Desired) -> tuple[list[_Ignore], list[Diagnostic]]:
-    """The rules that the flow ignores, and errors in its ignore comments."""
+    """Return the rules that the flow ignores, and errors in its ignore comments."""
     ignores: list[_Ignore] = []
     problems: list[Diagnostic] = []
     for comment in comments(desired.sent):
@@ -136,7 +136,7 @@ def _not_ignorable(rule: str) -> str:
 
 
 def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:
-    """The rules that were not checked for this flow, so that an ignore may still be right."""
+    """Return the rules that were not checked for this flow, so an ignore may still be needed."""
     idle = {rule for rule, weight in policy.severity.items() if weight is None}
     if ignored_paths([desired.path], policy, base):
         return frozenset({*idle, *CHECKS, *SERVER_RULES})
@@ -144,7 +144,7 @@ def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset
 
 
 def _of(diagnostic: Diagnostic, desired: Desired) -> bool:
-    """Whether it is about this very document: a file may hold the same flow twice."""
+    """Return whether it is about this document: a file may contain the same flow twice."""
     if diagnostic.path != desired.path or diagnostic.flow != desired.flow_id:
         return False
     if diagnostic.position is None:

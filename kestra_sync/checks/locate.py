@@ -1,6 +1,6 @@
 """Finds the position in a flow that a message of Kestra refers to.
 
-The server names places in many ways, none of them a line of the file:
+The server refers to positions in many ways, none of them a line of the file:
 
 - ``tasks[0].retry.interval: must not be null``, a path, after ``Validation error:`` in the first
   message of a flow; where the property is one of a task's own (or an input's), each ``tasks[0]``
@@ -50,12 +50,12 @@ NodeAtPath = tuple[NodePath, Any]
 
 
 def locate(message: str, document: ParsedDocument | None, source: bytes = b"") -> Position:
-    """The position that ``message`` refers to, as precisely as possible.
+    """Return the position that ``message`` refers to, as precisely as possible.
 
-    Falls back to the first line of the document, never to nothing.
+    Falls back to the first line of the document.
 
     :param document: the parsed flow; ``None`` if it could not be parsed.
-    :param source: its bytes, to find the column if the message has only a line.
+    :param source: its bytes, to find the column if the message only has a line.
     """
     place = _LINE_COLUMN.search(message)
     if place is not None:
@@ -80,7 +80,7 @@ def _start_of_line(source: bytes, number: int) -> Position:
 
 
 def _reads_better_at_key(root: Any, path: NodePath) -> bool:
-    """A container begins on the line below its key, and nothing has no place at all."""
+    """Return whether the key is the better position: of containers and empty values."""
     if not path or not isinstance(path[-1], str):
         return False
     value = _get(root, path)
@@ -131,12 +131,12 @@ def _of_type(match: re.Match[str], root: Any) -> Found | None:
 
 
 def _unrecognized(match: re.Match[str], root: Any) -> Found | None:
-    """The key in an object of that class; if none says that it is one, the first such key."""
+    """Find the key in an object of that class; otherwise the first such key."""
     field, class_ = match["field"], match["type"]
     holders = [path for path, node in _nodes(root) if isinstance(node, dict) and field in node]
     if re.search(r"\.Flow(?:WithSource)?$", class_) and () in holders:
         return (field,), True
-    # A flow may name a type by an older alias, whose last part is the same.
+    # A flow may use an older alias of a type, whose last part is the same.
     for tell in (lambda type_: type_ == class_, lambda type_: _last(type_) == _last(class_)):
         for path in holders:
             if tell(str(_get(root, path).get("type"))):
@@ -185,14 +185,14 @@ def _label(match: re.Match[str], root: Any) -> Found | None:
 
 
 def _by_path(text: str, root: Any) -> Found | None:
-    """The longest spelling of an object in the flow that ``text`` begins with, and what follows."""
+    """Find the object with the longest spelling that ``text`` begins with, and follow the rest."""
     best: tuple[tuple[int, bool, bool], NodePath] = ((0, False, False), ())
     for path, node in _nodes(root):
         if isinstance(node, dict):
             for spelling in _spellings(path, node):
                 rest = text[len(spelling) :]
                 if text.startswith(spelling) and (not rest or rest[0] in ".:[ "):
-                    # A task may be called as a top-level key is: then what follows decides.
+                    # A task may have the name of a top-level key: then the next step decides.
                     step = _STEP.match(rest)
                     follows = step is not None and step["key"] in node
                     rank = (len(spelling), follows, bool(path) and isinstance(path[-1], int))
@@ -204,9 +204,9 @@ def _by_path(text: str, root: Any) -> Found | None:
         named = isinstance(below, dict) and (step["key"] in below or key in below)
         if not named and not (isinstance(below, list) and isinstance(key, int)):
             if end == 0:
-                return None  # a sentence, no path
+                return None  # a sentence, not a path
             break
-        # Java's names for what YAML may call `else` and `finally` begin with an underscore.
+        # In Java, `else` and `finally` begin with an underscore.
         path, end = (*path, step["key"] if step["key"] in below else key), step.end()
     if end == 0:
         return None
@@ -214,7 +214,7 @@ def _by_path(text: str, root: Any) -> Found | None:
 
 
 def _quoted(text: str, root: Any, path: NodePath) -> Found | None:
-    """A value or a key below ``path`` that the message quotes: ``invalid cron … 'nope'``."""
+    """Find a value or key below ``path`` that the message quotes: ``invalid cron … 'nope'``."""
     below = list(_nodes(_get(root, path)))
     for match in _QUOTED.finditer(text):
         quoted = match["text"]
@@ -234,9 +234,9 @@ def _spellings(path: NodePath, node: dict[str, Any]) -> Iterator[str]:
 
 
 def _spell(path: NodePath, id_: str | None, *, key: bool = False) -> str:
-    """How Kestra writes ``path`` of an object whose id is ``id_``.
+    """Return how Kestra writes ``path`` of an object whose id is ``id_``.
 
-    :param key: as 2.0 does, which keeps the name of the list before the id.
+    :param key: as in 2.0, which keeps the name of the list before the id.
     """
     steps: list[str] = []
     for step in path:
@@ -250,7 +250,7 @@ def _spell(path: NodePath, id_: str | None, *, key: bool = False) -> str:
 
 
 def _nodes(root: Any) -> Iterator[NodeAtPath]:
-    """Every node with its path, in the order of the document."""
+    """Yield every node with its path, in the order of the document."""
     stack: list[NodeAtPath] = [((), root)]
     while stack:
         path, node = stack.pop()
@@ -262,7 +262,7 @@ def _nodes(root: Any) -> Iterator[NodeAtPath]:
 
 
 def _get(root: Any, path: NodePath) -> Any:
-    """The node at ``path``; ``None`` if there is none."""
+    """Return the node at ``path``; ``None`` if it does not exist."""
     node = root
     for step in path:
         try:

@@ -1,7 +1,7 @@
 """The offline checks of a flow.
 
-Never stricter than Kestra about the structure: an error here is one that Kestra 1.3 refuses the
-flow for, or a file that cannot be what its author means (a duplicate key).
+Never stricter than Kestra about the structure: an error here is one for which Kestra 1.3 rejects
+the flow, or a file that cannot be what its author intended (a duplicate key).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from kestra_sync.suggest import did_you_mean
 def check_offline(
     desired: Desired, release: tuple[int, int] | None = None
 ) -> tuple[Diagnostic, ...]:
-    """Check what will be sent; the diagnostics point into the file it came from.
+    """Check what will be sent; the diagnostics refer to the file that it came from.
 
-    :param release: the Kestra, as (major, minor), that is to load the flow: a property that it does
-        not have is an error then; else it may be one of a version that is not known here.
+    :param release: the version of Kestra, as (major, minor), that will load the flow: unknown
+        properties are errors then; otherwise a newer version may know them.
     """
     parsed = parse_source(desired.sent, desired.sent_sha256)
     if not isinstance(parsed, ParsedDocument):
@@ -82,9 +82,9 @@ LineOf = Callable[[NodePath], int]
 
 
 def check_ids(flow: dict[str, Any], line_of: LineOf) -> Iterator[Finding]:
-    """Find every duplicate id.
+    """Yield duplicate ids.
 
-    :param line_of: the line in the file of a node, for the message.
+    :param line_of: returns the line of a node in the file, for the message.
     """
     yield from _unique("task", all_tasks(flow), line_of)
     for section, kind in (("triggers", "trigger"), ("inputs", "input"), ("outputs", "output")):
@@ -97,7 +97,7 @@ def _unique(kind: str, items: Iterable[tuple[NodePath, Any]], line_of: LineOf) -
     for path, item in items:
         if not isinstance(item, dict):
             continue
-        # `name` is the old word for the id of an input.
+        # `name` is the old name of an input's `id`.
         key = "name" if kind == "input" and "id" not in item else "id"
         name = as_text(item.get(key))
         if name is None:
@@ -116,7 +116,7 @@ _PLAIN = re.compile(r"[^\s#]+")
 
 
 def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
-    """Find them in the document of ``source``."""
+    """Yield values that Kestra would read or store differently than written."""
     flow = parsed.value
     if not isinstance(flow, dict):
         return
@@ -124,8 +124,8 @@ def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
     if name is not None and not isinstance(name, str):
         written = _written(parsed, source)
         if written != as_text(name):
-            # The flow is stored under one name and its source says another: every later update
-            # is refused, as "Illegal flow id update" or as not found.
+            # The flow is stored under a different name than in its source: every later update
+            # # is rejected, as "Illegal flow id update" or as not found.
             yield Finding(
                 "flow-id-reading",
                 ("id",),
@@ -143,7 +143,7 @@ def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
 
 
 def _written(parsed: ParsedDocument, source: bytes) -> str:
-    """The id as written in the file."""
+    """Return the id as written in the file."""
     position = parsed.position_of(("id",))
     lines = source.decode("utf-8-sig", errors="replace").splitlines()
     match = _PLAIN.match(lines[position.line - 1][position.column - 1 :])
@@ -151,7 +151,7 @@ def _written(parsed: ParsedDocument, source: bytes) -> str:
 
 
 def check_inputs(flow: dict[str, Any]) -> Iterator[Finding]:
-    """Defaults that contradict themselves; dependencies that lead nowhere or round in circles."""
+    """Yield contradictory defaults, and dependencies on unknown inputs or in cycles."""
     inputs = [
         (("inputs", index), item)
         for index, item in enumerate(as_list(flow.get("inputs")))
@@ -202,7 +202,7 @@ def _needs(item: dict[str, Any]) -> list[str | None]:
 
 
 def _reaches(needs: dict[str | None, list[str | None]], start: str | None, end: Any) -> bool:
-    """Whether ``start`` needs ``end``, directly or through others."""
+    """Return whether ``start`` needs ``end``, directly or indirectly."""
     seen: set[str | None] = set()
     pending = [start]
     while pending:
@@ -215,7 +215,7 @@ def _reaches(needs: dict[str | None, list[str | None]], start: str | None, end: 
     return False
 
 
-# Seen as `deprecationPaths` in the answers of Kestra 1.3.
+# The `deprecationPaths` in the responses of Kestra 1.3.
 _DEPRECATED = {
     "listeners": "use `afterExecution`, or a flow trigger",
     "taskDefaults": "use `pluginDefaults`",
@@ -230,7 +230,7 @@ _INPUT_PROPERTIES = {
 
 
 def check_advice(flow: dict[str, Any]) -> Iterator[Finding]:
-    """Deprecated words, properties of the server, and list items that Kestra leaves out."""
+    """Yield deprecated names, properties set by the server, and list items that Kestra ignores."""
     for key in flow:
         if key in _DEPRECATED:
             yield Finding("deprecated", (key,), f"`{key}` is deprecated", _DEPRECATED[key], True)
@@ -264,11 +264,11 @@ def _inputs(flow: dict[str, Any]) -> Iterator[Finding]:
 
 
 def check_schema(flow: Any) -> Iterator[Finding]:
-    """What the schema finds in a parsed flow."""
+    """Yield the findings of the schema in a parsed flow."""
     seen: set[Finding] = set()
     for error in errors("flow", flow):
         for finding in _structural(error):
-            # Two keywords (a pattern and a length) may refuse one value; one word is enough.
+            # Two keywords (a pattern and a length) may reject one value; one finding is enough.
             if finding not in seen:
                 seen.add(finding)
                 yield finding
@@ -288,7 +288,7 @@ def _structural(error: SchemaError) -> Iterator[Finding]:
     elif keyword == "minItems":
         yield Finding(rule, path, f"{_name(path)} must not be empty")
     elif error.of_name:
-        # The error is that of the mapping; its key is what is wrong.
+        # The error refers to the mapping, but its key is wrong.
         yield Finding(rule, path, _label(error.value, keyword, rules), at_key=True)
     elif rule == "flow-label" and keyword == "not":
         yield Finding(rule, path, _label(error.value, keyword, rules))
@@ -330,7 +330,7 @@ def _name(path: NodePath) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as shown in a message: short, and on one line."""
+    """Format a value for a message: short, and on one line."""
     match value:
         case None:
             return "null"

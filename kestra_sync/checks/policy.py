@@ -1,7 +1,7 @@
 """The policy: a repository's own rules for its flows.
 
-Silent where the configuration asks for nothing. Each rule has a case file that breaks it and one
-that keeps it, below ``tests/cases/policy``.
+Reports nothing unless rules are configured. Each rule has a case file that violates it and one that
+complies with it, in ``tests/cases/policy``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHECKS = {each.id: each for each in POLICY_RULES}
 
 
 def active_rules(policy: Policy) -> frozenset[str]:
-    """The rules that the policy requires and has not disabled."""
+    """Return the rules that the policy requires and has not disabled."""
     return frozenset(
         name
         for name, rule in CHECKS.items()
@@ -40,9 +40,9 @@ def check_policy(
     scope: Scope | None = None,
     base: str | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Hold every flow against the policy; flows that cannot be parsed are left to other checks.
+    """Check every flow against the policy; other checks report flows that cannot be parsed.
 
-    :param source: the paths that the files are below, for ``policy-path``.
+    :param source: the root paths of the files, for ``policy-path``.
     :param base: the directory that ``policy.ignore`` is relative to.
     """
     rules = active_rules(policy)
@@ -65,7 +65,7 @@ def check_policy(
 
 
 def below(file: str, source: Sequence[str]) -> str:
-    """The path of a file below the innermost source that holds it; else the path itself."""
+    """Return the path of a file relative to its innermost source; otherwise the path itself."""
     inside = [
         relative
         for root in source
@@ -78,7 +78,7 @@ def below(file: str, source: Sequence[str]) -> str:
 def ignored_paths(
     paths: Collection[str], policy: Policy, base: str | None = None
 ) -> frozenset[str]:
-    """Those of ``paths`` that the policy leaves alone."""
+    """Return the ``paths`` that the policy ignores."""
     if not policy.ignore:
         return frozenset()
     root = Path(base or ".").resolve()
@@ -87,7 +87,7 @@ def ignored_paths(
 
 
 def _ignored(rules: IgnoreRules, root: Path, file: Path) -> bool:
-    """As in Git, whatever is below an ignored folder is ignored."""
+    """Return whether a file or a parent folder is ignored, as in Git."""
     if not file.is_relative_to(root):
         return False
     parents = [parent for parent in file.parents if parent != root and parent.is_relative_to(root)]

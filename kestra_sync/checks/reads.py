@@ -1,7 +1,7 @@
-"""Namespace files and keys that flows read by name, as far as the name is written out.
+"""Finds the namespace files and keys that flows read by a literal name.
 
-Expressions are looked for in the text and not in the structure: they may be in any value of a flow.
-A name that is put together from variables is not known before the flow runs.
+Searches the text for expressions, not the structure: they may be in any value of a flow. Names that
+are built from variables are only known at run time.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _BLOCK = "namespaceFiles"
 class ResourceRead:
     """A name in a flow.
 
-    :param namespaces: where it may be; ``kv()`` also looks in the parents of a namespace.
+    :param namespaces: where it may be; ``kv()`` also searches the parents of a namespace.
     :param position: in the file.
-    :param below: a file of this name in any directory, as ``namespaceFiles.include`` finds it.
+    :param below: match the name in any directory, as ``namespaceFiles.include`` does.
         ``name`` may then be ``""``: all files.
     """
 
@@ -55,17 +55,17 @@ class ResourceRead:
 
     @property
     def target(self) -> ResourceId:
-        """What it means in the first place."""
+        """The resource in its own namespace."""
         return ResourceId(self.namespaces[0], self.name, self.kind)
 
     def is_found(self, name: str) -> bool:
-        """Whether it is the resource called ``name`` in one of the namespaces."""
+        """Return whether it matches the resource ``name`` in one of the namespaces."""
         if not self.below:
             return name == self.name
         return not self.name or f"/{name}".endswith(f"/{self.name}")
 
     def matches(self, known: Collection[ResourceId]) -> Iterator[ResourceId]:
-        """Those of ``known`` that it means."""
+        """Yield the ``known`` resources that it matches."""
         if not self.below:
             named = (ResourceId(each, self.name, self.kind) for each in self.namespaces)
             yield from (each for each in named if each in known)
@@ -77,7 +77,7 @@ class ResourceRead:
 
 
 def reads(desired: Iterable[Desired], kinds: Collection[Kind]) -> Iterator[ResourceRead]:
-    """The files and keys that the sources of flows name."""
+    """Yield the files and keys that flows read."""
     patterns = [each for each in ((Kind.FILE, _FILE), (Kind.KV, _KEY)) if each[0] in kinds]
     for flow in desired:
         for number, line in enumerate(flow.sent.split(b"\n"), 1):
@@ -104,7 +104,7 @@ def _read(flow: Desired, kind: Kind, match: re.Match[bytes], line: int) -> Resou
 
 
 def _included(flow: Desired) -> Iterator[ResourceRead]:
-    """The names in ``namespaceFiles.include``; without names all files."""
+    """Yield the names in ``namespaceFiles.include``; without names all files."""
     parsed = parse_source(flow.sent)
     pending: list[tuple[Any, tuple[str | int, ...]]] = [
         (parsed.value if isinstance(parsed, ParsedDocument) else None, ())
@@ -122,7 +122,7 @@ def _included(flow: Desired) -> Iterator[ResourceRead]:
         namespaces = _texts(block.get("namespaces")) or (flow.flow_id.namespace,)
         include = _texts(block.get("include")) or ("",)
         for at, name in enumerate(include):
-            # Kestra looks for a pattern without a directory in all of them.
+            # Kestra searches all directories for a pattern without a directory.
             plain = "" if _GLOB.intersection(name) else name.lstrip("/")
             place = parsed.position_of((*path, _BLOCK, "include", at))
             yield ResourceRead(
@@ -131,7 +131,7 @@ def _included(flow: Desired) -> Iterator[ResourceRead]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """The items of a list of texts; nothing where it is computed when the flow runs."""
+    """Return the items of a list of strings; ``()`` if it is an expression."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return ()
     return () if any("{{" in each for each in value) else tuple(value)
@@ -142,10 +142,10 @@ def check_reads(
     known: Collection[ResourceId],
     names: Callable[[Kind, str], Collection[str]],
 ) -> tuple[Diagnostic, ...]:
-    """A warning for each name that exists neither in Git nor on the server.
+    """Return a warning for each name that exists neither in Git nor on the server.
 
-    :param known: what Git has.
-    :param names: asks the server for all names of a kind in a namespace.
+    :param known: the resources in Git.
+    :param names: reads all names of a kind in a namespace from the server.
     """
     named = [each for each in found if each.name]
     missing = [each for each in named if next(each.matches(known), None) is None]

@@ -25,9 +25,9 @@ KNOWN: tuple[Release, ...] = ((1, 3), (2, 0))
 
 
 def release_of(text: str) -> Release:
-    """The release that ``2.0``, ``v2.0.3`` or ``1.3`` names.
+    """Parse ``2.0``, ``v2.0.3`` or ``1.3`` to a release.
 
-    :raises UsageError: it is none that is known here.
+    :raises UsageError: the release is unknown.
     """
     match = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:[.-].*)?", text.strip())
     release = (int(match[1]), int(match[2])) if match is not None else None
@@ -42,21 +42,21 @@ def release_of(text: str) -> Release:
 
 @cache
 def table() -> Mapping[str, Any]:
-    """What 1.3 loads and 2.0 does not."""
+    """Return the table of features that 1.3 has and 2.0 does not."""
     text = resources.files("kestra_sync").joinpath("schemas/kestra-2.json").read_text("utf-8")
     loaded: Mapping[str, Any] = json.loads(text)
     return loaded
 
 
 def is_new(finding: Finding, release: Release | None) -> bool:
-    """Whether a property that the schema does not know is one of Kestra 2.0."""
+    """Return whether an unknown property is new in Kestra 2.0."""
     if release is None or release < (2, 0) or not isinstance(finding.at, tuple):
         return False
     return bool(finding.at) and finding.at[-1] in table()["new"]
 
 
 def check_release(flow: Any, release: Release) -> Iterator[Finding]:
-    """What in a flow of the other release ``release`` does not load."""
+    """Yield what ``release`` does not support in a flow of the other release."""
     if not isinstance(flow, dict):
         return
     if release < (2, 0):

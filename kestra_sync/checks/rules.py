@@ -1,10 +1,10 @@
-"""Every rule of a diagnostic, its severity and meaning, and which findings count in the end.
+"""All rules of diagnostics, with severity and description, and how findings are combined.
 
-The weights here hold offline. Where the server has accepted a flow, what only our own rules object
-to is a warning (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.
+The severities here apply offline. If the server has accepted a flow, findings of our own rules are
+only warnings (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.
 
-The rules are Kestra's own wherever it has one: each was seen on Kestra 1.3, and
-``tests/e2e/test_cases_agree.py`` holds them against a running server.
+The rules are those of Kestra wherever it has one: each was observed on Kestra 1.3, and
+``tests/e2e/test_cases_agree.py`` compares them with a running server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Rule:
     """A check with a stable name.
 
     :param id: as in ``error[id]``.
-    :param severity: its weight where no server has judged the flow.
+    :param severity: its severity if no server has validated the flow.
     :param description: one line, without a full stop.
     """
 
@@ -34,14 +34,14 @@ class Rule:
 
     @property
     def if_accepted(self) -> Severity:
-        """Its weight where the server has accepted the flow: Kestra's word is final."""
+        """Its severity if the server has accepted the flow, which takes precedence."""
         if self.severity is Severity.ERROR and self.id not in FINAL:
             return Severity.WARNING
         return self.severity
 
 
-#: Errors that stay errors whatever the server says, and cannot be weighed: with these a flow could
-#: not be compared with what the server holds, or never be updated again.
+#: Errors that stay errors even if the server accepts the flow, and whose severity is fixed: a flow
+#: #: with these could not be compared with the server, or never be updated again.
 FINAL = frozenset(
     (
         "file-unreadable",
@@ -112,24 +112,24 @@ _WARNINGS = _rules(
     unused_ignore="A comment `# kestra-sync: ignore[…]` that has no effect",
 )
 
-# Only what the configuration asks for, and with the weight that it gives
+# Only if configured, with the configured severity
 _POLICY = {each.id: Rule(each.id, each.severity, each.description) for each in POLICY_RULES}
 
-#: Errors where it is known of which version the rules are: that version would refuse the flow.
+#: Errors if the version of Kestra is known, which would reject the flow.
 VERSIONED = frozenset(("flow-unknown-property", "flow-unknown-value"))
 
 RULES: dict[str, Rule] = {**_FILES, **_STRUCTURE, **_WARNINGS, **_POLICY}
 
-#: What checks say that ask a server; ``kestra-invalid`` is its refusal, and not among them.
+#: Rules of checks that use a server, except ``kestra-invalid``, which means that it rejects a flow.
 SERVER_RULES = frozenset(
     ("draft", "kestra-warning", "kestra-deprecated", "kestra-info", "reference-missing")
 )
 
 
 def adjustable_rules() -> frozenset[str]:
-    """The rules that can be given another weight, or be ignored.
+    """Return the rules whose severity can be configured, or that can be ignored.
 
-    All but the server's own refusal, and what keeps a flow from being compared or updated.
+    All except rejections by the server, and errors that prevent comparing or updating a flow.
     """
     return (frozenset(RULES) | SERVER_RULES) - FINAL
 
@@ -137,9 +137,9 @@ def adjustable_rules() -> frozenset[str]:
 def after_server(
     diagnostics: Iterable[Diagnostic], accepted: Collection[tuple[str, FlowId]], policy: Policy
 ) -> list[Diagnostic]:
-    """Our own verdicts after the server has spoken: of flows that it accepts, at most warnings.
+    """Reduce our own errors to warnings for flows that the server accepts.
 
-    :param accepted: path and name of the flows that the server has found valid.
+    :param accepted: path and name of the flows that the server considers valid.
     """
     found = []
     for each in diagnostics:
@@ -158,7 +158,7 @@ def after_server(
 
 
 def said_once(ours: Sequence[Diagnostic], theirs: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """What is left of both: of two about one line of a flow, the weightier one, else ours."""
+    """Remove duplicates: of two findings on one line of a flow, keep the more severe, or ours."""
     broken = {each.flow for each in ours if each.rule.startswith("yaml-") and _stops(each)}
     left = list(theirs)
     kept = []
@@ -168,7 +168,7 @@ def said_once(ours: Sequence[Diagnostic], theirs: Sequence[Diagnostic]) -> list[
             continue
         left = [other for other in left if other not in same]
         kept.append(each)
-    # For a file that neither can read, ours is reported.
+    # For a file that neither can parse, report ours.
     return [*kept, *(e for e in left if not (e.rule == "kestra-invalid" and e.flow in broken))]
 
 
@@ -183,7 +183,7 @@ _KESTRAS = {
 
 
 def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
-    """Whether both refer to the same problem, judged by their positions."""
+    """Return whether both refer to the same problem, judging by their positions."""
     if ours.position is None or theirs.position is None or ours.flow != theirs.flow:
         return False
     return (
@@ -194,7 +194,7 @@ def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
 
 
 def weighed(diagnostics: Iterable[Diagnostic], policy: Policy) -> list[Diagnostic]:
-    """The diagnostics with the weights that the policy gives to warnings; ``off`` drops one."""
+    """Apply the severities that the policy configures for warnings; ``off`` drops a warning."""
     found = []
     for each in diagnostics:
         severity = policy.severity.get(each.rule, each.severity)
@@ -209,10 +209,10 @@ def in_flow(
     parsed: ParsedDocument | None = None,
     severity: Severity | None = None,
 ) -> Diagnostic:
-    """``finding`` at its place in the file.
+    """Return the diagnostic of ``finding`` at its position in the file.
 
-    :param parsed: the flow; not needed for findings with a place of their own.
-    :param severity: the weight, if it is not that of the rule.
+    :param parsed: the flow; not needed for findings that have a position.
+    :param severity: the severity, if it differs from that of the rule.
     """
     return diagnostic(
         finding,

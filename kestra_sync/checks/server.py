@@ -1,8 +1,7 @@
-"""Kestra's own validation of flows, with lines and columns of their files; and drafts.
+"""Converts Kestra's validation of flows to diagnostics with positions in their files.
 
-Also of the current flows on the server: whether a rollback could write them again.
-
-A draft, since Kestra 2.0, has ``draft: true`` as its latest revision, and does not run.
+Also checks whether a rollback could write the current flows again, and warns about drafts. The
+latest revision of a draft (since Kestra 2.0) has ``draft: true``, and does not run.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from kestra_sync.suggest import did_you_mean
 
 
 class ValidationAnswer(Protocol):
-    """What the server answers for one source; see :class:`kestra_sync.client.flows.Validation`."""
+    """The result for one source; see :class:`kestra_sync.client.flows.Validation`."""
 
     @property
     def constraints(self) -> tuple[str, ...]: ...
@@ -38,7 +37,7 @@ class ValidationAnswer(Protocol):
 
 
 class ValidationClient(Protocol):
-    """The call of the client that asks for it."""
+    """The call of the client that validates flows."""
 
     def validate(self, sources: Sequence[bytes]) -> Sequence[ValidationAnswer]: ...
 
@@ -46,9 +45,9 @@ class ValidationClient(Protocol):
 def check_on_server(
     desired: Sequence[Desired], answers: Sequence[ValidationAnswer]
 ) -> tuple[Diagnostic, ...]:
-    """What the server says of ``desired``.
+    """Convert the server's results for ``desired`` to diagnostics.
 
-    :param answers: one for each, in their order.
+    :param answers: one per flow, in the same order.
     """
     found: list[Diagnostic] = []
     for each, verdict in zip(desired, answers, strict=True):
@@ -61,7 +60,7 @@ def check_on_server(
             found.extend(
                 _diagnostic(each, severity, rule, message)
                 for message in messages
-                # Our own check of references sees more, and knows what is about to be deployed.
+                # Our own check of references is more complete, and includes the flows to deploy.
                 if not _MISSING_SUBFLOW.match(message)
             )
         draft = None if verdict.constraints else check_draft(each)
@@ -71,7 +70,7 @@ def check_on_server(
 
 
 def words_of(message: str) -> str:
-    """What the server says, in one line without what stands around it."""
+    """Return the server's message on one line, without noise."""
     return _reworded(message)[0]
 
 
@@ -86,12 +85,12 @@ def _diagnostic(desired: Desired, severity: Severity, rule: str, message: str) -
 
 _MISSING_SUBFLOW = re.compile(r"The subflow '[^']*' not found in namespace")
 
-# What stands around the message proper, and says nothing once there are line and column.
+# Parts around the actual message that are redundant with line and column.
 _NOISE = re.compile(
     r"^\s*Validation error:|Illegal \w+ source:|YAML parsing error:"
     r"|\(through reference chain: [^)]*\)|\(at line -?\d+\)|at \[Source: [^\]]*\]"
 )
-# What Kestra says of a plugin that has moved; it takes the old name as well.
+# Kestra's message for a renamed plugin, whose old name still works.
 _REPLACED = re.compile(r"^\S+ is replaced by (?P<new>\S+)$")
 _KNOWN = re.compile(
     r'^(?P<words>Unrecognized field "(?P<field>[^"]+)" \(class [^)]*\)), not marked as ignorable'
@@ -100,7 +99,7 @@ _KNOWN = re.compile(
 
 
 def _reworded(message: str) -> tuple[str, str | None]:
-    """The server's message on one line, and a remedy if it contains one."""
+    """Return the server's message on one line, and a remedy if it contains one."""
     words = " ".join(_NOISE.sub(" ", message).split()) or " ".join(message.split())
     if words == "Invalid type: <null>":
         return words, "add a `type`"
@@ -119,12 +118,12 @@ RULE = "draft"
 
 
 def is_draft(source: bytes) -> bool:
-    """Whether a source says that it is a draft."""
+    """Return whether a source is a draft."""
     return _draft(source) is not None
 
 
 def check_draft(desired: Desired) -> Diagnostic | None:
-    """A warning for a draft that the server takes: deploying it changes nothing that runs."""
+    """Return a warning for a draft that the server accepts: what runs does not change."""
     document = _draft(desired.sent)
     if document is None:
         return None
@@ -140,9 +139,9 @@ def check_draft(desired: Desired) -> Diagnostic | None:
 
 
 def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
-    """A warning for each flow about to be written of which the server shows a draft.
+    """Return a warning for each flow to write that is a draft on the server.
 
-    What the plan compares with is the draft, as the server shows nothing else.
+    The plan is compared with the draft, which is all that the server returns.
     """
     return tuple(
         Diagnostic(
@@ -160,7 +159,7 @@ def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
 
 
 def halves(changes: Iterable[Change]) -> Iterator[Change]:
-    """The changes, and of each move also the deletion."""
+    """Yield the changes, and the deletion of each move."""
     for change in changes:
         yield change
         if change.moved_from is not None:
@@ -179,16 +178,15 @@ def _draft(source: bytes) -> ParsedDocument | None:
 def check_restorable(
     flows: ValidationClient, changes: Collection[Change]
 ) -> tuple[Diagnostic, ...]:
-    """A warning for each flow about to be changed or deleted that no rollback could restore.
+    """Return a warning for each flow to change or delete that a rollback could not restore.
 
-    Servers hold flows that they would refuse today: a Kestra that was updated from 1.x, where an
-    update takes unknown properties and old types, keeps them, and 2.0 takes none of it. Only for
-    servers whose updates are strict: until 1.3 the way back is an update, which refuses nothing
-    that can be parsed.
+    Servers may have flows that they would now reject: updates in 1.x accept unknown properties and
+    old types, which 2.0 rejects, but keeps after an upgrade. Only for servers with strict updates:
+    until 1.3, a rollback uses an update, which accepts anything that can be parsed.
 
-    :raises KestraError: if the server cannot be asked.
+    :raises KestraError: the server cannot be reached.
     """
-    # A draft is stored whatever is wrong with it.
+    # A draft is stored even if it is invalid.
     touched = [
         (change, change.before)
         for change in halves(changes)

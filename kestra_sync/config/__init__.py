@@ -1,1 +1,1 @@
-"""``kestra-sync.yaml``: found, validated with positions, merged with flags and environment."""
+"""Finds ``kestra-sync.yaml``, validates it and merges it with flags and environment."""

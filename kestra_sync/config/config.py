@@ -1,8 +1,8 @@
-"""The configuration as typed values, merged with the selected environment, below the command line.
+"""The configuration as typed values, merged with the selected environment and the command line.
 
-Flags win over the environment, the environment over the file, the file over defaults. The command
-line has merged flags and ``KESTRA_SYNC_…`` variables already; what it was not given is ``None`` or
-empty and comes from the file.
+Flags take precedence over the environment, the environment over the file, the file over defaults.
+Flags and ``KESTRA_SYNC_…`` variables are already merged; options that were not passed are ``None``
+or empty, and come from the file.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from kestra_sync.settings import (
 
 @dataclass(frozen=True, eq=False)
 class Config:
-    """What the file says; ``None`` where it says nothing.
+    """The contents of the file; ``None`` for missing keys.
 
     :param path: the file, as the user would write it.
     :param base: the directory that paths and patterns in it are relative to.
     :param environments: the names of all environments of the file.
-    :param environment: the environment merged over it.
+    :param environment: the environment that is merged into it.
     :param source: the paths of the flows, relative to the working directory.
     :param settings: what it says of the settings that are declared with a key.
     :param login: the environment whose credentials are used; that of the run, or of its preview.
-    :param preview: what it says of the preview that ``environment`` is.
+    :param preview: the preview, if ``environment`` is one.
     """
 
     path: str
@@ -74,12 +74,12 @@ class Config:
 
 
 def load_config(path: str | None = None, environment: str | None = None) -> Config | None:
-    """The configuration at ``path``, by default the one in the working directory.
+    """Load the configuration at ``path``, by default the one in the working directory.
 
-    :param environment: lay this environment over it.
+    :param environment: the environment to merge into it.
     :return: ``None`` if there is no file.
-    :raises ConfigError: the file holds errors, all of which are reported.
-    :raises UsageError: the file cannot be read; there is no such environment.
+    :raises ConfigError: the file has errors, all of which are reported.
+    :raises UsageError: the file cannot be read, or the environment does not exist.
     """
     found = find(path)
     if found is None:
@@ -114,7 +114,7 @@ def _layer(file: ConfigFile, environment: str) -> Layer:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings are merged key by key; of anything else the one above counts."""
+    """Merge mappings key by key; for anything else ``above`` takes precedence."""
     result = dict(below)
     for key, value in above.items():
         under = result.get(key)
@@ -126,7 +126,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
-    # What is a mapping there sets values of keys, and names no files.
+    # A mapping there sets values of keys; it does not list files.
     named = {
         key: each
         for key, each in layer.value.items()
@@ -183,7 +183,7 @@ def from_file(
 
 
 def path_from_here(base: FilePath, given: str) -> str:
-    """``given``, relative to ``base``, as one would write it in the working directory."""
+    """Convert a path relative to ``base`` to one relative to the working directory."""
     path = FilePath(os.path.normpath(base / given))
     here = FilePath.cwd()
     if path.is_absolute() and not FilePath(given).is_absolute() and path.is_relative_to(here):
@@ -194,7 +194,7 @@ def path_from_here(base: FilePath, given: str) -> str:
 def _scope(
     scope: str | list[str] | None, namespaces: Mapping[str, str] = MappingProxyType({})
 ) -> Scope | None:
-    """The scope on the server, of one in names of the files that ``namespaces`` map."""
+    """Return the scope on the server, mapping the names in the files with ``namespaces``."""
     if scope is None:
         return None
     found = Scope(_unique(_listed(scope)))
@@ -249,7 +249,7 @@ def _patch(file: ConfigFile, at: NodePath, value: Mapping[str, Any]) -> Patch:
 
 
 def _switch(value: str | bool | None) -> bool | None:
-    """Editors read ``off`` as text, and Kestra's YAML as false."""
+    """Accept ``off`` as text or ``False``: YAML 1.1 reads it as false, YAML 1.2 as text."""
     return value == "on" if isinstance(value, str) else value
 
 
@@ -288,10 +288,11 @@ _DEFAULTS = Settings()
 
 @dataclass(frozen=True)
 class GivenOptions:
-    """What the command line was given; what it was not is ``None`` or empty.
+    """The options of the command line; ``None`` or empty if they were not passed.
 
-    :param config_path: the configuration file, and ``environment`` the one of it to use.
-    :param offline: no server is asked, so it does not matter which.
+    :param config_path: the configuration file.
+    :param environment: the environment in the configuration to use.
+    :param offline: no server is used, so its URL does not matter.
     """
 
     paths: tuple[str, ...] = ()
@@ -314,12 +315,12 @@ def settings_from_config(
     *,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """What a run is asked to do.
+    """Return the settings of a run.
 
     :param config: the file, merged with its environment; ``None`` if there is none.
-    :param environ: what the environment says of the connection, the ``.env`` file included: it
-        takes precedence over the file, and the client reads it itself.
-    :raises UsageError: a name without a scope.
+    :param environ: the variables of the connection, including those of the ``.env`` file: they
+        take precedence over the file, and the client reads them itself.
+    :raises UsageError: there is a name without a scope.
     """
     file = config or Config(path="", base="")
     scope = Scope(tuple(given.namespaces)) if given.namespaces else file.scope
@@ -360,7 +361,7 @@ def settings_from_config(
 
 
 def _of_preview(settings: Settings) -> Settings:
-    """What every preview decides for itself: it has what Git holds, and nothing of others."""
+    """Return the settings that are fixed for previews: they never adopt resources of others."""
     return replace(
         settings,
         inventory_namespace=None,
@@ -372,13 +373,13 @@ def _of_preview(settings: Settings) -> Settings:
 
 
 def is_part(paths: Sequence[str], source: Sequence[str]) -> bool:
-    """Whether ``paths`` leave out anything of ``source``."""
+    """Return whether ``paths`` do not cover all of ``source``."""
     given = [Path(path) for path in paths]
     return not all(is_below(each, given) for each in source)
 
 
 def _default_source(config: Config | None) -> tuple[str, ...]:
-    """``flows``, next to the configuration."""
+    """Return ``flows`` in the directory of the configuration."""
     if config is None:
         return _DEFAULTS.paths
     return tuple(

@@ -24,7 +24,7 @@ from kestra_sync.suggest import closest, plain
 class ConfigError(UsageError):
     """The configuration file cannot be used (exit 64).
 
-    :param diagnostics: every error in it, in the order of the lines.
+    :param diagnostics: all errors in it, in the order of the lines.
     """
 
     def __init__(self, path: str, diagnostics: Sequence[Diagnostic]) -> None:
@@ -44,7 +44,7 @@ def _line(diagnostic: Diagnostic) -> str:
 
 
 NAMES = ("kestra-sync.yaml", "kestra-sync.yml")
-#: No configuration is that large; a flow repository named by mistake may be.
+#: Maximum size of a configuration; a file passed by mistake may be larger.
 MAX_BYTES = 1024 * 1024
 
 
@@ -60,18 +60,18 @@ class ConfigFile:
 
     @property
     def value(self) -> dict[str, Any]:
-        """The mapping that the file holds."""
+        """The mapping in the file."""
         value: dict[str, Any] = self.document.value
         return value
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What is laid over the top of the file.
+    """The part of the file that is merged over its top level.
 
-    :param at: the place of ``value`` in the file.
-    :param patches: all patches, each with its place.
-    :param login: whose credentials are used.
+    :param at: the path of ``value`` in the file.
+    :param patches: all patches, each with its path in the file.
+    :param login: the environment whose credentials are used.
     """
 
     value: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Layer:
 
 
 def layer_of(file: Mapping[str, Any], environment: str) -> Layer:
-    """That of an environment of the file."""
+    """Return the layer of an environment of the file."""
     value = file.get("environments", {})[environment] or {}
     at = ("environments", environment)
     return Layer(value, at, patches_of(value, at), environment)
@@ -91,16 +91,16 @@ def layer_of(file: Mapping[str, Any], environment: str) -> Layer:
 def patches_of(
     value: Mapping[str, Any], at: NodePath
 ) -> tuple[tuple[NodePath, Mapping[str, Any]], ...]:
-    """The patches in a part of the file, each with its place."""
+    """Return the patches in a part of the file, each with its path."""
     return tuple(
         ((*at, "patches", number), each) for number, each in enumerate(value.get("patches", ()))
     )
 
 
 def find(given: str | None = None) -> str | None:
-    """The path of the configuration: ``given``, or the one in the working directory, or ``None``.
+    """Return the path of the configuration: ``given``, or the one in the working directory.
 
-    :raises UsageError: the working directory has it under both names.
+    :raises UsageError: the working directory has both file names.
     """
     if given:
         return given
@@ -116,7 +116,7 @@ def read(path: str) -> ConfigFile:
     """Parse and validate the file at ``path``.
 
     :raises UsageError: it cannot be read.
-    :raises ConfigError: it holds errors, all of which are reported.
+    :raises ConfigError: it has errors, all of which are reported.
     """
     shown = path.replace(os.sep, "/")
     document = parse(_bytes(path, shown))
@@ -128,7 +128,7 @@ def read(path: str) -> ConfigFile:
     file = ConfigFile(shown, document)
     found = _findings(document.value)
     aliases = [_diagnostic(shown, each) for each in document.refused_aliases("config-yaml")]
-    # The text that an alias is read as makes no sense where it stands: say one thing of it.
+    # An alias that is read as text causes another error at the same position: report only one.
     places = {each.position for each in aliases}
     wrong = [each for each in _located(file, found) if each.position not in places]
     if wrong or aliases:
@@ -139,11 +139,12 @@ def read(path: str) -> ConfigFile:
 def check_source(
     file: ConfigFile, above: Place, overlay: Mapping[str, Any], *, typed: bool
 ) -> None:
-    """Refuse paths outside of the repository: they would have files of the machine read.
+    """Reject paths outside of the repository, which could read any file of the machine.
 
-    :param overlay: what is laid over the top of the file, and ``above`` its place.
-    :param typed: the user passed the file, so its repository is allowed as well.
-    :raises ConfigError: it is outside of the repository.
+    :param above: the path of ``overlay`` in the file.
+    :param overlay: the part that is merged over the top level of the file.
+    :param typed: the user passed the file, so its repository is allowed, too.
+    :raises ConfigError: a path is outside of the repository.
     """
     base = Path(file.path).parent
     roots = [repository_root()]
@@ -151,7 +152,7 @@ def check_source(
         roots.append(repository_root(base) or base)
     outside = []
     for name, remedy in _PATHS.items():
-        # A mapping sets values of keys, and names no files.
+        # A mapping sets values of keys; it does not list files.
         here = name in overlay and not isinstance(overlay[name], dict)
         at = above if here else ()
         given = (overlay if here else file.value).get(name) or ()
@@ -163,7 +164,7 @@ def check_source(
         raise ConfigError(file.path, _located(file, outside))
 
 
-#: The keys that name files to read, and what to do about those of elsewhere.
+#: The keys with files to read, and the remedy if they are elsewhere.
 _PATHS = {
     "source": "keep the flows in the repository, or pass their directory on the command line",
     "files": "keep the files in the repository",
@@ -172,7 +173,7 @@ _PATHS = {
 
 
 def _paths_in(given: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The paths in the value of such a key, each with its place below the key."""
+    """Yield the paths in the value of such a key, each with its position below the key."""
     if isinstance(given, str):
         yield (), given
         return
@@ -189,7 +190,7 @@ _RULED = ("url", "patches", "stamp", "policy", "ignore", "preview", "environment
 
 
 def version_finding(value: Any) -> Finding | None:
-    """What to say of a file in another format: its other keys may mean something else there."""
+    """Return the finding for a file with another version, whose keys may have other meanings."""
     version = value.get("version") if isinstance(value, dict) else None
     if not isinstance(version, (int, float)) or isinstance(version, bool) or version == VERSION:
         return None
@@ -223,7 +224,7 @@ def _located(file: ConfigFile, found: Iterable[Finding]) -> list[Diagnostic]:
 
 
 def _diagnostic(path: str, finding: Finding, locate: Locate | None = None) -> Diagnostic:
-    # A key or a value may hold line breaks, which would pass for further messages.
+    # A key or value may contain line breaks, which would look like further messages.
     message = " ".join(finding.message.split())
     return diagnostic(replace(finding, message=message), path, locate)
 
@@ -254,12 +255,12 @@ _SECRETS = {
 
 
 def schema_findings(value: Any) -> list[Finding]:
-    """Everything about ``value``, a whole file, that the schema does not allow."""
+    """Return all violations of the schema in ``value``, the whole file."""
     return findings("config", value, "config", "the file", _unknown_key)
 
 
 def _unknown_key(error: SchemaError, path: NodePath, key: str) -> Finding:
-    """A secret, a slip of the pen, or a key that belongs somewhere else."""
+    """Return the finding for an unknown key: a secret, a typo, or a misplaced key."""
     shown = shortened(key)
     variable = _SECRETS.get(plain(key))
     if variable is None and re.search(r"(password|token|secret)$", plain(key)):
@@ -273,7 +274,7 @@ def _unknown_key(error: SchemaError, path: NodePath, key: str) -> Finding:
 
 
 def _meant(shown: str, key: str, known: list[str]) -> tuple[str, str | None]:
-    """Message and remedy."""
+    """Return message and remedy."""
     meant = closest(key, known)
     if meant is None:
         meant = _elsewhere(key, load("config"))

@@ -1,1 +1,1 @@
-"""What may be trusted, and how far: paths, names, secrets, untrusted text."""
+"""Safe handling of untrusted input: paths, names, secrets, text."""

@@ -1,15 +1,15 @@
-"""Which files may be read and written, and how. Everything that opens a file does it here.
+"""Reads and writes files safely. All file access goes through this module.
 
-What is in a checkout was written by the author of a pull request, who may have committed links.
+The files in a checkout were written by the author of a pull request, who may have committed links.
 So below the root of a repository
 
-- nothing is written through a link, in whatever component of the path, nor into ``.git``;
-- nothing is read through a link that leads out of the repository, or to something hidden in it
-  (``.git/config`` holds a token, ``.env`` a password).
+- nothing is written through a link in any component of the path, or into ``.git``;
+- nothing is read through a link that leaves the repository, or points to a hidden path in it
+  (``.git/config`` may contain a token, ``.env`` a password).
 
-Elsewhere a path is as the user typed it. Everywhere only regular files are read, up to a limit, so
-a FIFO or a device never hangs a run; and a file is replaced as a whole: the new one is written next
-to it under a hidden name and takes its place when it is complete and on disk.
+Elsewhere, links are followed as usual. Only regular files are read, up to a limit, so a FIFO or a
+device never hangs a run. Files are replaced atomically: the new file is written next to the old one
+under a hidden name, and renamed when it is complete and on disk.
 
 An unsafe path raises :class:`UnsafePathError`, which is an :class:`OSError`: callers show
 ``strerror`` as for any other error of the operating system.
@@ -27,13 +27,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: More than any text that we read has; a file named by mistake may be larger.
+#: Maximum size of a text file; a file passed by mistake may be larger.
 MAX_BYTES = 64 * 1024 * 1024
-#: The variables in which CI names the checkout, for one without ``.git``.
+#: The variables with the checkout in CI, for checkouts without ``.git``.
 _CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
-#: Windows has short names for long ones.
+#: Including the short name on Windows.
 _GIT = frozenset({".git", "git~1"})
-# Not inherited by what we start, not waiting for the other end of a FIFO; on Windows, as bytes.
+# Not inherited by child processes, not waiting for the other end of a FIFO; binary on Windows.
 _FLAGS = sum(
     getattr(os, name, 0)
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY", "O_NOCTTY")
@@ -43,17 +43,17 @@ AnyPath = str | os.PathLike[str]
 
 
 class UnsafePathError(OSError):
-    """A path that is not read or written; ``strerror`` says why."""
+    """A path that must not be read or written; ``strerror`` has the reason."""
 
     def __init__(self, why: str, path: AnyPath, number: int = errno.EPERM) -> None:
         super().__init__(number, why, os.fspath(path))
 
 
 def repository_root(directory: AnyPath = ".") -> Path | None:
-    """The real path of the checkout that ``directory`` is in.
+    """Return the real path of the checkout that contains ``directory``.
 
-    That is the nearest directory above with a ``.git``; without Git the one that CI names, else
-    the working directory. ``None`` if ``directory`` is in none of them.
+    That is the nearest parent directory with a ``.git``; without Git the one that CI sets, or the
+    working directory. ``None`` if ``directory`` is in none of them.
     """
     real = Path(os.path.realpath(directory))
     for each in (real, *real.parents):
@@ -69,7 +69,7 @@ def repository_root(directory: AnyPath = ".") -> Path | None:
 
 
 def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
-    """Whether ``path``, links resolved, is one of ``roots`` or below one."""
+    """Return whether ``path``, with links resolved, is one of ``roots`` or below one."""
     try:
         real = Path(os.path.realpath(path))
         places = [Path(os.path.realpath(root)) for root in roots if root is not None]
@@ -79,29 +79,29 @@ def is_below(path: AnyPath, roots: Sequence[Path | None]) -> bool:
 
 
 def fixed_part(pattern: str) -> str:
-    """The folders of a pattern before its first wildcard, ``..`` resolved as text."""
+    """Return the folders of a pattern before its first wildcard, with ``..`` resolved as text."""
     parts = Path(os.path.normpath(pattern)).parts
     wild = (number for number, part in enumerate(parts) if any(each in part for each in "*?["))
     return Path(*parts[: next(wild, len(parts))]).as_posix()
 
 
 def is_git(*parts: str) -> bool:
-    """Whether one of the parts of a path is the directory of Git, however it is written."""
+    """Return whether any part of a path is the directory of Git, in any spelling."""
     return any(each.lower() in _GIT for each in parts)
 
 
 def is_file(path: AnyPath) -> bool:
-    """Whether there is a regular file; a name that no file can have is none."""
+    """Return whether the path is a regular file; false if the name is invalid."""
     return stat.S_ISREG(_mode(path))
 
 
 def is_directory(path: AnyPath) -> bool:
-    """Whether there is a directory; a name that no file can have is none."""
+    """Return whether the path is a directory; false if the name is invalid."""
     return stat.S_ISDIR(_mode(path))
 
 
 def is_there(path: AnyPath) -> bool:
-    """Whether there is anything of that name, a broken link included."""
+    """Return whether the path exists, even as a broken link."""
     try:
         Path(path).lstat()
     except (OSError, ValueError):
@@ -117,9 +117,9 @@ def _mode(path: AnyPath) -> int:
 
 
 def read_bytes(path: AnyPath, *, limit: int = MAX_BYTES) -> bytes:
-    """All of a regular file.
+    """Read a regular file.
 
-    :param limit: in bytes.
+    :param limit: maximum size in bytes.
     :raises OSError: it cannot or must not be read, or is larger.
     """
     if os.fspath(path) == os.devnull:
@@ -131,7 +131,7 @@ def read_bytes(path: AnyPath, *, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: AnyPath, *, limit: int = MAX_BYTES) -> str:
-    """All of a file as text, a byte order mark left out.
+    """Read a file as text, without a byte order mark.
 
     :raises OSError: it cannot or must not be read, is larger, or is not UTF-8.
     """
@@ -144,15 +144,15 @@ def read_text(path: AnyPath, *, limit: int = MAX_BYTES) -> str:
 
 
 def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
-    """All of a regular file whose links were resolved, and judged, by the caller.
+    """Read a regular file whose links were resolved and checked by the caller.
 
     :return: one byte more than ``limit`` if the file is larger.
     :raises OSError: it cannot be read.
     """
     descriptor, found = _open_regular(path)
     try:
-        # Everything in one call as a rule: reading is most of what loading flows takes. A file
-        # that grows meanwhile does not fill the memory.
+        # Usually in one call: reading takes most of the time of loading flows. A file that
+        # # grows in the meantime does not fill the memory.
         data = os.read(descriptor, min(found.st_size, limit) + 1)
         if len(data) == found.st_size:
             return data
@@ -164,7 +164,7 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
 
 
 def open_resolved(path: Path) -> io.BufferedReader:
-    """A regular file whose links were resolved, and judged, by the caller; open for reading.
+    """Open a regular file whose links were resolved and checked by the caller, for reading.
 
     :raises OSError: it cannot be read.
     """
@@ -187,24 +187,24 @@ def _open_regular(path: Path) -> tuple[int, os.stat_result]:
 
 
 def check_readable(path: AnyPath, *, hidden: bool = False) -> None:
-    """Refuse a path that must not be read, whether or not there is anything.
+    """Reject a path that must not be read, whether or not it exists.
 
-    :param hidden: links may lead to something hidden, but for ``.git``.
-    :raises OSError: a link leads out of the repository or to something hidden; the name is none.
+    :param hidden: links may point to hidden paths, except ``.git``.
+    :raises OSError: a link leaves the repository or points to a hidden path; the name is invalid.
     """
     _resolved(path, links=True, hidden=hidden)
 
 
 def check_writable(path: AnyPath, *, parents: bool = False) -> None:
-    """Refuse a path that cannot be written, as far as this is known before writing it.
+    """Reject a path that cannot be written, as far as this is known before writing.
 
-    :param parents: make the directories above it.
+    :param parents: create parent directories.
     :raises OSError: it cannot or must not be written.
     """
     target = _target(path)
     if parents:
         target.parent.mkdir(parents=True, exist_ok=True)
-    # To replace a file takes the permission for its directory; one that is read-only stays.
+    # Replacing a file only needs permission for its directory, but do not replace read-only files.
     for each in (target,) if _is_other(target) else (target, target.parent):
         if is_there(each) and not os.access(each, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
@@ -220,7 +220,7 @@ def write(path: AnyPath, data: bytes | str | Iterable[bytes], *, parents: bool =
     """
     check_writable(path, parents=parents)
     target = _target(path)
-    # A lone surrogate comes from a server or a file name; write the rest anyway.
+    # A lone surrogate may come from a server or a file name: write the rest anyway.
     data = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     content = (data,) if isinstance(data, bytes) else data
     if _is_other(target):
@@ -246,12 +246,12 @@ def write(path: AnyPath, data: bytes | str | Iterable[bytes], *, parents: bool =
 
 
 def _is_other(target: Path) -> bool:
-    """A device, a pipe or a link, of which :func:`_target` allows those outside any checkout."""
+    """Return whether it is a device, pipe or link, which is only allowed outside checkouts."""
     return is_there(target) and (target.is_symlink() or not is_file(target))
 
 
 def _write_in_place(target: Path, content: Iterable[bytes]) -> None:
-    """To ``/dev/stdout``, a pipe, or through a link that the user made: outside any checkout."""
+    """Write to ``/dev/stdout``, a pipe, or through a link of the user, outside any checkout."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS
     with os.fdopen(os.open(target, flags, 0o666), "wb") as file:
         if hasattr(os, "set_blocking"):
@@ -260,7 +260,7 @@ def _write_in_place(target: Path, content: Iterable[bytes]) -> None:
 
 
 def _sync(directory: Path) -> None:
-    """The new name is on disk too, where that can be asked for."""
+    """Sync the directory, so that the rename is on disk, if the platform supports it."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY | _FLAGS)
         try:
@@ -270,7 +270,7 @@ def _sync(directory: Path) -> None:
 
 
 def append_to(path: AnyPath) -> io.BufferedWriter:
-    """The file, open for appending; made if need be.
+    """Open a file for appending; create it if needed.
 
     :raises OSError: it cannot or must not be written.
     """
@@ -283,7 +283,7 @@ def append_to(path: AnyPath) -> io.BufferedWriter:
 
 
 def write_temporary(text: str, *, suffix: str) -> str:
-    """Write a new file, for its owner only, into the temporary folder; returns its path.
+    """Write a new temporary file that only its owner can read; return its path.
 
     :raises OSError: it cannot be written.
     """
@@ -294,17 +294,17 @@ def write_temporary(text: str, *, suffix: str) -> str:
 
 
 def temporary_folder(parent: AnyPath | None = None) -> Path:
-    """A new folder, for its owner only, which stays.
+    """Create a folder that only its owner can access, and that is not deleted automatically.
 
-    :param parent: where; by default in the temporary folder.
-    :raises OSError: it cannot be made.
+    :param parent: its parent; by default the temporary folder.
+    :raises OSError: it cannot be created.
     """
     return Path(tempfile.mkdtemp(prefix="kestra-sync-", dir=parent))
 
 
 @contextmanager
 def _as_os_error(path: AnyPath) -> Iterator[None]:
-    """A NUL in a path is a ``ValueError`` for Python."""
+    """Convert the ``ValueError`` for a NUL in a path to an ``OSError``."""
     try:
         yield
     except ValueError:
@@ -312,7 +312,7 @@ def _as_os_error(path: AnyPath) -> Iterator[None]:
 
 
 def _target(path: AnyPath) -> Path:
-    """The real path to write: links of the user resolved in its directory, none of a checkout."""
+    """Return the real path to write, resolving links of the user but none in a checkout."""
     target = _resolved(path, links=False)
     if is_directory(target):
         raise IsADirectoryError(errno.EISDIR, "it is a directory", os.fspath(path))
@@ -326,11 +326,10 @@ def _target(path: AnyPath) -> Path:
 
 
 def _resolved(path: AnyPath, *, links: bool, hidden: bool = False) -> Path:
-    """The real path of ``path``, component by component.
+    """Resolve ``path`` component by component.
 
-    :param links: below the root of a checkout, follow links that stay there; else none. A link
-        that is not in a checkout is the user's: it is followed, but the last one is left as it is
-        if there is to be written.
+    :param links: in a checkout, follow links that stay in it; otherwise none. A link outside of a
+        checkout belongs to the user and is followed, except the last component of a path to write.
     """
     with _as_os_error(path):
         given = Path(path)

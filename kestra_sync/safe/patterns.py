@@ -1,8 +1,8 @@
-"""Regular expressions that people write, run with a limit.
+"""Runs regular expressions of users with a time limit.
 
-``re`` takes exponential time for some of them, holds the interpreter's lock meanwhile (so the lock
-of an apply expires, because its heartbeat stops), and blocks signals. So they are run by
-``regex``, which takes a timeout and lets go of the interpreter.
+``re`` takes exponential time for some of them, holds the global interpreter lock (so the lock of an
+apply expires, because it is not renewed), and blocks signals. So ``regex`` is used, which has a
+timeout and releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     import regex
 
 SECONDS = 1.0
-"""For one text."""
+"""Time limit in seconds for one text."""
 BUDGET = 5.0
-"""Seconds for all texts of one pattern."""
+"""Time limit in seconds for all texts of one pattern."""
 LONGEST = 1000
-"""Characters of a pattern."""
+"""Maximum length of a pattern."""
 _MOST_REPEATED = 50_000
-"""``(a{1000}){1000}`` would be written out when it is compiled."""
+"""Maximum size after expanding repetitions, as in ``(a{1000}){1000}``."""
 _SHOWN = 60
 
 
 class PatternError(ValueError):
-    """It is not a regular expression.
+    """The text is not a valid regular expression.
 
     :param position: the position of the error, from 0, if known.
     """
@@ -43,15 +43,15 @@ class PatternError(ValueError):
 
 
 class SlowPatternError(UsageError):
-    """It takes too long (exit 64)."""
+    """A pattern takes too long (exit 64)."""
 
 
 class Pattern:
     """A regular expression as in Python's ``re``.
 
-    :param shown: what to call it in messages; given for one that was made from a pattern of another
-        kind, which may be longer, too.
-    :raises PatternError: it is not one, or too large a one.
+    :param shown: how to show it in messages; set if it was converted from another kind of pattern,
+        which may be longer.
+    :raises PatternError: it is not valid, or too large.
     """
 
     def __init__(
@@ -69,23 +69,23 @@ class Pattern:
         self._compiled = _compiled(text, LONGEST if shown is None else 10 * LONGEST)
 
     def search(self, text: str) -> regex.Match[str] | None:
-        """The first place in ``text`` that it matches.
+        """Return the first match in ``text``.
 
-        :raises SlowPatternError: that takes too long to find out.
+        :raises SlowPatternError: it takes too long.
         """
         return self._run("search", text)
 
     def match(self, text: str) -> regex.Match[str] | None:
-        """The match at the start of ``text``.
+        """Return the match at the start of ``text``.
 
-        :raises SlowPatternError: that takes too long to find out.
+        :raises SlowPatternError: it takes too long.
         """
         return self._run("match", text)
 
     def fullmatch(self, text: str) -> regex.Match[str] | None:
-        """The match of all of ``text``.
+        """Return the match of the whole ``text``.
 
-        :raises SlowPatternError: that takes too long to find out.
+        :raises SlowPatternError: it takes too long.
         """
         return self._run("fullmatch", text)
 
@@ -114,11 +114,11 @@ def _compiled(text: str, longest: int) -> regex.Pattern[str]:
         raise PatternError(f"it is longer than {longest} characters")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sets that may mean something else one day
+            warnings.simplefilter("ignore")  # about sets whose meaning may change
             parsed = _parser().parse(text)
             if _weight(parsed) > _MOST_REPEATED:
                 raise PatternError("too many repetitions")
-            # `re` says better what is wrong with it.
+            # `re` has better error messages.
             re.compile(text)
             return regex.compile(text)
     except PatternError:
@@ -136,7 +136,7 @@ def _parser() -> Any:
 
 
 def _weight(node: Any) -> int:
-    """How many steps it has, written out; ``node`` is what the parser of ``re`` returns."""
+    """Return the expanded size of ``node``, which the parser of ``re`` returned."""
     parser = _parser()
     total = 0
     for operation, argument in node:
@@ -150,7 +150,7 @@ def _weight(node: Any) -> int:
 
 
 def _inner(argument: Any) -> list[Any]:
-    """The sequences in an argument, wherever they are."""
+    """Return the sequences in an argument, at any depth."""
     if isinstance(argument, _parser().SubPattern):
         return [argument]
     if isinstance(argument, (tuple, list)):

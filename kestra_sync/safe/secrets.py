@@ -1,7 +1,7 @@
-"""Masks secrets in texts: one masker, for errors, logs, reports and output of executions.
+"""Masks secrets in errors, logs, reports and the output of executions.
 
-Known secrets are found in the forms in which requests, tools and formats carry them; besides,
-whatever looks like a secret is taken for one.
+Known secrets are found in all forms that requests, tools and formats use. In addition, everything
+that looks like a secret is masked.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from kestra_sync.safe.text import harmless, without_escapes
 
 MASK = "***"
 MAX_MESSAGE = 4000
-"""Characters of one message that are kept."""
+"""Maximum length of a message."""
 
 _SHORTEST = 4
-"""A secret shorter than this would mask half of every text."""
+"""Minimum length of a secret: masking shorter ones would garble texts."""
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRETS?|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY"
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING|ACCOUNT)_KEY)(?:_|$)",
     re.IGNORECASE,
 )
-#: Names that look like secrets and hold none.
+#: Values that are not secrets, whatever the name of their variable.
 _HARMLESS_VALUES = frozenset({"true", "false", "none", "null", "read", "write", "main"})
 
 _TOKENS = re.compile(
@@ -47,7 +47,7 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# A name that says that a secret follows; the name stays.
+# A name that is followed by a secret; the name is kept.
 _NAMED = re.compile(
     r"""(?P<name>(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|client[_-]?secret)
         ["']?\s{0,3}[:=]\s{0,3}["']?)(?P<value>[^\s"'&,;<>{}]{4,})
@@ -62,7 +62,7 @@ _SCHEME = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:/{1,3}|https?:|/{1,3})?", re.IGN
 
 
 class Masker:
-    """Takes known secrets and whatever looks like one out of texts.
+    """Masks known secrets and everything that looks like one.
 
     :param secrets: values that must not be shown, in addition to those of the environment.
     """
@@ -73,21 +73,21 @@ class Masker:
         known: set[str] = set()
         for secret in (*secrets, *_of_environment(os.environ if environ is None else environ)):
             known.update(_disguises(secret))
-        # The longest first: of two secrets one may be a part of the other.
+        # Longest first: a secret may be part of another.
         ordered = sorted(
             (each for each in known if len(each) >= _SHORTEST), key=lambda it: (-len(it), it)
         )
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def mask(self, text: str) -> str:
-        """``text`` without secrets."""
+        """Mask the secrets in ``text``."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         return _NAMED.sub(_keep_name, _TOKENS.sub(MASK, text))
 
     def clean(self, text: str, limit: int = MAX_MESSAGE) -> str:
-        """``text`` as it may be shown: without secrets, harmless, at most ``limit`` characters."""
-        # Text far beyond the limit can be ignored; a secret at the limit cannot.
+        """Make ``text`` safe to display: masked, harmless, at most ``limit`` characters."""
+        # Text far beyond the limit is dropped first, but not a secret at the limit.
         cut = len(text) > limit + 20_000
         text = self.mask(without_escapes(text[: limit + 20_000] if cut else text))
         if len(text) > limit or cut:
@@ -96,9 +96,9 @@ class Masker:
 
 
 def secrets_of_url(url: str) -> tuple[str, ...]:
-    """What may be a secret in a URL, however it is written: all that is before its last ``@``.
+    """Return possible secrets in a URL in any form: everything before its last ``@``.
 
-    A password with a ``/``, a ``?`` or an ``@`` in it does not stand where a password should.
+    A password with ``/``, ``?`` or ``@`` is not where a parser expects a password.
     """
     before, at, _ = url.rpartition("@")
     if not at:
@@ -106,9 +106,9 @@ def secrets_of_url(url: str) -> tuple[str, ...]:
     userinfo = _SCHEME.sub("", before)
     password = userinfo.partition(":")[2]
     if not password and len(userinfo) < 12:
-        return ()  # a name
+        return ()  # only a user name
     found = (userinfo, password) if password else (userinfo,)
-    # A part of it may be all that an error shows: what was taken for the port or the path.
+    # An error may only show a part, which was parsed as the port or the path.
     parts = re.split(r"[/?#@:\s]+", password or userinfo)
     return tuple(
         dict.fromkeys(
@@ -118,9 +118,9 @@ def secrets_of_url(url: str) -> tuple[str, ...]:
 
 
 def secrets_of_headers(text: str) -> tuple[str, ...]:
-    """What may be a secret in lines of ``Name: value``: the values, and what is in them.
+    """Return possible secrets in lines of ``Name: value``: the values and their parts.
 
-    What is shorter than eight characters is not: ``X-Env: prod`` would mask half of a plan.
+    Values shorter than eight characters are not secrets: ``X-Env: prod`` would mask half of a plan.
     """
     values = [line.partition(":")[2].strip() for line in text.splitlines()]
     parts = [part for value in values for part in re.split(r"[\s;,=]+", value)]
@@ -128,7 +128,7 @@ def secrets_of_headers(text: str) -> tuple[str, ...]:
 
 
 def without_userinfo(url: str) -> str:
-    """``url`` as it may be shown: all that is before its last ``@`` taken out, but the scheme."""
+    """Return ``url`` without everything between the scheme and its last ``@``."""
     before, at, after = url.rpartition("@")
     if not at:
         return url
@@ -146,7 +146,7 @@ def _of_environment(environ: Mapping[str, str]) -> Iterable[str]:
         if _SECRET_NAME.search(name) and value.lower() not in _HARMLESS_VALUES:
             if len(value) >= 6 or name in ("KESTRA_TOKEN", "KESTRA_PASSWORD"):
                 yield value
-            # The open-source Kestra takes its secrets from SECRET_… in base64.
+            # Kestra OSS reads secrets from SECRET_… variables in base64.
             if name.startswith("SECRET_"):
                 yield from _decoded(value)
         elif name == "KESTRA_HEADERS":
@@ -163,7 +163,7 @@ def _decoded(value: str) -> Iterable[str]:
 
 
 def _disguises(secret: str) -> Iterable[str]:
-    """A secret as it stands, and as it looks after passing through formats and tools."""
+    """Yield a secret as it is, and as encoded by formats and tools."""
     secret = secret.strip()
     if len(secret) < _SHORTEST:
         return
@@ -184,19 +184,19 @@ def _disguises(secret: str) -> Iterable[str]:
                 forms.add(escaped.replace('"', double).replace("'", single))
     yield from forms
     yield from _base64_forms(secret.encode())
-    # A key of many lines is logged line by line.
+    # A multi-line key is logged line by line.
     lines = [each.strip() for each in secret.splitlines()]
     yield from (each for each in lines if len(each) >= 8 and not each.startswith("-----"))
 
 
 def _base64_forms(data: bytes) -> Iterable[str]:
-    """``data`` in base64, alone or in the middle of something, such as ``user:password``."""
+    """Yield ``data`` in base64, alone or as part of other data, such as ``user:password``."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         alone = encode(data).decode()
         yield alone
         yield alone.rstrip("=")
         for before in range(3):
-            # Three bytes are four letters; those at both ends depend on what is around.
+            # Three bytes become four characters; those at both ends depend on adjacent bytes.
             text = encode(bytes(before) + data).decode().rstrip("=")
             first = -(-before * 4 // 3)
             last = (before + len(data)) // 3 * 4

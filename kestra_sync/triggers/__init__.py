@@ -1,1 +1,1 @@
-"""What a deployment does to the triggers of a flow: pure functions of sources and states."""
+"""The effect of a deployment on triggers: pure functions of sources and states."""

@@ -1,4 +1,4 @@
-"""The effect of a change on the triggers of a flow, and what the scheduler says after the apply."""
+"""The effect of a change on the triggers of a flow, and their state after the apply."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class TriggerAction(StrEnum):
 class Effect(StrEnum):
     """What Kestra does with the run-time state of a trigger; stable in the JSON.
 
-    Run-time state is what the source does not say: whether the trigger was disabled on the server,
-    and when it fires next.
+    Run-time state is not part of the source: whether the trigger was disabled on the server, and
+    when it fires next.
     """
 
     STAYS_OFF = "stays-off"
@@ -43,7 +43,7 @@ class TriggerBehaviour:
 
     :param change_enables: changing the definition of a trigger that was disabled at run time
         enables it and runs what was missed; otherwise it stays disabled through every deployment.
-    :param realtime_reloads: a real-time trigger runs a new revision of its flow at once; otherwise
+    :param realtime_reloads: a real-time trigger uses a new revision of its flow at once; otherwise
         it keeps the revision it was started with until its own definition changes.
     """
 
@@ -53,14 +53,14 @@ class TriggerBehaviour:
 
 @dataclass(frozen=True)
 class TriggerChange:
-    """One trigger of a flow that changes.
+    """A change of one trigger of a flow.
 
-    :param before: as the server has it; ``None`` for a new one.
-    :param after: as the server will have it; ``None`` for one that is removed.
+    :param before: the current trigger on the server; ``None`` if it is new.
+    :param after: the trigger after the apply; ``None`` if it is removed.
     :param properties: the top-level properties that differ, without ``id``.
-    :param dates: when it fires next once it is deployed, in its own time zone; at most three.
+    :param dates: up to three next dates after the deployment, in its time zone.
     :param off: it was disabled on the server; ``None`` if unknown.
-    :param effect: what Kestra does with its run-time state, where there is something to say.
+    :param effect: what Kestra does with its run-time state, if notable.
     """
 
     flow_id: FlowId
@@ -74,7 +74,7 @@ class TriggerChange:
 
     @property
     def trigger(self) -> Trigger:
-        """The trigger as it will be, or as it was."""
+        """The trigger after the change, or before if it is removed."""
         found = self.after or self.before
         assert found is not None
         return found
@@ -89,11 +89,12 @@ def trigger_changes(
     behaviour: TriggerBehaviour,
     off: Collection[str] | None = None,
 ) -> tuple[TriggerChange, ...]:
-    """How the triggers of a flow differ between two parsed sources, in the order of the new one.
+    """Compare the triggers in two parsed sources of a flow, in the order of the new one.
 
-    :param before: ``None`` if the flow is created; ``after`` is ``None`` if it is deleted.
+    :param before: ``None`` if the flow is created.
+    :param after: ``None`` if the flow is deleted.
     :param now: with a time zone.
-    :param off: the ids of those that are disabled at run time; ``None`` if that is not known.
+    :param off: the ids of triggers that are disabled at run time; ``None`` if unknown.
     """
     old, new = triggers_of(before), triggers_of(after)
     renamed = _renamed(old, new)
@@ -113,7 +114,7 @@ def trigger_changes(
 
 
 def _change(flow_id: FlowId, before: Trigger | None, after: Trigger) -> TriggerChange | None:
-    """How ``after`` differs from ``before``; ``None`` if it does not."""
+    """Return the change from ``before`` to ``after``; ``None`` if they are equal."""
     if before is None:
         return TriggerChange(flow_id, TriggerAction.NEW, after=after)
     properties = tuple(_differing(before.properties, after.properties))
@@ -130,7 +131,7 @@ def _change(flow_id: FlowId, before: Trigger | None, after: Trigger) -> TriggerC
 def _kept(
     flow_id: FlowId, trigger: Trigger, flow_changes: bool, behaviour: TriggerBehaviour
 ) -> TriggerChange | None:
-    """A real-time trigger that does not change goes on with the old revision of its flow."""
+    """Return the change of an unchanged real-time trigger, which keeps its flow's old revision."""
     if not flow_changes or behaviour.realtime_reloads or not trigger.active:
         return None
     if trigger.category is not Category.REALTIME:
@@ -141,7 +142,7 @@ def _kept(
 def _completed(
     change: TriggerChange, now: datetime, behaviour: TriggerBehaviour, off: Collection[str] | None
 ) -> TriggerChange:
-    """The same change with dates, run-time state and effect."""
+    """Add dates, run-time state and effect to a change."""
     after, before = change.after, change.before
     assert after is not None
     known = None if off is None or before is None else before.id in off
@@ -155,7 +156,7 @@ def _completed(
 
 
 def _effect(change: TriggerChange, behaviour: TriggerBehaviour) -> Effect | None:
-    """What happens to a run-time switch-off."""
+    """Return what happens to a trigger that was disabled at run time."""
     if change.trigger.category not in SWITCHABLE:
         return None
     if change.action is TriggerAction.RENAMED:
@@ -165,7 +166,7 @@ def _effect(change: TriggerChange, behaviour: TriggerBehaviour) -> Effect | None
     return Effect.STAYS_OFF
 
 
-#: The triggers that have a run-time state of their own and can be disabled on the server.
+#: Triggers with a run-time state, which can be disabled on the server.
 SWITCHABLE = frozenset({Category.SCHEDULE, Category.POLLING})
 
 
@@ -177,9 +178,9 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _renamed(old: Mapping[str, Trigger], new: Mapping[str, Trigger]) -> dict[str, str]:
-    """New ids, each with the old one of the trigger that is the same but for its id.
+    """Return new id → old id of triggers that are equal except for the id.
 
-    Only unique pairs: two equal triggers cannot be distinguished.
+    Only unique pairs: equal triggers cannot be distinguished.
     """
     added = [each for id_, each in new.items() if id_ not in old]
     gone = [each for id_, each in old.items() if id_ not in new]
@@ -200,7 +201,7 @@ TriggerKey = tuple[FlowId, str]
 
 
 class TriggerStatus(StrEnum):
-    """How a trigger is found; stable in the JSON."""
+    """The state of a trigger after an apply; stable in the JSON."""
 
     REGISTERED = "registered"
     ENABLED = "enabled"
@@ -212,10 +213,10 @@ class TriggerStatus(StrEnum):
 
 @dataclass(frozen=True)
 class TriggerCheck:
-    """A trigger as it was found after an apply.
+    """The check of a trigger after an apply.
 
-    :param next_date: when it fires next, as the server says.
-    :param revision: the revision of its flow that it was seen to run; ``None`` if not looked for.
+    :param next_date: when it fires next, according to the server.
+    :param revision: the revision of its flow that it ran; ``None`` if not checked.
     """
 
     flow_id: FlowId
@@ -226,12 +227,12 @@ class TriggerCheck:
 
     @property
     def good(self) -> bool:
-        """Whether it is as Git says."""
+        """Whether it is as defined in Git."""
         return self.status in (TriggerStatus.REGISTERED, TriggerStatus.ENABLED)
 
 
 def wanted_triggers(changes: Iterable[TriggerChange]) -> dict[TriggerKey, TriggerChange]:
-    """The triggers that have a state of their own once these changes are applied, and fire."""
+    """Return the active triggers with a run-time state after these changes."""
     return {
         (each.flow_id, each.after.id): each
         for each in changes
@@ -240,15 +241,15 @@ def wanted_triggers(changes: Iterable[TriggerChange]) -> dict[TriggerKey, Trigge
 
 
 def has_state(trigger: Trigger) -> bool:
-    """Whether the scheduler has a state of the trigger; flow triggers and webhooks have none."""
+    """Return whether the scheduler has a state for it; not for flow triggers and webhooks."""
     return trigger.category in SWITCHABLE
 
 
 def has_taken_effect(change: TriggerChange, check: TriggerCheck | None) -> bool:
-    """Whether the scheduler has taken the change in, as far as can be seen.
+    """Return whether the scheduler has processed the change, as far as visible.
 
-    Where a date is known, that date is waited for, and where Kestra switches the trigger on, that
-    it is: right after a write the state of before is still there.
+    It has the expected next date, if known, and is enabled, if Kestra enables it: just after a
+    write the old state is still returned.
     """
     if check is None or check.status is TriggerStatus.MISSING:
         return False
@@ -261,7 +262,7 @@ def has_taken_effect(change: TriggerChange, check: TriggerCheck | None) -> bool:
 
 
 def warnings_of(checks: Iterable[TriggerCheck]) -> list[str]:
-    """A sentence for each trigger that is not as Git says."""
+    """Return a sentence for each trigger that is not as defined in Git."""
     return [
         f"trigger {each.trigger_id} of {each.flow_id} {_WORDS[each.status]}"
         for each in checks
