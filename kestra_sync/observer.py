@@ -41,10 +41,10 @@ class Observer:
 SILENT = Observer()
 
 
-def unfailing(tell: Callable[P, None], *args: P.args, **members: P.kwargs) -> None:
+def unfailing(notify: Callable[P, None], *args: P.args, **members: P.kwargs) -> None:
     """Call an observer; exceptions that it raises are only logged."""
     try:
-        tell(*args, **members)
+        notify(*args, **members)
     except Exception as error:
         LOG.debug("the progress could not be shown: %s", error)
 

@@ -69,10 +69,10 @@ def preview_name(given: str) -> str:
 
     :raises UsageError: no valid characters are left.
     """
-    wanted = given.strip().lower()
-    if is_name(wanted):
-        return wanted
-    slug = _OTHER.sub("-", wanted).strip("-")
+    lowered = given.strip().lower()
+    if is_name(lowered):
+        return lowered
+    slug = _OTHER.sub("-", lowered).strip("-")
     if not slug:
         raise UsageError(
             f"{given!r} is not a valid name for a preview",

@@ -16,8 +16,8 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return a suggestion as a remedy, such as ``did you mean `message`?``."""
-    meant = closest(word, known)
-    return None if meant is None else f"did you mean `{meant}`?"
+    suggestion = closest(word, known)
+    return None if suggestion is None else f"did you mean `{suggestion}`?"
 
 
 def plain(name: str) -> str:

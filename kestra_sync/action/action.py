@@ -54,9 +54,11 @@ class ReportFiles:
 
     def options(self) -> list[str]:
         """Return the options that make the command write all reports."""
-        wanted = [f"{name}={self.of(name)}" for name in ("json", "comment", "summary", "github")]
-        wanted.append(f"{self.report_format}={self.report}")
-        return [f"--output={each}" for each in wanted]
+        outputs_wanted = [
+            f"{name}={self.of(name)}" for name in ("json", "comment", "summary", "github")
+        ]
+        outputs_wanted.append(f"{self.report_format}={self.report}")
+        return [f"--output={each}" for each in outputs_wanted]
 
 
 def main(environ: MutableMapping[str, str] | None = None, run: RunCommand | None = None) -> int:

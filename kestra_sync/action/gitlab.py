@@ -125,14 +125,14 @@ def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         if len(args) != 1:
             raise UsageError("expected one file", remedy="pass the file written by -o comment=FILE")
-        said = note(args[0], environ)
+        message = note(args[0], environ)
     except KestraSyncError as error:
         sys.stderr.write(f"kestra-sync: error: {visible(error.message)}\n")
         # The default remedies refer to Kestra servers.
         if isinstance(error, UsageError) and error.remedy:
             sys.stderr.write(f"  {error.remedy}\n")
         return int(error.exit_code)
-    sys.stdout.write(f"{said}\n")
+    sys.stdout.write(f"{message}\n")
     return int(ExitCode.OK)
 
 

@@ -223,8 +223,8 @@ def _check_known(command: str, values: Mapping[str, str]) -> None:
         known[each.name] = (*known.get(each.name, ()), *each.commands)
     switches = {each.name for each in OPTIONS if each.kind is InputKind.SWITCH} | _SWITCHES
     for name, value in values.items():
-        asked = value and not (name in switches and value.lower() == "false")
-        if asked and command not in known[name] and name not in _DEFAULTED:
+        is_set = value and not (name in switches and value.lower() == "false")
+        if is_set and command not in known[name] and name not in _DEFAULTED:
             raise UsageError(
                 f"the input '{name}' is not supported by '{command}'",
                 remedy=f"remove it; it is supported by {', '.join(known[name])}",

@@ -135,7 +135,7 @@ def _several(command: str, code: int, document: PlanJson) -> Result:
         for each in document["environments"]
     ]
     left = [str(each) for each in document.get("not_attempted") or ()]
-    said = [f"{name}: {each.summary}" for name, each in zip(names, results, strict=True)]
+    summaries = [f"{name}: {each.summary}" for name, each in zip(names, results, strict=True)]
     return Result(
         code,
         created=sum(each.created for each in results),
@@ -144,7 +144,7 @@ def _several(command: str, code: int, document: PlanJson) -> Result:
         drifted=sum(each.drifted for each in results),
         failed=sum(each.failed for each in results),
         has_changes=any(each.has_changes for each in results),
-        summary="; ".join([*said, *(f"{name}: not attempted" for name in left)]),
+        summary="; ".join([*summaries, *(f"{name}: not attempted" for name in left)]),
         environments=(*names, *left),
     )
 

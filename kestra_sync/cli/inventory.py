@@ -104,8 +104,8 @@ def rename(
     output = Output.of(
         "inventory rename", output_format=output_format, color=color, verbose=verbose
     )
-    asked = settings_from(**settings)
-    return _edit(output, lambda sure: rename_inventory(asked, old, new, sure), yes=yes)
+    resolved = settings_from(**settings)
+    return _edit(output, lambda sure: rename_inventory(resolved, old, new, sure), yes=yes)
 
 
 @command.command("forget", short_help="Remove flows from the inventory, but not from the server.")
@@ -130,8 +130,8 @@ def forget(
     output = Output.of(
         "inventory forget", output_format=output_format, color=color, verbose=verbose
     )
-    asked = settings_from(**settings)
-    return _edit(output, lambda sure: forget_flows(asked, flows, sure), yes=yes)
+    resolved = settings_from(**settings)
+    return _edit(output, lambda sure: forget_flows(resolved, flows, sure), yes=yes)
 
 
 @command.command("move", short_help="Move the inventory to another namespace.")
@@ -148,8 +148,8 @@ def move(
     from kestra_sync.commands.records import move_inventory
 
     output = Output.of("inventory move", output_format=output_format, color=color, verbose=verbose)
-    asked = settings_from(**settings)
-    return _edit(output, lambda sure: move_inventory(asked, namespace, sure), yes=yes)
+    resolved = settings_from(**settings)
+    return _edit(output, lambda sure: move_inventory(resolved, namespace, sure), yes=yes)
 
 
 def _edit(output: Output, change: Callable[[ConfirmChanges], RecordEdit], *, yes: bool) -> ExitCode:

@@ -142,8 +142,8 @@ def _side(settings: Settings, kinds: Kinds, flows: Repository) -> Side:
             continue
         name = name_in_files(resource, settings)
         sources[name] = each.content
-        wanted = repository.other_resources.get(resource)
-        if wanted is not None and wanted.content == each.content:
+        configured_as = repository.other_resources.get(resource)
+        if configured_as is not None and configured_as.content == each.content:
             configured.add(name)
     diagnostics = (*repository.diagnostics, *rendered.diagnostics, *reading.diagnostics)
     return Side(server, sources, frozenset(configured), diagnostics)

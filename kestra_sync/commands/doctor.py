@@ -53,13 +53,13 @@ def doctor(settings: Settings) -> Diagnosis:
     @cache
     def lookup() -> Lookup:
         assert settings.scope is not None  # a name needs a scope
-        wanted = place_of(settings, settings.scope)
-        return find_inventory(client.kv, wanted, settings.scope, origin().repository)
+        expected = place_of(settings, settings.scope)
+        return find_inventory(client.kv, expected, settings.scope, origin().repository)
 
     checkups = [ask("files", lambda: _files(loaded(), settings))]
     with connect(settings.connection, settings.parallelism) as client:
         look = cache(partial(examine_connection, client.url))
-        asked: list[tuple[str, Callable[[], Checkup]]] = [
+        checks: list[tuple[str, Callable[[], Checkup]]] = [
             ("network", lambda: network(route_to(client.url))),
             ("server", lambda: _server(client)),
             ("versions", lambda: versions(client.server_info())),
@@ -74,11 +74,11 @@ def doctor(settings: Settings) -> Diagnosis:
             ("flows", lambda: _flows(client, settings, loaded())),
         ]
         if settings.files or settings.kv:
-            asked.append(("files and keys", lambda: _files_and_keys(client, settings)))
+            checks.append(("files and keys", lambda: _files_and_keys(client, settings)))
         if specs := load_specs(settings).specs:
-            asked.append(("smoke tests", lambda: _smoke(client, specs)))
+            checks.append(("smoke tests", lambda: _smoke(client, specs)))
         broken = False
-        for question, answer in asked:
+        for question, answer in checks:
             if broken:
                 checkups.append(Checkup(question, Health.SKIPPED, "skipped, see above"))
                 continue

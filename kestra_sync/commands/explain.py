@@ -46,11 +46,11 @@ def explain(name: str) -> Explanation:
     """
     known = explanations()
     inside = re.search(r"\[([\w-]+)\]", name)
-    wanted = (inside[1] if inside else name).strip().lower().replace("_", "-")
-    if wanted in known:
-        return known[wanted]
-    meant = closest(wanted, known)
-    hint = f"did you mean '{meant}'? " if meant else ""
+    normalized = (inside[1] if inside else name).strip().lower().replace("_", "-")
+    if normalized in known:
+        return known[normalized]
+    suggestion = closest(normalized, known)
+    hint = f"did you mean '{suggestion}'? " if suggestion else ""
     raise UsageError(
         f"unknown rule: {shortened(name)}",
         remedy=f"{hint}'kestra-sync explain' without a rule lists all of them",

@@ -114,8 +114,8 @@ def is_selected(there: FlowId, settings: Settings, *, here: FlowId | None = None
     here = here or name_in_files(there, settings)
     if here == there:
         return selected(there, settings.only, settings.exclude)
-    wanted = selected(here, settings.only, ()) or selected(there, settings.only, ())
-    return wanted and all(selected(each, (), settings.exclude) for each in (here, there))
+    included = selected(here, settings.only, ()) or selected(there, settings.only, ())
+    return included and all(selected(each, (), settings.exclude) for each in (here, there))
 
 
 def name_in_files(flow_id: FlowId, settings: Settings) -> FlowId:
@@ -173,8 +173,8 @@ def check_found(repository: Repository, settings: Settings, *, selected: int) ->
 
 def _patterns(settings: Settings) -> str:
     but = f"--exclude {' '.join(settings.exclude)}"
-    wanted = ", ".join(settings.only)
-    return f"{wanted}, with {but}" if wanted and settings.exclude else wanted or but
+    included = ", ".join(settings.only)
+    return f"{included}, with {but}" if included and settings.exclude else included or but
 
 
 def may_be_in_git(

@@ -133,12 +133,14 @@ def _read_by(
 ) -> Iterator[FilesFolder]:
     """Find directories with a file that a flow reads by name, and that no known directory has."""
     desired = [Desired(each, each.document.data) for each in flows]
-    wanted = {
+    missing_reads = {
         (each.name, each.namespaces[0])
         for each in reads(desired, (Kind.FILE,))
         if each.name and not each.below
     }
-    wanted = {each for each in wanted if not any(Path(at, each[0]).is_file() for at in known)}
+    missing_reads = {
+        each for each in missing_reads if not any(Path(at, each[0]).is_file() for at in known)
+    }
     candidates = [
         folder
         for outer in _directories("")
@@ -147,7 +149,7 @@ def _read_by(
         and not any(_is_in(folder, each.partition("*")[0].rstrip("/") or each) for each in known)
     ]
     for folder in candidates:
-        owners = {space for name, space in wanted if Path(folder, name).is_file()}
+        owners = {space for name, space in missing_reads if Path(folder, name).is_file()}
         if len(owners) == 1:
             yield FilesFolder(folder, owners.pop())
 

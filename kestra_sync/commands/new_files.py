@@ -45,7 +45,7 @@ def new_files(
     """
     flows = tuple(flows)
     directory = cache(lambda namespace: flow_directory(namespace, settings, flows))
-    wanted: dict[FlowId, PurePosixPath] = {}
+    candidates: dict[FlowId, PurePosixPath] = {}
     problems: dict[FlowId, str] = {}
     for flow_id in flow_ids:
         root, below = directory(flow_id.namespace)
@@ -57,16 +57,16 @@ def new_files(
         parts = (*below, f"{flow_id.id}.yaml")
         problem = _of_name(flow_id, parts) or problem_of_place(root, parts)
         if problem is None:
-            wanted[flow_id] = PurePosixPath(root, *parts)
+            candidates[flow_id] = PurePosixPath(root, *parts)
         else:
             problems[flow_id] = problem
-    several = Counter(_folded(str(path)) for path in wanted.values())
-    for flow_id, path in wanted.items():
+    several = Counter(_folded(str(path)) for path in candidates.values())
+    for flow_id, path in candidates.items():
         if several[_folded(str(path))] > 1:
             problems[flow_id] = (
                 f"another flow would get the same file, {path}, on case-insensitive file systems"
             )
-    paths = {key: str(path) for key, path in wanted.items() if key not in problems}
+    paths = {key: str(path) for key, path in candidates.items() if key not in problems}
     return paths, tuple(left_alone(key, problem) for key, problem in problems.items())
 
 

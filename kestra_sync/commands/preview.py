@@ -211,8 +211,8 @@ def clean(
         ]
         everything = [make(name) for name in names]
         removals = [_removal_or_why(client, each, observer) for each in everything]
-        wanted = [each for each in removals if each.plan is not None]
-        if wanted and not confirm(wanted):
+        removable = [each for each in removals if each.plan is not None]
+        if removable and not confirm(removable):
             return tuple(DownResult(each, declined=True) for each in removals)
         found = []
         for own, removal in zip(everything, removals, strict=True):

@@ -71,10 +71,10 @@ def look_up(client: KestraClient, settings: Settings) -> Lookup:
     :raises InventoryError: it exists and cannot be used.
     :raises KestraError: if it cannot be read.
     """
-    wanted = place_in(settings)
-    scope = settings.scope or Scope((wanted.namespace,))
+    expected = place_in(settings)
+    scope = settings.scope or Scope((expected.namespace,))
     client.server_info()  # reports a server that is too old
-    return find_inventory(client.kv, wanted, scope, origin().repository)
+    return find_inventory(client.kv, expected, scope, origin().repository)
 
 
 def show_inventory(settings: Settings) -> Lookup:
@@ -152,7 +152,7 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: ConfirmChang
     with connect(settings.connection, settings.parallelism) as client:
         found = _ours(client, settings)
         owned = found.inventory.bases()
-        wanted: list[FlowId] = []
+        expected: list[FlowId] = []
         for name in dict.fromkeys(flows):
             flow_id = resource_named(name)
             if flow_id not in owned:
@@ -160,15 +160,15 @@ def forget_flows(settings: Settings, flows: Sequence[str], confirm: ConfirmChang
                     f"the inventory {found.place.full_name!r} does not list {name}",
                     remedy="see 'kestra-sync inventory'; write names as they are listed there",
                 )
-            wanted.append(flow_id)
+            expected.append(flow_id)
         changes = tuple(
             f"Remove {each} from the inventory {found.place.full_name!r}. It stays on the server."
-            for each in wanted
+            for each in expected
         )
         if not confirm(changes):
             return RecordEdit(changes, done=False)
         forget_in_record(
-            client.kv, found.place, found.inventory, wanted, lock_timeout=settings.lock_timeout
+            client.kv, found.place, found.inventory, expected, lock_timeout=settings.lock_timeout
         )
         return RecordEdit(changes, done=True)
 
@@ -231,12 +231,12 @@ def _named(client: KestraClient, settings: Settings, name: str) -> OtherRecord:
 
     :raises UsageError: there is none, or more than one.
     """
-    wanted = place_in(settings)
-    scope = settings.scope or Scope((wanted.namespace,))
+    expected = place_in(settings)
+    scope = settings.scope or Scope((expected.namespace,))
     found = [
         each
         for each in _all_named(client.kv, name)
-        if in_common(scope, each.inventory) or each.place.namespace == wanted.namespace
+        if in_common(scope, each.inventory) or each.place.namespace == expected.namespace
     ]
     here = origin().repository
     if len(found) > 1 and here:
@@ -279,9 +279,9 @@ def _places(namespace: str, name: str) -> list[InventoryLocation]:
 
 def _renamed(settings: Settings, found: OtherRecord, new: str) -> InventoryLocation:
     """Return the location for the new name: as configured if it matches, else unchanged."""
-    wanted = place_in(settings)
-    if wanted.full_name == new:
-        return wanted
+    expected = place_in(settings)
+    if expected.full_name == new:
+        return expected
     environment = found.place.environment
     if environment is not None and new.endswith(f".{environment}"):
         return InventoryLocation(

@@ -153,5 +153,5 @@ def _behind(commit: str | None) -> int | None:
     top = checkout_of(Path())
     if commit is None or top is None or not commit.isalnum():
         return None
-    said = ask(top, "rev-list", "--count", f"{commit}..HEAD", "--")
-    return int(said) if said is not None and said.strip().isdigit() else None
+    count = ask(top, "rev-list", "--count", f"{commit}..HEAD", "--")
+    return int(count) if count is not None and count.strip().isdigit() else None

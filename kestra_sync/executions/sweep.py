@@ -44,7 +44,7 @@ def sweep(
     """
     if not flows:
         return Swept()
-    gone: set[str] = set()
+    deleted: set[str] = set()
     problems: tuple[str, ...] = ()
     for _ in range(_ROUNDS):
         found = _executions(client, scope, flows)
@@ -53,13 +53,13 @@ def sweep(
         results = client.map(partial(_remove, client, clock), found)
         problems = tuple(words for each in results for words in each.problems)
         failed = {each.id for each, done in zip(found, results, strict=True) if done.kept}
-        gone |= {each.id for each in found} - failed
+        deleted |= {each.id for each in found} - failed
         clock.sleep(_PAUSE)
     else:
         left = _executions(client, scope, flows)
         if left and not problems:
             problems = (f"{len(left):,} executions are still there after they were deleted",)
-    return Swept(len(gone), problems)
+    return Swept(len(deleted), problems)
 
 
 def _executions(client: KestraClient, scope: Scope, flows: Collection[FlowId]) -> list[Execution]:

@@ -45,13 +45,13 @@ def _of_apply(report: Report) -> Iterator[Diagnostic]:
     for outcome in report.outcomes or ():
         status = outcome.status.value
         if status in ("failed", "conflict"):
-            said = f": {outcome.message}" if outcome.message else ""
+            details = f": {outcome.message}" if outcome.message else ""
             yield Diagnostic(
                 outcome.change.path or "",
                 _position(outcome.change),
                 Severity.ERROR,
                 "apply-failed",
-                f"{outcome.change.flow_id}: {status}{said}",
+                f"{outcome.change.flow_id}: {status}{details}",
                 getattr(outcome.error, "remedy", None),
                 outcome.change.flow_id,
             )
@@ -69,7 +69,7 @@ def _of_apply(report: Report) -> Iterator[Diagnostic]:
 
 def _of_smoke(report: Report) -> Iterator[Diagnostic]:
     for run in report.smoke.runs if report.smoke is not None else ():
-        said = "; ".join(each.message for each in run.failures)
+        details = "; ".join(each.message for each in run.failures)
         if run.verdict.value in ("passed", "skipped"):
             continue
         yield Diagnostic(
@@ -77,7 +77,7 @@ def _of_smoke(report: Report) -> Iterator[Diagnostic]:
             run.spec.position,
             Severity.ERROR,
             "smoke",
-            f"{run.spec.title}: {said or run.verdict.value}",
+            f"{run.spec.title}: {details or run.verdict.value}",
             flow=run.flow,
         )
 

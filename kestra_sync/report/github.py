@@ -49,9 +49,9 @@ def workflow_commands(report: Report) -> Iterator[str]:
 
 def _failure(report: Report, *names: str | None) -> Iterator[str]:
     if report.failure is not None:
-        said = [report.failure.message, report.failure.remedy or ""]
+        parts = [report.failure.message, report.failure.remedy or ""]
         title = " ".join(filter(None, ("kestra-sync", report.command, *names)))
-        yield command("error", _message(said), title=title)
+        yield command("error", _message(parts), title=title)
 
 
 def _annotations(report: Report, found: Sequence[Diagnostic]) -> Iterator[str]:

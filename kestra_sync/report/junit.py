@@ -98,8 +98,8 @@ def _add(suite: ET.Element, case: Case) -> None:
         suite, "testcase", {name: _legal(text) for name, text in attributes.items()}
     )
     if case.status is not CaseStatus.PASSED:
-        said = {"message": _legal(case.message)} if case.message else {}
-        ET.SubElement(element, case.status.value, said).text = _legal(case.detail) or None
+        attributes = {"message": _legal(case.message)} if case.message else {}
+        ET.SubElement(element, case.status.value, attributes).text = _legal(case.detail) or None
     if case.output:
         ET.SubElement(element, "system-out").text = _legal(case.output)
 

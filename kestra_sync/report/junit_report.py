@@ -73,7 +73,7 @@ def _flows(report: Report) -> Iterator[Case]:
     """Return the flows, files and keys that are or were in Git, then other findings."""
     drifted = {each.flow_id: each for each in report.drifted or ()}
     outcomes = {each.change.flow_id: each for each in report.outcomes or ()}
-    said: dict[str, list[Diagnostic]] = defaultdict(list)
+    diagnostics_of: dict[str, list[Diagnostic]] = defaultdict(list)
     repository = report.repository
     flows = repository.flows if repository is not None else ()
     here = {each.path: each.flow_id for each in flows}
@@ -83,10 +83,10 @@ def _flows(report: Report) -> Iterator[Case]:
         flows = (*flows, *(each.flow for _, each in sorted(repository.other_resources.items())))
     for each in report.diagnostics:
         flow_id = each.flow or here.get(each.path)
-        said[str(flow_id) if flow_id in known else each.path].append(each)
+        diagnostics_of[str(flow_id) if flow_id in known else each.path].append(each)
     for flow in flows:
         name = str(flow.flow_id)
-        problems = said.pop(name, [])
+        problems = diagnostics_of.pop(name, [])
         yield _flow_case(
             flow.flow_id.namespace,
             name,
@@ -100,7 +100,7 @@ def _flows(report: Report) -> Iterator[Case]:
         yield _flow_case(flow_id.namespace, str(flow_id), [], outcome)
     for flow_id, change in drifted.items():
         yield _flow_case(flow_id.namespace, str(flow_id), [], None, edited=words(change))
-    for path, problems in said.items():
+    for path, problems in diagnostics_of.items():
         yield _flow_case("files", path or "files", problems, None, file=path or None)
     for skipped in repository.skipped if repository is not None else ():
         yield Case(

@@ -141,13 +141,13 @@ def _head(report: Report) -> Iterator[str]:
     if report.preview is not None and is_up(report.preview):
         yield prose(where_up(report.preview))
     if report.failure is not None:
-        said = [f"**{prose(report.failure.kind)}**: {prose(report.failure.message)}"]
-        yield _alert("CAUTION", said)
+        content = [f"**{prose(report.failure.kind)}**: {prose(report.failure.message)}"]
+        yield _alert("CAUTION", content)
     for refusal in report.refusals:
-        said = [f"**Refused** {code(refusal.rule)}: {prose(refusal.message)}."]
+        content = [f"**Refused** {code(refusal.rule)}: {prose(refusal.message)}."]
         if refusal.remedy:
-            said.append(f"{prose(refusal.remedy)}.")
-        yield _alert("CAUTION", said)
+            content.append(f"{prose(refusal.remedy)}.")
+        yield _alert("CAUTION", content)
     if report.trigger_checks:
         yield prose(checked_words(report.trigger_checks))
     for text in report.notes:
@@ -170,8 +170,8 @@ def verdict(report: Report) -> str:
     if report.removals is not None:
         return " ".join(map(down_words, report.removals)) or "No expired previews."
     if report.outcomes:
-        said = applied_summary(report.outcomes, interrupted=report.interrupted)
-        return f"{said} {smoke_summary(report.smoke)}" if report.smoke is not None else said
+        content = applied_summary(report.outcomes, interrupted=report.interrupted)
+        return f"{content} {smoke_summary(report.smoke)}" if report.smoke is not None else content
     if report.declined:
         return "Not applied: declined."
     if report.smoke is not None:
@@ -192,20 +192,20 @@ def verdict(report: Report) -> str:
 def verdicts(reports: Reports) -> Iterator[tuple[str, str]]:
     """Return the result of each environment of a run over several."""
     for each in reports.reports:
-        said = verdict(each)
+        content = verdict(each)
         if each.failure is not None:
-            said = each.failure.message.partition("\n")[0]
+            content = each.failure.message.partition("\n")[0]
         elif each.refusals:
-            said = f"Refused: {', '.join(one.rule for one in each.refusals)}."
+            content = f"Refused: {', '.join(one.rule for one in each.refusals)}."
         elif each.exit_code is ExitCode.INVALID:
-            said = f"Invalid: {counts(each.diagnostics)}."
-        yield each.environment or "", said
+            content = f"Invalid: {counts(each.diagnostics)}."
+        yield each.environment or "", content
     yield from ((name, "Not attempted.") for name in reports.not_attempted)
 
 
 def overview(reports: Reports) -> str:
     """The heading of a run over several environments, and a table of them."""
-    rows = tuple((code(name), prose(said)) for name, said in verdicts(reports))
+    rows = tuple((code(name), prose(content)) for name, content in verdicts(reports))
     table = Table(("environment", "result"), rows, "environment").text(len(rows))
     count = plural(len(reports.environments), "environment")
     return f"### kestra-sync {reports.command} · {count}\n\n{table}\n"
@@ -282,17 +282,17 @@ def _problems(report: Report) -> Table:
             continue
         place = where(each) or (str(each.flow) if each.flow else "")
         severity = f"**{each.severity}**" if each.severity is Severity.ERROR else each.severity
-        said = prose(each.message) + (f"<br>{prose(each.remedy)}" if each.remedy else "")
-        rows.append((str(severity), code(place) if place else "", code(each.rule), said))
+        content = prose(each.message) + (f"<br>{prose(each.remedy)}" if each.remedy else "")
+        rows.append((str(severity), code(place) if place else "", code(each.rule), content))
     return Table(("", "where", "rule", ""), tuple(rows), "problem")
 
 
 def _tests(report: Report) -> Table:
     rows = []
     for run in report.smoke.runs if report.smoke is not None else ():
-        said = "<br>".join(prose(each.message) for each in run.failures) or prose(run.reason)
+        content = "<br>".join(prose(each.message) for each in run.failures) or prose(run.reason)
         if run.culprit is not None and run.culprit.error:
-            said += f"<br>{code(' › '.join(run.culprit.chain))} {prose(run.culprit.error)}"
+            content += f"<br>{code(' › '.join(run.culprit.chain))} {prose(run.culprit.error)}"
         verdict_ = str(run.verdict).replace("-", " ")
         kept = run.url and run.cleanup is not None and run.cleanup.kept
         rows.append(
@@ -300,7 +300,7 @@ def _tests(report: Report) -> Table:
                 verdict_ if run.verdict.value in ("passed", "skipped") else f"**{verdict_}**",
                 code(run.spec.title),
                 "" if run.seconds is None else f"{run.seconds:.1f} s",
-                said + (f" {link('execution', run.url)}" if kept and run.url else ""),
+                content + (f" {link('execution', run.url)}" if kept and run.url else ""),
             )
         )
     return Table(("", "test", "time", ""), tuple(rows), "test")

@@ -228,11 +228,11 @@ def plan_lines(
             if detail.shows_lines:
                 yield from diff_lines(diffs.get(change.flow_id, ()), indent=6, limit=cut)
                 yield from _edited_on_the_server(change, cut)
-            told = (triggers or {}).get(change.flow_id, ())
-            if told:
+            trigger_changes = (triggers or {}).get(change.flow_id, ())
+            if trigger_changes:
                 from kestra_sync.report.trigger_text import trigger_lines  # few plans need it
 
-                yield from trigger_lines(told, plan, indent=6)
+                yield from trigger_lines(trigger_changes, plan, indent=6)
             others = groups.get(change.flow_id, ())
             if others:
                 more = plural(len(others), "more flow")
@@ -241,7 +241,7 @@ def plan_lines(
                     yield from headline(each, 6)
                     own = (triggers or {}).get(each.flow_id, ())
                     if own:
-                        yield from _other_triggers(own, told, plan, indent=10)
+                        yield from _other_triggers(own, trigger_changes, plan, indent=10)
         yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)

@@ -184,9 +184,9 @@ def list_lines(found: Sequence[Listed]) -> Iterator[Line]:
 
 def _row(each: Listed) -> tuple[str, ...]:
     record = each.inventory
-    said = record.preview
+    preview = record.preview
     age = "-" if each.age is None else _age(each.age)
-    expires = "never" if said is None or said.expires is None else said.expires
+    expires = "never" if preview is None or preview.expires is None else preview.expires
     flows = sum(key.kind is Kind.FLOW for key in record.resources)
     return (
         each.name,
@@ -195,7 +195,7 @@ def _row(each: Listed) -> tuple[str, ...]:
         "expired" if each.expired else expires,
         record.commit[:10] if record.commit else "-",
         str(flows),
-        (said.result if said is not None else "") or "unfinished",
+        (preview.result if preview is not None else "") or "unfinished",
     )
 
 
@@ -213,19 +213,19 @@ def list_json(found: Sequence[Listed]) -> dict[str, Any]:
 
 
 def _listed(each: Listed) -> dict[str, Any]:
-    record, said = each.inventory, each.inventory.preview
+    record, preview = each.inventory, each.inventory.preview
     counts = Counter(key.kind for key in record.resources)
     return {
         "name": each.name,
         "environment": record.target.environment,
         "namespaces": list(record.scope.namespaces),
         "place": {"namespace": each.place.namespace, "key": each.place.key},
-        "created": said.created if said is not None else None,
+        "created": preview.created if preview is not None else None,
         "updated": record.time or None,
-        "expires": said.expires if said is not None else None,
+        "expires": preview.expires if preview is not None else None,
         "expired": each.expired,
         "commit": record.commit,
         "branch": record.branch,
         "resources": {f"{kind.noun}s": counts[kind] for kind in Kind},
-        "result": (said.result if said is not None else "") or None,
+        "result": (preview.result if preview is not None else "") or None,
     }

@@ -128,9 +128,9 @@ def _invocation(report: Report, found: Sequence[Diagnostic]) -> dict[str, Any]:
         for each in found
     ]
     if report.failure is not None:
-        said = {"text": _text([report.failure.message, report.failure.remedy or ""])}
+        message_json = {"text": _text([report.failure.message, report.failure.remedy or ""])}
         kind = {"id": report.failure.kind}
-        notifications.insert(0, {"level": "error", "descriptor": kind, "message": said})
+        notifications.insert(0, {"level": "error", "descriptor": kind, "message": message_json})
     return {
         "executionSuccessful": report.exit_code in _DONE,
         "exitCode": int(report.exit_code),

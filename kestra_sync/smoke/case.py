@@ -135,8 +135,8 @@ class _Test:
             ended, run = self._still_going(going.execution)
         except KestraError as error:
             ended = started
-            gone = isinstance(error, NotFound)
-            words = "the execution was deleted by someone else" if gone else str(error)
+            deleted = isinstance(error, NotFound)
+            words = "the execution was deleted by someone else" if deleted else str(error)
             run = self._run(ended, SmokeVerdict.ERROR, self._failure(FailureKind.SERVER, words))
         except Exception as error:  # the execution must not be left behind
             LOG.debug("the test of %s crashed", self.spec.flow, exc_info=error)

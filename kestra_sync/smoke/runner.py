@@ -104,7 +104,7 @@ class _Run:
 
     def work(self) -> bool:
         """Start the threads and wait for them. Return whether the run was interrupted."""
-        told = False
+        announced = False
         give_up = math.inf
         try:
             self._start()
@@ -113,8 +113,8 @@ class _Run:
             time.sleep(0.05)  # a thread that has just been started gets to say so
         while waiting_for := self._at_work():
             try:
-                if self.stop.is_set() and not told:
-                    told = True
+                if self.stop.is_set() and not announced:
+                    announced = True
                     give_up = time.monotonic() + INTERRUPTED_FOR
                     unfailing(self.observer.note, "interrupted: ending the running executions")
                     self._kill_all()
