@@ -485,7 +485,7 @@ def test_functions_stay_small() -> None:
 
 
 def _depth(node: ast.AST) -> int:
-    """How deep the statements below ``node`` are nested; ``elif`` is no level of its own."""
+    """How deep the statements below ``node`` are nested; an ``elif`` does not count."""
     deepest = 0
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
