@@ -125,7 +125,7 @@ def check_traps(parsed: ParsedDocument, source: bytes) -> Iterator[Finding]:
         written = _written(parsed, source)
         if written != as_text(name):
             # The flow is stored under a different name than in its source: every later update
-            # # is rejected, as "Illegal flow id update" or as not found.
+            # is rejected, as "Illegal flow id update" or as not found.
             yield Finding(
                 "flow-id-reading",
                 ("id",),

@@ -41,7 +41,7 @@ class Rule:
 
 
 #: Errors that stay errors even if the server accepts the flow, and whose severity is fixed: a flow
-#: #: with these could not be compared with the server, or never be updated again.
+#: with these could not be compared with the server, or never be updated again.
 FINAL = frozenset(
     (
         "file-unreadable",

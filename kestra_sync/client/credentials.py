@@ -71,7 +71,7 @@ def parse_address(text: str) -> Address:
     end = re.search(r"[/?#\\]", rest)
     if end is not None and "@" in rest[end.end() :]:
         # `http://me:pa/ss@host` has a password with a slash: read literally, the host is `me`,
-        # # the port `pa`, and the rest would be sent or shown.
+        # the port `pa`, and the rest would be sent or shown.
         raise UsageError(
             "the Kestra URL has an @ after a slash or another special character:"
             f" {without_userinfo(text)}",

@@ -28,7 +28,7 @@ from kestra_sync.previews import name_of as preview_of
 log = logging.getLogger(__name__)
 
 #: Seconds between two reads of an implausible response. A server that indexes keys in the
-#: #: background lists a new key with a delay.
+#: background lists a new key with a delay.
 _PAUSES = (0.2, 0.8, 2.0)
 
 

@@ -111,9 +111,9 @@ def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
 # Distinguishes a flow that was disabled on the server from one that was edited.
 #
 # Kestra's UI disables a flow by rewriting its source: it appends ``disabled: true``, or rewrites
-# # an existing top-level ``disabled`` line in place and removes blank lines next to it
-# # (``docs/kestra-api.md``, "switching a flow off"). So two sources count as equal here if they are
-# # equal without that line and the blank lines next to it.
+# an existing top-level ``disabled`` line in place and removes blank lines next to it
+# (``docs/kestra-api.md``, "switching a flow off"). So two sources count as equal here if they are
+# equal without that line and the blank lines next to it.
 
 _LINE = re.compile(
     rb"^disabled[ \t]*:[ \t]*(?P<value>true|false)[ \t]*(?:[ \t]#[^\n]*)?\r?$", re.MULTILINE

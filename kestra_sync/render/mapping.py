@@ -22,7 +22,7 @@ from kestra_sync.repo.parse import plain
 from kestra_sync.repo.text import block_scalars
 
 #: A key whose value may be a namespace, anywhere in a line.
-#: #: The pattern begins with a literal, for speed.
+#: The pattern begins with a literal, for speed.
 _KEY = re.compile(rb"amespaces?(?:[Pp]attern)?[\"']?[ ]*:")
 #: The only form of such a line that is handled without a parser.
 _LINE = re.compile(

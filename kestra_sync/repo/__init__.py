@@ -1,6 +1,6 @@
-"""All that knows files: walk, ignore rules, load, positions, references.
+"""Reads the files of a repository: walk, ignore rules, load, positions, references.
 
-Importing this package, and loading flows that the scan can name, imports no YAML parser.
+Importing this package, and loading flows whose names the scan finds, imports no YAML parser.
 """
 
 from kestra_sync.repo.document import ParsedDocument, Reference, ReferenceKind

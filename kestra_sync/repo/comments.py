@@ -1,4 +1,4 @@
-"""The directives in the comments of a document: ``# kestra-sync: ignore[rule] why``.
+"""Finds directives in the comments of a document: ``# kestra-sync: ignore[rule] why``.
 
 A directive inside a string, such as a script in a task, is part of the string.
 """
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from kestra_sync.model import Position
 from kestra_sync.repo.text import decode
 
-#: What every comment to kestra-sync contains.
+#: The marker of every directive.
 MARK = b"kestra-sync:"
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[ \t]*kestra-sync:[ \t]*(?P<text>.*)")
 
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment for kestra-sync.
+    """A comment with a directive.
 
-    :param position: where its ``#`` is, in the document.
-    :param text: what follows the colon.
-    :param line: the line it is about: its own, or, if there is nothing else on that, the next
-        one that holds anything; ``None`` if it is about the whole document.
+    :param position: the position of its ``#`` in the document.
+    :param text: the text after the colon.
+    :param line: the line that it applies to: its own, or, if that has nothing else, the next line
+        with content; ``None`` for the whole document.
     """
 
     position: Position
@@ -33,7 +33,7 @@ class Comment:
 
 
 def comments(data: bytes) -> tuple[Comment, ...]:
-    """The comments for kestra-sync in ``data``; none if it cannot be parsed."""
+    """Return the directives in ``data``; none if it cannot be parsed."""
     if MARK not in data:
         return ()
     text = decode(data)
@@ -75,7 +75,7 @@ _Place = tuple[int, int]
 
 
 def _scalars(text: str) -> list[tuple[_Place, _Place]] | None:
-    """Where texts begin and end, in order; lines and columns from 0. ``None`` if not YAML."""
+    """Return the spans of scalars, in order; lines and columns from 0. ``None`` if not YAML."""
     from ruamel.yaml.events import ScalarEvent
 
     from kestra_sync.repo.parse import event_source

@@ -1,4 +1,4 @@
-"""A parsed document: plain values with their positions, its tasks, and the flows that it calls."""
+"""A parsed document: plain values with positions, its tasks, and the flows that it calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from kestra_sync.findings import Finding, NodePath
 from kestra_sync.model import FlowId, Position, StrEnum
 
-# More than a line can have columns, files being limited to 10 MiB.
+# More than the columns of any line: files are limited to 10 MiB.
 PLACE_LINE = 1 << 24
 
 
@@ -18,14 +18,13 @@ PLACE_LINE = 1 << 24
 class ParsedDocument:
     """One YAML document as Kestra would read it.
 
-    :param value: dicts, lists, strings, numbers, booleans and ``None``. Not to be changed: parsed
-        documents are cached and shared.
-    :param root: where the root node begins.
-    :param aliases: the places of aliases (``*name``), with the names. Kestra does not resolve
-        them: its parser reads the name as text, and so does ``value``.
-    :param duplicates: the keys that their mapping has already. ``value`` has the last one, as
-        Kestra takes it in most places.
-    :param doubled: those of them that are keys of the root mapping.
+    :param value: dicts, lists, strings, numbers, booleans and ``None``. Must not be modified:
+        parsed documents are cached and shared.
+    :param root: the start of the root node.
+    :param aliases: positions and names of aliases (``*name``). Kestra does not resolve them: its
+        parser reads the name as text, and so does ``value``.
+    :param duplicates: duplicate keys. ``value`` has the last one, which Kestra uses in most cases.
+    :param doubled: the duplicate keys of the root mapping.
     """
 
     value: Any
@@ -33,18 +32,18 @@ class ParsedDocument:
     aliases: tuple[tuple[Position, str], ...] = ()
     duplicates: tuple[Finding, ...] = ()
     doubled: frozenset[str] = frozenset()
-    # By identity of the container (they live as long as ``value`` does): for a mapping the places
-    # of key and value in turn, in the order of the mapping; for a list those of its items. A place
+    # By identity of the container (which lives as long as ``value``): for a mapping the places of
+    # key and value alternately, in the order of the mapping; for a list those of its items. A place
     # is ``line * PLACE_LINE + column``, both from 0.
     marks: dict[int, list[int]] = field(default_factory=dict, repr=False)
-    # By identity, too: which key of a long mapping each key is.
+    # Also by identity: the index of each key of a long mapping.
     _indexes: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @property
     def flow_id(self) -> FlowId | None:
-        """The name the document gives itself; ``None`` if it has no (usable) id or namespace.
+        """The name of the flow in the document; ``None`` without a valid id and namespace.
 
-        Kestra takes a number or a boolean for an id, as text, but not for a namespace.
+        Kestra accepts a number or a boolean as an id, but not as a namespace.
         """
         if not isinstance(self.value, dict):
             return None
@@ -55,20 +54,18 @@ class ParsedDocument:
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:
-        """The flows that it calls or waits for, in the order of the document."""
+        """The references to flows that it calls or waits for, in the order of the document."""
         return tuple(_of(self.value))
 
     def refused_aliases(self, rule: str) -> list[Finding]:
-        """An error for each alias. For files of kestra-sync itself: the text that Kestra would read
-        makes no sense there.
-        """
+        """Return an error for each alias, for files of kestra-sync itself."""
         return [
             Finding(rule, position, f"the alias '*{name}' is not supported", "write out the value")
             for position, name in self.aliases
         ]
 
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> Position:
-        """Where the node at ``path`` stands, or its key; of what is not there, the nearest parent.
+        """Return the position of the node at ``path``, or of its key; else of its nearest parent.
 
         Lines and columns count from 1, in the document (not in its file).
         """
@@ -89,23 +86,23 @@ class ParsedDocument:
     def _index_of(self, mapping: dict[Any, Any], key: str | int) -> int:
         if len(mapping) < 64:
             return list(mapping).index(key)
-        # A file may be wrong at each of a hundred thousand keys.
+        # A file may have an error at each of a hundred thousand keys.
         indexes = self._indexes.get(id(mapping))
         if indexes is None:
             indexes = self._indexes[id(mapping)] = {each: at for at, each in enumerate(mapping)}
         return indexes[str(key)]
 
     def key_lines(self, mapping: dict[str, Any]) -> list[int]:
-        """The lines (from 1) of the keys of a mapping of this document, in their order."""
+        """Return the lines (from 1) of the keys of a mapping of this document, in order."""
         return [place // PLACE_LINE + 1 for place in self.marks[id(mapping)][::2]]
 
     def item_lines(self, items: list[Any]) -> list[int]:
-        """The lines (from 1) of the items of a list of this document, in their order."""
+        """Return the lines (from 1) of the items of a list of this document, in order."""
         return [place // PLACE_LINE + 1 for place in self.marks[id(items)]]
 
 
 def as_text(value: Any) -> str | None:
-    """The text that Jackson reads from a scalar; ``None`` if it rejects it."""
+    """Return the text that Jackson reads from a scalar; ``None`` if it rejects it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
@@ -114,7 +111,7 @@ def as_text(value: Any) -> str | None:
 
 
 def position_at(place: int) -> Position:
-    """The position of a place (one number for line and column)."""
+    """Convert a place (one number for line and column) to a position."""
     line, column = divmod(place, PLACE_LINE)
     return Position(line + 1, column + 1)
 
@@ -131,8 +128,8 @@ class ReferenceKind(StrEnum):
 class Reference:
     """One reference to another flow.
 
-    :param path: where in the document the target's id stands.
-    :param resolvable: ``False`` if the target is computed (``{{ … }}``) and only known at run time.
+    :param path: the path of the target's id in the document.
+    :param resolvable: ``False`` if the target is an expression (``{{ … }}``), known at run time.
     """
 
     kind: ReferenceKind
@@ -141,7 +138,7 @@ class Reference:
     resolvable: bool = True
 
 
-# The types and their older names, which Kestra keeps as aliases (``@Plugin(aliases = …)``).
+# The types and their former names, which Kestra keeps as aliases (``@Plugin(aliases = …)``).
 _CALLS = {
     "io.kestra.plugin.core.flow.Subflow": ReferenceKind.SUBFLOW,
     "io.kestra.core.tasks.flows.Subflow": ReferenceKind.SUBFLOW,
@@ -195,7 +192,7 @@ def _target(kind: ReferenceKind, node: dict[str, Any], path: NodePath) -> Iterat
 
 
 def _preconditions(trigger: dict[str, Any], path: NodePath) -> Iterator[Reference]:
-    """Upstream flows: under ``preconditions.flows`` in 1.x, ``dependsOn`` since 2.0."""
+    """Yield upstream flows: ``preconditions.flows`` in 1.x, ``dependsOn`` since 2.0."""
     preconditions = trigger.get("preconditions")
     flows = preconditions.get("flows") if isinstance(preconditions, dict) else None
     for where, upstreams in (
@@ -209,14 +206,14 @@ def _preconditions(trigger: dict[str, Any], path: NodePath) -> Iterator[Referenc
 
 SECTIONS = ("tasks", "errors", "finally", "afterExecution")
 
-# Only Kestra's own flowable tasks hold tasks; `tasks` of another plugin (a Databricks job, a
+# Only Kestra's own flowable tasks contain tasks; `tasks` of another plugin (a Databricks job, a
 # Kubernetes pod) is something else.
 _FLOWABLE = ("io.kestra.plugin.core.flow.", "io.kestra.core.tasks.flows.")
 _CHILDREN = ("tasks", "then", "else", "defaults", "errors", "finally")
 
 
 def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[NodePath, dict[str, Any]]]:
-    """Every mapping in a place of a task, with its path, in the order of the document."""
+    """Yield every mapping in a list of tasks, with its path, in the order of the document."""
     for section, value in flow.items():
         if section in SECTIONS:
             yield from _of_list(value, (section,))
@@ -227,7 +224,7 @@ def all_tasks(flow: dict[str, Any]) -> Iterator[tuple[NodePath, dict[str, Any]]]
 
 
 def task_lists(flow: dict[str, Any]) -> Iterator[tuple[NodePath, list[Any]]]:
-    """The lists of tasks in which something else than a task would go unseen."""
+    """Yield the lists of tasks, in which Kestra ignores items that are not tasks."""
     for section in SECTIONS:
         yield (section,), as_list(flow.get(section))
     for path, task in all_tasks(flow):
@@ -235,7 +232,7 @@ def task_lists(flow: dict[str, Any]) -> Iterator[tuple[NodePath, list[Any]]]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value if it is a list; the schema says so where it is not."""
+    """Return the value if it is a list, otherwise an empty list; the schema reports it."""
     return value if isinstance(value, list) else []
 
 

@@ -1,8 +1,8 @@
-"""Runs ``git``, without letting the checkout execute anything or change the result.
+"""Runs ``git`` without letting the checkout execute anything or change the result.
 
-A repository can name programs in its configuration (hooks, a file system monitor, filters, a
-pager, transports), and the environment can point Git at another repository. None of that is used:
-questions are read-only, never go to the network, and end within a time limit.
+A repository can set programs in its configuration (hooks, a file system monitor, filters, a pager,
+transports), and the environment can point Git to another repository. None of that is used:
+commands are read-only, do not use the network, and have a time limit.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-#: Seconds that one question may take.
+#: Time limit of one command in seconds.
 TIMEOUT = 20.0
 
-#: Overrides for what a repository's own configuration could make Git execute.
+#: Overrides of configuration with which a repository could make Git execute programs.
 _HARDENED = (
     "--no-pager",
-    "-c", "safe.bareRepository=explicit",  # one that was committed as a directory of files
+    "-c", "safe.bareRepository=explicit",  # a bare repository committed as files
     "-c", "core.fsmonitor=false",
     "-c", f"core.hooksPath={os.devnull}",
     "-c", "core.untrackedCache=keep",
     "-c", "core.alternateRefsCommand=",
-    "-c", "protocol.allow=never",  # a partial clone would fetch what it lacks
+    "-c", "protocol.allow=never",  # a partial clone would fetch missing objects
     "-c", "credential.helper=",
 )  # fmt: skip
 
-#: What points Git at another repository, or alters how it reads one (``git rev-parse
-#: --local-env-vars``). ``GIT_CONFIG_COUNT`` stays: with it CI systems set ``safe.directory``.
+#: Variables that point Git to another repository, or change how it reads one (``git rev-parse
+#: --local-env-vars``). ``GIT_CONFIG_COUNT`` is kept: CI systems use it for ``safe.directory``.
 _MISLEADING = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -61,15 +61,15 @@ _OURS = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",  # the reasons of a refusal are recognised by their words
+    "LC_ALL": "C",  # errors are recognized by their text
 }
 
 
 class GitError(Exception):
-    """Git cannot be asked, or does not know.
+    """Git cannot be run, or failed.
 
-    :param reason: in one line, why.
-    :param remedy: what would let it answer, where that is known.
+    :param reason: the cause, on one line.
+    :param remedy: what to do about it, if known.
     """
 
     def __init__(self, reason: str, remedy: str | None = None) -> None:
@@ -79,9 +79,9 @@ class GitError(Exception):
 
 
 def git(directory: Path, *args: str, stdin: bytes = b"") -> bytes:
-    """The answer of ``git -C directory args``.
+    """Return the output of ``git -C directory args``.
 
-    :raises GitError: there is no ``git``, it refuses, fails, or takes too long.
+    :raises GitError: ``git`` is not installed, fails, or takes too long.
     """
     program = executable()
     if program is None:
@@ -105,7 +105,7 @@ def git(directory: Path, *args: str, stdin: bytes = b"") -> bytes:
 
 
 def ask(directory: Path, *args: str) -> str | None:
-    """The same as text without the line break; ``None`` for no answer, whatever the cause."""
+    """Return the output as text without the final newline; ``None`` after any failure."""
     try:
         return git(directory, *args).decode("utf-8", "replace").strip() or None
     except GitError:
@@ -113,7 +113,7 @@ def ask(directory: Path, *args: str) -> str | None:
 
 
 def checkout_of(path: Path) -> Path | None:
-    """The nearest directory at or above ``path`` that has a ``.git``; ``None`` without Git."""
+    """Return the nearest directory at or above ``path`` with a ``.git``; ``None`` without Git."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each / ".git")), None)
 
 
@@ -121,7 +121,7 @@ def checkout_of(path: Path) -> Path | None:
 def _find(path: str) -> str | None:
     names = ("git.exe",) if sys.platform == "win32" else ("git",)
     for entry in path.split(os.pathsep):
-        # A relative entry would find a program in the checkout.
+        # A relative entry could find a program in the checkout.
         if not Path(entry).is_absolute():
             continue
         for name in names:
@@ -132,7 +132,7 @@ def _find(path: str) -> str | None:
 
 
 def executable() -> str | None:
-    """Where ``git`` is; the working directory is not searched."""
+    """Return the path of ``git``; the working directory is not searched."""
     return _find(os.environ.get("PATH", os.defpath))
 
 

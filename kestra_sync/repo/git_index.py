@@ -1,7 +1,7 @@
-"""The contents of a working tree according to Git's index.
+"""Reads the contents of a working tree from Git's index.
 
-``git ls-files`` lists it. Where Git cannot be asked (it is not installed, or refuses a directory
-of another user) the index file is read here, by ``Documentation/gitformat-index`` of Git.
+``git ls-files`` lists it. If Git cannot be run (it is not installed, or rejects a directory of
+another user) the index file is read here, according to ``Documentation/gitformat-index`` of Git.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ LINK, SUBMODULE, TREE = 0o120000, 0o160000, 0o040000
 class Entry:
     """One path of the index.
 
-    :param path: below the top of the checkout, with ``/``.
-    :param mode: as in a tree: file, link, submodule, or the directory that a sparse index keeps
-        in place of all that is in it.
+    :param path: relative to the top of the checkout, with ``/``.
+    :param mode: as in a tree: file, link, submodule, or the directory that a sparse index has
+        instead of its contents.
     :param oid: the hash of the content, in hexadecimal.
-    :param skip: ``skip-worktree``: a sparse checkout leaves it out.
-    :param assume: ``assume-unchanged``: Git does not look whether it is there.
+    :param skip: ``skip-worktree``: a sparse checkout excludes it.
+    :param assume: ``assume-unchanged``: Git does not check whether it exists.
     :param unmerged: a merge left several versions of it.
     """
 
@@ -41,18 +41,18 @@ class Entry:
 
 
 def entries_of(top: Path) -> tuple[Entry, ...]:
-    """The index of the checkout at ``top``, as listed by ``git``.
+    """List the index of the checkout at ``top`` with ``git``.
 
-    :raises GitError: it does not.
+    :raises GitError: it fails.
     """
     said = git(top, "ls-files", "-z", "--stage", "-v")
     return tuple(_listed(each) for each in said.split(b"\0") if each)
 
 
 def tree_of(top: Path, commit: str) -> tuple[Entry, ...]:
-    """All files of a commit.
+    """List all files of a commit.
 
-    :raises GitError: the commit, or a tree of it, is not in this repository.
+    :raises GitError: the commit, or one of its trees, is not in this repository.
     """
     said = git(top, "ls-tree", "-r", "-z", "--full-tree", commit)
     found = []
@@ -64,7 +64,7 @@ def tree_of(top: Path, commit: str) -> tuple[Entry, ...]:
 
 
 def _listed(line: bytes) -> Entry:
-    """``H 100644 <oid> 0<tab>path``: the tag is in lower case for ``assume-unchanged``."""
+    """Parse ``H 100644 <oid> 0<tab>path``; a lower-case tag means ``assume-unchanged``."""
     head, _, path = line.partition(b"\t")
     tag, mode, oid, stage = head.decode().split(" ")
     return Entry(
@@ -78,9 +78,9 @@ def _listed(line: bytes) -> Entry:
 
 
 def git_directory(top: Path) -> Path:
-    """Where the repository of a checkout is: ``.git``, or where the file ``.git`` points to.
+    """Return the repository of a checkout: ``.git``, or the target of the file ``.git``.
 
-    :raises GitError: to nowhere.
+    :raises GitError: the target does not exist.
     """
     there = top / ".git"
     try:
@@ -99,7 +99,7 @@ def git_directory(top: Path) -> Path:
 
 
 def index_file(top: Path) -> Path:
-    """Where the index of a checkout is, whether or not it is there.
+    """Return the path of the index of a checkout, which may not exist.
 
     :raises GitError: the checkout does not point to a repository.
     """
@@ -107,9 +107,9 @@ def index_file(top: Path) -> Path:
 
 
 def read_index(file: Path) -> tuple[Entry, ...]:
-    """The same from the file itself; entries that a sparse index has merged stay directories.
+    """Read the index from the file itself; merged entries of a sparse index stay directories.
 
-    :raises GitError: it cannot be read, or is of a kind that is not known here.
+    :raises GitError: it cannot be read, or its format is not supported.
     """
     try:
         data = read_resolved(file)
@@ -162,7 +162,7 @@ def _parsed(data: bytes) -> Iterator[Entry]:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, as the offsets in packs, and the place behind it."""
+    """Read a variable-length number, as in pack offsets; return it and the next position."""
     byte = data[place]
     place += 1
     value = byte & 0x7F

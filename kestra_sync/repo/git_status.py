@@ -1,4 +1,4 @@
-"""Uncommitted changes in the working tree."""
+"""Finds uncommitted changes in the working tree."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from kestra_sync.repo.git import GitError, ask, checkout_of, git
 from kestra_sync.safe.paths import read_resolved
 
-#: Paths in one question: command lines have a limit.
+#: Maximum number of paths per command: command lines have a limit.
 _AT_ONCE = 300
 
 
 def is_dirty(directory: Path, *, untracked: Sequence[Path | str] = ()) -> bool | None:
-    """Whether tracked files differ from the commit; ``None`` if unknown.
+    """Return whether tracked files differ from the commit; ``None`` if unknown.
 
-    :param untracked: files and folders in which files that Git does not track count, too; what is
-        outside of the checkout is passed over.
+    :param untracked: files and folders in which untracked files count, too; paths outside of the
+        checkout are ignored.
     """
     status = [*_filters_off(directory), "status", "--porcelain", "-z", "--ignore-submodules=dirty"]
     top = checkout_of(directory.resolve())
@@ -37,9 +37,9 @@ def is_dirty(directory: Path, *, untracked: Sequence[Path | str] = ()) -> bool |
 
 
 def uncommitted(files: Iterable[Path]) -> dict[Path, str]:
-    """The files whose content is in no commit, and why in words. Without Git none is.
+    """Return the files whose content is not in any commit, with the reason. Without Git none.
 
-    Where Git cannot be asked, each of its files counts.
+    If Git cannot be run, all files of the checkout are returned.
     """
     checkouts: dict[Path, dict[Path, Path]] = defaultdict(dict)
     for given in files:
@@ -64,7 +64,7 @@ def uncommitted(files: Iterable[Path]) -> dict[Path, str]:
 
 
 def versions(file: Path) -> frozenset[str]:
-    """The hashes (of Git) of all contents that commits give this file; empty without Git."""
+    """Return the Git hashes of all committed versions of a file; empty without Git."""
     file = file.parent.resolve() / file.name
     top = checkout_of(file.parent)
     if top is None:
@@ -79,9 +79,9 @@ def versions(file: Path) -> frozenset[str]:
 
 
 def _status(top: Path, files: Sequence[Path]) -> dict[Path, str]:
-    """Of the files of one checkout those with changes.
+    """Return the files of one checkout that have changes.
 
-    :raises GitError: it cannot be asked.
+    :raises GitError: Git cannot be run.
     """
     paths = [file.relative_to(top).as_posix() for file in files]
     said = git(
@@ -110,7 +110,7 @@ _WORDS = {
 
 
 def _differs(top: Path, path: str) -> bool:
-    """Whether a file is not the one of the index, byte for byte."""
+    """Return whether a file differs from the index, byte for byte."""
     try:
         return git(top, "cat-file", "blob", f":{path}") != read_resolved(top / path)
     except (GitError, OSError):
@@ -118,10 +118,10 @@ def _differs(top: Path, path: str) -> bool:
 
 
 def _filters_off(directory: Path) -> list[str]:
-    """Options that keep the filters of the repository's configuration from running.
+    """Return options that disable the filters in the repository's configuration.
 
-    They are programs, too. Only files that Git has to read again are affected: the others have the
-    time and size with which Git left them.
+    Filters are programs, too. They would only run for files that Git has to read again, because
+    their time or size has changed.
     """
     names = ask(directory, "config", "--name-only", "--get-regexp", r"^filter\..*\.") or ""
     return [

@@ -1,4 +1,4 @@
-"""A path that is in Git but missing in the working tree: cause and remedy."""
+"""Paths that are in Git but missing in the working tree: cause and remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kestra_sync.repo.git import GitError
 
 
 class Cause(StrEnum):
-    """Why a path is not here."""
+    """Why a path is missing in the working tree."""
 
     SUBMODULE = "submodule"
     OTHER_COMMIT = "other-commit"
@@ -25,7 +25,7 @@ class Cause(StrEnum):
 
     @property
     def words(self) -> str:
-        """What the path is."""
+        """A description of the path."""
         return _WORDS[self]
 
     @property
@@ -66,11 +66,11 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class MissingPath:
-    """A path that Git holds and the working tree lacks.
+    """A path that is in Git but missing in the working tree.
 
     :param file: the absolute path.
-    :param directory: everything below it is not here either.
-    :param walked: a run over a whole checkout would look at it.
+    :param directory: everything below it is missing, too.
+    :param walked: a run over a complete checkout would read it.
     :param flows: the flows in Git's version of it; ``None`` if unknown.
     :param remedy: what to do about it.
     """
@@ -90,30 +90,29 @@ class MissingPath:
 
 @dataclass(frozen=True)
 class Incomplete:
-    """All that is not here.
+    """All missing paths.
 
-    :param problems: why Git could not be asked, where it could not: what was found is read from
-        the index without it.
+    :param problems: why Git could not be run; the paths are then read from the index file.
     """
 
     paths: tuple[MissingPath, ...] = ()
     problems: tuple[GitError, ...] = ()
 
     def holds(self, flow_id: FlowId, path: str | None) -> MissingPath | None:
-        """Where Git may still hold a flow that the files do not; ``None`` if nowhere.
+        """Return the missing path in which Git may still have a flow; ``None`` if there is none.
 
         :param path: the file that it came from, relative to the working directory.
         """
         for each in self.paths:
             if each.flows is not None and flow_id in each.flows:
                 return each
-        if path is not None and "\0" not in path:  # a record can hold any text
+        if path is not None and "\0" not in path:  # a record may contain any text
             file = Path(os.path.normpath(Path.cwd().resolve() / path))
-            places = {file, file.resolve()}  # it may have been found by way of a link
+            places = {file, file.resolve()}  # it may have been found through a link
             for each in self.paths:
                 if each.file in places or (
                     each.directory and any(place.is_relative_to(each.file) for place in places)
                 ):
                     return each
-        # It may have been moved to where we cannot look.
+        # It may have been moved to a missing path.
         return next((each for each in self.paths if each.walked and each.flows is None), None)

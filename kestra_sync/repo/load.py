@@ -1,6 +1,6 @@
-"""Load a repository: walk, read, split, identify. Documents are only parsed when necessary.
+"""Loads a repository: walk, read, split, identify. Documents are only parsed when necessary.
 
-Parsed documents are kept by the hash of their bytes, so that checks, references and diffs of one
+Parsed documents are cached by the hash of their bytes, so that checks, references and diffs of one
 run parse each source once.
 """
 
@@ -48,7 +48,7 @@ Parsed = ParsedDocument | tuple[Finding, ...]
 
 
 class ParseCache:
-    """The last ``size`` parsed sources, shared by threads."""
+    """A thread-safe cache of the last ``size`` parsed sources."""
 
     def __init__(self, size: int = 4096) -> None:
         self._size = size
@@ -56,13 +56,13 @@ class ParseCache:
         self._parsed: OrderedDict[str, Parsed] = OrderedDict()
 
     def get(self, key: str, data: bytes) -> Parsed:
-        """The parse of ``data``, whose SHA-256 is ``key``."""
+        """Parse ``data``, whose SHA-256 is ``key``, or return it from the cache."""
         with self._lock:
             parsed = self._parsed.get(key)
             if parsed is not None:
                 self._parsed.move_to_end(key)
                 return parsed
-        # Outside the lock: two threads may parse the same bytes, neither waits for the other.
+        # Outside the lock: two threads may parse the same bytes, but do not wait for each other.
         parsed = parse(data, tolerant=True)
         with self._lock:
             self._parsed[key] = parsed
@@ -71,7 +71,7 @@ class ParseCache:
         return parsed
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Clear the cache."""
         with self._lock:
             self._parsed.clear()
 
@@ -80,7 +80,7 @@ CACHE = ParseCache()
 
 
 def parse_document(document: Document) -> ParsedDocument | tuple[Diagnostic, ...]:
-    """Parse a document; values know their place in the document, diagnostics that in the file."""
+    """Parse a document. Values have positions in the document, diagnostics in the file."""
     parsed = CACHE.get(document.sha256, document.data)
     if isinstance(parsed, ParsedDocument):
         return parsed
@@ -88,7 +88,7 @@ def parse_document(document: Document) -> ParsedDocument | tuple[Diagnostic, ...
 
 
 def parse_flow(flow: Flow) -> ParsedDocument | tuple[Diagnostic, ...]:
-    """Parse the document of a flow. ``flow_id`` of the result is the true name."""
+    """Parse the document of a flow. ``flow_id`` of the result is its actual name."""
     parsed = parse_document(flow.document)
     if isinstance(parsed, ParsedDocument):
         return parsed
@@ -98,13 +98,13 @@ def parse_flow(flow: Flow) -> ParsedDocument | tuple[Diagnostic, ...]:
 def parse_source(data: bytes, digest: str | None = None) -> Parsed:
     """Parse bytes that come from no file, such as a live or a rendered source.
 
-    :param digest: the SHA-256 of ``data``, where it is known.
+    :param digest: the SHA-256 of ``data``, if known.
     """
     return CACHE.get(digest or sha256(data), data)
 
 
 def identify(document: Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
-    """The flow of a document, parsed only if the scan is in doubt."""
+    """Return the flow of a document, which is only parsed if the scan is uncertain."""
     found = scan(document.data)
     if isinstance(found, FlowId):
         return Flow(found, document)
@@ -114,10 +114,10 @@ def identify(document: Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
 
 
 def identify_source(data: bytes) -> FlowId | None:
-    """The name of a flow on a server; ``None`` if unknown.
+    """Return the name of a flow on a server; ``None`` if unknown.
 
-    As lenient as Kestra was when it stored the source: of two ``id`` lines the last one wins, of
-    two documents the first one counts.
+    As lenient as Kestra when it stored the source: it uses the last of two ``id`` lines, and the
+    first of two documents.
     """
     found = scan(data)
     if isinstance(found, FlowId):
@@ -127,7 +127,7 @@ def identify_source(data: bytes) -> FlowId | None:
 
 
 def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
-    """What a full parse says the document is, whatever the scan thought."""
+    """Return the result of a full parse of the document, regardless of the scan."""
     document = flow.document if isinstance(flow, Flow) else flow
     parsed = parse_document(document)
     if not isinstance(parsed, ParsedDocument):
@@ -140,7 +140,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
         return Skipped(document.path, document.first_line, missing_keys(missing))
     flow_id = parsed.flow_id
     if parsed.doubled & {"id", "namespace"}:
-        # Kestra would use the last one, but a reader of the file perhaps the first.
+        # Kestra would use the last one, but a reader of the file may assume the first.
         return tuple(diagnostic(document, problem, flow_id) for problem in parsed.duplicates)
     if flow_id is not None:
         return (
@@ -163,7 +163,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
 
 
 def flows_in(path: str, data: bytes) -> frozenset[FlowId] | None:
-    """The flows of a file; ``None`` if one is unknown."""
+    """Return the flows of a file; ``None`` if one is unknown."""
     found = set()
     for document in split(path, data):
         flow = identify(document)
@@ -174,14 +174,14 @@ def flows_in(path: str, data: bytes) -> frozenset[FlowId] | None:
     return frozenset(found)
 
 
-# The first line with content: no comment, directive or marker.
+# The first line with content, not a comment, directive or marker.
 _CONTENT = re.compile(rb"\n(?P<indent>[ \t]*)(?!---(?:[ \n]|\Z))(?P<begin>[^\s#%])")
 _AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
 _IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
 
 
 def shows_a_flow(data: bytes) -> bool:
-    """Whether a document that cannot be parsed looks like a flow: its top level has all three keys.
+    """Return whether an unparsable document looks like a flow, with all three keys at top level.
 
     The top level is column 0, or the column of the first line; or it is in braces.
     """
@@ -200,7 +200,7 @@ def shows_a_flow(data: bytes) -> bool:
 
 
 def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:
-    """A template or a file for something else, which only happens to be named ``.yaml``."""
+    """Skip a file that is not a flow but happens to be named ``.yaml``, such as a template."""
     first = problems[0]
     place = "" if first.position is None else f" (line {first.position.line}: {first.message})"
     return Skipped(
@@ -212,19 +212,19 @@ def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped
 
 
 def file_position(document: Document, position: Position) -> Position:
-    """The place in the file of a place in the document."""
+    """Convert a position in the document to one in the file."""
     return Position(position.line + document.first_line - 1, position.column)
 
 
 def diagnostic(document: Document, found: Finding, flow: FlowId | None = None) -> Diagnostic:
-    """What keeps a document from being understood, as an error at its place in the file."""
+    """Return a finding of the parser as an error at its position in the file."""
     return in_file(
         found, document.path, in_file=lambda place: file_position(document, place), flow=flow
     )
 
 
 def duplicates(flows: Iterable[Flow]) -> list[Diagnostic]:
-    """An error at each place of a flow that is there more than once, naming the others."""
+    """Return an error at each definition of a duplicate flow, with the other positions."""
     places: dict[FlowId, list[Flow]] = {}
     for flow in flows:
         places.setdefault(flow.flow_id, []).append(flow)
@@ -262,15 +262,15 @@ def load(
     apart: Collection[Path] = (),
     may_be_missing: bool = False,
 ) -> Repository:
-    """Everything below ``paths``.
+    """Load all flows in ``paths``.
 
-    :param ignore: more ignore patterns, relative to ``base``.
+    :param ignore: additional ignore patterns, relative to ``base``.
     :param strict: a document that is not a flow is an error.
     :param base: the directory of the configuration; by default the working directory.
-    :param apart: resolved paths below ``paths`` that hold something else than flows.
-    :param may_be_missing: a path that neither exists nor is in Git is empty.
-    :raises UsageError: for a path that does not exist.
-    :raises RefusedError: for one that does not exist here, but does in Git.
+    :param apart: resolved paths in ``paths`` that do not contain flows.
+    :param may_be_missing: a path that neither exists nor is in Git counts as empty.
+    :raises UsageError: a path does not exist.
+    :raises RefusedError: a path is missing here, but is in Git.
     """
     there = []
     for path in paths:
@@ -313,10 +313,10 @@ def load(
 
 
 def _missing(path: str) -> KestraSyncError:
-    """The error for a missing path, which says so if Git has it."""
+    """Return the error for a missing path, which is different if the path is in Git."""
     from kestra_sync.repo.not_here import find_not_here
 
-    if "\0" in path:  # which no file can have, nor Git be asked for
+    if "\0" in path:  # invalid in a path, and as an argument of Git
         return UsageError(f"no such file or directory: {quoted(path)}")
     held = next((each for each in find_not_here((path,)).paths if each.walked), None)
     if held is None:
@@ -329,7 +329,7 @@ def _missing(path: str) -> KestraSyncError:
 
 
 def read(file: FoundFile) -> bytes | Diagnostic:
-    """The bytes of a file, unless it is too large to be a flow or cannot be read."""
+    """Read a file, unless it is too large for a flow or unreadable."""
     try:
         data = read_resolved(file.file, limit=MAX_BYTES)
         if len(data) > MAX_BYTES:
@@ -352,10 +352,10 @@ def _not_a_flow(entry: Skipped) -> Diagnostic:
 
 
 class FilesWithoutFlows:
-    """Whether a file that once held a flow is still there and holds none now.
+    """Checks whether a file still exists but no longer contains a flow.
 
-    Such a file lost its ``tasks``, is ignored, or has become a link: reasons to look, not to
-    delete what it deployed.
+    Such a file lost its ``tasks``, is ignored, or has become a link: its flow should not be deleted
+    without review.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -363,7 +363,7 @@ class FilesWithoutFlows:
         self._yielding = {each.path for each in repository.flows}
 
     def __call__(self, path: str) -> bool:
-        """Ask for one recorded path, as it was shown then."""
+        """Return whether this applies to a recorded path."""
         if path in self._skipped:
             return True
         if path in self._yielding:

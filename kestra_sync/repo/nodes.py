@@ -1,7 +1,7 @@
-"""The nodes of a YAML document with the part of the text that each of them covers.
+"""The nodes of a YAML document with the range of text that each covers.
 
-For changing a document in place: :mod:`kestra_sync.repo.parse` says what a document means, this
-says where each piece of it begins and ends.
+For editing a document in place: :mod:`kestra_sync.repo.parse` returns the value of a document, this
+module the start and end of each node.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COLON = re.compile(r"\s*:")
 
 
 class NodeKind(Enum):
-    """What a node is; an alias (``*name``) is one of its own, as Kestra resolves none."""
+    """The kind of a node; aliases (``*name``) are nodes, as Kestra does not resolve them."""
 
     SCALAR = "scalar"
     MAPPING = "mapping"
@@ -31,14 +31,14 @@ class NodeKind(Enum):
 class Node:
     """One node.
 
-    :param start: where it begins in the text, its anchor and tag included. Characters, from 0.
-    :param end: where it ends: of a scalar behind its last character, without the blank lines that
-        follow a block scalar; of a block collection behind its last child.
-    :param style: of a scalar ``""`` (plain), ``'``, ``"``, ``|`` or ``>``; of a collection ``{`` or
-        ``[`` for flow style, ``""`` for block style.
-    :param value: the text of a scalar, whatever it means; the name of an alias.
+    :param start: its start in the text, including anchor and tag, in characters from 0.
+    :param end: its end: after the last character of a scalar, without blank lines after a block
+        scalar; after the last child of a block collection.
+    :param style: ``""`` (plain), ``'``, ``"``, ``|`` or ``>`` for a scalar; ``{`` or ``[`` for a
+        collection in flow style, ``""`` in block style.
+    :param value: the uninterpreted text of a scalar; the name of an alias.
     :param marked: it has an anchor or a tag.
-    :param keeps: a block scalar to which the blank lines behind it belong (``|+``).
+    :param keeps: a block scalar that includes the blank lines after it (``|+``).
     """
 
     kind: NodeKind
@@ -58,24 +58,24 @@ class Node:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is a plain scalar without any text: nothing stands there."""
+        """Whether it is an empty plain scalar."""
         return self.kind is NodeKind.SCALAR and self.start == self.end
 
     @property
     def last_leaf(self) -> Node:
-        """The scalar or flow collection that a block collection ends with; else the node itself."""
+        """The scalar or flow collection at the end of a block collection; else the node itself."""
         node = self
         while not node.is_flow and (node.pairs or node.items):
             node = node.pairs[-1][1] if node.pairs else node.items[-1]
         return node
 
     def get(self, key: str) -> Node | None:
-        """The value of ``key`` in a mapping; of two equal keys the last one, as Kestra takes it."""
+        """Return the value of ``key`` in a mapping; of duplicate keys the last, as in Kestra."""
         found = self.index(key)
         return None if found is None else self.pairs[found][1]
 
     def index(self, key: str) -> int | None:
-        """Which pair of a mapping has ``key``; the last one if there are two."""
+        """Return the index of the pair with ``key`` in a mapping; the last of duplicates."""
         for index in range(len(self.pairs) - 1, -1, -1):
             if self.pairs[index][0].value == key:
                 return index
@@ -95,15 +95,15 @@ class NodeTree:
     root: Node
 
     def byte_offset(self, at: int) -> int:
-        """Where in the bytes of the document the character at ``at`` is."""
+        """Convert an offset in characters to an offset in bytes."""
         before = at if self.text.isascii() else len(self.text[:at].encode("utf-8"))
         return len(self.bom) + before
 
 
 def read_nodes(data: bytes, events: Iterable[Any] = ()) -> NodeTree | None:
-    """The nodes of the first document of ``data``; ``None`` if it cannot be parsed or is empty.
+    """Return the nodes of the first document; ``None`` if it cannot be parsed or is empty.
 
-    :param events: what :func:`kestra_sync.repo.parse.parse` has recorded of the same ``data``.
+    :param events: the events that :func:`kestra_sync.repo.parse.parse` recorded of ``data``.
     """
     text = decode(data)
     if not isinstance(text, str):
@@ -120,7 +120,7 @@ def read_nodes(data: bytes, events: Iterable[Any] = ()) -> NodeTree | None:
 def _built(text: str, events: Callable[[], Iterable[Any]]) -> Node | None:
     try:
         return _build(text, events())
-    except Exception:  # whatever a parser throws: the checks say what is wrong with the file
+    except Exception:  # any exception of the parser; the checks report the error
         return None
 
 
@@ -157,7 +157,7 @@ def _build(text: str, events: Iterable[Any]) -> Node | None:
         elif (key := keys[-1]) is None:
             keys[-1] = node
         else:
-            if node.is_empty:  # the parsers do not agree where nothing stands
+            if node.is_empty:  # the parsers report different positions of empty nodes
                 colon = _COLON.match(text, key.end)
                 node.start = node.end = key.end if colon is None else colon.end()
             stack[-1].pairs.append((key, node))

@@ -1,8 +1,8 @@
-"""Paths that are in Git but missing in the working tree: their flows are not deleted.
+"""Finds paths that are in Git but missing in the working tree, whose flows must not be deleted.
 
-A submodule that is not initialised, a sparse checkout or an interrupted one leaves files out that
-are part of the commit. A deletion that is committed, staged, or made in the working tree of a whole
-checkout is a deletion; everything else that Git still has is reported by :func:`find_not_here`.
+With a submodule that is not initialized, a sparse checkout or an interrupted one, files of the
+commit are missing. A deletion that is committed, staged, or made in the working tree of a complete
+checkout is intended; everything else that is missing is reported by :func:`find_not_here`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kestra_sync.repo.incomplete import Cause, Incomplete, MissingPath
 from kestra_sync.repo.walk import IgnoreRules, is_flow_file
 from kestra_sync.safe.paths import read_resolved
 
-#: Seconds after which a lock of the index is not that of a command that only takes a moment.
+#: Seconds after which a lock of the index does not belong to a short command.
 _LOCK_WAIT = 2.0
 
 
@@ -43,12 +43,11 @@ def find_not_here(
     repository: Repository | None = None,
     flows_in: Callable[[str, bytes], frozenset[FlowId] | None] = lambda _path, _data: None,
 ) -> Incomplete:
-    """Ask Git what the checkouts that ``paths`` lie in should hold. Nothing without Git.
+    """Compare the checkouts that contain ``paths`` with Git. Returns nothing without Git.
 
     :param ignore: as for :func:`kestra_sync.repo.load.load`; so is ``base``.
-    :param repository: what was loaded from ``paths``: files that only point to their content are
-        among those that were skipped.
-    :param flows_in: tells the flows of a file of Git, see :func:`kestra_sync.repo.load.flows_in`;
+    :param repository: the files loaded from ``paths``: those skipped include pointers.
+    :param flows_in: returns the flows of a file in Git, see :func:`kestra_sync.repo.load.flows_in`;
         without it they are unknown.
     """
     walked = _WalkFilter(paths, ignore, Path(base or Path.cwd()).resolve())
@@ -63,7 +62,7 @@ def find_not_here(
 
 
 def is_pointer(file: Path) -> bool:
-    """Whether a file only says where its content is kept: by Git LFS, or git-annex."""
+    """Return whether a file is a Git LFS or git-annex pointer."""
     try:
         return _is_pointer(read_resolved(file, limit=200))
     except OSError:
@@ -77,7 +76,7 @@ def _is_pointer(data: bytes) -> bool:
 
 
 class _WalkFilter:
-    """Whether a walk over whole checkouts would come to a path."""
+    """Checks whether a walk over complete checkouts would reach a path."""
 
     def __init__(self, paths: Sequence[str], ignore: Sequence[str], base: Path) -> None:
         self.base = base
@@ -113,14 +112,14 @@ class _Search:
     links: list[Path] = field(default_factory=list)
 
     def begin(self, root: Path) -> None:
-        """Check the checkout that contains ``root``, those around it, and those below it."""
+        """Check the checkout that contains ``root``, and the ones above and below it."""
         top = checkout_of(root)
         while top is not None:
             self.visit(top)
             if self.walked.base.is_relative_to(top):
                 break
             inner, top = top, checkout_of(top.parent)
-            # Only a checkout of which the inner one is a submodule has a say.
+            # Only if the inner checkout is a submodule of the outer one.
             while top is not None and not _is_submodule(top, inner):
                 top = checkout_of(top.parent)
         for directory, names, files in os.walk(root):
@@ -129,7 +128,7 @@ class _Search:
                 self.visit(Path(directory))
 
     def visit(self, top: Path) -> None:
-        """Compare a checkout with its index, and the submodules in it with theirs."""
+        """Compare a checkout, and its submodules, with the index."""
         if top in self.seen:
             return
         self.seen.add(top)
@@ -146,7 +145,7 @@ class _Search:
             self._compare(top, entry, failed=failed)
 
     def _entries(self, top: Path, index: Path) -> tuple[tuple[Entry, ...], bool]:
-        """What the checkout should hold, and whether it never came to hold it.
+        """Return the contents of the index, and whether the checkout itself failed.
 
         :raises GitError: it cannot be determined.
         """
@@ -210,7 +209,7 @@ class _Search:
         blob: tuple[Path, str] | None = None,
         remedy: str | None = None,
     ) -> None:
-        """Note a path. The first cause stays."""
+        """Record a path; the first cause is kept."""
         if file in self.found:
             return
         walked = self.walked(file, directory=directory)
@@ -219,7 +218,7 @@ class _Search:
             self.blobs[file] = blob
 
     def named(self) -> tuple[MissingPath, ...]:
-        """Everything that was found, with the flows that Git's versions hold."""
+        """Return all missing paths, with the flows in Git's version."""
         wanted: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file, (top, oid) in self.blobs.items():
             wanted[top][oid].append(file)
@@ -234,7 +233,7 @@ class _Search:
         )
 
     def _linked(self, each: MissingPath) -> bool:
-        """Whether a walk would come to a directory by a link from elsewhere."""
+        """Return whether a walk would reach a directory through a link."""
         return each.directory and any(
             target.is_relative_to(each.file) or each.file.is_relative_to(target)
             for target in self.links
@@ -242,7 +241,7 @@ class _Search:
 
 
 def _cause(entry: Entry, *, failed: bool) -> Cause | None:
-    """Why the entry may be missing other than by deletion."""
+    """Return why the entry is missing, if it was not deleted."""
     if entry.skip:
         return Cause.SPARSE
     if failed:
@@ -253,7 +252,7 @@ def _cause(entry: Entry, *, failed: bool) -> Cause | None:
 
 
 def _locked(index: Path) -> bool:
-    """Whether a Git command holds the index, or was killed while it did."""
+    """Return whether a Git command has locked the index, or was killed while it did."""
     lock = index.with_name("index.lock")
     end = time.monotonic() + _LOCK_WAIT
     while lock.exists():
@@ -275,7 +274,7 @@ def _is_submodule(top: Path, inner: Path) -> bool:
 
 
 def _head(top: Path) -> str | None:
-    """The commit that is checked out, also if Git cannot be run."""
+    """Return the commit that is checked out, even if Git cannot be run."""
     said = ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if said is not None:
         return said
@@ -291,7 +290,7 @@ def _head(top: Path) -> str | None:
 
 
 def _contents(top: Path, oids: Iterable[str]) -> dict[str, bytes]:
-    """The objects of that repository, as far as it has them here."""
+    """Return the objects that exist in the local repository."""
     try:
         data = git(top, "cat-file", "--batch", stdin="".join(f"{each}\n" for each in oids).encode())
     except GitError:

@@ -1,9 +1,9 @@
-"""Parse one document into plain values with positions, as Kestra's Jackson would see them.
+"""Parses one document into plain values with positions, as Kestra's Jackson would.
 
-A small builder on ruamel.yaml's events instead of its constructors: positions for every node, no
-recursion, a limit on depth, and scalars as Jackson reads them. An alias (``*name``) is the text
-``name``, since Jackson resolves none: there is nothing that could expand and fill the memory. What
-cannot be parsed is a value, not an exception, so that one bad document hides no other.
+Builds values from ruamel.yaml's events instead of using its constructors: positions for every node,
+no recursion, a limit on depth, and scalars as Jackson reads them. An alias (``*name``) is the text
+``name``, as Jackson does not resolve aliases, so nothing can expand and fill the memory. Errors are
+returned, not raised, so that an invalid document does not hide others.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def parse(
 ) -> ParsedDocument | tuple[Finding, ...]:
     """Parse the (only) document of ``data``.
 
-    :param lenient: of a duplicate key the last one wins, of several documents the first counts;
-        as Kestra stores what it was sent.
-    :param tolerant: duplicate keys are reported by the document, with the last one as the value;
-        else they are problems.
+    :param lenient: use the last of duplicate keys, and the first of several documents, as Kestra
+        does with stored sources.
+    :param tolerant: the document has duplicate keys, with the last as the value; otherwise they are
+        errors.
     :param pure: use the Python parser even if the C parser is there.
-    :param record: gets the events of the parser, for :func:`kestra_sync.repo.nodes.read_nodes`.
+    :param record: collects the parser events, for :func:`kestra_sync.repo.nodes.read_nodes`.
     """
     text = decode(data)
     if isinstance(text, Finding):
@@ -54,8 +54,8 @@ def parse(
         builder.problems.append(stop.problem)
     except Exception as error:
         if not pure and c_parser() is not None:
-            # The C parser refuses a few things that Kestra does not, such as `[http://x]`, and
-            # has other words for the rest.
+            # The C parser rejects some documents that Kestra accepts, such as `[http://x]`, and has
+            # different messages.
             return parse(data, lenient=lenient, tolerant=tolerant, pure=True, record=record)
         builder.problems.append(_problem_of(error, text))
     problems = builder.problems if tolerant else [*builder.duplicates, *builder.problems]
@@ -64,28 +64,28 @@ def parse(
 
 @cache
 def c_parser() -> Any:
-    """The C parser of ruamel.yaml; ``None`` where it is not installed."""
+    """Return the C parser of ruamel.yaml; ``None`` if it is not installed."""
     for name in ("_ruamel_yaml", "_ruamel_yaml_clibz"):  # ruamel.yaml.clib, ruamel.yaml.clibz
         with suppress(ImportError):
             return import_module(name).CParser
     return None
 
 
-# What libyaml takes and SnakeYAML does not, or reads as something else: tabs between tokens,
+# What libyaml accepts and SnakeYAML does not, or reads differently: tabs between tokens,
 # directives, line breaks and marks of Unicode, some escapes, and a comment right behind `|`; and
 # an anchor after a tag, for which the parsers report different positions.
 _UNLIKE = re.compile(r"\t|^%|[\x85\u2028\u2029\ufeff]|\\/|[|>][-+0-9]*#|!\S*[ ]+&", re.MULTILINE)
 
-# Gives the next event, ``None`` after the last one. Raises whatever the parser does.
+# Returns the next event, ``None`` after the last one. Raises the exceptions of the parser.
 EventSource = Callable[[], Any]
 
 
 def event_source(text: str, *, pure: bool = False) -> EventSource:
-    """A function that gives the events of ``text`` one by one.
+    """Return a function that returns the events of ``text`` one by one.
 
-    The C parser is only used if it cannot differ from Kestra's, judged by the text.
+    The C parser is only used if the text has nothing that it reads differently than Kestra.
 
-    :param pure: the Python parser even if the C parser is there.
+    :param pure: use the Python parser even if the C parser is installed.
     """
     fast = None if pure else c_parser()
     if fast is not None and _UNLIKE.search(text) is None:
@@ -108,7 +108,7 @@ def _recorded(next_event: EventSource, record: list[Any]) -> EventSource:
 
 
 def _problem_of(error: Exception, text: str) -> Finding:
-    """Whatever a parser throws at a file is wrong with the file, not with us."""
+    """Convert any exception of the parser to a finding about the file."""
     from ruamel.yaml.error import MarkedYAMLError
 
     if isinstance(error, MarkedYAMLError):
@@ -124,7 +124,7 @@ class _StopParsing(Exception):  # noqa: N818  control flow inside this module
 
 @dataclass(slots=True)
 class _Frame:
-    """A container that is not finished yet."""
+    """An unfinished container."""
 
     node: Any
     marks: list[int]
@@ -134,8 +134,8 @@ class _Frame:
     indexes: dict[str, int] = field(default_factory=dict)
 
     def index_of(self, key: str) -> int:
-        """Which key of the mapping it is, from 0."""
-        if not self.indexes:  # from here on kept up to date: a file may have many duplicates
+        """Return the index of the key in the mapping, from 0."""
+        if not self.indexes:  # then kept up to date: a file may have many duplicates
             self.indexes = {each: index for index, each in enumerate(self.node)}
         return self.indexes[key]
 
@@ -176,7 +176,7 @@ class _Builder:
         while (event := next_event()) is not None:
             kind = type(event)
             if second is not None and kind is not kinds.DocumentEndEvent:
-                # Nothing after a closing marker is not a document.
+                # An empty document after an end marker does not count.
                 if kind is not scalar or event.value.strip("\ufeff") or event.style or event.tag:
                     raise _StopParsing(Finding("yaml-syntax", second, "a second document"))
                 second = None
@@ -221,7 +221,7 @@ class _Builder:
                 continue
             place = _place(event.start_mark)
             if node is None and frame is not None and frame.is_mapping and not event.value:
-                place = frame.key_place  # the parsers do not agree where nothing stands
+                place = frame.key_place  # the parsers report different positions of empty nodes
             self._attach(frame, node, place)
 
     def _attach(self, frame: _Frame | None, node: Any, place: int) -> None:
@@ -242,7 +242,7 @@ class _Builder:
             frame.marks.append(place)
 
     def _key(self, frame: _Frame, event: Any) -> None:
-        """Take a key: its text, whatever it looks like, as Jackson does."""
+        """Process a key, which is always text, as in Jackson."""
         key: str = event.value
         if not key.isascii():
             key = _joined(key)
@@ -297,7 +297,7 @@ class _Builder:
     def _complex_key(self, event: Any) -> Finding:
         position = _position(event.start_mark)
         line = self.text.splitlines()[position.line - 1]
-        # The parser names the inner brace, or the outer one if the expression is a key itself.
+        # The parser reports the inner brace, or the outer one if the expression is a key.
         for column in (position.column - 1, position.column):
             if column and line[column - 1 : column + 1] == "{{":
                 return unquoted_expression(Position(position.line, column))
@@ -305,12 +305,12 @@ class _Builder:
 
 
 def _joined(text: str) -> str:
-    """Escapes such as ``\\ud83d\\ude00`` put together; half a pair becomes U+FFFD, as in Java."""
+    """Combine surrogate pairs (``\\ud83d\\ude00``); an unpaired one becomes U+FFFD, as in Java."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _place(mark: Any) -> int:
-    # One number instead of the parser's mark: less memory, and nothing for the garbage collector.
+    # One number instead of the parser's mark: less memory, and no garbage collection.
     place: int = mark.line * PLACE_LINE + mark.column
     return place
 
@@ -319,10 +319,10 @@ def _position(mark: Any) -> Position:
     return Position(mark.line + 1, mark.column + 1)
 
 
-# What a plain scalar means to Kestra, that is to Jackson's YAML parser on SnakeYAML's rules. It
-# differs from YAML 1.2 (``017`` is 15, ``yes`` is true) and from YAML 1.1 (``1:30`` and dates stay
-# text). Each line of the tables was seen on jackson-dataformat-yaml 2.21, which Kestra 1.3 uses;
-# ``tests/unit/repo/jackson.tsv`` holds what it answered.
+# The value of a plain scalar in Kestra, that is Jackson's YAML parser with SnakeYAML's rules. It
+# differs from YAML 1.2 (``017`` is 15, ``yes`` is true) and from YAML 1.1 (``1:30`` and dates are
+# text). The tables were verified with jackson-dataformat-yaml 2.21, which Kestra 1.3 uses;
+# ``tests/unit/repo/jackson.tsv`` has its results.
 
 Scalar = str | int | float | bool | None
 
@@ -346,7 +346,7 @@ _NAMED_FLOATS = frozenset(("", "NaN", "Infinity", "INF", "-Infinity", "-INF", "+
 
 
 def plain(text: str) -> Scalar:
-    """The value of an untagged, unquoted scalar."""
+    """Return the value of an untagged, unquoted scalar."""
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
@@ -360,7 +360,7 @@ def plain(text: str) -> Scalar:
 
 
 def tagged(tag: str, text: str) -> Scalar:
-    """The value of a scalar with an explicit tag."""
+    """Return the value of a scalar with an explicit tag."""
     match tag.removeprefix("tag:yaml.org,2002:"):
         case "bool":
             return _BOOLEANS.get(text, text)
@@ -375,7 +375,7 @@ def tagged(tag: str, text: str) -> Scalar:
 
 
 def is_unreadable(text: str, tag: str | None = None) -> bool:
-    """Whether Jackson takes a scalar for a number, and then refuses it."""
+    """Return whether Jackson recognizes a scalar as a number, but then rejects it."""
     if tag is not None:
         if tag.removeprefix("tag:yaml.org,2002:") != "float" or text in _NAMED_FLOATS:
             return False
@@ -387,7 +387,7 @@ def _integer(text: str) -> int | str:
     digits = text.replace("_", "")
     sign = -1 if digits.startswith("-") else 1
     digits = digits.lstrip("+-")
-    # No one writes numbers of that length; int() itself refuses 4300 digits and more.
+    # int() rejects 4300 digits and more.
     if len(digits) > 1000:
         return text
     if digits in ("0b", "0x"):

@@ -1,13 +1,13 @@
-"""The Python parser of ruamel.yaml, changed to read exactly what Kestra's parser reads.
+"""The Python parser of ruamel.yaml, adapted to accept exactly what Kestra's parser accepts.
 
-Kestra reads YAML with SnakeYAML, which descends from PyYAML, as ruamel.yaml does. Where the two
-have come to differ, the methods below follow SnakeYAML 2.4; every difference was seen on a running
-Kestra, and ``tests/cases/yaml`` holds a file for each:
+Kestra reads YAML with SnakeYAML, which is derived from PyYAML, as is ruamel.yaml. Where they
+differ, the methods below follow SnakeYAML 2.4; every difference was verified on a running Kestra,
+and ``tests/cases/yaml`` has a file for each:
 
-- a tab may be inside and behind a plain scalar, but nowhere else between tokens;
+- a tab may be inside and after a plain scalar, but nowhere else between tokens;
 - U+0085, U+2028 and U+2029 end a line;
 - ``%YAML 1.x`` is accepted for every ``x``, and changes nothing;
-- an anchor ends at the punctuation that may not be part of it;
+- an anchor ends at punctuation that must not be part of it;
 - ``\\/`` is not an escape, nor is a backslash before a tab.
 """
 
@@ -25,18 +25,18 @@ _BREAK = "\r\n\x85\u2028\u2029"
 _END = "\0" + _BREAK
 _BLANK_OR_END = " \t" + _END
 _FLOW = ",[]{}"
-# What ends an anchor, and what may then follow it.
+# Characters that end an anchor, and those that may follow it.
 _NOT_IN_ANCHOR = _BLANK_OR_END + ":,[]{}/.*&"
 _AFTER_ANCHOR = _BLANK_OR_END + "?:,]}%@`"
-# What a plain scalar does not begin with; `-`, and in block context `?` and `:`, begin one if
+# Characters that do not start a plain scalar; `-`, and in block context `?` and `:`, start one if
 # something follows.
 _NOT_PLAIN = _BLANK_OR_END + "-?:,[]{}#&*!|>'\"%@`"
 
 
 def next_event_of(text: str) -> Callable[[], Any]:
-    """A function that gives the events of ``text`` one by one, and ``None`` after the last one.
+    """Return a function that returns the events of ``text`` one by one, then ``None``.
 
-    :raises MarkedYAMLError: from the function returned, where ``text`` is not YAML to Kestra.
+    :raises MarkedYAMLError: raised by the returned function if Kestra rejects ``text``.
     """
     parser = _Loader(text)._parser
     ended = False
@@ -46,7 +46,7 @@ def next_event_of(text: str) -> Callable[[], Any]:
         if ended:
             return None
         event = parser.get_event()
-        # Older versions fail if they are asked once more.
+        # Older versions fail if they are called again.
         ended = parser.state is None
         return event
 
@@ -54,10 +54,10 @@ def next_event_of(text: str) -> Callable[[], Any]:
 
 
 class _Loader:
-    """What reader, scanner and parser know each other by."""
+    """The object through which reader, scanner and parser are connected."""
 
     processing_version = (1, 1)
-    comment_handling = None  # they need this to be there
+    comment_handling = None  # required attribute
 
     def __init__(self, text: str) -> None:
         self._resolver = self
@@ -67,13 +67,13 @@ class _Loader:
 
 
 class _Reader(Reader):  # type: ignore[misc, unused-ignore]
-    """Counts lines and columns as SnakeYAML does. The text has been checked already."""
+    """Counts lines and columns as SnakeYAML does. The text is already validated."""
 
     def check_printable(self, _data: Any) -> None:
-        """Leave it to :func:`kestra_sync.repo.text.decode`."""
+        """Do nothing: :func:`kestra_sync.repo.text.decode` has checked it."""
 
     def forward(self, length: int = 1) -> None:
-        """Move on by ``length`` characters."""
+        """Advance by ``length`` characters."""
         end = self.pointer + length
         buffer = self.buffer
         for at in range(self.pointer, end):
@@ -88,13 +88,13 @@ class _Reader(Reader):  # type: ignore[misc, unused-ignore]
 
 
 class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
-    # As PyYAML has them, but for the two that SnakeYAML does not know.
+    # As in PyYAML, except for two that SnakeYAML does not support.
     ESCAPE_REPLACEMENTS = {  # noqa: RUF012  not annotated in the base class
         name: text for name, text in Scanner.ESCAPE_REPLACEMENTS.items() if name not in "/\t"
     }
 
     def scan_to_next_token(self) -> Any:
-        """Skip spaces, line breaks and comments, but no tabs."""
+        """Skip spaces, line breaks and comments, but not tabs."""
         reader = self.reader
         while True:
             while reader.peek() == " ":
@@ -108,7 +108,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
                 self.allow_simple_key = True
 
     def check_plain(self) -> Any:
-        """Whether a plain scalar begins here."""
+        """Return whether a plain scalar begins here."""
         peek = self.reader.peek
         character = peek()
         return character not in _NOT_PLAIN or (
@@ -117,7 +117,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         )
 
     def scan_yaml_directive_value(self, start_mark: Any) -> Any:
-        """The version, which means nothing to SnakeYAML as long as it begins with 1."""
+        """Scan the version, which SnakeYAML ignores if the major version is 1."""
         reader = self.reader
         while reader.peek() == " ":
             reader.forward()
@@ -135,7 +135,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         length = 0
         while "0" <= reader.peek(length) <= "9":
             length += 1
-        if not 0 < length < 11:  # SnakeYAML refuses longer ones, too
+        if not 0 < length < 11:  # SnakeYAML rejects longer ones, too
             raise self._bad_directive(start_mark)
         number = int(reader.prefix(length))
         reader.forward(length)
@@ -150,7 +150,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         )
 
     def scan_anchor(self, TokenClass: Any) -> Any:  # noqa: N803  the name of the base class
-        """An anchor or an alias."""
+        """Scan an anchor or an alias."""
         reader = self.reader
         start_mark = reader.get_mark()
         reader.forward()
@@ -169,7 +169,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         return TokenClass(name, start_mark, reader.get_mark())
 
     def scan_tag(self) -> Any:
-        """A tag: ``!<uri>``, ``!handle!suffix``, ``!suffix`` or ``!``."""
+        """Scan a tag: ``!<uri>``, ``!handle!suffix``, ``!suffix`` or ``!``."""
         reader = self.reader
         start_mark = reader.get_mark()
         handle: str | None = None
@@ -201,7 +201,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         return ScannerError("while scanning a tag", start_mark, problem, self.reader.get_mark())
 
     def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> Any:
-        """The text between white space in a quoted scalar."""
+        """Scan the text between white space in a quoted scalar."""
         try:
             return super().scan_flow_scalar_non_spaces(double, start_mark)
         except (ValueError, OverflowError):  # \U with a number that is not a character
@@ -213,7 +213,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
             ) from None
 
     def scan_block_scalar_indentation(self) -> Any:
-        """Leading empty lines, how far the text is indented, and where the lines end."""
+        """Scan leading empty lines; return them, the indentation of the text, and their end."""
         reader = self.reader
         breaks: list[str] = []
         indent = 0
@@ -228,7 +228,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         return breaks, indent, end_mark
 
     def scan_plain(self) -> Any:
-        """A plain scalar."""
+        """Scan a plain scalar."""
         reader = self.reader
         peek = reader.peek
         chunks: list[str] = []
@@ -259,7 +259,7 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
         return ScalarToken("".join(chunks), True, start_mark, end_mark)
 
     def scan_plain_spaces(self, _indent: Any, _start_mark: Any) -> Any:
-        """White space inside a plain scalar, folded; empty where the scalar ends."""
+        """Scan white space inside a plain scalar; return it folded, or empty at the end."""
         reader = self.reader
         length = 0
         while reader.peek(length) in " \t":
@@ -288,5 +288,5 @@ class _Scanner(Scanner):  # type: ignore[misc, unused-ignore]
 
     def _at_marker(self) -> bool:
         prefix = self.reader.prefix(3)
-        # To SnakeYAML three hyphens end the scalar whatever follows, and dots with a space only.
+        # In SnakeYAML, three hyphens always end the scalar, and dots only if a space follows.
         return prefix == "---" or (prefix == "..." and self.reader.peek(3) in _BLANK_OR_END)

@@ -11,8 +11,8 @@ from kestra_sync.model import Position
 # A value that begins with a Pebble expression and is not quoted.
 UNQUOTED = re.compile(r"(?:^|[:\-?,\[{][ \t]+)[ \t]*(?P<at>\{[{%#])")
 
-# Words in the parser's problem → what we say, and whether the context (where it began) is the
-# better place to point at than where the parser gave up.
+# Text in the parser's context and problem → our message, and whether the context (where it began)
+# is a better position than that of the problem.
 _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
     ("", "mapping values are not allowed", "a ': ' in an unquoted value", False),
     ("simple key", "could not find expected ':'", "a key without ':'", True),
@@ -38,7 +38,7 @@ _SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
 
 
 def syntax_problem(error: Any, text: str) -> Finding:
-    """The problem for ``error``, raised by ruamel.yaml for ``text``."""
+    """Return the finding for ``error``, which ruamel.yaml raised for ``text``."""
     problem, context = str(error.problem or ""), str(error.context or "")
     mark = error.problem_mark or error.context_mark
     message = re.sub(r"\s+", " ", problem)
@@ -53,7 +53,7 @@ def syntax_problem(error: Any, text: str) -> Finding:
     position = Position(mark.line + 1, mark.column + 1)
     lines = text.splitlines()
     if "escape" in message and lines[mark.line][mark.column - 1 : mark.column] == "\\":
-        position = Position(mark.line + 1, mark.column)  # one parser points behind the backslash
+        position = Position(mark.line + 1, mark.column)  # one parser reports the next column
     for candidate in (error.problem_mark, error.context_mark):
         line = lines[candidate.line] if candidate and candidate.line < len(lines) else ""
         unquoted = UNQUOTED.search(line)
@@ -76,7 +76,7 @@ def syntax_problem(error: Any, text: str) -> Finding:
 
 
 def unquoted_expression(position: Position) -> Finding:
-    """``{{ … }}`` without quotes is a mapping to YAML, and refused by Kestra."""
+    """Return the finding for ``{{ … }}`` without quotes, a mapping in YAML that Kestra rejects."""
     return Finding(
         "yaml-unquoted-expression",
         position,

@@ -1,10 +1,9 @@
-"""From the bytes of a file to documents, and their names, without parsing them.
+"""Splits the bytes of a file into documents, and finds their names without parsing them.
 
-A file is cut byte for byte. A run in which everything is in sync must know the name of every flow,
-and parsing is what costs most: a scan for the top-level ``id`` and ``namespace`` answers where it
-is certain; any doubt means a full parse. Certain means: the top level is a block mapping in column
-0 with simple keys, and no quote or bracket is open across a line break outside block scalars, so
-that a line ``id: x`` in column 0 can only be the key.
+A run needs the name of every flow, and parsing is expensive, so a scan for the top-level ``id`` and
+``namespace`` is used where it is certain; in case of doubt the document is parsed. It is certain if
+the top level is a block mapping in column 0 with simple keys, and no quote or bracket spans a line
+break outside of block scalars, so that a line ``id: x`` in column 0 can only be the key.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from kestra_sync.model import Document, FlowId, Position
 
 BOM = b"\xef\xbb\xbf"
 FLOW_KEYS = ("id", "namespace", "tasks")
-"""What a document must have at its top level to be a flow."""
+"""The top-level keys that make a document a flow."""
 
 # A marker line: "---" or "..." at column 0 (or after the BOM), and what follows on the line.
 _MARKER = re.compile(
     rb"(?:^|(?<=[\r\n])|(?<=\A\xef\xbb\xbf))(---|\.\.\.)(?=[ \t\r\n]|\Z)[^\r\n]*(?:\r\n|\r|\n|\Z)"
 )
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
-# There must be one way only to match a line: with two, thirty lines have a billion.
+# Each line must match in only one way: with two, thirty lines would match in a billion ways.
 _BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r(?!\n)|\n|\Z))*\Z")
 _PROLOGUE = re.compile(rb"(?:(?:[ \t]*(?:#[^\r\n]*)?|%[^\r\n]*)(?:\r\n|\r(?!\n)|\n|\Z))*\Z")
 _ON_MARKER = re.compile(rb"---[ \t]+[^ \t#\r\n]")
@@ -42,8 +41,8 @@ class _Segment:
 
 
 def split(path: str, data: bytes) -> tuple[Document, ...]:
-    """The documents of a file; none if it holds only comments, blank lines and directives."""
-    if wide_encoding(data) is not None:  # refused by the parser, as a whole
+    """Return the documents of a file; none if it only has comments, blank lines and directives."""
+    if wide_encoding(data) is not None:  # the parser rejects it as a whole
         return (Document(path, 0, 1, data),)
     if b"---" not in data and b"..." not in data:
         return () if _is_empty(_BLANK, data) else (Document(path, 0, 1, data),)
@@ -62,11 +61,11 @@ def split(path: str, data: bytes) -> tuple[Document, ...]:
 def _segments(data: bytes) -> list[_Segment]:
     found = []
     start = 0
-    prologue = True  # before a "---", directives are not content
+    prologue = True  # directives before a "---" are not content
     for marker in _MARKER.finditer(data):
         found.append(_segment(data, start, marker.start(), prologue))
         explicit = marker[1] == b"---"
-        # Content on the marker's line belongs to the document; the marker then stays with it.
+        # Content on the marker's line belongs to the document, which then includes the marker.
         start = marker.start() if explicit and _ON_MARKER.match(marker[0]) else marker.end()
         prologue = not explicit
     found.append(_segment(data, start, len(data), prologue))
@@ -83,7 +82,7 @@ def _is_empty(pattern: re.Pattern[bytes], part: bytes) -> bool:
 
 
 MAX_BYTES = 10 * 1024 * 1024
-"""Kestra answers 500 to a longer body."""
+"""Kestra responds with 500 to a longer body."""
 MAX_CHARACTERS = 3 * 1024 * 1024
 """The limit of Kestra's YAML parser, in code points."""
 
@@ -92,15 +91,15 @@ _UTF8_BOM = "\ufeff"
 
 @cache
 def _forbidden() -> re.Pattern[str]:
-    """What SnakeYAML does not allow in a stream; a byte order mark inside of it, it does.
+    """Return the pattern of characters that SnakeYAML rejects (not a byte order mark).
 
-    Slow to compile, and of no use to a run that parses nothing.
+    It is slow to compile, and only needed if a document is parsed.
     """
     return re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def decode(data: bytes) -> str | Finding:
-    """The text of a document, without its byte order mark, or what is wrong with the bytes."""
+    """Decode a document without its byte order mark, or return what is wrong with it."""
     if len(data) > MAX_BYTES:
         return too_large(len(data))
     wide = wide_encoding(data)
@@ -136,9 +135,9 @@ def decode(data: bytes) -> str | Finding:
 
 
 def wide_encoding(data: bytes) -> str | None:
-    """The encoding of two or four bytes a character that ``data`` is in, as Python calls it.
+    """Return the Python name of a UTF-16 or UTF-32 encoding of ``data``; ``None`` for others.
 
-    Told by the byte order mark or, as YAML does, by the zero bytes of its first characters.
+    Detected by the byte order mark or, as in YAML, by the zero bytes of the first characters.
     """
     begin = data[:4]
     if 0 not in begin and not begin.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -164,7 +163,7 @@ _WIDE_ZEROS = {
 
 
 def too_large(size: int) -> Finding:
-    """Kestra answers 500 to a body over 10 MiB, so there is no use in reading more."""
+    """Return the finding for a file over 10 MiB, for which Kestra responds with 500."""
     return Finding(
         "file-too-large",
         None,
@@ -188,7 +187,7 @@ def _position(text: str, offset: int) -> Position:
 
 @dataclass(frozen=True)
 class NotAFlow:
-    """No flow, and why."""
+    """The document is not a flow, and why."""
 
     reason: str
 
@@ -200,10 +199,10 @@ class NeedsFullParse:
     reason: str
 
 
-# ``re`` finds a literal several times as fast as a set of characters, so each pattern begins with
-# one: with the line break before a line, and there are two patterns where there are two characters.
-# The end of ``key: |`` or ``- >-``, and what may stand before it; what follows deeper indented is
-# text and of no interest.
+# ``re`` finds a literal several times faster than a character set, so each pattern begins with a
+# literal: the line break before a line, or one of two characters in two patterns.
+# The end of ``key: |`` or ``- >-``, and what may precede it; deeper indented lines after it are
+# text and not relevant.
 _BLOCK_HEADER_ENDS = tuple(
     (mark, re.compile(rb"\%s[-+0-9]{0,2}[ ]*(?:[ ]#[^\n]*)?\r?\n" % mark)) for mark in (b"|", b">")
 )
@@ -212,7 +211,7 @@ _BLOCK_HEADER = re.compile(
     rb"""(?P<key>(?:[\w./-]+|"[^"\\\n]*"|'[^'\n]*'):[ ]+)?\Z"""
 )
 _COLUMN_0 = re.compile(rb"\n(?!(?:[ #\r\n]|[A-Za-z_][\w-]*:(?=[ \r\n]|\Z)|-[ ]|\Z))")
-# There must be one way only to match a line: with two, thirty lines have a billion.
+# Each line must match in only one way: with two, thirty lines would match in a billion ways.
 _FIRST_LINE = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?(?=\n))*\n[A-Za-z_]")
 _FIRST_MARKER = re.compile(rb"(?:[ ]*(?:#[^\r\n]*)?\r?\n)*---[ ]*(?:[ ]#[^\n]*)?(?:\r?\n|\Z)")
 # A quote or bracket begins a value only after white space, an indicator or a ':'.
@@ -220,7 +219,7 @@ _OPEN_QUOTES = (
     (b'"', re.compile(rb""""(?<![^\s\[{,:]")(?![^"\\\n]*(?:\\[^\n][^"\\\n]*)*")""")),
     (b"'", re.compile(rb"""'(?<![^\s\[{,:]')(?![^'\n]*(?:''[^'\n]*)*'(?!'))""")),
 )
-# One that follows another is on its line, and need not be found for itself.
+# One directly after another is on the same line, and need not be found separately.
 _FLOWS = tuple((mark, re.compile(rb"\%s(?<!\S.)" % mark)) for mark in (b"[", b"{"))
 _QUOTED = re.compile(rb"""(?<![^\s\[{,:])(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*'(?!'))""")
 _COMMENT = re.compile(rb"(?:^|[ \t])#[^\n]*")
@@ -229,13 +228,13 @@ _NAME = re.compile(
     rb"""\n(?:id|namespace):[ ]+(?:"([\w.-]+)"|'([\w.-]+)'|([A-Za-z][\w.-]*))"""
     rb"""[ ]*(?:[ ]#[^\n]*)?\r?\Z"""
 )
-# A name that goes on in the next line would be one value with it.
+# A name that continues on the next line is part of a longer value.
 _CONTINUED = re.compile(rb"(?:\n[ ]*(?:#[^\r\n]*)?\r?)*\n[ \t]")
 _NOT_TEXT = frozenset((b"null", b"true", b"false", b"yes", b"no", b"on", b"off", b"inf", b"nan"))
 
 
 def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
-    """Tell the name of the flow in a document by its top-level lines alone."""
+    """Find the name of the flow in a document from its top-level lines alone."""
     lines = _lines(data)
     if isinstance(lines, NeedsFullParse):
         return lines
@@ -244,7 +243,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
         keys[key] = at = lines.find(line)
         if at >= 0 and lines.find(line, at + 1) >= 0:
             return NeedsFullParse(f"duplicate key '{key.decode()}'")
-    # What is open in front of a line may swallow it; what is opened after the last one may not.
+    # Only a quote or bracket before a key may contain it, not one after the last key.
     head = lines if min(keys.values()) < 0 else lines[: max(keys.values()) + 1]
     bodies = _block_scalars(head)
     if bodies is None:
@@ -255,10 +254,10 @@ def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
 
 
 def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
-    """Where the texts of block scalars are, in bytes, if each other line can be read by itself.
+    """Return the byte ranges of block scalars, if all other lines are independent.
 
-    ``None`` if a parser is needed: a quote or a bracket is open over a line break, or there is a
-    doubt about the top level.
+    ``None`` if a parser is needed: a quote or bracket spans a line break, or the top level is
+    uncertain.
     """
     lines = _lines(data)
     if isinstance(lines, NeedsFullParse):
@@ -271,9 +270,9 @@ def block_scalars(data: bytes) -> list[tuple[int, int]] | None:
 
 
 def _lines(data: bytes) -> bytes | NeedsFullParse:
-    """The lines of a document whose top level is a block mapping in column 0, a break before each.
+    """Return the lines of a document with a block mapping in column 0, each after a line break.
 
-    Without a byte order mark and the marker of the document.
+    Without byte order mark and document marker.
     """
     start = len(BOM) if data.startswith(BOM) else 0
     marker = _FIRST_MARKER.match(data, start)
@@ -299,7 +298,7 @@ def _name(data: bytes, keys: Mapping[bytes, int]) -> FlowId | NotAFlow | NeedsFu
 
 
 def missing_keys(keys: list[str]) -> str:
-    """Why a document without these keys is not a flow."""
+    """Return why a document without these keys is not a flow."""
     return f"missing {', '.join(f'`{key}`' for key in keys)}"
 
 
@@ -324,7 +323,7 @@ def _without(data: bytes, bodies: list[tuple[int, int]]) -> bytes:
 
 
 def _block_scalars(data: bytes, *, certain: bool = False) -> list[tuple[int, int]] | None:
-    """Where the texts of block scalars begin and end; ``None`` for one far to the right."""
+    """Return the ranges of block scalars; ``None`` if one is indented too far."""
     found = []
     start = position = 0
     for end in _block_header_ends(data):
@@ -348,18 +347,18 @@ def _block_scalars(data: bytes, *, certain: bool = False) -> list[tuple[int, int
 
 
 def _block_header_ends(data: bytes) -> Iterable[re.Match[bytes]]:
-    """What may be the end of a header, in order; text in a block scalar is found as well."""
+    """Yield possible ends of headers, in order, including text in block scalars."""
     found = [list(end.finditer(data)) for mark, end in _BLOCK_HEADER_ENDS if mark in data]
     return found[0] if len(found) == 1 else sorted(chain(*found), key=re.Match.start)
 
 
-# Each indentation has a pattern of its own.
+# One pattern per indentation.
 _MAX_INDENT = 100
 _BODIES: dict[int, re.Pattern[bytes]] = {}
 
 
 def _body(indent: int) -> re.Pattern[bytes]:
-    """The lines of a block scalar whose parent is indented by ``indent``."""
+    """Return the pattern for lines of a block scalar whose parent is indented by ``indent``."""
     pattern = _BODIES.get(indent)
     if pattern is None:
         pattern = re.compile(rb"(?:[ ]{%d,}[^\n]*(?:\n|\Z)|[ \r]*\n)*" % (indent + 1))
@@ -372,7 +371,7 @@ def _has_unicode_breaks(data: bytes) -> bool:
 
 
 def _is_open_at_a_line_end(data: bytes) -> bool:
-    """Whether a quote, a ``[`` or a ``{`` is not closed on its line."""
+    """Return whether a quote, a ``[`` or a ``{`` is not closed on its line."""
     for mark, quote in _OPEN_QUOTES:
         if mark in data and quote.search(data) is not None:
             return True
@@ -380,7 +379,7 @@ def _is_open_at_a_line_end(data: bytes) -> bool:
 
 
 def _has_open_flow(data: bytes, begin: re.Pattern[bytes]) -> bool:
-    """Whether a line with what ``begin`` finds leaves a ``[`` or ``{`` open."""
+    """Return whether a line with a match of ``begin`` leaves a ``[`` or ``{`` open."""
     seen = 0
     for found in begin.finditer(data):
         if found.start() < seen:

@@ -1,10 +1,10 @@
-"""The files of a run: the YAML files below the given paths, in a stable order.
+"""Finds the files of a run: the YAML files in the paths, in a stable order.
 
-Hidden files and folders, smoke specifications and the configuration are not flows and are skipped,
-as is what ``.kestraignore`` files (the rules of ``.gitignore``) and the configuration name. A path
-that the user names is loaded even if it is ignored: explicit wins. As in Git the ignore file that
-is nearest to a path decides, the last pattern of it that fits wins, and nothing below an ignored
-directory can be taken back.
+Hidden files and folders, smoke specifications and the configuration are skipped, as are files that
+``.kestraignore`` files (with the rules of ``.gitignore``) and the configuration ignore. A path that
+the user passes is loaded even if it is ignored. As in Git, the ignore file nearest to a path takes
+precedence, its last matching pattern wins, and files in an ignored directory cannot be included
+again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".kestraignore"
 _STARS = 4
-"""Patterns with so many are run with a time limit."""
+"""Patterns with this many are run with a time limit."""
 _LIMIT = 1024 * 1024
 
 
@@ -45,14 +45,14 @@ OnError = Callable[[Path, Exception], None]
 
 
 def SILENT(_file: Path, _error: Exception) -> None:  # noqa: N802 - as a constant
-    """Says nothing: the walk over the same directories does."""
+    """Ignore errors, which the walk over the same directories reports."""
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why a line is not a valid pattern; ``None`` if it is one, a comment, or empty.
+    """Return why a line is not a valid pattern; ``None`` if it is valid, a comment, or empty.
 
-    Git takes some of these without a word and ignores nothing by them; a file that was meant to be
-    ignored would be deployed.
+    Git silently accepts some invalid patterns that match nothing; a file that should be ignored
+    would then be deployed.
     """
     if not pattern.strip() or pattern.startswith("#"):
         return None
@@ -60,25 +60,25 @@ def pattern_problem(pattern: str) -> str | None:
 
     try:
         GitIgnoreSpec.from_lines([pattern])
-    except Exception:  # of pathspec or of re, depending on the version
+    except Exception:  # from pathspec or re, depending on the version
         return f"{quoted(pattern)} is not a valid pattern"
     return None
 
 
 @dataclass(frozen=True)
 class IgnoreRules:
-    """The rules that hold in one directory: those of the directories above it, then its own."""
+    """The rules for one directory: those of its parents, then its own."""
 
     base: Path
     specs: tuple[tuple[Path, GitIgnoreSpec], ...] = ()
 
     @classmethod
     def of(cls, patterns: Sequence[str], base: Path) -> IgnoreRules:
-        """Rules of the configuration, relative to ``base``."""
+        """Create rules from patterns in the configuration, relative to ``base``."""
         return cls(base)._with(base, patterns)
 
     def above(self, root: Path, on_error: OnError = SILENT) -> IgnoreRules:
-        """With the ignore files between ``base`` and ``root``, ``root`` itself excluded."""
+        """Add the ignore files between ``base`` and ``root``, excluding ``root`` itself."""
         rules = self
         if root.is_relative_to(self.base):
             for parent in reversed(root.parents):
@@ -87,10 +87,9 @@ class IgnoreRules:
         return rules
 
     def enter(self, directory: Path, on_error: OnError = SILENT) -> IgnoreRules:
-        """With the ignore file of ``directory``, if it has one.
+        """Add the ignore file of ``directory``, if it has one.
 
-        :param on_error: is called for a file that cannot be read, or holds what is not a valid
-            pattern.
+        :param on_error: called for a file that cannot be read, or has an invalid pattern.
         """
         file = directory / IGNORE_FILE
         try:
@@ -109,7 +108,7 @@ class IgnoreRules:
         return self._with(directory, patterns)
 
     def ignored(self, path: Path, *, directory: bool) -> bool:
-        """Whether ``path`` is ignored; the directories above it are taken to be not."""
+        """Return whether ``path`` is ignored, assuming that its parent directories are not."""
         for base, spec in reversed(self.specs):
             if path.is_relative_to(base):
                 relative = path.relative_to(base).as_posix()
@@ -121,7 +120,7 @@ class IgnoreRules:
     def _with(self, directory: Path, patterns: Sequence[str]) -> IgnoreRules:
         if not patterns:
             return self
-        # Most repositories have no ignore rules; they need not pay for the import.
+        # Imported here: most repositories have no ignore rules.
         from pathspec import GitIgnoreSpec
 
         from kestra_sync.safe.patterns import Pattern
@@ -145,7 +144,7 @@ class FoundFile:
     """A file to read.
 
     :param path: as the user would write it, with ``/``.
-    :param file: where it really is, symlinks resolved.
+    :param file: its real path, with symlinks resolved.
     """
 
     path: str
@@ -154,7 +153,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Walk:
-    """What the walk found, sorted by path."""
+    """The result of a walk, sorted by path."""
 
     files: tuple[FoundFile, ...]
     skipped: tuple[Skipped, ...]
@@ -168,12 +167,12 @@ def walk(
     base: Path | None = None,
     apart: Collection[Path] = (),
 ) -> Walk:
-    """Find the files below ``paths``.
+    """Find the files in ``paths``.
 
-    :param ignore: more ignore patterns, relative to ``base``.
+    :param ignore: additional ignore patterns, relative to ``base``.
     :param base: the directory of the configuration; by default the working directory.
-    :param apart: resolved paths below ``paths`` that hold something else than flows.
-    :raises UsageError: for a path that does not exist.
+    :param apart: resolved paths in ``paths`` that do not contain flows.
+    :raises UsageError: a path does not exist.
     """
     rules = IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve())
     walker = _Walker(rules, frozenset(apart))
@@ -183,13 +182,13 @@ def walk(
 
 
 def is_flow_file(name: str) -> bool:
-    """Whether a file of that name may hold flows."""
+    """Return whether a file with that name may contain flows."""
     lower = name.lower()
     return lower.endswith(YAML_SUFFIXES) and not is_other_file(name) and not name.startswith(".")
 
 
 def is_other_file(name: str) -> bool:
-    """Whether a file of that name belongs to kestra-sync itself: smoke tests, configuration."""
+    """Return whether a file with that name belongs to kestra-sync: smoke tests, configuration."""
     lower = name.lower()
     return lower.endswith(SMOKE_SUFFIXES) or lower in CONFIG_NAMES
 
@@ -201,13 +200,13 @@ class _Walker:
     files: dict[Path, FoundFile] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    # Symlinks wait until everything that is really there has been seen, so that a file and a
-    # link to it are one file, shown under its own name.
+    # Symlinks are processed after all regular files, so that a file and a link to it are one
+    # file, shown under its own name.
     links: list[tuple[str, Path, Path, IgnoreRules]] = field(default_factory=list)
     seen: set[Path] = field(default_factory=set)
 
     def add(self, given: str) -> None:
-        """Take one path of the user's."""
+        """Add a path of the user."""
         shown = given.replace(os.sep, "/")
         path = Path(given)
         if not is_there(path):
@@ -242,7 +241,7 @@ class _Walker:
             self._found(shown, target)
 
     def _directory(self, shown: str, directory: Path, root: Path, rules: IgnoreRules) -> None:
-        """Walk without recursion: nothing that is on a disk may exhaust the stack."""
+        """Walk without recursion, so that deep directories do not exhaust the stack."""
         pending = [(shown, directory, rules)]
         while pending:
             shown, directory, rules = pending.pop()
@@ -289,7 +288,7 @@ class _Walker:
     def _target(self, shown: str, path: Path, root: Path) -> Path | None:
         try:
             target = path.resolve(strict=True)
-        except (OSError, RuntimeError) as error:  # gone, or (Python < 3.13) a loop of links
+        except (OSError, RuntimeError) as error:  # missing, or (Python < 3.13) a loop of links
             self._unreadable(shown, error)
             return None
         if not target.is_relative_to(root):
@@ -334,7 +333,7 @@ class _Walker:
         )
 
     def result(self) -> Walk:
-        """Everything found so far, sorted."""
+        """Return everything found so far, sorted."""
         return Walk(
             tuple(sorted(self.files.values(), key=lambda f: f.path)),
             tuple(sorted(self.skipped, key=lambda s: s.path)),
@@ -343,6 +342,6 @@ class _Walker:
 
 
 def unreadable(shown: str, error: Exception) -> Diagnostic:
-    """The diagnostic for what the operating system refuses to give."""
+    """Return the diagnostic for a file that the operating system cannot read."""
     reason = getattr(error, "strerror", None) or "a symbolic link loop"
     return Diagnostic(shown, None, Severity.ERROR, "file-unreadable", f"cannot be read: {reason}")

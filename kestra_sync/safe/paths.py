@@ -152,7 +152,7 @@ def read_resolved(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     descriptor, found = _open_regular(path)
     try:
         # Usually in one call: reading takes most of the time of loading flows. A file that
-        # # grows in the meantime does not fill the memory.
+        # grows in the meantime does not fill the memory.
         data = os.read(descriptor, min(found.st_size, limit) + 1)
         if len(data) == found.st_size:
             return data

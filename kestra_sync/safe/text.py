@@ -58,7 +58,7 @@ def _spell(match: re.Match[str]) -> str:
 
 
 # Valid names in Kestra. Other names from a server are not trusted: names become paths, parts of
-# # URLs and lines of reports, so they are validated when they are read.
+# URLs and lines of reports, so they are validated when they are read.
 
 #: As validated by Kestra 1.0 to 2.0, including the length.
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
