@@ -259,7 +259,7 @@ def test_imports_name_modules_that_exist() -> None:
     assert wrong == []
 
 
-def test_no_modules_import_each_other() -> None:
+def test_architecture__no_import_cycles() -> None:
     """Not by way of a third one either; an import on first use is an import."""
     graph = {module.name: _modules_imported(module) for module in _modules()}
     assert sum(map(len, graph.values())) > len(graph), "the imports were not seen"
@@ -294,7 +294,7 @@ def test_architecture__libraries_are_used_by_one_part(library: str, owner: str) 
     assert wrong == []
 
 
-def test_only_apply_and_smoke_write_to_the_server() -> None:
+def test_architecture__only_apply_and_smoke_write() -> None:
     """Calls such as ``client.flows.update(…)`` elsewhere would escape guards and plans."""
     wrong = [
         f"{module}:{call.lineno}: {ast.unparse(call.func)}"
@@ -402,7 +402,7 @@ def test_the_check_for_files_sees_them() -> None:
     assert found == [True] * len(opens) + [False] * len(others)
 
 
-def test_nothing_writes_for_people_but_report_and_cli() -> None:
+def test_architecture__only_report_and_cli_print() -> None:
     """All other parts return values, or notify the observer."""
     wrong = [
         f"{module}:{call.lineno}"
@@ -414,7 +414,7 @@ def test_nothing_writes_for_people_but_report_and_cli() -> None:
     assert wrong == []
 
 
-def test_everything_public_is_documented() -> None:
+def test_architecture__everything_public_has_a_docstring() -> None:
     """Modules, classes, functions and methods whose names do not start with an underscore."""
     wrong = [str(module) for module in _modules() if ast.get_docstring(module.tree) is None]
     for module in _modules():
@@ -454,7 +454,7 @@ def _overrides(
     return inside is not None and bool(inside.bases) and not isinstance(node, ast.ClassDef)
 
 
-def test_modules_stay_small() -> None:
+def test_architecture__modules_stay_small() -> None:
     """A module has one job; a long one usually has two."""
     lengths = {str(m): len(m.path.read_text(encoding="utf-8").splitlines()) for m in _modules()}
     assert {name: n for name, n in lengths.items() if n > _LONGER.get(name, _LONGEST_MODULE)} == {}

@@ -58,21 +58,21 @@ def _functions(path: Path) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("page", _TABLES)
-def test_each_row_cites_a_test(page: str) -> None:
+def test_safety_page__each_row_cites_a_test(page: str) -> None:
     rows = [line for line in _text(f"docs/{page}").splitlines() if line.startswith("| ")]
     claims = [row for row in rows if not row.startswith(f"| {_TABLES[page]} |")]
     assert len(claims) > 15
     assert [row for row in claims if not _NAMED.search(row)] == []
 
 
-def test_the_readme_repeats_rows_of_the_versions() -> None:
+def test_readme__repeats_rows_of_the_versions_page() -> None:
     section = _text("README.md").partition("## Versions of Kestra")[2]
     rows = [_LINKED.sub(r"`\2::\1`", line) for line in section.splitlines() if line[:2] == "| "]
     assert len(rows) > 5
     assert [row for row in rows if row not in _text("docs/versions.md").splitlines()] == []
 
 
-def test_ci_covers_the_versions_and_platforms_of_the_pages() -> None:
+def test_ci__covers_the_versions_and_platforms_of_the_pages() -> None:
     """Versions of Kestra and of Python, and systems, where a page says which of them work."""
     jobs = YAML(typ="safe").load(_text(".github/workflows/ci.yml"))["jobs"].values()
     tested = {

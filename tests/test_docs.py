@@ -30,14 +30,14 @@ _PAGES = sorted(
 _COMMAND = re.compile(r"(?:^|[;&|(]|\brun: |\$ )\s*kestra-sync (?P<rest>[^;&|)#\n]+)", re.MULTILINE)
 
 
-def test_the_exit_codes_are_those_of_the_code() -> None:
+def test_exit_codes_page__lists_all_codes() -> None:
     """The table has a row for every code, in order, by the name that the code gives it."""
     text = (_ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
     assert [(int(number), name) for number, name in rows] == [(c.value, c.name) for c in ExitCode]
 
 
-def test_the_architecture_knows_every_part_and_every_reason() -> None:
+def test_architecture_page__lists_every_part_and_reason() -> None:
     """A package, or a reason for a change, that appears in the code is explained on the page."""
     text = (_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     parts = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
@@ -48,7 +48,7 @@ def test_the_architecture_knows_every_part_and_every_reason() -> None:
     assert {reason.value for reason in Reason} <= set(re.findall(r"`([a-z-]+)`", text))
 
 
-def test_the_page_of_the_command_line_is_up_to_date() -> None:
+def test_cli_page__is_up_to_date() -> None:
     """``make docs`` writes it."""
     script = _ROOT / ".ci" / "docs.py"
     done = subprocess.run(
@@ -57,7 +57,7 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_messages_of_the_troubleshooting_page_exist() -> None:
+def test_troubleshooting_page__messages_exist() -> None:
     """Each is part of a text in the code: of one literal, as it is printed."""
     page = (_ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `(.+?)` \| ", page, re.MULTILINE)
@@ -74,7 +74,7 @@ def _literals() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links__lead_to_existing_files_and_headings(page: Path) -> None:
     """Relative links name files that exist, and headings that the file has."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     broken = []
@@ -112,7 +112,7 @@ def _examples() -> list[tuple[Block, str]]:
         for block, rest in _examples()
     ],
 )
-def test_examples_use_options_that_exist(block: Block, rest: str) -> None:
+def test_examples__use_existing_options(block: Block, rest: str) -> None:
     """Also where an example cannot be run."""
     words = rest.split()
     command: click.Command = group
@@ -135,7 +135,7 @@ def _options(command: click.Command) -> frozenset[str]:
     )
 
 
-def test_outputs_are_compared_as_they_should_be() -> None:
+def test_console__outputs_are_normalized_and_compared() -> None:
     """Three dots match any lines; addresses, versions and times may differ, the rest may not."""
     assert matches(["a", "...", "d"], ["a", "b", "c", "d"])
     assert matches(["...", "d"], ["d"])
@@ -147,7 +147,7 @@ def test_outputs_are_compared_as_they_should_be() -> None:
     assert normalised(["rev 7 → 8"]) != normalised(["rev 7 → 9"])
 
 
-def test_a_session_is_distinguished_from_a_list_of_commands(tmp_path: Path) -> None:
+def test_console__session_is_distinguished_from_a_list_of_commands(tmp_path: Path) -> None:
     """Only what shows its output can be checked."""
     page = tmp_path / "page.md"
     parts = [

@@ -9,7 +9,7 @@ from tests.support.code import ROOT
 _MOST = {"plan": 50, "apply": 64}
 
 
-def test_one_change_enters_few_modules() -> None:
+def test_modules_entered__one_change_enters_few() -> None:
     """Run ``python -m tests.modules_entered`` to see which."""
     found = entered()
     assert {command for command in found if "commands/plan.py" in found[command]} == set(_MOST)

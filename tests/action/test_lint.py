@@ -98,7 +98,7 @@ def test_zizmor__has_no_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *WORKFLOWS, *COPIES], ids=lambda p: p.name)
-def test_nothing_reaches_a_shell_as_text(path: Path) -> None:
+def test_action__no_input_is_part_of_a_script(path: Path) -> None:
     """Every action is pinned by a commit hash, with its version in a comment."""
     for step in steps(load(path)):
         assert "${{" not in step.get("run", "")
@@ -339,7 +339,7 @@ def test_our_own_hooks() -> None:
     run(str(scripts / "kestra-sync"), *shlex.split(ours)[1:])
 
 
-def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_tools__missing_go_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not as a skip."""
     monkeypatch.setattr(go_tools, "_candidates", lambda: iter(()))
     with pytest.raises(GoToolError, match="sudo apt install golang-go"):

@@ -80,7 +80,7 @@ def _namespaces(http: Http) -> set[str]:
     indirect=["server"],
     scope="session",
 )
-def test_examples_print_what_the_page_says(
+def test_console__examples_print_the_shown_output(
     page: Path, environment: dict[str, str], tmp_path: Path, server: Server
 ) -> None:
     """Every command, with its output below it."""

@@ -37,7 +37,7 @@ def test_every_property_of_a_flow_is_known(definitions: dict[str, Any]) -> None:
     assert theirs - set(_OURS["properties"]) == set()
 
 
-def test_nothing_that_a_flow_needs_is_missing(definitions: dict[str, Any]) -> None:
+def test_references__nothing_required_is_missing(definitions: dict[str, Any]) -> None:
     assert set(_OURS["required"]) == set(definitions[_FLOW]["required"])
 
 

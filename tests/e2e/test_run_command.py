@@ -166,7 +166,7 @@ tasks:
         repo.client.executions.get(known)
 
 
-def test_logs_may_outlive_their_execution(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
+def test_logs__may_outlive_their_execution(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy("greet", GREET)
     known = repo.run("run", flow, "--format", "json").json["execution"]["id"]
     list(repo.client.logs.follow(known))

@@ -132,7 +132,7 @@ def test_smoke_alone(repo: Repo) -> None:  # noqa: F811
 
 
 @pytest.mark.once
-def test_without_any_test_an_apply_says_so(repo: Repo) -> None:  # noqa: F811
+def test_smoke__apply_without_tests_reports_that(repo: Repo) -> None:  # noqa: F811
     write(repo, "flows/work.yaml", GOOD)
     ran = repo.apply("--smoke")
     assert (ran.code, ran.json["smoke"]) == (0, None)

@@ -76,7 +76,7 @@ def test_dnf__by_sudo(machine: ModuleType, programs: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("program", "user"), [("apt-get", 1000), ("dnf", 1000), ("brew", 0), ("pacman", 0)]
 )
-def test_nothing_is_installed_without_permission(
+def test_machine__installs_nothing_without_permission(
     program: str, user: int, machine: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without sudo, with a sudo that asks for a password, Homebrew as root, unknown manager."""

@@ -180,7 +180,7 @@ def test_a_delay(proxy: FaultProxy, session: requests.Session) -> None:
     assert time.monotonic() - start >= 0.2
 
 
-def test_events_are_relayed_as_they_come(
+def test_events__are_relayed_as_they_come(
     proxy: FaultProxy, backend: Backend, session: requests.Session
 ) -> None:
     with session.get(f"{proxy.url}/events", stream=True) as answer:

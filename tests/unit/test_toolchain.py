@@ -40,7 +40,7 @@ def test_a_runtime_will_do_to_run_but_not_to_build(homes: list[Path], tmp_path: 
     assert find_java(21, compiler=True) == tmp_path / "jdk"
 
 
-def test_without_a_new_java_it_says_what_to_install(homes: list[Path], tmp_path: Path) -> None:
+def test_toolchain__missing_java_has_a_remedy(homes: list[Path], tmp_path: Path) -> None:
     homes += [_java(tmp_path / "a", "1.8.0_402"), _java(tmp_path / "b", "17")]
     with pytest.raises(EngineError) as caught:
         find_java(21, compiler=True)
@@ -88,7 +88,7 @@ def test_maven_is_found_through_its_variable(
     assert find_maven() == program
 
 
-def test_without_maven_it_says_what_to_install(
+def test_toolchain__missing_maven_has_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "")

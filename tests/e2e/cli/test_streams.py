@@ -158,7 +158,7 @@ def test_not_allowed(shell: Shell) -> None:
         assert "wrong-secret-1" not in ran.out + ran.err
 
 
-def test_secrets_are_never_shown(shell: Shell) -> None:
+def test_secrets__are_never_shown(shell: Shell) -> None:
     """Not with ``-v``, which logs every request."""
     ran = shell.run("apply", "--yes", "-v")
     assert ran.code == 0

@@ -11,7 +11,7 @@ from tests.support.sources import log_flow
 pytestmark = pytest.mark.versions
 
 
-def test_trap_replacing_a_namespace_deletes_what_is_not_in_the_body(
+def test_trap__replacing_a_namespace_deletes_what_is_not_in_the_body(
     http: Http, namespace: str
 ) -> None:
     created(http, log_flow(namespace, "kept"))
@@ -22,7 +22,7 @@ def test_trap_replacing_a_namespace_deletes_what_is_not_in_the_body(
 
 
 @pytest.mark.parametrize("call", ["/flows/{ns}", "/flows/bulk?namespace={ns}&delete=false"])
-def test_trap_they_cut_the_text_at_any_three_dashes(http: Http, namespace: str, call: str) -> None:
+def test_trap__they_cut_the_text_at_any_three_dashes(http: Http, namespace: str, call: str) -> None:
     table = "description: |\n  | a | b |\n  |---|---|\n"
     body = log_flow(namespace, "table", extra=table).encode()
     answer = http.post(call.format(ns=namespace), data=body, headers=YAML)
@@ -31,7 +31,7 @@ def test_trap_they_cut_the_text_at_any_three_dashes(http: Http, namespace: str, 
     created(http, body)
 
 
-def test_trap_import_answers_200_with_the_files_that_failed(http: Http, namespace: str) -> None:
+def test_trap__import_answers_200_with_the_files_that_failed(http: Http, namespace: str) -> None:
     broken = log_flow(namespace, "typo", extra="unknownTop: 1\n")
     body = log_flow(namespace, "good") + "---\n" + broken
     files = {"fileUpload": ("flows.yaml", body.encode())}
@@ -41,7 +41,7 @@ def test_trap_import_answers_200_with_the_files_that_failed(http: Http, namespac
     assert stored(http, namespace, "good")["revision"] == 1
 
 
-def test_trap_import_stores_what_create_refuses(http: Http, namespace: str) -> None:
+def test_trap__import_stores_what_create_refuses(http: Http, namespace: str) -> None:
     files = {"fileUpload": ("flows.yaml", log_flow(namespace, "not an id").encode())}
     assert http.post("/flows/import", files=files).status_code == 200
     if http.server.release == (1, 3):

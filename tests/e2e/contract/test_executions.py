@@ -53,12 +53,12 @@ def test_start_answers_the_new_execution(http: Http, namespace: str) -> None:
     assert ended(http, execution["id"])["state"]["current"] == "SUCCESS"
 
 
-def test_wait_answers_the_end(http: Http, namespace: str) -> None:
+def test_wait__answers_the_end(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "f"))
     assert execute(http, namespace, "f", wait="true")["state"]["current"] == "SUCCESS"
 
 
-def test_trap_wait_answers_200_for_a_failed_run(http: Http, namespace: str) -> None:
+def test_trap__wait_answers_200_for_a_failed_run(http: Http, namespace: str) -> None:
     created(http, flow(namespace, "f", task(FAIL)))
     assert execute(http, namespace, "f", wait="true")["state"]["current"] == "FAILED"
 
@@ -77,7 +77,7 @@ def test_a_json_body_is_415(http: Http, namespace: str) -> None:
     assert http.post(f"/executions/{namespace}/f", json={}).status_code == 415
 
 
-def test_inputs_are_parts_and_files_too(http: Http, namespace: str) -> None:
+def test_inputs__are_parts_and_files_too(http: Http, namespace: str) -> None:
     inputs = "inputs:\n  - {id: number, type: INT}\n  - {id: file, type: FILE}\n"
     message = '"{{ read(inputs.file) }} {{ inputs.number }}"'
     created(http, log_flow(namespace, "f", message, extra=inputs))
@@ -105,7 +105,7 @@ def test_labels_are_one_parameter_each(http: Http, namespace: str) -> None:
     assert _listed(http, namespace, **{"filters[labels][EQUALS][a]": "x"}) == []
 
 
-def test_trap_a_comma_does_not_part_labels(http: Http, namespace: str) -> None:
+def test_trap__a_comma_does_not_part_labels(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "f"))
     labels = execute(http, namespace, "f", labels="a:b,c:d")["labels"]
     assert {"key": "a", "value": "b,c:d"} in labels
@@ -130,7 +130,7 @@ def test_execution__kind_test_is_not_listed(http: Http, namespace: str) -> None:
     assert {it["id"] for it in executions_below(http, namespace)} == {normal["id"], hidden["id"]}
 
 
-def test_trap_an_unknown_kind_is_ignored(http: Http, namespace: str) -> None:
+def test_trap__an_unknown_kind_is_ignored(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "f"))
     assert execute(http, namespace, "f", kind="REHEARSAL").get("kind") in (None, "NORMAL")
 
@@ -148,7 +148,7 @@ def test_an_older_revision_can_run(http: Http, namespace: str) -> None:
     assert http.post(f"/executions/{namespace}/f", params={"revision": 9}).status_code == 404
 
 
-def test_follow_has_start_progress_and_end(http: Http, namespace: str) -> None:
+def test_follow__has_start_progress_and_end(http: Http, namespace: str) -> None:
     created(http, flow(namespace, "f", task(SLEEP, duration="PT1S")))
     execution_id = execute(http, namespace, "f")["id"]
     with http.get(f"/executions/{execution_id}/follow", stream=True) as answer:
@@ -170,7 +170,7 @@ def test_follow_of_an_ended_execution_ends_at_once(http: Http, namespace: str) -
         assert [it.id for it in events(answer)] == ["start", "end"]
 
 
-def test_trap_follow_of_an_unknown_execution_starts_then_breaks(http: Http) -> None:
+def test_trap__follow_of_an_unknown_execution_starts_then_breaks(http: Http) -> None:
     start = time.monotonic()
     seen: list[str] = []
     with (
@@ -201,7 +201,7 @@ def test_delete(http: Http, namespace: str) -> None:
     assert http.get(f"/logs/{execution_id}").json() == []
 
 
-def test_delete_may_leave_the_logs(http: Http, namespace: str) -> None:
+def test_delete__may_leave_the_logs(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "f", "trace me"))
     execution_id = execute(http, namespace, "f", wait="true")["id"]
     ended(http, execution_id)
@@ -219,7 +219,7 @@ def test_kill(http: Http, namespace: str) -> None:
     assert ended(http, execution_id)["state"]["current"] == "KILLED"
 
 
-def test_trap_a_paused_run_waits_for_a_person(http: Http, namespace: str) -> None:
+def test_trap__a_paused_run_waits_for_a_person(http: Http, namespace: str) -> None:
     created(http, flow(namespace, "f", task(PAUSE)))
     execution_id = execute(http, namespace, "f")["id"]
     paused = until_state(http, execution_id, FINAL | {"PAUSED"})
@@ -242,7 +242,7 @@ def chatty(http: Http, namespace: str) -> str:
     return execution_id
 
 
-def test_logs_have_a_smallest_level(http: Http, chatty: str) -> None:
+def test_logs__have_a_smallest_level(http: Http, chatty: str) -> None:
     by_filter = {"filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO"}
     query = {"minLevel": "INFO"} if http.server.release < (2, 0) else by_filter
     entries = logs(http, chatty, "on INFO", **query)

@@ -49,7 +49,7 @@ def test_deleting_an_absent_file_is_200(http: Http, namespace: str) -> None:
     assert answer.status_code == 200
 
 
-def test_trap_a_file_below_flows_becomes_a_flow(http: Http, namespace: str) -> None:
+def test_trap__a_file_below_flows_becomes_a_flow(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "smuggled")
     _write(http, namespace, "/_flows/smuggled.yml", source.encode())
     assert stored(http, namespace, "smuggled")["source"] == source
@@ -82,7 +82,7 @@ def _all(http: Http, namespace: str) -> list[str]:
     return sorted(answer.json())
 
 
-def test_trap_deleting_an_absent_file_deletes_its_only_neighbour(
+def test_trap__deleting_an_absent_file_deletes_its_only_neighbor(
     http: Http, namespace: str
 ) -> None:
     directory = namespace.replace(".", "-")  # of no other namespace: those count too
@@ -100,13 +100,13 @@ def test_delete__leaves_two_neighbors(http: Http, namespace: str) -> None:
     assert _all(http, namespace) == [f"/{directory}/a", f"/{directory}/b"]
 
 
-def test_trap_the_root_deletes_everything(http: Http, namespace: str) -> None:
+def test_trap__the_root_deletes_everything(http: Http, namespace: str) -> None:
     _write(http, namespace, "/a/b.txt", b"x")
     assert _delete(http, namespace, "/") == 200
     assert _all(http, namespace) == []
 
 
-def test_trap_a_part_named_zip_is_unpacked_into_the_root(http: Http, namespace: str) -> None:
+def test_trap__a_part_named_zip_is_unpacked_into_the_root(http: Http, namespace: str) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("inside/a.txt", "x")
@@ -120,7 +120,7 @@ def test_trap_a_part_named_zip_is_unpacked_into_the_root(http: Http, namespace: 
     assert _all(http, namespace) == ["/elsewhere/some.zip", "/inside/a.txt"]
 
 
-def test_trap_a_space_is_a_plus_sign_before_2_0(http: Http, namespace: str) -> None:
+def test_trap__a_space_is_a_plus_sign_before_2_0(http: Http, namespace: str) -> None:
     _write(http, namespace, "/a b.txt", b"x")
     stored_as = "/a+b.txt" if http.server.release < (2, 0) else "/a b.txt"
     assert _all(http, namespace) == [stored_as]

@@ -22,7 +22,7 @@ from tests.support.sources import LOG, flow, log_flow, subflow, task
 pytestmark = pytest.mark.versions
 
 
-def test_create_answers_revision_1_and_the_source(http: Http, namespace: str) -> None:
+def test_create__answers_revision_1_and_the_source(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "new")
     answer = created(http, source)
     assert answer["revision"] == 1
@@ -54,7 +54,7 @@ def test_create_of_an_existing_flow_is_refused(http: Http, namespace: str) -> No
     assert stored(http, namespace, "twice")["revision"] == 1
 
 
-def test_update_answers_the_next_revision(http: Http, namespace: str) -> None:
+def test_update__answers_the_next_revision(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "edited"))
     source = log_flow(namespace, "edited", "changed")
     answer = updated(http, namespace, "edited", source)
@@ -68,7 +68,7 @@ def test_update_with_the_same_source_makes_no_revision(http: Http, namespace: st
     assert stored(http, namespace, "same")["revision"] == 1
 
 
-def test_trap_one_more_newline_makes_a_revision(http: Http, namespace: str) -> None:
+def test_trap__one_more_newline_makes_a_revision(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "newline")
     created(http, source)
     assert updated(http, namespace, "newline", source + "\n")["revision"] == 2
@@ -78,7 +78,7 @@ def test_update_of_an_absent_flow_is_404(http: Http, namespace: str) -> None:
     assert update(http, namespace, "absent", log_flow(namespace, "absent")).status_code == 404
 
 
-def test_update_cannot_change_id_or_namespace(http: Http, namespace: str) -> None:
+def test_update__cannot_change_id_or_namespace(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "fixed"))
     assert update(http, namespace, "fixed", log_flow(namespace, "moved")).status_code == 422
     assert update(http, namespace, "fixed", log_flow(f"{namespace}.x", "fixed")).status_code == 422
@@ -107,12 +107,12 @@ def test_trap__update_may_store_an_unknown_property(http: Http, namespace: str, 
     ["  []\n", task("io.kestra.plugin.core.log.Nope"), task(LOG, task_id="not an id", message="x")],
     ids=["no tasks", "unknown type", "bad task id"],
 )
-def test_update_is_not_blind_though(http: Http, namespace: str, tasks: str) -> None:
+def test_update__invalid_flow_is_422(http: Http, namespace: str, tasks: str) -> None:
     created(http, log_flow(namespace, "checked"))
     assert update(http, namespace, "checked", flow(namespace, "checked", tasks)).status_code == 422
 
 
-def test_trap_create_with_two_documents_runs_the_first_and_stores_both(
+def test_trap__create_with_two_documents_runs_the_first_and_stores_both(
     http: Http, namespace: str
 ) -> None:
     source = log_flow(namespace, "one") + "---\n" + log_flow(namespace, "two")
@@ -200,7 +200,7 @@ def test_switching_off_appends_a_line_without_a_newline(http: Http, namespace: s
     assert off["revision"] == 2
 
 
-def test_trap_switching_on_again_leaves_a_line_behind(http: Http, namespace: str) -> None:
+def test_trap__switching_on_again_leaves_a_line_behind(http: Http, namespace: str) -> None:
     source = log_flow(namespace, "switch")
     created(http, source)
     ids = [{"id": "switch", "namespace": namespace}]
@@ -212,7 +212,7 @@ def test_trap_switching_on_again_leaves_a_line_behind(http: Http, namespace: str
     assert "disabled: false" in on["source"]
 
 
-def test_trap_switching_off_rewrites_an_existing_line_and_eats_blanks(
+def test_trap__switching_off_rewrites_an_existing_line_and_eats_blanks(
     http: Http, namespace: str
 ) -> None:
     created(http, log_flow(namespace, "line", extra="disabled: false\n\n\n"))
@@ -221,7 +221,7 @@ def test_trap_switching_off_rewrites_an_existing_line_and_eats_blanks(
     assert stored(http, namespace, "line")["source"] == expected
 
 
-def test_trap_parallel_updates_are_not_serialised(http: Http, namespace: str) -> None:
+def test_trap__parallel_updates_are_not_serialised(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "race"))
 
     def put(number: int) -> int:

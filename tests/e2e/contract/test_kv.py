@@ -56,14 +56,14 @@ def test_the_answer_has_type_revision_and_time(http: Http, namespace: str) -> No
         ("[]", []),
     ],
 )
-def test_trap_the_value_is_read_as_ion(
+def test_trap__the_value_is_read_as_ion(
     http: Http, namespace: str, text: str, value: object
 ) -> None:
     assert _put(http, namespace, "key", text).status_code == 200
     assert _value(http, namespace, "key") == value
 
 
-def test_trap_null_members_are_dropped(http: Http, namespace: str) -> None:
+def test_trap__null_members_are_dropped(http: Http, namespace: str) -> None:
     _put(http, namespace, "key", '{"a": null, "b": [1, {"c": null}]}')
     assert _value(http, namespace, "key") == {"b": [1, {}]}
 
@@ -153,7 +153,7 @@ def test_the_type_comes_from_the_text(
     assert (body["type"], body["value"]) == (kind, value)
 
 
-def test_trap_null_is_a_text_without_a_value(http: Http, namespace: str) -> None:
+def test_trap__null_is_a_text_without_a_value(http: Http, namespace: str) -> None:
     assert _put(http, namespace, "key", "null").status_code == 200
     body = http.get(f"/namespaces/{namespace}/kv/key").json()
     assert body["type"] == "STRING"
@@ -194,7 +194,7 @@ def test_a_list_comes_in_pages(http: Http, namespace: str) -> None:
     assert [[it["key"] for it in page] for page in pages] == [["a", "b"], ["c"]]
 
 
-def test_trap_a_write_drops_the_description_and_the_time_to_live(
+def test_trap__a_write_drops_the_description_and_the_time_to_live(
     http: Http, namespace: str
 ) -> None:
     _put(http, namespace, "key", "1", description="noted", ttl="PT1H")

@@ -48,13 +48,13 @@ def test_a_route_answers_its_own_type_and_any(
             assert answer.headers["Content-Type"].startswith(produced)
 
 
-def test_trap_an_export_that_must_be_json_is_taken_for_a_flow(http: Http) -> None:
+def test_trap__an_export_that_must_be_json_is_taken_for_a_flow(http: Http) -> None:
     answer = _accepting(http, "/flows/export/by-query", "application/json")
     assert answer.status_code == 404
     assert _accepting(http, "/flows/export/by-query", "application/octet-stream").ok
 
 
-def test_trap_a_kill_is_refused_where_json_is_asked_for(http: Http, namespace: str) -> None:
+def test_trap__a_kill_is_refused_where_json_is_asked_for(http: Http, namespace: str) -> None:
     created(http, flow(namespace, "f", task(SLEEP, duration="PT60S")))
     execution_id = execute(http, namespace, "f")["id"]
     until_state(http, execution_id, frozenset({"RUNNING"}))

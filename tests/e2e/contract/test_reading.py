@@ -11,7 +11,7 @@ from tests.support.sources import log_flow
 pytestmark = pytest.mark.versions
 
 
-def test_search_has_revisions_and_no_sources(http: Http, namespace: str) -> None:
+def test_search__has_revisions_and_no_sources(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "a"))
     query = {"filters[namespace][PREFIX]": namespace, "size": "10", "page": "1"}
     answer = http.get("/flows/search", params=query).json()
@@ -21,7 +21,7 @@ def test_search_has_revisions_and_no_sources(http: Http, namespace: str) -> None
     assert not result.get("source")
 
 
-def test_search_comes_in_pages(http: Http, namespace: str) -> None:
+def test_search__comes_in_pages(http: Http, namespace: str) -> None:
     for number in range(5):
         created(http, log_flow(namespace, f"f{number}"))
     query = {"filters[namespace][PREFIX]": namespace, "size": "2", "sort": "id:asc"}
@@ -51,7 +51,7 @@ def test_prefix_knows_the_dots(http: Http, family: str) -> None:
     assert found(http, PREFIX=family) == [f"{family}.child/f", f"{family}/f"]
 
 
-def test_trap_starts_with_is_a_prefix_of_the_text(http: Http, family: str) -> None:
+def test_trap__starts_with_is_a_prefix_of_the_text(http: Http, family: str) -> None:
     assert len(found(http, STARTS_WITH=family)) == 4
 
 
@@ -60,7 +60,7 @@ def test_equals_and_in_are_exact(http: Http, family: str) -> None:
     assert found(http, IN=f"{family},{family}2") == [f"{family}/f", f"{family}2/f"]
 
 
-def test_trap_two_prefixes_are_anded(http: Http, family: str) -> None:
+def test_trap__two_prefixes_are_anded(http: Http, family: str) -> None:
     both = [f"{family}2", f"{family}-x"]
     assert found(http, PREFIX=both) == []
     assert export(http, PREFIX=both) == {}
@@ -84,7 +84,7 @@ def test_one_regex_takes_several_namespaces(
         assert len(export(http, REGEX=pattern)) == 3
 
 
-def test_trap_the_old_namespace_parameter_is_ignored_since_2_0(http: Http, family: str) -> None:
+def test_trap__the_old_namespace_parameter_is_ignored_since_2_0(http: Http, family: str) -> None:
     answer = http.get("/flows/search", params={"namespace": f"{family}2", "size": "1000"})
     namespaces = {it["namespace"] for it in answer.json()["results"]}
     if http.server.release < (2, 0):
@@ -97,7 +97,7 @@ def test_an_unknown_filter_is_refused(http: Http) -> None:
     assert http.get("/flows/search", params={"filters[nope][EQUALS]": "x"}).status_code >= 400
 
 
-def test_export_keeps_sources_byte_for_byte(http: Http, namespace: str) -> None:
+def test_export__keeps_sources_byte_for_byte(http: Http, namespace: str) -> None:
     sources = {
         "a": log_flow(namespace, "a", "'äöü 😀'") + "\n\n# end",
         "b": log_flow(namespace, "b").replace("\n", "\r\n"),
@@ -109,7 +109,7 @@ def test_export_keeps_sources_byte_for_byte(http: Http, namespace: str) -> None:
     }
 
 
-def test_trap_export_fails_when_two_names_are_equal(http: Http, namespace: str) -> None:
+def test_trap__export_fails_when_two_names_are_equal(http: Http, namespace: str) -> None:
     created(http, log_flow(f"{namespace}.team", "a-b"))
     created(http, log_flow(f"{namespace}.team-a", "b"))
     answer = http.get("/flows/export/by-query", params={"filters[namespace][PREFIX]": namespace})

@@ -52,7 +52,7 @@ def test_another_tenant_is_400_on_the_open_source_edition(http: Http) -> None:
         assert answer.status_code >= 400
 
 
-def test_trap_paths_without_a_tenant_still_work_on_1x(http: Http) -> None:
+def test_trap__paths_without_a_tenant_still_work_on_1x(http: Http) -> None:
     answer = http.get("/api/v1/flows/search", params={"size": 1})
     if http.server.release < (2, 0):
         assert answer.status_code == 200

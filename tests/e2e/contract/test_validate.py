@@ -45,7 +45,7 @@ def test_nothing_is_written(http: Http, namespace: str) -> None:
     assert http.get(f"/flows/{namespace}/ghost").status_code == 404
 
 
-def test_trap_only_the_first_document_of_a_part_is_looked_at(http: Http, namespace: str) -> None:
+def test_trap__only_the_first_document_of_a_part_is_looked_at(http: Http, namespace: str) -> None:
     results = validate(http, log_flow(namespace, "first") + "---\nbroken: [\n")
     assert len(results) == 1
     assert "constraints" not in results[0]
@@ -59,14 +59,14 @@ def test_one_yaml_body_is_split_at_document_markers(http: Http, namespace: str) 
     assert not any(it.get("filename") for it in results)
 
 
-def test_trap_one_yaml_body_is_split_at_rulers_too(http: Http, namespace: str) -> None:
+def test_trap__one_yaml_body_is_split_at_rulers_too(http: Http, namespace: str) -> None:
     ruler = 'description: "a\n\n--- b\n\n c"\n'
     body = log_flow(namespace, "ruler", extra=ruler)
     assert len(http.post("/flows/validate", data=body.encode(), headers=YAML).json()) == 2
     assert len(validate(http, body)) == 1
 
 
-def test_trap_more_than_128_parts_are_500(http: Http, namespace: str) -> None:
+def test_trap__more_than_128_parts_are_500(http: Http, namespace: str) -> None:
     files = [("flows", (f"{n}.yaml", log_flow(namespace, f"f{n}").encode())) for n in range(129)]
     answer = http.post("/flows/validate", files=files)
     assert answer.status_code >= 400
@@ -102,14 +102,14 @@ def test_reference__missing_subflow_is_a_warning(http: Http, namespace: str) -> 
     assert not there.get("warnings")
 
 
-def test_trap_a_subflow_of_the_same_batch_is_missing_too(http: Http, namespace: str) -> None:
+def test_trap__a_subflow_of_the_same_batch_is_missing_too(http: Http, namespace: str) -> None:
     caller, _ = validate(
         http, subflow(namespace, "caller", "callee"), log_flow(namespace, "callee")
     )
     assert any("callee" in warning for warning in caller["warnings"])
 
 
-def test_trap_a_nested_missing_subflow_goes_unseen(http: Http, namespace: str) -> None:
+def test_trap__a_nested_missing_subflow_goes_unseen(http: Http, namespace: str) -> None:
     nested = "".join(
         f"    {line}\n"
         for line in subflow(namespace, "x", "nowhere").split("tasks:\n")[1].splitlines()
@@ -129,7 +129,7 @@ def test_trap_a_nested_missing_subflow_goes_unseen(http: Http, namespace: str) -
     ["description: a\ndescription: b\n", "variables:\n  a: 1\n  a: 2\n"],
     ids=["at the top", "below"],
 )
-def test_trap_validate_accepts_duplicate_keys_that_create_refuses(
+def test_trap__validate_accepts_duplicate_keys_that_create_refuses(
     http: Http, namespace: str, again: str
 ) -> None:
     source = log_flow(namespace, "double", extra=again)

@@ -93,7 +93,7 @@ def _with_outputs(http: Http, namespace: str) -> str:
     return execution_id
 
 
-def test_outputs_are_in_the_execution_or_beside_it(http: Http, namespace: str) -> None:
+def test_outputs__are_in_the_execution_or_separate(http: Http, namespace: str) -> None:
     execution_id = _with_outputs(http, namespace)
     execution = http.get(f"/executions/{execution_id}").json()
     (run,) = execution["taskRunList"]

@@ -19,7 +19,7 @@ def _variable(http: Http, namespace: str, text: str) -> Any:
     return answer["variables"]["it"]
 
 
-def test_trap_an_alias_is_read_as_its_name(http: Http, namespace: str) -> None:
+def test_trap__an_alias_is_read_as_its_name(http: Http, namespace: str) -> None:
     source = flow(
         namespace,
         "alias",
@@ -31,7 +31,7 @@ def test_trap_an_alias_is_read_as_its_name(http: Http, namespace: str) -> None:
     assert created(http, source)["tasks"][0]["message"] == "text"
 
 
-def test_trap_an_alias_of_nothing_is_accepted(http: Http, namespace: str) -> None:
+def test_trap__an_alias_of_nothing_is_accepted(http: Http, namespace: str) -> None:
     answer = created(http, log_flow(namespace, "alias", "*nothing"))
     assert answer["tasks"][0]["message"] == "nothing"
 
@@ -43,7 +43,7 @@ def test_an_alias_where_a_task_belongs_is_refused(http: Http, namespace: str) ->
     assert create(http, source + "  - *a\n").status_code == 422
 
 
-def test_trap_a_merge_key_is_a_plain_key(http: Http, namespace: str) -> None:
+def test_trap__a_merge_key_is_a_plain_key(http: Http, namespace: str) -> None:
     extra = "variables:\n  base: &base {a: 1}\n  it:\n    <<: *base\n    b: 2\n"
     answer = created(http, log_flow(namespace, "merged", extra=extra))
     assert answer["variables"]["it"] == {"<<": "base", "b": 2}
@@ -115,7 +115,7 @@ def test_disabled_has_many_spellings(http: Http, namespace: str, text: str, disa
     ("text", "value"),
     [("on", "true"), ("no", "false"), ("010", "8"), ("1.10", "1.1"), ("0x1F", "31")],
 )
-def test_trap_an_id_that_yaml_reads_as_something_else_can_never_be_updated(
+def test_trap__an_id_that_yaml_reads_as_something_else_can_never_be_updated(
     http: Http, namespace: str, text: str, value: str
 ) -> None:
     assert created(http, log_flow(namespace, text))["id"] == value
@@ -209,7 +209,7 @@ def test_an_unquoted_expression_is_a_syntax_error(http: Http, namespace: str) ->
 
 
 @pytest.mark.parametrize("end", ["---\n", "...\n", "---\n: [}\n", "...\n: [}\n"])
-def test_trap_what_follows_the_first_document_is_never_read(
+def test_trap__what_follows_the_first_document_is_never_read(
     http: Http, namespace: str, end: str
 ) -> None:
     source = log_flow(namespace, "first") + end
@@ -235,7 +235,7 @@ def test_control_characters_are_refused(http: Http, namespace: str) -> None:
     assert create(http, log_flow(namespace, "x", "'a\x07b'")).status_code == 422
 
 
-def test_trap_deleted_in_a_source_is_obeyed(http: Http, namespace: str) -> None:
+def test_trap__deleted_in_a_source_is_obeyed(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "x", extra="deleted: true\n"))
     assert http.get(f"/flows/{namespace}/x").status_code == 404
     assert created(http, log_flow(namespace, "x"))["revision"] == 2

@@ -16,7 +16,7 @@ def _health(repo: Repo, *args: str) -> dict[str, str]:
     return {each["question"]: each["health"] for each in document["checkups"]}
 
 
-def test_init_writes_a_configuration_that_works(repo: Repo) -> None:
+def test_init__writes_a_configuration_that_works(repo: Repo) -> None:
     repo.flow("a")
     repo.flow("b", ns=f"{repo.namespace}.below")
     ran = repo.run("init", "--name", repo.name)
@@ -28,7 +28,7 @@ def test_init_writes_a_configuration_that_works(repo: Repo) -> None:
     assert len(repo.inventory()["resources"]) == 2
 
 
-def test_init_never_overwrites(repo: Repo) -> None:
+def test_init__never_overwrites(repo: Repo) -> None:
     repo.config()
     before = Path("kestra-sync.yaml").read_bytes()
     ran = repo.run("init", "--namespace", "x")
@@ -97,7 +97,7 @@ def test_doctor__working_setup_passes_all_checks(repo: Repo) -> None:
     assert repo.client.executions.search(Scope((repo.namespace,)), page_size=1, limit=1) == ()
 
 
-def test_doctor_says_what_is_missing(repo: Repo) -> None:
+def test_doctor__reports_what_is_missing(repo: Repo) -> None:
     repo.write("flows/broken.yaml", "id: a\nnamespace: acme\ntasks: [\n")
     ran = repo.run("doctor")
     assert ran.code == 3
@@ -109,7 +109,7 @@ def test_doctor_says_what_is_missing(repo: Repo) -> None:
     assert health["executions"] == "ok"
 
 
-def test_doctor_names_files_that_are_not_flows(repo: Repo) -> None:
+def test_doctor__names_files_that_are_not_flows(repo: Repo) -> None:
     """A flow that is broken at its first line does not show that it is one."""
     repo.write("flows/broken.yaml", "id: [\n")
     ran = repo.run("doctor")
@@ -122,7 +122,7 @@ def test_doctor_names_files_that_are_not_flows(repo: Repo) -> None:
     assert "not read as flows: flows/broken.yaml" in ran.out
 
 
-def test_doctor_says_what_a_reader_may_not_do(repo: Repo, proxy: FaultProxy) -> None:
+def test_doctor__reports_missing_write_permissions(repo: Repo, proxy: FaultProxy) -> None:
     """An account that may only read: a plan works, an apply would not."""
     repo.config()
     repo.flow("a")
@@ -161,7 +161,7 @@ def test_doctor__files_and_keys(
     assert f"1 file, 1 key; cannot read the files of {repo.namespace}" in ran.out
 
 
-def test_doctor_sees_locks_and_unfinished_runs(repo: Repo) -> None:
+def test_doctor__sees_locks_and_unfinished_runs(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.apply()

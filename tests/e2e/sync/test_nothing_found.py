@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.e2e.sync.conftest import Repo
 
 
-def test_nothing_found_is_refused_unless_it_is_allowed(repo: Repo) -> None:
+def test_no_flows__is_refused_unless_allowed(repo: Repo) -> None:
     repo.config()
     for command in (["validate"], ["plan"], ["apply", "--yes"], ["graph"]):
         ran = repo.run(*command)

@@ -56,7 +56,7 @@ def test_drift__shows_the_edit_even_if_git_changed(repo: Repo) -> None:
     assert "ours" not in ran.out
 
 
-def test_drift_needs_a_name(repo: Repo) -> None:
+def test_drift__needs_a_name(repo: Repo) -> None:
     repo.flow("a")
     ran = repo.run("drift")
     assert ran.code == 64
@@ -81,7 +81,7 @@ def test_disabled_flow__is_listed_and_not_drift(repo: Repo) -> None:
     assert repo.run("drift").code == 2
 
 
-def test_history_lists_the_applies_newest_first(repo: Repo) -> None:
+def test_history__lists_applies_newest_first(repo: Repo) -> None:
     repo.config()
     assert "No applies" in repo.run("history").out
     repo.flow("a")
@@ -138,7 +138,7 @@ def test_an_apply_that_changes_nothing_leaves_no_line(repo: Repo) -> None:
     assert len(repo.inventory()["history"]) == 1
 
 
-def test_inventory_lists_what_is_ours(repo: Repo) -> None:
+def test_inventory__lists_owned_resources(repo: Repo) -> None:
     repo.config()
     assert "does not exist yet" in repo.run("inventory").out
     assert repo.run("inventory", "--format", "json").json["inventory"] is None
@@ -153,7 +153,7 @@ def test_inventory_lists_what_is_ours(repo: Repo) -> None:
     assert [each["id"] for each in record["resources"]] == ["a"]
 
 
-def test_unlock_names_the_holder(repo: Repo) -> None:
+def test_unlock__names_the_holder(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     assert "was not locked" in repo.run("unlock", "--yes").out

@@ -7,7 +7,7 @@ import json
 from tests.e2e.sync.conftest import Repo
 
 
-def test_desired_live_and_base_equal_is_in_sync(repo: Repo) -> None:
+def test_in_sync__desired_live_and_base_are_equal(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     assert repo.apply().code == 0
@@ -16,7 +16,7 @@ def test_desired_live_and_base_equal_is_in_sync(repo: Repo) -> None:
     assert ran.json["plan"]["summary"]["unchanged"] == 1
 
 
-def test_desired_equals_live_but_not_base_refreshes_the_record(repo: Repo) -> None:
+def test_refreshed__desired_equals_live_but_not_base(repo: Repo) -> None:
     repo.config()
     repo.flow("a", "old")
     repo.apply()
@@ -28,7 +28,7 @@ def test_desired_equals_live_but_not_base_refreshes_the_record(repo: Repo) -> No
     assert repo.plan().reasons() == {}
 
 
-def test_desired_equals_live_without_base_is_adopted(repo: Repo) -> None:
+def test_adopt__desired_equals_live_without_base(repo: Repo) -> None:
     repo.config()
     repo.client.flows.create(repo.flow("a"))
     ran = repo.plan("--detailed-exitcode")
@@ -39,7 +39,7 @@ def test_desired_equals_live_without_base_is_adopted(repo: Repo) -> None:
     assert repo.plan().reasons() == {}
 
 
-def test_changed_in_git_only_is_an_update(repo: Repo) -> None:
+def test_changed__in_git_only_is_an_update(repo: Repo) -> None:
     repo.config()
     repo.flow("a", "one")
     repo.apply()
@@ -103,7 +103,7 @@ def test_first_contact__different_flow_is_refused_without_take_over(repo: Repo) 
     assert repo.plan("--detailed-exitcode").code == 0
 
 
-def test_first_contact_may_overwrite_if_the_configuration_says_so(repo: Repo) -> None:
+def test_first_contact__overwrites_if_configured(repo: Repo) -> None:
     repo.config("on_first_contact: overwrite\n")
     repo.client.flows.create(repo.source("a", "theirs"))
     ours = repo.flow("a", "ours")
@@ -116,7 +116,7 @@ def test_first_contact_may_overwrite_if_the_configuration_says_so(repo: Repo) ->
     assert repo.live("a") == again
 
 
-def test_deleted_on_the_server_is_created_again_and_says_so(repo: Repo) -> None:
+def test_recreated__deleted_on_the_server_is_created_again(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     repo.apply()
@@ -127,7 +127,7 @@ def test_deleted_on_the_server_is_created_again_and_says_so(repo: Repo) -> None:
     assert repo.live("a") == source
 
 
-def test_new_in_git_is_created(repo: Repo) -> None:
+def test_new__in_git_is_created(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     assert repo.plan().reasons() == {"a": "create new"}
@@ -135,7 +135,7 @@ def test_new_in_git_is_created(repo: Repo) -> None:
     assert repo.live("a") == source
 
 
-def test_removed_from_git_is_deleted(repo: Repo) -> None:
+def test_removed__is_deleted(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")
@@ -148,7 +148,7 @@ def test_removed_from_git_is_deleted(repo: Repo) -> None:
     assert [each["id"] for each in repo.inventory()["resources"]] == ["b"]
 
 
-def test_removed_from_git_but_edited_on_the_server_is_a_conflict(repo: Repo) -> None:
+def test_removed__edited_on_the_server_is_a_conflict(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.flow("b")
@@ -160,7 +160,7 @@ def test_removed_from_git_but_edited_on_the_server_is_a_conflict(repo: Repo) -> 
     assert repo.live("a") == repo.source("a", "by hand")
 
 
-def test_removed_from_git_and_only_switched_off_on_the_server_is_deleted(repo: Repo) -> None:
+def test_removed__disabled_on_the_server_is_deleted(repo: Repo) -> None:
     repo.config()
     source = repo.flow("a")
     repo.flow("b")
@@ -195,7 +195,7 @@ def test_foreign__flows_are_reported_and_not_changed(repo: Repo) -> None:
     assert "not owned, left alone" in repo.run("plan").out
 
 
-def test_prune_scope_deletes_foreign_flows(repo: Repo) -> None:
+def test_prune_scope__deletes_foreign_flows(repo: Repo) -> None:
     repo.config("prune: scope\n")
     repo.client.flows.create(repo.source("theirs", "not in Git"))
     for number in range(2):
@@ -209,7 +209,7 @@ def test_prune_scope_deletes_foreign_flows(repo: Repo) -> None:
     assert {each.flow_id.id for each in repo.client.flows.search(repo.scope)} == {"both0", "both1"}
 
 
-def test_prune_none_only_reports(repo: Repo) -> None:
+def test_prune_none__only_reports(repo: Repo) -> None:
     repo.config("prune: none\n")
     repo.flow("a")
     repo.flow("b")
@@ -276,7 +276,7 @@ def test_a_renamed_flow_is_shown_as_a_move(repo: Repo) -> None:
     assert repo.plan().reasons() == {}
 
 
-def test_on_drift_keep_leaves_the_edit_and_keeps_saying_so(repo: Repo) -> None:
+def test_on_drift__keep_keeps_and_reports_the_edit(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.apply()
@@ -287,7 +287,7 @@ def test_on_drift_keep_leaves_the_edit_and_keeps_saying_so(repo: Repo) -> None:
     assert repo.plan("--on-drift", "keep").reasons() == {"a": "none drift-kept"}
 
 
-def test_on_drift_fail_refuses_with_5(repo: Repo) -> None:
+def test_on_drift__fail_refuses_with_exit_5(repo: Repo) -> None:
     repo.config()
     repo.flow("a")
     repo.apply()

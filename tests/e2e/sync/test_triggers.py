@@ -75,7 +75,7 @@ def test_trigger_dates__match_the_server(repo: Repo) -> None:
     } == {}
 
 
-def test_a_trigger_is_switched_off_and_on(repo: Repo) -> None:
+def test_trigger__is_disabled_and_enabled(repo: Repo) -> None:
     client, namespace = repo.client, repo.namespace
     trigger = (
         "triggers:\n  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: 0 3 * * *}\n"

@@ -270,7 +270,7 @@ def test_a_summary_that_is_too_long(
     assert summary(environ) == ""
 
 
-def test_drift_opens_an_issue_and_its_end_closes_it(
+def test_drift__opens_an_issue_and_its_end_closes_it(
     github: Github, environ: dict[str, str]
 ) -> None:
     inputs = {"INPUT_COMMAND": "drift", "INPUT_ISSUE": "true", "INPUT_GITHUB_TOKEN": TOKEN}

@@ -123,7 +123,7 @@ def test_inputs__false_is_allowed_for_every_command() -> None:
     assert read({"command": "plan", "rollback": "false", "issue": "false"}).options == ()
 
 
-def test_inputs_are_taken_out_of_the_environment() -> None:
+def test_inputs__are_taken_out_of_the_environment() -> None:
     environ = {variable("token"): "t0ken", "INPUT_DETAILED_EXITCODE": "true", "PATH": "/bin"}
     given = take(environ)
     assert environ == {"PATH": "/bin"}

@@ -23,7 +23,7 @@ def runner(tmp_path: Path) -> Runner:
     )
 
 
-def test_outputs_cannot_end_their_here_document(runner: Runner) -> None:
+def test_outputs__cannot_end_their_here_document(runner: Runner) -> None:
     """What a value holds is never another output."""
     assert runner.output is not None
     runner.set_outputs({"summary": "a\nghadelimiter\nfailed=0\nfailed<<x\n0\nx", "failed": "1"})
@@ -44,14 +44,14 @@ def test_a_summary_too_long_is_not_written(runner: Runner) -> None:
     assert runner.summary.stat().st_size == SUMMARY_LIMIT
 
 
-def test_secrets_are_masked_line_by_line(
+def test_secrets__are_masked_line_by_line(
     runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runner.mask("first%\n\n second ")
     assert capsys.readouterr().out == "::add-mask::first%25\n::add-mask:: second \n"
 
 
-def test_messages_are_escaped(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages__are_escaped(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     runner.say("error", "100%\n::set-output name=x::y\x1b[2J")
     out = capsys.readouterr().out
     assert out == "::error title=kestra-sync::100%25%0A::set-output name=x::y\\x1b[2J\n"

@@ -63,7 +63,7 @@ def test_rollback__concurrent_edit_is_left() -> None:
     assert flows.source("a") == THEIRS
 
 
-def test_what_was_not_written_is_not_touched() -> None:
+def test_rollback__unwritten_flows_are_not_changed() -> None:
     flows = Flows(a=OLD)
     outcomes = [
         Outcome(change(OLD, NEW), ChangeStatus.NOT_ATTEMPTED),

@@ -213,7 +213,7 @@ def test_run__crash_reports_what_was_written(monkeypatch: pytest.MonkeyPatch) ->
     assert describe_outcome(outcomes[1]) == "not attempted: the run failed: MemoryError: out of it"
 
 
-def test_signals_are_deferred_and_then_restored() -> None:
+def test_signals__are_deferred_and_then_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with defer_signals() as stop:
         assert not stop.is_set()

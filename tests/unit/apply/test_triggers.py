@@ -65,7 +65,7 @@ def _state(date: datetime = _NEW_DATE, **more: Any) -> TriggerState:
     return TriggerState(_FLOW, "t", next_date=date, **more)
 
 
-def test_it_waits_for_the_state_and_for_its_new_date() -> None:
+def test_verify_triggers__waits_for_the_state_and_the_new_date() -> None:
     server = _Server([], [_state(_OLD_DATE)], [_state()])
     (check,) = server.watch.wait_until_settled({_KEY: _change()})
     assert check == TriggerCheck(*_KEY, TriggerStatus.REGISTERED, _NEW_DATE)

@@ -18,7 +18,7 @@ def _name(case: Path) -> str:
 
 
 @pytest.mark.parametrize("case", [*POSITIVE, *NEGATIVE], ids=_name)
-def test_case_says_what_is_expected(case: Path) -> None:
+def test_case__has_the_expected_diagnostics(case: Path) -> None:
     assert diagnostics(case) == expected(case)
 
 

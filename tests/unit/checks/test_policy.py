@@ -52,7 +52,9 @@ def test_policy_label__invalid_values_count_as_missing(labels: str) -> None:
     assert [each.rule for each in found] == ["policy-required-label"]
 
 
-def test_policy_leaves_ignored_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policy__leaves_ignored_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     policy = Policy({"read_only": True}, ignore=("flows/drafts/", "*.tmp.yaml", "/only/**"))
     paths = [
@@ -124,7 +126,7 @@ def test_what_looks_special_in_a_template_is_itself() -> None:
     assert expand("{folders}/{id}/*", FlowId("a.b", "c")) == "a/b/c/*"
 
 
-def test_only_what_keeps_a_flow_from_being_compared_cannot_be_adjusted() -> None:
+def test_severity__fixed_only_for_flows_that_cannot_be_compared() -> None:
     assert frozenset(RULES) - adjustable_rules() == FINAL
     assert "flow-schema" in adjustable_rules()
     assert "kestra-warning" in adjustable_rules()

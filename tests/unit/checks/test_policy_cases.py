@@ -12,7 +12,7 @@ from tests.cases.policy import NEGATIVE, POSITIVE, diagnostics, expected, name
 
 
 @pytest.mark.parametrize("case", [*POSITIVE, *NEGATIVE], ids=name)
-def test_case_says_what_is_expected(case: Path) -> None:
+def test_case__has_the_expected_diagnostics(case: Path) -> None:
     assert diagnostics(case) == expected(case)
 
 

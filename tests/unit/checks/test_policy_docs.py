@@ -70,7 +70,7 @@ _TABLE = re.findall(
 )
 
 
-def test_the_page_of_checks_says_what_each_rule_weighs() -> None:
+def test_checks_page__lists_the_severity_of_each_rule() -> None:
     assert [
         (
             rule.id,

@@ -97,7 +97,7 @@ def test_streams__unencodable_text_is_escaped(encoding: str) -> None:
         ("no such thing", "json", "\\u00e9\\u2192"),
     ],
 )
-def test_what_machines_read_is_right_in_every_encoding(
+def test_output__machine_formats_are_correct_in_every_encoding(
     encoding: str | None, output_format: str, wanted: str
 ) -> None:
     class Target(io.StringIO):

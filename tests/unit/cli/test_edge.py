@@ -257,7 +257,7 @@ def test_sigterm_is_an_interrupt(
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "KeyboardInterrupt"
 
 
-def test_signals_are_left_alone_outside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals__are_left_alone_outside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python refuses to set them there."""
 
     def refuse(*_: Any) -> None:
@@ -308,7 +308,7 @@ def test_output__pipe_breaks_while_an_error_is_printed(
         (["--format", "text"], "json", False),
     ],
 )
-def test_json_is_recognised_without_click(
+def test_json__is_recognized_without_click(
     args: list[str], variable: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Since it may be click that failed."""
@@ -366,7 +366,7 @@ def test_url__a_password_in_it_is_never_shown(
         assert part not in out + err, (out, err)
 
 
-def test_secrets_are_masked_with_the_urls_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets__are_masked_with_the_urls_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing too short to be one."""
 
     def redact(text: str) -> str:

@@ -273,7 +273,7 @@ def test_has_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert has_url(None, None)
 
 
-def test_secrets_are_in_no_repr() -> None:
+def test_secrets__are_in_no_repr() -> None:
     both = Credentials(URL, token="tok-secret", username="me", password="pw-secret")
     assert "secret" not in f"{both!r} {both} {KestraAuth(both)!r}"
     assert repr(KestraAuth(Credentials(URL))) == "<KestraAuth none>"

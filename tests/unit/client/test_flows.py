@@ -119,7 +119,7 @@ def found(*names: str, total: int | None = None) -> Reply:
     return as_json({"results": results, "total": total} if total else {"results": results})
 
 
-def test_search_pages_and_filters_again(scripted: ScriptedServer, client: KestraClient) -> None:
+def test_search__pages_and_filters_again(scripted: ScriptedServer, client: KestraClient) -> None:
     scripted.on("GET", SEARCH, found("a/1", "a2/2", total=3), found("a.b/3", total=3))
     results = client.flows.search(Scope(("a",)), page_size=2)
     assert [str(item.flow_id) for item in results] == ["a/1", "a.b/3"]
@@ -128,7 +128,7 @@ def test_search_pages_and_filters_again(scripted: ScriptedServer, client: Kestra
     assert scripted.seen[0].params["size"] == "2"
 
 
-def test_search_without_total_ends_at_an_empty_page(
+def test_search__without_total_ends_at_an_empty_page(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     scripted.on("GET", SEARCH, found("a/1"), found("a/2"), found())
@@ -200,7 +200,7 @@ def test_other_failures_of_the_export_are_failures(
         client.flows.export()
 
 
-def test_export_falls_back_to_namespaces_and_flows(
+def test_export__falls_back_to_namespaces_and_flows(
     scripted: ScriptedServer, client: KestraClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kestra_sync.client")

@@ -190,7 +190,7 @@ def test_stream__events_split_anywhere(cuts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("chunk", [b"x" * 10, b"data: x\n"])
-def test_events_without_end(chunk: bytes) -> None:
+def test_events__without_end(chunk: bytes) -> None:
     with pytest.raises(UnexpectedAnswer, match="larger than 100 bytes"):
         list(read_events([chunk] * 50, limit=100))
 

@@ -344,7 +344,7 @@ def test_follow_by_reads_where_the_stream_fails(
     assert sorted(naps) == naps  # the less happens, the longer it waits
 
 
-def test_follow_without_permission_for_the_stream(
+def test_follow__without_permission_for_the_stream(
     scripted: ScriptedServer, client: KestraClient
 ) -> None:
     scripted.on("GET", f"{BASE}/x1", as_json(run("CREATED")))

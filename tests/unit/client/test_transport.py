@@ -317,7 +317,7 @@ def test_redirects_that_lead_nowhere(
 
 
 @pytest.mark.parametrize("login", [{"token": TOKEN}, {"username": "me", "password": "pw-secret"}])
-def test_netrc_does_not_replace_our_header(
+def test_netrc__does_not_replace_the_header(
     scripted: ScriptedServer,
     make_client: ClientFactory,
     monkeypatch: pytest.MonkeyPatch,

@@ -62,7 +62,7 @@ def test_patterns_that_match_nothing(capsys: pytest.CaptureFixture[str]) -> None
         (["acme", "acme2.x"], "acme, acme2.x"),
     ],
 )
-def test_init_proposes_the_namespace_that_all_share(namespaces: list[str], scope: str) -> None:
+def test_init__proposes_the_namespace_that_all_share(namespaces: list[str], scope: str) -> None:
     for number, namespace in enumerate(namespaces):
         Path(f"flows/f{number}.yaml").write_text(FLOW.format(id=f"f{number}", namespace=namespace))
     assert f"scope: [{scope}]\n" in init(["flows"], name="x", namespaces=[]).files[0].text

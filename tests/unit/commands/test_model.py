@@ -41,7 +41,7 @@ def test_scope__respects_dots(namespace: str, wanted: bool, exact: bool) -> None
     assert Scope(("other", "company"), exact=True).covers(namespace) is exact
 
 
-def test_flows_are_named_and_sorted() -> None:
+def test_flows__are_named_and_sorted() -> None:
     """By namespace, then id; with a slash, since both may hold dots."""
     ids = [FlowId("b", "a"), FlowId("a", "b"), FlowId("a", "a.b")]
     assert [str(each) for each in sorted(ids)] == ["a/a.b", "a/b", "b/a"]

@@ -157,7 +157,7 @@ def test_what_counts_as_drift() -> None:
     assert found == ["drift", "edited_to_git", "deleted", "gone"]
 
 
-def test_only_what_can_be_applied_is_saved(tmp_path: Path) -> None:
+def test_saved_plan__only_applicable_changes_are_saved(tmp_path: Path) -> None:
     """And it is said what was, or why nothing was."""
     path = tmp_path / "plan.json"
     assert "this plan cannot be applied" in save_plan(_planned(refusals=(_REFUSED,)), str(path))[0]
@@ -188,7 +188,7 @@ def test_where_an_inventory_lives() -> None:
 PLACE = InventoryLocation("acme", "x", None)
 
 
-def test_nothing_is_owned_without_an_inventory() -> None:
+def test_inventory__without_one_nothing_is_owned() -> None:
     """Yet."""
     assert Ownership(PLACE, None, Origin("", None, None), PLACE).bases == {}
 
@@ -209,7 +209,7 @@ def test_flows_with_errors_are_not_asked_about() -> None:
     assert sound([one, two], [_ERROR, _WARNING]) == (two,)
 
 
-def test_validate_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate__without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Says so, and names places in files."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "flows"

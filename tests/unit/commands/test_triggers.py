@@ -58,7 +58,7 @@ def _effect(server: _Server, *changes: Change) -> list[Effect | None]:
     return [each.effect for triggers in found.values() for each in triggers]
 
 
-def test_one_search_tells_whether_a_changed_trigger_is_disabled() -> None:
+def test_requests__one_search_for_disabled_triggers() -> None:
     off = TriggerState(FlowId("acme", "a"), "nightly", disabled=True)
     server = _Server((off, TriggerState(FlowId("acme", "b"), "nightly")))
     assert _effect(server, _updated("a"), _updated("b")) == [Effect.STAYS_OFF, None]

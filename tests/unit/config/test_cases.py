@@ -23,7 +23,7 @@ def test_positive_case_has_no_error(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", NEGATIVE, ids=_name)
-def test_negative_case_says_what_is_expected(case: Path) -> None:
+def test_negative_case__has_the_expected_diagnostics(case: Path) -> None:
     assert expected(case)
     assert diagnostics(case) == expected(case)
 
@@ -37,7 +37,7 @@ def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(load("config"))
 
 
-def test_every_node_of_the_schema_says_what_it_expects() -> None:
+def test_config_schema__every_node_has_an_expected_value() -> None:
     for path, schema in _nodes(load("config"), ""):
         assert "x-expected" in resolve(schema, load("config")), path
 

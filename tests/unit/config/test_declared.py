@@ -72,7 +72,7 @@ def test_the_schema_has_the_keys_of_all_settings() -> None:
                 assert allowed == [one.value for one in type(each.default)], each.key
 
 
-def test_inputs_are_options_of_their_commands() -> None:
+def test_inputs__are_options_of_their_commands() -> None:
     """A declaration with an input that its command does not have would end in exit code 64."""
     for each in declarations(Settings):
         for name in each.commands:

@@ -400,7 +400,7 @@ def test_two_records_that_may_be_ours_are_refused() -> None:
         Tenant(records).find(("zeta", "acme", "beta"))
 
 
-def test_an_unreadable_record_of_our_name_is_refused_unless_it_is_anothers() -> None:
+def test_record__unreadable_of_the_same_name_is_refused() -> None:
     newer = {"format": 99, "repository": "r/b"}
     with pytest.raises(InventoryError, match="newer"):
         Tenant({("acme", KEY): {"format": 99}}).find(("beta", "acme"), "r/a")

@@ -112,7 +112,7 @@ def test_directory__missing_is_an_error() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
-def test_links_are_refused_and_modes_told() -> None:
+def test_namespace_files__links_are_refused_and_modes_reported() -> None:
     file = _write("files/run.sh")
     file.chmod(0o755)
     Path("files/link.sh").symlink_to("run.sh")

@@ -19,7 +19,7 @@ def _blocks(comment: str) -> list[str]:
     return [text for head, text in found if head == comment]
 
 
-def test_what_is_sent_to_prod_is_what_the_page_shows(
+def test_environments_page__shows_the_rendered_flow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

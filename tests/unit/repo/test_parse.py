@@ -36,7 +36,7 @@ def _problem(data: bytes, *, pure: bool = False) -> Finding:
 
 @PURE
 @pytest.mark.parametrize("line", JACKSON)
-def test_values_are_those_of_jackson(line: str, pure: bool) -> None:
+def test_values__are_those_of_jackson(line: str, pure: bool) -> None:
     source, _, expected = line.partition("\t")
     found = parse(source.replace("\\n", "\n").encode(), lenient=True, pure=pure)
     if expected == "refused":

@@ -87,7 +87,7 @@ def test_patterns_of_the_configuration(here: Path) -> None:
     assert _found(str(here / "f"), ignore=("a.yaml",)) == [f"{here}/f/drafts/x.yaml"]
 
 
-def test_patterns_do_not_reach_outside_their_base(here: Path) -> None:
+def test_patterns__do_not_reach_outside_their_base(here: Path) -> None:
     _files("f/a.yaml", "base/x")
     assert _found("f", ignore=("a.yaml",), base=here / "base") == ["f/a.yaml"]
 

@@ -496,7 +496,7 @@ def test_the_sample_reads_as_in_the_design() -> None:
     assert len({each.index("rev ") for each in rows if "rev " in each}) == 1
 
 
-def test_json_survives_any_terminal() -> None:
+def test_json__survives_any_terminal() -> None:
     """Pure ASCII, whatever the flows say."""
     assert dump({"x": "\x1b[31m é 💚"}).isascii()
     assert json.loads(dump({"x": "é\x1b"})) == {"x": "é\x1b"}

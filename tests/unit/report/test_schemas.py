@@ -217,7 +217,7 @@ _RESULTS = {name: _written(document) for name, document in _results()}
 
 
 @pytest.mark.parametrize("name", _RESULTS)
-def test_a_result_is_what_its_schema_says(name: str) -> None:
+def test_schema__each_result_is_valid(name: str) -> None:
     """Made from the values of the model; those of real runs are checked in ``tests/e2e/cli``."""
     check_result(_RESULTS[name])
 

@@ -138,7 +138,7 @@ def test_the_verdict_for_machines() -> None:
     check_golden("smoke_red.xml", junit_suites(name, [Suite(name, cases, RED.seconds)]))
 
 
-def test_junit_survives_every_character() -> None:
+def test_junit__survives_every_character() -> None:
     awkward = "a\x00b\x1b[31m <&>\"' ü 🚀 \ud800 \ufffe ]]>"
     case = Case(awkward, awkward, CaseStatus.ERROR, 0.5, awkward, awkward, awkward, "f.yaml", 3)
     check_golden("junit_awkward.xml", junit_suites(awkward, [Suite(awkward, [case])]))

@@ -140,7 +140,7 @@ def test_write__link_outside_of_a_checkout_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", _NO_NAMES, ids=["NUL", "long", "long path", "empty"])
-def test_what_is_not_a_path_is_an_ordinary_error(path: str) -> None:
+def test_path__invalid_is_an_ordinary_error(path: str) -> None:
     """An invalid path is an ordinary error."""
     assert not is_file(path)
     assert not is_there(path) or path == ""

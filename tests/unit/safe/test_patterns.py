@@ -75,7 +75,7 @@ def test_pattern__other_threads_continue() -> None:
         ("x" * 2000, "longer than 1000", None),
     ],
 )
-def test_what_is_not_a_pattern_is_reported_with_its_position(
+def test_pattern__invalid_is_reported_with_its_position(
     pattern: str, words: str, position: int | None
 ) -> None:
     with pytest.raises(PatternError, match=words) as caught:

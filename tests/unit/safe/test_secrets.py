@@ -147,7 +147,7 @@ def test_known_secrets_in_the_forms_of_reports() -> None:
         assert clean(f"<{form}>", secret) == "<***>", form
 
 
-def test_headers_are_secrets_but_for_short_values() -> None:
+def test_headers__are_secrets_but_for_short_values() -> None:
     headers = "CF-Access-Client-Secret: 0123456789abcdef\nX-Env: prod\nCookie: a=session-1234; b=1"
     shown = clean("0123456789abcdef prod session-1234", KESTRA_HEADERS=headers)
     assert shown == "*** prod ***"

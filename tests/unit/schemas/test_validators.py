@@ -81,7 +81,7 @@ def test_both_validators_are_here() -> None:
 
 
 @pytest.mark.parametrize("name", ["flow", "config", "smoke"])
-def test_schemas_are_schemas(name: str) -> None:
+def test_schemas__are_valid(name: str) -> None:
     Draft202012Validator.check_schema(dict(schemas.load(name)))
 
 

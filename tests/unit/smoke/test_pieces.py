@@ -124,7 +124,7 @@ def test_waiting_for_the_end_never_fails() -> None:
     assert await_end(gone.executions, execution("RUNNING"), seconds=3).state == "RUNNING"
 
 
-def test_logs_are_read_until_nothing_more_comes() -> None:
+def test_logs__are_read_until_nothing_more_comes() -> None:
     clock = FakeClock()
     server = FakeServer(failing={"logs": [DOWN]})
 
@@ -158,7 +158,7 @@ def test_logs__pause_of_six_seconds_is_waited_for() -> None:
     assert clock.time - 100 < 8
 
 
-def test_what_is_not_logged_is_reported_only_when_the_log_is_quiet() -> None:
+def test_logs__missing_message_is_reported_when_the_log_is_quiet() -> None:
     clock = FakeClock()
     server = FakeServer(log=[entry("first")])
 
@@ -179,7 +179,7 @@ def test_logs_that_are_there_are_not_waited_for() -> None:
     assert clock.time == 100
 
 
-def test_logs_are_sorted_although_the_server_leaves_zeros_out() -> None:
+def test_logs__are_sorted_although_the_server_leaves_zeros_out() -> None:
     server = FakeServer(
         log=[
             entry("3", timestamp="2030-01-31T12:30:01.51Z"),
@@ -298,7 +298,7 @@ def test_a_failure_before_any_task_has_an_error_only() -> None:
     assert find_culprit(FakeServer(), execution("WARNING"), MASKER).culprit is None
 
 
-def test_killing_is_tried_again_and_says_how_it_went() -> None:
+def test_kill__is_retried_and_reported() -> None:
     clock = FakeClock()
     running = execution("RUNNING")
     server = FakeServer([running], failing={"kill": [not_found(), DOWN]})
@@ -325,7 +325,7 @@ def test_killing_is_tried_again_and_says_how_it_went() -> None:
 LABEL = {"system.correlationId": "e1"}
 
 
-def test_only_executions_of_ours_are_deleted_whatever_a_log_says() -> None:
+def test_cleanup__only_own_executions_are_deleted() -> None:
     links = [
         entry('Created new execution [[link execution="e3" flowId="x"'),
         entry('[[link execution="foreign" flowId="x"'),

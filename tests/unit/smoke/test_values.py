@@ -25,7 +25,7 @@ from tests.unit.smoke.fake import execution, task_run
 @pytest.mark.parametrize(
     ("text", "seconds"), [("20s", 20), ("5m", 300), ("1h30m", 5400), ("0h1s", 1)]
 )
-def test_durations_are_read(text: str, seconds: float) -> None:
+def test_durations__are_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
@@ -39,7 +39,7 @@ def test_duration__invalid_values(text: str) -> None:
     ("seconds", "text"),
     [(0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (300, "5 min"), (5405, "1 h 30 min 5 s")],
 )
-def test_durations_are_written(seconds: float, text: str) -> None:
+def test_durations__are_written(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -69,7 +69,7 @@ def test_durations_of_kestra(text: str | None, seconds: float | None) -> None:
         ({"a": 1}, {"a": 1, "b": 2}, False),
     ],
 )
-def test_values_are_compared_as_json(expected: Any, actual: Any, equal: bool) -> None:
+def test_values__are_compared_as_json(expected: Any, actual: Any, equal: bool) -> None:
     assert same(expected, actual) is equal
 
 
@@ -134,7 +134,7 @@ def test_a_test_is_due_if_anything_it_calls_was_written() -> None:
     assert is_due(SmokeSpec(FlowId("n", "d"), when=When.ALWAYS), [], {})
 
 
-def test_only_what_tests_lead_to_is_parsed() -> None:
+def test_smoke__only_reachable_flows_are_parsed() -> None:
     flows = {each.flow_id: each for each in (flow("a", "b"), flow("b"), flow("z", "a"))}
     calls = calls_from([SmokeSpec(FlowId("n", "a"))], flows)
     assert set(calls) == {FlowId("n", "a"), FlowId("n", "b")}

@@ -82,7 +82,7 @@ def test_dates_are_in_the_time_zone_of_the_trigger(zone: str, first: str) -> Non
         {"dates": ["tomorrow", 7, None]},
     ],
 )
-def test_what_kestra_would_refuse_has_no_dates(properties: dict[str, Any]) -> None:
+def test_trigger_dates__invalid_schedule_has_none(properties: dict[str, Any]) -> None:
     assert _next(**properties) == []
 
 

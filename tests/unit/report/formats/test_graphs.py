@@ -371,7 +371,7 @@ def test_graph__server_shows_planned_changes(
     assert json.loads(capsys.readouterr().out)["server"] is None
 
 
-def test_flows_without_references_are_in_rows() -> None:
+def test_flows__without_references_are_in_rows() -> None:
     """As many in a row as there is room for."""
     drawn = layout(
         Graph(tuple(GraphNode(FlowId("namespace", "x" * 40 + str(n))) for n in range(9)))

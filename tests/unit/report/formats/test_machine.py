@@ -62,7 +62,7 @@ def junit(report: Report) -> ET.Element:
 
 
 @pytest.mark.parametrize("name", _REPORTS)
-def test_sarif_is_valid(name: str) -> None:
+def test_sarif__is_valid(name: str) -> None:
     """Every report, and the rule of each result is there."""
     run = sarif(_REPORTS[name])
     rules = [each["id"] for each in run["tool"]["driver"]["rules"]]
@@ -73,7 +73,7 @@ def test_sarif_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _REPORTS)
-def test_junit_is_well_formed(name: str) -> None:
+def test_junit__is_well_formed(name: str) -> None:
     """Every report."""
     junit(_REPORTS[name])
 
@@ -96,7 +96,7 @@ def test_any_text_makes_valid_documents(path: str, message: str, name: str) -> N
     assert len(suite.findall("testcase")) == 2
 
 
-def test_sarif_names_files_from_the_checkout() -> None:
+def test_sarif__names_files_from_the_checkout() -> None:
     """Percent-encoded, below the root."""
     said = Diagnostic("flows/a b#1.yaml", None, Severity.WARNING, "rule", "x")
     report = Report("validate", ExitCode.OK, diagnostics=(said,), prefix="team")
@@ -127,13 +127,13 @@ def test_sarif_fingerprints_stay_when_lines_move() -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_sarif_keeps_environments_apart() -> None:
+def test_sarif__keeps_environments_apart() -> None:
     """Code scanning replaces what it has of a category."""
     run = sarif(replace(_REPORTS["plan"], environment="prod"))
     assert run["automationDetails"]["id"] == "kestra-sync/plan/prod/"
 
 
-def test_junit_has_a_case_for_each_flow() -> None:
+def test_junit__has_a_case_for_each_flow() -> None:
     """A broken file is a case of its own; more than one error is counted in the message."""
     report = _REPORTS["validate"]
     assert report.repository is not None
@@ -149,7 +149,7 @@ def test_junit_has_a_case_for_each_flow() -> None:
     assert "another" in (failure.text or "")
 
 
-def test_junit_knows_drift_of_flows_that_git_does_not_have() -> None:
+def test_junit__knows_drift_of_flows_that_git_does_not_have() -> None:
     """They have a case, too."""
     names = [case.attrib["name"] for case in junit(_REPORTS["drift"])]
     assert "company.sales/gone" in names
