@@ -55,6 +55,11 @@ WORDS = {
     r"\b(?:is|are) not meant,": "is not intended",
     r"\bnone is cut off\b": "is not canceled",
     r"\b(?:left|removed) in part\b": "partly removed",
+    r"\bwhat (?:else )?there is to say\b|\bthere is to say about\b": "notes, diagnostics",
+    r"\bwhatever (?:throws|a parser throws)\b": "any exception",
+    r"\bone way only\b": "only one way",
+    r"\bas one would write\b": "formatted, as the user would write",
+    r"\bby itself where\b": "alone if",
 }
 
 #: What the rule is about, and texts that are not ours.

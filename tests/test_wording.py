@@ -50,6 +50,8 @@ WORDING = _wording()
         "what lies between here and Kestra",
         "Nothing is said of the others.",
         "-v tells of each request",
+        "The flows, and what there is to say about them.",
+        "Whatever throws, the outcomes are reported.",
     ],
 )
 def test_wording__archaic_phrases_are_found(text: str) -> None:
