@@ -20,7 +20,6 @@ _FINAL = frozenset(
     ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED", "RETRIED", "RESUBMITTED")
 )
 _PATIENCE_SECONDS = 20.0
-_MANY = 4
 
 
 def remove_namespaces(http: Http, *namespaces: str, executions: bool = True) -> None:
@@ -34,10 +33,11 @@ def remove_namespaces(http: Http, *namespaces: str, executions: bool = True) -> 
     # Flows first: without them no trigger starts another execution.
     flows = _below(http, "/flows/search", namespaces)
     used |= {flow["namespace"] for flow in flows}
-    if len(flows) >= _MANY:
+    if len(flows) > 1:
         names = [{"namespace": flow["namespace"], "id": flow["id"]} for flow in flows]
-        http.delete("/flows/delete/by-ids", json=names)
-        flows = _below(http, "/flows/search", namespaces)
+        deleted = http.delete("/flows/delete/by-ids", json=names)
+        complete = deleted.ok and deleted.json().get("count") == len(flows)
+        flows = [] if complete else _below(http, "/flows/search", namespaces)
     for flow in flows:
         http.delete(f"/flows/{flow['namespace']}/{flow['id']}")
     if executions:
