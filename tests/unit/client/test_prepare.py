@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import requests
 
@@ -12,6 +14,7 @@ from kestra_sync.client.request import KestraAuth, prepare
 BASE = "http://kestra.example:8080/k/api/v1/main"
 
 
+@pytest.mark.parametrize("added", [(), (("accept", "a/b"), ("X-Team", "x"))], ids=["", "added"])
 @pytest.mark.parametrize("cookie", [False, True], ids=["no cookie", "cookie"])
 @pytest.mark.parametrize("body", [None, b"", b"id: a\n"], ids=["none", "empty", "body"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
@@ -27,9 +30,16 @@ BASE = "http://kestra.example:8080/k/api/v1/main"
         "http://[::1]:8080/x%2fy#z",
     ],
 )
-def test_prepared_as_requests_does(url: str, method: str, body: bytes | None, cookie: bool) -> None:
-    credentials = resolve(
-        url=BASE, username="a@acme.io", password="Secret1x", env_file=None, tenant="main"
+def test_prepared_as_requests_does(
+    url: str,
+    method: str,
+    body: bytes | None,
+    cookie: bool,
+    added: tuple[tuple[str, str], ...],
+) -> None:
+    credentials = replace(
+        resolve(url=BASE, username="a@acme.io", password="Secret1x", env_file=None, tenant="main"),
+        headers=added,
     )
     auth = KestraAuth(credentials)
     session = requests.Session()
