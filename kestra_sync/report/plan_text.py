@@ -237,11 +237,11 @@ def plan_lines(
             if others:
                 more = plural(len(others), "more flow")
                 yield line(" " * 6, Span(f"the same change in {more}:", Style.DIM))
-                for each in others:
-                    yield from headline(each, 6)
-                    own = (triggers or {}).get(each.flow_id, ())
-                    if own:
-                        yield from _other_triggers(own, trigger_changes, plan, indent=10)
+            for each in others:
+                yield from headline(each, 6)
+                own = (triggers or {}).get(each.flow_id, ())
+                if own:
+                    yield from _other_triggers(own, trigger_changes, plan, indent=10)
         yield from by_namespace(shown, always=detail is DiffDetail.STAT)
     yield from _left_alone(plan, verbose)
     yield from _recorded(plan)
