@@ -18,7 +18,7 @@ from kestra_sync.action.notes import Note, first_line, upsert
 from kestra_sync.client.request import segments
 from kestra_sync.client.retry import Backoff
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
-from kestra_sync.repo.git import ask
+from kestra_sync.repo.git import git_text
 from kestra_sync.safe.paths import read_text
 from kestra_sync.safe.text import visible
 
@@ -107,7 +107,7 @@ def _report(file: str) -> str:
             "checkout",
         ) from error
     place = Path(os.path.realpath(file))
-    if ask(place.parent, "ls-files", "--", str(place)):
+    if git_text(place.parent, "ls-files", "--", str(place)):
         raise UsageError(
             f"{file} is a file of the repository, not written by kestra-sync",
             remedy="write the report to a directory outside of the checkout",

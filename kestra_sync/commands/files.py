@@ -26,7 +26,7 @@ from kestra_sync.settings import Settings
 
 if TYPE_CHECKING:
     from kestra_sync.repo.git import GitError
-    from kestra_sync.repo.incomplete import Incomplete, MissingPath
+    from kestra_sync.repo.incomplete import IncompleteCheckout, MissingPath
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -48,8 +48,8 @@ def load_files(
             ignore=settings.ignore,
             strict=settings.strict,
             base=settings.base_path,
-            apart=(kinds or Kinds(settings, secrets=False)).paths(),
-            may_be_missing=settings.new_paths,
+            exclude=(kinds or Kinds(settings, secrets=False)).paths(),
+            allow_missing=settings.new_paths,
         )
     if kinds is None or not kinds.configured:
         return flows
@@ -178,27 +178,27 @@ def _patterns(settings: Settings) -> str:
 
 
 def may_be_in_git(
-    incomplete: Incomplete | None, settings: Settings
+    incomplete: IncompleteCheckout | None, settings: Settings
 ) -> Callable[[FlowId, str | None], MissingPath | None]:
     """Find where Git may still have a flow of the server, by its name in the files."""
     if incomplete is None:
         return lambda _flow, _path: None
-    holds = incomplete.holds
+    find_missing = incomplete.find
 
     def find(flow: FlowId, path: str | None) -> MissingPath | None:
-        return holds(name_in_files(flow, settings), path)
+        return find_missing(name_in_files(flow, settings), path)
 
     return find
 
 
-def incomplete_in_git(settings: Settings, repository: Repository) -> Incomplete:
+def incomplete_in_git(settings: Settings, repository: Repository) -> IncompleteCheckout:
     """Find what the checkout lacks; only needed if something would be deleted."""
     from kestra_sync.repo.load import flows_in
-    from kestra_sync.repo.not_here import find_not_here
+    from kestra_sync.repo.missing import find_missing
 
     others = (*(each.path for each in settings.files), *settings.kv)
     paths = tuple(dict.fromkeys((*settings.paths, *map(fixed_part, others))))
-    return find_not_here(
+    return find_missing(
         paths,
         ignore=settings.ignore,
         base=settings.base_path,

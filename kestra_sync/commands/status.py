@@ -17,7 +17,7 @@ from kestra_sync.commands.plan import make_plan
 from kestra_sync.commands.triggers import disabled_triggers
 from kestra_sync.errors import ExitCode, KestraSyncError, worst
 from kestra_sync.inventory.record import HistoryEntry
-from kestra_sync.repo.git import ask, checkout_of
+from kestra_sync.repo.git import checkout_of, git_text
 from kestra_sync.settings import OnDrift, Settings
 
 
@@ -153,5 +153,5 @@ def _behind(commit: str | None) -> int | None:
     top = checkout_of(Path())
     if commit is None or top is None or not commit.isalnum():
         return None
-    count = ask(top, "rev-list", "--count", f"{commit}..HEAD", "--")
+    count = git_text(top, "rev-list", "--count", f"{commit}..HEAD", "--")
     return int(count) if count is not None and count.strip().isdigit() else None

@@ -101,7 +101,7 @@ class YamlEditor:
 
     def _replace(self, at: _At, value: Any) -> None:
         node = at.node
-        if node.kind is NodeKind.ALIAS or node.marked:
+        if node.kind is NodeKind.ALIAS or node.has_properties:
             raise PatchError("the value has an anchor, an alias or a tag: remove it")
         style = node.style if node.style in ("'", '"') and isinstance(value, str) else ""
         one_line = self._emit.flow(value, style)
@@ -189,7 +189,7 @@ class YamlEditor:
         """
         end = self._line_end(node.end)
         leaf = node.last_leaf
-        if leaf.style in ("|", ">") and (leaf.keeps or end == len(self._text)):
+        if leaf.style in ("|", ">") and (leaf.keeps_blank_lines or end == len(self._text)):
             self._edit(last, last, text + self._newline + " " * indent)
         else:
             self._edit(end, end, self._newline + " " * indent + text)
@@ -222,7 +222,7 @@ class YamlEditor:
             self._edit(start, next_start, "")
             return
         leaf = entries[index][1].last_leaf
-        if leaf.keeps and index + 1 < len(entries):
+        if leaf.keeps_blank_lines and index + 1 < len(entries):
             following = (
                 self._dash(node, index + 1)
                 if node.kind is NodeKind.LIST

@@ -49,7 +49,7 @@ def comments(data: bytes) -> tuple[Comment, ...]:
         Comment(
             Position(number + 1, match.start() + 1),
             match["text"].strip(),
-            _about(number, match.start(), lines, first),
+            _target_line(number, match.start(), lines, first),
         )
         for number, match in found
         if not _inside((number, match.start()), texts)
@@ -60,7 +60,7 @@ def _find(line: str) -> re.Match[str] | None:
     return _COMMENT.search(line)
 
 
-def _about(number: int, column: int, lines: list[str], first: int) -> int | None:
+def _target_line(number: int, column: int, lines: list[str], first: int) -> int | None:
     if lines[number][:column].strip():
         return number + 1
     if column == 0 or number < first:

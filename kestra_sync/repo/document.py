@@ -24,14 +24,14 @@ class ParsedDocument:
     :param aliases: positions and names of aliases (``*name``). Kestra does not resolve them: its
         parser reads the name as text, and so does ``value``.
     :param duplicates: duplicate keys. ``value`` has the last one, which Kestra uses in most cases.
-    :param doubled: the duplicate keys of the root mapping.
+    :param duplicate_root_keys: the duplicate keys of the root mapping.
     """
 
     value: Any
     root: Position
     aliases: tuple[tuple[Position, str], ...] = ()
     duplicates: tuple[Finding, ...] = ()
-    doubled: frozenset[str] = frozenset()
+    duplicate_root_keys: frozenset[str] = frozenset()
     # By identity of the container (which lives as long as ``value``): for a mapping the places of
     # key and value alternately, in the order of the mapping; for a list those of its items. A place
     # is ``line * PLACE_LINE + column``, both from 0.
@@ -55,7 +55,7 @@ class ParsedDocument:
     @cached_property
     def references(self) -> tuple[Reference, ...]:
         """The references to flows that it calls or waits for, in the order of the document."""
-        return tuple(_of(self.value))
+        return tuple(_references(self.value))
 
     def refused_aliases(self, rule: str) -> list[Finding]:
         """Return an error for each alias, for files of kestra-sync itself."""
@@ -67,7 +67,8 @@ class ParsedDocument:
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> Position:
         """Return the position of the node at ``path``, or of its key; else of its nearest parent.
 
-        Lines and columns count from 1, in the document (not in its file).
+        If there is no such node, return the position of its nearest parent. Lines and columns count
+        from 1, from the start of the document (not of its file).
         """
         node, position = self.value, self.root
         for index, step in enumerate(path):
@@ -158,7 +159,7 @@ _EXECUTION_FLOW = frozenset(
 )
 
 
-def _of(root: Any) -> Iterator[Reference]:
+def _references(root: Any) -> Iterator[Reference]:
     stack: list[tuple[Any, NodePath, bool]] = []
     if isinstance(root, (dict, list)):
         stack.append((root, (), False))

@@ -31,7 +31,7 @@ _HARDENED = (
 
 #: Variables that point Git to another repository, or change how it reads one (``git rev-parse
 #: --local-env-vars``). ``GIT_CONFIG_COUNT`` is kept: CI systems use it for ``safe.directory``.
-_MISLEADING = frozenset(
+_REDIRECTING = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_CEILING_DIRECTORIES",
@@ -55,7 +55,7 @@ _MISLEADING = frozenset(
     }
 )
 
-_OURS = {
+_FIXED_ENV = {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -104,7 +104,7 @@ def git(directory: Path, *args: str, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
-def ask(directory: Path, *args: str) -> str | None:
+def git_text(directory: Path, *args: str) -> str | None:
     """Return the output as text without the final newline; ``None`` after any failure."""
     try:
         return git(directory, *args).decode("utf-8", "replace").strip() or None
@@ -140,20 +140,20 @@ def _environment() -> dict[str, str]:
     env = {
         name: value
         for name, value in os.environ.items()
-        if name not in _MISLEADING and not name.startswith("GIT_TRACE")
+        if name not in _REDIRECTING and not name.startswith("GIT_TRACE")
     }
-    return {**env, **_OURS}
+    return {**env, **_FIXED_ENV}
 
 
 def _refused(command: str, stderr: str) -> GitError:
     lines: Sequence[str] = [each.strip() for each in stderr.splitlines() if each.strip()]
-    said = next((each for each in lines if each.startswith("fatal:")), lines[0] if lines else "")
-    said = said.removeprefix("fatal:").strip()
+    output = next((each for each in lines if each.startswith("fatal:")), lines[0] if lines else "")
+    output = output.removeprefix("fatal:").strip()
     if "dubious ownership" in stderr or "unsafe repository" in stderr:
-        directory = said.partition("'")[2].partition("'")[0]
+        directory = output.partition("'")[2].partition("'")[0]
         return GitError(
-            f"git refuses to read the repository: {said}",
+            f"git refuses to read the repository: {output}",
             "it belongs to another user, which is common in containers: run"
             f" 'git config --global --add safe.directory {directory or '<path>'}' first",
         )
-    return GitError(f"git {command} failed: {said or 'no output'}")
+    return GitError(f"git {command} failed: {output or 'no output'}")

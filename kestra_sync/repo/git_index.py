@@ -45,8 +45,8 @@ def entries_of(top: Path) -> tuple[Entry, ...]:
 
     :raises GitError: it fails.
     """
-    said = git(top, "ls-files", "-z", "--stage", "-v")
-    return tuple(_listed(each) for each in said.split(b"\0") if each)
+    output = git(top, "ls-files", "-z", "--stage", "-v")
+    return tuple(_listed(each) for each in output.split(b"\0") if each)
 
 
 def tree_of(top: Path, commit: str) -> tuple[Entry, ...]:
@@ -54,9 +54,9 @@ def tree_of(top: Path, commit: str) -> tuple[Entry, ...]:
 
     :raises GitError: the commit, or one of its trees, is not in this repository.
     """
-    said = git(top, "ls-tree", "-r", "-z", "--full-tree", commit)
+    output = git(top, "ls-tree", "-r", "-z", "--full-tree", commit)
     found = []
-    for line in filter(None, said.split(b"\0")):
+    for line in filter(None, output.split(b"\0")):
         head, _, path = line.partition(b"\t")
         mode, _, oid = head.split(b" ")
         found.append(Entry(os.fsdecode(path), int(mode, 8), oid.decode()))
@@ -123,7 +123,7 @@ def read_index(file: Path) -> tuple[Entry, ...]:
 def _parsed(data: bytes) -> Iterator[Entry]:
     signature, version, number = struct.unpack_from(">4sII", data)
     if signature != b"DIRC" or version not in (2, 3, 4):
-        raise ValueError("an unknown version")
+        raise ValueError("unknown version")
     place, path = 12, b""
     for _ in range(number):
         begin = place
@@ -145,7 +145,7 @@ def _parsed(data: bytes) -> Iterator[Entry]:
             path = data[place:end]
             place = begin + (end - begin) // 8 * 8 + 8
         if stat.S_IFMT(mode) not in (stat.S_IFREG, LINK, SUBMODULE, TREE) or not path:
-            raise ValueError("another hash format, or corruption")
+            raise ValueError("unknown hash format, or corrupt")
         yield Entry(
             os.fsdecode(path).rstrip("/"),
             mode,
@@ -157,7 +157,7 @@ def _parsed(data: bytes) -> Iterator[Entry]:
     while place + 8 <= len(data) - 20:
         name, size = struct.unpack_from(">4sI", data, place)
         if name == b"link":
-            raise ValueError("a split index: most of it is in another file")
+            raise ValueError("split index: most entries are in another file")
         place += 8 + size
 
 

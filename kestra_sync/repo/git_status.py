@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kestra_sync.repo.git import GitError, ask, checkout_of, git
+from kestra_sync.repo.git import GitError, checkout_of, git, git_text
 from kestra_sync.safe.paths import read_resolved
 
 #: Maximum number of paths per command: command lines have a limit.
-_AT_ONCE = 300
+_PATHS_PER_COMMAND = 300
 
 
 def is_dirty(directory: Path, *, untracked: Sequence[Path | str] = ()) -> bool | None:
@@ -42,24 +42,24 @@ def uncommitted(files: Iterable[Path]) -> dict[Path, str]:
     If Git cannot be run, all files of the checkout are returned.
     """
     checkouts: dict[Path, dict[Path, Path]] = defaultdict(dict)
-    for given in files:
-        file = given.parent.resolve() / given.name
+    for path in files:
+        file = path.parent.resolve() / path.name
         top = checkout_of(file.parent)
         if top is not None:
-            checkouts[top][file] = given
+            checkouts[top][file] = path
     found = {}
-    for top, here in checkouts.items():
+    for top, paths in checkouts.items():
         try:
-            said = {
+            reasons = {
                 file: reason
-                for some in _portions(list(here))
-                for file, reason in _status(top, some).items()
+                for batch in _batches(list(paths))
+                for file, reason in _status(top, batch).items()
             }
         except GitError as error:
-            said = dict.fromkeys(
-                here, f"cannot be compared with the committed file ({error.reason})"
+            reasons = dict.fromkeys(
+                paths, f"cannot be compared with the committed file ({error.reason})"
             )
-        found.update({given: said[file] for file, given in here.items() if file in said})
+        found.update({path: reasons[file] for file, path in paths.items() if file in reasons})
     return found
 
 
@@ -70,11 +70,11 @@ def versions(file: Path) -> frozenset[str]:
     if top is None:
         return frozenset()
     path = file.relative_to(top).as_posix()
-    said = ask(
+    output = git_text(
         top, "--literal-pathspecs", "log", "--format=", "--raw", "--no-abbrev", "-z", "-m",
         "--", path,
     )  # fmt: skip
-    words = (said or "").replace("\0", " ").split(" ")
+    words = (output or "").replace("\0", " ").split(" ")
     return frozenset(each for each in words if len(each) in (40, 64) and each.strip("0"))
 
 
@@ -84,12 +84,12 @@ def _status(top: Path, files: Sequence[Path]) -> dict[Path, str]:
     :raises GitError: Git cannot be run.
     """
     paths = [file.relative_to(top).as_posix() for file in files]
-    said = git(
+    output = git(
         top, "--literal-pathspecs", *_filters_off(top), "status", "--porcelain", "-z",
         "--no-renames", "--untracked-files=all", "--ignored=matching", "--", *paths,
     )  # fmt: skip
     found = {}
-    for line in filter(None, os.fsdecode(said).split("\0")):
+    for line in filter(None, os.fsdecode(output).split("\0")):
         state, path = line[:2], line[3:]
         for file in files if path.endswith("/") else (top / path,):
             if file.is_relative_to(top / path):
@@ -123,7 +123,7 @@ def _filters_off(directory: Path) -> list[str]:
     Filters are programs, too. They would only run for files that Git has to read again, because
     their time or size has changed.
     """
-    names = ask(directory, "config", "--name-only", "--get-regexp", r"^filter\..*\.") or ""
+    names = git_text(directory, "config", "--name-only", "--get-regexp", r"^filter\..*\.") or ""
     return [
         each
         for name in sorted({name.rpartition(".")[0] for name in names.splitlines()})
@@ -132,5 +132,6 @@ def _filters_off(directory: Path) -> list[str]:
     ]
 
 
-def _portions(files: list[Path]) -> Iterable[list[Path]]:
-    return (files[at : at + _AT_ONCE] for at in range(0, len(files), _AT_ONCE))
+def _batches(files: list[Path]) -> Iterable[list[Path]]:
+    size = _PATHS_PER_COMMAND
+    return (files[at : at + size] for at in range(0, len(files), size))

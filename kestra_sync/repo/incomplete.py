@@ -30,7 +30,7 @@ class Cause(StrEnum):
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """How to fix it."""
         return _REMEDIES[self]
 
 
@@ -89,7 +89,7 @@ class MissingPath:
 
 
 @dataclass(frozen=True)
-class Incomplete:
+class IncompleteCheckout:
     """All missing paths.
 
     :param problems: why Git could not be run; the paths are then read from the index file.
@@ -98,10 +98,10 @@ class Incomplete:
     paths: tuple[MissingPath, ...] = ()
     problems: tuple[GitError, ...] = ()
 
-    def holds(self, flow_id: FlowId, path: str | None) -> MissingPath | None:
+    def find(self, flow_id: FlowId, path: str | None) -> MissingPath | None:
         """Return the missing path in which Git may still have a flow; ``None`` if there is none.
 
-        :param path: the file that it came from, relative to the working directory.
+        :param path: the recorded file of the flow, relative to the working directory.
         """
         for each in self.paths:
             if each.flows is not None and flow_id in each.flows:

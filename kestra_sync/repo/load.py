@@ -96,7 +96,7 @@ def parse_flow(flow: Flow) -> ParsedDocument | tuple[Diagnostic, ...]:
 
 
 def parse_source(data: bytes, digest: str | None = None) -> Parsed:
-    """Parse bytes that come from no file, such as a live or a rendered source.
+    """Parse bytes that are not from a file, such as a live or a rendered source.
 
     :param digest: the SHA-256 of ``data``, if known.
     """
@@ -131,7 +131,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     document = flow.document if isinstance(flow, Flow) else flow
     parsed = parse_document(document)
     if not isinstance(parsed, ParsedDocument):
-        return parsed if shows_a_flow(document.data) else _not_for_us(document, parsed)
+        return parsed if looks_like_flow(document.data) else _unrelated(document, parsed)
     value = parsed.value
     if not isinstance(value, dict):
         return Skipped(document.path, document.first_line, "not a mapping")
@@ -139,7 +139,7 @@ def confirm(flow: Flow | Document) -> Flow | Skipped | tuple[Diagnostic, ...]:
     if missing:
         return Skipped(document.path, document.first_line, missing_keys(missing))
     flow_id = parsed.flow_id
-    if parsed.doubled & {"id", "namespace"}:
+    if parsed.duplicate_root_keys & {"id", "namespace"}:
         # Kestra would use the last one, but a reader of the file may assume the first.
         return tuple(diagnostic(document, problem, flow_id) for problem in parsed.duplicates)
     if flow_id is not None:
@@ -180,10 +180,10 @@ _AT_TOP = rb"""\n(?:%s)?[^\x20-\x7e\n]*["']?%s["']?[ \t]*:(?:[ \t\n]|\Z)"""
 _IN_BRACES = rb"""[{,]\s*["']?%s["']?\s*:"""
 
 
-def shows_a_flow(data: bytes) -> bool:
+def looks_like_flow(data: bytes) -> bool:
     """Return whether an unparsable document looks like a flow, with all three keys at top level.
 
-    The top level is column 0, or the column of the first line; or it is in braces.
+    The top level is column 0, the column of the first line, or in braces.
     """
     wide = wide_encoding(data)
     if wide is not None:
@@ -199,7 +199,7 @@ def shows_a_flow(data: bytes) -> bool:
     return all(re.search(_AT_TOP % (re.escape(indent), key), text) for key in keys)
 
 
-def _not_for_us(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:
+def _unrelated(document: Document, problems: tuple[Diagnostic, ...]) -> Skipped:
     """Skip a file that is not a flow but happens to be named ``.yaml``, such as a template."""
     first = problems[0]
     place = "" if first.position is None else f" (line {first.position.line}: {first.message})"
@@ -236,16 +236,16 @@ def duplicates(flows: Iterable[Flow]) -> list[Diagnostic]:
     ]
 
 
-def _duplicate(here: Flow, others: list[Flow]) -> Diagnostic:
-    there = " and ".join(f"{flow.path}:{flow.document.first_line}" for flow in others)
+def _duplicate(flow: Flow, others: list[Flow]) -> Diagnostic:
+    places = " and ".join(f"{other.path}:{other.document.first_line}" for other in others)
     return Diagnostic(
-        here.path,
-        Position(here.document.first_line, 1),
+        flow.path,
+        Position(flow.document.first_line, 1),
         Severity.ERROR,
         "duplicate-flow",
-        f"{here.flow_id} is also defined in {there}",
+        f"{flow.flow_id} is also defined in {places}",
         "rename or remove one of them",
-        here.flow_id,
+        flow.flow_id,
     )
 
 
@@ -259,28 +259,28 @@ def load(
     ignore: Sequence[str] = (),
     strict: bool = False,
     base: Path | None = None,
-    apart: Collection[Path] = (),
-    may_be_missing: bool = False,
+    exclude: Collection[Path] = (),
+    allow_missing: bool = False,
 ) -> Repository:
     """Load all flows in ``paths``.
 
     :param ignore: additional ignore patterns, relative to ``base``.
     :param strict: a document that is not a flow is an error.
     :param base: the directory of the configuration; by default the working directory.
-    :param apart: resolved paths in ``paths`` that do not contain flows.
-    :param may_be_missing: a path that neither exists nor is in Git counts as empty.
+    :param exclude: resolved paths in ``paths`` that do not contain flows.
+    :param allow_missing: a path that neither exists nor is in Git counts as empty.
     :raises UsageError: a path does not exist.
     :raises RefusedError: a path is missing here, but is in Git.
     """
-    there = []
+    existing = []
     for path in paths:
         if is_there(path):
-            there.append(path)
+            existing.append(path)
             continue
         problem = _missing(path)
-        if not (may_be_missing and isinstance(problem, UsageError)):
+        if not (allow_missing and isinstance(problem, UsageError)):
             raise problem
-    found = walk(there, ignore=ignore, base=base, apart=apart)
+    found = walk(existing, ignore=ignore, base=base, exclude=exclude)
     flows: list[Flow] = []
     skipped = list(found.skipped)
     diagnostics = list(found.diagnostics)
@@ -314,17 +314,17 @@ def load(
 
 def _missing(path: str) -> KestraSyncError:
     """Return the error for a missing path, which is different if the path is in Git."""
-    from kestra_sync.repo.not_here import find_not_here
+    from kestra_sync.repo.missing import find_missing
 
     if "\0" in path:  # invalid in a path, and as an argument of Git
         return UsageError(f"no such file or directory: {quoted(path)}")
-    held = next((each for each in find_not_here((path,)).paths if each.walked), None)
-    if held is None:
+    missing = next((each for each in find_missing((path,)).paths if each.walked), None)
+    if missing is None:
         return UsageError(f"no such file or directory: {path}")
     return RefusedError(
-        f"{path} is in Git, but missing here: the checkout is incomplete ({held}:"
-        f" {held.cause.words})",
-        remedy=held.remedy,
+        f"{path} is in Git, but missing here: the checkout is incomplete ({missing}:"
+        f" {missing.cause.words})",
+        remedy=missing.remedy,
     )
 
 
@@ -360,12 +360,12 @@ class FilesWithoutFlows:
 
     def __init__(self, repository: Repository) -> None:
         self._skipped = {each.path for each in repository.skipped}
-        self._yielding = {each.path for each in repository.flows}
+        self._with_flows = {each.path for each in repository.flows}
 
     def __call__(self, path: str) -> bool:
         """Return whether this applies to a recorded path."""
         if path in self._skipped:
             return True
-        if path in self._yielding:
+        if path in self._with_flows:
             return False
         return is_there(path)

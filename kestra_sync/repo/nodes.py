@@ -37,8 +37,8 @@ class Node:
     :param style: ``""`` (plain), ``'``, ``"``, ``|`` or ``>`` for a scalar; ``{`` or ``[`` for a
         collection in flow style, ``""`` in block style.
     :param value: the uninterpreted text of a scalar; the name of an alias.
-    :param marked: it has an anchor or a tag.
-    :param keeps: a block scalar that includes the blank lines after it (``|+``).
+    :param has_properties: it has an anchor or a tag.
+    :param keeps_blank_lines: a block scalar that includes the blank lines after it (``|+``).
     """
 
     kind: NodeKind
@@ -46,8 +46,8 @@ class Node:
     end: int
     style: str = ""
     value: str = ""
-    marked: bool = False
-    keeps: bool = False
+    has_properties: bool = False
+    keeps_blank_lines: bool = False
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     items: list[Node] = field(default_factory=list)
 
@@ -84,10 +84,10 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class NodeTree:
-    """A document as text with its nodes.
+    """The text of a document and its nodes.
 
     :param text: the document without its byte order mark.
-    :param bom: the byte order mark, or nothing.
+    :param bom: the byte order mark, or ``b""``.
     """
 
     text: str
@@ -173,11 +173,11 @@ def _build(text: str, events: Iterable[Any]) -> Node | None:
 def _scalar(event: Any, text: str) -> Node:
     start, end = event.start_mark.index, event.end_mark.index
     style = (event.style or "").strip()
-    marked = bool(event.anchor or event.tag)
-    node = Node(NodeKind.SCALAR, start, end, style, event.value, marked)
+    has_properties = bool(event.anchor or event.tag)
+    node = Node(NodeKind.SCALAR, start, end, style, event.value, has_properties)
     if style in ("|", ">"):
         covered = text[start:end]
-        node.keeps = "+" in covered.partition("\n")[0].partition("#")[0]
+        node.keeps_blank_lines = "+" in covered.partition("\n")[0].partition("#")[0]
         node.end = start + len(covered.rstrip(" \r\n"))
     elif not style:
         node.end = start + len(text[start:end].rstrip())
@@ -186,8 +186,10 @@ def _scalar(event: Any, text: str) -> Node:
 
 def _collection(event: Any, kind: NodeKind) -> Node:
     style = ("{" if kind is NodeKind.MAPPING else "[") if event.flow_style else ""
-    marked = bool(event.anchor or event.tag)
-    return Node(kind, event.start_mark.index, event.end_mark.index, style, marked=marked)
+    has_properties = bool(event.anchor or event.tag)
+    return Node(
+        kind, event.start_mark.index, event.end_mark.index, style, has_properties=has_properties
+    )
 
 
 def _end_of(node: Node) -> int:

@@ -74,7 +74,7 @@ def c_parser() -> Any:
 # What libyaml accepts and SnakeYAML does not, or reads differently: tabs between tokens,
 # directives, line breaks and marks of Unicode, some escapes, and a comment right behind `|`; and
 # an anchor after a tag, for which the parsers report different positions.
-_UNLIKE = re.compile(r"\t|^%|[\x85\u2028\u2029\ufeff]|\\/|[|>][-+0-9]*#|!\S*[ ]+&", re.MULTILINE)
+_DIVERGENT = re.compile(r"\t|^%|[\x85\u2028\u2029\ufeff]|\\/|[|>][-+0-9]*#|!\S*[ ]+&", re.MULTILINE)
 
 # Returns the next event, ``None`` after the last one. Raises the exceptions of the parser.
 EventSource = Callable[[], Any]
@@ -88,10 +88,10 @@ def event_source(text: str, *, pure: bool = False) -> EventSource:
     :param pure: use the Python parser even if the C parser is installed.
     """
     fast = None if pure else c_parser()
-    if fast is not None and _UNLIKE.search(text) is None:
+    if fast is not None and _DIVERGENT.search(text) is None:
         get_event: EventSource = fast(text).get_event
         return get_event
-    from kestra_sync.repo.snake import next_event_of
+    from kestra_sync.repo.snakeyaml import next_event_of
 
     return next_event_of(text)
 
@@ -146,7 +146,7 @@ class _Builder:
     lenient: bool
     problems: list[Finding] = field(default_factory=list)
     duplicates: list[Finding] = field(default_factory=list)
-    doubled: set[str] = field(default_factory=set)
+    duplicate_root_keys: set[str] = field(default_factory=set)
     value: Any = None
     root: int = 0
     marks: dict[int, list[int]] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class _Builder:
             position_at(self.root),
             tuple(self.aliases),
             tuple(self.duplicates),
-            frozenset(self.doubled),
+            frozenset(self.duplicate_root_keys),
             self.marks,
         )
 
@@ -257,7 +257,7 @@ class _Builder:
                 )
             )
             if frame.node is self.value:
-                self.doubled.add(key)
+                self.duplicate_root_keys.add(key)
         frame.key, frame.key_place = key, _place(event.start_mark)
 
     def _scalar(self, event: Any) -> Any:
@@ -269,7 +269,7 @@ class _Builder:
             if is_unreadable(text, tag):
                 self._unreadable(event, text)
             return tagged(tag, text)
-        # The C parser has '' for a plain scalar, the Python parser ''/None by version.
+        # The style of a plain scalar is '' or None, depending on the parser and its version.
         if event.style and event.style != " ":
             return text
         if is_unreadable(text):
@@ -336,7 +336,7 @@ _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]+|0|[1-9][0-9_]*)\Z"
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|[0-9][0-9_]*(?=[eE])|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?\Z"
 )
-# Numbers to SnakeYAML that Jackson cannot read: infinities, NaN, and base 60 with a fraction.
+# Numbers in SnakeYAML that Jackson cannot read: infinities, NaN, and base 60 with a fraction.
 _UNREADABLE = re.compile(
     r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*\Z"
 )

@@ -13,7 +13,7 @@ UNQUOTED = re.compile(r"(?:^|[:\-?,\[{][ \t]+)[ \t]*(?P<at>\{[{%#])")
 
 # Text in the parser's context and problem → our message, and whether the context (where it began)
 # is a better position than that of the problem.
-_SAYINGS: tuple[tuple[str, str, str, bool], ...] = (
+_MESSAGES: tuple[tuple[str, str, str, bool], ...] = (
     ("", "mapping values are not allowed", "a ': ' in an unquoted value", False),
     ("simple key", "could not find expected ':'", "a key without ':'", True),
     ("quoted scalar", "found unexpected end of stream", "the quote is never closed", True),
@@ -42,9 +42,9 @@ def syntax_problem(error: Any, text: str) -> Finding:
     problem, context = str(error.problem or ""), str(error.context or "")
     mark = error.problem_mark or error.context_mark
     message = re.sub(r"\s+", " ", problem)
-    for of_context, of_problem, saying, at_context in _SAYINGS:
+    for of_context, of_problem, replacement, at_context in _MESSAGES:
         if of_context in context and of_problem in problem:
-            message = saying
+            message = replacement
             if at_context and error.context_mark is not None:
                 mark = error.context_mark
             break

@@ -22,7 +22,7 @@ BOM = b"\xef\xbb\xbf"
 FLOW_KEYS = ("id", "namespace", "tasks")
 """The top-level keys that make a document a flow."""
 
-# A marker line: "---" or "..." at column 0 (or after the BOM), and what follows on the line.
+# A marker line: "---" or "..." at column 0 (or after the BOM), and the rest of the line.
 _MARKER = re.compile(
     rb"(?:^|(?<=[\r\n])|(?<=\A\xef\xbb\xbf))(---|\.\.\.)(?=[ \t\r\n]|\Z)[^\r\n]*(?:\r\n|\r|\n|\Z)"
 )
@@ -194,7 +194,7 @@ class NotAFlow:
 
 @dataclass(frozen=True)
 class NeedsFullParse:
-    """The scan is not sufficient; a full parse is needed."""
+    """The result of the scan is not certain; a full parse is needed."""
 
     reason: str
 
@@ -247,7 +247,7 @@ def scan(data: bytes) -> FlowId | NotAFlow | NeedsFullParse:
     head = lines if min(keys.values()) < 0 else lines[: max(keys.values()) + 1]
     bodies = _block_scalars(head)
     if bodies is None:
-        return NeedsFullParse("a block scalar far to the right")
+        return NeedsFullParse("a deeply indented block scalar")
     if _is_open_at_a_line_end(_without(head, bodies)):
         return NeedsFullParse("quotes or brackets across several lines")
     return _name(lines, keys)
@@ -380,15 +380,15 @@ def _is_open_at_a_line_end(data: bytes) -> bool:
 
 def _has_open_flow(data: bytes, begin: re.Pattern[bytes]) -> bool:
     """Return whether a line with a match of ``begin`` leaves a ``[`` or ``{`` open."""
-    seen = 0
+    checked = 0
     for found in begin.finditer(data):
-        if found.start() < seen:
+        if found.start() < checked:
             continue
         line = data.rfind(b"\n", 0, found.start()) + 1
-        seen = data.find(b"\n", line)
-        if seen < 0:
-            seen = len(data)
-        text = _COMMENT.sub(b"", _QUOTED.sub(b"", data[line:seen]))
+        checked = data.find(b"\n", line)
+        if checked < 0:
+            checked = len(data)
+        text = _COMMENT.sub(b"", _QUOTED.sub(b"", data[line:checked]))
         if text.count(b"[") + text.count(b"{") != text.count(b"]") + text.count(b"}"):
             return True
     return False

@@ -44,7 +44,7 @@ class IgnorePatternError(Exception):
 OnError = Callable[[Path, Exception], None]
 
 
-def SILENT(_file: Path, _error: Exception) -> None:  # noqa: N802 - as a constant
+def _ignore_error(_file: Path, _error: Exception) -> None:
     """Ignore errors, which the walk over the same directories reports."""
 
 
@@ -77,7 +77,7 @@ class IgnoreRules:
         """Create rules from patterns in the configuration, relative to ``base``."""
         return cls(base)._with(base, patterns)
 
-    def above(self, root: Path, on_error: OnError = SILENT) -> IgnoreRules:
+    def above(self, root: Path, on_error: OnError = _ignore_error) -> IgnoreRules:
         """Add the ignore files between ``base`` and ``root``, excluding ``root`` itself."""
         rules = self
         if root.is_relative_to(self.base):
@@ -86,7 +86,7 @@ class IgnoreRules:
                     rules = rules.enter(parent, on_error)
         return rules
 
-    def enter(self, directory: Path, on_error: OnError = SILENT) -> IgnoreRules:
+    def enter(self, directory: Path, on_error: OnError = _ignore_error) -> IgnoreRules:
         """Add the ignore file of ``directory``, if it has one.
 
         :param on_error: called for a file that cannot be read, or has an invalid pattern.
@@ -128,7 +128,7 @@ class IgnoreRules:
         spec = GitIgnoreSpec.from_lines(patterns)
         for line, pattern in zip(filter(None, patterns), spec.patterns, strict=False):
             if line.count("*") >= _STARS and pattern.regex is not None:
-                # `*a*a*a*a*b` takes the `re` module minutes for a long name.
+                # Matching `*a*a*a*a*b` against a long name takes the `re` module minutes.
                 limited: Any = Pattern(pattern.regex.pattern, shown=line)
                 pattern.regex = limited
         return IgnoreRules(self.base, (*self.specs, (directory, spec)))
@@ -165,17 +165,17 @@ def walk(
     *,
     ignore: Sequence[str] = (),
     base: Path | None = None,
-    apart: Collection[Path] = (),
+    exclude: Collection[Path] = (),
 ) -> Walk:
     """Find the files in ``paths``.
 
     :param ignore: additional ignore patterns, relative to ``base``.
     :param base: the directory of the configuration; by default the working directory.
-    :param apart: resolved paths in ``paths`` that do not contain flows.
+    :param exclude: resolved paths in ``paths`` that do not contain flows.
     :raises UsageError: a path does not exist.
     """
     rules = IgnoreRules.of(ignore, Path(base or Path.cwd()).resolve())
-    walker = _Walker(rules, frozenset(apart))
+    walker = _Walker(rules, frozenset(exclude))
     for path in paths:
         walker.add(path)
     return walker.result()
@@ -196,21 +196,21 @@ def is_other_file(name: str) -> bool:
 @dataclass
 class _Walker:
     rules: IgnoreRules
-    apart: frozenset[Path] = frozenset()
+    exclude: frozenset[Path] = frozenset()
     files: dict[Path, FoundFile] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     # Symlinks are processed after all regular files, so that a file and a link to it are one
     # file, shown under its own name.
     links: list[tuple[str, Path, Path, IgnoreRules]] = field(default_factory=list)
-    seen: set[Path] = field(default_factory=set)
+    visited: set[Path] = field(default_factory=set)
 
-    def add(self, given: str) -> None:
+    def add(self, argument: str) -> None:
         """Add a path of the user."""
-        shown = given.replace(os.sep, "/")
-        path = Path(given)
+        shown = argument.replace(os.sep, "/")
+        path = Path(argument)
         if not is_there(path):
-            raise UsageError(f"no such file or directory: {given}")
+            raise UsageError(f"no such file or directory: {argument}")
         try:
             check_readable(path, hidden=True)
         except OSError as error:
@@ -225,11 +225,11 @@ class _Walker:
                 self.rules.above(root, self._unusable),
             )
         else:
-            self._named(shown, path)
+            self._file(shown, path)
         while self.links:
             self._link(*self.links.pop(0))
 
-    def _named(self, shown: str, path: Path) -> None:
+    def _file(self, shown: str, path: Path) -> None:
         if is_other_file(path.name):
             self.skipped.append(Skipped(shown, 1, "a kestra-sync file, not a flow"))
             return
@@ -245,14 +245,14 @@ class _Walker:
         pending = [(shown, directory, rules)]
         while pending:
             shown, directory, rules = pending.pop()
-            if directory in self.seen:
+            if directory in self.visited:
                 continue
-            self.seen.add(directory)
+            self.visited.add(directory)
             rules = rules.enter(directory, self._unusable)
             for name, entry in self._entries(shown, directory):
                 child = f"{shown.rstrip('/')}/{name}" if shown else name
                 path = directory / name
-                if path in self.apart:
+                if path in self.exclude:
                     continue
                 if entry.is_symlink():
                     self.links.append((child, path, root, rules))
@@ -278,7 +278,7 @@ class _Walker:
         if rules.ignored(path, directory=directory):
             return
         target = self._target(shown, path, root)
-        if target is None or target in self.apart:
+        if target is None or target in self.exclude:
             return
         if directory:
             self._directory(shown, target, root, rules)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kestra_sync.repo.git import ask
+from kestra_sync.repo.git import git_text
 from kestra_sync.repo.walk import IgnoreRules
 from kestra_sync.safe.paths import check_readable, is_below, is_directory, is_file
 
@@ -49,7 +49,7 @@ class InputFiles:
         inside = real.relative_to(os.path.realpath(home)).parts
         if any(each.startswith(".") and each != os.pardir for each in (*inside, file.name)):
             return f"the file {given} is hidden"
-        if self._ignored(real) or ask(real.parent, "check-ignore", "--", str(real)):
+        if self._ignored(real) or git_text(real.parent, "check-ignore", "--", str(real)):
             return f"the file {given} is ignored"
         return None
 

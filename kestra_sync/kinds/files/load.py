@@ -27,7 +27,7 @@ from kestra_sync.model import (
     Severity,
     Skipped,
 )
-from kestra_sync.repo.not_here import is_pointer
+from kestra_sync.repo.missing import is_pointer
 from kestra_sync.repo.walk import CONFIG_NAMES, IgnorePatternError, IgnoreRules
 from kestra_sync.resources import LARGE, MAX_FILE, Content, hashed, size_of
 from kestra_sync.safe.paths import check_readable, is_directory, open_resolved, read_resolved

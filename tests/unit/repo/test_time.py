@@ -9,7 +9,7 @@ import pytest
 
 from kestra_sync.repo import parse_source, split
 from kestra_sync.repo.comments import comments
-from kestra_sync.repo.load import shows_a_flow
+from kestra_sync.repo.load import looks_like_flow
 from kestra_sync.repo.text import scan
 
 HEAD = b"id: a\nnamespace: x\n"
@@ -58,7 +58,7 @@ def test_time_grows_with_the_length_only(name: str) -> None:
         started = time.process_time()
         for document in split("f.yaml", data):
             scan(document.data)
-            shows_a_flow(document.data)
+            looks_like_flow(document.data)
             parse_source(document.data)
         comments(data[:20_000])
         return time.process_time() - started

@@ -11,12 +11,12 @@ import pytest
 
 from kestra_sync.model import FlowId
 from kestra_sync.repo import git as git_module
-from kestra_sync.repo.git import GitError, ask, checkout_of, executable, git
+from kestra_sync.repo.git import GitError, checkout_of, executable, git, git_text
 from kestra_sync.repo.git_index import entries_of, index_file, read_index
 from kestra_sync.repo.git_status import is_dirty
-from kestra_sync.repo.incomplete import Cause, Incomplete
+from kestra_sync.repo.incomplete import Cause, IncompleteCheckout
 from kestra_sync.repo.load import flows_in, load
-from kestra_sync.repo.not_here import find_not_here
+from kestra_sync.repo.missing import find_missing
 from tests.support.git import commit, isolate
 from tests.support.git import git as run
 
@@ -24,7 +24,7 @@ from tests.support.git import git as run
 @pytest.fixture(autouse=True)
 def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     isolate(monkeypatch, tmp_path / "home")
-    monkeypatch.setattr("kestra_sync.repo.not_here._LOCK_WAIT", 0.2)
+    monkeypatch.setattr("kestra_sync.repo.missing._LOCK_WAIT", 0.2)
 
 
 def flow(name: str) -> str:
@@ -86,13 +86,13 @@ def clone(origin: Path, here: Path, *args: str, monkeypatch: pytest.MonkeyPatch)
     return here
 
 
-def found(*paths: str, ignore: tuple[str, ...] = ()) -> Incomplete:
+def found(*paths: str, ignore: tuple[str, ...] = ()) -> IncompleteCheckout:
     """What is not here, asked as a plan asks it."""
     paths = paths or ("flows",)
-    return find_not_here(paths, ignore=ignore, repository=load(paths), flows_in=flows_in)
+    return find_missing(paths, ignore=ignore, repository=load(paths), flows_in=flows_in)
 
 
-def causes(said: Incomplete) -> dict[str, Cause]:
+def causes(said: IncompleteCheckout) -> dict[str, Cause]:
     return {str(each): each.cause for each in said.paths}
 
 
@@ -100,7 +100,7 @@ def id_of(name: str) -> FlowId:
     return FlowId("acme", name)
 
 
-def both_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Incomplete]:
+def both_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[IncompleteCheckout]:
     """The answer of Git, and what is read where there is no Git."""
     yield found()
     monkeypatch.setattr(git_module, "_find", lambda _path: None)
@@ -113,12 +113,12 @@ def test_submodule__uninitialized_is_incomplete(
     clone(origin, here, monkeypatch=monkeypatch)
     for said in both_ways(monkeypatch):
         assert causes(said) == {"flows/shared": Cause.SUBMODULE}
-        held = said.holds(id_of("s1"), "flows/shared/s1.yaml")
+        held = said.find(id_of("s1"), "flows/shared/s1.yaml")
         assert held is not None
         assert "submodules: true" in held.remedy
         # Its content is not known: whatever has no file may have been moved there.
-        assert said.holds(id_of("gone"), "flows/a/gone.yaml") is held
-        assert said.holds(id_of("gone"), None) is held
+        assert said.find(id_of("gone"), "flows/a/gone.yaml") is held
+        assert said.find(id_of("gone"), None) is held
     assert [each.reason for each in said.problems] == ["git is not on the PATH"]
 
 
@@ -131,7 +131,7 @@ def test_checkout__complete_one_lacks_nothing(
     Path("flows/shared/s1.yaml").unlink()
     for said in both_ways(monkeypatch):
         assert said.paths == ()
-        assert said.holds(id_of("one"), "flows/a/one.yaml") is None
+        assert said.find(id_of("one"), "flows/a/one.yaml") is None
 
 
 @pytest.mark.parametrize("how", ["cone", "non-cone", "sparse-index"])
@@ -148,14 +148,14 @@ def test_sparse_checkout__omitted_flows_are_known(
     said = found()
     assert causes(said) == {"flows/b/three.yaml": Cause.SPARSE}
     assert said.paths[0].flows == frozenset({id_of("three")})
-    assert said.holds(id_of("three"), "elsewhere.yaml") is said.paths[0]
+    assert said.find(id_of("three"), "elsewhere.yaml") is said.paths[0]
     # The omitted paths are known, so other missing files were deleted.
-    assert said.holds(id_of("one"), "flows/a/one.yaml") is None
+    assert said.find(id_of("one"), "flows/a/one.yaml") is None
     monkeypatch.setattr(git_module, "_find", lambda _path: None)
     without = found()
     place = "flows/b" if how == "sparse-index" else "flows/b/three.yaml"
     assert causes(without) == {place: Cause.SPARSE}
-    assert without.holds(id_of("three"), "flows/b/three.yaml") is not None
+    assert without.find(id_of("three"), "flows/b/three.yaml") is not None
 
 
 def test_partial_clone__missing_objects_are_not_fetched(
@@ -171,7 +171,7 @@ def test_partial_clone__missing_objects_are_not_fetched(
     said = found()
     assert causes(said) == {"flows/b/three.yaml": Cause.SPARSE}
     assert said.paths[0].flows is None
-    assert said.holds(id_of("one"), "flows/a/one.yaml") is not None
+    assert said.find(id_of("one"), "flows/a/one.yaml") is not None
 
 
 def test_a_submodule_at_another_commit_is_compared_with_the_one_recorded(
@@ -227,7 +227,7 @@ def test_checkout__failed_one_is_incomplete(
     clone(origin, here, "--no-checkout", monkeypatch=monkeypatch)
     Path("flows").mkdir()
     said = found()
-    assert said.holds(id_of("one"), "flows/a/one.yaml") is not None
+    assert said.find(id_of("one"), "flows/a/one.yaml") is not None
     assert set(causes(said).values()) == {Cause.FAILED, Cause.SUBMODULE}
     run(here, "read-tree", "HEAD")  # an index, and still no file
     assert causes(found())["flows/a/one.yaml"] is Cause.FAILED
@@ -264,7 +264,7 @@ def test_a_pointer_is_not_the_file(
     Path("flows/a/two.yaml").write_text("/annex/objects/MD5E-s5--00.yaml\n")
     said = found()
     assert set(causes(said).values()) == {Cause.POINTER}
-    assert said.holds(id_of("other"), None) is not None
+    assert said.find(id_of("other"), None) is not None
     assert "lfs: true" in said.paths[0].remedy
 
 
@@ -277,8 +277,8 @@ def test_link__missing_target_is_reported(
     clone(origin, here, monkeypatch=monkeypatch)
     said = found()
     assert causes(said) == {"flows/.modules": Cause.SUBMODULE}
-    assert said.holds(id_of("s1"), "flows/shared/s1.yaml") is not None
-    assert said.holds(id_of("s1"), None) is not None
+    assert said.find(id_of("s1"), "flows/shared/s1.yaml") is not None
+    assert said.find(id_of("s1"), None) is not None
     Path("flows/.modules").rmdir()
     assert causes(found())["flows/shared"] is Cause.LINK
     Path("flows/shared").unlink()
@@ -295,9 +295,9 @@ def test_only_the_files_of_a_run_make_others_uncertain(
         found("flows", ignore=("flows/shared/",)),
         found("flows/a", "flows/b"),
     ):
-        assert said.holds(id_of("gone"), "flows/a/gone.yaml") is None
-        assert said.holds(id_of("s1"), "flows/shared/s1.yaml") is not None
-    assert found("flows/a", "flows/shared").holds(id_of("gone"), None) is not None
+        assert said.find(id_of("gone"), "flows/a/gone.yaml") is None
+        assert said.find(id_of("s1"), "flows/shared/s1.yaml") is not None
+    assert found("flows/a", "flows/shared").find(id_of("gone"), None) is not None
 
 
 def test_git__worktrees_and_redirecting_variables(
@@ -318,9 +318,9 @@ def test_without_git_nothing_is_missing(
 ) -> None:
     write(tmp_path / "plain", "flows/a.yaml", flow("a"))
     monkeypatch.chdir(tmp_path / "plain")
-    assert found() == Incomplete()
+    assert found() == IncompleteCheckout()
     run(tmp_path / "plain", "init", "-q")  # no commit yet
-    assert found() == Incomplete()
+    assert found() == IncompleteCheckout()
     shutil.rmtree(tmp_path / "plain/.git")
     (tmp_path / "plain/.git").write_text("gitdir: /nowhere/.git/worktrees/x\n")
     said = found()
@@ -418,7 +418,7 @@ def test_git__that_hangs_or_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
     assert executable() == str(slow)
     with pytest.raises(GitError, match=r"timed out after 0\.2 s"):
         git(tmp_path, "status")
-    assert ask(tmp_path, "status") is None
+    assert git_text(tmp_path, "status") is None
     monkeypatch.setenv("PATH", "relative")
     with pytest.raises(GitError, match="git is not on the PATH"):
         git(tmp_path, "status")

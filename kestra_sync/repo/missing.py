@@ -2,7 +2,7 @@
 
 With a submodule that is not initialized, a sparse checkout or an interrupted one, files of the
 commit are missing. A deletion that is committed, staged, or made in the working tree of a complete
-checkout is intended; everything else that is missing is reported by :func:`find_not_here`.
+checkout is intended; everything else that is missing is reported by :func:`find_missing`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kestra_sync.model import FlowId, Repository
-from kestra_sync.repo.git import GitError, ask, checkout_of, git
+from kestra_sync.repo.git import GitError, checkout_of, git, git_text
 from kestra_sync.repo.git_index import (
     LINK,
     SUBMODULE,
@@ -27,7 +27,7 @@ from kestra_sync.repo.git_index import (
     read_index,
     tree_of,
 )
-from kestra_sync.repo.incomplete import Cause, Incomplete, MissingPath
+from kestra_sync.repo.incomplete import Cause, IncompleteCheckout, MissingPath
 from kestra_sync.repo.walk import IgnoreRules, is_flow_file
 from kestra_sync.safe.paths import read_resolved
 
@@ -35,14 +35,14 @@ from kestra_sync.safe.paths import read_resolved
 _LOCK_WAIT = 2.0
 
 
-def find_not_here(
+def find_missing(
     paths: Sequence[str],
     *,
     ignore: Sequence[str] = (),
     base: Path | None = None,
     repository: Repository | None = None,
     flows_in: Callable[[str, bytes], frozenset[FlowId] | None] = lambda _path, _data: None,
-) -> Incomplete:
+) -> IncompleteCheckout:
     """Compare the checkouts that contain ``paths`` with Git. Returns nothing without Git.
 
     :param ignore: as for :func:`kestra_sync.repo.load.load`; so is ``base``.
@@ -58,7 +58,7 @@ def find_not_here(
         file = Path(os.path.abspath(entry.path))  # noqa: PTH100 - links are not followed
         if is_pointer(file):
             search.add(file, Cause.POINTER)
-    return Incomplete(search.named(), tuple(search.problems.values()))
+    return IncompleteCheckout(search.result(), tuple(search.problems.values()))
 
 
 def is_pointer(file: Path) -> bool:
@@ -108,7 +108,7 @@ class _Search:
     found: dict[Path, MissingPath] = field(default_factory=dict)
     blobs: dict[Path, tuple[Path, str]] = field(default_factory=dict)
     problems: dict[str, GitError] = field(default_factory=dict)
-    seen: set[Path] = field(default_factory=set)
+    visited: set[Path] = field(default_factory=set)
     links: list[Path] = field(default_factory=list)
 
     def begin(self, root: Path) -> None:
@@ -129,9 +129,9 @@ class _Search:
 
     def visit(self, top: Path) -> None:
         """Compare a checkout, and its submodules, with the index."""
-        if top in self.seen:
+        if top in self.visited:
             return
-        self.seen.add(top)
+        self.visited.add(top)
         try:
             index = index_file(top)
             if _locked(index):
@@ -147,10 +147,10 @@ class _Search:
     def _entries(self, top: Path, index: Path) -> tuple[tuple[Entry, ...], bool]:
         """Return the contents of the index, and whether the checkout itself failed.
 
-        :raises GitError: it cannot be determined.
+        :raises GitError: the entries cannot be determined.
         """
         if not index.exists():
-            if ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None:
+            if git_text(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None:
                 return tree_of(top, "HEAD"), True
             git(top, "rev-parse", "--git-dir")  # no commit yet, or Git cannot be read
             return (), False
@@ -160,8 +160,8 @@ class _Search:
             entries = read_index(index)
             self.problems.setdefault(error.reason, error)
         files = [each for each in entries if not each.skip and each.mode != SUBMODULE]
-        nothing = bool(files) and not any(os.path.lexists(top / each.path) for each in files)
-        return entries, nothing
+        failed = bool(files) and not any(os.path.lexists(top / each.path) for each in files)
+        return entries, failed
 
     def _compare(self, top: Path, entry: Entry, *, failed: bool) -> None:
         file = top / entry.path
@@ -217,13 +217,13 @@ class _Search:
         if blob is not None and walked:
             self.blobs[file] = blob
 
-    def named(self) -> tuple[MissingPath, ...]:
+    def result(self) -> tuple[MissingPath, ...]:
         """Return all missing paths, with the flows in Git's version."""
-        wanted: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        files_by_oid: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file, (top, oid) in self.blobs.items():
-            wanted[top][oid].append(file)
+            files_by_oid[top][oid].append(file)
         flows: dict[Path, frozenset[FlowId] | None] = {}
-        for top, oids in wanted.items():
+        for top, oids in files_by_oid.items():
             for oid, data in _contents(top, oids).items():
                 for file in oids[oid]:
                     flows[file] = None if _is_pointer(data) else self.flows_in(str(file), data)
@@ -275,9 +275,9 @@ def _is_submodule(top: Path, inner: Path) -> bool:
 
 def _head(top: Path) -> str | None:
     """Return the commit that is checked out, even if Git cannot be run."""
-    said = ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    if said is not None:
-        return said
+    commit = git_text(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if commit is not None:
+        return commit
     try:
         directory = git_directory(top)
         text = read_resolved(directory / "HEAD", limit=4096).decode("ascii").strip()
