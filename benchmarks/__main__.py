@@ -64,9 +64,8 @@ def main() -> int:
     if options.print:
         print("\n".join(measured(results, version, busy, "performance.png")))
     else:
-        page, plot = _DOCS / "performance.md", _DOCS / "performance.png"
-        write(page, plot, results, version, busy)
-        say(f"written: {page}, {plot}")
+        write(_DOCS, results, options.kestra, version, busy)
+        say(f"written: {_DOCS / 'performance.md'}")
     return 0
 
 

@@ -17,7 +17,8 @@ from benchmarks.measure import Series
 from benchmarks.reasons import Cost, Goal, missed
 from benchmarks.scenarios import MANY, SDK_SIZE, Results
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+BEGIN, END = "<!-- measured {}: begin -->", "<!-- measured {}: end -->"
+"""Markers around the measurements of a version of Kestra, such as ``1.3``."""
 _START = 0.3
 _FACTOR = 1.5
 _SMALL_APPLY = 0.5
@@ -29,13 +30,21 @@ _STARTS = {"--help": 0.12, "--version": 0.06}
 _MEGABYTE = 1024 * 1024
 
 
-def write(page: Path, plot: Path, results: Results, version: str, load: str) -> None:
-    """Replace the text between the two markers, and the plot."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def write(docs: Path, results: Results, kestra: str, version: str, load: str) -> None:
+    """Replace the measurements of one version on the page, and its plot.
+
+    :param kestra: the version in the markers and the name of the plot, such as ``1.3``.
+    :param version: the exact version that was measured.
+    :raises ValueError: the page has no markers for this version.
+    """
+    page, begin, end = docs / "performance.md", BEGIN.format(kestra), END.format(kestra)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page} has no {begin}")
+    plot = docs / f"performance-{kestra}.png"
     lines = "\n".join(measured(results, version, load, plot.name))
-    page.write_text(f"{before}{BEGIN}\n{lines}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{lines}\n{end}{after}", encoding="utf-8")
     draw(plot, results)
 
 
