@@ -131,8 +131,8 @@ def _not_ignorable(rule: str) -> str:
         return ""
     if rule in RULES or rule == "kestra-invalid":
         return f"{rule} cannot be ignored"
-    meant = closest(rule, sorted(_ignorable()))
-    return f"unknown rule {rule}" + (f", did you mean {meant}?" if meant else "")
+    suggestion = closest(rule, sorted(_ignorable()))
+    return f"unknown rule {rule}" + (f", did you mean {suggestion}?" if suggestion else "")
 
 
 def _idle_rules(desired: Desired, policy: Policy, base: str | None) -> frozenset[str]:

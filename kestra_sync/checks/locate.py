@@ -117,15 +117,15 @@ def _by_name(text: str, root: Any) -> Found | None:
 
 
 def _of_type(match: re.Match[str], root: Any) -> Found | None:
-    wanted = match["type"]
+    class_name = match["type"]
     for path, node in _nodes(root):
         if not isinstance(node, dict):
             continue
-        if wanted == "<null>":
+        if class_name == "<null>":
             typed = any(each in _TYPED for each in path[-2:-1]) and isinstance(path[-1], int)
             if typed and not isinstance(node.get("type"), str):
                 return ((*path, "type"), False) if "type" in node else (path, False)
-        elif str(node.get("type")) == wanted:
+        elif str(node.get("type")) == class_name:
             return (*path, "type"), False
     return None
 

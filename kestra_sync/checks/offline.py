@@ -55,16 +55,16 @@ def check_offline(
 
 def _findings(value: Any, line_of: Any, release: tuple[int, int] | None) -> Iterator[Finding]:
     removed = list(check_release(value, release)) if release is not None else []
-    told = {finding.at for finding in removed}
+    reported = {finding.at for finding in removed}
     yield from removed
     for finding in check_schema(value):
-        if finding.at not in told and not is_new(finding, release):
+        if finding.at not in reported and not is_new(finding, release):
             yield finding
     if isinstance(value, dict):
         yield from check_ids(value, line_of)
         yield from check_inputs(value)
         for finding in check_advice(value):
-            if finding.at not in told:
+            if finding.at not in reported:
                 yield finding
 
 
@@ -197,8 +197,8 @@ def _id(item: dict[str, Any]) -> str | None:
 
 def _needs(item: dict[str, Any]) -> list[str | None]:
     depends_on = item.get("dependsOn")
-    wanted = depends_on.get("inputs") if isinstance(depends_on, dict) else None
-    return [as_text(name) for name in as_list(wanted)]
+    names = depends_on.get("inputs") if isinstance(depends_on, dict) else None
+    return [as_text(name) for name in as_list(names)]
 
 
 def _reaches(needs: dict[str | None, list[str | None]], start: str | None, end: Any) -> bool:

@@ -28,7 +28,7 @@ def active_rules(policy: Policy) -> frozenset[str]:
     return frozenset(
         name
         for name, rule in CHECKS.items()
-        if rule.asked(policy) and policy.severity.get(name, Severity.ERROR) is not None
+        if rule.enabled(policy) and policy.severity.get(name, Severity.ERROR) is not None
     )
 
 
@@ -48,19 +48,19 @@ def check_policy(
     rules = active_rules(policy)
     if not rules:
         return ()
-    spared = ignored_paths([each.path for each in desired], policy, base)
+    ignored = ignored_paths([each.path for each in desired], policy, base)
     found: list[Diagnostic] = []
     for each in desired:
         parsed = parse_source(each.sent, each.sent_sha256)
-        if each.path in spared or not isinstance(parsed, ParsedDocument):
+        if each.path in ignored or not isinstance(parsed, ParsedDocument):
             continue
         if not isinstance(parsed.value, dict):
             continue
-        given = RuleContext(each.flow.flow_id, parsed.value, below(each.path, source), scope)
+        context = RuleContext(each.flow.flow_id, parsed.value, below(each.path, source), scope)
         for rule in sorted(rules):
             weight = policy.severity.get(rule)
-            said = CHECKS[rule].findings(given, policy)
-            found.extend(in_flow(each, one, parsed, weight) for one in said)
+            findings = CHECKS[rule].findings(context, policy)
+            found.extend(in_flow(each, one, parsed, weight) for one in findings)
     return tuple(found)
 
 

@@ -86,7 +86,7 @@ def _below(root: Any, at: NodePath, kind: str) -> Iterator[Finding]:
                     (each for each in table()["prefixes"] if type_.startswith(each["prefix"])), None
                 )
                 if row is not None:
-                    yield _gone((*path, "type"), f"the type `{quoted(type_)}`", row)
+                    yield _removed((*path, "type"), f"the type `{quoted(type_)}`", row)
                 elif "." in type_ and "condition" not in type_:
                     yield from _properties(node, path, kind, type_)
                 if type_.endswith(".Pause"):
@@ -97,7 +97,7 @@ def _below(root: Any, at: NodePath, kind: str) -> Iterator[Finding]:
 def _properties(node: Mapping[str, Any], path: NodePath, *holders: str) -> Iterator[Finding]:
     for row in table()["properties"]:
         if row["on"] in holders and row["property"] in node:
-            yield _gone((*path, row["property"]), f"`{row['property']}`", row, at_key=True)
+            yield _removed((*path, row["property"]), f"`{row['property']}`", row, at_key=True)
 
 
 def _inputs(items: list[Any], path: NodePath) -> Iterator[Finding]:
@@ -110,10 +110,10 @@ def _inputs(items: list[Any], path: NodePath) -> Iterator[Finding]:
         for key in ("type", "itemType"):
             row = types.get(item[key]) if isinstance(item.get(key), str) else None
             if row is not None:
-                yield _gone((*here, key), f"the input type `{row['inputType']}`", row)
+                yield _removed((*here, key), f"the input type `{row['inputType']}`", row)
 
 
-def _gone(path: NodePath, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
+def _removed(path: NodePath, what: str, row: Mapping[str, Any], *, at_key: bool = False) -> Finding:
     return Finding(
         "kestra-removed", path, f"not supported by Kestra 2.0: {what}", row["use"], at_key
     )

@@ -137,7 +137,7 @@ def adjustable_rules() -> frozenset[str]:
 def after_server(
     diagnostics: Iterable[Diagnostic], accepted: Collection[tuple[str, FlowId]], policy: Policy
 ) -> list[Diagnostic]:
-    """Reduce our own errors to warnings for flows that the server accepts.
+    """Reduce errors of the offline checks to warnings for flows that the server accepts.
 
     :param accepted: path and name of the flows that the server considers valid.
     """
@@ -157,43 +157,47 @@ def after_server(
     return found
 
 
-def said_once(ours: Sequence[Diagnostic], theirs: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Remove duplicates: of two findings on one line of a flow, keep the more severe, or ours."""
-    broken = {each.flow for each in ours if each.rule.startswith("yaml-") and _stops(each)}
-    left = list(theirs)
+def deduplicated(offline: Sequence[Diagnostic], server: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Merge the findings: of two for one line of a flow, keep the more severe, or the offline one.
+
+    :param offline: the findings of the offline checks.
+    :param server: the findings of the server.
+    """
+    broken = {each.flow for each in offline if each.rule.startswith("yaml-") and _is_error(each)}
+    left = list(server)
     kept = []
-    for each in ours:
+    for each in offline:
         same = [other for other in left if _same(each, other)]
-        if any(_stops(other) for other in same) and not _stops(each):
+        if any(_is_error(other) for other in same) and not _is_error(each):
             continue
         left = [other for other in left if other not in same]
         kept.append(each)
-    # For a file that neither can parse, report ours.
+    # For a file that neither can parse, the offline finding is kept.
     return [*kept, *(e for e in left if not (e.rule == "kestra-invalid" and e.flow in broken))]
 
 
-def _stops(diagnostic: Diagnostic) -> bool:
+def _is_error(diagnostic: Diagnostic) -> bool:
     return diagnostic.severity is Severity.ERROR
 
 
-_KESTRAS = {
+_SAME_RULES = {
     "kestra-invalid": frozenset(RULES) - {"deprecated"},
     "kestra-deprecated": {"deprecated"},
 }
 
 
-def _same(ours: Diagnostic, theirs: Diagnostic) -> bool:
+def _same(offline: Diagnostic, server: Diagnostic) -> bool:
     """Return whether both refer to the same problem, judging by their positions."""
-    if ours.position is None or theirs.position is None or ours.flow != theirs.flow:
+    if offline.position is None or server.position is None or offline.flow != server.flow:
         return False
     return (
-        ours.path == theirs.path
-        and ours.position.line == theirs.position.line
-        and ours.rule in _KESTRAS.get(theirs.rule, ())
+        offline.path == server.path
+        and offline.position.line == server.position.line
+        and offline.rule in _SAME_RULES.get(server.rule, ())
     )
 
 
-def weighed(diagnostics: Iterable[Diagnostic], policy: Policy) -> list[Diagnostic]:
+def with_policy_severity(diagnostics: Iterable[Diagnostic], policy: Policy) -> list[Diagnostic]:
     """Apply the severities that the policy configures for warnings; ``off`` drops a warning."""
     found = []
     for each in diagnostics:

@@ -153,12 +153,12 @@ def drafts_on_server(changes: Iterable[Change]) -> tuple[Diagnostic, ...]:
             f"than the one that is compared",
             flow=change.flow_id,
         )
-        for change in halves(changes)
+        for change in split_moves(changes)
         if change.writes and is_in_memory(change.before) and is_draft(change.before)
     )
 
 
-def halves(changes: Iterable[Change]) -> Iterator[Change]:
+def split_moves(changes: Iterable[Change]) -> Iterator[Change]:
     """Yield the changes, and the deletion of each move."""
     for change in changes:
         yield change
@@ -189,7 +189,7 @@ def check_restorable(
     # A draft is stored even if it is invalid.
     touched = [
         (change, change.before)
-        for change in halves(changes)
+        for change in split_moves(changes)
         if change.writes
         and change.flow_id.kind is Kind.FLOW
         and is_in_memory(change.before)

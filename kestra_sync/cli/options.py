@@ -13,7 +13,7 @@ from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
 from kestra_sync.settings import Declaration, GivenSettings, Settings, declarations
 
 if TYPE_CHECKING:
-    from kestra_sync.config.config import GivenOptions
+    from kestra_sync.config.config import CliOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -279,31 +279,31 @@ def settings_from(**options: object) -> Settings:
     from kestra_sync.client.login import LoginScope
     from kestra_sync.config.config import load_config, settings_from_config
 
-    given = _given(options)
-    config = load_config(given.config_path, given.environment)
+    cli = _cli_options(options)
+    config = load_config(cli.config_path, cli.environment)
     login = LoginScope() if config is None else LoginScope(config.login, config.token_env)
-    variables = from_environment(given.env_file, login)
-    if config is not None and (config.url or config.tenant) and not given.offline:
+    variables = from_environment(cli.env_file, login)
+    if config is not None and (config.url or config.tenant) and not cli.offline:
         from kestra_sync.client.places import check_one_server
 
-        where = f"the environment {given.environment} in {config.path}"
+        where = f"the environment {cli.environment} in {config.path}"
         check_one_server(
             variables,
-            where if given.environment else config.path,
-            None if given.url else config.url,
-            None if given.tenant else config.tenant,
+            where if cli.environment else config.path,
+            None if cli.url else config.url,
+            None if cli.tenant else config.tenant,
         )
-    return settings_from_config(config, given, environ=variables)
+    return settings_from_config(config, cli, environ=variables)
 
 
-def _given(options: Mapping[str, object]) -> GivenOptions:
-    from kestra_sync.config.config import GivenOptions
+def _cli_options(options: Mapping[str, object]) -> CliOptions:
+    from kestra_sync.config.config import CliOptions
 
-    own = {each.name for each in fields(GivenOptions)}
-    timeout = options.get("timeout", GivenOptions.timeout)
+    own = {each.name for each in fields(CliOptions)}
+    timeout = options.get("timeout", CliOptions.timeout)
     if not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number, not {timeout!r}")
-    return GivenOptions(
+    return CliOptions(
         paths=texts_option(options, "paths"),
         namespaces=texts_option(options, "namespaces"),
         config_path=text_option(options, "config_path"),

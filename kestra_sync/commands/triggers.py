@@ -19,8 +19,8 @@ from kestra_sync.triggers.changes import (
     TriggerChange,
     TriggerCheck,
     TriggerKey,
+    active_triggers,
     trigger_changes,
-    wanted_triggers,
     warnings_of,
 )
 from kestra_sync.triggers.definition import triggers_of
@@ -152,7 +152,7 @@ def check_after_apply(
         for each in outcomes
         if each.status is ChangeStatus.APPLIED
     }
-    changed = wanted_triggers(
+    changed = active_triggers(
         each for flow_id, them in planned.items() if flow_id in written for each in them
     )
     failed = {each.change.flow_id for each in outcomes} - written.keys()

@@ -69,7 +69,7 @@ def validate(
     if offline:
         diagnostics = [*found, *check_offline_rules(rendered.desired, settings, release)]
     else:
-        from kestra_sync.checks.rules import weighed
+        from kestra_sync.checks.rules import with_policy_severity
 
         with connect(settings.connection, settings.parallelism) as client:
             observer.stage("validating on the server")
@@ -78,7 +78,12 @@ def validate(
             known = {each.flow_id for each in rendered.desired}
             scope = scope_of(rendered, settings.scope)
             dangling = check_dangling(client, checked.fine, known, scope)
-        diagnostics = [*found, *checked.said, *checked.asked, *weighed(dangling, settings.policy)]
+        diagnostics = [
+            *found,
+            *checked.said,
+            *checked.asked,
+            *with_policy_severity(dangling, settings.policy),
+        ]
     return ValidateResult(
         repository, tuple(sorted(diagnostics, key=lambda each: each.sort_key)), server
     )

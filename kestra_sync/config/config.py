@@ -91,7 +91,7 @@ def load_config(path: str | None = None, environment: str | None = None) -> Conf
         return None
     file = read(found)
     layer = _layer(file, environment) if environment else Layer({})
-    check_source(file, layer.at, layer.value, typed=bool(path))
+    check_source(file, layer.at, layer.value, explicit=bool(path))
     return _config(file, layer, environment or None)
 
 
@@ -182,11 +182,11 @@ def from_file(
     return GivenSettings(settings(**found), frozenset(found))
 
 
-def path_from_here(base: FilePath, given: str) -> str:
+def path_from_here(base: FilePath, text: str) -> str:
     """Convert a path relative to ``base`` to one relative to the working directory."""
-    path = FilePath(os.path.normpath(base / given))
+    path = FilePath(os.path.normpath(base / text))
     here = FilePath.cwd()
-    if path.is_absolute() and not FilePath(given).is_absolute() and path.is_relative_to(here):
+    if path.is_absolute() and not FilePath(text).is_absolute() and path.is_relative_to(here):
         path = path.relative_to(here)
     return path.as_posix()
 
@@ -224,8 +224,8 @@ def _rendering(
 
 
 def _overrides(file: ConfigFile, layer: Layer) -> Iterator[KvOverride]:
-    given = layer.value.get("kv")
-    for namespace, values in given.items() if isinstance(given, dict) else ():
+    overrides = layer.value.get("kv")
+    for namespace, values in overrides.items() if isinstance(overrides, dict) else ():
         for key, each in values.items():
             at = file.document.position_of((*layer.at, "kv", namespace, key), key=True)
             yield KvOverride(namespace, key, each, at)
@@ -287,7 +287,7 @@ _DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
-class GivenOptions:
+class CliOptions:
     """The options of the command line; ``None`` or empty if they were not passed.
 
     :param config_path: the configuration file.
@@ -311,7 +311,7 @@ class GivenOptions:
 
 def settings_from_config(
     config: Config | None,
-    given: GivenOptions = GivenOptions(),
+    options: CliOptions = CliOptions(),
     *,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -323,40 +323,42 @@ def settings_from_config(
     :raises UsageError: there is a name without a scope.
     """
     file = config or Config(path="", base="")
-    scope = Scope(tuple(given.namespaces)) if given.namespaces else file.scope
-    if (given.name or file.name) and scope is None:
+    scope = Scope(tuple(options.namespaces)) if options.namespaces else file.scope
+    if (options.name or file.name) and scope is None:
         raise UsageError(
             "`name` requires `scope`: flows of the scope that are removed from Git are deleted",
             remedy="add `scope:` to kestra-sync.yaml, or pass --namespace",
         )
     environ = environ or {}
-    paths = given.paths
+    paths = options.paths
     settings = Settings(
         paths=tuple(paths) or file.source or _default_source(config),
         source=file.source or (),
         config_path=config.path if config else None,
         base=config.base if config else None,
-        name=given.name or file.name,
+        name=options.name or file.name,
         environment=file.environment,
         scope=scope,
-        files_scope=None if given.namespaces else file.files_scope,
+        files_scope=None if options.namespaces else file.files_scope,
         partial=bool(paths) and file.source is not None and is_part(paths, file.source),
         rendering=file.rendering,
         policy=file.policy,
         smoke=file.smoke,
         preview=file.preview,
         connection=Connection(
-            url=given.url or (None if environ.get("KESTRA_API_URL") else file.url),
-            tenant=given.tenant or (None if environ.get("KESTRA_TENANT") else file.tenant),
-            username=given.username,
-            env_file=given.env_file,
-            timeout=given.timeout,
+            url=options.url or (None if environ.get("KESTRA_API_URL") else file.url),
+            tenant=options.tenant or (None if environ.get("KESTRA_TENANT") else file.tenant),
+            username=options.username,
+            env_file=options.env_file,
+            timeout=options.timeout,
             environment=file.login,
             token_env=file.token_env,
-            configured=not given.url and not environ.get("KESTRA_API_URL") and file.url is not None,
+            configured=not options.url
+            and not environ.get("KESTRA_API_URL")
+            and file.url is not None,
         ),
     )
-    settings = given.settings.over(file.settings.over(settings))
+    settings = options.settings.over(file.settings.over(settings))
     return settings if file.preview is None else _of_preview(settings)
 
 
@@ -374,8 +376,8 @@ def _of_preview(settings: Settings) -> Settings:
 
 def is_part(paths: Sequence[str], source: Sequence[str]) -> bool:
     """Return whether ``paths`` do not cover all of ``source``."""
-    given = [Path(path) for path in paths]
-    return not all(is_below(each, given) for each in source)
+    resolved = [Path(path) for path in paths]
+    return not all(is_below(each, resolved) for each in source)
 
 
 def _default_source(config: Config | None) -> tuple[str, ...]:

@@ -97,13 +97,13 @@ def patches_of(
     )
 
 
-def find(given: str | None = None) -> str | None:
-    """Return the path of the configuration: ``given``, or the one in the working directory.
+def find(path: str | None = None) -> str | None:
+    """Return the path of the configuration: ``path``, or the one in the working directory.
 
     :raises UsageError: the working directory has both file names.
     """
-    if given:
-        return given
+    if path:
+        return path
     found = [name for name in NAMES if is_there(name)]  # a broken link is not "none"
     if len(found) > 1:
         raise UsageError(
@@ -137,26 +137,26 @@ def read(path: str) -> ConfigFile:
 
 
 def check_source(
-    file: ConfigFile, above: Place, overlay: Mapping[str, Any], *, typed: bool
+    file: ConfigFile, above: Place, overlay: Mapping[str, Any], *, explicit: bool
 ) -> None:
     """Reject paths outside of the repository, which could read any file of the machine.
 
     :param above: the path of ``overlay`` in the file.
     :param overlay: the part that is merged over the top level of the file.
-    :param typed: the user passed the file, so its repository is allowed, too.
+    :param explicit: the user passed the file, so its repository is allowed, too.
     :raises ConfigError: a path is outside of the repository.
     """
     base = Path(file.path).parent
     roots = [repository_root()]
-    if typed:
+    if explicit:
         roots.append(repository_root(base) or base)
     outside = []
     for name, remedy in _PATHS.items():
         # A mapping sets values of keys; it does not list files.
         here = name in overlay and not isinstance(overlay[name], dict)
         at = above if here else ()
-        given = (overlay if here else file.value).get(name) or ()
-        for place, each in _paths_in(given):
+        value = (overlay if here else file.value).get(name) or ()
+        for place, each in _paths_in(value):
             if not is_below(fixed_part(str(base / each)), roots):
                 words = f"`{each}` is outside of the repository"
                 outside.append(Finding("config-path", (*at, name, *place), words, remedy))
@@ -172,12 +172,12 @@ _PATHS = {
 }
 
 
-def _paths_in(given: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _paths_in(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the paths in the value of such a key, each with its position below the key."""
-    if isinstance(given, str):
-        yield (), given
+    if isinstance(value, str):
+        yield (), value
         return
-    for number, each in enumerate(given):
+    for number, each in enumerate(value):
         if isinstance(each, str):
             yield (number,), each
         else:
@@ -269,19 +269,19 @@ def _unknown_key(error: SchemaError, path: NodePath, key: str) -> Finding:
         message = f"'{shown}' is not allowed here: credentials come from the environment"
         remedy = f"set {variable} in the environment or in a .env file that Git ignores"
         return Finding("config-secret", path, message, remedy, at_key=True)
-    message, meant = _meant(shown, key, list(error.rules["properties"]))
-    return Finding("config-unknown-key", path, message, meant, at_key=True)
+    message, suggestion = _unknown_key_message(shown, key, list(error.rules["properties"]))
+    return Finding("config-unknown-key", path, message, suggestion, at_key=True)
 
 
-def _meant(shown: str, key: str, known: list[str]) -> tuple[str, str | None]:
+def _unknown_key_message(shown: str, key: str, known: list[str]) -> tuple[str, str | None]:
     """Return message and remedy."""
-    meant = closest(key, known)
-    if meant is None:
-        meant = _elsewhere(key, load("config"))
-        if meant is not None and plain(meant) == plain(key):
-            return f"'{meant}' belongs at the top level of the file", None
-    if meant is not None:
-        return f"unknown key '{shown}', did you mean '{meant}'?", None
+    suggestion = closest(key, known)
+    if suggestion is None:
+        suggestion = _elsewhere(key, load("config"))
+        if suggestion is not None and plain(suggestion) == plain(key):
+            return f"'{suggestion}' belongs at the top level of the file", None
+    if suggestion is not None:
+        return f"unknown key '{shown}', did you mean '{suggestion}'?", None
     return f"unknown key '{shown}'", f"known keys: {', '.join(known)}"
 
 

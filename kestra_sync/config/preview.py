@@ -69,8 +69,8 @@ def _check_apart(
     """
     live = set(_listed(file["scope"]))
     for each in file.get("environments", {}).values():
-        given = each or {}
-        live.update(_listed(given.get("scope", [])), given.get("namespaces", {}).values())
+        overlay = each or {}
+        live.update(_listed(overlay.get("scope", [])), overlay.get("namespaces", {}).values())
     for there in namespaces.values():
         if not is_namespace(there):
             raise UsageError(

@@ -146,13 +146,13 @@ def _severities(severity: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
     for rule in severity:
         if rule in known:
             continue
-        meant = closest(rule, known)
+        suggestion = closest(rule, known)
         yield Finding(
             "config-unknown-rule",
             (*at, rule),
             f"no rule '{rule}' with a configurable severity"
-            + (f", did you mean '{meant}'?" if meant else ""),
-            None if meant else "docs/policy.md lists them",
+            + (f", did you mean '{suggestion}'?" if suggestion else ""),
+            None if suggestion else "docs/policy.md lists them",
             at_key=True,
         )
 

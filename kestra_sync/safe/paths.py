@@ -205,7 +205,7 @@ def check_writable(path: AnyPath, *, parents: bool = False) -> None:
     if parents:
         target.parent.mkdir(parents=True, exist_ok=True)
     # Replacing a file only needs permission for its directory, but do not replace read-only files.
-    for each in (target,) if _is_other(target) else (target, target.parent):
+    for each in (target,) if _is_special(target) else (target, target.parent):
         if is_there(each) and not os.access(each, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
@@ -223,29 +223,29 @@ def write(path: AnyPath, data: bytes | str | Iterable[bytes], *, parents: bool =
     # A lone surrogate may come from a server or a file name: write the rest anyway.
     data = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     content = (data,) if isinstance(data, bytes) else data
-    if _is_other(target):
+    if _is_special(target):
         _write_in_place(target, content)
         return
     mode = _mode(target)
-    growing = target.with_name(f".{target.name[:30]}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".{target.name[:30]}.{secrets.token_hex(6)}.tmp")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        with os.fdopen(os.open(growing, flags, 0o666), "wb") as file:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
             for piece in content:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         if mode:
-            growing.chmod(mode & 0o777)
-        growing.replace(target)
+            temporary.chmod(mode & 0o777)
+        temporary.replace(target)
     except BaseException:
         with suppress(OSError):
-            growing.unlink()
+            temporary.unlink()
         raise
     _sync(target.parent)
 
 
-def _is_other(target: Path) -> bool:
+def _is_special(target: Path) -> bool:
     """Return whether it is a device, pipe or link, which is only allowed outside checkouts."""
     return is_there(target) and (target.is_symlink() or not is_file(target))
 
@@ -332,9 +332,13 @@ def _resolved(path: AnyPath, *, links: bool, hidden: bool = False) -> Path:
         checkout belongs to the user and is followed, except the last component of a path to write.
     """
     with _as_os_error(path):
-        given = Path(path)
-        current = Path(given.anchor) if given.is_absolute() else Path(os.path.realpath(os.curdir))
-        parts = given.relative_to(given.anchor).parts if given.anchor else given.parts
+        requested = Path(path)
+        current = (
+            Path(requested.anchor) if requested.is_absolute() else Path(os.path.realpath(os.curdir))
+        )
+        parts = (
+            requested.relative_to(requested.anchor).parts if requested.anchor else requested.parts
+        )
         for index, part in enumerate(parts):
             if part == os.pardir:
                 current = current.parent

@@ -72,7 +72,7 @@ class Masker:
     ) -> None:
         known: set[str] = set()
         for secret in (*secrets, *_of_environment(os.environ if environ is None else environ)):
-            known.update(_disguises(secret))
+            known.update(_encoded_forms(secret))
         # Longest first: a secret may be part of another.
         ordered = sorted(
             (each for each in known if len(each) >= _SHORTEST), key=lambda it: (-len(it), it)
@@ -162,7 +162,7 @@ def _decoded(value: str) -> Iterable[str]:
         return
 
 
-def _disguises(secret: str) -> Iterable[str]:
+def _encoded_forms(secret: str) -> Iterable[str]:
     """Yield a secret as it is, and as encoded by formats and tools."""
     secret = secret.strip()
     if len(secret) < _SHORTEST:

@@ -106,9 +106,11 @@ def trigger_changes(
             change = _kept(flow_id, trigger, before is not None and before != after, behaviour)
         if change is not None:
             found.append(_completed(change, now, behaviour, off))
-    gone = old.keys() - new.keys() - set(renamed.values())
+    removed = old.keys() - new.keys() - set(renamed.values())
     found += [
-        TriggerChange(flow_id, TriggerAction.REMOVED, before=old[id_]) for id_ in old if id_ in gone
+        TriggerChange(flow_id, TriggerAction.REMOVED, before=old[id_])
+        for id_ in old
+        if id_ in removed
     ]
     return tuple(found)
 
@@ -183,9 +185,9 @@ def _renamed(old: Mapping[str, Trigger], new: Mapping[str, Trigger]) -> dict[str
     Only unique pairs: equal triggers cannot be distinguished.
     """
     added = [each for id_, each in new.items() if id_ not in old]
-    gone = [each for id_, each in old.items() if id_ not in new]
+    removed = [each for id_, each in old.items() if id_ not in new]
     pairs = {
-        this.id: [that for that in gone if not any(_differing(that.properties, this.properties))]
+        this.id: [that for that in removed if not any(_differing(that.properties, this.properties))]
         for this in added
     }
     taken = [that.id for those in pairs.values() for that in those]
@@ -231,7 +233,7 @@ class TriggerCheck:
         return self.status in (TriggerStatus.REGISTERED, TriggerStatus.ENABLED)
 
 
-def wanted_triggers(changes: Iterable[TriggerChange]) -> dict[TriggerKey, TriggerChange]:
+def active_triggers(changes: Iterable[TriggerChange]) -> dict[TriggerKey, TriggerChange]:
     """Return the active triggers with a run-time state after these changes."""
     return {
         (each.flow_id, each.after.id): each

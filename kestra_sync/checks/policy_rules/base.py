@@ -55,13 +55,13 @@ class PolicyRule(Generic[V]):
     problem: Callable[[Any], tuple[str, str | None] | None] = _no_problem
     severity: Severity = Severity.ERROR
 
-    def asked(self, policy: Policy) -> bool:
+    def enabled(self, policy: Policy) -> bool:
         """Whether the policy has the option; false and empty lists switch it off."""
         return bool(policy.options.get(self.option))
 
-    def findings(self, given: RuleContext, policy: Policy) -> Iterator[Finding]:
+    def findings(self, context: RuleContext, policy: Policy) -> Iterator[Finding]:
         """What is wrong with a flow, by a policy that has the option."""
-        return self.check(given, self.convert(policy.options[self.option]))
+        return self.check(context, self.convert(policy.options[self.option]))
 
 
 def unique(values: list[str]) -> tuple[str, ...]:

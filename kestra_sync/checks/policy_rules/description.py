@@ -8,10 +8,10 @@ from kestra_sync.checks.policy_rules.base import PolicyRule, RuleContext
 from kestra_sync.findings import Finding
 
 
-def _check(given: RuleContext, _value: bool) -> Iterator[Finding]:
-    text = given.value.get("description")
+def _check(context: RuleContext, _value: bool) -> Iterator[Finding]:
+    text = context.value.get("description")
     if not (isinstance(text, str) and text.strip()):
-        key = "description" if "description" in given.value else "id"
+        key = "description" if "description" in context.value else "id"
         yield Finding(
             RULE.id,
             (key,),

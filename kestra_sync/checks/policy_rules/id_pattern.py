@@ -20,12 +20,12 @@ def _compiled(pattern: str) -> Pattern:
     return Pattern(pattern)
 
 
-def _check(given: RuleContext, pattern: str) -> Iterator[Finding]:
-    if _compiled(pattern).fullmatch(given.flow_id.id) is None:
+def _check(context: RuleContext, pattern: str) -> Iterator[Finding]:
+    if _compiled(pattern).fullmatch(context.flow_id.id) is None:
         yield Finding(
             RULE.id,
             ("id",),
-            f"the id `{given.flow_id.id}` does not match `{pattern}`",
+            f"the id `{context.flow_id.id}` does not match `{pattern}`",
             "rename the flow; its executions keep the old name",
         )
 

@@ -9,12 +9,12 @@ from kestra_sync.findings import Finding
 from kestra_sync.model import Scope
 
 
-def _check(given: RuleContext, allowed: tuple[str, ...]) -> Iterator[Finding]:
-    if not Scope(allowed).covers(given.flow_id.namespace):
+def _check(context: RuleContext, allowed: tuple[str, ...]) -> Iterator[Finding]:
+    if not Scope(allowed).covers(context.flow_id.namespace):
         yield Finding(
             RULE.id,
             ("namespace",),
-            f"the namespace `{given.flow_id.namespace}` is not allowed",
+            f"the namespace `{context.flow_id.namespace}` is not allowed",
             f"allowed, including their children: {', '.join(allowed)}",
         )
 

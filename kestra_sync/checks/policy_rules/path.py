@@ -14,23 +14,24 @@ _PLACEHOLDERS = ("namespace", "folders", "id")
 _TOKEN = re.compile(r"\{[^{}]*\}|\*|[{}]")
 
 
-def _check(given: RuleContext, wanted: str) -> Iterator[Finding]:
-    if wanted == "namespace":
-        expected = folders(given.flow_id.namespace, given.scope)
-        actual = given.path.rpartition("/")[0]
+def _check(context: RuleContext, required: str) -> Iterator[Finding]:
+    if required == "namespace":
+        expected = folders(context.flow_id.namespace, context.scope)
+        actual = context.path.rpartition("/")[0]
         if actual not in expected:
             yield Finding(
                 RULE.id,
                 ("namespace",),
-                f"a flow of `{given.flow_id.namespace}` belongs in the directory "
+                f"a flow of `{context.flow_id.namespace}` belongs in the directory "
                 f"{' or '.join(expected)}, not {actual or 'the source itself'}",
                 "move the file, or correct the namespace",
             )
-    elif not _matches(wanted, given.flow_id, given.path):
+    elif not _matches(required, context.flow_id, context.path):
         yield Finding(
             RULE.id,
             ("id",),
-            f"the file of this flow must be {expand(wanted, given.flow_id)}, not {given.path}",
+            f"the file of this flow must be {expand(required, context.flow_id)}, "
+            f"not {context.path}",
             "move or rename the file, or correct the namespace and the id",
         )
 

@@ -10,10 +10,10 @@ from kestra_sync.findings import Finding
 from kestra_sync.repo.document import as_text
 
 
-def _check(given: RuleContext, _value: bool) -> Iterator[Finding]:
-    if as_text(labels(given.value).get(READ_ONLY_LABEL)) != "true":
+def _check(context: RuleContext, _value: bool) -> Iterator[Finding]:
+    if as_text(labels(context.value).get(READ_ONLY_LABEL)) != "true":
         yield at_labels(
-            given.value,
+            context.value,
             RULE.id,
             f'the label `{READ_ONLY_LABEL}` is not "true": Kestra\'s editor can change this flow',
             f'add `{READ_ONLY_LABEL}: "true"` below `labels:`',

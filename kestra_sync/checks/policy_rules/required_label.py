@@ -15,13 +15,13 @@ from kestra_sync.findings import Finding
 from kestra_sync.repo.document import as_text
 
 
-def _check(given: RuleContext, required: tuple[str, ...]) -> Iterator[Finding]:
-    found = labels(given.value)
+def _check(context: RuleContext, required: tuple[str, ...]) -> Iterator[Finding]:
+    found = labels(context.value)
     for name in required:
         if not (as_text(found.get(name)) or "").strip():
             problem = "has no value" if name in found else "is missing"
             yield at_labels(
-                given.value,
+                context.value,
                 RULE.id,
                 f"the label `{name}` {problem}",
                 f"add `{name}: …` below `labels:`",

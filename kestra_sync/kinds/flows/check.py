@@ -72,9 +72,9 @@ def check_offline_rules(
         diagnostics = list(apply_ignores(desired, diagnostics, policy, base=base))
     if not diagnostics:
         return []
-    from kestra_sync.checks.rules import weighed
+    from kestra_sync.checks.rules import with_policy_severity
 
-    return weighed(diagnostics, policy)
+    return with_policy_severity(diagnostics, policy)
 
 
 def _have_ignores(desired: Iterable[Desired]) -> bool:
@@ -135,13 +135,13 @@ def check(
     answered = _answered(desired, asked.answer())
     if not (said or answered):
         return CheckedFlows(tuple(desired), sound(desired, found))
-    from kestra_sync.checks.rules import after_server, said_once, weighed
+    from kestra_sync.checks.rules import after_server, deduplicated, with_policy_severity
 
-    theirs = weighed(_without_ignored(desired, answered), settings.policy)
+    theirs = with_policy_severity(_without_ignored(desired, answered), settings.policy)
     refused = {(each.path, each.flow) for each in theirs if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
     said = after_server(said, accepted, settings.policy)
-    together = said_once(said, theirs)
+    together = deduplicated(said, theirs)
     of_server = set(theirs)
     return CheckedFlows(
         tuple(desired),

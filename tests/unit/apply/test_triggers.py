@@ -19,7 +19,7 @@ from kestra_sync.triggers.changes import (
     TriggerCheck,
     TriggerKey,
     TriggerStatus,
-    wanted_triggers,
+    active_triggers,
     warnings_of,
 )
 from kestra_sync.triggers.definition import Trigger
@@ -143,7 +143,7 @@ def test_triggers__without_a_state_are_not_waited_for() -> None:
         )
     ]
     removed = TriggerChange(_FLOW, TriggerAction.REMOVED, before=Trigger("x", f"{_CORE}.Schedule"))
-    assert [id_ for _, id_ in wanted_triggers([*changes, removed])] == ["schedule", "poll"]
+    assert [id_ for _, id_ in active_triggers([*changes, removed])] == ["schedule", "poll"]
 
 
 def test_unreadable_states_are_unknown() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kestra_sync.checks.ignores import apply_ignores, drop_ignored
-from kestra_sync.checks.rules import weighed
+from kestra_sync.checks.rules import with_policy_severity
 from kestra_sync.configured import Policy
 from kestra_sync.edits import Edit, edited
 from kestra_sync.model import (
@@ -116,7 +116,7 @@ def test_severity__configured_one_replaces_the_default() -> None:
         severity={"deprecated": Severity.ERROR, "yaml-alias": None, "server-property": None}
     )
     said = [warning("deprecated"), warning("yaml-alias"), warning("not-a-task")]
-    assert weighed(said, policy) == [
+    assert with_policy_severity(said, policy) == [
         warning("deprecated", severity=Severity.ERROR),
         warning("not-a-task"),
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from kestra_sync.checks.offline import check_offline
 from kestra_sync.checks.releases import release_of, table
-from kestra_sync.checks.rules import after_server, said_once
+from kestra_sync.checks.rules import after_server, deduplicated
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Desired, Diagnostic, Document, Flow, FlowId, Position, Severity
@@ -103,8 +103,8 @@ def test_diagnostics__duplicates_are_reported_once() -> None:
     ours = _diagnostic("flow-schema", Severity.ERROR, 3)
     theirs = _diagnostic("kestra-invalid", Severity.ERROR, 3)
     elsewhere = _diagnostic("kestra-invalid", Severity.ERROR, 4)
-    assert said_once([ours], [theirs, elsewhere]) == [ours, elsewhere]
+    assert deduplicated([ours], [theirs, elsewhere]) == [ours, elsewhere]
     guess = _diagnostic("flow-unknown-property", Severity.WARNING, 3)
-    assert said_once([guess], [theirs]) == [theirs]
+    assert deduplicated([guess], [theirs]) == [theirs]
     broken = _diagnostic("yaml-syntax", Severity.ERROR, 9)
-    assert said_once([broken], [theirs]) == [broken]
+    assert deduplicated([broken], [theirs]) == [broken]

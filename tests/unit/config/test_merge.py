@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kestra_sync.cli.main import main
 from kestra_sync.cli.options import given_settings, settings_from
-from kestra_sync.config.config import Config, GivenOptions, settings_from_config
+from kestra_sync.config.config import CliOptions, Config, settings_from_config
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
@@ -99,7 +99,7 @@ def test_the_file_overrides_the_defaults() -> None:
 def test_flags_override_the_file() -> None:
     settings = settings_from_config(
         CONFIG,
-        GivenOptions(
+        CliOptions(
             paths=("conf",),
             namespaces=("a", "b"),
             name="other",
@@ -145,17 +145,17 @@ def test_the_environment_overrides_the_file() -> None:
 
 def test_a_name_needs_a_scope() -> None:
     with pytest.raises(UsageError, match="`name` requires `scope`"):
-        settings_from_config(None, GivenOptions(name="acme"))
+        settings_from_config(None, CliOptions(name="acme"))
     with pytest.raises(UsageError, match="`name` requires `scope`"):
         settings_from_config(Config(path="c", base=".", name="acme"))
-    assert settings_from_config(None, GivenOptions(name="acme", namespaces=("a",))).name == "acme"
+    assert settings_from_config(None, CliOptions(name="acme", namespaces=("a",))).name == "acme"
 
 
 def test_without_a_source_the_flows_are_next_to_the_file() -> None:
     config = Config(path="conf/kestra-sync.yaml", base="conf")
     assert settings_from_config(config).paths == ("conf/flows",)
     # Then paths are simply the source: there is nothing they could be a part of.
-    assert not settings_from_config(config, GivenOptions(paths=("elsewhere",))).partial
+    assert not settings_from_config(config, CliOptions(paths=("elsewhere",))).partial
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_without_a_source_the_flows_are_next_to_the_file() -> None:
     ],
 )
 def test_narrower_paths_make_a_run_partial(paths: tuple[str, ...], partial: bool) -> None:
-    assert settings_from_config(CONFIG, GivenOptions(paths=paths)).partial is partial
+    assert settings_from_config(CONFIG, CliOptions(paths=paths)).partial is partial
 
 
 def test_the_command_line_reads_the_file_and_the_env_file(here: Path) -> None:
