@@ -36,8 +36,7 @@ class Traits:
     :param alert: shown with ``!``, counted separately, and marked as drift in graphs.
     :param edited: someone else may have written the live source: it is compared with what was
         applied last, and ``drift`` reports it.
-    :param gone: the flow was deleted on the server. Confirmed by a separate read, and reported by
-        ``drift``.
+    :param deleted_on_server: confirmed by a separate read, and reported by ``drift``.
     :param maybe_foreign: another inventory may own the flow; all of them are read then.
     :param only_there: only on the server: there is no record of the flow.
     :param listed: the flow is in the record, and no longer in Git.
@@ -51,7 +50,7 @@ class Traits:
     deleted: str = ""
     alert: Alert | None = None
     edited: bool = False
-    gone: bool = False
+    deleted_on_server: bool = False
     maybe_foreign: bool = False
     only_there: bool = False
     listed: bool = False
@@ -80,7 +79,10 @@ class Reason(ReasonTable):
     """The table. The names are stable in the JSON."""
 
     NEW = "new", Traits()
-    RECREATED = "recreated", Traits("deleted on the server, will be recreated", gone=True)
+    RECREATED = (
+        "recreated",
+        Traits("deleted on the server, will be recreated", deleted_on_server=True),
+    )
     CHANGED = "changed", Traits()
     DRIFT = (
         "drift",
@@ -163,7 +165,7 @@ class Reason(ReasonTable):
         "dropped",
         Traits(
             "deleted on both sides, will be removed from the inventory",
-            gone=True,
+            deleted_on_server=True,
             listed=True,
             recording=Recording.DROP,
             group=5,

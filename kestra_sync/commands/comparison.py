@@ -332,7 +332,7 @@ def _begin_reread(
     missing = [
         each.flow_id
         for each in changes
-        if each.reason.traits.gone and each.flow_id.kind is Kind.FLOW
+        if each.reason.traits.deleted_on_server and each.flow_id.kind is Kind.FLOW
     ]
     found = flows_read.still_there(client.flows, missing, parallelism=parallelism)
     others = None

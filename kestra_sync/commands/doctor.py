@@ -208,17 +208,17 @@ def _inventory(client: KestraClient, settings: Settings, lookup: Callable[[], Lo
         return Checkup(
             "inventory",
             Health.WARNING,
-            f"{found.wanted.full_name}: not created yet, but this repository has "
+            f"{found.configured.full_name}: not created yet, but this repository has "
             f"{there.full_name} in {there.namespace}",
             f"if it was renamed, run 'kestra-sync inventory rename {there.full_name}"
-            f" {found.wanted.full_name}'",
+            f" {found.configured.full_name}'",
         )
     if inventory is None:
         return Checkup(
             "inventory",
             Health.OK,
             f"{settings.name}: not created yet; the first apply creates it in "
-            f"{found.wanted.namespace}",
+            f"{found.configured.namespace}",
         )
     check_owner(
         inventory,
@@ -228,7 +228,7 @@ def _inventory(client: KestraClient, settings: Settings, lookup: Callable[[], Lo
     )
     where = f"{settings.name} in {found.at.namespace}"
     if found.moves:
-        where += f" (the next apply moves it to {found.wanted.namespace})"
+        where += f" (the next apply moves it to {found.configured.namespace})"
     if inventory.intent is not None:
         return Checkup(
             "inventory",
@@ -301,7 +301,7 @@ def _writing(client: KestraClient, settings: Settings, lookup: Callable[[], Look
         return Checkup(
             "writing", Health.SKIPPED, "not tested: without a name there is no inventory to write"
         )
-    place = lookup().wanted
+    place = lookup().configured
     try:
         try_to_write(client.kv, place)
     except (Forbidden, Unauthorized) as error:

@@ -82,5 +82,5 @@ def drifted(changes: Iterable[Change], bases: dict[FlowId, Base]) -> Iterable[Ch
             and each.before is not None
             and sha256(each.before) not in base.live_hashes
         )
-        if edited or each.reason.traits.gone:
+        if edited or each.reason.traits.deleted_on_server:
             yield each

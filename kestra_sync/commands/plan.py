@@ -364,7 +364,7 @@ def run_guards(
             owned_others=owned,
             live_others=compared.live_others,
             without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
-            not_here=may_be_in_git(incomplete, settings),
+            missing_path=may_be_in_git(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
             name=ownership.place.full_name if ownership else "",

@@ -213,7 +213,7 @@ def _ours(client: KestraClient, settings: Settings) -> OtherRecord:
     found = look_up(client, settings)
     if found.inventory is None:
         raise UsageError(
-            f"the inventory {found.wanted.full_name!r} does not exist yet",
+            f"the inventory {found.configured.full_name!r} does not exist yet",
             remedy="see 'kestra-sync inventory'; the first apply creates it",
         )
     ours = OtherRecord(found.at, found.inventory)

@@ -162,10 +162,10 @@ def with_runs(
 ) -> dict[FlowId, Base]:
     """Add what unfinished runs intended to write to ``bases``."""
     found = dict(bases)
-    for flow_id, meant in runs.items():
+    for flow_id, intended in runs.items():
         if not scope.covers(flow_id.namespace):
             continue
-        for each in meant:
+        for each in intended:
             old = found.get(flow_id)
             hashes = each.live_hashes if old is None else old.live_hashes | each.live_hashes
             found[flow_id] = replace(old or each, live_hashes=hashes)

@@ -82,14 +82,14 @@ class OtherRecord:
 class Lookup:
     """The result of :func:`find_inventory`.
 
-    :param wanted: where the record belongs according to the configuration.
-    :param at: where it is; ``wanted`` if it does not exist.
+    :param configured: where the record belongs according to the configuration.
+    :param at: where it is; ``configured`` if it does not exist.
     :param inventory: ``None`` if it does not exist yet.
     :param similar: if it does not exist: records of the same repository with another name or
         environment, or whose namespaces do not overlap with our scope.
     """
 
-    wanted: InventoryLocation
+    configured: InventoryLocation
     at: InventoryLocation
     inventory: Inventory | None
     similar: tuple[OtherRecord, ...] = ()
@@ -97,7 +97,7 @@ class Lookup:
     @property
     def moves(self) -> bool:
         """Whether the record is not where it belongs."""
-        return self.at != self.wanted
+        return self.at != self.configured
 
 
 def record_at(kv: KvReads, namespace: str, key: str) -> Any:
@@ -160,7 +160,7 @@ def _inventory_of(value: Any, place: InventoryLocation) -> Inventory:
 
 def find_inventory(
     kv: KvReads,
-    wanted: InventoryLocation,
+    configured: InventoryLocation,
     scope: Scope,
     repository: str,
     sleep: Callable[[float], None] = time.sleep,
@@ -176,28 +176,33 @@ def find_inventory(
     :raises KestraError: if the KV store cannot be read.
     """
     for pause in (*_PAUSES, None):
-        inventory = read_inventory(kv, wanted)
+        inventory = read_inventory(kv, configured)
         if inventory is not None:
-            return Lookup(wanted, wanted, inventory)
+            return Lookup(configured, configured, inventory)
         listed = [each for each in kv.search(SEARCH) if each.key.startswith(PREFIX)]
-        if KvKey(wanted.namespace, wanted.key) not in listed:
-            return _elsewhere(kv, wanted, listed, scope, repository)
+        if KvKey(configured.namespace, configured.key) not in listed:
+            return _elsewhere(kv, configured, listed, scope, repository)
         if pause is not None:
             sleep(pause)
     raise NotCredible(
-        f"the KV store lists the key {wanted.key} in {wanted.namespace}, but cannot find it",
+        f"the KV store lists the key {configured.key} in {configured.namespace}, but cannot find"
+        " it",
         remedy="check the permissions of the account and any proxy in between",
     )
 
 
 def _elsewhere(
-    kv: KvReads, wanted: InventoryLocation, listed: Iterable[KvKey], scope: Scope, repository: str
+    kv: KvReads,
+    configured: InventoryLocation,
+    listed: Iterable[KvKey],
+    scope: Scope,
+    repository: str,
 ) -> Lookup:
     """Search for our inventory in other namespaces."""
     ours: list[OtherRecord] = []
     similar: list[OtherRecord] = []
     for entry in listed:
-        same_name = entry.key == wanted.key
+        same_name = entry.key == configured.key
         try:
             value = record_at(kv, entry.namespace, entry.key)
         except (NotFound, Gone):
@@ -214,7 +219,7 @@ def _elsewhere(
             InventoryLocation(entry.namespace, found.name, found.target.environment),
             found,
         )
-        named = (found.name, found.target.environment) == (wanted.name, wanted.environment)
+        named = (found.name, found.target.environment) == (configured.name, configured.environment)
         common = in_common(scope, found)
         if named and same_name and common:
             ours.append(there)
@@ -225,27 +230,27 @@ def _elsewhere(
     if len(ours) > 1:
         names = " and ".join(each.place.namespace for each in ours)
         raise InventoryError(
-            f"{len(ours)} inventories {wanted.name!r} may be the one to use, in {names}",
+            f"{len(ours)} inventories {configured.name!r} may be the one to use, in {names}",
             remedy="choose one with `inventory: {namespace: …}` in kestra-sync.yaml",
         )
     if ours:
-        log.info("the inventory %s is in %s", wanted.key, ours[0].place.namespace)
-        return Lookup(wanted, ours[0].place, ours[0].inventory)
-    return Lookup(wanted, wanted, None, tuple(similar))
+        log.info("the inventory %s is in %s", configured.key, ours[0].place.namespace)
+        return Lookup(configured, ours[0].place, ours[0].inventory)
+    return Lookup(configured, configured, None, tuple(similar))
 
 
 def _of_another(value: Any, repository: str) -> bool:
     """Return whether a record that cannot be used names another repository as its owner."""
-    theirs = value.get("repository") if isinstance(value, dict) else None
-    return bool(repository) and isinstance(theirs, str) and theirs not in ("", repository)
+    owner = value.get("repository") if isinstance(value, dict) else None
+    return bool(repository) and isinstance(owner, str) and owner not in ("", repository)
 
 
 def in_common(scope: Scope, inventory: Inventory) -> bool:
     """Return whether an inventory has any namespace in common with ``scope``."""
-    theirs = inventory.scope
+    other_scope = inventory.scope
     namespaces = {each.namespace for each in inventory.resources}
-    return any(map(scope.covers, (*theirs.namespaces, *namespaces))) or any(
-        map(theirs.covers, scope.namespaces)
+    return any(map(scope.covers, (*other_scope.namespaces, *namespaces))) or any(
+        map(other_scope.covers, scope.namespaces)
     )
 
 

@@ -259,10 +259,10 @@ class Inventory:
         These are the recorded source, and the one that an unfinished run intended to write: it was
         killed, or a response was lost.
         """
-        meant = self.intent.writes if self.intent is not None else {}
+        intended_writes = self.intent.writes if self.intent is not None else {}
         found = {}
-        for flow_id in {*self.resources, *meant}:
-            recorded, intended = self.resources.get(flow_id), meant.get(flow_id)
+        for flow_id in {*self.resources, *intended_writes}:
+            recorded, intended = self.resources.get(flow_id), intended_writes.get(flow_id)
             sides = [each for each in (recorded, intended) if each is not None]
             if not sides:
                 continue

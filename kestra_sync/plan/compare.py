@@ -46,20 +46,20 @@ def build_changes(
     texts = base_sources or {}
     changes = []
     for flow_id in sorted({*desired, *live, *bases}, key=by_kind):
-        wanted, there, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
-        verdict = compare(wanted, there, base, rules, texts.get(flow_id))
-        path = wanted.path if wanted else base.path if base else None
+        declared, observed, base = desired.get(flow_id), live.get(flow_id), bases.get(flow_id)
+        verdict = compare(declared, observed, base, rules, texts.get(flow_id))
+        path = declared.path if declared else base.path if base else None
         changes.append(
             Change(
                 action=verdict.action,
                 reason=verdict.reason,
                 flow_id=flow_id,
                 path=path,
-                before=there.content if there else None,
+                before=observed.content if observed else None,
                 after=verdict.after,
-                desired=wanted,
+                desired=declared,
                 base=texts.get(flow_id) if verdict.reason.traits.edited else None,
-                revision=there.revision if there else None,
+                revision=observed.revision if observed else None,
             )
         )
     return tuple(changes)
@@ -93,8 +93,8 @@ def rebuild_changes(
     )
 
 
-def _some(everything: Mapping[FlowId, _T], wanted: Collection[FlowId]) -> dict[FlowId, _T]:
-    return {key: everything[key] for key in wanted if key in everything}
+def _some(everything: Mapping[FlowId, _T], keys: Collection[FlowId]) -> dict[FlowId, _T]:
+    return {key: everything[key] for key in keys if key in everything}
 
 
 def needs_reading(changes: tuple[Change, ...]) -> tuple[FlowId, ...]:
@@ -144,19 +144,19 @@ def switched_off(live: bytes, ours: bytes) -> bool:
     """
     if disabled_in(live) is not True or says_disabled(ours):
         return False
-    lines, wanted = live.split(b"\n"), ours.split(b"\n")
+    lines, expected = live.split(b"\n"), ours.split(b"\n")
     (at,) = (number for number, line in enumerate(lines) if _KEY.match(line))
     before, after = _without_end(lines[:at]), _without_end(lines[at + 1 :])
     while after and not after[0].strip():
         del after[0]
-    wanted = _without_end(wanted)
-    if before and len(wanted) >= len(before):
+    expected = _without_end(expected)
+    if before and len(expected) >= len(before):
         # Kestra may change the line ending before the line that it appends.
-        before[-1], wanted[len(before) - 1] = (
-            each.rstrip(b"\r") for each in (before[-1], wanted[len(before) - 1])
+        before[-1], expected[len(before) - 1] = (
+            each.rstrip(b"\r") for each in (before[-1], expected[len(before) - 1])
         )
-    between = wanted[len(before) : len(wanted) - len(after)]
-    return wanted == [*before, *between, *after] and not any(line.strip() for line in between)
+    between = expected[len(before) : len(expected) - len(after)]
+    return expected == [*before, *between, *after] and not any(line.strip() for line in between)
 
 
 def _without_end(lines: list[bytes]) -> list[bytes]:
@@ -367,18 +367,20 @@ def with_moves(changes: Iterable[Change]) -> tuple[Change, ...]:
     """
     changes = tuple(changes)
     created, deleted = _by_body(changes, Action.CREATE), _by_body(changes, Action.DELETE)
-    moved: dict[int, Change] = {}
-    gone: set[int] = set()
-    for body, ours in created.items():
-        theirs = deleted.get(body, [])
-        if len(ours) == 1 and len(theirs) == 1:
-            new, old = changes[ours[0]], changes[theirs[0]]
+    moves: dict[int, Change] = {}
+    merged: set[int] = set()
+    for body, new_at in created.items():
+        old_at = deleted.get(body, [])
+        if len(new_at) == 1 and len(old_at) == 1:
+            new, old = changes[new_at[0]], changes[old_at[0]]
             if new.reason is Reason.NEW and old.reason.traits.alert is None:
-                moved[ours[0]] = replace(
+                moves[new_at[0]] = replace(
                     new, action=Action.MOVE, reason=Reason.MOVED, moved_from=old
                 )
-                gone.add(theirs[0])
-    return tuple(moved.get(index, each) for index, each in enumerate(changes) if index not in gone)
+                merged.add(old_at[0])
+    return tuple(
+        moves.get(index, each) for index, each in enumerate(changes) if index not in merged
+    )
 
 
 def _by_body(changes: tuple[Change, ...], action: Action) -> dict[object, list[int]]:

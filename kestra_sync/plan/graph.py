@@ -133,19 +133,19 @@ def sources_of(
     for each in single_writes(changes):
         is_flow = each.flow_id.kind is Kind.FLOW
         if is_flow and each.after is None and each.before is not None:
-            gone = Source(each.flow_id, in_memory(each.before), place=NodeLocation.ELSEWHERE)
-            found.setdefault(each.flow_id, gone)
+            deleted = Source(each.flow_id, in_memory(each.before), place=NodeLocation.ELSEWHERE)
+            found.setdefault(each.flow_id, deleted)
     return list(found.values())
 
 
 def around(graph: Graph, centres: Collection[FlowId]) -> Graph:
     """Return the part of ``graph`` with ``centres`` and the flows that share an edge with them."""
-    wanted = set(centres)
-    edges = tuple(each for each in graph.edges if wanted & {each.origin, each.target})
+    selected = set(centres)
+    edges = tuple(each for each in graph.edges if selected & {each.origin, each.target})
     ends = {end for edge in edges for end in (edge.origin, edge.target)}
     return replace(
         graph,
-        nodes=tuple(each for each in graph.nodes if each.flow_id in wanted | ends),
+        nodes=tuple(each for each in graph.nodes if each.flow_id in selected | ends),
         edges=edges,
     )
 

@@ -38,17 +38,17 @@ def guard(rule: str, exit_code: ExitCode = ExitCode.REFUSED) -> Callable[[_Check
 def check_guards(plan: Plan, given: GuardInput) -> tuple[Refusal, ...]:
     """Return all refusals of ``plan``; empty if it may be applied."""
     return tuple(
-        Refusal(each.rule, said.message, said.remedy, each.exit_code, said.flows)
+        Refusal(each.rule, objection.message, objection.remedy, each.exit_code, objection.flows)
         for each in GUARDS
-        for said in each.check(plan, given)
+        for objection in each.check(plan, given)
     )
 
 
 def deleted(plan: Plan) -> tuple[Change, ...]:
     """Return the deletions, including the old locations of moves."""
-    gone = [each for each in plan.changes if each.action is Action.DELETE]
-    gone += [each.moved_from for each in plan.changes if each.moved_from is not None]
-    return tuple(gone)
+    deletions = [each for each in plan.changes if each.action is Action.DELETE]
+    deletions += [each.moved_from for each in plan.changes if each.moved_from is not None]
+    return tuple(deletions)
 
 
 @guard("conflict", ExitCode.CONFLICT)
@@ -82,11 +82,11 @@ def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
     owners = given.owners or {}
     found = []
     for each in plan.changes:
-        theirs = each.flow_id not in given.ours or each.reason is Reason.TAKE_OVER
-        theirs = theirs or each.flow_id in owners
+        foreign = each.flow_id not in given.ours or each.reason is Reason.TAKE_OVER
+        foreign = foreign or each.flow_id in owners
         touched = each.writes or each.reason.traits.recording is Recording.RENEW
         begins = given.begins and each.reason is Reason.FOREIGN
-        if each.before is not None and ((theirs and touched) or begins):
+        if each.before is not None and ((foreign and touched) or begins):
             found.append(each)
     if found:
         names = sorted({owners[each.flow_id] for each in found if each.flow_id in owners})
@@ -144,7 +144,7 @@ def _incomplete(plan: Plan, given: GuardInput) -> Iterator[Objection]:
     held = {
         each.flow_id: place
         for each in deletions
-        if (place := given.not_here(each.flow_id, each.path)) is not None
+        if (place := given.missing_path(each.flow_id, each.path)) is not None
     }
     if not held:
         return

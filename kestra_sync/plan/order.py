@@ -34,10 +34,12 @@ def order(flows: Iterable[FlowId], calls: Mapping[FlowId, Sequence[FlowId]]) -> 
 
     :param calls: flow → the flows that it calls; those not in ``flows`` are ignored.
     """
-    wanted = set(flows)
+    included = set(flows)
     graph = {
-        flow: sorted({other for other in calls.get(flow, ()) if other in wanted and other != flow})
-        for flow in sorted(wanted)
+        flow: sorted(
+            {other for other in calls.get(flow, ()) if other in included and other != flow}
+        )
+        for flow in sorted(included)
     }
     components = _strong_components(graph)
     component_of = {flow: number for number, group in enumerate(components) for flow in group}

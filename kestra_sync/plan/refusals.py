@@ -40,8 +40,8 @@ class GuardInput:
         how many are on the server.
     :param without_flow: returns whether a recorded path still exists but no longer contains the
         flow.
-    :param not_here: returns where Git may still have a flow that is missing in the working tree;
-        called with the flow and the path that it came from.
+    :param missing_path: returns where Git may still have a flow that is missing in the working
+        tree; called with the flow and the path that it came from.
     :param owners: flow → name of the other inventory that owns it.
     :param protected: namespaces that must not be changed, dot-aware.
     :param callers: for each flow that would be deleted, the remaining flows that call it.
@@ -57,7 +57,7 @@ class GuardInput:
     owned_others: Mapping[Kind, int] = field(default_factory=dict)
     live_others: Mapping[Kind, int] = field(default_factory=dict)
     without_flow: Callable[[str], bool] = lambda _path: False
-    not_here: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
+    missing_path: Callable[[FlowId, str | None], MissingPath | None] = lambda _flow, _path: None
     owners: Mapping[FlowId, str] | None = None
     protected: Collection[str] = ()
     callers: Mapping[FlowId, tuple[FlowId, ...]] | None = None

@@ -72,7 +72,8 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     inventory = found.inventory
     if inventory is None:
         yield line(
-            f"Inventory {found.wanted.name!r} in {found.wanted.namespace} does not exist yet."
+            f"Inventory {found.configured.name!r} in {found.configured.namespace} does not exist"
+            " yet."
         )
         for other in found.similar:
             yield line(
@@ -93,7 +94,7 @@ def inventory_lines(found: Lookup) -> Iterator[Line]:
     if found.moves:
         yield line(
             Span("misplaced: ", Style.WARNING),
-            f"it should be in {found.wanted.namespace}; the next apply moves it there",
+            f"it should be in {found.configured.namespace}; the next apply moves it there",
         )
     if inventory.intent is not None:
         count = plural(len(inventory.intent.writes), "write")

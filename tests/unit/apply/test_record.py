@@ -35,7 +35,7 @@ def resource(flow_id: FlowId = A, source: bytes = OLD, revision: int | None = 1)
 
 
 def inventory(
-    *resources: Resource, meant: dict[FlowId, Resource | None] | None = None
+    *resources: Resource, intended: dict[FlowId, Resource | None] | None = None
 ) -> Inventory:
     return Inventory(
         "flows",
@@ -44,7 +44,7 @@ def inventory(
         Scope(("acme",)),
         generation=5,
         resources={each.flow_id: each for each in resources},
-        intent=None if meant is None else Intent("then", None, meant),
+        intent=None if intended is None else Intent("then", None, intended),
     )
 
 
@@ -163,7 +163,7 @@ def test_kv__unchanged_value_is_not_stored() -> None:
 
 def test_killed_run__writes_are_known_before_the_next_run() -> None:
     """Should that be killed as well, before it writes: what is there is still ours."""
-    before = inventory(resource(), meant={A: resource(source=THEIRS, revision=None)})
+    before = inventory(resource(), intended={A: resource(source=THEIRS, revision=None)})
     run = Recorded(before, plan_of(change(THEIRS, NEW)))
     run.recorder.store_intent()
     assert run.stored.bases()[A].live_hashes == {sha256(THEIRS), sha256(NEW)}
@@ -171,7 +171,7 @@ def test_killed_run__writes_are_known_before_the_next_run() -> None:
 
 def test_killed_run__unchecked_intent_is_kept() -> None:
     lost = resource(B, NEW, None)
-    before = inventory(resource(C), meant={B: lost, C: resource(C), A: None})
+    before = inventory(resource(C), intended={B: lost, C: resource(C), A: None})
     what = change(None, NEW)
     run = Recorded(before, plan_of(what, partial=True))
     run.recorder.store_intent()
@@ -185,7 +185,7 @@ def test_killed_run__unchecked_intent_is_kept() -> None:
 
 def test_intent__without_writes_is_closed() -> None:
     dropped = change(None, None, reason=Reason.DROPPED, action=Action.NONE)
-    before = inventory(meant={A: resource(source=NEW, revision=None)})
+    before = inventory(intended={A: resource(source=NEW, revision=None)})
     after = Recorded(before, plan_of(dropped)).finish()
     assert (after.intent, after.resources) == (None, {})
 
@@ -353,7 +353,7 @@ def test_plan__shows_changes_of_the_record() -> None:
     pending = Recorded(inventory(resource(B)), plan).recorder.record.pending()
     assert [(each.kind, each.flows) for each in pending] == [("adopt", 1), ("drop", 1)]
     # An unfinished run is closed: that is a change as well.
-    open_run = inventory(resource(), meant={A: resource(source=NEW)})
+    open_run = inventory(resource(), intended={A: resource(source=NEW)})
     assert [each.kind for each in Recorded(open_run, plan_of()).recorder.record.pending()] == []
     seen = plan_of(change(OLD, OLD, action=Action.NONE, reason=Reason.IN_SYNC))
     assert [each.kind for each in Recorded(open_run, seen).recorder.record.pending()] == ["close"]

@@ -381,7 +381,7 @@ def test_record__is_found_in_any_namespace(
     assert (lookup.inventory is not None) is found
     assert lookup.at.namespace == ("acme" if found else ours[0])
     assert lookup.moves is found
-    assert lookup.wanted == InventoryLocation(ours[0], "flows")
+    assert lookup.configured == InventoryLocation(ours[0], "flows")
 
 
 def test_inventory__renamed_record_is_reported() -> None:
