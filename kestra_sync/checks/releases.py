@@ -1,7 +1,7 @@
 """Features that were removed between Kestra releases, from 1.3 to 2.0.
 
-The table is ``schemas/kestra-2.json``; each of its rows names where it is known from, and
-``tests/e2e/test_moving_to_2.py`` holds each against a running server.
+The table is ``schemas/kestra-2.json``. Each row names its source, and
+``tests/e2e/test_moving_to_2.py`` compares each row with a running server.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """All rules of diagnostics, with severity and description, and how findings are combined.
 
-The severities here apply offline. If the server has accepted a flow, findings of our own rules are
-only warnings (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.
+The severities here apply offline. If the server has accepted a flow, findings of the offline
+checks are only warnings (:attr:`Rule.if_accepted`); ``docs/checks.md`` has the table.
 
-The rules are those of Kestra wherever it has one: each was observed on Kestra 1.3, and
+Where Kestra has a rule, the offline checks apply the same one: each was observed on Kestra 1.3, and
 ``tests/e2e/test_cases_agree.py`` compares them with a running server.
 """
 

@@ -69,7 +69,7 @@ def check_on_server(
     return tuple(found)
 
 
-def words_of(message: str) -> str:
+def plain_message(message: str) -> str:
     """Return the server's message on one line, without noise."""
     return _reworded(message)[0]
 
@@ -205,7 +205,7 @@ def check_restorable(
             severity=Severity.WARNING,
             rule="rollback-refused",
             message=f"{change.flow_id}: a rollback cannot restore the current version on the "
-            f"server, because this Kestra rejects it: {words_of(verdict.constraints[0])}",
+            f"server, because this Kestra rejects it: {plain_message(verdict.constraints[0])}",
             remedy="fix the flow so that Kestra accepts it, or apply it separately with --only "
             "and without --rollback",
             flow=change.flow_id,

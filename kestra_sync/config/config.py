@@ -49,8 +49,8 @@ class Config:
     :param environments: the names of all environments of the file.
     :param environment: the environment that is merged into it.
     :param source: the paths of the flows, relative to the working directory.
-    :param settings: what it says of the settings that are declared with a key.
-    :param login: the environment whose credentials are used; that of the run, or of its preview.
+    :param settings: the values of the settings that are declared with a key.
+    :param login: the environment whose credentials are used: that of the run or of its preview.
     :param preview: the preview, if ``environment`` is one.
     """
 
@@ -164,7 +164,7 @@ def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
 def from_file(
     value: Mapping[str, Any], settings: type[Settings] = Settings, base: FilePath = FilePath()
 ) -> GivenSettings:
-    """What a configuration says of the settings that are declared with a key.
+    """Return the values of the settings that are declared with a key.
 
     :param base: the directory that paths in it are relative to.
     """

@@ -10,18 +10,20 @@ from kestra_sync.errors import UsageError
 from kestra_sync.previews import PLACEHOLDER, Preview, rendered
 from kestra_sync.safe.text import is_namespace
 
-#: The login of previews that name no environment: ``KESTRA_TOKEN_PREVIEW``.
+#: The login of previews without an ``environment``: ``KESTRA_TOKEN_PREVIEW``.
 LOGIN = "preview"
-#: Of an environment, what a preview decides for itself.
-_ITS_OWN = frozenset(("namespaces", "scope", "inventory", "prune", "on_drift", "on_first_contact"))
+#: The keys of an environment that do not apply to its previews.
+_NOT_INHERITED = frozenset(
+    ("namespaces", "scope", "inventory", "prune", "on_drift", "on_first_contact")
+)
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def preview_layer(file: Mapping[str, Any], path: str, name: str) -> Layer:
-    """That of the preview with this name.
+    """Return the layer of the preview with this name.
 
     :param path: the file, for messages.
-    :raises UsageError: the preview would be where flows are live.
+    :raises UsageError: the preview would use a namespace with live flows.
     """
     section = file["preview"]
     below = section.get("environment")
@@ -35,7 +37,7 @@ def preview_layer(file: Mapping[str, Any], path: str, name: str) -> Layer:
         switch = {"flows": "*", "triggers": "off", "optional": True}
         patches.append((("preview",), switch))
     ttl = section.get("ttl")
-    value = {key: each for key, each in base.value.items() if key not in _ITS_OWN}
+    value = {key: each for key, each in base.value.items() if key not in _NOT_INHERITED}
     return Layer(
         {**value, "namespaces": namespaces},
         base.at,
@@ -63,9 +65,9 @@ def _named(value: Any, name: str) -> Any:
 def _check_apart(
     file: Mapping[str, Any], path: str, name: str, namespaces: Mapping[str, str]
 ) -> None:
-    """Refuse a name with which the preview would be where flows are live.
+    """Reject a name if the preview would use a namespace with live flows.
 
-    :raises UsageError: it would be, or a namespace is longer than Kestra allows.
+    :raises UsageError: it would, or a namespace is longer than Kestra allows.
     """
     live = set(_listed(file["scope"]))
     for each in file.get("environments", {}).values():

@@ -112,7 +112,7 @@ _TYPES = {"string": str, "array": list, "boolean": bool, "integer": int, "object
 
 
 def _options(policy: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
-    """What the rules of the policy say against the values of their options."""
+    """Validate the options of policy rules, in addition to the schema."""
     if not policy:
         return
     from kestra_sync.checks.policy_rules import POLICY_RULES
@@ -120,7 +120,7 @@ def _options(policy: Mapping[str, Any], at: NodePath) -> Iterator[Finding]:
     for rule in POLICY_RULES:
         value = policy.get(rule.option)
         if not value or not isinstance(value, _TYPES[rule.schema["type"]]):
-            continue  # which the schema says
+            continue  # the schema check reports it
         problem = rule.problem(value)
         if problem is not None:
             yield Finding("config-value", (*at, rule.option), *problem)

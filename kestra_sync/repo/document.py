@@ -32,9 +32,9 @@ class ParsedDocument:
     aliases: tuple[tuple[Position, str], ...] = ()
     duplicates: tuple[Finding, ...] = ()
     duplicate_root_keys: frozenset[str] = frozenset()
-    # By identity of the container (which lives as long as ``value``): for a mapping the places of
-    # key and value alternately, in the order of the mapping; for a list those of its items. A place
-    # is ``line * PLACE_LINE + column``, both from 0.
+    # By the id() of the container, which is kept alive by ``value``. For a mapping: the places of
+    # its keys and values, alternating, in the order of the mapping; for a list: the places of its
+    # items. A place is ``line * PLACE_LINE + column``, both from 0.
     marks: dict[int, list[int]] = field(default_factory=dict, repr=False)
     # Also by identity: the index of each key of a long mapping.
     _indexes: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)

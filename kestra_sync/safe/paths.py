@@ -211,12 +211,12 @@ def check_writable(path: AnyPath, *, parents: bool = False) -> None:
 
 
 def write(path: AnyPath, data: bytes | str | Iterable[bytes], *, parents: bool = False) -> None:
-    """Make ``data`` (text as UTF-8) all that is in the file, or change nothing.
+    """Replace the content of a file atomically.
 
-    :param data: as a whole, or piece by piece; what that raises is passed on.
-
-    :param parents: make the directories above it.
-    :raises OSError: it cannot or must not be written; nothing of the attempt is left.
+    :param data: the content (text is written as UTF-8), whole or in pieces. Exceptions raised by
+        the iterable are passed on.
+    :param parents: create missing parent directories.
+    :raises OSError: the file cannot or must not be written; no temporary file is left behind.
     """
     check_writable(path, parents=parents)
     target = _target(path)

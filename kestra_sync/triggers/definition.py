@@ -11,7 +11,7 @@ from kestra_sync.repo.document import as_text
 
 
 class Category(StrEnum):
-    """How a trigger comes to fire; stable in the JSON."""
+    """What makes a trigger fire; stable in the JSON."""
 
     SCHEDULE = "schedule"
     FLOW = "flow"
@@ -46,17 +46,17 @@ class Trigger:
 
     @property
     def category(self) -> Category:
-        """Kestra's other triggers poll: that is what ``interval`` in their definition is for."""
+        """The category, by type. All other types are polling triggers, with an ``interval``."""
         name = self.type.rpartition(".")[2]
         if name.endswith("RealtimeTrigger"):
             return Category.REALTIME
         # A plugin may call its own trigger `Flow`.
-        ours = self.type.startswith(("io.kestra.plugin.core.", "io.kestra.core."))
-        return _CATEGORIES.get(name, Category.POLLING) if ours else Category.POLLING
+        core = self.type.startswith(("io.kestra.plugin.core.", "io.kestra.core."))
+        return _CATEGORIES.get(name, Category.POLLING) if core else Category.POLLING
 
     @property
     def active(self) -> bool:
-        """Whether Git says that it fires."""
+        """Whether it is enabled in Git."""
         return not (self.flow_disabled or self.properties.get("disabled") is True)
 
     @property
@@ -71,7 +71,7 @@ class Trigger:
 
     @property
     def timezone(self) -> str | None:
-        """The time zone that the schedule names; without one, it is that of the server."""
+        """The time zone of the schedule; ``None`` means that of the server."""
         return self._text("timezone")
 
     @property

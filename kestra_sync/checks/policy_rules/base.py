@@ -1,4 +1,4 @@
-"""What a policy rule declares: everything about it, in its own module."""
+"""The declaration of a policy rule. Each rule has its own module."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ def _no_problem(_value: Any) -> tuple[str, str | None] | None:
 
 @dataclass(frozen=True)
 class PolicyRule(Generic[V]):
-    """A rule of the policy, which is checked if the configuration has its option.
+    """A rule of the policy. It is checked if its option is configured.
 
     :param id: as in ``error[id]``; ``policy-…``.
     :param description: one line, without a full stop.
     :param option: its key below ``policy:``.
     :param schema: the JSON Schema of the option. ``.ci/docs.py --write`` copies it into the schema
         of the configuration, which editors read.
-    :param check: what is wrong with a flow, by the value of the option.
-    :param convert: makes that value from the configuration's, which fits the schema.
-    :param problem: what the schema cannot say against a value of the configuration, and a remedy.
+    :param check: returns the findings for a flow, given the converted value of the option.
+    :param convert: converts the value in the configuration, which is valid by the schema.
+    :param problem: returns message and remedy for a value that is invalid in a way that the schema
+        cannot express, or ``None``.
     """
 
     id: str
@@ -56,16 +57,16 @@ class PolicyRule(Generic[V]):
     severity: Severity = Severity.ERROR
 
     def enabled(self, policy: Policy) -> bool:
-        """Whether the policy has the option; false and empty lists switch it off."""
+        """Return whether the option is configured; false and empty lists disable the rule."""
         return bool(policy.options.get(self.option))
 
     def findings(self, context: RuleContext, policy: Policy) -> Iterator[Finding]:
-        """What is wrong with a flow, by a policy that has the option."""
+        """Return the findings for a flow. The policy must have the option."""
         return self.check(context, self.convert(policy.options[self.option]))
 
 
 def unique(values: list[str]) -> tuple[str, ...]:
-    """A list of the configuration without what it repeats."""
+    """Return the values without duplicates, in order."""
     return tuple(dict.fromkeys(values))
 
 

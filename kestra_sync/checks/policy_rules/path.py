@@ -37,7 +37,7 @@ def _check(context: RuleContext, required: str) -> Iterator[Finding]:
 
 
 def folders(namespace: str, scope: Scope | None) -> list[str]:
-    """Where the files of a namespace may be: its segments, or those below the scope's."""
+    """Return the allowed directories: all segments of the namespace, or those below the scope."""
     entries = scope.namespaces if scope is not None else ()
     inner = [
         namespace.removeprefix(f"{entry}.")
@@ -48,11 +48,11 @@ def folders(namespace: str, scope: Scope | None) -> list[str]:
 
 
 _STARS = 4
-"""Templates with so many are compared with a time limit."""
+"""Templates with this many ``*`` are matched with a time limit."""
 
 
 def template_problem(template: str) -> str | None:
-    """What is wrong with a template; ``None`` if nothing is."""
+    """Return why a template is invalid; ``None`` if it is valid."""
     parts = _TOKEN.findall(template)
     for part in parts:
         if part in ("{", "}"):
@@ -78,7 +78,7 @@ def _value(token: str, flow_id: FlowId) -> str:
 
 
 def _matches(template: str, flow_id: FlowId, path: str) -> bool:
-    """Whether ``path`` matches the template; ``*`` matches anything but a ``/``."""
+    """Return whether ``path`` matches the template; ``*`` matches anything except ``/``."""
     pattern, end = "", 0
     for found in _TOKEN.finditer(template):
         pattern += re.escape(template[end : found.start()])
