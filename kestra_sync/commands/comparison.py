@@ -155,7 +155,7 @@ def compare_with_server(
     named = {**{each.flow_id: each for each in desired}, **resources.desired}
     changes = build_changes(named, live, bases, rules)
     # The server validates them while they are parsed here.
-    validating = flows_check.ask(client, flows_check.written(changes))
+    validation = flows_check.begin_validation(client, flows_check.written(changes))
     parsed, unreadable = flows_read.confirmed(desired, flows)
     confirmed = {**parsed, **resources.desired}
     if confirmed != named:  # rare: a scan has found other names than the parser
@@ -165,7 +165,7 @@ def compare_with_server(
         client, changes, live, bases, checked_ownership, scope, parallelism=settings.parallelism
     )
     # Checked while the responses are pending: they rarely change which flows are written.
-    checked = _check_written(client, settings, changes, observer, validating)
+    checked = _check_written(client, settings, changes, observer, validation)
     fresh = finish_reread()
     changes = rebuild_changes(
         changes, fresh.flows, confirmed, fresh.live, fresh.bases, rules, fresh.base_sources
@@ -242,7 +242,7 @@ def check_planned(
         checked = _check_written(client, settings, changes, observer)
     problems = [
         *flows_check.check_changes(client, changes, checked, scope),
-        *kinds.check_reads(client, checked.fine, compared.desired),
+        *kinds.check_reads(client, checked.valid, compared.desired),
     ]
     # What cannot be parsed is reported by the comparison, and often by the checks as well.
     reported = {_identity(each) for each in problems}
@@ -258,16 +258,16 @@ def _check_written(
     settings: Settings,
     changes: tuple[Change, ...],
     observer: Observer,
-    validating: flows_check.Asked | None = None,
+    validation: flows_check.PendingValidation | None = None,
 ) -> flows_check.CheckedFlows:
     """Check each flow that would be written, independently of the others.
 
-    :param validating: the validation by the server, if it has already been requested.
+    :param validation: the validation by the server, if it has already been requested.
     """
     desired = flows_check.written(changes)
     if desired:
         observer.stage("checking flows to write")
-    return flows_check.check(client, desired, settings, asked=validating)
+    return flows_check.check(client, desired, settings, validation=validation)
 
 
 def _rules(settings: Settings) -> Rules:

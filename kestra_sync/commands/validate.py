@@ -77,11 +77,11 @@ def validate(
             checked = check(client, rendered.desired, settings, found)
             known = {each.flow_id for each in rendered.desired}
             scope = scope_of(rendered, settings.scope)
-            dangling = check_dangling(client, checked.fine, known, scope)
+            dangling = check_dangling(client, checked.valid, known, scope)
         diagnostics = [
             *found,
-            *checked.said,
-            *checked.asked,
+            *checked.offline_findings,
+            *checked.server_findings,
             *with_policy_severity(dangling, settings.policy),
         ]
     return ValidateResult(

@@ -92,10 +92,10 @@ class Reading:
 class ResourceKind(Protocol):
     """A configured kind other than flows. Kinds inherit the default implementations."""
 
-    def load(self, apart: Collection[Path] = ()) -> Loaded:
+    def load(self, excluded: Collection[Path] = ()) -> Loaded:
         """Read the repository, without a server.
 
-        :param apart: resolved paths of flows and of other kinds.
+        :param excluded: resolved paths of flows and of other kinds.
         """
 
     def read(
@@ -132,9 +132,9 @@ class ResourceKind(Protocol):
         del client, resource, current
         return iter(())
 
-    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+    def clean(self, client: KestraClient, deleted: Iterable[ResourceId]) -> None:
         """Remove leftovers of deleted resources; see :attr:`KindTraits.remains`."""
-        del client, gone
+        del client, deleted
 
 
 @dataclass(frozen=True)

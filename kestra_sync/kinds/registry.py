@@ -129,14 +129,14 @@ class Kinds:
         """Return the resolved directories and files of the configured kinds other than flows."""
         return frozenset().union(*(self._kind(each).paths() for each in self.configured))
 
-    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+    def clean(self, client: KestraClient, deleted: Iterable[ResourceId]) -> None:
         """Remove leftovers of deleted resources other than flows from the server.
 
         :raises KestraError: the server cannot be reached, or refuses.
         """
-        gone = list(gone)
-        for kind in _of(gone):
-            self._kind(kind).clean(client, [each for each in gone if each.kind is kind])
+        deleted = list(deleted)
+        for kind in _of(deleted):
+            self._kind(kind).clean(client, [each for each in deleted if each.kind is kind])
 
     def check_reads(
         self, client: KestraClient, flows: Iterable[Desired], known: Collection[ResourceId]

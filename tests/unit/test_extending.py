@@ -111,7 +111,7 @@ def make(context):
 class NotesKind(ResourceKind):
     folders: tuple[str, ...]
 
-    def load(self, apart=()):
+    def load(self, excluded=()):
         desired = {}
         for path in sorted(each for folder in self.folders for each in Path(folder).glob("*.txt")):
             known = ResourceId("acme", path.stem, Kind.NOTE)

@@ -63,9 +63,9 @@ class FilesKind(ResourceKind):
     written: dict[ResourceId, int] = field(default_factory=dict, repr=False, compare=False)
     """The recorded revisions of the files that were read."""
 
-    def load(self, apart: Collection[Path] = ()) -> Loaded:
+    def load(self, excluded: Collection[Path] = ()) -> Loaded:
         """Load all files in the folders."""
-        return load(self.folders, self.to_server, apart, self.limit)
+        return load(self.folders, self.to_server, excluded, self.limit)
 
     def paths(self) -> frozenset[Path]:
         found = {each.path for each in self.folders if ANY not in each.path}
@@ -83,20 +83,20 @@ class FilesKind(ResourceKind):
         diagnostics: list[Diagnostic] = []
         self.written.update({key: it.revision for key, it in bases.items() if it.revision})
         for namespace in sorted({each.namespace for each in (*desired, *bases)}):
-            wanted = {key: it for key, it in desired.items() if key.namespace == namespace}
+            declared = {key: it for key, it in desired.items() if key.namespace == namespace}
             known = [each for each in bases if each.namespace == namespace]
             try:
-                contents = self._exported(client.files, namespace, wanted.values())
+                contents = self._exported(client.files, namespace, declared.values())
             except _NotInOneError as error:
                 diagnostics.append(_only_known(namespace, error))
-                contents = self._each(client, namespace, {*wanted, *known})
+                contents = self._each(client, namespace, {*declared, *known})
             else:
                 _check_whole(client.files, namespace, contents, known)
             for path, content in contents.items():
                 resource = ResourceId(namespace, path, Kind.FILE)
                 if problem(path) is not None and resource not in bases:
                     continue  # not a valid name, so never written by us
-                ours = wanted.get(resource)
+                ours = declared.get(resource)
                 # Only one of two equal contents is kept in memory or on disk.
                 same = ours is not None and ours.content == content
                 live[resource] = Live(resource, ours.content if same and ours else content)
@@ -174,9 +174,9 @@ class FilesKind(ResourceKind):
             for number in reversed(numbers if current else numbers[:-1]):
                 yield files.read(resource.namespace, resource.id, revision=number)
 
-    def clean(self, client: KestraClient, gone: Iterable[ResourceId]) -> None:
+    def clean(self, client: KestraClient, deleted: Iterable[ResourceId]) -> None:
         """Remove directories that are empty after deletions."""
-        remove_empty_directories(client.files, gone)
+        remove_empty_directories(client.files, deleted)
 
     def store(self, client: KestraClient) -> FileStore:
         """Return the store of single files."""
@@ -281,13 +281,13 @@ def _above(resource: ResourceId) -> Iterable[ResourceId]:
         yield ResourceId(resource.namespace, "/".join(parts[:end]), Kind.FILE)
 
 
-def remove_empty_directories(files: Files, gone: Iterable[ResourceId]) -> None:
+def remove_empty_directories(files: Files, deleted: Iterable[ResourceId]) -> None:
     """Remove directories of deleted files that are empty.
 
-    :param gone: the deleted files.
+    :param deleted: the deleted files.
     :raises KestraError: the server cannot be reached, or refuses.
     """
-    above = {each for resource in gone for each in _above(resource)}
+    above = {each for resource in deleted for each in _above(resource)}
     # Deepest first: the parent directory may then be empty, too.
     for each in sorted(above, key=lambda it: (-it.id.count("/"), it)):
         parent, _, name = each.id.rpartition("/")

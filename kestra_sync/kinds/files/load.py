@@ -41,16 +41,16 @@ _POINTER = 1024
 def load(
     folders: Sequence[FilesFolder],
     to_server: Callable[[str], str] = lambda name: name,
-    apart: Collection[Path] = (),
+    excluded: Collection[Path] = (),
     limit: int = MAX_FILE,
 ) -> Loaded:
     """Load all namespace files in ``folders``; problems become diagnostics.
 
     :param to_server: the name on the server of a namespace in the files.
-    :param apart: resolved paths that are not namespace files, such as those of flows.
+    :param excluded: resolved paths that are not namespace files, such as those of flows.
     :param limit: the maximum size of a file in bytes.
     """
-    found = _Found(frozenset(apart), limit)
+    found = _Found(frozenset(excluded), limit)
     for folder in folders:
         for path, namespace in roots(folder, found):
             if not is_namespace(namespace):
@@ -68,7 +68,7 @@ def load(
 
 @dataclass
 class _Found:
-    apart: frozenset[Path] = frozenset()
+    excluded: frozenset[Path] = frozenset()
     limit: int = MAX_FILE
     desired: dict[ResourceId, Desired] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
@@ -178,7 +178,7 @@ def _walk(root: str, namespace: str, ignore: Sequence[str], found: _Found) -> No
         shown = f"{root.rstrip('/')}/{below}".rstrip("/")
         for name in _names(str(directory), found):
             path, inner = directory / name, f"{below}/{name}" if below else name
-            if path in found.apart:
+            if path in found.excluded:
                 continue
             is_folder = is_directory(path) and not path.is_symlink()
             if rules.ignored(path, directory=is_folder):

@@ -35,15 +35,15 @@ class CheckedFlows:
     """Flows, and the findings about each.
 
     :param desired: the flows that were checked.
-    :param fine: those without an error of ours.
-    :param said: findings of the offline checks; warnings if the server accepted the flow.
-    :param asked: what the server says; duplicates are reported once.
+    :param valid: those without an error of ours.
+    :param offline_findings: of our own checks; warnings if the server accepted the flow.
+    :param server_findings: reported by the server; duplicates are reported once.
     """
 
     desired: tuple[Desired, ...] = ()
-    fine: tuple[Desired, ...] = ()
-    said: tuple[Diagnostic, ...] = ()
-    asked: tuple[Diagnostic, ...] = ()
+    valid: tuple[Desired, ...] = ()
+    offline_findings: tuple[Diagnostic, ...] = ()
+    server_findings: tuple[Diagnostic, ...] = ()
 
 
 def check_offline_rules(
@@ -93,7 +93,7 @@ def _without_ignored(
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingValidation:
     """A validation request to the server.
 
     :param answer: waits for the results, one per flow; to be called once.
@@ -103,14 +103,14 @@ class Asked:
     answer: Callable[[], Sequence[ValidationAnswer]]
 
 
-def ask(client: KestraClient, desired: Sequence[Desired]) -> Asked:
+def begin_validation(client: KestraClient, desired: Sequence[Desired]) -> PendingValidation:
     """Request the validation of flows without waiting for it."""
     from kestra_sync.client.parallel import in_background
 
     if not desired:
-        return Asked((), tuple)
+        return PendingValidation((), tuple)
     sources = [each.sent for each in desired]
-    return Asked(tuple(desired), in_background(lambda: client.flows.validate(sources)))
+    return PendingValidation(tuple(desired), in_background(lambda: client.flows.validate(sources)))
 
 
 def check(
@@ -119,33 +119,33 @@ def check(
     settings: Settings,
     found: Sequence[Diagnostic] = (),
     *,
-    asked: Asked | None = None,
+    validation: PendingValidation | None = None,
 ) -> CheckedFlows:
     """Check flows offline while the server validates them.
 
     :param found: the findings so far.
-    :param asked: an earlier request; it is used if its flows are the same.
+    :param validation: an earlier request; it is used if its flows are the same.
     :raises KestraError: the server cannot be reached.
     """
     if not desired:
         return CheckedFlows()
-    if asked is None or asked.desired != tuple(desired):
-        asked = ask(client, desired)
-    said = check_offline_rules(desired, settings)
-    answered = _answered(desired, asked.answer())
-    if not (said or answered):
-        return CheckedFlows(tuple(desired), sound(desired, found))
+    if validation is None or validation.desired != tuple(desired):
+        validation = begin_validation(client, desired)
+    offline = check_offline_rules(desired, settings)
+    reported = _answered(desired, validation.answer())
+    if not (offline or reported):
+        return CheckedFlows(tuple(desired), without_errors(desired, found))
     from kestra_sync.checks.rules import after_server, deduplicated, with_policy_severity
 
-    theirs = with_policy_severity(_without_ignored(desired, answered), settings.policy)
-    refused = {(each.path, each.flow) for each in theirs if each.rule == "kestra-invalid"}
+    server = with_policy_severity(_without_ignored(desired, reported), settings.policy)
+    refused = {(each.path, each.flow) for each in server if each.rule == "kestra-invalid"}
     accepted = {(each.path, each.flow_id) for each in desired} - refused
-    said = after_server(said, accepted, settings.policy)
-    together = deduplicated(said, theirs)
-    of_server = set(theirs)
+    offline = after_server(offline, accepted, settings.policy)
+    together = deduplicated(offline, server)
+    of_server = set(server)
     return CheckedFlows(
         tuple(desired),
-        sound(desired, [*found, *said]),
+        without_errors(desired, [*found, *offline]),
         tuple(each for each in together if each not in of_server),
         tuple(each for each in together if each in of_server),
     )
@@ -155,15 +155,19 @@ def _answered(
     desired: Sequence[Desired], answers: Sequence[ValidationAnswer]
 ) -> tuple[Diagnostic, ...]:
     """Return the findings of the server about flows; usually none."""
-    told = any(it.constraints or it.warnings or it.deprecations or it.infos for it in answers)
-    if not told and not any(_DRAFT in each.sent for each in desired):
+    has_findings = any(
+        it.constraints or it.warnings or it.deprecations or it.infos for it in answers
+    )
+    if not has_findings and not any(_DRAFT in each.sent for each in desired):
         return ()
     from kestra_sync.checks.server import check_on_server
 
     return check_on_server(desired, answers)
 
 
-def sound(desired: Iterable[Desired], diagnostics: Iterable[Diagnostic]) -> tuple[Desired, ...]:
+def without_errors(
+    desired: Iterable[Desired], diagnostics: Iterable[Diagnostic]
+) -> tuple[Desired, ...]:
     """Return the flows without an error so far."""
     bad = {(each.path, each.flow) for each in diagnostics if each.severity is Severity.ERROR}
     return tuple(each for each in desired if (each.path, each.flow_id) not in bad)
@@ -187,13 +191,13 @@ def check_changes(
     :raises KestraError: the server cannot be asked.
     """
     changes = [each for each in changes if each.flow_id.kind is Kind.FLOW]
-    found = [*checked.said, *checked.asked]
+    found = [*checked.offline_findings, *checked.server_findings]
     if checked.desired:
         staying = {
             each.flow_id for each in changes if each.after is not None or each.before is not None
         }
-        gone = {each.flow_id for each in changes if each.writes and each.after is None}
-        found += check_dangling(client, checked.fine, staying - gone, scope, gone=gone)
+        deleted = {each.flow_id for each in changes if each.writes and each.after is None}
+        found += check_dangling(client, checked.valid, staying - deleted, scope, deleted=deleted)
     return [*found, *_drafts(client, changes)]
 
 
@@ -203,11 +207,11 @@ def check_dangling(
     known: Collection[FlowId],
     scope: Scope,
     *,
-    gone: Collection[FlowId] = (),
+    deleted: Collection[FlowId] = (),
 ) -> list[Diagnostic]:
     """Find references to flows that exist neither in Git nor on the server.
 
-    :param gone: flows that still exist but will be deleted.
+    :param deleted: flows that still exist but will be deleted.
     :raises KestraError: the server cannot be read.
     """
     found = dangling(desired, known)
@@ -216,8 +220,8 @@ def check_dangling(
         return []
     namespaces = tuple(sorted({each.namespace for each in targets}))
     elsewhere = {each.flow_id for each in client.flows.search(Scope(namespaces, exact=True))}
-    said = report_dangling(found, elsewhere.difference(gone), scope, known)
-    return list(_without_ignored(desired, said))
+    diagnostics = report_dangling(found, elsewhere.difference(deleted), scope, known)
+    return list(_without_ignored(desired, diagnostics))
 
 
 def _drafts(client: KestraClient, changes: Collection[Change]) -> tuple[Diagnostic, ...]:

@@ -99,24 +99,24 @@ class RereadFlows:
 
 def begin_reread(
     client: KestraClient,
-    wanted: Collection[FlowId],
+    to_read: Collection[FlowId],
     live: Mapping[FlowId, Live],
     bases: Mapping[FlowId, Base],
     *,
     parallelism: int,
 ) -> Callable[[], RereadFlows]:
-    """Request the revisions of ``wanted``; return a function that waits for the result.
+    """Request the revisions of ``to_read``; return a function that waits for the result.
 
     :param live: all flows on the server, as far as known.
     :param bases: what was applied last.
     """
-    if not wanted:
+    if not to_read:
         return RereadFlows
 
     def reread() -> RereadFlows:
         fresh = with_revisions(
             client.flows,
-            [live[each] for each in wanted],
+            [live[each] for each in to_read],
             parallelism=parallelism,
             everything=live,
             bases=bases,

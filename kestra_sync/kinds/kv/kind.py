@@ -89,9 +89,9 @@ class KvKind(ResourceKind):
     def names(self, client: KestraClient, namespace: str) -> Collection[str]:
         return [each.key for each in client.kv.list(namespace)]
 
-    def load(self, apart: Collection[Path] = ()) -> Loaded:
+    def load(self, excluded: Collection[Path] = ()) -> Loaded:
         """Load all keys that the files declare."""
-        del apart
+        del excluded
         found = load(
             self.patterns,
             self.environ,
@@ -125,11 +125,11 @@ class KvKind(ResourceKind):
             _check_whole(client.kv, keys, [each for each in bases if each.namespace == namespace])
             for listed in keys:
                 resource = ResourceId(namespace, listed.key, Kind.KV)
-                wanted, base = desired.get(resource), bases.get(resource)
-                if wanted is None and base is None:
+                declared, base = desired.get(resource), bases.get(resource)
+                if declared is None and base is None:
                     continue
-                if wanted is not None and _untouched(listed, wanted, base):
-                    live[resource] = Live(resource, wanted.sent, listed.revision)
+                if declared is not None and _untouched(listed, declared, base):
+                    live[resource] = Live(resource, declared.sent, listed.revision)
                     continue
                 try:
                     entry = client.kv.entry(namespace, listed.key)
@@ -232,13 +232,13 @@ def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) 
             )
 
 
-def _untouched(listed: KvListed, wanted: Desired, base: Base | None) -> bool:
+def _untouched(listed: KvListed, declared: Desired, base: Base | None) -> bool:
     """Return whether the list shows that the key is still as applied, and Git is unchanged."""
     if base is None or base.revision is None or listed.revision != base.revision:
         return False
-    if base.live_hashes != {wanted.sent_sha256}:
+    if base.live_hashes != {declared.sent_sha256}:
         return False
-    members = _members(wanted.sent)
+    members = _members(declared.sent)
     ttl = members.get("ttl")
     return listed.description == members.get("description") and (listed.ttl is None) == (
         ttl is None

@@ -309,9 +309,9 @@ def _refuse_misspelt(data: Any) -> None:
     if not isinstance(data, dict) or not data.keys() & {"value", "env"}:
         return
     for name in sorted(data.keys() - _MEMBERS):
-        meant = closest(name, _MEMBERS)
-        if meant is not None and meant not in data:
+        suggestion = closest(name, _MEMBERS)
+        if suggestion is not None and suggestion not in data:
             raise ValueProblem(
-                f"`{name}` is not part of a declaration: did you mean `{meant}`?",
+                f"`{name}` is not part of a declaration: did you mean `{suggestion}`?",
                 "correct it; to store the mapping itself, write {value: {…}}",
             )

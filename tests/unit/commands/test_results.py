@@ -22,7 +22,7 @@ from kestra_sync.commands.validate import ValidateResult, validate
 from kestra_sync.errors import ConflictError, ExitCode, UsageError
 from kestra_sync.inventory.read import InventoryLocation, Ownership, place_of
 from kestra_sync.inventory.record import Origin
-from kestra_sync.kinds.flows.check import sound
+from kestra_sync.kinds.flows.check import without_errors
 from kestra_sync.model import (
     Action,
     Base,
@@ -206,7 +206,7 @@ def test_the_scope_is_what_the_files_name() -> None:
 def test_flows_with_errors_are_not_asked_about() -> None:
     """Told by file and name: a file may hold more than one."""
     one, two = (desired(source(n), FlowId("acme", n), "flows/a.yaml") for n in ("a", "b"))
-    assert sound([one, two], [_ERROR, _WARNING]) == (two,)
+    assert without_errors([one, two], [_ERROR, _WARNING]) == (two,)
 
 
 def test_validate__without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

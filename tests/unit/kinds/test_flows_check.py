@@ -7,7 +7,7 @@ from typing import cast
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.client.validation import Validation
-from kestra_sync.kinds.flows.check import ask, check
+from kestra_sync.kinds.flows.check import begin_validation, check
 from kestra_sync.model import Desired, Document, Flow, FlowId
 from kestra_sync.settings import Settings
 
@@ -30,20 +30,20 @@ def _desired(name: str) -> Desired:
     return Desired(Flow(FlowId("acme", name), document), document.data)
 
 
-def test_validation__answer_that_was_asked_for_early_is_used() -> None:
+def test_validation__answer_that_was_requested_early_is_used() -> None:
     fake = _Client()
     client, desired = cast("KestraClient", fake), [_desired("a"), _desired("b")]
-    early = ask(client, desired)
-    assert check(client, desired, Settings(), asked=early).desired == tuple(desired)
+    early = begin_validation(client, desired)
+    assert check(client, desired, Settings(), validation=early).desired == tuple(desired)
     assert fake.asked == [2]
 
 
-def test_validation__other_flows_are_asked_about_again() -> None:
+def test_validation__other_flows_are_requested_again() -> None:
     """A plan may turn out to write other flows than those the scan of their names promised."""
     fake = _Client()
     client = cast("KestraClient", fake)
-    early = ask(client, [_desired("a"), _desired("b")])
-    check(client, [_desired("b")], Settings(), asked=early)
+    early = begin_validation(client, [_desired("a"), _desired("b")])
+    check(client, [_desired("b")], Settings(), validation=early)
     assert sorted(fake.asked) == [1, 2]
-    assert ask(client, ()).answer() == ()
+    assert begin_validation(client, ()).answer() == ()
     assert sorted(fake.asked) == [1, 2]
