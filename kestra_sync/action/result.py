@@ -198,7 +198,7 @@ def _apply(document: PlanJson) -> dict[str, Any]:
     created = done.count("create") + done.count("move")
     deleted = done.count("delete") + done.count("move")
     failed = sum(each["status"] in ("failed", "conflict") for each in outcomes)
-    red = _red(document.get("smoke"))
+    failed_tests = _count_failed(document.get("smoke"))
 
     def of(*actions: str) -> Counter[Kind]:
         return _kinds(
@@ -214,8 +214,8 @@ def _apply(document: PlanJson) -> dict[str, Any]:
             (_kinds(document.get("restored") or ()), "rolled back"),
         )
     )
-    if red:
-        words.append(f"{plural(red, 'smoke test')} failed")
+    if failed_tests:
+        words.append(f"{plural(failed_tests, 'smoke test')} failed")
     words += [each.rstrip(".").lower() for each in document.get("recorded") or ()]
     if not words and made["changes"]:
         words.append("nothing applied")
@@ -224,7 +224,7 @@ def _apply(document: PlanJson) -> dict[str, Any]:
         "created": created,
         "updated": done.count("update"),
         "deleted": deleted,
-        "failed": failed + red,
+        "failed": failed + failed_tests,
         "words": words or ["no changes"],
     }
 
@@ -270,12 +270,12 @@ def _smoke(document: PlanJson) -> dict[str, Any]:
     smoke = document.get("smoke")
     if not smoke:
         return _made()
-    red = _red(smoke)
-    words = [f"{plural(len(smoke['runs']), 'smoke test')}", f"{red} failed"]
-    return _made(failed=red, words=words)
+    failed_tests = _count_failed(smoke)
+    words = [f"{plural(len(smoke['runs']), 'smoke test')}", f"{failed_tests} failed"]
+    return _made(failed=failed_tests, words=words)
 
 
-def _red(smoke: PlanJson | None) -> int:
+def _count_failed(smoke: PlanJson | None) -> int:
     return sum(not each["passed"] for each in (smoke or {}).get("runs", ()))
 
 

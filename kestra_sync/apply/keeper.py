@@ -319,7 +319,7 @@ class Recorder:
         restored: Iterable[Restored] = (),
         meanwhile: Callable[[], object] | None = None,
         *,
-        red: bool = False,
+        tests_failed: bool = False,
     ) -> None:
         """Store the result, unless nothing changed; see :meth:`.RunRecord.result`.
 
@@ -328,7 +328,7 @@ class Recorder:
             next run finds the writes of this one.
         :raises KestraError: it could not be stored; the stored intent remains.
         """
-        result_record = self.record.result(outcomes, result, restored, red=red)
+        result_record = self.record.result(outcomes, result, restored, tests_failed=tests_failed)
         if result_record is not None:
             self.record.stored(self._keeper.store(result_record, meanwhile=meanwhile))
             self._recorded = True

@@ -13,7 +13,7 @@ from typing import Any
 from kestra_sync.apply.keeper import StaleRecordError, put_record
 from kestra_sync.apply.lock import Lock
 from kestra_sync.apply.record import RunRecord
-from kestra_sync.apply.run import Done, Undo
+from kestra_sync.apply.run import Done, RollbackStatus
 from kestra_sync.client.errors import Gone, NotFound
 from kestra_sync.client.kv import Kv, KvKey
 from kestra_sync.errors import ConflictError, KestraSyncError
@@ -76,7 +76,7 @@ def taken_over(
 
 def give_back(kv: Kv, removed: tuple[RemovedEntries, ...], done: Done, settings: Settings) -> Done:
     """Return rolled-back flows to the inventories they were taken from; note it if that fails."""
-    back = {each.change.flow_id for each in done.restored if each.undo is Undo.RESTORED}
+    back = {each.change.flow_id for each in done.restored if each.status is RollbackStatus.RESTORED}
     if not back:
         return done
     try:
@@ -146,13 +146,13 @@ def remove_from_others(
     """
     found = []
     for key in sorted({others.owners[each] for each in flow_ids if each in others.owners}):
-        theirs = {each for each in flow_ids if others.owners.get(each) == key}
+        to_remove = {each for each in flow_ids if others.owners.get(each) == key}
 
-        def without(value: dict[str, Any], theirs: set[FlowId] = theirs) -> list[_Entry]:
+        def without(value: dict[str, Any], to_remove: set[FlowId] = to_remove) -> list[_Entry]:
             taken: list[_Entry] = []
             for entries in _lists(value):
-                taken += [each for each in entries if _resource_of(each) in theirs]
-                entries[:] = [each for each in entries if _resource_of(each) not in theirs]
+                taken += [each for each in entries if _resource_of(each) in to_remove]
+                entries[:] = [each for each in entries if _resource_of(each) not in to_remove]
             return taken
 
         taken = _rewrite(kv, key, without, lock_timeout)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.client.kv import KvKey
 from kestra_sync.inventory.read import InventoryLocation, server_of
 from kestra_sync.inventory.record import (
@@ -71,7 +71,7 @@ class RunRecord:
         self._plan = plan
         self._origin = origin
         self.clock = clock
-        self._left_open = _left_open(inventory, plan) if inventory is not None else {}
+        self._unfinished = _unfinished(inventory, plan) if inventory is not None else {}
         self._had_intent = inventory is not None and inventory.intent is not None
         self._unknown = (
             inventory.intent.unknown if inventory is not None and inventory.intent else ()
@@ -101,7 +101,7 @@ class RunRecord:
     @property
     def stale(self) -> bool:
         """Whether there is something to record even if nothing is written."""
-        closed = self._had_intent and not self._left_open and not self._unknown
+        closed = self._had_intent and not self._unfinished and not self._unknown
         return (
             closed
             or self.at != self.place
@@ -153,12 +153,12 @@ class RunRecord:
 
     def intent(self) -> Inventory:
         """Return the record to store before the first write, with the planned writes."""
-        meant: dict[FlowId, Resource | None] = {**self._left_open}
+        intended: dict[FlowId, Resource | None] = {**self._unfinished}
         for change in self._plan.writes:
-            meant[change.flow_id] = resource_of(change, None)
+            intended[change.flow_id] = resource_of(change, None)
             if change.moved_from is not None:
-                meant[change.moved_from.flow_id] = None
-        intent = Intent(self.clock(), self._current.commit, meant, self._unknown)
+                intended[change.moved_from.flow_id] = None
+        intent = Intent(self.clock(), self._current.commit, intended, self._unknown)
         # What needs no write is recorded now: if this run is killed as well, the next one still
         # knows what earlier runs have written.
         resources = entries_without_writes(self._current, self._plan)
@@ -171,8 +171,8 @@ class RunRecord:
         """Return the preview's entry for this run: each run extends its expiry."""
         at = self.clock()
         before = self._current.preview or PreviewRecord(created=at)
-        gone = (each.moved_from or each for each in self._plan.writes if _deletes(each))
-        past = {each.flow_id for each in gone if each.flow_id.kind.traits.remains}
+        deletions = (each.moved_from or each for each in self._plan.writes if _deletes(each))
+        past = {each.flow_id for each in deletions if each.flow_id.kind.traits.remains}
         return replace(before, expires=expiry(at, preview.ttl), past=before.past | past)
 
     def result(
@@ -181,16 +181,16 @@ class RunRecord:
         result: str,
         restored: Iterable[Restored] = (),
         *,
-        red: bool = False,
+        tests_failed: bool = False,
     ) -> Inventory | None:
         """Return the record to store after the last write; ``None`` if nothing changed.
 
         :param restored: the rolled-back writes, whose flows get their previous entries back.
         :param result: the result for the history: :attr:`HistoryEntry.result`.
-        :param red: the smoke tests failed.
+        :param tests_failed: the smoke tests failed.
         """
         outcomes = tuple(outcomes)
-        back = [each for each in restored if each.undo is Undo.RESTORED]
+        back = [each for each in restored if each.status is RollbackStatus.RESTORED]
         preview = self._current.preview if self._preview is not None else None
         if not outcomes and preview is None:
             if not self.stale:
@@ -198,7 +198,7 @@ class RunRecord:
             result = "adopted"
         history = (*self._current.history, self._history_entry(outcomes, back, result))
         if preview is not None:
-            preview = replace(preview, result="smoke-failed" if red else result)
+            preview = replace(preview, result="smoke-failed" if tests_failed else result)
         return replace(
             self._current,
             resources=self._resources(outcomes, back),
@@ -227,10 +227,10 @@ class RunRecord:
             for outcome in outcomes
             if outcome.unsure and outcome.change not in restored
         }
-        left_open = {**self._left_open, **unsure}
-        if not (left_open or self._unknown):
+        unfinished = {**self._unfinished, **unsure}
+        if not (unfinished or self._unknown):
             return None
-        return Intent(self.clock(), self._current.commit, left_open, self._unknown)
+        return Intent(self.clock(), self._current.commit, unfinished, self._unknown)
 
     def _history_entry(
         self, outcomes: Sequence[Outcome], back: Sequence[Restored], result: str
@@ -338,10 +338,10 @@ def entries_without_writes(inventory: Inventory, plan: Plan) -> dict[FlowId, Res
     Writes of an unfinished run that are found on the server are recorded, too.
     """
     found = dict(inventory.resources)
-    meant = inventory.intent.writes if inventory.intent is not None else {}
+    intended = inventory.intent.writes if inventory.intent is not None else {}
     for change in plan.changes:
         if change.writes:
-            done = meant.get(change.flow_id)
+            done = intended.get(change.flow_id)
             there = None if change.before is None else sha256(change.before)
             if done is not None and done.sent_sha256 == there:
                 found[change.flow_id] = done
@@ -357,21 +357,21 @@ def entries_without_writes(inventory: Inventory, plan: Plan) -> dict[FlowId, Res
     return found
 
 
-def _left_open(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource | None]:
+def _unfinished(inventory: Inventory, plan: Plan) -> dict[FlowId, Resource | None]:
     """Return the intended writes of a killed run that this plan does not cover."""
     seen = {change.flow_id for change in plan.changes}
-    meant = inventory.intent.writes if inventory.intent is not None else {}
+    intended = inventory.intent.writes if inventory.intent is not None else {}
     return {
         flow_id: resource
-        for flow_id, resource in meant.items()
+        for flow_id, resource in intended.items()
         if resource is not None
         and flow_id not in seen
         and not _recorded(inventory.resources.get(flow_id), resource)
     }
 
 
-def _recorded(recorded: Resource | None, meant: Resource) -> bool:
-    return recorded is not None and recorded.sent_sha256 == meant.sent_sha256
+def _recorded(recorded: Resource | None, intended: Resource) -> bool:
+    return recorded is not None and recorded.sent_sha256 == intended.sent_sha256
 
 
 def apply_outcome(resources: dict[FlowId, Resource], outcome: Outcome) -> None:

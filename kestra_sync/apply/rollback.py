@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.apply.writer import ChangeWriter, FlowWrites
 from kestra_sync.client.errors import InvalidContent, KestraError, NotFound
 from kestra_sync.kinds.base import Store
@@ -34,7 +34,7 @@ def roll_back(
     :param journal: called before and after each write.
     """
     written = [each for each in outcomes if each.written or each.unsure]
-    undo = _Undo(flows, ChangeWriter(flows, stores=stores, sleep=sleep), stores or {})
+    status = _Rollback(flows, ChangeWriter(flows, stores=stores, sleep=sleep), stores or {})
     observer = SafeObserver(observer)
     results: list[Restored] = []
     current: Change | None = None
@@ -43,14 +43,14 @@ def roll_back(
         for outcome in reversed(written):
             change = current = outcome.change
             journal(change, "rolling-back")
-            results.append(_roll_back_one(undo, outcome))
+            results.append(_roll_back_one(status, outcome))
             result = results[-1]
-            journal(change, str(result.undo))
-            words = f"{result.undo}: {result.message}"
+            journal(change, str(result.status))
+            words = f"{result.status}: {result.message}"
             observer.done(
                 change.flow_id,
-                "rolled back" if result.undo is Undo.RESTORED else words,
-                ok=result.undo is Undo.RESTORED,
+                "rolled back" if result.status is RollbackStatus.RESTORED else words,
+                ok=result.status is RollbackStatus.RESTORED,
             )
         observer.end()
     except BaseException as error:  # usually a second ^C; the rest is reported as failed
@@ -60,7 +60,7 @@ def roll_back(
         results += [
             Restored(
                 each.change,
-                Undo.FAILED,
+                RollbackStatus.FAILED,
                 message=f"{'possibly ' if each.change is current else ''}not rolled back: {why}",
             )
             for each in reversed(written)
@@ -69,21 +69,21 @@ def roll_back(
     return tuple(results)
 
 
-def _roll_back_one(undo: _Undo, outcome: Outcome) -> Restored:
+def _roll_back_one(status: _Rollback, outcome: Outcome) -> Restored:
     """Roll back one write; even a bug becomes a result, because the others must be rolled back."""
     message = ""
     for _ in range(2):  # retried after a bug: it reads first, and may find it rolled back
         try:
-            return undo.roll_back(outcome)
+            return status.roll_back(outcome)
         except KestraError as error:
             message = str(error)
             break
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-    return Restored(outcome.change, Undo.FAILED, message=message)
+    return Restored(outcome.change, RollbackStatus.FAILED, message=message)
 
 
-class _Undo:
+class _Rollback:
     """Rolls back single writes with the checks of the writer, before and after each write."""
 
     def __init__(
@@ -103,10 +103,12 @@ class _Undo:
         source = None if live is None else live.content
         revision = None if live is None else live.revision
         if source == change.before:
-            return Restored(change, Undo.RESTORED, revision)
+            return Restored(change, RollbackStatus.RESTORED, revision)
         if source != change.after:
             there = "gone" if live is None else f"revision {revision}"
-            return Restored(change, Undo.LEFT, message=f"it has been edited since (now at {there})")
+            return Restored(
+                change, RollbackStatus.LEFT, message=f"it has been edited since (now at {there})"
+            )
         previous, words = self._previous(outcome)
         back = Change(
             _REVERSE[change.action, previous is None],
@@ -122,9 +124,11 @@ class _Undo:
         if is_flow and back.action is Action.CREATE and isinstance(done.error, InvalidContent):
             done = self._create_through_stub(back)
         if done.status is ChangeStatus.APPLIED or done.written:
-            return Restored(change, Undo.RESTORED, done.revision, done.message or words)
-        undo = Undo.LEFT if done.status is ChangeStatus.CONFLICT else Undo.FAILED
-        return Restored(change, undo, message=done.message)
+            return Restored(change, RollbackStatus.RESTORED, done.revision, done.message or words)
+        status = (
+            RollbackStatus.LEFT if done.status is ChangeStatus.CONFLICT else RollbackStatus.FAILED
+        )
+        return Restored(change, status, message=done.message)
 
     def _previous(self, outcome: Outcome) -> tuple[Content | None, str]:
         """Return the source before this run's write, and a note if someone else wrote it."""

@@ -52,7 +52,7 @@ class Outcome:
     written: bool = False
 
 
-class Undo(StrEnum):
+class RollbackStatus(StrEnum):
     """How the rollback of one write ended; stable in the JSON."""
 
     RESTORED = "restored"
@@ -69,7 +69,7 @@ class Restored:
     """
 
     change: Change
-    undo: Undo
+    status: RollbackStatus
     revision: int | None = None
     message: str = ""
 
@@ -83,7 +83,8 @@ class Done:
     :param interrupted: ``^C`` or SIGTERM ended the run early.
     :param notes: additional messages, such as a record that could not be stored.
     :param incomplete: something other than a flow could not be written: the record.
-    :param red: the smoke tests failed: one has failed, or running them crashed.
+    :param tests_failed: a smoke test failed, running them crashed, or a trigger that was to be
+        verified is not as expected.
     :param recorded: what was recorded in addition to the writes, one sentence each.
     """
 
@@ -92,7 +93,7 @@ class Done:
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     incomplete: bool = False
-    red: bool = False
+    tests_failed: bool = False
     recorded: tuple[str, ...] = ()
 
     @property
@@ -106,17 +107,19 @@ class Done:
             return "applied"
         return "partial" if any(each.written for each in self.outcomes) else "failed"
 
-    def exit_code(self, *, red: bool = False) -> ExitCode:
+    def exit_code(self, *, tests_failed: bool = False) -> ExitCode:
         """Return the exit code, unless the run was interrupted.
 
-        :param red: the smoke tests failed.
+        :param tests_failed: the smoke tests failed.
         """
-        red = red or self.red
+        tests_failed = tests_failed or self.tests_failed
         if self.restored:
-            code = rollback_code(self.restored, ExitCode.SMOKE_FAILED if red else ExitCode.FAILURE)
+            code = rollback_code(
+                self.restored, ExitCode.SMOKE_FAILED if tests_failed else ExitCode.FAILURE
+            )
         else:
             code = exit_code(self.outcomes)
-            if red and code is ExitCode.OK:
+            if tests_failed and code is ExitCode.OK:
                 code = ExitCode.SMOKE_FAILED
         half = code in (ExitCode.OK, ExitCode.SMOKE_FAILED) or bool(self.restored)
         return ExitCode.PARTIAL if half and self.incomplete else code
@@ -142,10 +145,10 @@ def exit_code(outcomes: tuple[Outcome, ...]) -> ExitCode:
     return ExitCode.PARTIAL if by_status[ChangeStatus.NOT_ATTEMPTED] else ExitCode.OK
 
 
-def rollback_code(results: Iterable[Restored], red: ExitCode) -> ExitCode:
-    """Return ``red`` if everything was rolled back, else 6: some changes remain."""
-    complete = all(each.undo is Undo.RESTORED for each in results)
-    return red if complete else ExitCode.PARTIAL
+def rollback_code(results: Iterable[Restored], failure: ExitCode) -> ExitCode:
+    """Return ``failure`` if everything was rolled back, else 6: some changes remain."""
+    complete = all(each.status is RollbackStatus.RESTORED for each in results)
+    return failure if complete else ExitCode.PARTIAL
 
 
 LOG = logging.getLogger(__name__)

@@ -228,7 +228,9 @@ def _recorded(
     """Store the result. Never raises: a failure becomes part of the result."""
     try:
         check = None if lock is None else lock.check_ahead
-        recorder.finish(done.outcomes, done.summary, done.restored, check, red=done.red)
+        recorder.finish(
+            done.outcomes, done.summary, done.restored, check, tests_failed=done.tests_failed
+        )
     except StaleRecordError as error:
         note = (
             f"the inventory was not written: {error}. The flows written by this run are recorded "
@@ -332,13 +334,13 @@ class _Steps:
         if self.failed or self.interrupted or self.done.incomplete:
             return
         self.observer.end()
-        red = True
+        tests_failed = True
         try:
-            red = run_tests(self.done.outcomes, self.stop)
+            tests_failed = run_tests(self.done.outcomes, self.stop)
         except Exception as error:
             self.note(f"the smoke tests crashed, which counts as failed: {_error_text(error)}")
             LOG.debug("the smoke tests crashed", exc_info=error)
-        self.done = replace(self.done, red=red)
+        self.done = replace(self.done, tests_failed=tests_failed)
         if not self.done.notes and self.lock is not None and not self.lock.check():
             self.note(LOST_LOCK)
 
@@ -350,7 +352,7 @@ class _Steps:
 
     def roll_back(self) -> None:
         """Roll back all writes if anything failed, unless the run should end."""
-        if not (self.failed or self.done.red) or self.interrupted:
+        if not (self.failed or self.done.tests_failed) or self.interrupted:
             return
         self.observer.stage("rolling back")
         journal = self.journal.change if self.journal is not None else _ignore_event

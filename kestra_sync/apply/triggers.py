@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from kestra_sync.client.client import KestraClient
 
 #: Seconds to wait for the state of a trigger; an idle server has it within one second.
-PATIENCE = 5.0
+TIMEOUT = 5.0
 #: The same for ``--verify-triggers``.
-VERIFY_PATIENCE = 60.0
+VERIFY_TIMEOUT = 60.0
 #: Do not wait for a scheduled run that is further away than this, in seconds.
 LONGEST_TICK = 90.0
 #: Seconds after the scheduled time within which the execution must exist.
-TICK_PATIENCE = 30.0
+TICK_TIMEOUT = 30.0
 _PAUSE = 0.5
 
 
@@ -63,16 +63,16 @@ class TriggerWatch:
         changed: Mapping[TriggerKey, TriggerChange],
         enabled: Collection[TriggerKey] = (),
         *,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> tuple[TriggerCheck, ...]:
-        """Return the state of the triggers once they have settled, or after ``patience`` seconds.
+        """Return the state of the triggers once they have settled, or after ``timeout`` seconds.
 
         :param changed: the triggers that the apply changed.
         :param enabled: the triggers that were just enabled.
         :raises KestraError: the states cannot be read.
         """
         keys = sorted({*changed, *enabled})
-        deadline = self._clock() + patience
+        deadline = self._clock() + timeout
         while True:
             found = self._checks(keys, enabled)
             waiting = [
@@ -126,7 +126,7 @@ class TriggerWatch:
         if not near:
             return checks
         last = max(0.0, (max(near.values()) - now).total_seconds())
-        deadline = self._clock() + last + TICK_PATIENCE
+        deadline = self._clock() + last + TICK_TIMEOUT
         ran: dict[TriggerCheck, int] = {}
         while len(ran) < len(near) and self._clock() < deadline:
             self._sleep(2 * _PAUSE)

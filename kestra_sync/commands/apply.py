@@ -71,7 +71,7 @@ class ApplyResult:
             return refused
         if self.declined:
             return ExitCode.FAILURE
-        return self.done.exit_code(red=self.smoke is not None and self.smoke.red)
+        return self.done.exit_code(tests_failed=self.smoke is not None and self.smoke.failed)
 
 
 def apply(
@@ -253,7 +253,7 @@ def _with_triggers(
     return checks, replace(
         done,
         notes=(*done.notes, *warnings),
-        red=done.red or (verify and bool(wrong)),
+        tests_failed=done.tests_failed or (verify and bool(wrong)),
         incomplete=done.incomplete or not wrong.isdisjoint(planned.enabling),
     )
 

@@ -75,7 +75,7 @@ class SmokeAfter:
                 observer=self._observer,
                 stop=stop,
             )
-            return self.result.red
+            return self.result.failed
 
         return run
 

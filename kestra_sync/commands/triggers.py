@@ -144,7 +144,7 @@ def check_after_apply(
     :returns: how they were found, and what went wrong besides.
     """
     from kestra_sync.apply.run import ChangeStatus
-    from kestra_sync.apply.triggers import PATIENCE, VERIFY_PATIENCE, TriggerWatch, unreadable
+    from kestra_sync.apply.triggers import TIMEOUT, VERIFY_TIMEOUT, TriggerWatch, unreadable
 
     outcomes = tuple(outcomes)
     written = {
@@ -165,9 +165,9 @@ def check_after_apply(
         watch.enable(enabling)
     except KestraError as error:
         notes = (f"triggers could not be enabled: {error}",)
-    patience = VERIFY_PATIENCE if verify else PATIENCE
+    timeout = VERIFY_TIMEOUT if verify else TIMEOUT
     try:
-        checks = watch.wait_until_settled(changed, enabling, patience=0 if notes else patience)
+        checks = watch.wait_until_settled(changed, enabling, timeout=0 if notes else timeout)
         if verify:
             revisions = {flow: number for flow, number in written.items() if number is not None}
             checks = watch.verified(checks, revisions)

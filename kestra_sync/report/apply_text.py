@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.model import Action, Kind
 from kestra_sync.report.lines import (
     BLANK,
@@ -74,7 +74,7 @@ def outcome_lines(
 
 
 def _restored_lines(restored: Sequence[Restored]) -> Iterator[Line]:
-    left = [each for each in restored if each.undo is not Undo.RESTORED]
+    left = [each for each in restored if each.status is not RollbackStatus.RESTORED]
     if left:
         yield BLANK
         yield line(Span("Not rolled back:", Style.ERROR))

@@ -224,7 +224,7 @@ def restored_json(restored: Sequence[Restored]) -> list[dict[str, Any]]:
     return [
         {
             "flow": name_json(each.change.flow_id),
-            "result": str(each.undo),
+            "result": str(each.status),
             "revision": each.revision,
             "message": each.message or None,
         }

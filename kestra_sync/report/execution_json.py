@@ -88,7 +88,7 @@ def smoke_json(result: SmokeResult) -> dict[str, Any]:
         "run_id": result.run_id,
         "commit": result.commit,
         "interrupted": result.interrupted,
-        "passed": not result.red and not result.interrupted,
+        "passed": not result.failed and not result.interrupted,
         "seconds": round(result.seconds, 3),
         "summary": {
             str(verdict).replace("-", "_"): result.count(verdict) for verdict in SmokeVerdict

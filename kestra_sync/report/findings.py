@@ -56,7 +56,7 @@ def _of_apply(report: Report) -> Iterator[Diagnostic]:
                 outcome.change.flow_id,
             )
     for each in report.restored:
-        if each.undo.value != "restored":
+        if each.status.value != "restored":
             yield Diagnostic(
                 "",
                 None,

@@ -31,7 +31,7 @@ def next_step(report: Report) -> NextStep | None:
         return NextStep("apply exactly this plan:", _apply(report, expect=True))
     if report.command == "drift" and report.drifted:
         return NextStep("see what an apply would change:", _command("plan", report))
-    if report.smoke is not None and report.smoke.red:
+    if report.smoke is not None and report.smoke.failed:
         return NextStep("check the failed tests, and fix the flows.")
     if report.command.startswith("preview "):
         return None  # it says so itself

@@ -48,7 +48,7 @@ def smoke_lines(result: SmokeResult) -> Iterator[Line]:
             yield _run_line(each, titles, revisions, states, times)
             yield from _evidence(each)
         yield BLANK
-    style = Style.ERROR if result.red or result.interrupted else Style.GOOD
+    style = Style.ERROR if result.failed or result.interrupted else Style.GOOD
     yield line(Span(smoke_summary(result), style))
 
 

@@ -96,16 +96,16 @@ class SmokeResult:
     interrupted: bool = False
 
     @property
-    def red(self) -> bool:
+    def failed(self) -> bool:
         """Whether any test failed."""
         return any(each.verdict not in GOOD for each in self.runs)
 
     @property
     def exit_code(self) -> ExitCode:
-        """130 if interrupted, 7 if red, else 0."""
+        """130 if interrupted, 7 if a test failed, else 0."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
-        return ExitCode.SMOKE_FAILED if self.red else ExitCode.OK
+        return ExitCode.SMOKE_FAILED if self.failed else ExitCode.OK
 
     def count(self, *verdicts: SmokeVerdict) -> int:
         """Count the tests with one of these verdicts."""

@@ -95,7 +95,7 @@ def test_smoke__only_written_flows_and_their_callers_run(bench: Bench) -> None:
         SmokeVerdict.SKIPPED,
         SmokeVerdict.PASSED,
     ]
-    assert not result.red
+    assert not result.failed
 
 
 def test_culprit__failed_task_is_reported_with_its_error(bench: Bench) -> None:
@@ -387,5 +387,5 @@ def test_tasks_after_the_end_do_not_bring_an_execution_back(bench: Bench) -> Non
 def test_all_run_at_once(bench: Bench) -> None:
     flow = bench.flow("nap", f"tasks:\n  - {{id: nap, type: {SLEEP}, duration: PT2S}}\n")
     result = bench.run(*(SmokeSpec(flow, name=str(number)) for number in range(6)))
-    assert not result.red
+    assert not result.failed
     assert result.seconds < 11  # one after the other: twelve at least

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kestra_sync.apply.journal import Journal
-from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, RollbackStatus
 from kestra_sync.apply.transaction import apply_plan
 from kestra_sync.client.bulk import FlowSummary
 from kestra_sync.client.errors import AlreadyExists, NotFound, ServerFailure, Unreachable
@@ -226,7 +226,7 @@ class Story:
 
 
 def play(
-    faults: Faults, *, rollback: bool, red: bool = False, journal: Path | None = None
+    faults: Faults, *, rollback: bool, tests_failed: bool = False, journal: Path | None = None
 ) -> Story:
     """Create, update and delete a flow, run a smoke test, and perhaps take all of it back."""
     server = Server(faults, {name: [text] for name, text in BEFORE.items()})
@@ -241,7 +241,7 @@ def play(
 
     def prove(_outcomes: Sequence[Outcome], _stop: threading.Event) -> bool:
         faults.at("smoke")
-        return red
+        return tests_failed
 
     plan = Plan(TARGET, "1.3", "flows", Scope(("acme",)), 3, CHANGES, 0)
     options = ApplyOptions(rollback=rollback, journal=str(journal) if journal else None)
@@ -261,7 +261,11 @@ def assert_true(story: Story, *, recorded: bool) -> None:
     assert story.done is not None
     outcomes = {each.change.flow_id: each for each in story.done.outcomes}
     assert set(outcomes) == {each.flow_id for each in CHANGES}
-    back = {each.change.flow_id for each in story.done.restored if each.undo is Undo.RESTORED}
+    back = {
+        each.change.flow_id
+        for each in story.done.restored
+        if each.status is RollbackStatus.RESTORED
+    }
     perhaps = {
         each.change.flow_id
         for each in story.done.restored
@@ -306,12 +310,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kestra_sync.apply.writer._SETTLE", 0.0)
 
 
-def steps_of(*, rollback: bool, red: bool) -> list[tuple[str, int]]:
+def steps_of(*, rollback: bool, tests_failed: bool) -> list[tuple[str, int]]:
     """Every step that an apply takes, and each time it takes it."""
     faults = Faults()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kestra_sync.apply.lock._SETTLE", 0.0)
-        story = play(faults, rollback=rollback, red=red)
+        story = play(faults, rollback=rollback, tests_failed=tests_failed)
     assert story.raised is None
     return [(step, nth) for step, times in faults.times.items() for nth in range(1, times + 1)]
 
@@ -323,26 +327,28 @@ def _scenes() -> Iterator[Any]:
     throws all of them everywhere.
     """
     taken: Counter[str] = Counter()
-    for name, rollback, red in (
+    for name, rollback, tests_failed in (
         ("green", True, False),
         ("red", True, True),
         ("stays", False, True),
     ):
-        for step, nth in steps_of(rollback=rollback, red=red):
+        for step, nth in steps_of(rollback=rollback, tests_failed=tests_failed):
             errors = list(ERRORS) if THOROUGH else list(ERRORS)[taken[step] % 3 :: 3]
             taken[step] += 1
-            yield pytest.param(rollback, red, step, nth, errors, id=f"{name}: {step} {nth}")
+            yield pytest.param(
+                rollback, tests_failed, step, nth, errors, id=f"{name}: {step} {nth}"
+            )
 
 
-@pytest.mark.parametrize(("rollback", "red", "step", "nth", "errors"), [*_scenes()])
+@pytest.mark.parametrize(("rollback", "tests_failed", "step", "nth", "errors"), [*_scenes()])
 def test_apply__any_exception_is_recorded_and_reported(
-    rollback: bool, red: bool, step: str, nth: int, errors: list[str]
+    rollback: bool, tests_failed: bool, step: str, nth: int, errors: list[str]
 ) -> None:
     for name in errors:
         if name == "away" and step.endswith("carried out"):
             continue  # only reported for what was never sent
         faults = Faults(step, nth, ERRORS[name])
-        story = play(faults, rollback=rollback, red=red)
+        story = play(faults, rollback=rollback, tests_failed=tests_failed)
         assert faults.raised
         if story.raised is not None:
             # Only before the first write may anything pass.
@@ -363,7 +369,7 @@ def test_the_steps_are_those_of_a_whole_apply() -> None:
     for scene in _scenes():
         met.setdefault(scene.values[2], set()).update(scene.values[4])
     assert [step for step, errors in met.items() if errors != set(ERRORS)] == []
-    steps = {step for step, _ in steps_of(rollback=True, red=True)}
+    steps = {step for step, _ in steps_of(rollback=True, tests_failed=True)}
     assert steps >= {
         "read the record", "look at the lock", "renew the lock", "record", "search", "get",
         "create", "create carried out", "update", "update carried out", "delete",
@@ -382,17 +388,17 @@ def test_smoke__test_that_crashes_fails(name: str) -> None:
         assert story.record.history[-1].result == "interrupted"
         return
     assert story.result.exit_code is ExitCode.SMOKE_FAILED
-    assert {str(each.undo) for each in story.done.restored} == {"restored"}
+    assert {str(each.status) for each in story.done.restored} == {"restored"}
     assert story.record.history[-1].result == "rolled-back"
     assert _noted(story, "the smoke tests crashed")
 
 
 def test_second_interrupt__in_a_rollback_reports_the_rest() -> None:
     """Reads: before the update, before the deletion, and then of the way back."""
-    story = play(Faults("get", 4, KeyboardInterrupt), rollback=True, red=True)
+    story = play(Faults("get", 4, KeyboardInterrupt), rollback=True, tests_failed=True)
     assert story.done is not None
     undone = {each.change.flow_id.id: each for each in story.done.restored}
-    assert undone["gone"].undo is Undo.RESTORED
+    assert undone["gone"].status is RollbackStatus.RESTORED
     assert undone["create"].message == "not rolled back: interrupted"
     assert undone["update"].message == "possibly not rolled back: interrupted"
     assert_true(story, recorded=True)
@@ -415,18 +421,20 @@ class FullDisk(io.BytesIO):
         raise io.UnsupportedOperation
 
 
-@pytest.mark.parametrize("red", [False, True], ids=["green", "red"])
+@pytest.mark.parametrize("tests_failed", [False, True], ids=["green", "red"])
 @pytest.mark.parametrize("lines", range(14))
 def test_journal__full_disk_does_not_affect_the_apply(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, red: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, tests_failed: bool
 ) -> None:
     monkeypatch.setattr("kestra_sync.apply.journal.append_to", lambda _path: FullDisk(lines))
     monkeypatch.setattr(Journal, "_sync", lambda _self: None)
-    story = play(Faults(), rollback=True, red=red, journal=tmp_path / "journal.jsonl")
+    story = play(
+        Faults(), rollback=True, tests_failed=tests_failed, journal=tmp_path / "journal.jsonl"
+    )
     assert story.done is not None
     assert_true(story, recorded=True)
-    assert story.result.exit_code is (ExitCode.SMOKE_FAILED if red else ExitCode.OK)
-    whole = 7 if not red else 13
+    assert story.result.exit_code is (ExitCode.SMOKE_FAILED if tests_failed else ExitCode.OK)
+    whole = 7 if not tests_failed else 13
     assert _noted(story, "the journal failed") is (lines < whole)
 
 

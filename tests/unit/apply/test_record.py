@@ -11,7 +11,7 @@ import pytest
 
 from kestra_sync.apply.keeper import Recorder, StaleRecordError
 from kestra_sync.apply.record import RunRecord
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.client.errors import Forbidden, KestraError, UnknownOutcome
 from kestra_sync.inventory.codec import from_json, to_json
 from kestra_sync.inventory.read import RUN_PREFIX, InventoryLocation
@@ -195,7 +195,7 @@ def test_rollback__restores_the_entries_of_the_record(known: bool) -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()) if known else None, plan_of(what))
     run.recorder.store_intent()
-    after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
+    after = run.finish(applied(what), restored=(Restored(what, RollbackStatus.RESTORED, 3),))
     assert after.resources == ({A: resource(revision=3)} if known else {})
     assert after.history[-1].counts == {"update": 1, "rolled-back": 1}
 
@@ -203,7 +203,7 @@ def test_rollback__restores_the_entries_of_the_record(known: bool) -> None:
 def test_rollback__to_an_edit_by_others_keeps_the_entry() -> None:
     what = change(THEIRS, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
-    after = run.finish(applied(what), restored=(Restored(what, Undo.RESTORED, 3),))
+    after = run.finish(applied(what), restored=(Restored(what, RollbackStatus.RESTORED, 3),))
     assert after.resources == {A: resource()}
 
 
@@ -211,14 +211,14 @@ def test_rollback__of_an_unsure_write_leaves_no_intent() -> None:
     what = change(OLD, NEW)
     run = Recorded(inventory(resource()), plan_of(what))
     lost = Outcome(what, ChangeStatus.FAILED, unsure=True)
-    after = run.finish(lost, restored=(Restored(what, Undo.RESTORED, 1),))
+    after = run.finish(lost, restored=(Restored(what, RollbackStatus.RESTORED, 1),))
     assert (after.intent, after.resources) == (None, {A: resource()})
 
 
 def test_rollback__unreverted_write_is_recorded() -> None:
     what = change(None, NEW)
     run = Recorded(None, plan_of(what))
-    after = run.finish(applied(what, 1), restored=(Restored(what, Undo.FAILED),))
+    after = run.finish(applied(what, 1), restored=(Restored(what, RollbackStatus.FAILED),))
     assert after.resources == {A: resource(source=NEW, revision=1)}
 
 

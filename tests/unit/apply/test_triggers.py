@@ -74,7 +74,7 @@ def test_verify_triggers__waits_for_the_state_and_the_new_date() -> None:
 
 def test_verify_triggers__waits_no_longer_than_necessary() -> None:
     server = _Server([])
-    (check,) = server.watch.wait_until_settled({_KEY: _change()}, patience=3)
+    (check,) = server.watch.wait_until_settled({_KEY: _change()}, timeout=3)
     assert (check.status, server.now) == (TriggerStatus.MISSING, 3.0)
     # A date that differs is not an error: conditions, or another time zone than we think.
     server = _Server([_state(_OLD_DATE)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, RollbackStatus
 from kestra_sync.commands import apply as apply_module
 from kestra_sync.commands.apply import ApplyResult, ConfirmPlan, apply
 from kestra_sync.commands.drift import DriftResult, drifted
@@ -87,7 +87,10 @@ _GOOD, _BAD = _outcome(ChangeStatus.APPLIED), _outcome(ChangeStatus.FAILED)
 _SPEC = SmokeSpec(FlowId("acme", "a"))
 _RED = SmokeResult((SmokeRun(_SPEC, SmokeVerdict.FAILED),), "run", None, 1.0)
 _GREEN = SmokeResult((SmokeRun(_SPEC, SmokeVerdict.PASSED),), "run", None, 1.0)
-_BACK, _LEFT = Restored(_CREATE, Undo.RESTORED), Restored(_CREATE, Undo.LEFT, message="x")
+_BACK, _LEFT = (
+    Restored(_CREATE, RollbackStatus.RESTORED),
+    Restored(_CREATE, RollbackStatus.LEFT, message="x"),
+)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.client.errors import Forbidden
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode
@@ -461,12 +461,14 @@ def test_apply_rolled_back() -> None:
         (_UPDATE, ChangeStatus.APPLIED, ""),
         (_UPDATE, ChangeStatus.FAILED, "the connection was interrupted"),
     )
-    back = [Restored(each.change, Undo.RESTORED) for each in outcomes[:2]]
+    back = [Restored(each.change, RollbackStatus.RESTORED) for each in outcomes[:2]]
     check_golden("apply_rolled_back.txt", text(outcome_lines(outcomes, back)))
     left = [
         back[0],
         Restored(
-            outcomes[1].change, Undo.LEFT, message="it has been edited since (now at revision 9)"
+            outcomes[1].change,
+            RollbackStatus.LEFT,
+            message="it has been edited since (now at revision 9)",
         ),
     ]
     check_golden("apply_rolled_back_in_part.txt", text(outcome_lines(outcomes, left)))

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kestra_sync.apply.lock import Holder
-from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Outcome, Restored, RollbackStatus
 from kestra_sync.commands.plan import PlanResult
 from kestra_sync.errors import ExitCode, KestraSyncError, UsageError
 from kestra_sync.executions.cleanup import Cleanup
@@ -98,7 +98,7 @@ def _results() -> Iterator[tuple[str, Any]]:
             writes, [*ChangeStatus] * 9, [None, 3] * 9, ["", "what", ""] * 9, strict=False
         )
     ]
-    restored = [Restored(writes[0], undo, 1, "why") for undo in Undo]
+    restored = [Restored(writes[0], status, 1, "why") for status in RollbackStatus]
     yield (
         "apply",
         envelope(
@@ -306,7 +306,7 @@ def test_the_schemas_know_every_reason_status_and_code() -> None:
     outcome = schema("apply")["$defs"]["result"]["properties"]["outcomes"]["items"]["properties"]
     assert outcome["status"]["enum"] == [each.value for each in ChangeStatus]
     restored = schema("apply")["$defs"]["result"]["properties"]["restored"]["items"]["properties"]
-    assert restored["result"]["enum"] == [each.value for each in Undo]
+    assert restored["result"]["enum"] == [each.value for each in RollbackStatus]
     smoke = definitions["smoke_run"]["properties"]
     assert smoke["verdict"]["enum"] == [each.value for each in SmokeVerdict]
     kinds = smoke["failures"]["items"]["properties"]["kind"]["enum"]

@@ -76,7 +76,7 @@ def test_without_a_commit_there_is_no_label_of_it() -> None:
 def test_a_start_that_certainly_did_not_happen_is_tried_again() -> None:
     busy = TooManyRequests(429, "POST", "/x", "slow down")
     server = FakeServer(failing={"create": [Unreachable("down"), busy]})
-    assert not run(server).red
+    assert not run(server).failed
     assert server.names().count("create") == 3
 
 
@@ -147,7 +147,7 @@ def test_values_of_secret_inputs_are_masked_everywhere() -> None:
 
 
 def test_a_source_that_cannot_be_parsed_is_run_all_the_same() -> None:
-    assert not run(FakeServer(source=b"{{ not: yaml")).red
+    assert not run(FakeServer(source=b"{{ not: yaml")).failed
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_smoke_observer__exceptions_do_not_change_the_result(method: str) -> Non
         raise BrokenPipeError
 
     setattr(Broken, method, fails)
-    assert not run(FakeServer(), observer=Broken()).red
+    assert not run(FakeServer(), observer=Broken()).failed
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,10 @@ def test_smoke_observer__exceptions_do_not_change_the_result(method: str) -> Non
 def test_smoke__disabled_flow_is_skipped_and_reported(line: bytes, reason: str) -> None:
     server = FakeServer(source=SOURCE + line)
     result = run(server, SPEC, written={FLOW: 1})
-    assert (result.red, result.runs[0].verdict) == (False, SmokeVerdict.SKIPPED)
+    assert (result.failed, result.runs[0].verdict) == (False, SmokeVerdict.SKIPPED)
     assert result.runs[0].reason == reason
     assert "create" not in server.names()
-    assert not run(FakeServer(source=SOURCE + b"disabled: false\ndraft: false\n")).red
+    assert not run(FakeServer(source=SOURCE + b"disabled: false\ndraft: false\n")).failed
     assert run(FakeServer()).count(SmokeVerdict.SKIPPED) == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, Undo
+from kestra_sync.apply.run import ChangeStatus, Done, Outcome, Restored, RollbackStatus
 from kestra_sync.client.breakage import describe, remedy_of
 from kestra_sync.client.errors import InvalidContent, Unreachable
 from kestra_sync.commands.apply import ApplyResult
@@ -324,7 +324,9 @@ def reports() -> dict[str, Report]:
         files, (ERROR, OF_FLOW, WARNING), "http://localhost:8080 (Kestra 1.3.25)"
     )
     left = Restored(
-        outcomes[0].change, Undo.LEFT, message="it has been edited since (now at revision 2)"
+        outcomes[0].change,
+        RollbackStatus.LEFT,
+        message="it has been edited since (now at revision 2)",
     )
     refused = requests.ConnectionError(ConnectionRefusedError())
     error = Unreachable(f"{TARGET.url}: {describe(refused)}", remedy=remedy_of(refused, TARGET.url))
