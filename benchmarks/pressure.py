@@ -92,7 +92,7 @@ def _run(server: Overloaded) -> tuple[int, float]:
     with SmallKestra() as kestra, FaultProxy(kestra.url) as proxy:
         kestra.begin(State())
         proxy.add(Rule(server, times=None))
-        backoff = Backoff(first=0.05, longest=0.5, longest_retry_after=0.5)
+        backoff = Backoff(first=0.05, max_pause=0.5, max_retry_after=0.5)
         with KestraClient(
             proxy.url, username="a", password="b", parallelism=_AT_ONCE, backoff=backoff
         ) as client:

@@ -58,19 +58,19 @@ def read_archive(
 
 def read_named_archive(
     zipped: Content,
-    wanted: Callable[[str], bool],
+    include: Callable[[str], bool],
     limits: ArchiveLimits = ArchiveLimits(),
 ) -> dict[str, Content]:
     """Return the contents of the files in the zip by name, as the server wrote the names.
 
     Large ones are hashed, and read from the zip when they are needed.
 
-    :param wanted: whether a name is wanted; the contents of others are not unpacked.
+    :param include: whether to read the file of a name; others are not unpacked.
     :raises UnexpectedAnswer: as for :func:`read_archive`, or two files have one name.
     """
     data = zipped if isinstance(zipped, bytes) else zipped.reader()
     found: dict[str, Content] = {}
-    for name, content in _read(_Held(data, size_of(zipped)), limits, wanted):
+    for name, content in _read(_Held(data, size_of(zipped)), limits, include):
         if name in found:
             raise UnexpectedAnswer("the export has two files of the same name")
         found[name] = content
@@ -95,7 +95,7 @@ class _Held:
 
 
 def _read(
-    held: _Held, limits: ArchiveLimits, wanted: Callable[[str], bool]
+    held: _Held, limits: ArchiveLimits, include: Callable[[str], bool]
 ) -> list[tuple[str, Content]]:
     import zipfile
 
@@ -104,7 +104,7 @@ def _read(
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         if len(entries) > limits.entries:
             raise UnexpectedAnswer(f"the export contains more than {limits.entries} files")
-        return _contents(held, archive, entries, limits, wanted)
+        return _contents(held, archive, entries, limits, include)
     except UnexpectedAnswer:
         raise
     except (zipfile.BadZipFile, *_NO_ZIP) as error:
@@ -127,7 +127,7 @@ def _contents(
     archive: ZipFile,
     entries: Sequence[ZipInfo],
     limits: ArchiveLimits,
-    wanted: Callable[[str], bool],
+    include: Callable[[str], bool],
 ) -> list[tuple[str, Content]]:
     sources: list[tuple[str, Content]] = []
     left, left_large = limits.total(held.size), limits.large
@@ -138,7 +138,7 @@ def _contents(
             raise _Damaged("its files overlap")
         end = entry.header_offset + _HEADER.size + entry.compress_size
     for entry in entries:
-        if not wanted(entry.filename):
+        if not include(entry.filename):
             continue
         if limits.large and entry.file_size > LARGE:
             left_large -= entry.file_size  # no more than this is unpacked

@@ -208,11 +208,11 @@ def namespace_regex(namespaces: tuple[str, ...], *, exact: bool) -> str:
     return f"^({alternatives})$" if exact else f"^({alternatives})($|\\.)"
 
 
-def _filters(namespaces: tuple[str, ...], exact: bool, longest: int) -> tuple[Query, ...]:
+def _filters(namespaces: tuple[str, ...], exact: bool, max_length: int) -> tuple[Query, ...]:
     groups: list[tuple[str, ...]] = []
     for name in namespaces:
         joined = (*groups[-1], name) if groups else ()
-        if joined and len(namespace_regex(joined, exact=exact)) <= longest:
+        if joined and len(namespace_regex(joined, exact=exact)) <= max_length:
             groups[-1] = joined
         else:
             groups.append((name,))
@@ -261,15 +261,15 @@ def pages(
     :raises UnexpectedAnswer: a page is invalid, or only repeats results while some are missing.
     """
 
-    def ask(page: int) -> Answer:
-        asked = (*filters, *query(("page", page), ("size", page_size)))
-        return transport.send(Request("GET", path, query=asked))
+    def request_page(page: int) -> Answer:
+        parameters = (*filters, *query(("page", page), ("size", page_size)))
+        return transport.send(Request("GET", path, query=parameters))
 
     seen: set[Hit] = set()
     page = 1
     ahead: list[Answer] = []
     while True:
-        answer = ahead.pop(0) if ahead else ask(page)
+        answer = ahead.pop(0) if ahead else request_page(page)
         data = answer.object()
         results, total = data.get("results"), int_of(data.get("total"))
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
@@ -289,4 +289,6 @@ def pages(
         page += 1
         if total is not None and not ahead:
             last = -(-total // page_size)
-            ahead = transport.map(ask, range(page, min(last, page + MOST - 1) + 1), _PAGES_AT_ONCE)
+            ahead = transport.map(
+                request_page, range(page, min(last, page + MOST - 1) + 1), _PAGES_AT_ONCE
+            )

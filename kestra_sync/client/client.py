@@ -272,12 +272,12 @@ class KestraClient:
                 self._info = read_server_info(self._transport)
             return self._info
 
-    def map(self, work: Callable[[T], R], items: Iterable[T], most: int = 8) -> list[R]:
-        """Return the results of ``work``, which sends requests, with at most ``most`` at a time.
+    def map(self, work: Callable[[T], R], items: Iterable[T], max_parallel: int = 8) -> list[R]:
+        """Return the results of ``work``, which sends requests: at most ``max_parallel`` at a time.
 
         ``parallelism`` of the client still applies. The first failure is raised.
         """
-        return self._transport.map(work, items, most)
+        return self._transport.map(work, items, max_parallel)
 
     def close(self) -> None:
         """Close the connections. The client can still be used: it opens new ones."""

@@ -215,16 +215,16 @@ def _of_file(
     if not logged_in and outside.get(URL, url) == url and (login or url):
         return _layer(values, below=folder)
     complete = TOKEN in outside or (USERNAME in outside and PASSWORD in outside)
-    wanted = [] if complete else login
+    missing = [] if complete else login
     if URL not in outside and url:
-        wanted.insert(0, URL)
+        missing.insert(0, URL)
     if not login and not url and TENANT not in outside:
-        wanted.append(TENANT)
-    if not wanted:
+        missing.append(TENANT)
+    if not missing:
         return {}
     given = [name for name in (URL, TOKEN, USERNAME, PASSWORD) if name in outside]
     raise UsageError(
-        f"{' and '.join(wanted)} of {os.fspath(path or '')} cannot be used together with"
+        f"{' and '.join(missing)} of {os.fspath(path or '')} cannot be used together with"
         f" {' and '.join(given) or 'nothing else'} from elsewhere: a file in the repository must "
         f"not choose which server receives a password, or which password a server receives",
         remedy=f"set the URL and the credentials in one place: all of them in that file ({URL} "

@@ -101,8 +101,8 @@ class ApiError(KestraError):
         *,
         may_have_written: bool = False,
     ) -> None:
-        said = server_message or self.words
-        text = f": {said}" if said else ""
+        reason = server_message or self.words
+        text = f": {reason}" if reason else ""
         super().__init__(f"{method} {path}: {status}{text}", remedy=self.default_remedy)
         self.status = status
         self.method = method

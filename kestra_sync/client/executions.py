@@ -77,7 +77,7 @@ class Executions:
         if isinstance(schedule_date, datetime):
             # Without a zone it is local time, as everywhere in Python.
             schedule_date = schedule_date.astimezone().isoformat()
-        asked = query(
+        parameters = query(
             *(("labels", f"{key}:{value}") for key, value in (labels or {}).items()),
             ("wait", wait or None),
             ("revision", revision),
@@ -89,7 +89,7 @@ class Executions:
         request = Request(
             "POST",
             f"{self._base}/{segments(flow_id.namespace, flow_id.id)}",
-            query=asked,
+            query=parameters,
             body=body,
             content_type=content_type,
             read_timeout=WAIT_TIMEOUT if wait else None,
@@ -162,8 +162,10 @@ class Executions:
         :raises NotFound: no such execution.
         :raises UnknownOutcome: it may have been deleted or not.
         """
-        asked = query(("deleteLogs", logs), ("deleteMetrics", metrics), ("deleteStorage", storage))
-        self._transport.send(Request("DELETE", self._path(execution_id), query=asked))
+        parameters = query(
+            ("deleteLogs", logs), ("deleteMetrics", metrics), ("deleteStorage", storage)
+        )
+        self._transport.send(Request("DELETE", self._path(execution_id), query=parameters))
 
     def kill(self, execution_id: str) -> None:
         """Kill an execution. This takes some time: follow it. If it has already ended, nothing
@@ -222,21 +224,25 @@ class Executions:
         """
         found: list[Execution] = []
         for filters in scope_filters(scope):
-            asked: Query = (
+            parameters: Query = (
                 *filters,
                 *query(("filters[flowId][EQUALS]", flow_id)),
                 *query(*((f"filters[labels][EQUALS][{k}]", v) for k, v in (labels or {}).items())),
                 *query(("filters[kind][EQUALS]", kind), ("sort", "state.startDate:desc")),
             )
             listed = pages(
-                self._transport, f"{self._base}/search", asked, _SearchHit, min(page_size, limit)
+                self._transport,
+                f"{self._base}/search",
+                parameters,
+                _SearchHit,
+                min(page_size, limit),
             )
-            wanted = (
+            matching = (
                 execution
                 for item in listed
-                if _wanted(execution := execution_of(item.data), scope, flow_id, labels or {})
+                if _matches(execution := execution_of(item.data), scope, flow_id, labels or {})
             )
-            found += islice(wanted, limit)
+            found += islice(matching, limit)
         return tuple(sorted(found, key=lambda each: each.start or "", reverse=True)[:limit])
 
     def _refuse(self, execution: Execution, kind: str) -> None:
@@ -256,7 +262,7 @@ class Executions:
         return f"{self._path(execution_id)}/{prefix}{action}"
 
 
-def _wanted(
+def _matches(
     execution: Execution, scope: Scope | None, flow_id: str | None, labels: Mapping[str, str]
 ) -> bool:
     """Return whether it matches: a server ignores filters that it does not know."""

@@ -18,7 +18,7 @@ from kestra_sync.client.request import (
     segments,
     stream_multipart,
 )
-from kestra_sync.client.response import MAX_ANSWER, Moved, Storage
+from kestra_sync.client.response import MAX_ANSWER, Progress, Storage
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import (
@@ -45,11 +45,11 @@ class Files:
         self._base = f"/api/v1/{segments(tenant)}/namespaces"
 
     def put(
-        self, namespace: str, path: str, content: Content, *, moved: Moved | None = None
+        self, namespace: str, path: str, content: Content, *, progress: Progress | None = None
     ) -> None:
         """Write a file; missing directories are created.
 
-        :param moved: called with the number of bytes of a large file that were sent.
+        :param progress: called with the number of bytes of a large file that were sent.
         :raises UsageError: a path below ``/_flows``, which Kestra would take for a flow.
         :raises SourceChanged: a large file changed since it was hashed; it was not written.
         :raises UnknownOutcome: it may have been written or not.
@@ -59,7 +59,7 @@ class Files:
         try:
             content = here(content)  # a request within a request would wait for a slot forever
             if isinstance(content, LargeContent):
-                body, content_type = stream_multipart("fileContent", content, "content", moved)
+                body, content_type = stream_multipart("fileContent", content, "content", progress)
             else:
                 body, content_type = encode_multipart([Part("fileContent", content, "content")])
             self._transport.send(
@@ -91,18 +91,18 @@ class Files:
         *,
         revision: int | None = None,
         storage: Storage = Storage.HASH,
-        moved: Moved | None = None,
+        progress: Progress | None = None,
     ) -> Content:
         """Return the content of a file; of a large one, size, hash and a way to read it.
 
         :param storage: ``FILE`` keeps a large one in a temporary file; ``HASH`` requests it again
             when it is read, when it must be unchanged or still available as a revision.
-        :param moved: called with the number of bytes received.
+        :param progress: called with the number of bytes received.
         :raises NotFound: there is no such file or revision.
         """
         request = self._get(namespace, path, revision)
         answer = self._transport.send(
-            replace(request, storage=storage, moved=moved, longest=MAX_FILE)
+            replace(request, storage=storage, progress=progress, max_size=MAX_FILE)
         )
         content = answer.whole
         if storage is Storage.FILE or not isinstance(content, LargeContent):
@@ -124,16 +124,16 @@ class Files:
         return replace(content, fetch=fetch)
 
     def _get(self, namespace: str, path: str, revision: int | None) -> Request:
-        asked = query(("path", _checked(path)), ("revision", revision))
-        return Request("GET", self._files(namespace), query=asked, accept="*/*")
+        parameters = query(("path", _checked(path)), ("revision", revision))
+        return Request("GET", self._files(namespace), query=parameters, accept="*/*")
 
     def revisions(self, namespace: str, path: str) -> tuple[int, ...]:
         """Return the numbers of the kept revisions, oldest first; none before Kestra 1.1.
 
         :raises NotFound: there is no such file, or it was deleted.
         """
-        asked = query(("path", _checked(path)))
-        request = Request("GET", f"{self._files(namespace)}/revisions", query=asked)
+        parameters = query(("path", _checked(path)))
+        request = Request("GET", f"{self._files(namespace)}/revisions", query=parameters)
         found = self._transport.send(request).list()
         return tuple(
             sorted(
@@ -143,13 +143,13 @@ class Files:
             )
         )
 
-    def export(self, namespace: str, *, moved: Moved | None = None) -> dict[str, Content]:
+    def export(self, namespace: str, *, progress: Progress | None = None) -> dict[str, Content]:
         """Return all files of the namespace by path (without a leading ``/``), in one request.
 
         The flows in the server's export are left out. Large files stay in the export, which is kept
         in a temporary file.
 
-        :param moved: called with the number of bytes received.
+        :param progress: called with the number of bytes received.
         :raises UnexpectedAnswer: the answer is not a zip.
         :raises AnswerTooLarge: it is larger than 512 MiB.
         """
@@ -159,7 +159,7 @@ class Files:
                 f"{self._files(namespace)}/export",
                 accept=ZIP,
                 storage=Storage.FILE,
-                moved=moved,
+                progress=progress,
                 replaceable=True,
             )
         )
@@ -185,13 +185,13 @@ class Files:
 
         :raises UnknownOutcome: it may have been deleted or not.
         """
-        asked = query(("path", _checked(path)))
-        self._transport.send(Request("DELETE", self._files(namespace), query=asked))
+        parameters = query(("path", _checked(path)))
+        self._transport.send(Request("DELETE", self._files(namespace), query=parameters))
 
     def list(self, namespace: str, path: str = "/") -> tuple[str, ...]:
         """Return the names in a directory, sorted, directories with a trailing ``/``."""
-        asked = query(("path", path))
-        request = Request("GET", f"{self._files(namespace)}/directory", query=asked)
+        parameters = query(("path", path))
+        request = Request("GET", f"{self._files(namespace)}/directory", query=parameters)
         try:
             items = self._transport.send(request).list()
         except NotFound:

@@ -137,10 +137,10 @@ class Flows:
 
         :raises NotFound: there is no such flow or revision.
         """
-        asked = query(
+        parameters = query(
             ("source", True), ("revision", revision), ("allowDeleted", allow_deleted or None)
         )
-        answer = self._transport.send(Request("GET", self._path(flow_id), query=asked))
+        answer = self._transport.send(Request("GET", self._path(flow_id), query=parameters))
         live = live_of(answer.object())
         if live.flow_id != flow_id:
             raise answer.unexpected(f"another flow ({live.flow_id})")
@@ -168,8 +168,10 @@ class Flows:
             return ()
 
         def ask(filters: Query) -> list[FlowSummary]:
-            asked = (*filters, *query(("sort", "id:asc")))
-            return list(pages(self._transport, f"{self._base}/search", asked, _summary, page_size))
+            parameters = (*filters, *query(("sort", "id:asc")))
+            return list(
+                pages(self._transport, f"{self._base}/search", parameters, _summary, page_size)
+            )
 
         return tuple(
             summary
@@ -194,13 +196,13 @@ class Flows:
 
         :raises NotFound: one of them is missing.
         """
-        wanted = [{"id": flow.id, "namespace": flow.namespace} for flow in flow_ids]
-        if not wanted:
+        ids = [{"id": flow.id, "namespace": flow.namespace} for flow in flow_ids]
+        if not ids:
             return ()
         request = Request(
             "POST",
             f"{self._base}/export/by-ids",
-            body=json.dumps(wanted).encode(),
+            body=json.dumps(ids).encode(),
             content_type=JSON,
             accept=ZIP,
             safe=True,

@@ -100,7 +100,7 @@ class PollInterval:
     """The intervals between reads: short at first, then longer."""
 
     first: float = 0.25
-    longest: float = 5.0
+    max_pause: float = 5.0
     factor: float = 1.5
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -151,7 +151,7 @@ def follow_execution(
             current, changed = latest, True
             yield current
         if not current.is_final:
-            pause = pace.first if changed else min(pause * pace.factor, pace.longest)
+            pause = pace.first if changed else min(pause * pace.factor, pace.max_pause)
             left = pause if deadline is None else deadline - pace.clock()
             pace.sleep(max(0.0, min(pause, left)))
 

@@ -65,9 +65,9 @@ class Logs:
 
         :param min_level: the lowest level to return, such as ``WARN``.
         """
-        asked = _at_least(min_level)
+        parameters = _at_least(min_level)
         path = f"{self._base}/{segments(execution_id)}"
-        answer = self._transport.send(Request("GET", path, query=asked))
+        answer = self._transport.send(Request("GET", path, query=parameters))
         found = [
             entry
             for item in answer.list()

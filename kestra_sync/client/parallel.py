@@ -31,14 +31,14 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> lis
 
 
 @contextmanager
-def threads(most: int) -> Iterator[Executor]:
-    """Provide up to ``most`` threads until the block ends.
+def threads(workers: int) -> Iterator[Executor]:
+    """Provide up to ``workers`` threads until the block ends.
 
     However the block ends, also with ``^C``: running calls are completed, the rest is not started.
     """
     from concurrent.futures import ThreadPoolExecutor  # a run without changes needs none
 
-    pool = ThreadPoolExecutor(max(1, most), thread_name_prefix="kestra")
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="kestra")
     try:
         yield pool
     finally:

@@ -18,7 +18,7 @@ from requests.structures import CaseInsensitiveDict
 
 from kestra_sync.client.answer import Answer
 from kestra_sync.client.credentials import Credentials
-from kestra_sync.client.response import Moved, Storage
+from kestra_sync.client.response import Progress, Storage
 from kestra_sync.errors import UsageError
 from kestra_sync.resources import LargeContent
 
@@ -56,12 +56,12 @@ class StreamedBody:
     """
 
     def __init__(
-        self, head: bytes, content: LargeContent, tail: bytes, moved: Moved | None = None
+        self, head: bytes, content: LargeContent, tail: bytes, progress: Progress | None = None
     ) -> None:
         self._head = head
         self._content = content
         self._tail = tail
-        self._moved = moved
+        self._progress = progress
 
     def __len__(self) -> int:
         return len(self._head) + self._content.size + len(self._tail)
@@ -72,8 +72,8 @@ class StreamedBody:
         for piece in self._content.chunks():
             yield piece
             done += len(piece)
-            if self._moved is not None:
-                self._moved(done, self._content.size)
+            if self._progress is not None:
+                self._progress(done, self._content.size)
         yield self._tail
 
 
@@ -84,8 +84,8 @@ class Request:
     :param safe: it changes nothing, so it may be repeated (a GET, or a POST that only reads).
     :param read_timeout: seconds, instead of the default.
     :param storage: where to store the response, if it may be too large for memory.
-    :param moved: called with the number of bytes received.
-    :param longest: maximum size of the response in bytes, instead of the default.
+    :param progress: called with the number of bytes received.
+    :param max_size: maximum size of the response in bytes, instead of the default.
     :param time_limit: seconds for the whole call, including retries and pauses; a stream is ended
         then, even if it still sends data.
     :param unsettled: a 500 may be temporary, so it is retried like a gateway error.
@@ -111,8 +111,8 @@ class Request:
     fresh_until: float | None = None
     check: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
     storage: Storage = Storage.MEMORY
-    moved: Moved | None = field(default=None, repr=False)
-    longest: int | None = None
+    progress: Progress | None = field(default=None, repr=False)
+    max_size: int | None = None
     replaceable: bool = False
     unsettled: bool = False
 
@@ -181,16 +181,16 @@ def encode_multipart(parts: Iterable[Part]) -> tuple[bytes, str]:
 
 
 def stream_multipart(
-    name: str, content: LargeContent, filename: str, moved: Moved | None = None
+    name: str, content: LargeContent, filename: str, progress: Progress | None = None
 ) -> tuple[StreamedBody, str]:
     """Return body and content type of a form with one large file, which is read while sending.
 
-    :param moved: called with the number of bytes sent.
+    :param progress: called with the number of bytes sent.
     """
     empty, content_type = encode_multipart([Part(name, b"", filename)])
     boundary = content_type.partition("boundary=")[2]
     tail = f"\r\n--{boundary}--\r\n".encode()
-    return StreamedBody(empty.removesuffix(tail), content, tail, moved), content_type
+    return StreamedBody(empty.removesuffix(tail), content, tail, progress), content_type
 
 
 class KestraAuth(AuthBase):

@@ -35,7 +35,7 @@ SPOOL = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
 """It may be compressed a thousand times."""
 
-Moved = Callable[[int, "int | None"], None]
+Progress = Callable[[int, "int | None"], None]
 """A progress callback: bytes sent or received so far, and the total, if known."""
 
 
@@ -251,7 +251,7 @@ def read_body(
     response: requests.Response,
     limit: int = MAX_ANSWER,
     storage: Storage = Storage.MEMORY,
-    moved: Moved | None = None,
+    progress: Progress | None = None,
 ) -> bytes | mmap | LargeContent:
     """Read the whole body.
 
@@ -273,8 +273,8 @@ def read_body(
             if collected.size + len(chunk) > limit:
                 raise BodyTooLargeError
             collected.add(chunk)
-            if moved is not None:
-                moved(collected.size, total)
+            if progress is not None:
+                progress(collected.size, total)
         whole, complete = collected.result(), True
         return whole
     except requests.ConnectionError as error:

@@ -34,20 +34,22 @@ class Backoff:
 
     retries: int = 3
     first: float = 0.5
-    longest: float = 10.0
-    longest_retry_after: float = 60.0
+    max_pause: float = 10.0
+    max_retry_after: float = 60.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
     # A separate generator: waiting threads do not change the state of the shared one.
     jitter: Callable[[], float] = random.Random().random  # noqa: S311 - spreads load, no secret
 
-    def wait(self, attempt: int, asked: float | None = None, end: float | None = None) -> None:
+    def wait(
+        self, attempt: int, retry_after: float | None = None, end: float | None = None
+    ) -> None:
         """Wait after ``attempt`` (from 0) has failed, at most until ``end`` (monotonic clock)."""
-        if asked is not None:
-            seconds = min(asked, self.longest_retry_after)
+        if retry_after is not None:
+            seconds = min(retry_after, self.max_retry_after)
         else:
             # Half of the time is fixed, half is random.
-            whole = min(self.first * 2.0**attempt, self.longest)
+            whole = min(self.first * 2.0**attempt, self.max_pause)
             seconds = whole * (0.5 + self.jitter() / 2)
         if end is not None:
             seconds = min(seconds, end - time.monotonic())
@@ -116,18 +118,18 @@ def decide(
     what: requests.RequestException | int | Literal["empty response"],
     attempt: int,
     backoff: Backoff,
-    asked: float | None = None,
+    retry_after: float | None = None,
 ) -> bool:
     """Return whether to retry a request, after waiting.
 
     :param what: the exception of the connection, the status of the response, or that it is empty.
     :param attempt: the number of attempts before this one.
-    :param asked: the seconds of ``Retry-After``, if there is one.
+    :param retry_after: the seconds of ``Retry-After``, if there is one.
     """
     row: str | int | None
     if isinstance(what, requests.RequestException):
         row = _broken(what)
-    elif what == 429 and asked is not None:
+    elif what == 429 and retry_after is not None:
         row = "429 with Retry-After"
     else:
         row = what
@@ -230,10 +232,10 @@ class Failed:
 
     :param what: see :func:`decide`.
     :param error: the error to raise if there is no further attempt.
-    :param asked: the seconds of ``Retry-After``.
+    :param retry_after: the seconds of ``Retry-After``.
     """
 
     request: Request
     what: requests.RequestException | int | Literal["empty response"]
     error: KestraError
-    asked: float | None = None
+    retry_after: float | None = None

@@ -106,12 +106,12 @@ class Transport:
         """Return ``text`` of the server with our secrets masked."""
         return self._masker.mask(text)
 
-    def map(self, work: Callable[[T], R], items: Iterable[T], most: int) -> list[R]:
-        """Return the results of ``work``, which sends requests, with at most ``most`` at a time.
+    def map(self, work: Callable[[T], R], items: Iterable[T], max_parallel: int) -> list[R]:
+        """Return the results of ``work``, which sends requests: at most ``max_parallel`` at a time.
 
         See :func:`~kestra_sync.client.parallel.in_parallel` for failures.
         """
-        return in_parallel(work, items, min(most, self._parallelism or most))
+        return in_parallel(work, items, min(max_parallel, self._parallelism or max_parallel))
 
     def send(self, request: Request) -> Answer:
         """Send ``request`` and return the response, if it is not an error.
@@ -125,10 +125,10 @@ class Transport:
             found = self._attempt(request if left is None else replace(request, time_limit=left))
             if isinstance(found, Answer):
                 return found
-            again = decide(found.request, found.what, attempt, self.backoff, found.asked)
+            again = decide(found.request, found.what, attempt, self.backoff, found.retry_after)
             if not again or left == 0.0:
                 raise found.error
-            self.backoff.wait(attempt, found.asked, end)
+            self.backoff.wait(attempt, found.retry_after, end)
             attempt += 1
             if request.fresh_until is not None:
                 request = replace(request, fresh_until=None)
@@ -241,9 +241,9 @@ class Transport:
             if request.method == "GET" and request.accept == JSON and not body.strip():
                 return Failed(request, "empty response", answer.unexpected("an empty body"))
             return answer
-        asked = self.backoff.retry_after(response.headers.get("Retry-After"))
+        retry_after = self.backoff.retry_after(response.headers.get("Retry-After"))
         failure = self._failures.answered(request, status, content_type, body)
-        return Failed(request, status, failure, asked)
+        return Failed(request, status, failure, retry_after)
 
     def _exchange(self, session: Session, request: Request) -> requests.Response:
         """Send the request, following redirects of reads; the body is not read yet."""
@@ -369,14 +369,14 @@ class Transport:
 
     def _body(self, request: Request, response: requests.Response) -> bytes | mmap | LargeContent:
         good = response.status_code < 400
-        longest = (request.longest if good else None) or self._max_answer
+        max_size = (request.max_size if good else None) or self._max_answer
         try:
             if good:
-                return read_body(response, longest, request.storage, request.moved)
-            return read_body(response, longest)
+                return read_body(response, max_size, request.storage, request.progress)
+            return read_body(response, max_size)
         except BodyTooLargeError:
             raise AnswerTooLarge(
-                f"{request.method} {request.path}: the response is larger than {longest} bytes",
+                f"{request.method} {request.path}: the response is larger than {max_size} bytes",
                 may_have_written=not request.repeatable,
             ) from None
 

@@ -61,7 +61,7 @@ class Triggers:
 
         :raises UnknownOutcome: it may have been done or not.
         """
-        wanted = [
+        entries = [
             # Kestra 1.x ignores an entry without its tenant, but counts it.
             {
                 "tenantId": self._tenant,
@@ -71,7 +71,7 @@ class Triggers:
             }
             for flow_id, trigger_id in triggers
         ]
-        body = json.dumps({"triggers": wanted, "disabled": disabled}).encode()
+        body = json.dumps({"triggers": entries, "disabled": disabled}).encode()
         path = f"{self._base}/set-disabled/by-triggers"
         self._transport.send(Request("POST", path, body=body, content_type=JSON, accept=ANY))
 
@@ -79,8 +79,8 @@ class Triggers:
         """Yield all results. A page may be short: the server omits triggers of deleted flows."""
         page = 1
         while True:
-            asked = (*filters, *query(("page", page), ("size", page_size)))
-            answer = self._transport.send(Request("GET", f"{self._base}/search", query=asked))
+            parameters = (*filters, *query(("page", page), ("size", page_size)))
+            answer = self._transport.send(Request("GET", f"{self._base}/search", query=parameters))
             data = answer.object()
             results, total = data.get("results"), int_of(data.get("total"))
             if not isinstance(results, list) or total is None:

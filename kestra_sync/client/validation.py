@@ -67,8 +67,8 @@ class Validator:
 
     def validate(self, sources: Sequence[bytes]) -> tuple[Validation, ...]:
         """One result per source, in their order."""
-        most = min(BATCH, max(LEAST, -(-len(sources) // PARALLEL)))
-        work = batches(list(enumerate(sources)), most)
+        batch_size = min(BATCH, max(LEAST, -(-len(sources) // PARALLEL)))
+        work = batches(list(enumerate(sources)), batch_size)
         found = self._transport.map(self._batch, work, PARALLEL)
         return tuple(result for results in found for result in results)
 
@@ -169,12 +169,12 @@ class Validator:
         self._one_by_one = True
 
 
-def batches(sources: list[Indexed], most: int = BATCH) -> list[list[Indexed]]:
+def batches(sources: list[Indexed], batch_size: int = BATCH) -> list[list[Indexed]]:
     """Split the sources into batches below the limits of number and size, if possible."""
     found: list[list[Indexed]] = [[]]
     size = 0
     for index, source in sources:
-        full = len(found[-1]) >= most or size + len(source) > BATCH_BYTES
+        full = len(found[-1]) >= batch_size or size + len(source) > BATCH_BYTES
         if found[-1] and full:
             found.append([])
             size = 0

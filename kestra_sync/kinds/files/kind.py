@@ -21,7 +21,7 @@ from kestra_sync.client.errors import (
     Unreachable,
 )
 from kestra_sync.client.files import Files
-from kestra_sync.client.response import Moved
+from kestra_sync.client.response import Progress
 from kestra_sync.configured import FilesFolder
 from kestra_sync.kinds.base import KindContext, Loaded, Reading, ResourceKind, Store
 from kestra_sync.kinds.files.load import ANY, load, roots
@@ -122,7 +122,7 @@ class FilesKind(ResourceKind):
         if sum(size_of(each.content) for each in desired) > MAX_EXPORT:
             raise _NotInOneError(f"Git has more than {MAX_EXPORT // 1024**2} MiB of them")
         try:
-            return files.export(namespace, moved=self._moved(f"files of {namespace}"))
+            return files.export(namespace, progress=self._progress(f"files of {namespace}"))
         except (AnswerTooLarge, ServerFailure, Unreachable) as error:
             if isinstance(error, ServerFailure):
                 why = f"the server answers {error.status}"
@@ -145,21 +145,21 @@ class FilesKind(ResourceKind):
 
         def read(name: str) -> Content | None:
             try:
-                return client.files.read(namespace, name, moved=self._moved(name))
+                return client.files.read(namespace, name, progress=self._progress(name))
             except NotFound:
                 return None  # deleted since
 
         found = zip(names, client.map(read, names, _AT_ONCE), strict=True)
         return {name: content for name, content in found if content is not None}
 
-    def _moved(self, name: str) -> Moved:
+    def _progress(self, name: str) -> Progress:
         """Return a progress callback for a large download, whose total size is unknown."""
 
-        def moved(done: int, total: int | None) -> None:
+        def progress(done: int, total: int | None) -> None:
             if done > LARGE:
                 SafeObserver(self.observer).transfer(name, done, total)
 
-        return moved
+        return progress
 
     def names(self, client: KestraClient, namespace: str) -> Collection[str]:
         return client.files.names(namespace)
@@ -346,8 +346,8 @@ class FileStore(Store):
         return False
 
     def _put(self, resource: ResourceId, source: Content) -> None:
-        moved = partial(SafeObserver(self._observer).transfer, resource.id)
-        self._files.put(resource.namespace, resource.id, source, moved=moved)
+        progress = partial(SafeObserver(self._observer).transfer, resource.id)
+        self._files.put(resource.namespace, resource.id, source, progress=progress)
 
     def delete(self, resource: ResourceId) -> None:
         """Delete a file that was listed just before."""

@@ -61,7 +61,9 @@ def test_put__streams_a_large_file_with_its_length(
 ) -> None:
     scripted.on("POST", FILES, Reply())
     told: list[tuple[int, int | None]] = []
-    client.files.put("a.b", "d/x.bin", large(tmp_path / "x"), moved=lambda *each: told.append(each))
+    client.files.put(
+        "a.b", "d/x.bin", large(tmp_path / "x"), progress=lambda *each: told.append(each)
+    )
     (seen,) = scripted.asked("POST", FILES)
     assert seen.params == {"path": "/d/x.bin"}
     assert content_of(seen) == ("content", DATA)
@@ -101,7 +103,7 @@ def test_put__of_a_file_that_changed_sends_no_whole_request(
         (tmp_path / "x").write_bytes(now)
         sent.clear()
         with pytest.raises(errors.SourceChanged, match=r"x\.bin: it.* was not written") as caught:
-            client.files.put("a.b", "x.bin", content, moved=lambda *each: sent.append(each))
+            client.files.put("a.b", "x.bin", content, progress=lambda *each: sent.append(each))
         assert 0 < sent[-1][0] < len(DATA)
         assert not caught.value.may_have_written
         assert caught.value.exit_code is ExitCode.CONFLICT

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.client.response import Moved
+from kestra_sync.client.response import Progress
 from kestra_sync.commands import pull_resources
 from kestra_sync.commands.pull_resources import with_key
 from kestra_sync.configured import FilesFolder
@@ -114,9 +114,9 @@ def test_files__of_what_is_not_a_namespace_are_not_looked_for() -> None:
     """Its name would lead out of the directory of files."""
     asked: list[str] = []
 
-    def export(namespace: str, moved: Moved) -> dict[str, bytes]:
+    def export(namespace: str, progress: Progress) -> dict[str, bytes]:
         asked.append(namespace)
-        moved(2 * LARGE, None)
+        progress(2 * LARGE, None)
         return {"evil.yml": b"on: push"}
 
     forged = ("acme./../../.github/workflows", "acme./../../../outside", "acme.x/y")
