@@ -214,7 +214,7 @@ class Settings:
     :param policy: the rules of the repository for its flows.
     :param smoke: the smoke tests in the configuration, not validated yet.
     :param preview: the preview, if ``environment`` is one.
-    :param only_looking: the plan is only shown: ownership need not be checked.
+    :param display_only: the plan is only shown: ownership need not be checked.
     :param new_paths: paths that do not exist are not errors: ``pull`` creates them.
     """
 
@@ -332,7 +332,7 @@ class Settings:
         metavar="PATH",
         commands=("apply", "smoke", "preview up"),
     )
-    only_looking: bool = False
+    display_only: bool = False
     new_paths: bool = False
     lock_timeout: float = setting(
         60.0,
@@ -381,7 +381,7 @@ class ApplyOptions:
 
 
 @dataclass(frozen=True)
-class GivenSettings:
+class PartialSettings:
     """The settings that were given in one place: on the command line, or in the configuration.
 
     :param values: the specified values of ``names``, and the defaults of all others.

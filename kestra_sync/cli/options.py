@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kestra_sync.report.formats import FORMATS, STREAM_FORMATS
-from kestra_sync.settings import Declaration, GivenSettings, Settings, declarations
+from kestra_sync.settings import Declaration, PartialSettings, Settings, declarations
 
 if TYPE_CHECKING:
     from kestra_sync.config.config import CliOptions
@@ -315,7 +315,7 @@ def _cli_options(options: Mapping[str, object]) -> CliOptions:
         env_file=text_option(options, "env_file"),
         timeout=timeout,
         offline=options.get("offline") is True,
-        settings=given_settings({key: each for key, each in options.items() if key not in own}),
+        settings=partial_settings({key: each for key, each in options.items() if key not in own}),
     )
 
 
@@ -338,9 +338,9 @@ def texts_option(options: Mapping[str, object], name: str) -> tuple[str, ...]:
     raise TypeError(f"{name} must be a list of strings, not {value!r}")
 
 
-def given_settings(
+def partial_settings(
     options: Mapping[str, object], settings: type[Settings] = Settings
-) -> GivenSettings:
+) -> PartialSettings:
     """Return the settings among ``options``; unset flags and empty lists were not specified.
 
     :param options: values by the fields of ``settings``.
@@ -355,7 +355,7 @@ def given_settings(
         if value is not None and value is not False and value != ()
     }
     make: Callable[..., Settings] = settings  # each value has the type of its default
-    return GivenSettings(make(**found), frozenset(found))
+    return PartialSettings(make(**found), frozenset(found))
 
 
 def _of_type(name: str, default: object, value: object) -> object:

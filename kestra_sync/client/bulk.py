@@ -104,12 +104,12 @@ class Exporter:
     def _archive(self, scope: Scope | None) -> tuple[bytes, ...] | None:
         """Make one export request; ``None`` if the server cannot handle it."""
 
-        def ask(filters: Query) -> Answer:
+        def fetch(filters: Query) -> Answer:
             request = Request("GET", self._path, query=filters, accept=ZIP, storage=Storage.MAP)
             return self._transport.send(replace(request, replaceable=True))
 
         try:
-            answers = self._filtering.ask(scope, ask)
+            answers = self._filtering.fetch(scope, fetch)
         except KestraError as error:
             why = self._replaceable(error)
             if why is None:
@@ -180,7 +180,7 @@ class Filtering:
     def __init__(self) -> None:
         self._refused = False
 
-    def ask(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
+    def fetch(self, scope: Scope | None, send: Callable[[Query], T]) -> list[T]:
         """Return the result of ``send`` for each filter of ``scope``, or for no filter.
 
         Several filters call ``send`` from several threads.

@@ -167,7 +167,7 @@ class Flows:
         if scope is not None and not scope.namespaces:
             return ()
 
-        def ask(filters: Query) -> list[FlowSummary]:
+        def fetch(filters: Query) -> list[FlowSummary]:
             parameters = (*filters, *query(("sort", "id:asc")))
             return list(
                 pages(self._transport, f"{self._base}/search", parameters, _summary, page_size)
@@ -175,7 +175,7 @@ class Flows:
 
         return tuple(
             summary
-            for summaries in self._filtering.ask(scope, ask)
+            for summaries in self._filtering.fetch(scope, fetch)
             for summary in summaries
             if scope is None or scope.covers(summary.flow_id.namespace)
         )

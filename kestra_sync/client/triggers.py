@@ -46,10 +46,10 @@ class Triggers:
         if scope is not None and not scope.namespaces:
             return ()
 
-        def ask(filters: Query) -> list[TriggerState]:
+        def fetch(filters: Query) -> list[TriggerState]:
             return list(self._pages(filters, page_size))
 
-        found = (each for states in self._filtering.ask(scope, ask) for each in states)
+        found = (each for states in self._filtering.fetch(scope, fetch) for each in states)
         return tuple(
             each
             for each in dict.fromkeys(found)

@@ -66,7 +66,7 @@ class Diagnosis:
         return any(each.stops_apply for each in self.checkups)
 
 
-def ask(question: str, answer: Callable[[], Checkup]) -> Checkup:
+def run_check(question: str, answer: Callable[[], Checkup]) -> Checkup:
     """Run a check; an error of the run becomes its result."""
     try:
         return answer()

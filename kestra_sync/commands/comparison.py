@@ -160,7 +160,7 @@ def compare_with_server(
     confirmed = {**parsed, **resources.desired}
     if confirmed != named:  # rare: a scan has found other names than the parser
         changes = build_changes(confirmed, live, bases, rules)
-    checked_ownership = None if settings.only_looking else ownership
+    checked_ownership = None if settings.display_only else ownership
     finish_reread = _begin_reread(
         client, changes, live, bases, checked_ownership, scope, parallelism=settings.parallelism
     )

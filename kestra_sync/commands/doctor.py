@@ -16,9 +16,9 @@ from kestra_sync.commands.checkup import (
     Checkup,
     Diagnosis,
     Health,
-    ask,
     clock,
     network,
+    run_check,
     tls,
     versions,
 )
@@ -56,7 +56,7 @@ def doctor(settings: Settings) -> Diagnosis:
         expected = place_of(settings, settings.scope)
         return find_inventory(client.kv, expected, settings.scope, origin().repository)
 
-    checkups = [ask("files", lambda: _files(loaded(), settings))]
+    checkups = [run_check("files", lambda: _files(loaded(), settings))]
     with connect(settings.connection, settings.parallelism) as client:
         look = cache(partial(examine_connection, client.url))
         checks: list[tuple[str, Callable[[], Checkup]]] = [
@@ -82,7 +82,7 @@ def doctor(settings: Settings) -> Diagnosis:
             if broken:
                 checkups.append(Checkup(question, Health.SKIPPED, "skipped, see above"))
                 continue
-            checkups.append(ask(question, answer))
+            checkups.append(run_check(question, answer))
             broken = checkups[-1].health is Health.FAILED
     return Diagnosis(tuple(checkups))
 

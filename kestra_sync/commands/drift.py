@@ -52,7 +52,7 @@ def drift(settings: Settings, *, observer: Observer = SILENT) -> DriftResult:
     place_of(settings, settings.scope or Scope(("",)))
     with connect(settings.connection, settings.parallelism) as client:
         # Edits are only reported here, whatever the settings say about them.
-        looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
+        looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, display_only=True)
         planned = make_plan(looking, client, observer=observer)
         disabled: tuple[TriggerKey, ...] = ()
         if planned.plan is not None:

@@ -258,7 +258,7 @@ def plan_for(
     diagnostics = tuple(sorted(found, key=lambda each: each.sort_key))
     plan = replace(guarded.plan, changes=with_invalid(guarded.plan.changes, diagnostics))
     written = [each for each in plan.changes if each.flow_id.kind is Kind.FLOW]
-    triggers = {} if settings.only_looking else _triggers(client, written)
+    triggers = {} if settings.display_only else _triggers(client, written)
     flows = {key: each for key, each in compared.desired.items() if key.kind is Kind.FLOW}
     return PlanResult(
         repository, plan, diagnostics, flows, guarded.refusals, ownership, triggers, kinds

@@ -101,7 +101,7 @@ def pull(
             settings,
             on_drift=OnDrift.REVERT,
             prune=Prune.NONE,
-            only_looking=True,
+            display_only=True,
             new_paths=new,
         )
         # Secrets are not pulled, so the variables that hold them need not be set.

@@ -118,7 +118,7 @@ def _of(name: str | None, make: MakeSettings) -> EnvironmentStatus:
         with connect(settings.connection, settings.parallelism) as client:
             so_far = replace(so_far, url=client.url, tenant=client.tenant)
             so_far = replace(so_far, version=client.server_info().version)
-            looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, only_looking=True)
+            looking = replace(settings, on_drift=OnDrift.REVERT, re_enable=False, display_only=True)
             planned = make_plan(looking, client)
             if planned.plan is not None:
                 with suppress(KestraError):  # who may not read triggers may still see the rest

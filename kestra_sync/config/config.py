@@ -31,9 +31,9 @@ from kestra_sync.model import KvOverride, Position, Scope, Severity
 from kestra_sync.previews import Preview, name_of
 from kestra_sync.safe.paths import is_below
 from kestra_sync.settings import (
-    GivenSettings,
     OnDrift,
     OnFirstContact,
+    PartialSettings,
     Prune,
     Settings,
     declarations,
@@ -62,7 +62,7 @@ class Config:
     source: tuple[str, ...] | None = None
     scope: Scope | None = None
     files_scope: Scope | None = None
-    settings: GivenSettings = field(default_factory=GivenSettings)
+    settings: PartialSettings = field(default_factory=PartialSettings)
     rendering: Rendering = field(default_factory=Rendering)
     policy: Policy = field(default_factory=Policy)
     smoke: ConfigSection | None = None
@@ -163,7 +163,7 @@ def _config(file: ConfigFile, layer: Layer, environment: str | None) -> Config:
 
 def from_file(
     value: Mapping[str, Any], settings: type[Settings] = Settings, base: FilePath = FilePath()
-) -> GivenSettings:
+) -> PartialSettings:
     """Return the values of the settings that are declared with a key.
 
     :param base: the directory that paths in it are relative to.
@@ -179,7 +179,7 @@ def from_file(
             found[each.name] = each.from_paths(node, partial(path_from_here, base))
         else:
             found[each.name] = each.from_file(node) if each.from_file is not None else node
-    return GivenSettings(settings(**found), frozenset(found))
+    return PartialSettings(settings(**found), frozenset(found))
 
 
 def path_from_here(base: FilePath, text: str) -> str:
@@ -306,7 +306,7 @@ class CliOptions:
     env_file: str | None = None
     timeout: float = 60.0
     offline: bool = False
-    settings: GivenSettings = field(default_factory=GivenSettings)
+    settings: PartialSettings = field(default_factory=PartialSettings)
 
 
 def settings_from_config(

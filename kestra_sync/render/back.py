@@ -32,15 +32,15 @@ def to_file(
     namespace = names.to_files(flow_id.namespace)
     if namespace is None:
         return None
-    wanted = None
+    expected = None
     if desired is not None:
-        wanted = desired.sent if desired.unstamped is None else desired.unstamped
-    if desired is not None and wanted is not None:
+        expected = desired.sent if desired.unstamped is None else desired.unstamped
+    if desired is not None and expected is not None:
         labels = tuple(name for name, _ in stamp)
-        if source == wanted or (labels and added_labels(wanted, source, labels) is not None):
+        if source == expected or (labels and added_labels(expected, source, labels) is not None):
             return desired.flow.document.data
     try:
-        source = without_stamp(source, wanted, stamp) if stamp else source
+        source = without_stamp(source, expected, stamp) if stamp else source
     except PatchError:
         return None
     found = edited(source, Mapper(names.inverse()).map(source).edits)
@@ -77,9 +77,9 @@ def _changes(before: bytes, after: bytes) -> Iterator[Edit]:
     for tag, a0, a1, b0, b1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        gone, text = b"".join(old[a0:a1]), b"".join(new[b0:b1])
-        front = _common(gone, text)
-        back = _common(gone[front:][::-1], text[front:][::-1])
+        removed, text = b"".join(old[a0:a1]), b"".join(new[b0:b1])
+        front = _common(removed, text)
+        back = _common(removed[front:][::-1], text[front:][::-1])
         yield Edit(starts[a0] + front, starts[a1] - back, text[front : len(text) - back])
 
 

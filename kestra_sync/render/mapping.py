@@ -178,9 +178,9 @@ class Mapper:
         data: bytes,
         tokens: Iterable[re.Match[bytes]],
         edits: list[Edit],
-        told: set[int],
+        reported: set[int],
     ) -> Iterator[Notice]:
-        written = {each.start for each in edits} | told
+        written = {each.start for each in edits} | reported
         for token in tokens:
             at = token.start()
             if at in written or not _in_expression(data, at):

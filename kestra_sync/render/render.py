@@ -75,7 +75,10 @@ def with_stamps(
     return replace(
         rendered,
         desired=tuple(each.desired for each in found),
-        diagnostics=(*rendered.diagnostics, *(said for each in found for said in each.said)),
+        diagnostics=(
+            *rendered.diagnostics,
+            *(diagnostic for each in found for diagnostic in each.diagnostics),
+        ),
     )
 
 

@@ -57,7 +57,7 @@ class Stamped:
     """A flow as it will be compared and sent, and diagnostics about its stamp."""
 
     desired: Desired
-    said: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def with_stamp(

@@ -248,7 +248,7 @@ class Copy:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """All recipes in one copy; ``make docs`` is the last step of each."""
     made = Copy(tmp_path_factory.mktemp("extended"))
-    made.insert("kestra_sync/settings.py", "    only_looking: bool", _OPTION + _NOTES)
+    made.insert("kestra_sync/settings.py", "    display_only: bool", _OPTION + _NOTES)
     made.insert("kestra_sync/plan/guards.py", "", _GUARD)
     rules = "kestra_sync/checks/policy_rules"
     made.write(f"{rules}/haiku.py", _RULE)

@@ -11,7 +11,7 @@ from kestra_sync.config.file import MAX_BYTES, ConfigError, find
 from kestra_sync.configured import FilesFolder, Policy
 from kestra_sync.errors import ExitCode, UsageError
 from kestra_sync.model import Diagnostic, Position, Scope, Severity
-from kestra_sync.settings import GivenSettings, Limit, OnDrift, Prune
+from kestra_sync.settings import Limit, OnDrift, PartialSettings, Prune
 from tests.cases.config import POSITIVE
 
 EVERYTHING = str(next(case for case in POSITIVE if case.stem == "everything"))
@@ -114,7 +114,7 @@ def test_config__minimal_file_has_the_defaults() -> None:
     write("")
     config = loaded()
     assert config.scope is None
-    assert config.settings == GivenSettings()
+    assert config.settings == PartialSettings()
     assert config.source is None
     assert config.smoke is None
     assert config.policy == Policy()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kestra_sync.action.inputs import InputKind, _declared
 from kestra_sync.cli.main import main
-from kestra_sync.cli.options import given_settings, settings_options
+from kestra_sync.cli.options import partial_settings, settings_options
 from kestra_sync.config.config import from_file
 from kestra_sync.schemas import load, resolve
 from kestra_sync.settings import Settings, declarations, setting
@@ -43,7 +43,7 @@ def test_a_new_setting_is_one_declaration() -> None:
     @settings_options("plan", settings=_Settings)
     def command(**options: object) -> None:
         file = from_file({"moods": {"usual": "brave"}}, _Settings)
-        found.append(given_settings(options, _Settings).over(file.over(_Settings())))
+        found.append(partial_settings(options, _Settings).over(file.over(_Settings())))
 
     run = CliRunner().invoke
     assert "--mood [calm|brave] How bold to be." in " ".join(

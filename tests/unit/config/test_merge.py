@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from kestra_sync.cli.main import main
-from kestra_sync.cli.options import given_settings, settings_from
+from kestra_sync.cli.options import partial_settings, settings_from
 from kestra_sync.config.config import CliOptions, Config, settings_from_config
 from kestra_sync.configured import Policy
 from kestra_sync.errors import UsageError
 from kestra_sync.model import Scope
-from kestra_sync.settings import GivenSettings, Limit, OnDrift, Prune, Settings
+from kestra_sync.settings import Limit, OnDrift, PartialSettings, Prune, Settings
 
 CONFIG = Config(
     path="conf/kestra-sync.yaml",
@@ -24,7 +24,7 @@ CONFIG = Config(
     name="acme",
     source=("conf/flows",),
     scope=Scope(("company",)),
-    settings=GivenSettings(
+    settings=PartialSettings(
         Settings(
             ignore=("drafts",),
             prune=Prune.NONE,
@@ -105,7 +105,7 @@ def test_flags_override_the_file() -> None:
             name="other",
             url="http://flag",
             tenant="flag",
-            settings=given_settings(
+            settings=partial_settings(
                 {
                     "prune": "scope",
                     "on_drift": "fail",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestra_sync.cli.options import given_settings
+from kestra_sync.cli.options import partial_settings
 from kestra_sync.config.config import CliOptions, load_config, settings_from_config
 from kestra_sync.errors import UsageError
 from kestra_sync.previews import environment_of, is_name, name_of, preview_name, rendered
@@ -48,7 +48,7 @@ def loaded(name: str, *, more: str = "", text: str = CONFIG) -> Settings:
     Path("kestra-sync.yaml").write_text(text.replace("  # more", more), encoding="utf-8")
     return settings_from_config(
         load_config(environment=environment_of(name)),
-        CliOptions(settings=given_settings({"take_over": True})),
+        CliOptions(settings=partial_settings({"take_over": True})),
     )
 
 
