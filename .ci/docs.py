@@ -201,12 +201,12 @@ def _with_key(text: str, setting: Declaration) -> str:
 
 def _described(setting: Declaration) -> dict[str, Any]:
     default = setting.default
-    said: dict[str, Any] = {"description": setting.help, "default": default}
+    common: dict[str, Any] = {"description": setting.help, "default": default}
     if isinstance(default, Enum):
         names = [each.value for each in type(default)]
         *first, last = names
         expected = f"{', '.join(first)} or {last}"
-        return {**said, "default": default.value, "type": "string", "enum": names} | {
+        return {**common, "default": default.value, "type": "string", "enum": names} | {
             "x-expected": expected
         }
     if isinstance(default, tuple):
@@ -215,8 +215,8 @@ def _described(setting: Declaration) -> dict[str, Any]:
             "x-expected": "a list"
         }
     if isinstance(default, bool):
-        return {**said, "type": "boolean", "x-expected": "true or false"}
-    return {**said, "type": "number", "x-expected": "a number"}
+        return {**common, "type": "boolean", "x-expected": "true or false"}
+    return {**common, "type": "number", "x-expected": "a number"}
 
 
 def action() -> str:
@@ -226,10 +226,12 @@ def action() -> str:
     made = ""
     for each in OPTIONS:
         if each.option in helps and f"\n  {each.name}:\n" not in text:
-            said = helps[each.option]
+            help_text = helps[each.option]
             if each.kind is InputKind.SWITCH:
-                said = f"true: {said[0].lower()}{said[1:]}"
-            made += f"  {each.name}:\n    description: {json.dumps(said, ensure_ascii=False)}\n"
+                help_text = f"true: {help_text[0].lower()}{help_text[1:]}"
+            made += (
+                f"  {each.name}:\n    description: {json.dumps(help_text, ensure_ascii=False)}\n"
+            )
             passed = f"        {variable(each.name)}: ${{{{ inputs.{each.name} }}}}\n"
             text = re.sub(r"(\n *INPUT_GITHUB_TOKEN: )", rf"\n{passed.rstrip()}\1", text)
     return text.replace("\noutputs:\n", f"{made}\noutputs:\n", 1)
@@ -277,17 +279,17 @@ def inputs() -> str:
 def main() -> int:
     """Write the files or compare them."""
     stale = []
-    for path, wanted in (
+    for path, expected in (
         (_PAGE, page()),
         (_CONFIGURATION, configuration()),
         (_SCHEMA, schema()),
         (_INPUTS, inputs()),
         (_ACTION, action()),
     ):
-        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+        if path.exists() and path.read_text(encoding="utf-8") == expected:
             continue
         if "--write" in sys.argv[1:]:
-            path.write_text(wanted, encoding="utf-8")
+            path.write_text(expected, encoding="utf-8")
         else:
             stale.append(path.relative_to(_ROOT).as_posix())
     if stale:

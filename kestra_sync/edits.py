@@ -49,15 +49,15 @@ def place_before(data: bytes, steps: Sequence[Edits], line: int, column: int) ->
 
 
 def _offset_before(edits: Edits, offset: int) -> int:
-    moved = 0  # how much longer the text became by the edits in front
+    shift = 0  # how much longer the text became by the edits in front
     for edit in edits:
-        start = edit.start + moved
+        start = edit.start + shift
         if offset < start:
             break
         if offset < start + len(edit.text):
             return edit.start
-        moved += len(edit.text) - (edit.end - edit.start)
-    return offset - moved
+        shift += len(edit.text) - (edit.end - edit.start)
+    return offset - shift
 
 
 def place_of(text: str, offset: int) -> tuple[int, int]:

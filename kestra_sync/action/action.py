@@ -133,8 +133,8 @@ def _guarded(runner: Runner, what: str, write: Callable[[], None]) -> None:
     try:
         write()
     except Exception as error:
-        said = error.message if isinstance(error, KestraSyncError) else type(error).__name__
-        runner.say("warning", f"{what} could not be written: {said}")
+        reason = error.message if isinstance(error, KestraSyncError) else type(error).__name__
+        runner.say("warning", f"{what} could not be written: {reason}")
 
 
 def _summarise(inputs: Inputs, runner: Runner, files: ReportFiles, problems: Sequence[str]) -> None:
@@ -256,16 +256,16 @@ def _post(
         names = preview.environment
     if inputs.comment_key or preview is not None:
         body = comment.with_marker(body, comment.marker_of(names, inputs.comment_key))
-    said = []
+    posted = []
     github = GithubApi(context, inputs.github_token)
     try:
         if inputs.comment:
-            said.append(_comment(github, context, body))
+            posted.append(_comment(github, context, body))
         if inputs.issue and result.exit_code in (ExitCode.OK, ExitCode.CHANGES):
-            said.append(_issue(github, context, names, body, result))
+            posted.append(_issue(github, context, names, body, result))
     finally:
         github.close()
-    return [each for each in said if each[1]]
+    return [each for each in posted if each[1]]
 
 
 def _comment(github: GithubApi, context: Context, body: str) -> tuple[str, str]:

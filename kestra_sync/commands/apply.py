@@ -293,9 +293,9 @@ def _same_plan(plan: Plan, saved: SavedPlan | None, expected: str | None) -> Non
 
     fresh = freeze(plan)
     if saved is not None and saved.digest != fresh.digest:
-        moved = "\n".join(f"  {each}" for each in differences(saved, fresh))
+        changed = "\n".join(f"  {each}" for each in differences(saved, fresh))
         raise ConflictError(
-            f"the saved plan is stale:\n{moved}", remedy="create and review a new plan"
+            f"the saved plan is stale:\n{changed}", remedy="create and review a new plan"
         )
     if expected and expected != fresh.digest:
         raise ConflictError(

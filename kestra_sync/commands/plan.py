@@ -342,7 +342,7 @@ def run_guards(
     info: ServerInfo,
 ) -> GuardResult:
     """Check ``plan`` with the guards."""
-    from kestra_sync.repo.load import FilesWithoutFlows
+    from kestra_sync.repo.load import FileWithoutFlowCheck
 
     repository = desired.repository
     in_git = desired.rollback_to is None  # Git is searched for what would be deleted
@@ -363,7 +363,7 @@ def run_guards(
             settings=settings,
             owned_others=owned,
             live_others=compared.live_others,
-            without_flow=FilesWithoutFlows(repository) if in_git else lambda _path: False,
+            without_flow=FileWithoutFlowCheck(repository) if in_git else lambda _path: False,
             missing_path=may_be_in_git(incomplete, settings),
             owners=owners_of(compared.others, ownership),
             similar=tuple(each.place.full_name for each in ownership.similar) if ownership else (),
@@ -375,7 +375,7 @@ def run_guards(
             ),
             callers=callers,
             ours=compared.bases.keys(),
-            begins=ownership is not None and ownership.inventory is None,
+            first_apply=ownership is not None and ownership.inventory is None,
         ),
     )
     problems = () if incomplete is None else tuple(map(not_asked, incomplete.problems))

@@ -213,11 +213,11 @@ def _sources(
     found: dict[ResourceId, Content] = {}
     if flows:
         found.update(base_sources(client.flows, flows, parallelism=parallelism))
-    moved = {(key.kind, each.sent_sha256): key for key, each in recorded.items()}
+    by_hash = {(key.kind, each.sent_sha256): key for key, each in recorded.items()}
     for key, each in restored.items():
         if key.kind is Kind.FLOW:
             continue
-        for name in filter(None, (key, moved.get((key.kind, each.sent_sha256)))):
+        for name in filter(None, (key, by_hash.get((key.kind, each.sent_sha256)))):
             source = kinds.version(client, name, each.sent_sha256)
             if source is not None:
                 found[key] = source

@@ -11,12 +11,12 @@ from kestra_sync.executions.follow import CLOCK, LOG, Clock
 from kestra_sync.executions.server import LogCalls
 from kestra_sync.safe.secrets import Masker
 
-PATIENCE = 8.0
+IDLE_TIMEOUT = 8.0
 """Seconds to wait for a message that may still be on its way, after the last one that came.
 
 Under load the log of a real server stood still for 6 seconds. What is there is returned at once.
 """
-LONGEST = 30.0
+TOTAL_TIMEOUT = 30.0
 """Seconds to wait for all of them: a server may take its time with thousands."""
 LINES = 12
 """How many of the last lines are shown."""
@@ -69,7 +69,7 @@ def read_logs(
             before, changed = len(entries), now
         if enough(entries) and (not settled or now - changed >= QUIET):
             return entries
-        if now - changed >= PATIENCE or now - begun >= LONGEST:
+        if now - changed >= IDLE_TIMEOUT or now - begun >= TOTAL_TIMEOUT:
             return entries
         clock.sleep(max(pause, _SETTLE) if settled else pause)
         pause = min(pause * 1.5, 1.0)

@@ -85,8 +85,8 @@ def _preview(plan: Plan, given: GuardInput) -> Iterator[Objection]:
         foreign = each.flow_id not in given.ours or each.reason is Reason.TAKE_OVER
         foreign = foreign or each.flow_id in owners
         touched = each.writes or each.reason.traits.recording is Recording.RENEW
-        begins = given.begins and each.reason is Reason.FOREIGN
-        if each.before is not None and ((foreign and touched) or begins):
+        preexisting = given.first_apply and each.reason is Reason.FOREIGN
+        if each.before is not None and ((foreign and touched) or preexisting):
             found.append(each)
     if found:
         names = sorted({owners[each.flow_id] for each in found if each.flow_id in owners})
@@ -199,8 +199,8 @@ def _too_many_of(deletions: Sequence[Change], kind: Kind, given: GuardInput) -> 
     number, total = len(deletions), _total(kind, given)
     exceeded = given.settings.delete_limit.exceeded(number, total)
     # For fewer than ten flows, the default limit is half of them, and at least one.
-    most = not given.settings.delete_limit.counts(total) and number >= 2 and number * 2 > total
-    if exceeded or most:
+    majority = not given.settings.delete_limit.counts(total) and number >= 2 and number * 2 > total
+    if exceeded or majority:
         share = "all of them" if number >= total else "more than half of them"
         limit = f"the limit is {given.settings.delete_limit}" if exceeded else share
         yield Objection(

@@ -48,7 +48,7 @@ class GuardInput:
     :param similar: other inventories of this repository that may be ours under an old name.
     :param name: the name of our inventory.
     :param ours: the resources in our inventory.
-    :param begins: our inventory does not exist yet.
+    :param first_apply: our inventory does not exist yet.
     """
 
     owned: int
@@ -64,7 +64,7 @@ class GuardInput:
     similar: tuple[str, ...] = ()
     name: str = ""
     ours: Collection[FlowId] = ()
-    begins: bool = False
+    first_apply: bool = False
 
 
 @dataclass(frozen=True)

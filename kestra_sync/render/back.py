@@ -61,9 +61,9 @@ def _unpatched(changed: bytes, flow: Flow, rendering: Rendering) -> bytes | None
     data = flow.document.data
     changes = list(_changes(patched.sent, changed))
     for step in reversed(patched.steps):
-        moved = [_before(step, change) for change in changes]
-        changes = [each for each in moved if each is not None]
-        if len(changes) != len(moved):
+        mapped = [_before(step, change) for change in changes]
+        changes = [each for each in mapped if each is not None]
+        if len(changes) != len(mapped):
             return None
     return edited(data, changes)
 
@@ -95,12 +95,12 @@ def _common(one: bytes, other: bytes) -> int:
 
 def _before(step: Edits, change: Edit) -> Edit | None:
     """Map a change of an edited text to the text before the edits; ``None`` if they overlap."""
-    moved = 0
+    shift = 0
     for edit in step:
-        start, end = edit.start + moved, edit.start + moved + len(edit.text)
+        start, end = edit.start + shift, edit.start + shift + len(edit.text)
         if change.end <= start:
             break
         if change.start < end:
             return None
-        moved += len(edit.text) - (edit.end - edit.start)
-    return replace(change, start=change.start - moved, end=change.end - moved)
+        shift += len(edit.text) - (edit.end - edit.start)
+    return replace(change, start=change.start - shift, end=change.end - shift)

@@ -166,12 +166,12 @@ def added_labels(sent: bytes, live: bytes, names: tuple[str, ...]) -> Edits | No
     line = _label_line(names)
     edits: list[Edit] = []
     rest: list[bytes] = []
-    at, moved = found.start("lines"), 0
+    at, shift = found.start("lines"), 0
     for each in found["lines"].splitlines(keepends=True):
         match = line.fullmatch(each)
         if match is not None and match[1] == found["indent"]:
-            edits.append(Edit(at - moved, at - moved, each))
-            moved += len(each)
+            edits.append(Edit(at - shift, at - shift, each))
+            shift += len(each)
         else:
             rest.append(each)
         at += len(each)

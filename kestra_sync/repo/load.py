@@ -351,7 +351,7 @@ def _not_a_flow(entry: Skipped) -> Diagnostic:
     )
 
 
-class FilesWithoutFlows:
+class FileWithoutFlowCheck:
     """Checks whether a file still exists but no longer contains a flow.
 
     Such a file lost its ``tasks``, is ignored, or has become a link: its flow should not be deleted

@@ -23,7 +23,7 @@ SECONDS = 1.0
 """Time limit in seconds for one text."""
 BUDGET = 5.0
 """Time limit in seconds for all texts of one pattern."""
-LONGEST = 1000
+MAX_LENGTH = 1000
 """Maximum length of a pattern."""
 _MOST_REPEATED = 50_000
 """Maximum size after expanding repetitions, as in ``(a{1000}){1000}``."""
@@ -66,7 +66,7 @@ class Pattern:
         self._shown = shown or text
         self._seconds = seconds
         self._left = budget
-        self._compiled = _compiled(text, LONGEST if shown is None else 10 * LONGEST)
+        self._compiled = _compiled(text, MAX_LENGTH if shown is None else 10 * MAX_LENGTH)
 
     def search(self, text: str) -> regex.Match[str] | None:
         """Return the first match in ``text``.
@@ -107,11 +107,11 @@ class Pattern:
         return found
 
 
-def _compiled(text: str, longest: int) -> regex.Pattern[str]:
+def _compiled(text: str, max_length: int) -> regex.Pattern[str]:
     import regex
 
-    if len(text) > longest:
-        raise PatternError(f"it is longer than {longest} characters")
+    if len(text) > max_length:
+        raise PatternError(f"it is longer than {max_length} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about sets whose meaning may change

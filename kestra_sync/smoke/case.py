@@ -202,8 +202,8 @@ class _Test:
 
     @property
     def _kill_seconds(self) -> float:
-        most = self.settings.kill_seconds
-        return min(HURRIED_KILL, most) if self._hurried else most
+        limit = self.settings.kill_seconds
+        return min(HURRIED_KILL, limit) if self._hurried else limit
 
     def _kill(self, execution: Execution) -> tuple[Execution, str]:
         return kill(self.server, execution, seconds=self._kill_seconds, clock=self.clock)
