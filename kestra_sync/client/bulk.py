@@ -189,7 +189,7 @@ class Filtering:
         try:
             if len(filters) == 1:
                 return [send(filters[0])]  # most scopes: no threads are needed
-            return in_parallel(send, filters, len(filters))
+            return in_parallel(send, filters, _FILTERS_AT_ONCE)
         except ApiError as error:
             if not any(filters) or error.status not in {400, 422}:
                 raise
@@ -245,6 +245,8 @@ def _widen(namespaces: tuple[str, ...]) -> tuple[str, ...]:
 
 Hit = TypeVar("Hit", bound=Hashable)
 _PAGES_AT_ONCE = 4
+_FILTERS_AT_ONCE = 4
+"""Concurrent exports of a scope with many namespaces: each one takes memory on the server."""
 MOST = 16
 """Maximum number of pages in memory."""
 
