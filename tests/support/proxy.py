@@ -179,7 +179,14 @@ class Answer:
             yield event
 
     def read(self) -> bytes:
-        """The whole body."""
+        """Return the whole body.
+
+        :raises http.client.IncompleteRead: the response does not tell where it ends, as one whose
+            headers were cut off: ``http.client`` takes that for a response without a body.
+        """
+        unknown = self._response.length is None and not self._response.chunked
+        if unknown and not self.streams:
+            raise http.client.IncompleteRead(b"")
         return self._response.read()
 
     def close(self) -> None:

@@ -45,6 +45,10 @@ def backend() -> Iterator[Backend]:
                     state.rest.wait(5)
                 self.close_connection = True
                 return
+            if "cut" in self.path:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nServer: cut")
+                self.close_connection = True
+                return
             length = int(self.headers.get("Content-Length", 0))
             body = self.rfile.read(length) or self.path.encode()
             self.send_response(201)
@@ -239,3 +243,9 @@ def test_many_clients_at_once(proxy: FaultProxy, session: requests.Session) -> N
     for thread in threads:
         thread.join()
     assert proxy.count(path="/") == 16
+
+
+def test_relay__headers_that_the_server_cut_off_break_the_connection(proxy: FaultProxy) -> None:
+    """A response with status 200 and without a body would hide the fault."""
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{proxy.url}/cut", timeout=5)
