@@ -66,7 +66,6 @@ oldest: ## Run the unit tests with the oldest supported dependencies, on Python 
 bench: engine ## Measure speed and memory against bare requests, and update docs/performance.md (an hour)
 	@$(RUN)/python -m pip install --quiet --group bench
 	@$(RUN)/python -m benchmarks
-	@$(RUN)/python -m benchmarks --kestra 2.0 --sizes 20 100 2000 --writes 100 --repetitions 3
 
 format: setup ## Format the code and fix what can be fixed automatically
 	$(RUN)/ruff check --fix .

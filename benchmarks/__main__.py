@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import Machine
-from benchmarks.page import measured, write
+from benchmarks.page import has_place, measured, write
 from benchmarks.scenarios import Bench, Results
 from benchmarks.server import fresh_machine
 from benchmarks.store import load, save
@@ -88,7 +88,10 @@ def _options() -> argparse.Namespace:
         "--results", type=Path, metavar="FILE", help="add to the results of this file"
     )
     parser.add_argument("--print", action="store_true", help="print, and leave docs/ alone")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.print and not has_place(_DOCS, options.kestra):
+        parser.error(f"the page has no section for Kestra {options.kestra}: pass --print")
+    return options
 
 
 if __name__ == "__main__":

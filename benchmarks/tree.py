@@ -213,13 +213,11 @@ def _if(name: str, chance: random.Random) -> str:
     )
 
 
-def _each(name: str, chance: random.Random) -> str:
-    values = ", ".join(f'"{chance.choice(_NOUNS)}"' for _ in range(3))
+def _sequence(name: str, chance: random.Random) -> str:
     return (
-        f"  - id: {name}\n    type: io.kestra.plugin.core.flow.ForEach\n    values: [{values}]\n"
-        f"    concurrencyLimit: {chance.randint(1, 8)}\n    tasks:\n"
+        f"  - id: {name}\n    type: io.kestra.plugin.core.flow.Sequential\n    tasks:\n"
         f"      - id: {name}_one\n        type: io.kestra.plugin.core.log.Log\n"
-        '        message:\n          - "{{ taskrun.value }}"\n'
+        f"        message:\n          - {_sentence(chance)}\n"
         f"          - {_sentence(chance)}\n\n"
     )
 
@@ -236,7 +234,7 @@ def _parallel(name: str, chance: random.Random) -> str:
     )
 
 
-_TASKS = (_log, _return, _kv, _if, _each, _parallel)
+_TASKS = (_log, _return, _kv, _if, _sequence, _parallel)
 
 
 def _subflow(namespace: str, callee: str, chance: random.Random) -> str:
