@@ -137,8 +137,7 @@ def goals(results: Results) -> Iterator[Goal]:
             ("ours", "", _MEMORY),
             ("ours, mapped, with files", f", with a mapping and {FILES} files", _MEMORY_MORE),
         ):
-            # Zero: taken from a log of times only.
-            if name in results.plan[size] and results.plan[size][name].memory:
+            if name in results.plan[size]:
                 memory = results.plan[size][name].memory / _MEGABYTE
                 yield Goal(
                     f"memory, {size:,} flows{what}",
