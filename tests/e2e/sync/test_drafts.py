@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kestra_sync.client import errors
-from tests.e2e.sync.conftest import Repo
+from tests.e2e.sync.conftest import Repo, RunResult
 
 pytestmark = pytest.mark.versions
 
 DRAFT = "draft: true\n"
 
 
-def test_draft__in_git_is_reported(repo: Repo) -> None:
-    repo.config()
-    repo.flow("a", "runs")
-    assert repo.apply().code == 0
-    repo.flow("a", "is a draft", extra=DRAFT)
-    planned = repo.plan()
-    if repo.release < (2, 0):
-        assert planned.code == 3
-        return
-    (found,) = planned.json["diagnostics"]
-    assert (found["severity"], found["rule"], found["line"]) == ("warning", "draft", 8)
-    assert repo.apply().code == 0
-    assert repo.live("a") == repo.source("a", "is a draft", extra=DRAFT)
-    assert repo.plan().reasons() == {}
-    # What the warning says is so.
-    executions = repo.client.executions
-    for revision, ran in ((None, 1), (2, 2)):
-        started = executions.create(repo.id("a"), revision=revision)
-        (*_, ended) = executions.follow(started.id, timeout=60)
-        assert ended.revision == ran
+def _reported(ran: RunResult) -> list[tuple[Any, ...]]:
+    """The findings about drafts."""
+    found = [each for each in ran.json["diagnostics"] if each["rule"] == "draft"]
+    return [(each["severity"], each.get("line")) for each in found]
 
 
 def test_draft__on_the_server_is_reported_and_reverted(repo: Repo) -> None:
@@ -44,10 +30,29 @@ def test_draft__on_the_server_is_reported_and_reverted(repo: Repo) -> None:
     except errors.InvalidContent:
         assert repo.release < (1, 3), "an update takes unknown properties before 2.0, drafts since"
         return
-    planned = repo.plan()
-    assert planned.reasons() == {"a": "update drift"}
-    told = [each for each in planned.json["diagnostics"] if each["rule"] == "draft"]
-    assert len(told) == (1 if repo.release >= (2, 0) else 0)
-    assert repo.apply("--rollback").code == 0
+    ran = repo.apply("--rollback")
+    assert (ran.code, ran.reasons()) == (0, {"a": "update drift"})
+    assert len(_reported(ran)) == (1 if repo.release >= (2, 0) else 0)
     assert repo.live("a") == repo.source("a")
     assert repo.plan().reasons() == {}
+
+
+def test_draft__in_git_is_reported(repo: Repo) -> None:
+    repo.config()
+    repo.flow("a", "runs")
+    assert repo.apply().code == 0
+    repo.flow("a", "is a draft", extra=DRAFT)
+    ran = repo.apply()
+    if repo.release < (2, 0):
+        assert ran.code == 3
+        return
+    assert ran.code == 0
+    assert _reported(ran) == [("warning", 8)]
+    assert repo.live("a") == repo.source("a", "is a draft", extra=DRAFT)
+    assert repo.plan().reasons() == {}
+    # What the warning says is so.
+    executions = repo.client.executions
+    for revision, ran_as in ((None, 1), (2, 2)):
+        started = executions.create(repo.id("a"), revision=revision)
+        (*_, ended) = executions.follow(started.id, timeout=60)
+        assert ended.revision == ran_as

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.proxy import FaultProxy, Rule, call_first, delay
 from tests.support.segments import CERTIFICATE, SegmentRecorder
 from tests.support.server import Server
 from tests.support.smoke import FAIL, LOG
@@ -66,36 +65,3 @@ def test_writes__each_of_a_run_leaves_in_one_piece(repo: Repo, recorder: Segment
     for each in flows:
         last = segments[segments.index(each) - 1]
         assert (last.method, last.path) == ("GET", each.path)
-
-
-def test_update__is_not_sent_for_a_flow_that_was_deleted_meanwhile(
-    repo: Repo, proxy: FaultProxy
-) -> None:
-    repo.config()
-    repo.flow("a")
-    repo.flow("b")
-    assert repo.apply().code == 0
-    repo.flow("a", "changed")
-    # The plan sees it, and then it goes.
-    proxy.add(Rule(call_first(lambda: repo.client.flows.delete(repo.id("a"))), "GET", "/a$", nth=2))
-    proxy.forget()
-    ran = repo.apply()
-    assert (ran.code, ran.outcomes()) == (5, {"a": "conflict"})
-    assert "was deleted on the server since the plan was created" in ran.out
-    assert proxy.count("PUT", "/flows/") == 0
-
-
-def test_update__without_an_answer_is_not_repeated(
-    repo: Repo, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repo.config()
-    repo.flow("a")
-    assert repo.apply().code == 0
-    repo.flow("a", "changed")
-    monkeypatch.setenv("KESTRA_SYNC_TIMEOUT", "3")
-    proxy.add(Rule(delay(6, lambda exchange: exchange.reset()), "PUT", "/flows/", times=None))
-    proxy.forget()
-    ran = repo.apply("--allow-large")
-    assert (ran.code, ran.outcomes()) == (6, {"a": "failed"})
-    assert "the server may be hanging (kestra-io/kestra issue 12984)" in ran.out
-    assert proxy.count("PUT", "/flows/") == 1

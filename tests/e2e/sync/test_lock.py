@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from tests.e2e.sync.conftest import Repo, RunResult
 from tests.e2e.sync.processes import Process
 from tests.support.proxy import FaultProxy, Rule, call_after, call_first
@@ -71,23 +69,8 @@ def test_lock__plan_is_repeated_after_another_apply(repo: Repo, proxy: FaultProx
     assert not repo.client.kv.search(f"kestra-sync-lock.{repo.name}")
 
 
-def test_an_apply_waits_for_the_lock(repo: Repo, proxy: FaultProxy) -> None:
-    repo.config()
-    repo.flow("a")
-    key = take(repo)
-    gone = threading.Event()
-
-    def release() -> None:
-        repo.client.kv.delete(repo.namespace, key)
-        gone.set()
-
-    proxy.add(Rule(call_after(release), "GET", rf"/kv/{key}$", nth=3))
-    assert repo.apply("--lock-timeout", "120").code == 0
-    assert gone.is_set()
-
-
 def test_lock__stale_one_expires(repo: Repo) -> None:
-    """The lock expires on the server, without a run that removes it."""
+    """The lock, which is waited for, expires on the server without a run that removes it."""
     repo.config()
     repo.flow("a")
     take(repo, ttl="PT1S")
@@ -95,50 +78,47 @@ def test_lock__stale_one_expires(repo: Repo) -> None:
     assert repo.live("a")
 
 
-def test_unlock__releases_the_lock(repo: Repo) -> None:
-    repo.config()
-    repo.flow("a")
-    take(repo)
-    ran = repo.apply("--lock-timeout", "0")
-    assert ran.code == 5
-    assert "job 7 since 2020-01-01T00:00:00Z" in ran.json["error"]["message"]
-    assert repo.lives() == {}
-    assert "held by job 7" in repo.run("unlock", "--yes").out
-    assert repo.apply("--lock-timeout", "0").code == 0
-
-
-@pytest.mark.parametrize("recorded", [False, True], ids=["only locked", "recorded as well"])
-def test_lock__run_that_lost_it_stops(repo: Repo, proxy: FaultProxy, recorded: bool) -> None:
+def test_lock__run_that_lost_it_stops(repo: Repo, proxy: FaultProxy) -> None:
     """It stops before the next level of writes, and keeps the record of the other run."""
     repo.config()
-    repo.flow("called")
-    repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "called"))
 
-    def overtake() -> None:
-        take(repo)
-        if recorded:
-            theirs = {**repo.inventory(), "generation": 99}
-            repo.client.kv.put(repo.namespace, repo.key, theirs)
+    def change(text: str) -> None:
+        repo.flow("called", text)
+        repo.write("flows/caller.yaml", subflow(repo.namespace, "caller", "called") + f"# {text}\n")
 
-    proxy.add(Rule(call_after(overtake), "POST", r"/flows$"))
-    ran = repo.apply()
-    assert ran.code == 6
-    assert ran.outcomes() == {"called": "applied", "caller": "not-attempted"}
-    assert "the lock was released" in ran.json["notes"][0]
-    assert ("the inventory was not written" in ran.json["notes"][-1]) is recorded
-    assert repo.inventory()["generation"] == (99 if recorded else 2)
-    assert repo.run("unlock", "--yes").code == 0
+    def lose(recorded: bool, method: str, path: str) -> None:
+        def overtake() -> None:
+            take(repo)
+            if recorded:
+                theirs = {**repo.inventory(), "generation": 99}
+                repo.client.kv.put(repo.namespace, repo.key, theirs)
+
+        change(method)
+        proxy.add(Rule(call_after(overtake), method, path))
+        ran = repo.apply()
+        assert ran.code == 6
+        assert ran.outcomes() == {"called": "applied", "caller": "not-attempted"}
+        assert "the lock was released" in ran.json["notes"][0]
+        assert ("the inventory was not written" in ran.json["notes"][-1]) is recorded
+        assert repo.inventory()["generation"] == (99 if recorded else 2)
+        repo.client.kv.delete(repo.namespace, f"kestra-sync-lock.{repo.name}")
+
+    lose(False, "POST", r"/flows$")
+    lose(True, "PUT", "/flows/[^/]+/called$")
     assert repo.apply().code == 0
     assert set(repo.lives()) == set(repo.owned()) == {"called", "caller"}
 
 
-def test_adopt__acquires_the_lock(repo: Repo) -> None:
+def test_unlock__releases_the_lock_that_an_adoption_needs(repo: Repo) -> None:
     repo.config()
     repo.client.flows.create(repo.flow("a"))
     take(repo)
-    assert repo.apply("--lock-timeout", "0").code == 5
-    assert repo.run("unlock", "--yes").code == 0
-    assert repo.apply().code == 0
+    ran = repo.apply("--lock-timeout", "0")
+    assert ran.code == 5
+    assert "job 7 since 2020-01-01T00:00:00Z" in ran.json["error"]["message"]
+    assert "held by job 7" in repo.run("unlock", "--yes").out
+    assert repo.apply("--lock-timeout", "0").code == 0
+    assert set(repo.owned()) == {"a"}
     take(repo)  # nothing to write, nothing to record: nothing to wait for
     assert repo.apply("--lock-timeout", "0").code == 0
 

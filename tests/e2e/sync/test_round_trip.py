@@ -92,7 +92,7 @@ def put(repo: Repo, number: int, file: File) -> dict[str, bytes]:
 
 def test_round_trip__second_plan_is_empty_and_bytes_are_equal(repo: Repo, http: Http) -> None:
     @settings(
-        max_examples=examples(50),
+        max_examples=examples(40),
         deadline=None,
         derandomize=True,
         database=None,
@@ -106,10 +106,9 @@ def test_round_trip__second_plan_is_empty_and_bytes_are_equal(repo: Repo, http: 
             expected: dict[str, bytes] = {}
             for number, file in enumerate(files):
                 expected |= put(here, number, file)
-            planned = here.plan("--detailed-exitcode")
-            assert planned.code == 2, (planned.out, planned.err)
-            assert planned.reasons() == dict.fromkeys(expected, "create new")
-            assert here.apply().code == 0
+            ran = here.apply()
+            assert ran.code == 0, (ran.out, ran.err)
+            assert ran.reasons() == dict.fromkeys(expected, "create new")
             assert here.lives() == expected
             again = here.plan("--detailed-exitcode")
             assert (again.code, again.reasons()) == (0, {})

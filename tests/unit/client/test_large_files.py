@@ -172,6 +172,7 @@ def test_put__of_a_large_file_that_the_server_refuses(
     assert type(caught.value) is kind
     assert caught.value.may_have_written is unsure
     assert ("12.6 MB are too large" in str(caught.value)) is (status == 413)
+    assert ("client_max_body_size" in (caught.value.remedy or "")) is (status == 413)
 
 
 # Reading
