@@ -10,12 +10,9 @@ import pytest
 from tests.support.cleanup import remove_executions, remove_namespaces
 from tests.support.server import Http, Server
 
-#: Modules of many small tests that only store things: what they leave is removed at their end. To
-#: look for flows, executions, keys and files after each test takes as long as the test.
-_STORE = {
-    *("test_dangerous_calls", "test_files", "test_flows", "test_kinds", "test_kv", "test_reading"),
-    *("test_validate", "test_yaml"),
-}
+#: Modules without commands, as are those of the contract: what their tests leave is removed at the
+#: end of the module. To look for flows, executions, keys and files takes as long as a test.
+_WITHOUT_COMMANDS = {"test_client", "test_kinds", "test_smoke", "test_smoke_stream"}
 #: Modules of commands that run flows: their executions are looked for after each test.
 _RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
 #: Modules of commands that unit tests do not run from end to end: only here are end-to-end tests
@@ -65,11 +62,11 @@ def namespace(request: pytest.FixtureRequest, http: Http) -> Iterator[str]:
     """A namespace used by this test only; it and its children are emptied after it, or later."""
     name = f"kstest.{uuid.uuid4().hex[:10]}"
     module = request.path.stem
-    if module in _STORE:
+    if module in _WITHOUT_COMMANDS or request.path.parent.name == "contract":
         request.getfixturevalue("emptied_later").append(name)
         yield name
         return
-    runs = module in _RUN or request.path.parent.name not in ("sync", "cli")
+    runs = module in _RUN or request.path.parent.name == "e2e"
     if not runs:
         request.getfixturevalue("without_runs").append(name)
     yield name

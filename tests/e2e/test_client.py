@@ -96,6 +96,7 @@ def test_life_of_a_flow(client: KestraClient, namespace: str) -> None:
     with pytest.raises(errors.NotFound):
         client.flows.update(flow, text)
     assert client.flows.create(text).revision == 4  # the deletion was the third
+    assert isinstance(client.flows.dependencies(flow), dict)
 
 
 def test_what_the_server_refuses(client: KestraClient, namespace: str) -> None:
@@ -113,38 +114,37 @@ def test_what_the_server_refuses(client: KestraClient, namespace: str) -> None:
         client.flows.update(flow, source(FlowId(namespace, "other")))
 
 
-@pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b"# a comment\n---\n", b"\r\n"])
-def test_render__bytes_are_unchanged(client: KestraClient, namespace: str, prefix: bytes) -> None:
-    flow = FlowId(namespace, "bytes")
-    text = prefix + source(flow).replace(b"\n", b"\r\n") + b"\r\n\r\n"
-    client.flows.create(text)
-    assert client.flows.get(flow).source == text
-    assert client.flows.export(Scope((namespace,))) == (text,)
+def test_render__bytes_are_unchanged(client: KestraClient, namespace: str) -> None:
+    shapes = ("{}\n\n", "# first\n{}# last", "\ufeff{}", "---\n{}", "{}...\n", "\r\n{}\r\n\r\n")
+    sources = {}
+    for number, shape in enumerate(shapes):
+        flow = FlowId(namespace, f"bytes{number}")
+        text = shape.format(source(flow, message="äöü 😀").decode())
+        if number % 2:
+            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        sources[flow] = text.encode()
+        client.flows.create(sources[flow])
+        assert client.flows.get(flow).source == sources[flow]
+    assert sorted(client.flows.export(Scope((namespace,)))) == sorted(sources.values())
 
 
 def test_validate_many(client: KestraClient, namespace: str) -> None:
     flows = [FlowId(namespace, f"flow{number}") for number in range(150)]
     sources = [source(flow) for flow in flows]
     sources[7] = b"id: {{ x }}\n bad: [\n"
+    sources[8] = b"# about it\n---\n" + sources[8]
+    sources[9] = sources[9].partition(b"tasks")[0]
     sources[70] = b""
     for number in (0, 99, 100, 149):
         sources[number] = source(flows[number]).replace(b"message", b"mesage")
     results = client.flows.validate(sources)
     assert [result.index for result in results] == list(range(150))
-    wrong = {0, 7, 70, 99, 100, 149}
+    wrong = {0, 7, 9, 70, 99, 100, 149}
     assert {result.index for result in results if not result.valid} == wrong
     for number in set(range(150)) - wrong:
         assert results[number].flow_id == flows[number]
     assert "mesage" in results[149].constraints[0]
     assert client.flows.search(Scope((namespace,))) == ()
-
-
-def test_validate_one(client: KestraClient, namespace: str) -> None:
-    flow = FlowId(namespace, "one")
-    (result,) = client.flows.validate([b"# about it\n---\n" + source(flow)])
-    assert result.valid
-    (result,) = client.flows.validate([source(flow).partition(b"tasks")[0]])
-    assert not result.valid
 
 
 def test_search_and_export(client: KestraClient, namespace: str) -> None:
@@ -191,12 +191,6 @@ def test_disabled_flows_are_reported(client: KestraClient, namespace: str) -> No
     assert client.flows.search(Scope((namespace,)))[0].disabled
     with pytest.raises(errors.ConflictingState):
         client.executions.create(flow)
-
-
-def test_dependencies(client: KestraClient, namespace: str) -> None:
-    flow = FlowId(namespace, "alone")
-    client.flows.create(source(flow))
-    assert isinstance(client.flows.dependencies(flow), dict)
 
 
 # Executions and logs
@@ -256,22 +250,15 @@ def test_inputs(client: KestraClient, namespace: str, tmp_path: Path) -> None:
             client.executions.create(flow, inputs=wrong)
 
 
-def test_wait(client: KestraClient, flow: FlowId) -> None:
-    assert client.executions.create(flow, wait=True).state == "SUCCESS"
-
-
-def test_kind(client: KestraClient, flow: FlowId) -> None:
-    started = client.executions.create(flow, kind="TEST")
-    assert started.kind == "TEST"
-    assert finish(client, started).state == "SUCCESS"
+def test_start__with_a_kind_a_revision_or_the_end(client: KestraClient, flow: FlowId) -> None:
+    client.flows.update(flow, source(flow, message="again"))
+    older = client.executions.create(flow, revision=1, kind="TEST")
+    assert (older.revision, older.kind) == (1, "TEST")
+    newest = client.executions.create(flow, wait=True)
+    assert (newest.revision, newest.state) == (2, "SUCCESS")
     with pytest.raises(errors.UnexpectedAnswer, match="should have kind NONE, but has NORMAL"):
         client.executions.create(flow, kind="NONE")
-
-
-def test_revision(client: KestraClient, flow: FlowId) -> None:
-    client.flows.update(flow, source(flow, message="again"))
-    assert client.executions.create(flow, revision=1).revision == 1
-    assert client.executions.create(flow).revision == 2
+    assert finish(client, older).state == "SUCCESS"
 
 
 def test_schedule_date(client: KestraClient, flow: FlowId) -> None:
@@ -291,24 +278,18 @@ def test_breakpoints(client: KestraClient, flow: FlowId) -> None:
         pytest.fail("it did not stop at the breakpoint")
 
 
-def test_kill(client: KestraClient, namespace: str) -> None:
+def test_kill_and_resume(client: KestraClient, namespace: str) -> None:
     flow = FlowId(namespace, "waiting")
     client.flows.create(source(flow, WAITING))
-    started = client.executions.create(flow)
+    killed, resumed = client.executions.create(flow), client.executions.create(flow)
     with pytest.raises(FollowTimeout) as caught:
-        list(client.executions.follow(started.id, timeout=3))
+        list(client.executions.follow(killed.id, timeout=3))
     assert caught.value.execution.state == "PAUSED"
-    client.executions.kill(started.id)
-    assert finish(client, started).state == "KILLED"
-
-
-def test_resume(client: KestraClient, namespace: str) -> None:
-    flow = FlowId(namespace, "resumed")
-    client.flows.create(source(flow, WAITING))
-    started = client.executions.create(flow)
-    for seen in client.executions.follow(started.id, timeout=SECONDS):
+    client.executions.kill(killed.id)
+    assert finish(client, killed).state == "KILLED"
+    for seen in client.executions.follow(resumed.id, timeout=SECONDS):
         if seen.state == "PAUSED":
-            client.executions.resume(started.id)
+            client.executions.resume(resumed.id)
     assert seen.state == "SUCCESS"
 
 
@@ -357,24 +338,13 @@ def test_key_value(client: KestraClient, namespace: str) -> None:
 
 
 def test_values_of_each_kind(client: KestraClient, namespace: str) -> None:
-    values: tuple[object, ...] = ("plain text", "true", 5, 1.5, False, [1, "a"], {})
+    """Large ones too."""
+    large = {f"flow{number}": {"sha256": "0" * 64, "path": "x" * 40} for number in range(8000)}
+    values: tuple[object, ...] = ("plain text", "true", 5, 1.5, False, [1, "a"], {}, large)
     for value in values:
         client.kv.put(namespace, "value", value)
         stored = client.kv.get(namespace, "value")
         assert (stored, type(stored)) == (value, type(value))
-
-
-def test_a_large_value(client: KestraClient, namespace: str) -> None:
-    value = {f"flow{number}": {"sha256": "0" * 64, "path": "x" * 40} for number in range(8000)}
-    client.kv.put(namespace, "large", value)
-    assert client.kv.get(namespace, "large") == value
-
-
-def test_expiry(client: KestraClient, namespace: str) -> None:
-    client.kv.put(namespace, "short", "x", ttl="PT0.5S")
-    time.sleep(1)
-    with pytest.raises((errors.Gone, errors.NotFound)):
-        client.kv.get(namespace, "short")
 
 
 def test_files(client: KestraClient, namespace: str) -> None:

@@ -21,12 +21,11 @@ def test_trap__replacing_a_namespace_deletes_what_is_not_in_the_body(
     assert found(http, EQUALS=namespace) == [f"{namespace}/kept"]
 
 
-@pytest.mark.parametrize("call", ["/flows/{ns}", "/flows/bulk?namespace={ns}&delete=false"])
-def test_trap__they_cut_the_text_at_any_three_dashes(http: Http, namespace: str, call: str) -> None:
+def test_trap__they_cut_the_text_at_any_three_dashes(http: Http, namespace: str) -> None:
     table = "description: |\n  | a | b |\n  |---|---|\n"
     body = log_flow(namespace, "table", extra=table).encode()
-    answer = http.post(call.format(ns=namespace), data=body, headers=YAML)
-    assert answer.status_code >= 400
+    for call in (f"/flows/{namespace}", f"/flows/bulk?namespace={namespace}&delete=false"):
+        assert http.post(call, data=body, headers=YAML).status_code >= 400
     # The flow by itself is fine.
     created(http, body)
 

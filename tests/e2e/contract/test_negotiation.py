@@ -21,31 +21,23 @@ def _accepting(http: Http, path: str, accept: str, method: str = "GET") -> reque
     return answer
 
 
-@pytest.mark.parametrize(
-    ("path", "produced"),
-    [
-        ("/flows/search", "application/json"),
-        ("/flows/distinct-namespaces", "application/json"),
-        ("/executions/search", "application/json"),
-        ("/kv", "application/json"),
-        ("/api/v1/plugins/schemas/flow", "application/json"),
-        ("/namespaces/{ns}/files/export", "application/octet-stream"),
-        ("/logs/unknown/follow", "text/event-stream"),
-    ],
-)
-def test_a_route_answers_its_own_type_and_any(
-    http: Http, namespace: str, path: str, produced: str
-) -> None:
-    path = path.format(ns=namespace)
-    other = "text/json" if produced != "text/json" else "application/json"
-    refused = _accepting(http, path, other)
-    assert refused.status_code == 406, refused.text
-    assert "not supported. Supported types:" in refused.json()["message"]
-    for accept in (produced, "*/*", f"{other}, {produced};q=0.5"):
-        headers = {"Accept": accept}
-        with http.get(path, headers=headers, stream=True) as answer:
-            assert answer.status_code == 200
-            assert answer.headers["Content-Type"].startswith(produced)
+def test_a_route_answers_its_own_type(http: Http, namespace: str) -> None:
+    routes = {
+        "/flows/search": "application/json",
+        "/flows/distinct-namespaces": "application/json",
+        "/executions/search": "application/json",
+        "/kv": "application/json",
+        f"/namespaces/{namespace}/files/export": "application/octet-stream",
+        "/logs/unknown/follow": "text/event-stream",
+    }
+    for path, produced in routes.items():
+        refused = _accepting(http, path, "text/json")
+        assert refused.status_code == 406, refused.text
+        assert "not supported. Supported types:" in refused.json()["message"]
+        for accept in (produced, f"text/json, {produced};q=0.5"):
+            with http.get(path, headers={"Accept": accept}, stream=True) as answer:
+                assert answer.status_code == 200
+                assert answer.headers["Content-Type"].startswith(produced)
 
 
 def test_trap__an_export_that_must_be_json_is_taken_for_a_flow(http: Http) -> None:
@@ -69,49 +61,41 @@ def test_trap__a_kill_is_refused_where_json_is_asked_for(http: Http, namespace: 
     until_state(http, execution_id, frozenset({"KILLED"}))
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "content_type"),
-    [
+def test_content_type__wrong_type_is_415(http: Http, namespace: str) -> None:
+    for method, path, content_type in (
         ("POST", "/flows/validate", "text/plain"),
-        ("PUT", "/namespaces/{ns}/kv/key", "application/json"),
-        ("PUT", "/namespaces/{ns}/kv/key", "application/x-yaml"),
-        ("POST", "/executions/{ns}/f", "application/json"),
-        ("POST", "/executions/{ns}/f", "application/x-yaml"),
-        ("POST", "/namespaces/{ns}/files?path=/a", "application/json"),
+        ("PUT", f"/namespaces/{namespace}/kv/key", "application/json"),
+        ("PUT", f"/namespaces/{namespace}/kv/key", "application/x-yaml"),
+        ("POST", f"/executions/{namespace}/f", "application/json"),
+        ("POST", f"/executions/{namespace}/f", "application/x-yaml"),
+        ("POST", f"/namespaces/{namespace}/files?path=/a", "application/json"),
         ("POST", "/flows/export/by-ids", "application/x-yaml"),
-    ],
-)
-def test_content_type__wrong_type_is_415(
-    http: Http, namespace: str, method: str, path: str, content_type: str
-) -> None:
-    answer = http.request(
-        method, path.format(ns=namespace), data=b"{}", headers={"Content-Type": content_type}
-    )
-    assert answer.status_code == 415, answer.text
-    assert f"Content Type [{content_type}] not allowed" in answer.json()["message"]
+    ):
+        headers = {"Content-Type": content_type}
+        answer = http.request(method, path, data=b"{}", headers=headers)
+        assert answer.status_code == 415, answer.text
+        assert f"Content Type [{content_type}] not allowed" in answer.json()["message"]
 
 
-def test_flows_as_json_are_not_validated(http: Http) -> None:
+def test_content_type__flow_as_json_is_refused(http: Http, namespace: str) -> None:
     """1.3 takes it for the bulk update ``POST /flows/{namespace}``, without any flows."""
-    answer = http.request(
-        "POST", "/flows/validate", data=b"{}", headers={"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json"}
+    answer = http.post("/flows/validate", data=b"{}", headers=headers)
     assert answer.status_code == Statuses(422, 415).of(http), answer.text
+    source = log_flow(namespace, "typed").encode()
+    assert http.post("/flows", data=source, headers=headers).status_code >= 400
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
+def test_another_method_is_405(http: Http) -> None:
+    for method, path in (
         ("PATCH", "/flows/search"),
         ("PUT", "/secrets"),
         ("POST", "/kv"),
         ("DELETE", "/flows/distinct-namespaces"),
-    ],
-)
-def test_another_method_is_405(http: Http, method: str, path: str) -> None:
-    answer = http.request(method, path)
-    assert answer.status_code == 405
-    assert f"Method [{method}] not allowed" in answer.json()["message"]
+    ):
+        answer = http.request(method, path)
+        assert answer.status_code == 405
+        assert f"Method [{method}] not allowed" in answer.json()["message"]
 
 
 def test_a_compressed_body_is_unpacked_and_stored_byte_for_byte(http: Http, namespace: str) -> None:
@@ -126,8 +110,12 @@ def test_a_compressed_body_is_unpacked_and_stored_byte_for_byte(http: Http, name
     assert stored(http, namespace, "packed")["revision"] == 2
 
 
-def test_the_limit_counts_what_is_unpacked(http: Http, namespace: str) -> None:
+def test_body__over_10_mib_is_refused(http: Http, namespace: str) -> None:
+    """The limit counts what is unpacked."""
     source = log_flow(namespace, "big", "x" * (11 * 1024 * 1024)).encode()
-    headers = {**YAML, "Content-Encoding": "gzip"}
-    answer = http.post("/flows", data=gzip.compress(source), headers=headers)
-    assert answer.status_code in (413, 500)
+    packed = http.post(
+        "/flows", data=gzip.compress(source), headers={**YAML, "Content-Encoding": "gzip"}
+    )
+    for answer in (packed, http.post("/flows", data=source, headers=YAML)):
+        # Kestra says 500; a proxy before it may be quicker with a 413.
+        assert answer.status_code in (413, 500)

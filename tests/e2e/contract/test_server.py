@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.e2e.contract.calls import create
-from tests.support.server import YAML, Http, Server
+from tests.support.server import Http, Server
 from tests.support.sources import log_flow
 
 pytestmark = pytest.mark.versions
@@ -73,19 +73,3 @@ def test_an_error_has_a_message(http: Http, namespace: str) -> None:
     (detail,) = body["_embedded"]["errors"]
     assert detail["path"] == "id"
     assert detail["message"].startswith("must match")
-
-
-def test_content_type__flow_as_json_is_refused(http: Http, namespace: str) -> None:
-    answer = http.post(
-        "/flows",
-        data=log_flow(namespace, "typed").encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    assert answer.status_code >= 400
-
-
-def test_body__over_10_mib_is_refused(http: Http, namespace: str) -> None:
-    source = log_flow(namespace, "big", "x" * (11 * 1024 * 1024))
-    answer = http.post("/flows", data=source.encode(), headers=YAML)
-    # Kestra says 500; a proxy before it may be quicker with a 413.
-    assert answer.status_code in (413, 500)

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.contract.calls import created, validate
+from tests.e2e.contract.calls import created, found, validate
 from tests.support.server import YAML, Http
 from tests.support.sources import LOG, flow, log_flow, subflow, task
 
 pytestmark = pytest.mark.versions
 
 
-def test_a_valid_flow_has_no_constraints(http: Http, namespace: str) -> None:
-    (result,) = validate(http, log_flow(namespace, "good"))
-    assert "constraints" not in result
-    assert (result["index"], result["filename"]) == (0, "0.yaml")
-    assert (result["namespace"], result["flow"]) == (namespace, "good")
-
-
 def test_an_invalid_flow_is_200_with_constraints(http: Http, namespace: str) -> None:
-    results = validate(
+    """A valid one has none, an unparsable one neither namespace nor id; nothing is written."""
+    good, typo, no_id, broken = validate(
         http,
         log_flow(namespace, "good"),
         flow(namespace, "typo", task(LOG, mesage="x")),
         log_flow(namespace, "not an id"),
+        f"id: broken\nnamespace: {namespace}\ntasks: [",
     )
-    assert ["constraints" in it for it in results] == [False, True, True]
-    assert "mesage" in results[1]["constraints"]
-    assert (
-        results[2]["constraints"].rstrip().endswith('id: must match "^[a-zA-Z0-9][a-zA-Z0-9._-]*"')
-    )
-    assert results[2]["flow"] == "not an id"
-
-
-def test_an_unparsable_document_has_neither_namespace_nor_id(http: Http, namespace: str) -> None:
-    (result,) = validate(http, f"id: broken\nnamespace: {namespace}\ntasks: [")
-    assert result["constraints"]
-    assert "flow" not in result
-    assert "namespace" not in result
-
-
-def test_nothing_is_written(http: Http, namespace: str) -> None:
-    validate(http, log_flow(namespace, "ghost"))
-    assert http.get(f"/flows/{namespace}/ghost").status_code == 404
+    assert "constraints" not in good
+    assert (good["index"], good["filename"]) == (0, "0.yaml")
+    assert (good["namespace"], good["flow"]) == (namespace, "good")
+    assert "mesage" in typo["constraints"]
+    assert no_id["constraints"].rstrip().endswith('id: must match "^[a-zA-Z0-9][a-zA-Z0-9._-]*"')
+    assert no_id["flow"] == "not an id"
+    assert broken["constraints"]
+    assert not {"flow", "namespace"} & set(broken)
+    assert found(http, EQUALS=namespace) == []
 
 
 def test_trap__only_the_first_document_of_a_part_is_looked_at(http: Http, namespace: str) -> None:
@@ -75,12 +61,6 @@ def test_trap__more_than_128_parts_are_500(http: Http, namespace: str) -> None:
         assert "Number of form fields exceeds configured limit of [128]" in answer.text
 
 
-def test_batches_of_100_are_safe(http: Http, namespace: str) -> None:
-    results = validate(http, *(log_flow(namespace, f"f{n}") for n in range(100)))
-    assert sorted(it["index"] for it in results) == list(range(100))
-    assert {it["filename"] for it in results} == {f"{n}.yaml" for n in range(100)}
-
-
 def test_outdated_needs_a_revision_line(http: Http, namespace: str) -> None:
     created(http, log_flow(namespace, "old"))
     plain, numbered = validate(
@@ -92,21 +72,18 @@ def test_outdated_needs_a_revision_line(http: Http, namespace: str) -> None:
     assert numbered["outdated"] is True
 
 
-def test_reference__missing_subflow_is_a_warning(http: Http, namespace: str) -> None:
+def test_trap__a_subflow_of_the_same_batch_is_missing_too(http: Http, namespace: str) -> None:
+    """Which is a warning."""
     created(http, log_flow(namespace, "there"))
-    missing, there = validate(
-        http, subflow(namespace, "a", "nowhere"), subflow(namespace, "b", "there")
+    missing, there, _ = validate(
+        http,
+        subflow(namespace, "a", "callee"),
+        subflow(namespace, "b", "there"),
+        log_flow(namespace, "callee"),
     )
     assert "constraints" not in missing
-    assert any("nowhere" in warning for warning in missing["warnings"])
+    assert any("callee" in warning for warning in missing["warnings"])
     assert not there.get("warnings")
-
-
-def test_trap__a_subflow_of_the_same_batch_is_missing_too(http: Http, namespace: str) -> None:
-    caller, _ = validate(
-        http, subflow(namespace, "caller", "callee"), log_flow(namespace, "callee")
-    )
-    assert any("callee" in warning for warning in caller["warnings"])
 
 
 def test_trap__a_nested_missing_subflow_goes_unseen(http: Http, namespace: str) -> None:
@@ -124,18 +101,14 @@ def test_trap__a_nested_missing_subflow_goes_unseen(http: Http, namespace: str) 
     assert not result.get("warnings")
 
 
-@pytest.mark.parametrize(
-    "again",
-    ["description: a\ndescription: b\n", "variables:\n  a: 1\n  a: 2\n"],
-    ids=["at the top", "below"],
-)
 def test_trap__validate_accepts_duplicate_keys_that_create_refuses(
-    http: Http, namespace: str, again: str
+    http: Http, namespace: str
 ) -> None:
-    source = log_flow(namespace, "double", extra=again)
-    (result,) = validate(http, source)
-    answer = http.post("/flows", data=source.encode(), headers=YAML)
-    if http.server.release == (1, 3):
-        assert "constraints" not in result
-    assert answer.status_code == 422
-    assert "Duplicate field" in answer.text
+    for again in ("description: a\ndescription: b\n", "variables:\n  a: 1\n  a: 2\n"):
+        source = log_flow(namespace, "double", extra=again)
+        (result,) = validate(http, source)
+        answer = http.post("/flows", data=source.encode(), headers=YAML)
+        if http.server.release == (1, 3):
+            assert "constraints" not in result
+        assert answer.status_code == 422
+        assert "Duplicate field" in answer.text
