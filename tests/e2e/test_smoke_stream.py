@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from kestra_sync.client.client import KestraClient
 from kestra_sync.smoke.result import SmokeVerdict
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
-from tests.support.proxy import (
-    FaultProxy,
-    Rule,
-    buffer_events,
-    cut_events,
-    drop_answer,
-    reply,
-)
+from tests.support.proxy import FaultProxy, Rule, buffer_events, cut_events, drop_answer
 from tests.support.server import Http, Server
 from tests.support.smoke import LOG, PAUSE, SLEEP, Bench
 
@@ -62,71 +54,32 @@ def test_a_stream_that_is_cut_at_any_event(bench: Bench, proxy: FaultProxy) -> N
     assert bench.left() == []
 
 
-def test_a_proxy_that_always_cuts_after_the_first_event(bench: Bench, proxy: FaultProxy) -> None:
-    proxy.add(Rule(cut_events(1), method="GET", path=FOLLOW, times=None))
-    assert bench.one(bench.flow("busy", BUSY)).verdict is SmokeVerdict.PASSED
-
-
-def test_a_proxy_that_buffers_the_stream(bench: Bench, proxy: FaultProxy) -> None:
+@pytest.mark.once
+def test_smoke__buffered_stream_does_not_delay_result_or_timeout(
+    bench: Bench, proxy: FaultProxy
+) -> None:
     proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
-    run = bench.one(bench.flow("busy", BUSY), expect=Expectation(tasks={"two": ("SUCCESS",)}))
-    assert run.verdict is SmokeVerdict.PASSED
-
-
-def test_smoke__buffered_stream_does_not_delay_the_timeout(bench: Bench, proxy: FaultProxy) -> None:
-    proxy.add(Rule(buffer_events, method="GET", path=FOLLOW, times=None))
+    waits = bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n")
     result = bench.run(
-        SmokeSpec(bench.flow("waits", f"tasks:\n  - {{id: wait, type: {PAUSE}}}\n"), timeout=1.5)
+        SmokeSpec(bench.flow("busy", BUSY), expect=Expectation(tasks={"two": ("SUCCESS",)})),
+        SmokeSpec(waits, timeout=1.5),
     )
-    assert result.runs[0].verdict is SmokeVerdict.TIMED_OUT
+    assert [run.verdict for run in result.runs] == [SmokeVerdict.PASSED, SmokeVerdict.TIMED_OUT]
     assert result.seconds < 30
 
 
-def test_a_server_without_streams_is_asked_instead(bench: Bench, proxy: FaultProxy) -> None:
-    proxy.add(Rule(reply(404), method="GET", path=FOLLOW, times=None))
-    assert bench.one(bench.flow("busy", BUSY)).verdict is SmokeVerdict.PASSED
-
-
+@pytest.mark.once
 def test_smoke__lost_response_to_the_start_fails_with_a_remedy(
     bench: Bench, proxy: FaultProxy
 ) -> None:
-    flow = bench.flow("lost", BUSY)
+    """That to a deletion counts as done."""
+    lost, quick = bench.flow("lost", BUSY), bench.flow("quick", BUSY)
     proxy.add(Rule(drop_answer, method="POST", path=r"/lost$"))
-    run = bench.one(flow)
-    assert run.verdict is SmokeVerdict.ERROR
-    assert f"kestra-sync.run: {bench.settings.run_id}" in run.failures[0].message
-    assert proxy.count("POST", r"/lost$") == 1
-
-
-def test_delete__lost_response_counts_as_done(bench: Bench, proxy: FaultProxy) -> None:
-    flow = bench.flow("quick", BUSY)
     proxy.add(Rule(drop_answer, method="DELETE", path=r"/executions/", nth=1))
-    run = bench.one(flow)
-    assert run.cleanup is not None
-    assert (run.cleanup.deleted, run.cleanup.problems) == (1, ())
-    assert bench.left() == []
-
-
-def test_cleanup__failed_deletion_is_reported(bench: Bench, proxy: FaultProxy) -> None:
-    flow = bench.flow("sticky", BUSY)
-    proxy.add(Rule(reply(500), method="DELETE", path=r"/executions/", times=None))
-    run = bench.one(flow)
-    assert run.verdict is SmokeVerdict.PASSED
-    assert run.cleanup is not None
-    assert run.cleanup.kept
-    assert "could not be deleted" in run.cleanup.problems[0]
-
-
-def test_ignored_kind__is_not_a_smoke_test(bench: Bench, proxy: FaultProxy) -> None:
-    """Servers that do not know the kind start a normal execution and say nothing."""
-
-    def forget_the_kind(exchange: Any) -> None:
-        from tests.support.proxy import relay
-
-        exchange.query = exchange.query.replace("kind=TEST", "kind=OTHER")
-        relay(exchange)
-
-    proxy.add(Rule(forget_the_kind, method="POST", path=r"/normal$"))
-    run = bench.one(bench.flow("normal", BUSY))
-    assert run.verdict is SmokeVerdict.ERROR
-    assert "should have kind TEST" in run.failures[0].message
+    unknown, deleted = bench.run(SmokeSpec(lost), SmokeSpec(quick)).runs
+    assert unknown.verdict is SmokeVerdict.ERROR
+    assert f"kestra-sync.run: {bench.settings.run_id}" in unknown.failures[0].message
+    assert proxy.count("POST", r"/lost$") == 1
+    assert deleted.cleanup is not None
+    assert (deleted.cleanup.deleted, deleted.cleanup.problems) == (1, ())
+    assert "quick" not in bench.left()

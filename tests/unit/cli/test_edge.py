@@ -164,6 +164,27 @@ def test_usage_errors(
         assert f"\n  {remedy}\n" in err
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["no-slash"], "not a flow"),
+        (["a/b", "-i", "novalue"], "expected NAME=VALUE"),
+        (["a/b", "-i", "x=@/no/such/file"], "no such file"),
+        (["a/b", "--timeout", "soon"], "not a duration"),
+        (["a/b", "--no-wait", "--follow"], "--no-wait cannot be combined"),
+    ],
+)
+def test_run_command__contradictory_options(
+    args: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KESTRA_API_URL", "http://127.0.0.1:1")  # nothing is asked
+    assert run(["run", *args]) == 64
+    assert words in capsys.readouterr().err
+
+
 _BASIC = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
 
 

@@ -47,3 +47,19 @@ def test_options__none_takes_a_secret() -> None:
         if wrong.search(option)
     ]
     assert found == []
+
+
+def test_options__each_has_a_text_and_a_variable_named_after_it() -> None:
+    found = [
+        (name, parameter)
+        for name, command in _commands()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    ]
+    assert len(found) > 200
+    for name, option in found:
+        long = next(each for each in option.opts if each.startswith("--"))
+        variable = option.envvar if isinstance(option.envvar, str) else (option.envvar or [""])[0]
+        assert variable.startswith("KESTRA_SYNC_"), (name, long)
+        assert variable.endswith(long.removeprefix("--").replace("-", "_").upper()), (name, long)
+        assert option.help, (name, long)
