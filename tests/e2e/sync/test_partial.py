@@ -7,53 +7,6 @@ import pytest
 from tests.e2e.sync.conftest import Repo
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        ("flows/a.yaml",),
-        ("--only", "{namespace}/a"),
-        ("--exclude", "{namespace}/[b-z]*"),
-    ],
-    ids=["path", "only", "exclude"],
-)
-def test_partial_run__writes_only_its_files(repo: Repo, how: tuple[str, ...]) -> None:
-    repo.config("prune: scope\n")
-    for name in "abcd":
-        repo.flow(name)
-    repo.apply()
-    repo.client.flows.create(repo.source("foreign"))
-    changed = repo.flow("a", "changed")
-    repo.flow("b", "changed as well")
-    repo.remove("c")
-    before, owned = repo.lives(), repo.owned()
-    args = [each.format(namespace=repo.namespace) for each in how]
-    ran = repo.apply(*args)
-    assert (ran.code, ran.reasons()) == (0, {"a": "update changed"})
-    assert ran.json["plan"]["partial"] is True
-    assert repo.lives() == before | {"a": changed}
-    assert {**repo.owned(), "a": ""} == {**owned, "a": ""}
-    assert repo.agrees()
-    assert "partial" in repo.run("plan", *args).out.lower()
-    # The whole run sees the rest again.
-    assert repo.plan().reasons() == {
-        "b": "update changed",
-        "c": "delete removed",
-        "foreign": "delete pruned",
-    }
-
-
-def test_partial_run__missing_file_is_not_a_deletion(repo: Repo) -> None:
-    repo.config()
-    repo.flow("a")
-    repo.write("flows/team/b.yaml", repo.source("b"))
-    repo.write("flows/team/c.yaml", repo.source("c"))
-    repo.apply()
-    (repo.root / "flows/team/b.yaml").unlink()
-    ran = repo.apply("flows/team")
-    assert (ran.code, ran.reasons()) == (0, {})
-    assert set(repo.lives()) == set(repo.owned()) == {"a", "b", "c"}
-
-
 def test_killed_run__intent_survives_a_partial_run(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.sync.conftest import Repo
-from tests.support.git import git, isolate
+from tests.support.git import isolate
 
 
 @pytest.fixture(autouse=True)
@@ -15,61 +15,26 @@ def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     isolate(monkeypatch, tmp_path / "home")
 
 
-def test_pull__edit_on_the_server_is_written_to_the_file(repo: Repo) -> None:
-    repo.config()
-    repo.flow("a")
-    repo.flow("b")
-    assert repo.apply().code == 0
-    theirs = repo.source("a", "by hand") + b"# no newline at the end"
-    repo.edit("a", theirs)
-    dry = repo.run("pull", "--dry-run")
-    assert "Would pull 1 flow." in dry.out
-    assert Path("flows/a.yaml").read_bytes() == repo.source("a")
-    ran = repo.run("pull", "--format", "json")
-    assert ran.code == 0
-    assert [(each["flow"]["id"], each["result"]) for each in ran.json["flows"]] == [
-        ("a", "updated")
-    ]
-    assert Path("flows/a.yaml").read_bytes() == theirs
-    assert repo.plan().reasons() == {"a": "none refreshed"}
-    assert "Nothing to pull" in repo.run("pull").out
-
-
-def test_only_the_flow_s_own_document_of_a_file_is_replaced(repo: Repo) -> None:
-    repo.config()
-    both = repo.source("a") + b"---\n" + repo.source("b")
-    repo.write("flows/both.yaml", both)
-    assert repo.apply().code == 0
-    theirs = repo.source("a", "by hand").rstrip(b"\n")
-    repo.edit("a", theirs)
-    assert repo.run("pull").code == 0
-    assert Path("flows/both.yaml").read_bytes() == theirs + b"\n---\n" + repo.source("b")
-
-
 def test_new_turns_a_server_into_a_repository(repo: Repo) -> None:
+    """A file with other content is not overwritten."""
     repo.config()
     below = f"{repo.namespace}.team"
     repo.client.flows.create(repo.source("x"))
     repo.client.flows.create(repo.source("y", ns=below))
     assert "Nothing to pull" in repo.run("pull").out
-    ran = repo.run("pull", "--new")
-    assert ran.code == 0
-    assert "Pulled 2 flows." in ran.out
     first = Path("flows", *repo.namespace.split("."), "x.yaml")
-    assert first.read_bytes() == repo.source("x")
-    assert Path("flows", *below.split("."), "y.yaml").read_bytes() == repo.source("y", ns=below)
-    assert repo.plan().reasons() == {"x": "none adopt", "y": "none adopt"}
-
-
-def test_new_file__different_content_is_not_overwritten(repo: Repo) -> None:
-    repo.config()
-    repo.client.flows.create(repo.source("x"))
-    path = "/".join(["flows", *repo.namespace.split("."), "x.yaml"])
-    repo.write(path, "just: data\n")
+    repo.write(str(first), "just: data\n")
     ran = repo.run("pull", "--new")
     assert ran.code == 64
     assert "already exists" in ran.err
-    assert Path(path).read_text() == "just: data\n"
+    assert first.read_text() == "just: data\n"
+    first.unlink()
+    ran = repo.run("pull", "--new")
+    assert ran.code == 0
+    assert "Pulled 2 flows." in ran.out
+    assert first.read_bytes() == repo.source("x")
+    assert Path("flows", *below.split("."), "y.yaml").read_bytes() == repo.source("y", ns=below)
+    assert repo.plan().reasons() == {"x": "none adopt", "y": "none adopt"}
 
 
 def test_pull__three_way_comparison_decides(repo: Repo) -> None:
@@ -77,9 +42,13 @@ def test_pull__three_way_comparison_decides(repo: Repo) -> None:
     repo.config()
     for name in ("git", "server", "both", "gone", "gone-edited", "deleted"):
         repo.flow(name)
+    pair = repo.source("one") + b"---\n" + repo.source("two")
+    repo.write("flows/pair.yaml", pair)
     assert repo.apply().code == 0
     ours = {name: repo.flow(name, "in Git") for name in ("git", "both", "new")}
     theirs = {name: repo.source(name, "by hand") for name in ("server", "both", "gone-edited")}
+    theirs["server"] += b"# no newline at the end"
+    theirs["one"] = repo.source("one", "by hand").rstrip(b"\n")
     for name, source in theirs.items():
         repo.edit(name, source)
     repo.remove("gone")
@@ -92,6 +61,7 @@ def test_pull__three_way_comparison_decides(repo: Repo) -> None:
         "gone": "left",
         "gone-edited": "conflict",
         "new": "left",
+        "one": "updated",
         "server": "updated",
     }
     before = {each: each.read_bytes() for each in Path("flows").iterdir()}
@@ -102,6 +72,9 @@ def test_pull__three_way_comparison_decides(repo: Repo) -> None:
     assert dry.json["flows"] == ran.json["flows"]
     assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == expected
     assert Path("flows/server.yaml").read_bytes() == theirs["server"]
+    # Only the flow's own document of a file is replaced.
+    replaced = theirs["one"] + b"\n---\n" + repo.source("two")
+    assert Path("flows/pair.yaml").read_bytes() == replaced
     assert {name: Path(f"flows/{name}.yaml").read_bytes() for name in ours} == ours
     text = repo.run("pull")
     assert text.code == 5
@@ -118,69 +91,6 @@ def test_pull__three_way_comparison_decides(repo: Repo) -> None:
     assert pulled.read_bytes() == theirs["gone-edited"]
     reasons = repo.plan().reasons()
     assert {reasons[each] for each in ("server", "both", "gone-edited")} == {"none refreshed"}
-
-
-def test_pull__uncommitted_changes_are_not_overwritten(repo: Repo) -> None:
-    names = ("clean", "edited", "staged", "untracked", "ignored", "hidden")
-    repo.config()
-    git(repo.root, "init", "-q")
-    for name in names:
-        repo.flow(name)
-    repo.write(".gitignore", "ignored.yaml\n")
-    git(repo.root, "add", "-A")
-    git(repo.root, "rm", "-q", "--cached", "flows/untracked.yaml")
-    git(repo.root, "commit", "-q", "-m", "x")
-    for name in ("edited", "staged", "hidden"):
-        repo.flow(name, "local work")
-    git(repo.root, "add", "flows/staged.yaml")
-    git(repo.root, "update-index", "--assume-unchanged", "flows/hidden.yaml")
-    # Deployed as it is, so by the record only the server changed afterwards.
-    assert repo.apply().code == 0
-    before = {name: Path(f"flows/{name}.yaml").read_bytes() for name in names}
-    theirs = {name: repo.source(name, "by hand") for name in names}
-    for name in names:
-        repo.edit(name, theirs[name])
-    for args in (("--dry-run",), ()):
-        ran = repo.run("pull", "--format", "json", *args)
-        assert ran.code == 5
-        assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == {
-            name: "updated" if name == "clean" else "conflict" for name in names
-        }
-    for name in names:
-        expected = theirs[name] if name == "clean" else before[name]
-        assert Path(f"flows/{name}.yaml").read_bytes() == expected
-    assert "flows/untracked.yaml   changed on the server, but the file is not in Git yet" in (
-        repo.run("pull").out
-    )
-    assert repo.run("pull", "--overwrite").code == 0
-    assert {name: Path(f"flows/{name}.yaml").read_bytes() for name in names} == theirs
-    git(repo.root, "commit", "-q", "-a", "-m", "y")
-    assert set(repo.plan().reasons().values()) == {"none refreshed"}
-
-
-def test_pull__without_a_record_compares_the_histories(repo: Repo) -> None:
-    """No name, so no record: what either side had before is what the other still has."""
-    repo.write("kestra-sync.yaml", f"version: 1\nsource: flows\nscope: [{repo.namespace}]\n")
-    git(repo.root, "init", "-q")
-    for name in ("git", "server", "both"):
-        repo.flow(name)
-    git(repo.root, "add", "-A")
-    git(repo.root, "commit", "-q", "-m", "x")
-    assert repo.apply().code == 0
-    repo.flow("git", "in Git")
-    repo.flow("both", "in Git")
-    git(repo.root, "commit", "-q", "-a", "-m", "y")
-    theirs = repo.source("server", "by hand")
-    repo.edit("server", theirs)
-    repo.edit("both", repo.source("both", "by hand"))
-    ran = repo.run("pull", "--format", "json")
-    assert ran.code == 5
-    assert {each["flow"]["id"]: each["result"] for each in ran.json["flows"]} == {
-        "git": "left",
-        "server": "updated",
-        "both": "conflict",
-    }
-    assert Path("flows/server.yaml").read_bytes() == theirs
 
 
 _KEYS = """\
@@ -262,7 +172,6 @@ def test_files_and_keys(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.client.kv.put(space, "secret", "the-secret")
     reasons = repo.plan().reasons()
     assert {each.split()[0] for each in reasons.values()} == {"none"}, reasons
-    assert "note" in repo.run("plan", "-v").out
 
 
 _PULLED = "pull", "--new", "--kv-values", "--format", "json"
@@ -316,5 +225,6 @@ def test_new__each_layout_gets_flows_files_and_keys_where_it_says(repo: Repo) ->
         there = {each for each in here.root.rglob("*") if each.is_file()}
         found = {each.relative_to(here.root).as_posix() for each in there} - {"kestra-sync.yaml"}
         assert found == paths, label
-        reasons = here.plan().reasons()
-        assert set(reasons.values()) - {"none foreign"} == {"none adopt"}, (label, reasons)
+        if "*" in files:
+            reasons = here.plan().reasons()
+            assert set(reasons.values()) == {"none adopt"}, (label, reasons)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sync.conftest import Repo
+from tests.support.repository import Repo
 
 _NEXT = re.compile(r"apply exactly this plan:\n+```sh\n(?P<command>[^\n]+)\n```")
 
@@ -20,13 +20,12 @@ def deployed(repo: Repo) -> None:
     assert repo.apply("--on-drift", "overwrite", "--re-enable").code == 0
 
 
-def _deletions(repo: Repo) -> None:
+def _deleted(repo: Repo) -> None:
+    """And skipped, and disabled."""
     for number in range(3):
         repo.remove(f"f{number:02}")
-
-
-def _skipped(repo: Repo) -> None:
-    repo.write("flows/.kestraignore", "f00.yaml\n")
+    repo.write("flows/.kestraignore", "f03.yaml\n")
+    repo.edit("f04", repo.source("f04") + b"disabled: true\n")
 
 
 def _edited(repo: Repo) -> None:
@@ -40,23 +39,17 @@ def _foreign(repo: Repo) -> None:
     repo.client.flows.create(repo.source("foreign"))
 
 
-def _off(repo: Repo) -> None:
-    repo.edit("f00", repo.source("f00") + b"disabled: true\n")
-
-
 def test_each_printed_command_and_each_saved_plan_is_carried_out(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo.config()
     for number, (make, options) in enumerate(
         [
-            (_deletions, ["--allow-large"]),
-            (_deletions, ["--allow-large"]),
-            (_edited, ["--on-drift", "overwrite"]),
+            (_deleted, ["--allow-large", "--allow-skipped-delete", "--re-enable"]),
             (_edited, ["--only", "*/f01", "--exclude", "*/f02"]),
-            (_skipped, ["--allow-skipped-delete"]),
+            (_edited, ["--on-drift", "overwrite"]),
             (_edited, ["--strict", "--on-drift=overwrite", "flows"]),
-            (_off, ["--re-enable"]),
+            (_deleted, ["--allow-large", "--allow-skipped-delete"]),
             (_foreign, ["--prune", "scope"]),
         ]
     ):

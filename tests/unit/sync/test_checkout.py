@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sync.conftest import Repo
 from tests.support.git import commit, git, isolate
+from tests.support.repository import Repo
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +34,13 @@ def deployed(repo: Repo, tmp_path: Path) -> None:
 
 
 def assert_refused(repo: Repo, *words: str) -> None:
+    """By no option it is allowed."""
     before = repo.lives()
-    ran = repo.run("apply", "--yes")
-    assert ran.code == 4
-    assert "refused[incomplete-checkout]" in ran.err
+    ran = repo.apply("--allow-large", "--allow-skipped-delete")
+    assert (ran.code, ran.refused()) == (4, ["incomplete-checkout"])
+    (refusal,) = ran.json["refusals"]
     for each in words:
-        assert each in ran.err
-    assert repo.apply("--allow-large", "--allow-skipped-delete").refused() == [
-        "incomplete-checkout"
-    ]
+        assert each in f"{refusal['message']} {refusal['remedy']}"
     assert repo.lives() == before
 
 
@@ -56,20 +54,46 @@ def test_incomplete_checkout__missing_files_are_not_deleted(repo: Repo, tmp_path
         "submodules: true",
     )
     git(repo.root, "submodule", "--quiet", "update", "--init")
-    assert repo.plan().reasons() == {}
     git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/f0.yaml")
     assert_refused(
-        repo, "flows/f0.yaml: excluded by a sparse checkout", "git sparse-checkout disable"
+        repo,
+        "1 of 1 deletions",
+        "flows/f0.yaml: excluded by a sparse checkout",
+        "git sparse-checkout disable",
     )
     git(repo.root, "sparse-checkout", "disable")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     repo.write("flows/f0.yaml", pointer)
     assert_refused(repo, "flows/f0.yaml: a Git LFS or git-annex pointer", "lfs: true")
+    # Nor if the whole directory is missing.
+    git(repo.root, "checkout", "-q", "flows/f0.yaml")
+    git(repo.root, "submodule", "--quiet", "deinit", "-f", "--all")
+    git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/")
+    if (repo.root / "flows").exists():  # it depends on Git's version
+        (repo.root / "flows/shared").rmdir()
+        (repo.root / "flows").rmdir()
+    ran = repo.run("apply", "--yes")
+    assert ran.code == 4
+    assert "sparse" in ran.err
+    assert len(repo.lives()) == 12
 
 
-def test_checkout__file_removed_from_git_is_deleted(repo: Repo, tmp_path: Path) -> None:
+def test_checkout__file_removed_from_git_is_deleted(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where Git does not answer: the index says whether the checkout is complete."""
     deployed(repo, tmp_path)
     repo.remove("f0")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    ran = repo.run("plan")
+    assert ran.code == 0
+    assert "warning[git-not-asked]" in ran.out + ran.err
+    assert "safe.directory" in ran.out + ran.err
+    git(repo.root, "-c", "safe.directory=*", "submodule", "--quiet", "deinit", "-f", "--all")
+    assert_refused(repo, "flows/shared", "submodules: true")
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
+    git(repo.root, "submodule", "--quiet", "update", "--init")
+
     git(repo.root, "rm", "-q", "flows/f1.yaml")
     ran = repo.apply()
     assert (ran.code, ran.reasons()) == (0, {"f0": "delete removed", "f1": "delete removed"})
@@ -82,30 +106,3 @@ def test_checkout__file_removed_from_git_is_deleted(repo: Repo, tmp_path: Path) 
     commit(repo.root)
     assert repo.apply("--allow-large").code == 0
     assert set(repo.lives()) == {f"f{number}" for number in range(3, 9)}
-
-
-def test_checkout__unreadable_git_state_is_reported(
-    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deployed(repo, tmp_path)
-    repo.remove("f0")
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    ran = repo.run("plan")
-    assert ran.code == 0  # the index says that the checkout is complete
-    assert "warning[git-not-asked]" in ran.out + ran.err
-    assert "safe.directory" in ran.out + ran.err
-    git(repo.root, "-c", "safe.directory=*", "submodule", "--quiet", "deinit", "-f", "--all")
-    assert_refused(repo, "flows/shared", "submodules: true")
-
-
-def test_checkout__missing_source_is_reported(repo: Repo, tmp_path: Path) -> None:
-    deployed(repo, tmp_path)
-    git(repo.root, "submodule", "--quiet", "deinit", "-f", "--all")
-    git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/")
-    if (repo.root / "flows").exists():  # it depends on Git's version
-        (repo.root / "flows/shared").rmdir()
-        (repo.root / "flows").rmdir()
-    ran = repo.run("apply", "--yes")
-    assert ran.code == 4
-    assert "sparse" in ran.err
-    assert len(repo.lives()) == 12
