@@ -39,9 +39,11 @@ namespace: {ns}.team
 values:
   region: emea
   opening: {{type: DATE, value: 2026-01-31}}
+  token: {{env: KSTEST_TOKEN}}
 """
 CONFIG = """\
 kv: [kv.yaml]
+files: [{{path: files, namespace: {ns}.team}}]
 stamp: {{labels: {{git-commit: "{{commit}}"}}}}
 environments:
   dev: {{}}
@@ -75,13 +77,17 @@ def writes(ran: RunResult) -> dict[str, str]:
     return {each["flow"]["id"]: each["reason"] for each in changes if each["action"] != "none"}
 
 
-def test_environments__dev_and_prod_on_one_server(repo: Repo) -> None:
+def test_environments__dev_and_prod_on_one_server(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ns = repo.namespace
+    monkeypatch.setenv("KSTEST_TOKEN", "tangerine")
     repo.config(CONFIG.format(ns=ns))
     caller, called = CALLER.format(ns=ns), CALLED.format(ns=ns)
     repo.write("flows/caller.yaml", caller.encode())
     repo.write("flows/called.yaml", called.encode())
     repo.write("kv.yaml", KEYS.format(ns=ns))
+    repo.write("files/q.sql", b"select 1;\n")
     first = commit(repo, "one")
 
     def live(flow: str, where: str) -> str:
@@ -116,17 +122,17 @@ def test_environments__dev_and_prod_on_one_server(repo: Repo) -> None:
         assert repo.run("drift", "-e", environment).code == 0
     # A patch that changes is a change, of the flows that it changes; the stamp follows.
     repo.config(CONFIG.format(ns=ns).replace("0 3", "0 4"))
-    assert writes(repo.plan("-e", "prod")) == {"caller": "changed"}
-    assert repo.apply("-e", "prod").code == 0
+    ran = repo.apply("-e", "prod")
+    assert (ran.code, writes(ran)) == (0, {"caller": "changed"})
     assert f"git-commit: {second}" in live("caller", "prod.team")
     assert repo.plan("-e", "dev", "--detailed-exitcode").code == 0
 
-    same = repo.run(
-        "diff", "--from", "dev", "--to", "prod", "--only", f"{ns}.team", "--detailed-exitcode"
-    )
-    assert (same.code, "No differences in 2 flows and 2 keys." in same.out) == (0, True), (
-        same.out + same.err
-    )
+    # Under their names in the files; a secret only by whether it is as configured.
+    selected = [f"--only={kind}{ns}.team/*" for kind in ("", "file:", "kv:")]
+    compare = ("diff", "--from", "dev", "--to", "prod", *selected)
+    same = repo.run(*compare, "--detailed-exitcode")
+    assert "No differences in 2 flows, 1 file and 3 keys." in same.out, same.out + same.err
+    assert same.code == 0
     table = repo.run("status", "--limit", "120", "--format", "json")
     assert table.code == 0, table.out
     assert [
@@ -141,13 +147,24 @@ def test_environments__dev_and_prod_on_one_server(repo: Repo) -> None:
     )
     repo.client.flows.update(FlowId(f"{ns}.prod.team", "caller"), edited.encode())
     assert repo.run("drift", "-e", "prod").code == 2
-    differs = repo.run(
-        "diff", "--from", "dev", "--to", "prod", "--only", f"{ns}.team", "--format", "json"
-    )
-    (changed,) = differs.json["changed"]
-    assert changed["flow"] == {"namespace": f"{ns}.team", "id": "caller"}
-    (hunk,) = changed["diff"]
+    repo.client.files.put(f"{ns}.prod.team", "q.sql", b"select 2;\n")
+    repo.client.files.put(f"{ns}.prod.team", "more.sql", b"select 3;\n")
+    repo.client.kv.put(f"{ns}.prod.team", "token", "quince")
+    differs = repo.run(*compare, "--detailed-exitcode")
+    assert differs.code == 2
+    assert f"+ file:{ns}.team/more.sql   only in prod" in differs.out
+    assert "    - select 1;\n    + select 2;" in differs.out
+    assert f"~ kv:{ns}.team/token" in differs.out
+    assert "tangerine" not in differs.out + differs.err
+    assert "quince" not in differs.out + differs.err
+    changed = repo.run(*compare, "--format", "json").json["changed"]
+    (flow,) = [each for each in changed if each["flow"]["id"] == "caller"]
+    assert flow["flow"]["namespace"] == f"{ns}.team"
+    (hunk,) = flow["diff"]
     assert sum(each[0] in "+-" for each in hunk["lines"]) == 2
+    repo.client.files.put(f"{ns}.prod.team", "q.sql", b"select 1;\n")
+    repo.client.files.delete(f"{ns}.prod.team", "more.sql")
+    repo.client.kv.put(f"{ns}.prod.team", "token", "tangerine")
     commit(repo, "three")
     pulled = repo.run("pull", "-e", "prod")
     assert pulled.code == 0, pulled.out + pulled.err
@@ -161,63 +178,3 @@ def test_environments__dev_and_prod_on_one_server(repo: Repo) -> None:
     refused = repo.run("pull", "-e", "prod")
     assert refused.code == 5
     assert "patches apply" in refused.out
-
-
-def test_mapping__invalid_result_stops_all_writes(repo: Repo) -> None:
-    ns = repo.namespace
-    repo.config(
-        f"environments:\n  prod:\n    scope: {ns}.other\n"
-        f"    namespaces: {{{ns}.a: {ns}.x, {ns}.b: {ns}.x}}\n"
-        f"    patches: [{{flows: nowhere, triggers: off}}]\n"
-    )
-    repo.write("flows/a.yaml", repo.source("f", ns=f"{ns}.a"))
-    repo.write("flows/b.yaml", repo.source("f", ns=f"{ns}.b"))
-    ran = repo.apply("-e", "prod")
-    assert ran.code == 3
-    rules = sorted(each["rule"] for each in ran.json["diagnostics"])
-    assert rules == [
-        *["namespace-collision"] * 2,
-        *["namespace-out-of-scope"] * 2,
-        "patch-no-match",
-    ]
-
-
-def test_files_and_keys_of_two_environments_are_compared(
-    repo: Repo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Under their names in the files; a secret only by whether it is as configured."""
-    ns = repo.namespace
-    repo.config(
-        f"files: [{{path: files, namespace: {ns}.team}}]\nkv: [kv/*.yaml]\n"
-        f"environments:\n  dev: {{}}\n  prod: {{namespaces: {{{ns}.team: {ns}.prod.team}}}}\n"
-    )
-    repo.write("flows/called.yaml", CALLED.format(ns=ns).encode())
-    keys = "namespace: {ns}.team\nvalues:\n  region: emea\n  token: {{env: {name}}}\n"
-    repo.write("kv/a.yaml", keys.format(ns=ns, name="KSTEST_TOKEN"))
-    repo.write("files/q.sql", b"select 1;\n")
-    monkeypatch.setenv("KSTEST_TOKEN", "tangerine")
-    for environment in ("dev", "prod"):
-        ran = repo.apply("-e", environment)
-        assert ran.code == 0, ran.out + ran.err
-    compare = ("diff", "--from", "dev", "--to", "prod", "--detailed-exitcode")
-    selected = (
-        "--only",
-        f"{ns}.team/*",
-        "--only",
-        f"file:{ns}.team/*",
-        "--only",
-        f"kv:{ns}.team/*",
-    )
-    same = repo.run(*compare, *selected)
-    assert (same.code, "No differences in 1 flow, 1 file and 2 keys." in same.out) == (0, True)
-
-    repo.client.files.put(f"{ns}.prod.team", "q.sql", b"select 2;\n")
-    repo.client.files.put(f"{ns}.prod.team", "more.sql", b"select 3;\n")
-    repo.client.kv.put(f"{ns}.prod.team", "token", "quince")
-    differs = repo.run(*compare, *selected)
-    assert differs.code == 2
-    assert f"+ file:{ns}.team/more.sql   only in prod" in differs.out
-    assert "    - select 1;\n    + select 2;" in differs.out
-    assert f"~ kv:{ns}.team/token" in differs.out
-    assert "tangerine" not in differs.out + differs.err
-    assert "quince" not in differs.out + differs.err

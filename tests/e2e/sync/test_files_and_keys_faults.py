@@ -75,9 +75,13 @@ def _round(repo: Repo, number: int) -> dict[str, object]:
     return {"f": repo.flow("f", text), **data, **keys}
 
 
-def _is_true(repo: Repo) -> None:
-    """What the record claims is on the server, but for what the run may have written."""
+def _is_true(repo: Repo, theirs: dict[str, object]) -> None:
+    """What the record claims is on the server, but for what the run may have written.
+
+    So is what is of others.
+    """
     record, state = repo.inventory(), repo.state()
+    assert theirs.items() <= state.items()
     meant = {each["id"] for each in record.get("intent", {}).get("writes", ())}
     for each in record["resources"]:
         there = state.get(each["id"])
@@ -111,8 +115,7 @@ def test_cut__at_any_write_is_completed_by_the_next_run(repo: Repo, proxy: Fault
         ran = repo.apply("--parallelism", "1", "--allow-large")
         proxy.clear()
         assert (ran.code != 0) is cut.dead is (writes <= WRITTEN), ran.out
-        assert theirs.items() <= repo.state().items()
-        _is_true(repo)
+        _is_true(repo, theirs)
         _unlock(repo)
         if cut.dead:
             ran = repo.apply("--allow-large")
@@ -158,8 +161,7 @@ def test_killed_run__with_files_and_keys_is_completed_by_the_next(
         written = sum(it.method != "GET" and bool(WRITES.search(it.path)) for it in proxy.requests)
         # Other writes may be on their way at the kill.
         assert written == WRITTEN if last else 0 < written <= WRITTEN
-        _is_true(repo)
-        assert theirs.items() <= repo.state().items()
+        _is_true(repo, theirs)
         _unlock(repo)
         ran = repo.apply("--allow-large")
         assert ran.code == 0, ran.out

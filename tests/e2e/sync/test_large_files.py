@@ -58,26 +58,26 @@ def test_large_file__from_apply_to_pull(
     repo.write("files/small.txt", b"small\n")
     monkeypatch.setenv("KESTRA_API_URL", repo.client.url)
     base = _peak(repo.root, "apply", "--yes")
-    ours = _sparse(repo.root / "files/d/big.bin", 40_000_000, b"ours")
+    ours = _sparse(repo.root / "files/d/big.bin", 24_000_000, b"ours")
     grown = {"apply": _peak(repo.root, "apply", "--yes") - base}
     assert _held(repo.client, repo.namespace, "d/big.bin") == ours.sha256
     monkeypatch.setenv("KESTRA_API_URL", proxy.url)
     grown["plan"] = _peak(repo.root, "plan", "--detailed-exitcode") - base
-    assert max(grown.values()) < 30, grown
+    assert max(grown.values()) < 18, grown
     assert [each.method for each in proxy.requests if "/files" in each.path] == ["GET"]
 
-    theirs = _sparse(repo.root.parent / "theirs.bin", 30_000_000, b"theirs")
+    theirs = _sparse(repo.root.parent / "theirs.bin", 12_000_000, b"theirs")
     repo.client.files.put(repo.namespace, "d/big.bin", theirs)
     ran = repo.run("drift")
     assert ran.code == 2, ran.err
-    assert f"40,000,000 bytes, SHA-256 {ours.sha256[:12]}" in ran.out
-    assert f"30,000,000 bytes, SHA-256 {theirs.sha256[:12]}" in ran.out
+    assert f"24,000,000 bytes, SHA-256 {ours.sha256[:12]}" in ran.out
+    assert f"12,000,000 bytes, SHA-256 {theirs.sha256[:12]}" in ran.out
     ran = repo.run("pull")
     assert ran.code == 0, ran.err
     assert hashed(lambda: (repo.root / "files/d/big.bin").open("rb")) == theirs
     assert repo.apply().code == 0  # records it
 
-    _sparse(repo.root / "files/d/big.bin", 20_000_000, b"next")
+    _sparse(repo.root / "files/d/big.bin", 6_000_000, b"next")
     repo.flow("f", "changed")
     refused = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')
     proxy.add(Rule(refused, "PUT", "/flows/[^/]+/f$", times=None))

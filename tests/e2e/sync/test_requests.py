@@ -10,11 +10,10 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.sync.conftest import Repo, RunResult
-from tests.support.proxy import FaultProxy, Rule, Seen, delay, replace_answer
+from tests.support.proxy import FaultProxy, Rule, Seen, delay
 
-_NAMESPACES = 120
-_PLAN = 4
-"""Version, inventory, export, and a search where something must be confirmed."""
+_MANY = 120
+"""Flows, each in a namespace of its own: too many for a query string that proxies let pass."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,165 +34,80 @@ def _kind(path: str) -> str:
     return "inventory" if "/kv/kestra-sync." in path else path
 
 
-def _many(repo: Repo, count: int, *, namespaces: int = 1) -> None:
-    for number in range(count):
-        namespace = repo.namespace
-        if namespaces > 1:
-            namespace = f"{repo.namespace}.n{number % namespaces:03d}"
-        repo.flow(f"f{number:03d}", f"number {number}", ns=namespace)
+def _name(number: int) -> str:
+    return f"f{number:03d}"
 
 
-def _deployed(repo: Repo, proxy: FaultProxy) -> None:
-    ran = repo.apply()
-    assert ran.code == 0, ran.err
+def _space(repo: Repo, number: int) -> str:
+    return f"{repo.namespace}.n{number:03d}"
+
+
+def _scope(repo: Repo, namespaces: Iterable[str]) -> None:
+    """A configuration with these namespaces."""
+    head = f"version: 1\nname: {repo.name}\nsource: flows\nscope:\n"
+    repo.write("kestra-sync.yaml", head + "".join(f"  - {each}\n" for each in namespaces))
+
+
+def _planned(repo: Repo, proxy: FaultProxy, code: int = 0) -> Counter[str]:
+    """The requests of a plan."""
     proxy.forget()
-
-
-@pytest.mark.parametrize("count", [1, 120], ids=["one flow", "120 flows"])
-def test_a_plan_without_changes(repo: Repo, proxy: FaultProxy, count: int) -> None:
-    """Whatever the number of flows, and with no search as there is nothing to confirm."""
-    repo.config()
-    _many(repo, count)
-    _deployed(repo, proxy)
-    assert repo.plan("--detailed-exitcode").code == 0
-    assert _requests(proxy) == {
-        "GET configs": 1,
-        "GET inventory": 1,
-        "GET flows/export/by-query": 1,
-    }
-
-
-def test_without_a_configuration(repo: Repo, proxy: FaultProxy) -> None:
-    _many(repo, 3)
-    _deployed(repo, proxy)
-    assert repo.plan("--detailed-exitcode").code == 0
-    assert _requests(proxy) == {"GET configs": 1, "GET flows/export/by-query": 1}
-
-
-def test_plan__of_many_namespaces(repo: Repo, proxy: FaultProxy) -> None:
-    """Too many for a query string that proxies let pass; still one export."""
-    _many(repo, _NAMESPACES, namespaces=_NAMESPACES)
-    _deployed(repo, proxy)
-    assert repo.plan("--detailed-exitcode").code == 0
-    assert len(proxy.requests) <= _PLAN, _requests(proxy)
+    ran = repo.plan("--detailed-exitcode", "--allow-large")
+    assert ran.code == code, ran.out + ran.err
+    # Longer query strings do not pass every proxy.
     assert max(len(each.query) for each in proxy.requests) <= 2000
-
-
-def test_scope__with_many_entries(repo: Repo, proxy: FaultProxy) -> None:
-    scope = [f"{repo.namespace}.n{number:03d}" for number in range(_NAMESPACES)]
-    repo.write(
-        "kestra-sync.yaml",
-        f"version: 1\nname: {repo.name}\nsource: flows\nscope:\n"
-        + "".join(f"  - {each}\n" for each in scope),
-    )
-    _many(repo, 5, namespaces=_NAMESPACES)
-    _deployed(repo, proxy)
-    assert repo.plan("--detailed-exitcode").code == 0
-    assert len(proxy.requests) <= _PLAN, _requests(proxy)
-
-
-def test_an_empty_server_is_confirmed(repo: Repo, proxy: FaultProxy) -> None:
-    """An empty export and a missing record are confirmed with another request."""
-    repo.config()
-    _many(repo, 2)
-    assert repo.plan("--detailed-exitcode").code == 2
-    seen = _requests(proxy)
-    assert seen == {
-        "GET configs": 1,
-        "GET inventory": 1,
-        "GET kv": 1,
-        "GET flows/export/by-query": 1,
-        "GET flows/distinct-namespaces": 1,
-        "POST flows/validate": 1,
-    }
-
-
-@pytest.mark.parametrize("changed", [1, 7], ids=["one change", "7 changes"])
-def test_a_plan_with_changes(repo: Repo, proxy: FaultProxy, changed: int) -> None:
-    """One read for the revision of each, and one validation for all of them."""
-    repo.config()
-    _many(repo, 20)
-    _deployed(repo, proxy)
-    for number in range(changed):
-        repo.flow(f"f{number:03d}", "something else")
-    assert repo.plan("--detailed-exitcode").code == 2
-    seen = _requests(proxy)
-    assert seen.pop("POST flows/validate") == 1
-    assert seen.pop("GET flow") == changed
-    assert seen == {"GET configs": 1, "GET inventory": 1, "GET flows/export/by-query": 1}
-
-
-def test_a_plan_with_many_changes(repo: Repo, proxy: FaultProxy) -> None:
-    """The record tells the revisions of many; validation goes in batches, four at once."""
-    repo.config()
-    seen = _many_changes(repo, proxy)
-    assert seen.pop("POST flows/validate") == 4
-    assert seen == {"GET configs": 1, "GET inventory": 1, "GET flows/export/by-query": 1}
-
-
-def test_plan__many_changes_of_unowned_flows(repo: Repo, proxy: FaultProxy) -> None:
-    """Without a record, pages of the search tell their revisions."""
-    seen = _many_changes(repo, proxy)
-    assert seen.pop("POST flows/validate") == 4
-    assert seen == {"GET configs": 1, "GET flows/export/by-query": 1, "GET flows/search": 1}
-
-
-def _many_changes(repo: Repo, proxy: FaultProxy) -> Counter[str]:
-    """The requests of a plan that changes most of what is there."""
-    _many(repo, 120)
-    _deployed(repo, proxy)
-    for number in range(110):
-        repo.flow(f"f{number:03d}", "something else")
-    assert repo.plan("--detailed-exitcode", "--allow-large").code == 2
     return _requests(proxy)
 
 
-def test_calls_of_flows_that_are_known_need_no_search(repo: Repo, proxy: FaultProxy) -> None:
+def _change(repo: Repo, numbers: Iterable[int], text: str) -> None:
+    for number in numbers:
+        repo.flow(_name(number), text, ns=_space(repo, number))
+
+
+def test_requests__do_not_grow_with_flows_and_namespaces(repo: Repo, proxy: FaultProxy) -> None:
+    """Of plans without and with changes, with a record and without."""
     repo.config()
-    _many(repo, 2)
-    _deployed(repo, proxy)
-    for name, target in (("known", "f000"), ("unknown", "nowhere")):
-        repo.flow(
-            "f001",
-            extra=f"  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n"
-            f"    namespace: {repo.namespace}\n    flowId: {target}\n",
-        )
-        proxy.forget()
-        repo.plan()
-        assert proxy.count("GET", "/flows/search") == (name == "unknown")
+    _change(repo, range(_MANY), "before")
+    unowned = {"GET configs": 1, "GET flows/export/by-query": 1}
+    owned = {**unowned, "GET inventory": 1}
+    # An empty export is confirmed with another request, and so is a missing record. Flows are
+    # validated in batches.
+    confirmed = {"GET flows/distinct-namespaces": 1, "GET kv": 1, "POST flows/validate": 4}
+    assert _planned(repo, proxy, 2) == {**owned, **confirmed}
+    ran = repo.apply()
+    assert ran.code == 0, ran.err
+    assert _planned(repo, proxy) == owned
+    _change(repo, range(110), "something else")
+    # The record tells the revisions of many; without one, pages of the search do.
+    assert _planned(repo, proxy, 2) == {**owned, "POST flows/validate": 4}
+    (repo.root / "kestra-sync.yaml").unlink()
+    seen = _planned(repo, proxy, 2)
+    assert seen == {**unowned, "POST flows/validate": 4, "GET flows/search": 1}
+    _change(repo, range(110), "before")
+    assert _planned(repo, proxy) == unowned
+    _scope(repo, [_space(repo, number) for number in range(_MANY)])
+    seen = _planned(repo, proxy, 2)  # the record moves
+    assert seen.total() <= 6, seen
 
-
-def test_colliding_names_add_one_export_for_each_namespace(repo: Repo, proxy: FaultProxy) -> None:
-    """The export of the whole scope fails then; that of a namespace cannot collide with another."""
     repo.config()
-    _many(repo, 6, namespaces=3)
-    _deployed(repo, proxy)
-    body = '{"message": "Internal Server Error: duplicate entry: a-b-c.yml"}'
-    headers = {"Content-Type": "application/json"}
-    proxy.add(Rule(replace_answer(500, headers, body), path="/flows/export/by-query"))
-    assert repo.plan("--detailed-exitcode").code == 0
-    # The list of namespaces, one export for each, and the one that failed.
-    assert _requests(proxy) == {
-        "GET configs": 1,
-        "GET inventory": 1,
-        "GET flows/distinct-namespaces": 1,
-        "GET flows/export/by-query": 1 + 3,
-    }
-
-
-def test_requests__apply_reads_and_writes_each_flow_once(repo: Repo, proxy: FaultProxy) -> None:
-    """And the export at the end, which must show what was written."""
-    repo.config()
-    _many(repo, 20)
-    _deployed(repo, proxy)
-    for number in range(5):
-        repo.flow(f"f{number:03d}", "something else")
-    assert repo.apply().code == 0
+    # Few are read, and validated together; a call of a known flow needs no search.
+    _change(repo, range(5), "something else")
+    calls = (
+        "  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n"
+        f"    namespace: {_space(repo, 9)}\n    flowId: "
+    )
+    repo.flow(_name(5), extra=f"{calls}{_name(9)}\n", ns=_space(repo, 5))
+    seen = _planned(repo, proxy, 2)
+    assert (seen.pop("POST flows/validate"), seen.pop("GET flow")) == (1, 6)
+    assert seen == owned
+    proxy.forget()
+    assert repo.apply("--allow-large").code == 0
     seen = _requests(proxy)
-    assert seen["PUT flow"] == 5
-    # For the plan, and right before the update is sent.
-    assert seen["GET flow"] == 2 * 5
+    assert seen["PUT flow"] == 6
+    assert seen["GET flow"] == 2 * 6  # for the plan, and right before the update is sent
+    # At the end it must show what was written.
     assert seen["GET flows/export/by-query"] == 2
+    repo.flow(_name(6), extra=f"{calls}nowhere\n", ns=_space(repo, 6))
+    assert _planned(repo, proxy, 3)["GET flows/search"] == 1
 
 
 _FAR = 0.15
@@ -222,14 +136,15 @@ def _round_trips(seen: Iterable[Seen]) -> int:
 def test_round_trips__of_a_plan_and_of_a_small_apply(repo: Repo, proxy: FaultProxy) -> None:
     """Far from the server, the requests that wait for each other are what takes time."""
     repo.config()
-    _many(repo, 20)
-    _deployed(repo, proxy)
+    for number in range(12):
+        repo.flow(_name(number))
+    assert repo.apply().code == 0
     proxy.add(Rule(delay(_FAR), times=None))
 
     def apply() -> RunResult:
         for number in range(10):
-            repo.flow(f"f{number:03d}", f"something else {uuid4()}")
-        return repo.apply()
+            repo.flow(_name(number), f"something else {uuid4()}")
+        return repo.apply("--allow-large")
 
     _is_quick(proxy, lambda: repo.plan("--detailed-exitcode"), most=3)
     _is_quick(proxy, apply, most=12)
