@@ -42,9 +42,12 @@ def remove_namespaces(http: Http, *namespaces: str, executions: bool = True) -> 
         http.delete(f"/flows/{flow['namespace']}/{flow['id']}")
     if executions:
         used |= remove_executions(http, *namespaces)
+    keys: dict[str, list[str]] = {}
     for entry in _below(http, "/kv", namespaces):
-        used.add(entry["namespace"])
-        http.delete(f"/namespaces/{entry['namespace']}/kv/{entry['key']}")
+        keys.setdefault(entry["namespace"], []).append(entry["key"])
+    for name, all_keys in keys.items():
+        used.add(name)
+        http.delete(f"/namespaces/{name}/kv", json={"keys": all_keys})
     for name in used:
         _remove_files(http, name)
 
