@@ -293,16 +293,6 @@ def test_kill_and_resume(client: KestraClient, namespace: str) -> None:
     assert seen.state == "SUCCESS"
 
 
-def test_failure_is_reported(client: KestraClient, namespace: str) -> None:
-    flow = FlowId(namespace, "fails")
-    client.flows.create(
-        source(flow, "tasks:\n  - id: no\n    type: io.kestra.plugin.core.execution.Fail\n")
-    )
-    ended = finish(client, client.executions.create(flow))
-    assert ended.state == "FAILED"
-    assert ended.task_runs[0].attempts >= 1
-
-
 def test_executions_that_are_not_there(client: KestraClient, namespace: str) -> None:
     for call in (client.executions.get, client.executions.kill, client.executions.delete):
         with pytest.raises(errors.NotFound):
