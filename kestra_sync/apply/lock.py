@@ -116,7 +116,7 @@ class Lock:
     def _acquire(self) -> None:
         deadline = self._clock() + self._timeout
         while not self._released.is_set():
-            other = read_holder(self._kv, self._place)
+            other = read_holder(self._kv, self._place, maybe_absent=True)
             if other is None:
                 self._claim()
                 self._sleep(_SETTLE)
@@ -229,10 +229,10 @@ class Lock:
         self._renewed = self._clock()
 
 
-def read_holder(kv: Kv, place: InventoryLocation) -> Holder | None:
-    """The holder of the lock; ``None`` if it is free."""
+def read_holder(kv: Kv, place: InventoryLocation, *, maybe_absent: bool = False) -> Holder | None:
+    """The holder of the lock; ``None`` if it is free. See :meth:`Kv.get` for ``maybe_absent``."""
     try:
-        value = kv.get(place.namespace, place.lock_key)
+        value = kv.get(place.namespace, place.lock_key, maybe_absent=maybe_absent)
     except (NotFound, Gone):
         return None
     if not isinstance(value, dict):

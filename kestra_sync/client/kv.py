@@ -8,7 +8,8 @@ from typing import Any
 
 from kestra_sync.client.answer import int_of, time_of
 from kestra_sync.client.bulk import pages
-from kestra_sync.client.errors import NotFound, UnexpectedAnswer
+from kestra_sync.client.errors import ApiError, NotFound, UnexpectedAnswer
+from kestra_sync.client.parallel import in_background
 from kestra_sync.client.request import TEXT, Request, query, segments
 from kestra_sync.client.transport import Transport
 from kestra_sync.errors import UsageError
@@ -16,6 +17,11 @@ from kestra_sync.errors import UsageError
 _TYPES = frozenset(
     {"STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON", "NULL", "OBJECT"}
 )
+
+#: Seconds before a key is read again that the server lists but does not find.
+_BEING_WRITTEN = (0.05, 0.2, 0.5, 1.0)
+#: The server cannot list keys (before 1.1), or this account must not.
+_NO_LIST = frozenset({401, 403, 404, 405, 501})
 
 
 @dataclass(frozen=True)
@@ -58,18 +64,45 @@ class Kv:
         self._transport = transport
         self._base = f"/api/v1/{segments(tenant)}"
 
-    def get(self, namespace: str, key: str) -> Any:
-        """Return the value of a key.
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
+        """Return the value of a key; see :meth:`entry`.
 
+        :param maybe_absent: list the keys at the same time, which saves a round trip if the key
+            does not exist.
         :raises NotFound: there is no such key.
         :raises Gone: it has expired.
         """
-        return self.entry(namespace, key).value
+        return self.entry(namespace, key, maybe_absent=maybe_absent).value
 
-    def entry(self, namespace: str, key: str) -> KvEntry:
+    def entry(self, namespace: str, key: str, *, maybe_absent: bool = False) -> KvEntry:
         """Return the value with its revision and time, if the server returns them.
 
+        Kestra (1.3 and 2.0) stores the metadata of a new value before the value, and answers 404
+        in between. So a key only counts as absent if it is not listed either.
+
+        :param maybe_absent: list the keys at the same time.
         :raises NotFound: there is no such key.
+        :raises Gone: it has expired.
+        """
+
+        def is_listed() -> bool:
+            return self._is_listed(namespace, key)
+
+        listed = in_background(is_listed) if maybe_absent else is_listed
+        for pause in _BEING_WRITTEN:
+            try:
+                return self.entry_now(namespace, key)
+            except NotFound:
+                if not listed():
+                    raise
+            listed = is_listed
+            self._transport.backoff.sleep(pause)
+        return self.entry_now(namespace, key)
+
+    def entry_now(self, namespace: str, key: str) -> KvEntry:
+        """Return the value as :meth:`entry` does, with one request.
+
+        :raises NotFound: there is no such key, or it is being written.
         :raises Gone: it has expired.
         """
         # While a value is being written its file is briefly empty: Kestra responds with 500
@@ -153,6 +186,19 @@ class Kv:
         return tuple(
             sorted((each for each in found if each.namespace == namespace), key=lambda it: it.key)
         )
+
+    def _is_listed(self, namespace: str, key: str) -> bool:
+        try:
+            return any(each.key == key for each in self.list(namespace))
+        except ApiError as error:
+            if error.status not in _NO_LIST:
+                raise
+        try:  # the second best way to know: a write takes less than this
+            self._transport.backoff.sleep(_BEING_WRITTEN[1])
+            self.entry_now(namespace, key)
+        except NotFound:
+            return False
+        return True
 
     def _path(self, namespace: str, key: str) -> str:
         return f"{self._base}/namespaces/{segments(namespace)}/kv/{segments(key)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,7 @@ from kestra_sync.client import errors
 from kestra_sync.client.execution import Execution
 from kestra_sync.client.follow import FollowTimeout
 from kestra_sync.client.logs import LogEntry
+from kestra_sync.client.parallel import threads
 from kestra_sync.model import FlowId, Scope
 from tests.support.server import Server
 
@@ -377,3 +379,25 @@ def test_wrong_credentials(server: Server, namespace: str) -> None:
     ):
         stranger.flows.namespaces()
     assert "wrong" not in str(caught.value)
+
+
+def test_kv__key_is_never_absent_while_it_is_written(client: KestraClient, namespace: str) -> None:
+    """Kestra itself answers some of these reads with 404 or 500: a lock would look free."""
+    client.kv.put(namespace, "lock", 0)
+    with threads(3) as pool:
+        done = threading.Event()
+
+        def read() -> int:
+            found = 0
+            while not done.is_set():
+                assert isinstance(client.kv.get(namespace, "lock"), int)
+                found += 1
+            return found
+
+        reads = [pool.submit(read) for _ in range(3)]
+        try:
+            for number in range(150):
+                client.kv.put(namespace, "lock", number)
+        finally:
+            done.set()
+        assert sum(each.result() for each in reads) > 100

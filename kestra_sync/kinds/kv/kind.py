@@ -224,7 +224,7 @@ def _check_whole(kv: Kv, keys: Sequence[KvListed], known: Sequence[ResourceId]) 
         if resource.id in listed:
             continue
         with suppress(NotFound, Gone):
-            kv.entry(resource.namespace, resource.id)
+            kv.entry_now(resource.namespace, resource.id)
             raise NotCredible(
                 f"the list of keys of {resource.namespace} lacks {resource.id}, which exists",
                 remedy="run the command again; if that does not help, check the permissions of the"
@@ -296,7 +296,7 @@ class KvStore(Store):
     def create(self, resource: ResourceId, source: Content) -> Live:
         """Store a key that does not exist. Kestra itself would overwrite it."""
         with suppress(NotFound, Gone):
-            self._kv.entry(resource.namespace, resource.id)
+            self._kv.entry_now(resource.namespace, resource.id)
             raise AlreadyExists(409, "PUT", str(resource), "the key exists")
         return self.update(resource, source)
 

@@ -166,7 +166,7 @@ class KvStore(Kv):
         self.lose_put: list[KestraError | None] = []
         self.fail_delete: list[KestraError | None] = []
 
-    def get(self, namespace: str, key: str) -> Any:
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
         _raise_next(self.fail_get)
         if key not in self.values:
             raise NotFound(404, "GET", key)

@@ -176,7 +176,7 @@ class Keys(Kv):
     def __init__(self, server: Server, schedule: Schedule, who: str) -> None:
         self._keys, self._schedule, self._who = server.keys, schedule, who
 
-    def get(self, namespace: str, key: str) -> Any:
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
         def get() -> Any:
             if (namespace, key) not in self._keys:
                 raise NotFound(404, "GET", key)

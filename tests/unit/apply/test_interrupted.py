@@ -157,7 +157,7 @@ class Keys(KvStore):
         super().__init__()
         self.faults = faults
 
-    def get(self, namespace: str, key: str) -> Any:
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
         self.faults.at("look at the lock" if "lock" in key else "read the record")
         return super().get(namespace, key)
 

@@ -54,6 +54,56 @@ def test_kv__value_that_is_being_written(
     assert len(naps) == 1 + client.kv._transport.backoff.retries
 
 
+LISTED = as_json({"results": [{"namespace": "a.b", "key": "k"}], "total": 1})
+ABSENT = as_json({"results": [{"namespace": "a.b", "key": "other"}], "total": 1})
+
+
+@pytest.mark.parametrize("maybe_absent", [False, True])
+def test_kv__listed_key_that_is_not_found_is_being_written(
+    scripted: ScriptedServer, client: KestraClient, naps: list[float], maybe_absent: bool
+) -> None:
+    """Kestra stores the metadata first, and answers 404 until the value is there."""
+    scripted.on("GET", KEY, Reply(404), Reply(404), as_json(5))
+    scripted.on("GET", "/api/v1/main/kv", LISTED)
+    assert client.kv.get("a.b", "k", maybe_absent=maybe_absent) == 5
+    assert len(naps) == 2
+    scripted.on("GET", KEY, Reply(404))
+    with pytest.raises(errors.NotFound):  # its value is lost
+        client.kv.get("a.b", "k", maybe_absent=maybe_absent)
+    assert sum(naps) < 3
+
+
+@pytest.mark.parametrize("maybe_absent", [False, True])
+def test_kv__key_that_is_not_listed_is_absent(
+    scripted: ScriptedServer, client: KestraClient, naps: list[float], maybe_absent: bool
+) -> None:
+    scripted.on("GET", KEY, Reply(404))
+    scripted.on("GET", "/api/v1/main/kv", ABSENT)
+    with pytest.raises(errors.NotFound):
+        client.kv.get("a.b", "k", maybe_absent=maybe_absent)
+    assert naps == []
+
+
+def test_kv__server_that_cannot_list_is_asked_twice(
+    scripted: ScriptedServer, client: KestraClient, naps: list[float]
+) -> None:
+    scripted.on("GET", "/api/v1/main/kv", Reply(404))
+    scripted.on("GET", KEY, Reply(404), as_json(5))
+    assert client.kv.get("a.b", "k") == 5
+    scripted.on("GET", KEY, Reply(404))
+    with pytest.raises(errors.NotFound):
+        client.kv.get("a.b", "k")
+
+
+def test_kv__failing_list_does_not_make_a_key_absent(
+    scripted: ScriptedServer, client: KestraClient
+) -> None:
+    scripted.on("GET", KEY, Reply(404))
+    scripted.on("GET", "/api/v1/main/kv", as_json({"message": "no"}, 422))
+    with pytest.raises(errors.ApiError, match="no"):
+        client.kv.get("a.b", "k")
+
+
 @pytest.mark.parametrize(
     ("answer", "entry"),
     [

@@ -188,7 +188,7 @@ class Store:
     def __init__(self, **values: Any) -> None:
         self.values = values
 
-    def get(self, namespace: str, key: str) -> Any:
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
         value = self.values[key]
         if isinstance(value, Exception):
             raise value
@@ -341,7 +341,7 @@ class Tenant:
         self.lies = 0
         self.slept: list[float] = []
 
-    def get(self, namespace: str, key: str) -> Any:
+    def get(self, namespace: str, key: str, *, maybe_absent: bool = False) -> Any:
         if (namespace, key) not in self.values or namespace in self.hidden:
             raise NotFound(404, "GET", key)
         return self.values[namespace, key]

@@ -249,6 +249,8 @@ class _Kv:
         kinds = {str: "STRING", int: "NUMBER", float: "NUMBER", bool: "BOOLEAN"}
         return KvEntry(data, kinds.get(type(data), "JSON"), revision)
 
+    entry_now = entry
+
     def list(self, namespace: str) -> tuple[KvListed, ...]:
         return tuple(
             KvListed(namespace, key, revision, note, None if ttl is None else seconds_of(ttl) - 1)
