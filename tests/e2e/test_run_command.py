@@ -111,6 +111,7 @@ def test_run__what_has_not_ended_is_kept(repo: Repo, deploy: Deploy) -> None:  #
     assert (ran.code, ran.json["error"]["kind"]) == (1, "NotFound")
 
 
+@pytest.mark.once
 def test_logs_and_their_deletion(repo: Repo, deploy: Deploy) -> None:  # noqa: F811
     flow = deploy(
         "leaky",

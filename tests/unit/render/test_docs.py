@@ -51,6 +51,7 @@ def test_status_of_servers_that_are_not_there(
     monkeypatch.chdir(tmp_path)
     for name in ("KESTRA_API_URL", "KESTRA_TOKEN", "KESTRA_USERNAME", "KESTRA_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
     (tmp_path / "flows").mkdir()
     (tmp_path / "kestra-sync.yaml").write_text(
         "version: 1\nenvironments:\n  dev: {url: 'http://127.0.0.1:9'}\n  '<b>': {}\n".replace(

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from kestra_sync.client.errors import InvalidContent, TooManyRequests, UnknownOutcome, Unreachable
+from kestra_sync.client.errors import (
+    InvalidContent,
+    TooManyRequests,
+    UnexpectedAnswer,
+    UnknownOutcome,
+    Unreachable,
+)
 from kestra_sync.errors import ExitCode
 from kestra_sync.executions.follow import Clock
 from kestra_sync.model import FlowId
@@ -98,6 +104,7 @@ def test_a_start_that_may_have_happened_is_not() -> None:
             {"create": [InvalidContent(422, "POST", "/x", "Missing required input:who")]},
             "could not be started: Missing required input:who",
         ),
+        ({"create": [UnexpectedAnswer("of kind x")]}, "could not be started: of kind x"),
         ({"create": [Unreachable("down")] * 99}, "could not be started: down"),
     ],
 )
@@ -107,6 +114,17 @@ def test_start__refused_execution_is_an_error(
     result = run(FakeServer(failing=failing))
     assert [each.message for each in result.runs[0].failures] == [words]
     assert result.exit_code is ExitCode.SMOKE_FAILED
+
+
+def test_smoke__tests_run_concurrently() -> None:
+    meeting = threading.Barrier(6, timeout=30)
+
+    def meet() -> None:
+        meeting.wait()
+
+    server = FakeServer(on_follow=meet)
+    result = run(server, *(SmokeSpec(FLOW, name=str(number)) for number in range(6)))
+    assert [ran.verdict for ran in result.runs] == [SmokeVerdict.PASSED] * 6
 
 
 def test_revision__deleted_is_not_found() -> None:

@@ -128,8 +128,11 @@ def test_a_run_that_fails_writes_its_reports(repo: Path, capsys: Printed) -> Non
     assert (repo / "out/comment").read_text().startswith("<!-- kestra-sync:prod -->")
 
 
-def test_a_server_out_of_reach_is_in_the_reports(repo: Path, capsys: Printed) -> None:
+def test_a_server_out_of_reach_is_in_the_reports(
+    repo: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the code, the error and the remedy; options from the environment count."""
+    monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
     command = ["plan", "--url", "http://127.0.0.1:9", "--timeout", "5", "--output=json=out.json"]
     assert run([*command, "-osarif=out.sarif"]) == 69
     document = json.loads((repo / "out.json").read_text())
@@ -152,6 +155,7 @@ def test_variables_ask_as_options_do(repo: Path, monkeypatch: pytest.MonkeyPatch
     """Also for a failed run; options take precedence."""
     monkeypatch.setenv("KESTRA_SYNC_OUTPUT", "markdown=a.md json=b.json")
     monkeypatch.setenv("KESTRA_SYNC_FORMAT", "sarif")
+    monkeypatch.setattr("kestra_sync.client.retry.Backoff.wait", lambda *_args: None)
     assert run(["validate"]) == 3
     assert run(["plan", "--url", "http://127.0.0.1:9", "--timeout", "5"]) == 69
     assert "exit code 69" in (repo / "a.md").read_text()
