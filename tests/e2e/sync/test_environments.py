@@ -119,13 +119,12 @@ def test_environments__dev_and_prod_on_one_server(
     second = commit(repo, "two")
     for environment in ("dev", "prod"):
         assert repo.plan("-e", environment, "--detailed-exitcode").code == 0
-        assert repo.run("drift", "-e", environment).code == 0
+    assert repo.run("drift", "-e", "prod").code == 0
     # A patch that changes is a change, of the flows that it changes; the stamp follows.
     repo.config(CONFIG.format(ns=ns).replace("0 3", "0 4"))
     ran = repo.apply("-e", "prod")
     assert (ran.code, writes(ran)) == (0, {"caller": "changed"})
     assert f"git-commit: {second}" in live("caller", "prod.team")
-    assert repo.plan("-e", "dev", "--detailed-exitcode").code == 0
 
     # Under their names in the files; a secret only by whether it is as configured.
     selected = [f"--only={kind}{ns}.team/*" for kind in ("", "file:", "kv:")]

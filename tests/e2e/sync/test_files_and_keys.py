@@ -12,6 +12,7 @@ from tests.support.proxy import FaultProxy, Rule, reply
 pytestmark = pytest.mark.versions
 
 
+@pytest.mark.once
 def test_a_flow_a_file_and_a_key(repo: Repo, proxy: FaultProxy) -> None:
     """Created, in sync, updated and deleted, each by itself and together."""
     repo.config_all()

@@ -267,24 +267,28 @@ def test_second_writer__is_named_and_not_overwritten(
     write_git(up1="base", up2="base", gone1="base", gone2="base", same="base")
     assert repo.apply().code == 0
     conflict, base = (5, "conflict"), live()
-    # What Git changes, what someone else changes, and the outcome.
-    cases: list[tuple[dict[str, str | None], dict[str, str | None], tuple[int, str], str]] = [
-        ({"new1": "ours"}, {"new1": "theirs"}, conflict, "was created on the server since"),
-        ({"new2": "ours"}, {"new2": "ours"}, (0, "applied"), "someone else created the same"),
-        ({"up1": "ours"}, {"up1": "theirs"}, conflict, "was edited on the server since"),
-        ({"up2": "ours"}, {"up2": None}, conflict, "was deleted on the server since"),
-        ({"gone1": None}, {"gone1": "theirs"}, conflict, "was edited on the server since"),
-        ({"gone2": None}, {"gone2": None}, (0, "applied"), "was already deleted"),
+    same: dict[str, str | None] = {"new2": "ours", "gone2": None}
+    # What Git changes, what someone else changes, and the outcome and message of each.
+    cases: list[
+        tuple[dict[str, str | None], dict[str, str | None], tuple[int, str], tuple[str, ...]]
+    ] = [
+        ({"new1": "ours"}, {"new1": "theirs"}, conflict, ("was created on the server since",)),
+        ({"up1": "ours"}, {"up1": "theirs"}, conflict, ("was edited on the server since",)),
+        ({"up2": "ours"}, {"up2": None}, conflict, ("was deleted on the server since",)),
+        ({"gone1": None}, {"gone1": "theirs"}, conflict, ("was edited on the server since",)),
+        (same, same, (0, "applied"), ("someone else created the same", "was already deleted")),
     ]
-    for change, theirs, expected, words in cases:
+    for change, theirs, expected, messages in cases:
         write_git(**change)
         proxy.forget()
         proxy.add(Rule(call_after(partial(write, theirs)), "PUT", r"/kv/kestra-sync-run\."))
         ran = repo.apply()
         proxy.clear()
-        (outcome,) = ran.json["outcomes"]
-        assert (ran.code, outcome["status"]) == expected, (change, theirs)
-        assert words in outcome["message"]
+        outcomes = {each["flow"]["id"]: each for each in ran.json["outcomes"]}
+        assert set(outcomes) == set(change)
+        for name, message in zip(change, messages, strict=True):
+            assert (ran.code, outcomes[name]["status"]) == expected, (change, theirs)
+            assert message in outcomes[name]["message"]
         assert not [
             each for each in proxy.requests if each.method != "GET" and WRITES.search(each.path)
         ]
@@ -311,7 +315,6 @@ def test_second_writer__of_a_key_in_the_last_moment_is_named(repo: Repo, proxy: 
     assert repo.client.kv.get(repo.namespace, "region") == "apac"
 
 
-@pytest.mark.versions
 def test_second_writer__of_a_file_in_the_last_moment_is_named(
     repo: Repo, proxy: FaultProxy
 ) -> None:

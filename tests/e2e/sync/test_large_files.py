@@ -66,6 +66,7 @@ def test_large_file__from_apply_to_pull(
     assert max(grown.values()) < 18, grown
     assert [each.method for each in proxy.requests if "/files" in each.path] == ["GET"]
 
+    monkeypatch.setenv("KESTRA_API_URL", repo.client.url)
     theirs = _sparse(repo.root.parent / "theirs.bin", 12_000_000, b"theirs")
     repo.client.files.put(repo.namespace, "d/big.bin", theirs)
     ran = repo.run("drift")
@@ -77,6 +78,7 @@ def test_large_file__from_apply_to_pull(
     assert hashed(lambda: (repo.root / "files/d/big.bin").open("rb")) == theirs
     assert repo.apply().code == 0  # records it
 
+    monkeypatch.setenv("KESTRA_API_URL", proxy.url)
     _sparse(repo.root / "files/d/big.bin", 6_000_000, b"next")
     repo.flow("f", "changed")
     refused = reply(422, {"Content-Type": "application/json"}, '{"message": "no"}')

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.e2e.sync.conftest import Repo
 from tests.support.cleanup import remove_namespaces
-from tests.support.examples import examples
+from tests.support.examples import THOROUGH
 from tests.support.server import Http
 from tests.support.sources import LOG
 
@@ -92,7 +92,7 @@ def put(repo: Repo, number: int, file: File) -> dict[str, bytes]:
 
 def test_round_trip__second_plan_is_empty_and_bytes_are_equal(repo: Repo, http: Http) -> None:
     @settings(
-        max_examples=examples(40),
+        max_examples=50 if THOROUGH else 4,
         deadline=None,
         derandomize=True,
         database=None,

@@ -28,7 +28,7 @@ from kestra_sync.model import Change, sha256
 from kestra_sync.resources import in_memory
 from tests.e2e.sync.conftest import Repo, RunResult
 from tests.support.cleanup import remove_namespaces
-from tests.support.examples import THOROUGH, examples
+from tests.support.examples import THOROUGH
 from tests.support.server import Http
 
 FLOWS = st.sampled_from(["a", "b", "c"])
@@ -316,7 +316,7 @@ def test_random_history__keeps_all_guarantees(machine: type[Machine], tmp_path: 
     run_machine(
         machine,
         settings=settings(
-            max_examples=examples(40),
+            max_examples=50 if THOROUGH else 3,
             stateful_step_count=12,
             deadline=None,
             derandomize=True,
