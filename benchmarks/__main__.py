@@ -43,12 +43,13 @@ def main() -> int:
                 yield machine
 
         machine = Machine({}, root / "bytecode")
-        bench = Bench(machine, fresh, root / "trees", options.repetitions, say, results)
 
         def done() -> None:
             if options.results:
                 save(options.results, results)
 
+        trees = root / "trees"
+        bench = Bench(machine, fresh, trees, options.repetitions, say, results, done)
         bench.start()
         for size in options.writes:
             bench.writes(size, options.write_repetitions)

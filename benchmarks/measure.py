@@ -133,8 +133,8 @@ class Machine:
             output, errors = out.read(), err.read()
         if process.returncode not in expected:
             raise RuntimeError(
-                f"{' '.join(command[2:])} ended with {process.returncode}:\n"
-                f"{errors[-2000:].decode(errors='replace')}"
+                f"{' '.join(command[2:])} ended with {process.returncode}; all of its output:\n"
+                f"{(output + errors).decode(errors='replace')}"
             )
         scale = 1 if sys.platform == "darwin" else 1024
         return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * scale), output

@@ -61,6 +61,7 @@ class Bench:
         repetitions: int,
         say: Callable[[str], None],
         results: Results | None = None,
+        save: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = machine
         self.fresh = fresh
@@ -68,6 +69,7 @@ class Bench:
         self.repetitions = repetitions
         self.say = say
         self.results = results or Results()
+        self.save = save
 
     def start(self) -> None:
         """The startup time."""
@@ -87,12 +89,16 @@ class Bench:
             self._warm_up(machine)
             machine.server_at_rest()
             work, created = self._deployed(machine, size)
-            found = self._plans(machine, work, size)
-        found[growth.OURS_CREATE] = Series([created])
-        found.update(self._bare_creates(size))
-        self.results.plan[size] = found
+            self._found(size, {growth.OURS_CREATE: Series([created])})
+            self._plans(machine, work, size)
+        self._found(size, self._bare_creates(size))
 
-    def _plans(self, machine: Machine, work: Path, size: int) -> dict[str, Series]:
+    def _found(self, size: int, series: Mapping[str, Series]) -> None:
+        """Add to the results of a size, and save them: a large one takes a quarter of an hour."""
+        self.results.plan.setdefault(size, {}).update(series)
+        self.save()
+
+    def _plans(self, machine: Machine, work: Path, size: int) -> None:
         flows, root = work / "flows", tree.root(size)
         found = tree.write(flows, size)
         some = {"1 %": tree.share(found, percent=1)}
@@ -128,15 +134,14 @@ class Bench:
             works[f"ours, {name}"] = partial(machine.ours, rendered, "plan", *_AS)
         self.say(f"plan, {size} flows")
         interleaved(1, works, self.say)  # the first answers of a server are slow
-        series = interleaved(self.repetitions, works, self.say)
-        series.update(self._validations(machine, work, root, size))
-        series.update(self._loops(machine, flows, root, size, LOOPS))
+        self._found(size, interleaved(self.repetitions, works, self.say))
+        self._found(size, self._validations(machine, work, root, size))
+        self._found(size, self._loops(machine, flows, root, size, LOOPS))
         self._small_applies(machine, work, found, size)
         folder = environments.with_files(self.folder, root)
         machine.ours(folder, "apply", *_AS, "--yes", "--allow-large")
         with_files = {"ours, mapped, with files": partial(machine.ours, folder, *_PLAN)}
-        series.update(interleaved(min(3, self.repetitions), with_files, self.say))
-        return series
+        self._found(size, interleaved(min(3, self.repetitions), with_files, self.say))
 
     def _loops(
         self, machine: Machine, flows: Path, root: str, size: int, loops: Mapping[str, int]
