@@ -238,6 +238,18 @@ def _hashes(entry: dict[str, Any]) -> list[str]:
     return [entry[name] for name in ("sent_sha256", "file_sha256") if name in entry][:1]
 
 
+def assert_refused(repo: Repo, rules: str, *words: str, options: tuple[str, ...] = ()) -> RunResult:
+    """An apply is refused by these guards, with these words; nothing is written."""
+    before = repo.lives()
+    ran = repo.apply(*options)
+    assert (ran.code, ran.refused(), ran.json["outcomes"]) == (4, rules.split(), [])
+    text = " ".join(f"{each['message']} {each['remedy']}" for each in ran.json["refusals"])
+    for each in words:
+        assert each in text
+    assert repo.lives() == before
+    return ran
+
+
 def empty_repository(
     env: dict[str, str],
     namespace: str,

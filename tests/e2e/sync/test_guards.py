@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kestra_sync.model import FlowId
-from tests.e2e.sync.conftest import Repo, RunResult
+from tests.e2e.sync.conftest import Repo
 from tests.support.proxy import FaultProxy, Rule, reply, strip_query
+from tests.support.repository import assert_refused
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
@@ -15,18 +16,6 @@ def deployed(repo: Repo, number: int, config: str = "") -> dict[str, bytes]:
     sources = {f"f{index:02}": repo.flow(f"f{index:02}") for index in range(number)}
     assert repo.apply().code == 0
     return sources
-
-
-def assert_refused(repo: Repo, rules: str, *words: str) -> RunResult:
-    """The guards, their messages and their remedies; nothing is written."""
-    before = repo.lives()
-    ran = repo.apply()
-    assert (ran.code, ran.refused(), ran.json["outcomes"]) == (4, rules.split(), [])
-    text = " ".join(f"{each['message']} {each['remedy']}" for each in ran.json["refusals"])
-    for each in words:
-        assert each in text
-    assert repo.lives() == before
-    return ran
 
 
 def test_ownership__flow_of_another_repository_is_not_taken_over_by_default(repo: Repo) -> None:

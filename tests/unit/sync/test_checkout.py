@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import commit, git, isolate
-from tests.support.repository import Repo
+from tests.support.repository import Repo, assert_refused
 
 
 @pytest.fixture(autouse=True)
@@ -33,21 +33,16 @@ def deployed(repo: Repo, tmp_path: Path) -> None:
     assert len(repo.lives()) == 12
 
 
-def assert_refused(repo: Repo, *words: str) -> None:
-    """By no option it is allowed."""
-    before = repo.lives()
-    ran = repo.apply("--allow-large", "--allow-skipped-delete")
-    assert (ran.code, ran.refused()) == (4, ["incomplete-checkout"])
-    (refusal,) = ran.json["refusals"]
-    for each in words:
-        assert each in f"{refusal['message']} {refusal['remedy']}"
-    assert repo.lives() == before
+def assert_incomplete(repo: Repo, *words: str) -> None:
+    """No option allows it."""
+    options = ("--allow-large", "--allow-skipped-delete")
+    assert_refused(repo, "incomplete-checkout", *words, options=options)
 
 
 def test_incomplete_checkout__missing_files_are_not_deleted(repo: Repo, tmp_path: Path) -> None:
     deployed(repo, tmp_path)
     git(repo.root, "submodule", "--quiet", "deinit", "-f", "flows/shared")
-    assert_refused(
+    assert_incomplete(
         repo,
         "3 of 3 deletions",
         "flows/shared: a submodule that is not checked out",
@@ -55,7 +50,7 @@ def test_incomplete_checkout__missing_files_are_not_deleted(repo: Repo, tmp_path
     )
     git(repo.root, "submodule", "--quiet", "update", "--init")
     git(repo.root, "sparse-checkout", "set", "--no-cone", "/*", "!/flows/f0.yaml")
-    assert_refused(
+    assert_incomplete(
         repo,
         "1 of 1 deletions",
         "flows/f0.yaml: excluded by a sparse checkout",
@@ -64,7 +59,7 @@ def test_incomplete_checkout__missing_files_are_not_deleted(repo: Repo, tmp_path
     git(repo.root, "sparse-checkout", "disable")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     repo.write("flows/f0.yaml", pointer)
-    assert_refused(repo, "flows/f0.yaml: a Git LFS or git-annex pointer", "lfs: true")
+    assert_incomplete(repo, "flows/f0.yaml: a Git LFS or git-annex pointer", "lfs: true")
     # Nor if the whole directory is missing.
     git(repo.root, "checkout", "-q", "flows/f0.yaml")
     git(repo.root, "submodule", "--quiet", "deinit", "-f", "--all")
@@ -90,7 +85,7 @@ def test_checkout__file_removed_from_git_is_deleted(
     assert "warning[git-not-asked]" in ran.out + ran.err
     assert "safe.directory" in ran.out + ran.err
     git(repo.root, "-c", "safe.directory=*", "submodule", "--quiet", "deinit", "-f", "--all")
-    assert_refused(repo, "flows/shared", "submodules: true")
+    assert_incomplete(repo, "flows/shared", "submodules: true")
     monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
     git(repo.root, "submodule", "--quiet", "update", "--init")
 

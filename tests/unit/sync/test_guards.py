@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.support.repository import Repo
+from tests.support.repository import Repo, assert_refused
 from tests.support.sources import subflow
-
-
-def assert_refused(repo: Repo, rules: str, *words: str) -> None:
-    """The guards, their messages and their remedies; nothing is written."""
-    before = repo.lives()
-    ran = repo.apply()
-    assert (ran.code, ran.refused(), ran.json["outcomes"]) == (4, rules.split(), [])
-    text = " ".join(f"{each['message']} {each['remedy']}" for each in ran.json["refusals"])
-    for each in words:
-        assert each in text
-    assert repo.lives() == before
 
 
 def _deletions(repo: Repo) -> tuple[str, ...]:
