@@ -18,7 +18,7 @@ _RUN = {"test_drafts", "test_files_and_keys", "test_previews", "test_triggers"}
 #: Modules of commands that unit tests do not run from end to end: only here are end-to-end tests
 #: measured by coverage. Measuring doubles the time of Python, and elsewhere adds nothing.
 _MEASURED = {
-    *("test_begin", "test_files_and_keys", "test_guards", "test_previews"),
+    *("test_begin", "test_files_and_keys", "test_previews"),
     *("test_pull", "test_record_place", "test_triggers"),
 }
 
