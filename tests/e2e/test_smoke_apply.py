@@ -76,8 +76,7 @@ def test_smoke__selects_changed_flows_and_their_callers(repo: Repo) -> None:  # 
     ran = repo.apply("--smoke", "--allow-large")
     assert ran.code == 7, ran.err
     runs = {run["flow"]["id"]: run for run in ran.json["smoke"]["runs"]}
-    # Kestra may still call the revision that a subflow had a moment ago.
-    assert runs["caller"]["verdict"] in ("passed", "failed")
+    assert runs["caller"]["verdict"] == "failed"  # it calls the new revision of its subflow
     assert runs["other"]["verdict"] == "skipped"
     failed = runs["work"]
     assert (failed["verdict"], failed["revision"], failed["line"]) == ("failed", 2, 1)
