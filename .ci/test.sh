@@ -10,6 +10,8 @@ static=$!
 builds=
 trap 'kill "$static" $builds 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130' INT TERM
 
+# One more than there are cores: end-to-end tests wait for the server half of the time.
+workers=$(.venv/bin/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 color=$([ -t 1 ] && echo yes || echo auto)
 # Packages of the system one after the other: their managers lock. Then what downloads, compiles and
 # starts, side by side.
@@ -26,7 +28,7 @@ if [ "$ready" -eq 0 ]; then
     {
         # A test that fails on a busy machine is run once more, and both are reported; the fourth
         # of a run is a failure.
-        .venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+        .venv/bin/pytest -n "$workers" --dist loadgroup --no-loadscope-reorder \
             --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks -rfER \
             --color "$color" --cov --cov-report=term
         echo $? >"$said.code"

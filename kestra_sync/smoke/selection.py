@@ -17,6 +17,11 @@ def is_due(spec: SmokeSpec, written: Collection[FlowId], calls: Calls) -> bool:
     return spec.when is When.ALWAYS or not _reached(spec.flow, calls).isdisjoint(written)
 
 
+def calls_any(spec: SmokeSpec, updated: Collection[FlowId], calls: Calls) -> bool:
+    """Whether the flow of ``spec`` calls any of these flows, directly or indirectly."""
+    return not (_reached(spec.flow, calls) - {spec.flow}).isdisjoint(updated)
+
+
 def _reached(start: FlowId, calls: Calls) -> set[FlowId]:
     reached = {start}
     pending = [start]
@@ -36,7 +41,7 @@ def calls_from(
     Targets that are computed at run time are left out.
     """
     found: dict[FlowId, tuple[FlowId, ...]] = {}
-    pending = [spec.flow for spec in specs if spec.when is When.CHANGED]
+    pending = [spec.flow for spec in specs]
     while pending:
         flow_id = pending.pop()
         if flow_id not in found:

@@ -17,7 +17,7 @@ from kestra_sync.executions.manual import parse_inputs
 from kestra_sync.model import Document, Flow, FlowId
 from kestra_sync.safe.secrets import Masker
 from kestra_sync.smoke.expectations import failures_of, json_text, same
-from kestra_sync.smoke.selection import calls_from, is_due
+from kestra_sync.smoke.selection import calls_any, calls_from, is_due
 from kestra_sync.smoke.spec import Expectation, SmokeSpec, When
 from tests.unit.smoke.fake import execution, task_run
 
@@ -132,6 +132,16 @@ def test_a_test_is_due_if_anything_it_calls_was_written() -> None:
     assert not due("e", "a")
     assert not due("elsewhere", "a")
     assert is_due(SmokeSpec(FlowId("n", "d"), when=When.ALWAYS), [], {})
+
+
+def test_smoke__flows_that_call_an_updated_one() -> None:
+    flows = {each.flow_id: each for each in (flow("a", "b"), flow("b", "c"), flow("c"))}
+    always = SmokeSpec(FlowId("n", "a"), when=When.ALWAYS)
+    calls = calls_from([always], flows)
+    updated = [FlowId("n", "c")]
+    assert calls_any(always, updated, calls)
+    assert not calls_any(SmokeSpec(updated[0]), updated, calls)  # it is executed by its revision
+    assert not calls_any(always, [], calls)
 
 
 def test_smoke__only_reachable_flows_are_parsed() -> None:
