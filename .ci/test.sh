@@ -11,7 +11,7 @@ builds=
 trap 'kill "$static" $builds 2>/dev/null; rm -f "$report" "$said" "$said.code"; exit 130' INT TERM
 
 # One more than there are cores: end-to-end tests wait for the server half of the time.
-workers=$(.venv/bin/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+workers=$(.venv/bin/python -I -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 color=$([ -t 1 ] && echo yes || echo auto)
 # Packages of the system one after the other: their managers lock. Then what downloads, compiles and
 # starts, side by side.
