@@ -39,9 +39,10 @@ def has_place(docs: Path, kestra: str) -> bool:
 def write(docs: Path, results: Results, kestra: str, version: str, load: str) -> None:
     """Replace the measurements of one version on the page, and its plot.
 
+    The page must have markers for this version, see :func:`has_place`.
+
     :param kestra: the version in the markers and the name of the plot, such as ``1.3``.
     :param version: the exact version that was measured.
-    The page must have markers for this version, see :func:`has_place`.
     """
     page, begin, end = docs / "performance.md", BEGIN.format(kestra), END.format(kestra)
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)

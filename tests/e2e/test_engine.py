@@ -20,7 +20,6 @@ from kestra_sync.client.client import KestraClient
 from kestra_sync.smoke.result import SmokeResult
 from kestra_sync.smoke.spec import Expectation, SmokeSpec
 from tests.e2e.sync.conftest import Repo
-from tests.e2e.sync.processes import CREATES, assert_ends_well, prepared
 from tests.engine import Engine
 from tests.support.cleanup import executions_below
 from tests.support.proxy import FaultProxy, Rule, call_first
@@ -30,6 +29,7 @@ from tests.support.smoke import LOG, PAUSE, Bench, WhenRunning
 pytestmark = pytest.mark.embedded_only
 
 _ROOT = Path(__file__).parents[2]
+CREATES = 12
 
 
 @pytest.fixture
@@ -37,6 +37,35 @@ def own_engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine that keeps its data on disk, to be restarted."""
     with Engine.start(data=tmp_path / "engine", port=_lasting_port()) as engine:
         yield engine
+
+
+def prepared(repo: Repo) -> dict[str, bytes]:
+    """Prepare writes: creations, four updates, two deletions. Returns the desired state."""
+    repo.config()
+    for name in ("gone0", "gone1", "up0", "up1", "up2", "up3", "same"):
+        repo.flow(name)
+    assert repo.apply().code == 0
+    repo.remove("gone0")
+    repo.remove("gone1")
+    goal = {"same": repo.source("same")}
+    goal |= {f"up{index}": repo.flow(f"up{index}", "changed") for index in range(4)}
+    goal |= {f"new{index:02}": repo.flow(f"new{index:02}", "x") for index in range(CREATES)}
+    return goal
+
+
+def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
+    """Run the command again: nothing is lost or duplicated, and the record is complete."""
+    # Otherwise, it waits until the lock of the dead run expires.
+    assert repo.run("unlock", "--yes").code == 0
+    ran = repo.apply()
+    assert ran.code == 0, ran.err
+    assert repo.lives() == goal
+    revisions = {each.flow_id.id: each.revision for each in repo.client.flows.search(repo.scope)}
+    assert revisions == {name: 2 if name.startswith("up") else 1 for name in goal}
+    assert set(repo.owned()) == set(goal)
+    assert repo.agrees()
+    assert "intent" not in repo.inventory()
+    assert repo.plan("--detailed-exitcode").code == 0
 
 
 def test_server__restart_during_an_apply_loses_nothing(

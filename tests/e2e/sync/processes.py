@@ -1,4 +1,4 @@
-"""The command in a separate process that can be interrupted and killed, and its workload."""
+"""The command in a separate process that can be interrupted and killed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.sync.conftest import Repo, RunResult
+from tests.e2e.sync.conftest import RunResult
 from tests.support.measured import MEASURED
 from tests.support.proxy import FaultProxy
-
-CREATES = 12
 
 _PATIENCE_SECONDS = 120
 
@@ -64,33 +62,3 @@ def await_silence(proxy: FaultProxy) -> None:
     while not all(each.over for each in proxy.requests):
         assert time.monotonic() < deadline, "requests are still running"
         time.sleep(0.02)
-
-
-def prepared(repo: Repo, creates: int = CREATES) -> dict[str, bytes]:
-    """Prepare writes: creations, four updates, two deletions. Returns the desired state."""
-    repo.config()
-    for name in ("gone0", "gone1", "up0", "up1", "up2", "up3", "same"):
-        repo.flow(name)
-    assert repo.apply().code == 0
-    repo.remove("gone0")
-    repo.remove("gone1")
-    goal = {"same": repo.source("same")}
-    goal |= {f"up{index}": repo.flow(f"up{index}", "changed") for index in range(4)}
-    goal |= {f"new{index:02}": repo.flow(f"new{index:02}", "x") for index in range(creates)}
-    return goal
-
-
-def assert_ends_well(repo: Repo, goal: dict[str, bytes]) -> None:
-    """Run the command again: nothing is lost or duplicated, and the record is complete."""
-    assert (
-        repo.run("unlock", "--yes").code == 0
-    )  # or it waits until the lock of the dead run expires
-    ran = repo.apply()
-    assert ran.code == 0, ran.err
-    assert repo.lives() == goal
-    revisions = {each.flow_id.id: each.revision for each in repo.client.flows.search(repo.scope)}
-    assert revisions == {name: 2 if name.startswith("up") else 1 for name in goal}
-    assert set(repo.owned()) == set(goal)
-    assert repo.agrees()
-    assert "intent" not in repo.inventory()
-    assert repo.plan("--detailed-exitcode").code == 0

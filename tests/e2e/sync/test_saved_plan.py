@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
 
 import pytest
 
-from tests.e2e.sync.conftest import Repo, RunResult
-
-_UPDATES = ("update", "edited", "edited_twice")
-
-
-def planned(repo: Repo) -> Any:
-    """A repository with a creation, updates and a deletion planned, and the plan saved."""
-    repo.config()
-    for name in (*_UPDATES, "delete", "same"):
-        repo.flow(name)
-    assert repo.apply().code == 0
-    for name in ("create", *_UPDATES):
-        repo.flow(name, "s3cr3t-message")
-    repo.remove("delete")
-    assert repo.plan("--out", "plan.json").code == 0
-    return json.loads((repo.root / "plan.json").read_text())
-
-
-def assert_stale(repo: Repo, *words: str, options: tuple[str, ...] = ()) -> RunResult:
-    before = repo.lives()
-    ran = repo.apply("--plan", "plan.json", *options)
-    assert ran.code == 5
-    for each in words:
-        assert each in ran.json["error"]["message"]
-    assert "outcomes" not in ran.json
-    assert repo.lives() == before
-    return ran
+from tests.e2e.sync.conftest import Repo
+from tests.support.saved_plan import UPDATES, assert_stale, planned
 
 
 def test_saved_plan__contains_neither_sources_nor_secrets(
@@ -56,5 +29,5 @@ def test_saved_plan__contains_neither_sources_nor_secrets(
     ran = repo.run("apply", "--format", "json", *args)  # reviewed: no --yes needed
     assert ran.code == 0
     assert ran.json["digest"] == document["digest"]
-    assert set(repo.lives()) == {"create", *_UPDATES, "same"}
+    assert set(repo.lives()) == {"create", *UPDATES, "same"}
     assert_stale(repo, f"{repo.id('create')}: was create (new), now in sync or deleted")

@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from kestra_sync.plan.saved import digest_of
 from tests.fuzz.small_kestra import SmallKestra, State
 from tests.support.repository import Repo
-
-_UPDATES = ("update", "edited", "edited_twice")
-
-
-def planned(repo: Repo) -> Any:
-    """A repository with a creation, updates and a deletion planned, and the plan saved."""
-    repo.config()
-    for name in (*_UPDATES, "delete", "same"):
-        repo.flow(name)
-    assert repo.apply().code == 0
-    for name in ("create", *_UPDATES):
-        repo.flow(name, "s3cr3t-message")
-    repo.remove("delete")
-    assert repo.plan("--out", "plan.json").code == 0
-    return json.loads((repo.root / "plan.json").read_text())
-
-
-def assert_stale(repo: Repo, *words: str, options: tuple[str, ...] = ()) -> None:
-    before = repo.lives()
-    ran = repo.apply("--plan", "plan.json", *options)
-    assert ran.code == 5
-    for each in words:
-        assert each in ran.json["error"]["message"]
-    assert "outcomes" not in ran.json
-    assert repo.lives() == before
+from tests.support.saved_plan import assert_stale, planned
 
 
 def test_saved_plan__differences_are_listed(repo: Repo) -> None:
