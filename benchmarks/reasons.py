@@ -22,9 +22,12 @@ class Cost(Enum):
     """
     SMALL = """
         **A small apply**: The lock is written, and read back 0.4 s later; the records of the
-        intent and of the result are written and read back; one export verifies the writes. The
-        reads of the plan overlap with the wait for the lock; the rest makes an apply safe. With
-        compare-and-set, the key-value store of Kestra would save the wait and two of the reads.
+        intent and of the result, which contain all flows, are written and read back; one export
+        verifies the writes. The reads of the plan overlap with the wait for the lock; the rest
+        makes an apply safe. The server's own time for the updates is included. With
+        compare-and-set, the key-value store of Kestra would save the wait and two of the reads;
+        records that are split into several keys would make each of them smaller, but could not
+        be written at once.
     """
     WRITES = """
         **A large apply**: Client and server share the cores, so the processor time of the client
