@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -384,15 +385,26 @@ def test_kv__key_is_never_absent_while_it_is_written(client: KestraClient, names
     """Kestra itself answers some of these reads with 404 or 500: a lock would look free."""
     client.kv.put(namespace, "lock", 0)
 
+    done = threading.Event()
+    found: list[int] = []
+
     def read() -> None:
-        for _ in range(70):
-            assert isinstance(client.kv.get(namespace, "lock"), int)
+        while not done.is_set():
+            value = client.kv.get(namespace, "lock")
+            assert isinstance(value, int)
+            found.append(value)
 
     with threads(3) as pool:
         reads = [pool.submit(read) for _ in range(3)]
-        number = 0
-        while not all(each.done() for each in reads):
-            number += 1
-            client.kv.put(namespace, "lock", number)
+        written = 0
+        try:
+            # As many as it takes: a fast server is done with 150 before it is read 100 times.
+            while (written < 150 or len(found) <= 100) and not any(each.done() for each in reads):
+                written += 1
+                client.kv.put(namespace, "lock", written)
+        finally:
+            done.set()
         for each in reads:
             each.result()
+    assert written >= 150
+    assert len(found) > 100
